@@ -1,0 +1,105 @@
+//! From the stopped builder to an image that can be launched.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BakeError, builder::Builder, prepare};
+use crate::{
+    context::Context,
+    journal::Journal,
+    provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, Fingerprint, Image, label},
+    watch::{Observed, Wait},
+};
+
+/// How long a copy to another region may take.
+const COPY_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
+
+/// The image's name: the same for everybody who bakes this fingerprint, so that two bakes at once find each other's.
+fn name(ctx: &Context, fingerprint: &Fingerprint) -> String {
+    format!("{}-{}", ctx.loaded.manifest.service, fingerprint.short())
+}
+
+/// Captures the stopped builder, unless somebody else has baked the same meanwhile.
+pub(super) async fn capture(
+    ctx: &Context,
+    builder: &Builder<'_>,
+    fingerprint: &Fingerprint,
+    journal: &Journal,
+) -> Result<Image, BakeError> {
+    if let Some(image) = prepare::find_image(ctx, fingerprint).await? {
+        ctx.events.info(format!("{} was baked by somebody else meanwhile; taking theirs", image.name));
+        return Ok(image);
+    }
+    builder.progress("capturing");
+    let mut labels = prepare::labels(ctx, fingerprint, "image");
+    // The image outlives the run, and is the same whoever baked it.
+    labels.0.remove(label::RUN);
+    let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, fingerprint), labels };
+    journal.set_capture(Some(&spec)).await?;
+    let image = until_done(ctx, &spec, builder.launched).await?;
+    journal.set_capture(None).await?;
+    Ok(image)
+}
+
+/// Captures, or goes on with a capture that was begun, until the image is available and labelled. `started` is when the run
+/// began that this is the long part of.
+pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Instant) -> Result<Image, BakeError> {
+    let what = format!("image {}", spec.name);
+    let timeout = ctx.loaded.manifest.image.capture_timeout.0;
+    let images = ctx.provider.images();
+    let first = super::builder::patiently(ctx, || images.capture(spec)).await;
+    if let CaptureProgress::Done(image) = first.map_err(BakeError::cloud("cannot capture the builder"))? {
+        return Ok(image);
+    }
+    let wait = Wait::new("to be captured").first(ctx.provider.descriptor().limits.capture_time);
+    let wait = wait.of_run(started).timeout(timeout);
+    let look = || async {
+        Ok(match images.capture(spec).await? {
+            CaptureProgress::Done(image) => Observed::Done(image),
+            CaptureProgress::Pending => Observed::NotYet("pending".to_owned()),
+        })
+    };
+    ctx.watcher.poll(&what, wait, look).await.map_err(BakeError::watch("the capture does not finish"))
+}
+
+/// Starts copying the image to the further regions of the manifest.
+pub(super) async fn start_copies(ctx: &Context, image: &Image) -> Result<(), BakeError> {
+    for region in missing_regions(ctx, image) {
+        let copied = super::builder::patiently(ctx, || ctx.provider.images().copy(&image.id, region)).await;
+        copied.map_err(BakeError::cloud("cannot copy the image"))?;
+    }
+    Ok(())
+}
+
+/// Waits until the image is in all regions of the manifest. A cloud that copies one at a time is asked again.
+pub(super) async fn finish_copies(ctx: &Context, image: Image) -> Result<Image, BakeError> {
+    if missing_regions(ctx, &image).next().is_none() {
+        return Ok(image);
+    }
+    let images = ctx.provider.images();
+    let limits = &ctx.provider.descriptor().limits;
+    let wait = Wait::new("to be in all regions").first(limits.capture_time).timeout(COPY_TIMEOUT);
+    let look = || async {
+        let now = images.get(&image.id).await?;
+        let missing: Vec<_> = missing_regions(ctx, &now).cloned().collect();
+        if missing.is_empty() {
+            return Ok::<_, Error>(Observed::Done(now));
+        }
+        for region in &missing {
+            match images.copy(&image.id, region).await {
+                Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
+                _ => {}
+            }
+        }
+        let names: Vec<_> = missing.iter().map(crate::provider::Region::as_str).collect();
+        Ok(Observed::NotYet(format!("missing in {}", names.join(", "))))
+    };
+    let what = format!("image {}", image.name);
+    ctx.watcher.poll(&what, wait, look).await.map_err(BakeError::watch("the copy does not finish"))
+}
+
+fn missing_regions<'a>(ctx: &'a Context, image: &Image) -> impl Iterator<Item = &'a crate::provider::Region> {
+    let there = image.regions.clone();
+    ctx.loaded.section.copy_to.iter().filter(move |region| !there.contains(region))
+}

@@ -1,0 +1,164 @@
+//! What a bake has made and must not leave behind.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+
+use crate::{
+    context::Context,
+    events::Event,
+    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector, label},
+    watch::Wait,
+};
+
+/// How long one thing may take to go.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// One thing to remove. It is noted before the call that makes it, since that may be made and its reply be lost.
+#[derive(Debug, Clone)]
+enum Item {
+    /// All instances of this run with a role.
+    Instances { selector: Selector, known: Option<InstanceId> },
+    /// The login key of this run.
+    Key { name: String, known: Option<LoginKeyId> },
+}
+
+/// The list of things to remove, in the order in which they were made; they go in reverse.
+///
+/// It does not use `Drop`, because removing takes calls: whoever makes one runs [`Cleanup::run`] whatever happened.
+#[derive(Debug, Default)]
+pub(super) struct Cleanup {
+    items: Mutex<Vec<Item>>,
+}
+
+impl Cleanup {
+    fn push(&self, item: Item) {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).push(item);
+    }
+
+    /// Notes that instances of these labels are about to be launched.
+    pub(super) fn expect_instances(&self, selector: Selector) {
+        self.push(Item::Instances { selector, known: None });
+    }
+
+    /// Notes the id of the instance that was launched, which saves looking for it.
+    pub(super) fn launched(&self, id: &InstanceId) {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Item::Instances { known, .. }) = items.last_mut() {
+            *known = Some(id.clone());
+        }
+    }
+
+    /// Notes that a key of this name is about to be registered.
+    pub(super) fn expect_key(&self, name: String) {
+        self.push(Item::Key { name, known: None });
+    }
+
+    /// Notes the id of the key that was registered.
+    pub(super) fn registered(&self, id: &LoginKeyId) {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Item::Key { known, .. }) = items.last_mut() {
+            *known = Some(id.clone());
+        }
+    }
+
+    /// Removes everything on the list, and returns in words what would not go.
+    pub(super) async fn run(&self, ctx: &Context) -> Vec<String> {
+        let mut left = Vec::new();
+        loop {
+            let item = self.items.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(item) = item else { return left };
+            let (what, removed) = match &item {
+                Item::Instances { selector, known } => {
+                    let what = format!("an instance labelled {}", show(selector));
+                    (what, timeout(DEADLINE, remove_instances(ctx, selector, known.as_ref())).await)
+                }
+                Item::Key { name, known } => {
+                    (format!("the login key {name}"), timeout(DEADLINE, remove_key(ctx, name, known.as_ref())).await)
+                }
+            };
+            let reason = match removed {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("not gone within {} s", DEADLINE.as_secs()),
+            };
+            ctx.events.warn(format!("could not remove {what}: {reason}; `remint gc` finds and removes it"));
+            left.push(what);
+        }
+    }
+}
+
+fn show(selector: &Selector) -> String {
+    let labels: Vec<_> = selector.0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.join(", ")
+}
+
+async fn remove_instances(ctx: &Context, selector: &Selector, known: Option<&InstanceId>) -> Result<()> {
+    let ids = match known {
+        Some(id) => vec![(id.clone(), id.to_string())],
+        None => {
+            let found = ctx.provider.instances().list(selector).await?;
+            found.into_iter().map(|instance| (instance.id, instance.name)).collect()
+        }
+    };
+    for (id, name) in ids {
+        destroy(ctx, selector, &id, &name).await?;
+    }
+    Ok(())
+}
+
+/// Destroys an instance and waits until it is gone: some clouds accept a deletion and do not carry it out.
+pub(super) async fn destroy(ctx: &Context, selector: &Selector, id: &InstanceId, name: &str) -> Result<()> {
+    let first = ctx.provider.descriptor().limits.destroy_time;
+    loop {
+        match ctx.provider.instances().destroy(id).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(2))).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        // A deletion that was accepted and forgotten is asked for again.
+        let wait = Wait::new("to be gone").first(first).leisurely().timeout(first + Duration::from_secs(40));
+        if ctx.watcher.instance_gone(selector, id, wait).await.is_ok() {
+            ctx.events.emit(Event::InstanceDestroyed { instance: id.clone(), name: name.to_owned() });
+            return Ok(());
+        }
+    }
+}
+
+async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Result<()> {
+    let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
+    let ids = match known {
+        Some(id) => vec![id.clone()],
+        None => keys.list(name).await?.into_iter().map(|key| key.id).collect(),
+    };
+    for id in ids {
+        keys.remove(&id).await?;
+    }
+    Ok(())
+}
+
+/// Removes the builders and checks that an earlier run of this service in this environment left behind when it was killed. The
+/// caller holds the environment's lock, so none of them is anybody's.
+pub(super) async fn sweep(ctx: &Context) -> Result<()> {
+    for role in ["builder", "check"] {
+        let selector = Selector::all()
+            .with(label::SERVICE, &ctx.loaded.manifest.service)
+            .with(label::ENV, ctx.loaded.environment.as_str())
+            .with(label::ROLE, role);
+        // A check can only be left over where there are checks.
+        if role == "check" && !ctx.loaded.manifest.image.boot_check {
+            continue;
+        }
+        for instance in ctx.provider.instances().list(&selector).await? {
+            ctx.events.info(format!("destroying {}, which an earlier run left behind", instance.name));
+            destroy(ctx, &selector, &instance.id, &instance.name).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Why a bake failed.
+
+use crate::{
+    health::HealthError,
+    journal::JournalError,
+    provider::{Error, ErrorKind, Region},
+    remote::RemoteError,
+    userdata::UserDataError,
+    watch::WatchError,
+};
+
+use super::{fingerprint::FingerprintError, tree::TreeError};
+
+/// A bake that failed. What it had made is gone by the time the error is returned, or an event has named it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BakeError {
+    /// An input cannot be read, or is not what the manifest says it is.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+    /// The files of a step.
+    #[error("{step}")]
+    Files {
+        /// Which step.
+        step: String,
+        /// Why.
+        source: TreeError,
+    },
+    /// The cloud refused something.
+    #[error("{doing}")]
+    Cloud {
+        /// What was going on.
+        doing: &'static str,
+        /// The refusal.
+        source: Box<Error>,
+    },
+    /// The cloud did not get there.
+    #[error("{doing}")]
+    Watch {
+        /// What was going on.
+        doing: &'static str,
+        /// What was waited for.
+        source: WatchError,
+    },
+    /// The base image does not fit on the builder's disk.
+    #[error("the base image {base} needs a disk of {needed} GiB, and {size} in {region} has {disk} GiB")]
+    DiskTooSmall {
+        /// The base image.
+        base: String,
+        /// The disk that it needs.
+        needed: u64,
+        /// The size of the builder.
+        size: String,
+        /// The region.
+        region: Region,
+        /// The disk that the size has.
+        disk: u64,
+    },
+    /// The builder's user data.
+    #[error("cannot write the builder's user data")]
+    UserData(#[from] UserDataError),
+    /// The way into the builder.
+    #[error("{doing}")]
+    Remote {
+        /// What was going on.
+        doing: String,
+        /// What happened.
+        source: RemoteError,
+    },
+    /// cloud-init failed on the builder, or does not run there.
+    #[error("cloud-init on the builder ended with `{status}`{}", show(tail))]
+    CloudInit {
+        /// What `cloud-init status` says.
+        status: String,
+        /// The end of its log.
+        tail: Vec<String>,
+    },
+    /// A step of the recipe failed.
+    #[error("{step} failed: {reason}{}", show(tail))]
+    Step {
+        /// Which step.
+        step: String,
+        /// How it ended, and after how many attempts.
+        reason: String,
+        /// The last lines that it wrote.
+        tail: Vec<String>,
+    },
+    /// An artifact cannot be fetched, or is not the right one.
+    #[error("{step}: {url}: {reason}")]
+    Artifact {
+        /// Which step.
+        step: String,
+        /// Its URL, without credentials.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The seal itself failed.
+    #[error("the builder could not be sealed: {reason}{}", show(tail))]
+    Seal {
+        /// How the script ended.
+        reason: String,
+        /// The last lines that it wrote.
+        tail: Vec<String>,
+    },
+    /// The builder holds what must not be in an image.
+    #[error("the image would hold what is the builder's own: {}", found.join(", "))]
+    Leftovers {
+        /// What was found.
+        found: Vec<String>,
+    },
+    /// The throw-away instance from the new image is not healthy.
+    #[error("the new image {image} does not pass its boot check; it was deleted")]
+    BootCheck {
+        /// The image's name.
+        image: String,
+        /// Why.
+        source: HealthError,
+    },
+    /// The capture cannot be written down.
+    #[error("the journal does not serve")]
+    Journal(#[from] JournalError),
+    /// The health check cannot be asked.
+    #[error("the health check cannot be asked: {0}")]
+    Probe(String),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+fn show(tail: &[String]) -> String {
+    if tail.is_empty() { String::new() } else { format!("; its last lines:\n  {}", tail.join("\n  ")) }
+}
+
+impl BakeError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cloud { source, .. } => source.hint().map(str::to_owned),
+            Self::Watch { source, .. } => source.hint().map(str::to_owned),
+            Self::Remote { source: RemoteError::ConnectionLost { .. }, .. } => {
+                Some("if the step reboots the machine, say so with `expect_reboot = true`".to_owned())
+            }
+            Self::Remote { source, .. } => source.hint().map(str::to_owned),
+            Self::Journal(source) => source.hint(),
+            Self::Step { .. } => Some("correct the step, or give it a longer `timeout` or more `retries`".to_owned()),
+            Self::DiskTooSmall { .. } => Some("choose a larger `builder_size` or `size`".to_owned()),
+            Self::UserData(UserDataError::TooLarge { .. }) => Some("make `[[instance.user_data]]` smaller".to_owned()),
+            Self::Leftovers { .. } => {
+                Some("a step runs something that makes them anew; stop it before the end of the recipe".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the cloud refuses the credentials.
+    pub fn is_refused(&self) -> bool {
+        let refused = |error: &Error| matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden);
+        match self {
+            Self::Cloud { source, .. } => refused(source),
+            Self::Watch { source, .. } => source.provider_error().is_some_and(refused),
+            _ => false,
+        }
+    }
+
+    /// Whether the user asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Remote { source: RemoteError::Cancelled, .. })
+    }
+
+    pub(super) fn cloud(doing: &'static str) -> impl FnOnce(Error) -> Self {
+        move |source| Self::Cloud { doing, source: Box::new(source) }
+    }
+
+    pub(super) fn watch(doing: &'static str) -> impl FnOnce(WatchError) -> Self {
+        move |source| Self::Watch { doing, source }
+    }
+
+    pub(super) fn remote(doing: impl Into<String>) -> impl FnOnce(RemoteError) -> Self {
+        let doing = doing.into();
+        move |source| Self::Remote { doing, source }
+    }
+}

@@ -1,0 +1,30 @@
+//! Baking: from the fingerprint of a recipe to a captured image.
+//!
+//! [`prepare`] says whether there is anything to bake, [`bake`] does it. A builder is launched from the base image, reached
+//! through a host key that Remint made, provisioned, verified, sealed, stopped and captured. An image is found again by
+//! its labels (service, fingerprint, role), never by a file of ours, so that whoever bakes the same recipe in the same
+//! account shares it.
+//!
+//! What a bake makes is noted before the call that makes it, and removed whatever happens. What a bake that was killed left
+//! behind, [`recover`] settles: every command that changes something calls it first.
+
+mod artifact;
+mod builder;
+mod capture;
+mod check;
+mod cleanup;
+mod error;
+pub mod fingerprint;
+mod prepare;
+mod recover;
+mod report;
+mod run;
+mod seal;
+mod steps;
+pub mod tree;
+
+pub use error::BakeError;
+pub use prepare::{Prepared, prepare};
+pub use recover::recover;
+pub use report::BakeReport;
+pub use run::bake;

@@ -1,0 +1,117 @@
+//! What is known before anything is made: the fingerprint, the image that may exist, and whether a builder can stand.
+
+use std::sync::Arc;
+
+use super::{
+    BakeError,
+    fingerprint::{self, InputDigest, Inputs},
+    tree,
+};
+use crate::{
+    context::Context,
+    manifest::Provisioner,
+    provider::{Fingerprint, Image, ImageState, Labels, Selector, SizeName, label},
+};
+
+/// The recipe, compared with what the account has. Two reads, no mutation.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The digest of each input.
+    pub inputs: Vec<InputDigest>,
+    /// The base image, as its name resolves now.
+    pub base: Image,
+    /// The available image of this fingerprint, if there is one: then there is nothing to bake.
+    pub image: Option<Image>,
+}
+
+/// Computes the fingerprint and looks for its image.
+///
+/// # Errors
+///
+/// An input that cannot be read, or the cloud's refusal.
+pub async fn prepare(ctx: &Context) -> Result<Prepared, BakeError> {
+    let section = &ctx.loaded.section;
+    let images = ctx.provider.images();
+    let base = images.resolve(&section.base, &section.region).await;
+    let base = base.map_err(BakeError::cloud("cannot find the base image"))?;
+    let (fingerprint, inputs) = take_fingerprint(ctx, &base).await?;
+    let image = find_image(ctx, &fingerprint).await?;
+    Ok(Prepared { fingerprint, inputs, base, image })
+}
+
+/// Reads every file of the recipe, away from the threads that serve connections.
+async fn take_fingerprint(ctx: &Context, base: &Image) -> Result<(Fingerprint, Vec<InputDigest>), BakeError> {
+    let loaded = Arc::new(ctx.loaded.clone());
+    let base = base.id.clone();
+    let task = tokio::task::spawn_blocking(move || {
+        let inputs = Inputs {
+            image: &loaded.manifest.image,
+            provider: &loaded.provider,
+            base: &base,
+            base_dir: &loaded.base_dir,
+        };
+        fingerprint::compute(&inputs)
+    });
+    // The task is never aborted, so it only fails when it panics.
+    match task.await {
+        Ok(result) => Ok(result?),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// The available image of a fingerprint. Where there are several, the one with the smallest id, so that everybody who looks
+/// finds the same.
+pub(super) async fn find_image(ctx: &Context, fingerprint: &Fingerprint) -> Result<Option<Image>, BakeError> {
+    let selector = Selector::all()
+        .with(label::SERVICE, &ctx.loaded.manifest.service)
+        .with(label::FINGERPRINT, fingerprint.as_str())
+        .with(label::ROLE, "image");
+    let found = ctx.provider.images().list(&selector).await;
+    let found = found.map_err(BakeError::cloud("cannot look for the image"))?;
+    let region = &ctx.loaded.section.region;
+    let usable =
+        found.into_iter().filter(|image| image.state == ImageState::Available && image.regions.contains(region));
+    Ok(usable.min_by(|a, b| a.id.cmp(&b.id)))
+}
+
+/// The labels of what a bake makes.
+pub(super) fn labels(ctx: &Context, fingerprint: &Fingerprint, role: &str) -> Labels {
+    Labels::new()
+        .with(label::SERVICE, &ctx.loaded.manifest.service)
+        .with(label::FINGERPRINT, fingerprint.as_str())
+        .with(label::ROLE, role)
+        .with(label::RUN, ctx.run.to_string())
+}
+
+/// The size of the builder.
+pub(super) fn builder_size(ctx: &Context) -> &SizeName {
+    let section = &ctx.loaded.section;
+    section.builder_size.as_ref().unwrap_or(&section.size)
+}
+
+/// Checks what can be checked before anything is made: the size, its disk, the files of the recipe.
+pub(super) async fn check(ctx: &Context, prepared: &Prepared) -> Result<(), BakeError> {
+    let section = &ctx.loaded.section;
+    let size = builder_size(ctx);
+    let shape = ctx.provider.instances().shape(size, &section.region).await;
+    let shape = shape.map_err(BakeError::cloud("the builder cannot have this size"))?;
+    let base = &prepared.base;
+    if base.min_disk_gib > shape.disk_gib {
+        return Err(BakeError::DiskTooSmall {
+            base: base.name.clone(),
+            needed: base.min_disk_gib,
+            size: size.to_string(),
+            region: section.region.clone(),
+            disk: shape.disk_gib,
+        });
+    }
+    for (index, step) in ctx.loaded.manifest.image.provision.iter().enumerate() {
+        if let Provisioner::File(file) = step {
+            let step = fingerprint::step_name(index, step);
+            tree::entries(&ctx.loaded.base_dir, file).map_err(|source| BakeError::Files { step, source })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! The steps of a recipe, on the builder.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{BakeError, artifact::Artifacts, builder::Builder, fingerprint::step_name, tree};
+use crate::{
+    context::Context,
+    events::{Event, Stream},
+    manifest::{FileProvisioner, Provisioner, RunOptions, VerifyCommand},
+    provider::Fingerprint,
+    remote::{Command, Exit, Outcome, RemoteError, Upload, UploadKind, UploadOptions, quote},
+};
+
+/// The pause before a step is repeated; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs the recipe.
+pub(super) struct Steps<'a> {
+    ctx: &'a Context,
+    fingerprint: &'a Fingerprint,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(ctx: &'a Context, fingerprint: &'a Fingerprint) -> Self {
+        Self { ctx, fingerprint }
+    }
+
+    /// All steps, in their order.
+    pub(super) async fn provision(&self, builder: &mut Builder<'_>) -> Result<(), BakeError> {
+        let artifacts = Artifacts::new(&self.ctx.loaded.base_dir)?;
+        for (index, step) in self.ctx.loaded.manifest.image.provision.iter().enumerate() {
+            let name = step_name(index, step);
+            builder.progress(&name);
+            match step {
+                Provisioner::File(file) => self.file(builder, &name, file).await?,
+                Provisioner::Script(script) => {
+                    let source = self.ctx.loaded.base_dir.join(&script.path);
+                    self.script(builder, &name, index, &source, &script.args, &script.run).await?;
+                }
+                Provisioner::Shell(shell) => {
+                    let lines = shell.inline.join("\n");
+                    self.run(builder, &name, &lines, &shell.run).await?;
+                }
+                Provisioner::Artifact(artifact) => {
+                    let file = artifacts.fetch(&name, artifact).await?;
+                    let mode = artifact.mode.as_deref().map_or(Some(0o644), tree::parse_mode);
+                    let options = UploadOptions { mode, owner: artifact.owner.clone() };
+                    let uploaded = builder.connection.upload_file(&file, &artifact.destination, &options).await;
+                    uploaded.map_err(BakeError::remote(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The verify commands, in their order.
+    pub(super) async fn verify(&self, builder: &mut Builder<'_>) -> Result<(), BakeError> {
+        for (index, verify) in self.ctx.loaded.manifest.image.verify.iter().enumerate() {
+            let VerifyCommand { name, command, timeout } = verify;
+            let name = format!("verify {} ({})", index + 1, name.as_ref().unwrap_or(command));
+            builder.progress(&name);
+            let run = RunOptions { timeout: *timeout, ..RunOptions::default() };
+            self.run(builder, &name, command, &run).await?;
+        }
+        Ok(())
+    }
+
+    async fn file(&self, builder: &Builder<'_>, name: &str, step: &FileProvisioner) -> Result<(), BakeError> {
+        let entries = tree::entries(&self.ctx.loaded.base_dir, step);
+        let entries = entries.map_err(|source| BakeError::Files { step: name.to_owned(), source })?;
+        let single = entries.iter().any(|entry| entry.relative.as_os_str().is_empty());
+        let root = step.destination.trim_end_matches('/');
+        let mut items = Vec::new();
+        if !single {
+            items.push(Upload { path: root.to_owned(), kind: UploadKind::Directory });
+        }
+        for entry in entries {
+            let path = if entry.relative.as_os_str().is_empty() {
+                root.to_owned()
+            } else {
+                format!("{root}/{}", entry.relative.display())
+            };
+            let kind = match entry.kind {
+                tree::EntryKind::File { mode } => UploadKind::File { source: entry.source, mode },
+                tree::EntryKind::Directory => UploadKind::Directory,
+                tree::EntryKind::Symlink { target } => UploadKind::Symlink { target },
+            };
+            items.push(Upload { path, kind });
+        }
+        let uploaded = builder.connection.upload_tree(&items, step.owner.as_deref()).await;
+        uploaded.map_err(BakeError::remote(name))
+    }
+
+    async fn script(
+        &self,
+        builder: &mut Builder<'_>,
+        name: &str,
+        index: usize,
+        source: &Path,
+        args: &[String],
+        run: &RunOptions,
+    ) -> Result<(), BakeError> {
+        let path = format!("/tmp/remint-step-{}", index + 1);
+        let options = UploadOptions { mode: Some(0o700), owner: None };
+        builder.connection.upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
+        let words: Vec<_> = std::iter::once(path.as_str()).chain(args.iter().map(String::as_str)).map(quote).collect();
+        self.run(builder, name, &words.join(" "), run).await?;
+        // A reboot may have emptied /tmp; the seal empties it in any case.
+        let remove = Command::argv(["rm", "-f", &path]);
+        builder.connection.exec(&remove, &mut |_, _| {}).await.map(drop).map_err(BakeError::remote(name))
+    }
+
+    /// Runs lines of shell with the step's environment, as often as it may be repeated, and waits for its reboot.
+    async fn run(&self, builder: &mut Builder<'_>, name: &str, lines: &str, run: &RunOptions) -> Result<(), BakeError> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            if builder.connection.is_closed() {
+                builder.reconnect().await?;
+            }
+            let before = match run.expect_reboot {
+                true => builder.boot_id().await.map_err(BakeError::remote(name))?,
+                false => String::new(),
+            };
+            let result = self.once(builder, name, lines, run).await;
+            let error = match judge(name, result, run.expect_reboot) {
+                Ok(()) if run.expect_reboot => return builder.rebooted(&before).await,
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if attempt > run.retries {
+                return Err(count(error, attempt));
+            }
+            let message = format!("{name}: attempt {attempt} of {} failed, trying again", run.retries + 1);
+            self.ctx.events.warn(message);
+            sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    async fn once(
+        &self,
+        builder: &Builder<'_>,
+        name: &str,
+        lines: &str,
+        run: &RunOptions,
+    ) -> Result<Outcome, RemoteError> {
+        let mut command = Command::shell(lines).timeout(run.timeout.0);
+        for (key, value) in self.environment(&run.env) {
+            command = command.env(key, value);
+        }
+        let mut on_line = |stream: Stream, line: &str| {
+            self.ctx.events.emit(Event::Output {
+                task: builder.task.clone(),
+                step: name.to_owned(),
+                stream,
+                line: line.to_owned(),
+            });
+        };
+        builder.connection.exec(&command, &mut on_line).await
+    }
+
+    /// What every command of a recipe finds in its environment, and what its step adds.
+    fn environment(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::from([
+            ("REMINT_SERVICE".to_owned(), self.ctx.loaded.manifest.service.clone()),
+            ("REMINT_FINGERPRINT".to_owned(), self.fingerprint.to_string()),
+            ("REMINT_PROVIDER".to_owned(), self.ctx.loaded.provider.to_string()),
+            ("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()),
+        ]);
+        all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        all
+    }
+}
+
+/// Whether a run of a step counts as done. One that reboots the machine may be cut off by that.
+fn judge(step: &str, result: Result<Outcome, RemoteError>, expect_reboot: bool) -> Result<(), BakeError> {
+    match result {
+        Ok(outcome) if outcome.exit.is_success() => Ok(()),
+        Ok(Outcome { exit: Exit::Signal(_), .. }) | Err(RemoteError::ConnectionLost { .. }) if expect_reboot => Ok(()),
+        Ok(outcome) => {
+            Err(BakeError::Step { step: step.to_owned(), reason: outcome.exit.to_string(), tail: outcome.tail })
+        }
+        Err(error @ RemoteError::CommandTimeout { .. }) => {
+            Err(BakeError::Step { step: step.to_owned(), reason: error.to_string(), tail: error.tail().to_vec() })
+        }
+        Err(error) => Err(BakeError::remote(step)(error)),
+    }
+}
+
+/// Says after how many attempts a step was given up.
+fn count(error: BakeError, attempts: u32) -> BakeError {
+    match error {
+        BakeError::Step { step, reason, tail } if attempts > 1 => {
+            BakeError::Step { step, reason: format!("{reason}, in the last of {attempts} attempts"), tail }
+        }
+        error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit: Exit) -> Result<Outcome, RemoteError> {
+        Ok(Outcome { exit, tail: vec!["last words".into()], elapsed: Duration::ZERO })
+    }
+
+    fn lost() -> Result<Outcome, RemoteError> {
+        let endpoint = ([127, 0, 0, 1], 22).into();
+        Err(RemoteError::ConnectionLost { endpoint, doing: "running a command".into(), tail: Vec::new() })
+    }
+
+    #[test]
+    fn a_failure_is_told_with_the_last_lines() {
+        let error = judge("step 2 (shell)", ended(Exit::Status(3)), false).unwrap_err();
+        assert_eq!(error.to_string(), "step 2 (shell) failed: exit status 3; its last lines:\n  last words");
+        let error = count(error, 3);
+        assert!(error.to_string().contains("exit status 3, in the last of 3 attempts"), "{error}");
+    }
+
+    #[test]
+    fn only_a_step_that_reboots_may_be_cut_off() {
+        assert!(judge("s", lost(), true).is_ok());
+        assert!(judge("s", ended(Exit::Signal("TERM".into())), true).is_ok());
+        assert!(judge("s", ended(Exit::Status(1)), true).is_err());
+        assert!(judge("s", ended(Exit::Signal("KILL".into())), false).is_err());
+        let error = judge("s", lost(), false).unwrap_err();
+        assert!(error.hint().unwrap().contains("expect_reboot"));
+    }
+}

@@ -1,0 +1,203 @@
+//! What goes wrong with a deploy.
+
+use std::fmt;
+
+use crate::{
+    bake::BakeError,
+    health::HealthError,
+    journal::JournalError,
+    manifest::RenderError,
+    provider::{self, ErrorKind},
+    remote::RemoteError,
+    userdata::UserDataError,
+    watch::WatchError,
+};
+
+/// What kind of failure it is; the command's exit codes tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeployErrorKind {
+    /// The manifest asks for something that cannot be.
+    Manifest,
+    /// The cloud refuses the credentials.
+    Credentials,
+    /// The image could not be baked.
+    Bake,
+    /// A new instance did not pass its gate, or the service failed behind the address; it was undone.
+    Gate,
+    /// Something belongs to something else, or is not as the journal says.
+    Conflict,
+    /// Somebody else holds the lock, or took it.
+    Locked,
+    /// The user asked to stop.
+    Interrupted,
+    /// The cloud does not do as asked.
+    Provider,
+    /// The journal cannot be read or written.
+    Journal,
+}
+
+/// A failed deploy, rollback, plan or clean-up.
+#[derive(Debug)]
+pub struct DeployError {
+    kind: DeployErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    hints: Vec<String>,
+    details: Vec<String>,
+}
+
+impl DeployError {
+    /// A failure, as a lowercase fragment.
+    pub(crate) fn new(kind: DeployErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None, hints: Vec::new(), details: Vec::new() }
+    }
+
+    /// A bake that failed, or was interrupted.
+    pub fn bake(source: BakeError) -> Self {
+        let hints = source.hint().into_iter().collect();
+        let (kind, message) = match source.is_cancelled() {
+            true => (DeployErrorKind::Interrupted, "the bake did not end"),
+            false => (DeployErrorKind::Bake, "the image could not be baked"),
+        };
+        Self { hints, ..Self::new(kind, message).because(source) }
+    }
+
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn details(mut self, lines: Vec<String>) -> Self {
+        self.details = lines;
+        self
+    }
+
+    /// The user asked to stop.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(DeployErrorKind::Interrupted, "interrupted")
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> DeployErrorKind {
+        self.kind
+    }
+
+    /// What the user can do about it.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The last lines of the instance's console or service logs, where there are any.
+    pub fn detail_lines(&self) -> &[String] {
+        &self.details
+    }
+
+    /// The chain of errors in one line, for the journal.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for DeployError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DeployError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+fn kind_of(error: &provider::Error) -> DeployErrorKind {
+    match error.kind() {
+        ErrorKind::Unauthenticated | ErrorKind::Forbidden => DeployErrorKind::Credentials,
+        ErrorKind::Conflict => DeployErrorKind::Conflict,
+        _ => DeployErrorKind::Provider,
+    }
+}
+
+impl From<provider::Error> for DeployError {
+    fn from(error: provider::Error) -> Self {
+        let kind = kind_of(&error);
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        Self { hints, ..Self::new(kind, "the cloud did not do as asked").because(error) }
+    }
+}
+
+impl From<WatchError> for DeployError {
+    fn from(error: WatchError) -> Self {
+        let kind = error.provider_error().map_or(DeployErrorKind::Provider, kind_of);
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        Self { hints, ..Self::new(kind, "waiting was in vain").because(error) }
+    }
+}
+
+impl From<JournalError> for DeployError {
+    fn from(error: JournalError) -> Self {
+        let kind = match error {
+            JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
+            JournalError::Url { .. } => DeployErrorKind::Manifest,
+            JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
+            _ => DeployErrorKind::Journal,
+        };
+        let hints = error.hint().into_iter().collect();
+        let message = match kind {
+            DeployErrorKind::Locked => "cannot go on without the lock",
+            _ => "the journal does not serve",
+        };
+        Self { hints, ..Self::new(kind, message).because(error) }
+    }
+}
+
+impl From<RemoteError> for DeployError {
+    fn from(error: RemoteError) -> Self {
+        if matches!(error, RemoteError::Cancelled) {
+            return Self::interrupted();
+        }
+        let hints = error.hint().map(str::to_owned).into_iter().collect();
+        let details = error.tail().to_vec();
+        Self {
+            hints,
+            details,
+            ..Self::new(DeployErrorKind::Gate, "cannot look inside the new instance").because(error)
+        }
+    }
+}
+
+impl From<HealthError> for DeployError {
+    fn from(error: HealthError) -> Self {
+        if matches!(error, HealthError::Cancelled) {
+            return Self::interrupted();
+        }
+        Self::new(DeployErrorKind::Gate, "the service is not healthy")
+            .because(error)
+            .hint("look at the service's own log below, and at `[health]` in the manifest")
+    }
+}
+
+impl From<RenderError> for DeployError {
+    fn from(error: RenderError) -> Self {
+        Self::new(DeployErrorKind::Manifest, "cannot fill in the configuration").because(error)
+    }
+}
+
+impl From<UserDataError> for DeployError {
+    fn from(error: UserDataError) -> Self {
+        Self::new(DeployErrorKind::Manifest, "cannot compose the user data").because(error)
+    }
+}

@@ -1,0 +1,44 @@
+//! Replacing instances behind a stable address.
+//!
+//! A release walks through the phases of [`crate::journal::Phase`]. Each is written to the journal before anything is done
+//! in it, and each may be entered again: it observes the world, and does what is left. The invariant, at every instant
+//! and after any crash: the stable address points at an instance that has passed its gate, and no instance exists that the
+//! journal or its labels do not account for.
+//!
+//! - Before *switching*, a failure or an interruption destroys the new instances; the old ones were not touched.
+//! - From *switching* on, a failure moves the address back first.
+//! - From *retiring* on, nothing is taken back: the new instance serves; what is left is to remove the old ones.
+//!
+//! The keys of a release live only in the memory of the run that made them. So a run that goes on after a crash cannot look
+//! inside an instance that had not passed its gate: it destroys it, and launches anew under another name.
+//!
+//! A rollback takes the image of an earlier release, and the configuration of the manifest as it is now: configurations
+//! hold secrets, and are kept nowhere.
+
+mod engine;
+mod error;
+mod gate;
+mod gc;
+mod images;
+mod launch;
+mod observe;
+mod outside;
+mod plan;
+mod planner;
+mod preflight;
+mod retire;
+mod run;
+mod status;
+mod switch;
+#[cfg(test)]
+mod tests;
+mod undo;
+
+pub use error::{DeployError, DeployErrorKind};
+pub use gc::{Leftover, destroy, gc};
+pub use images::{ImageUse, images, prune};
+pub use outside::Baker;
+pub use plan::plan;
+pub use planner::{Plan, Step};
+pub use run::{DeployOptions, DeployReport, abort, deploy, resume, rollback};
+pub use status::{InstanceStatus, Status, history, host_key, show, status};

@@ -1,0 +1,98 @@
+//! What the engine needs besides the cloud: baking, user data, a look inside an instance, health.
+//!
+//! A trait, so that the engine can be tested against a cloud in memory, where nothing answers SSH.
+
+use std::{any::Any, net::IpAddr, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::DeployError;
+use crate::{
+    bake::fingerprint::InputDigest,
+    context::Context,
+    health::ProbeRun,
+    provider::{Address, Fingerprint, ImageId, Instance, ReleaseId},
+};
+
+/// A recipe's fingerprint, and what it was taken from.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) inputs: Vec<InputDigest>,
+}
+
+/// What an instance is launched with, and the keys that open it. The keys live as long as this.
+pub(crate) struct Prepared {
+    pub(crate) user_data: SecretString,
+    /// The release's login key, as one OpenSSH line.
+    pub(crate) public_key: String,
+    /// The host key's public part, as one OpenSSH line.
+    pub(crate) host_key: String,
+    pub(crate) keys: Box<dyn Any + Send + Sync>,
+}
+
+/// Makes the image of the manifest's recipe, where there is none.
+#[async_trait]
+pub trait Baker: Send + Sync {
+    /// Bakes, and returns the image once it can be launched in the manifest's region.
+    ///
+    /// # Errors
+    ///
+    /// [`DeployError::bake`]; nothing half-made is left.
+    async fn bake(&self, ctx: &Context) -> Result<ImageId, DeployError>;
+}
+
+/// The engine's other colleagues.
+#[async_trait]
+pub(crate) trait Outside: Send + Sync {
+    /// The fingerprint of the recipe on a base image.
+    async fn recipe(&self, ctx: &Context, base: &ImageId) -> Result<Recipe, DeployError>;
+
+    /// A salted digest of the configuration that a release would have now, secrets included.
+    async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, DeployError>;
+
+    /// Makes keys, and composes the user data, within the provider's limit.
+    async fn prepare(
+        &self,
+        ctx: &Context,
+        release: ReleaseId,
+        name: &str,
+        static_ip: Option<IpAddr>,
+    ) -> Result<Prepared, DeployError>;
+
+    /// Logs in to a new instance as soon as it lets us in, within a time.
+    async fn open(
+        &self,
+        ctx: &Context,
+        instance: &Instance,
+        prepared: &Prepared,
+        within: Duration,
+    ) -> Result<Box<dyn Opened>, DeployError>;
+
+    /// Whether the service at an address is healthy now: asked once. `None` where the check cannot be asked from outside.
+    async fn ask(&self, ctx: &Context, address: &Address) -> Option<Result<(), String>>;
+
+    /// Whether the service at an address is healthy for so long, and before that, becomes so in time.
+    async fn observe(&self, ctx: &Context, address: &Address, during: Duration) -> Result<(), DeployError>;
+
+    /// Starts to ask the service at an address again and again.
+    fn probe(&self, ctx: &Context, address: &Address) -> Option<ProbeRun>;
+}
+
+/// An instance that is open for its gate.
+#[async_trait]
+pub(crate) trait Opened: Send {
+    /// cloud-init is done, and the service is healthy, a number of times in a row.
+    async fn examine(&mut self, ctx: &Context) -> Result<(), DeployError>;
+
+    /// Runs the command before the switch.
+    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), DeployError>;
+
+    /// The last lines of the service's log, for an error.
+    async fn log(&mut self) -> Vec<String>;
+
+    /// Removes the login key, checks that it is gone, and closes the connection: nobody can log in any more, unless the
+    /// manifest's `[access]` says so.
+    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), DeployError>;
+}

@@ -1,0 +1,114 @@
+//! What would stop a release is found before anything is made for it, the bake included: a size that the account does not
+//! have, a disk that is too small, user data over the limit, no room for another static IP.
+
+use super::{
+    DeployError, DeployErrorKind,
+    observe::World,
+    outside::Outside,
+    planner::{AddressFacts, Facts},
+};
+use crate::{
+    context::Context,
+    provider::{Error, ErrorKind, Image, Selector, Shape, SizeName},
+};
+
+/// Checks a release that is about to be made. One or two reads, and two more where a static IP has to be made.
+pub(super) async fn check(
+    ctx: &Context,
+    world: &World,
+    facts: &Facts,
+    outside: &dyn Outside,
+) -> Result<(), DeployError> {
+    check_disk(ctx, world, facts).await?;
+    check_user_data(ctx, world, facts, outside).await?;
+    if facts.address == AddressFacts::Missing { check_quota(ctx).await } else { Ok(()) }
+}
+
+/// The image that there is, or the one that the bake would capture, must fit on the instances' disk.
+async fn check_disk(ctx: &Context, world: &World, facts: &Facts) -> Result<(), DeployError> {
+    let section = &ctx.loaded.section;
+    let shape = shape(ctx, &section.size, "size").await?;
+    let (what, needed) = match world.image(&facts.fingerprint) {
+        Some(image) => (format!("image {}", image.name), image.min_disk_gib),
+        None => {
+            let base = &world.base;
+            let base = (format!("base image {}", base.name), base.min_disk_gib);
+            match &section.builder_size {
+                // An image is as large as the disk that it was captured from.
+                Some(size) => {
+                    let builder = shape_of_builder(ctx, size).await?.disk_gib;
+                    let baked = (format!("an image from a builder of size {size}"), builder);
+                    if baked.1 > base.1 { baked } else { base }
+                }
+                None => base,
+            }
+        }
+    };
+    if needed <= shape.disk_gib {
+        return Ok(());
+    }
+    let (provider, size, disk) = (&ctx.loaded.provider, &section.size, shape.disk_gib);
+    let message = format!("{what} needs a disk of {needed} GiB, and {size} has {disk} GiB (providers.{provider}.size)");
+    Err(DeployError::new(DeployErrorKind::Manifest, message)
+        .hint("choose a larger `size`, or bake on a smaller `builder_size`"))
+}
+
+async fn shape_of_builder(ctx: &Context, size: &SizeName) -> Result<Shape, DeployError> {
+    shape(ctx, size, "builder_size").await
+}
+
+async fn shape(ctx: &Context, size: &SizeName, key: &str) -> Result<Shape, DeployError> {
+    let found = ctx.provider.instances().shape(size, &ctx.loaded.section.region).await;
+    found.map_err(|error| refused(ctx, key, error))
+}
+
+/// A value of the provider's section that the cloud does not know is the manifest's fault; all else is the cloud's.
+fn refused(ctx: &Context, key: &str, error: Error) -> DeployError {
+    if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) {
+        return error.into();
+    }
+    let message = format!("the cloud does not have what `[providers.{}]` asks for ({key})", ctx.loaded.provider);
+    let hints: Vec<_> = error.hint().map(str::to_owned).into_iter().collect();
+    let refused = DeployError::new(DeployErrorKind::Manifest, message).because(error);
+    hints.into_iter().fold(refused, DeployError::hint)
+}
+
+/// The base image in the manifest's region. Where it is not to be had, a wrong region is named as such.
+pub(super) async fn base(ctx: &Context) -> Result<Image, DeployError> {
+    let section = &ctx.loaded.section;
+    let error = match ctx.provider.images().resolve(&section.base, &section.region).await {
+        Ok(base) => return Ok(base),
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::InvalidInput {
+        shape(ctx, &section.size, "region, size").await?;
+    }
+    Err(refused(ctx, "base", error))
+}
+
+/// Composes the user data as the launch will, and throws it away.
+async fn check_user_data(
+    ctx: &Context,
+    world: &World,
+    facts: &Facts,
+    outside: &dyn Outside,
+) -> Result<(), DeployError> {
+    let name = "x".repeat(ctx.provider.descriptor().limits.name_length);
+    let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
+    outside.prepare(ctx, facts.next, &name, static_ip).await.map(|_| ())
+}
+
+async fn check_quota(ctx: &Context) -> Result<(), DeployError> {
+    let Some(static_ips) = ctx.provider.static_ips() else { return Ok(()) };
+    let account = ctx.provider.account().await?;
+    let Some(quota) = account.quotas.iter().find(|quota| quota.what == "static_ips") else { return Ok(()) };
+    let standing = static_ips.list(&Selector::all()).await?.len() as u64;
+    if standing < quota.limit {
+        return Ok(());
+    }
+    let message = format!("the account has {standing} static IPs, and may have no more than {}", quota.limit);
+    Err(DeployError::new(DeployErrorKind::Provider, message).hint(
+        "give back one that is not needed, ask the cloud to raise the limit, or name one that exists: \
+         `static_ip = { existing = \"ADDRESS\" }` in `[address]`",
+    ))
+}

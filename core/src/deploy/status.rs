@@ -1,0 +1,148 @@
+//! What stands, beside what the journal says.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::{
+    DeployError, DeployErrorKind, Plan,
+    engine::Engine,
+    observe::{World, release_of},
+    plan::facts,
+    planner::decide,
+};
+use crate::{
+    context::Context,
+    journal::{Entry, LockRecord, Phase, Release, current},
+    manifest::HealthCheck,
+    provider::{Address, Instance, InstanceState, ReleaseId, label},
+};
+
+/// An environment as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The service.
+    pub service: String,
+    /// The environment.
+    pub environment: String,
+    /// The release that serves.
+    pub current: Option<ReleaseId>,
+    /// The release that an earlier run left unfinished, and where.
+    pub unfinished: Option<(ReleaseId, Phase)>,
+    /// Who is at work.
+    pub lock: Option<LockRecord>,
+    /// The instances.
+    pub instances: Vec<InstanceStatus>,
+    /// The stable address.
+    pub address: Option<Address>,
+    /// Where the service answers on it, for checks that ask a port.
+    pub endpoint: Option<SocketAddr>,
+    /// The instance that it points at.
+    pub points_at: Option<String>,
+    /// The DNS record's values.
+    pub record: Option<Vec<String>>,
+    /// What a deploy would do now: how the world differs from the manifest.
+    pub drift: Plan,
+}
+
+/// One instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceStatus {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// Its release.
+    pub release: Option<ReleaseId>,
+    /// Whether the stable address points at it.
+    pub serves: bool,
+    /// Whether it answers its health check; `None` where it cannot be asked from here.
+    pub healthy: Option<bool>,
+    /// When somebody logged in to it.
+    pub touched: Option<String>,
+}
+
+/// Looks at an environment; changes nothing.
+///
+/// # Errors
+///
+/// The cloud's and the journal's.
+pub async fn status(ctx: &Context) -> Result<Status, DeployError> {
+    status_with(&Engine::new(ctx)?).await
+}
+
+pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployError> {
+    let ctx = engine.ctx;
+    let world = World::observe(ctx, engine.journal(), engine.outside(), None).await?;
+    let drift = decide(&facts(ctx, &world, engine.outside(), false).await?);
+    let port = match &ctx.loaded.manifest.health.check {
+        HealthCheck::Http(check) => Some(check.port),
+        HealthCheck::Tcp(check) => Some(check.port),
+        HealthCheck::Command(_) => None,
+    };
+    let endpoint = world.static_ip.as_ref().zip(port).map(|(ip, port)| ip.address.endpoint(port));
+    let points_at = world.static_ip.as_ref().and_then(|ip| ip.assigned_to.clone());
+    let mut instances = Vec::new();
+    for instance in &world.instances {
+        let mut healthy = None;
+        if let (InstanceState::Running, Some(address)) = (instance.state, &instance.address) {
+            healthy = engine.outside().ask(ctx, address).await.map(|answer| answer.is_ok());
+        }
+        instances.push(InstanceStatus {
+            instance: instance.clone(),
+            release: release_of(instance),
+            serves: points_at.as_ref() == Some(&instance.id),
+            healthy,
+            touched: instance.labels.get(label::TOUCHED).map(str::to_owned),
+        });
+    }
+    let last = world.history.last().filter(|last| !last.phase().is_final());
+    Ok(Status {
+        service: ctx.loaded.manifest.service.clone(),
+        environment: ctx.loaded.environment.to_string(),
+        current: current(&world.history).map(Release::id),
+        unfinished: last.map(|last| (last.id(), last.phase())),
+        lock: engine.journal().held().await?,
+        instances,
+        address: world.static_ip.as_ref().map(|ip| ip.address.clone()),
+        endpoint,
+        points_at: points_at.map(|id| id.to_string()),
+        record: world.record.map(|record| record.values),
+        drift,
+    })
+}
+
+/// All releases of the environment, oldest first. Asks no cloud.
+///
+/// # Errors
+///
+/// The journal's.
+pub async fn history(ctx: &Context) -> Result<Vec<Release>, DeployError> {
+    Ok(Engine::new(ctx)?.journal().history().await?)
+}
+
+/// One release with its journal. Asks no cloud.
+///
+/// # Errors
+///
+/// [`super::DeployErrorKind::Conflict`] when there is no such release.
+pub async fn show(ctx: &Context, id: ReleaseId) -> Result<Release, DeployError> {
+    Ok(Engine::new(ctx)?.journal().release(id).await?)
+}
+
+/// The host key that an instance shows, as one OpenSSH line: the journal has it from the launch.
+///
+/// # Errors
+///
+/// [`super::DeployErrorKind::Conflict`] when the journal knows no launch of it.
+pub async fn host_key(ctx: &Context, instance: &Instance) -> Result<String, DeployError> {
+    let history = Engine::new(ctx)?.journal().history().await?;
+    let entries = history.iter().flat_map(|release| &release.entries);
+    let key = entries.rev().find_map(|record| match &record.entry {
+        Entry::Launched { instances, host_key: Some(key) } if instances.contains(&instance.id) => Some(key.clone()),
+        _ => None,
+    });
+    key.ok_or_else(|| {
+        DeployError::new(DeployErrorKind::Conflict, format!("the journal knows no launch of {}", instance.name))
+            .hint("replace it with `remint deploy --force`")
+    })
+}

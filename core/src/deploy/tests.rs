@@ -1,0 +1,567 @@
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use object_store::memory::InMemory;
+use tokio::time::sleep;
+
+use super::{
+    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport, Step,
+    engine::Engine,
+    gc::{destroy_with, gc_with},
+    outside::{Opened, Outside, Prepared, Recipe},
+    run::{deploy_with, rollback_with, unfinished},
+    status::status_with,
+};
+use crate::{
+    context::Context,
+    events::Events,
+    fake::{FakeCloud, Kill, KillStore, Pace},
+    health::ProbeRun,
+    journal::{Holder, Journal, Phase},
+    manifest::{LoadOptions, load},
+    provider::{Address, ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId, label},
+};
+
+const MANIFEST: &str = r#"
+service = "app"
+provider = "fake"
+
+[providers.fake]
+region = "here"
+base = "debian"
+size = "small"
+
+[image]
+
+[health.check.http]
+port = 80
+
+[dns]
+zone = "example.org"
+name = "www"
+
+[deploy]
+before_switch = "migrate"
+"#;
+
+/// A world for tests: a cloud, a journal, and machines that behave as told.
+struct Stand {
+    cloud: Arc<FakeCloud>,
+    objects: Arc<InMemory>,
+    outside: Arc<FakeOutside>,
+    manifest: String,
+    folder: tempfile::TempDir,
+}
+
+#[derive(Debug)]
+struct FakeOutside {
+    cloud: Arc<FakeCloud>,
+    fingerprint: Mutex<String>,
+    config: Mutex<String>,
+    sick: AtomicBool,
+    /// Healthy by itself, but not through the address.
+    sick_outside: AtomicBool,
+    migrations: Mutex<u32>,
+    baked: Mutex<u32>,
+    gated: Mutex<Vec<Instance>>,
+}
+
+impl FakeOutside {
+    fn kill(&self) -> &Kill {
+        &self.cloud.kill
+    }
+}
+
+#[async_trait]
+impl Baker for FakeOutside {
+    async fn bake(&self, _: &Context) -> Result<ImageId, DeployError> {
+        self.kill().step().await;
+        *self.baked.lock().unwrap() += 1;
+        let fingerprint = self.fingerprint.lock().unwrap().clone();
+        let labels =
+            Labels::new().with(label::SERVICE, "app").with(label::ROLE, "image").with(label::FINGERPRINT, fingerprint);
+        let image = self.cloud.add_image(labels);
+        self.kill().step().await;
+        Ok(image.id)
+    }
+}
+
+#[async_trait]
+impl Outside for FakeOutside {
+    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, DeployError> {
+        Ok(Recipe { fingerprint: self.fingerprint.lock().unwrap().as_str().into(), inputs: Vec::new() })
+    }
+
+    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, DeployError> {
+        Ok(format!("{salt} {}", self.config.lock().unwrap()))
+    }
+
+    async fn prepare(&self, _: &Context, _: ReleaseId, name: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
+        let public_key = format!("ssh-ed25519 {name}");
+        Ok(Prepared {
+            user_data: "#cloud-config".to_owned().into(),
+            public_key,
+            host_key: String::new(),
+            keys: Box::new(()),
+        })
+    }
+
+    async fn open(
+        &self,
+        _: &Context,
+        instance: &Instance,
+        _: &Prepared,
+        _: Duration,
+    ) -> Result<Box<dyn Opened>, DeployError> {
+        self.kill().step().await;
+        sleep(Duration::from_secs(50)).await;
+        let opened = FakeOpened { sick: self.sick.load(Ordering::SeqCst), instance: instance.clone() };
+        Ok(Box::new(opened))
+    }
+
+    async fn ask(&self, _: &Context, _: &Address) -> Option<Result<(), String>> {
+        Some(Ok(()))
+    }
+
+    async fn observe(&self, _: &Context, _: &Address, during: Duration) -> Result<(), DeployError> {
+        self.kill().step().await;
+        sleep(during).await;
+        if self.sick_outside.load(Ordering::SeqCst) {
+            return Err(DeployError::new(DeployErrorKind::Gate, "the service is not healthy"));
+        }
+        Ok(())
+    }
+
+    fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
+        None
+    }
+}
+
+struct FakeOpened {
+    sick: bool,
+    instance: Instance,
+}
+
+#[async_trait]
+impl Opened for FakeOpened {
+    async fn examine(&mut self, _: &Context) -> Result<(), DeployError> {
+        if self.sick { Err(DeployError::new(DeployErrorKind::Gate, "503")) } else { Ok(()) }
+    }
+
+    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), DeployError> {
+        assert_eq!(command, "migrate");
+        ctx.events.info("migrated");
+        Ok(())
+    }
+
+    async fn log(&mut self) -> Vec<String> {
+        vec![format!("{}: it broke", self.instance.name)]
+    }
+
+    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
+        ctx.events.info(format!("gated {}", self.instance.id));
+        Ok(())
+    }
+}
+
+impl Stand {
+    fn new() -> Self {
+        Self::with(MANIFEST)
+    }
+
+    fn with(manifest: &str) -> Self {
+        let cloud = FakeCloud::new(Pace::default());
+        let outside = FakeOutside {
+            cloud: Arc::clone(&cloud),
+            fingerprint: Mutex::new("one".to_owned()),
+            config: Mutex::default(),
+            sick: AtomicBool::new(false),
+            sick_outside: AtomicBool::new(false),
+            migrations: Mutex::default(),
+            baked: Mutex::default(),
+            gated: Mutex::default(),
+        };
+        Self {
+            cloud,
+            objects: Arc::default(),
+            outside: Arc::new(outside),
+            manifest: manifest.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn context(&self) -> Context {
+        let path = self.folder.path().join("remint.toml");
+        std::fs::write(&path, &self.manifest).unwrap();
+        let loaded = load(&path, &LoadOptions::default()).unwrap();
+        let outside = Arc::clone(&self.outside);
+        let events = Events::new(move |event| {
+            if let crate::events::Event::Note { message, .. } = event {
+                if message == "migrated" {
+                    *outside.migrations.lock().unwrap() += 1;
+                }
+                if let Some(id) = message.strip_prefix("gated ") {
+                    let standing = outside.cloud.standing();
+                    outside.gated.lock().unwrap().extend(standing.into_iter().filter(|i| i.id.as_str() == id));
+                }
+            }
+        });
+        Context::new(loaded, Arc::clone(&self.cloud) as Arc<dyn Provider>, events)
+    }
+
+    fn journal(&self) -> Journal {
+        let objects = KillStore::new(Arc::clone(&self.objects), Arc::clone(&self.cloud.kill));
+        Journal::over(Arc::new(objects), "default")
+    }
+
+    /// An engine of a process that others can see is dead once it has stopped.
+    fn engine<'a>(&self, ctx: &'a Context) -> Engine<'a> {
+        let holder = Holder { started: Some(1), ..Holder::current(ctx.run, "deploy") };
+        Engine::with(ctx, self.journal(), Arc::clone(&self.outside) as _, holder)
+    }
+
+    async fn deploy(&self) -> Result<DeployReport, DeployError> {
+        self.deploy_image(None).await
+    }
+
+    async fn deploy_image(&self, image: Option<ImageId>) -> Result<DeployReport, DeployError> {
+        let ctx = self.context();
+        let options = DeployOptions { image, ..DeployOptions::default() };
+        deploy_with(&self.engine(&ctx), options, &*self.outside).await
+    }
+
+    async fn rollback(&self, to: Option<u64>) -> Result<DeployReport, DeployError> {
+        let ctx = self.context();
+        rollback_with(&self.engine(&ctx), to.map(ReleaseId)).await
+    }
+
+    fn recipe(&self, fingerprint: &str) {
+        *self.outside.fingerprint.lock().unwrap() = fingerprint.to_owned();
+    }
+
+    fn serving(&self) -> Instance {
+        let standing = self.cloud.standing();
+        assert_eq!(standing.len(), 1, "{standing:?}");
+        standing.into_iter().next().unwrap()
+    }
+
+    /// The address points at nothing that has not passed its gate, now and ever before.
+    fn check_invariant(&self) {
+        let gated = self.outside.gated.lock().unwrap();
+        for id in self.cloud.pointed_at() {
+            assert!(gated.iter().any(|instance| instance.id == id), "the address pointed at {id}, which is not gated");
+        }
+    }
+
+    /// One instance serves, and nothing else is there.
+    async fn check_settled(&self, releases: usize) {
+        self.check_invariant();
+        let serving = self.serving();
+        let ips = self.cloud.static_ip_list();
+        assert_eq!(ips.len(), 1, "{ips:?}");
+        assert_eq!(ips[0].assigned_to.as_ref(), Some(&serving.id));
+        assert_eq!(self.cloud.record("www"), Some(vec![ips[0].address.ip.to_string()]));
+        assert_eq!(self.cloud.key_names(), [""; 0]);
+        let history = self.journal().history().await.unwrap();
+        let done = history.iter().filter(|release| release.phase() == Phase::Done).count();
+        assert!(history.iter().all(|release| release.phase().is_final()));
+        assert_eq!(done, releases);
+        let ctx = self.context();
+        assert_eq!(gc_with(&self.engine(&ctx), true).await.unwrap(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_deploy_makes_everything_and_the_second_nothing() {
+    let stand = Stand::new();
+    let report = stand.deploy().await.unwrap();
+    assert!(report.baked);
+    assert_eq!(report.release, Some(ReleaseId(1)));
+    stand.check_settled(1).await;
+
+    let (before, log) = (stand.cloud.total(), stand.cloud.log());
+    let report = stand.deploy().await.unwrap();
+    assert!(!report.plan.changes(), "{:?}", report.plan);
+    assert_eq!(stand.cloud.log(), log);
+    assert!(stand.cloud.total() - before <= 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_replaces_the_old_one_within_thirty_calls_and_going_back_bakes_nothing() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let first = stand.serving();
+    stand.recipe("two");
+    let before = stand.cloud.total();
+    stand.deploy().await.unwrap();
+    let calls = stand.cloud.total() - before;
+    assert!(calls <= 30, "{calls} calls");
+    assert_ne!(stand.serving().id, first.id);
+    stand.check_settled(2).await;
+
+    stand.recipe("one");
+    let report = stand.deploy().await.unwrap();
+    assert!(!report.baked);
+    stand.check_settled(3).await;
+    let report = stand.rollback(None).await.unwrap();
+    assert_eq!(report.release, Some(ReleaseId(4)));
+    stand.check_settled(4).await;
+    let history = stand.journal().history().await.unwrap();
+    assert_eq!(history[3].record.rollback_of, Some(ReleaseId(2)));
+    assert_eq!(*stand.outside.baked.lock().unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_given_image_is_deployed_without_a_bake_and_gone_back_to() {
+    let stand = Stand::new();
+    let given = stand.cloud.add_image(Labels::new()).id;
+    let report = stand.deploy_image(Some(given.clone())).await.unwrap();
+    assert!(!report.baked);
+    stand.check_settled(1).await;
+    let again = stand.deploy_image(Some(given.clone())).await.unwrap();
+    assert_eq!(again.plan.steps, []);
+
+    // The recipe is another image, and another given one is another image too.
+    assert!(stand.deploy().await.unwrap().baked);
+    stand.rollback(None).await.unwrap();
+    stand.check_settled(3).await;
+    let other = stand.cloud.add_image(Labels::new()).id;
+    assert!(stand.deploy_image(Some(other.clone())).await.unwrap().plan.makes_release());
+    let history = stand.journal().history().await.unwrap();
+    let images: Vec<_> = history.iter().map(|release| release.record.image.clone()).collect();
+    assert_eq!([&images[0], &images[2], &images[3]], [&given, &given, &other]);
+    assert!(history[0].record.fingerprint.is_given() && !history[1].record.fingerprint.is_given());
+    assert_eq!(*stand.outside.baked.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_fails_its_gate_leaves_the_old_one_untouched() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let first = stand.serving();
+    stand.recipe("two");
+    stand.outside.sick.store(true, Ordering::SeqCst);
+    let error = stand.deploy().await.unwrap_err();
+    assert_eq!(error.kind(), DeployErrorKind::Gate);
+    assert!(error.detail_lines()[0].ends_with("it broke"));
+    assert_eq!(stand.serving(), first);
+    stand.check_settled(1).await;
+    assert_eq!(stand.cloud.pointed_at().len(), 1, "the address never moved");
+    let failed = stand.journal().release(ReleaseId(2)).await.unwrap();
+    assert_eq!(failed.failure(), Some("503"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_fails_behind_the_address_gives_it_back() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let first = stand.serving();
+    stand.recipe("two");
+    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.deploy().await.unwrap_err();
+    assert_eq!(stand.serving(), first);
+    stand.check_settled(1).await;
+    assert_eq!(stand.cloud.pointed_at().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_deploy_that_fails_leaves_nothing_behind() {
+    let stand = Stand::new();
+    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.deploy().await.unwrap_err();
+    assert!(stand.cloud.standing().is_empty());
+    assert!(stand.cloud.static_ip_list().is_empty());
+    assert_eq!(stand.cloud.record("www"), None);
+    assert!(stand.cloud.key_names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_somebody_else_is_not_touched() {
+    let stand = Stand::new();
+    stand.cloud.add_record("www", "192.0.2.1");
+    let error = stand.deploy().await.unwrap_err();
+    assert_eq!(error.kind(), DeployErrorKind::Conflict);
+    assert!(error.hints()[0].contains("adopt = true"));
+
+    let foreign = stand.cloud.add_instance("mail", Labels::new());
+    let ip = stand.cloud.add_static_ip(Some(foreign.id));
+    let manifest =
+        MANIFEST.replace("[dns]", "[address]\nstatic_ip = { existing = \"ADDRESS\" }\n\n[dns]\nadopt = true");
+    let manifest = manifest.replace("ADDRESS", &ip.address.ip.to_string());
+    let stand = Stand { manifest, ..stand };
+    let error = stand.deploy().await.unwrap_err();
+    assert!(error.to_string().contains("points at i-"), "{error}");
+    assert_eq!(stand.cloud.log(), [""; 0], "nothing was changed");
+
+    let manifest = MANIFEST.replace("example.org", "example.net");
+    let error = Stand::with(&manifest).deploy().await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no zone example.net (dns.zone)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_deploy_cleans_up() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let first = stand.serving();
+    stand.recipe("two");
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let stop = async {
+        sleep(Duration::from_secs(40)).await;
+        ctx.cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(run, stop);
+    assert_eq!(ended.unwrap_err().kind(), DeployErrorKind::Interrupted);
+    assert_eq!(stand.serving(), first);
+    stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_release_comes_back_at_once() {
+    let stand = Stand::with(&MANIFEST.replace("[deploy]", "[deploy]\nretire = \"park\""));
+    stand.deploy().await.unwrap();
+    let first = stand.serving();
+    stand.recipe("two");
+    stand.deploy().await.unwrap();
+    assert_eq!(stand.cloud.standing().len(), 2);
+    let launches = stand.cloud.count("launch");
+    stand.rollback(None).await.unwrap();
+    assert_eq!(stand.cloud.count("launch"), launches);
+    assert_eq!(stand.cloud.static_ip_list()[0].assigned_to, Some(first.id));
+    stand.check_invariant();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_release_that_came_back_keeps_its_configuration_and_the_next_deploy_sees_it() {
+    let stand = Stand::with(&MANIFEST.replace("[deploy]", "[deploy]\nretire = \"park\""));
+    stand.deploy().await.unwrap();
+    *stand.outside.config.lock().unwrap() = "another".to_owned();
+    stand.deploy().await.unwrap();
+    let launches = stand.cloud.count("launch");
+    stand.rollback(None).await.unwrap();
+    assert_eq!(stand.cloud.count("launch"), launches);
+    let report = stand.deploy().await.unwrap();
+    assert!(report.plan.makes_release(), "what serves was launched with the configuration of before");
+    stand.check_invariant();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_was_moved_by_hand_is_moved_back() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let ip = stand.cloud.static_ip_list()[0].clone();
+    crate::provider::StaticIps::unassign(&*stand.cloud, &ip.id).await.unwrap();
+    let ctx = stand.context();
+    let status = status_with(&stand.engine(&ctx)).await.unwrap();
+    assert!(matches!(status.drift.steps[..], [Step::MoveAddress { from: None, .. }]), "{:?}", status.drift);
+    let report = stand.deploy().await.unwrap();
+    assert_eq!(report.release, Some(ReleaseId(1)), "no new release is needed for that");
+    stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn destroy_leaves_nothing_and_a_deploy_after_it_starts_anew() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let ctx = stand.context();
+    destroy_with(&stand.engine(&ctx), true).await.unwrap();
+    assert!(stand.cloud.standing().is_empty() && stand.cloud.static_ip_list().is_empty());
+    assert_eq!(stand.cloud.record("www"), None);
+    stand.deploy().await.unwrap();
+    assert_eq!(*stand.outside.baked.lock().unwrap(), 2);
+    stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_credential_is_told_as_such() {
+    let stand = Stand::new();
+    stand.cloud.fail("list instances", Some(ErrorKind::Unauthenticated));
+    assert_eq!(stand.deploy().await.unwrap_err().kind(), DeployErrorKind::Credentials);
+}
+
+/// Kills the process at its n-th step, for every n, and runs again.
+async fn kill_everywhere(prepare: impl AsyncFn() -> Stand, again: impl AsyncFn(&Stand), check: impl AsyncFn(&Stand)) {
+    for killed in 0.. {
+        let stand = prepare().await;
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        stand.check_invariant();
+        if let Some(ended) = ended {
+            ended.unwrap();
+            assert!(killed > 15, "killed only {killed} times");
+            return;
+        }
+        again(&stand).await;
+        check(&stand).await;
+    }
+}
+
+async fn replacement() -> Stand {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    stand.recipe("two");
+    stand
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_deploy_killed_anywhere_is_finished_by_the_next() {
+    let again = async |stand: &Stand| drop(stand.deploy().await.unwrap());
+    kill_everywhere(async || Stand::new(), again, async |stand| stand.check_settled(1).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_killed_anywhere_is_finished_by_the_next_deploy() {
+    let again = async |stand: &Stand| drop(stand.deploy().await.unwrap());
+    kill_everywhere(replacement, again, async |stand| {
+        stand.check_settled(2).await;
+        assert!(*stand.outside.migrations.lock().unwrap() <= 3, "one for each release, and one that was cut off");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_killed_anywhere_is_undone_by_abort() {
+    let again = async |stand: &Stand| {
+        let ctx = stand.context();
+        unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+    };
+    kill_everywhere(replacement, again, async |stand| {
+        stand.check_invariant();
+        stand.serving();
+        assert!(stand.cloud.key_names().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_deploy_killed_anywhere_is_undone_by_abort_without_a_trace() {
+    let again = async |stand: &Stand| {
+        let ctx = stand.context();
+        unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+    };
+    kill_everywhere(
+        async || Stand::new(),
+        again,
+        async |stand| {
+            let history = stand.journal().history().await.unwrap();
+            if history.last().is_none_or(|last| last.phase() == Phase::Undone) {
+                assert!(stand.cloud.standing().is_empty());
+                assert!(stand.cloud.static_ip_list().is_empty(), "{:?}", stand.cloud.static_ip_list());
+                assert_eq!(stand.cloud.record("www"), None);
+                assert!(stand.cloud.key_names().is_empty());
+            } else {
+                stand.check_settled(1).await;
+            }
+        },
+    )
+    .await;
+}

@@ -1,0 +1,216 @@
+//! What happens, as typed events; the command renders them, `--json` prints them.
+//!
+//! An event never carries a secret. Its JSON form is versioned: [`SCHEMA`] goes up when a field changes its meaning or
+//! goes away; new events and fields may appear at any time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::provider::{CallCount, Fingerprint, ImageId, InstanceId, ReleaseId};
+
+/// The version of the events' JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// An event with its time, as `--json` prints it: one a line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// How loud a remark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// The user should look at it.
+    Warning,
+}
+
+/// Which output stream of a command a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// What happened. `task` names what a line on the terminal stands for: a builder, an instance, the address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A bake or deploy entered a phase (`fingerprint`, `builder`, `provision`, `launching`, `gating`, …).
+    PhaseStarted {
+        /// The phase's name.
+        phase: String,
+    },
+    /// A phase is over.
+    PhaseFinished {
+        /// The phase's name.
+        phase: String,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A task began.
+    TaskStarted {
+        /// The task's name.
+        task: String,
+        /// What it does.
+        message: String,
+    },
+    /// A task goes on; the message replaces the former one.
+    TaskProgress {
+        /// The task's name.
+        task: String,
+        /// What it does now.
+        message: String,
+    },
+    /// A task is done.
+    TaskFinished {
+        /// The task's name.
+        task: String,
+        /// How it ended.
+        message: String,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A task failed; the error follows from the command as a whole.
+    TaskFailed {
+        /// The task's name.
+        task: String,
+        /// Why.
+        message: String,
+    },
+    /// A line that a provisioner, verify command or hook wrote.
+    Output {
+        /// The task's name.
+        task: String,
+        /// Which step of the recipe (`2: script ./install.sh`).
+        step: String,
+        /// Which stream.
+        stream: Stream,
+        /// The line, without its end, secrets replaced.
+        line: String,
+    },
+    /// An image exists for the fingerprint: baked now, or reused.
+    ImageReady {
+        /// The image.
+        image: ImageId,
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+        /// Whether it had been there before.
+        reused: bool,
+    },
+    /// An instance was launched.
+    InstanceLaunched {
+        /// The instance.
+        instance: InstanceId,
+        /// Its name.
+        name: String,
+    },
+    /// An instance passed its gate.
+    InstanceHealthy {
+        /// The instance.
+        instance: InstanceId,
+        /// Its name.
+        name: String,
+    },
+    /// An instance was destroyed.
+    InstanceDestroyed {
+        /// The instance.
+        instance: InstanceId,
+        /// Its name.
+        name: String,
+    },
+    /// The stable address points at an instance now.
+    AddressMoved {
+        /// The address.
+        address: String,
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// What the probe through the stable address saw.
+    Probed {
+        /// Requests sent.
+        sent: u64,
+        /// Requests that failed.
+        failed: u64,
+        /// The longest time between two successes around a failure; zero when none failed.
+        longest_gap: Duration,
+    },
+    /// A release is done.
+    ReleaseFinished {
+        /// The release.
+        release: ReleaseId,
+        /// What it cost in API calls.
+        calls: CallCount,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A remark.
+    Note {
+        /// How loud.
+        level: Level,
+        /// A sentence.
+        message: String,
+    },
+    /// The command ended with an error.
+    Failed {
+        /// The process's exit code.
+        exit_code: u8,
+        /// The chain of errors, outermost first.
+        chain: Vec<String>,
+        /// What the user can do.
+        hints: Vec<String>,
+    },
+}
+
+/// Where events go. Cheap to clone; may be called from any task, and must not block.
+#[derive(Clone)]
+pub struct Events {
+    sink: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    /// Sends every event to the function.
+    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink) }
+    }
+
+    /// Drops every event.
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Reports one.
+    pub fn emit(&self, event: Event) {
+        (self.sink)(event);
+    }
+
+    /// A remark that is good to know.
+    pub fn info(&self, message: impl Into<String>) {
+        self.emit(Event::Note { level: Level::Info, message: message.into() });
+    }
+
+    /// A remark that the user should look at.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.emit(Event::Note { level: Level::Warning, message: message.into() });
+    }
+}

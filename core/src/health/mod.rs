@@ -1,0 +1,15 @@
+//! Whether a service answers: one [`Probe`] for the three kinds of checks, the wait until an instance is healthy, and
+//! the [`ProbeRun`] that watches the stable address while it moves.
+//!
+//! A probe opens a connection of its own each time and follows neither proxies nor redirects: what it measures is what a
+//! new client of that socket address would see.
+
+mod probe;
+mod run;
+#[cfg(test)]
+mod testing;
+mod wait;
+
+pub use probe::Probe;
+pub use run::{ProbeReport, ProbeRun};
+pub use wait::{HealthError, wait_healthy};

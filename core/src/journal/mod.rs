@@ -1,0 +1,37 @@
+//! What survives a crash: releases with their journal, the things that outlive them, and the lock.
+//!
+//! Everything is an object in a store chosen by URL, below the environment's name:
+//!
+//! ```text
+//! ENV/releases/000007/release.json         the release; never changed
+//! ENV/releases/000007/journal/000012.json  what was intended, what was done, in order; never changed
+//! ENV/resources.json                       the static IP and the DNS record that outlive releases
+//! ENV/capture.json                     the builder that is being captured, while it is
+//! ENV/lock/000000000042.json               who writes; the highest number counts
+//! ```
+//!
+//! Which release is the current one is derived from the journals, not stored: there is no pointer that a crash could leave
+//! behind. Every object has a format version. Objects hold no secret.
+//!
+//! The store of a local folder can create an object only if it is not there, but cannot replace one only if it is
+//! unchanged. So the lock is a row of numbered objects, each made by whoever is first to create it: the number is the
+//! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
+//! simpler, and would shut out the local folder.
+
+mod error;
+mod holder;
+mod lock;
+mod records;
+mod releases;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use error::JournalError;
+pub use holder::Holder;
+pub use lock::{LockGuard, LockRecord};
+pub use records::{
+    DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp, Phase, ReleaseRecord, Resources, Retired,
+};
+pub(crate) use releases::current;
+pub use releases::{Journal, Release};

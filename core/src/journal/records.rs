@@ -1,0 +1,255 @@
+//! What the journal's objects say.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    bake::fingerprint::InputDigest,
+    provider::{
+        Address, EnvironmentName, Fingerprint, ImageId, InstanceId, ProviderId, RecordKind, Region, ReleaseId,
+        SizeName, StaticIpId,
+    },
+};
+
+/// A release, as it was decided. Never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// Its number.
+    pub id: ReleaseId,
+    /// The service.
+    pub service: String,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The provider that hosts its instances.
+    pub provider: ProviderId,
+    /// The region of its instances.
+    pub region: Region,
+    /// Their size.
+    pub size: SizeName,
+    /// How many.
+    pub count: u32,
+    /// The image.
+    pub image: ImageId,
+    /// The image's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The digests of what the image was made from, to tell what changed.
+    pub inputs: Vec<InputDigest>,
+    /// The salted digest of the configuration, secrets included.
+    pub config_digest: String,
+    /// Its salt, in hexadecimal.
+    pub salt: String,
+    /// The release that this one goes back to.
+    #[serde(default)]
+    pub rollback_of: Option<ReleaseId>,
+    /// The release that served before.
+    #[serde(default)]
+    pub replaces: Option<ReleaseId>,
+    /// The commit of the manifest's folder, where there is one.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Who made it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Where a release stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Decided; nothing was done.
+    Planned,
+    /// Its instances are being made.
+    Launching,
+    /// Its instances are being examined.
+    Gating,
+    /// The stable address moves to it.
+    Switching,
+    /// It is watched through the stable address.
+    Verifying,
+    /// The instances before it are being removed.
+    Retiring,
+    /// It serves, or has served.
+    Done,
+    /// It did not work out; what it made is being removed.
+    Failed,
+    /// It did not work out, and nothing of it is left.
+    Undone,
+    /// It was done, and was removed by `remint destroy`.
+    Destroyed,
+}
+
+impl Phase {
+    /// The phase's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Launching => "launching",
+            Self::Gating => "gating",
+            Self::Switching => "switching",
+            Self::Verifying => "verifying",
+            Self::Retiring => "retiring",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Undone => "undone",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Undone | Self::Destroyed)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What becomes of an instance that was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retired {
+    /// It is destroyed.
+    Destroyed,
+    /// It runs on, for rollback.
+    Parked,
+}
+
+/// A change of a DNS record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsChange {
+    /// The full name.
+    pub fqdn: String,
+    /// The values before.
+    pub before: Option<Vec<String>>,
+    /// The values after.
+    pub after: Vec<String>,
+}
+
+/// A line of a release's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// The release enters a phase; written before anything is done in it.
+    Phase {
+        /// The phase.
+        phase: Phase,
+    },
+    /// Instances of these names are about to be launched.
+    Launching {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Instances were launched.
+    Launched {
+        /// Their ids, in the order of the names.
+        instances: Vec<InstanceId>,
+        /// The host key that they show, as one OpenSSH line; `None` for parked ones that are used again.
+        #[serde(default)]
+        host_key: Option<String>,
+    },
+    /// The command before the switch is about to run.
+    BeforeSwitchStarted,
+    /// The command before the switch has succeeded; it is not run again.
+    BeforeSwitchDone,
+    /// An instance has passed its gate: the address may point at it.
+    GatePassed {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A static IP is about to be made, pointing at an instance.
+    MakingAddress {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The static IP is about to move.
+    Assigning {
+        /// The static IP.
+        static_ip: StaticIpId,
+        /// The instance that it pointed at.
+        from: Option<InstanceId>,
+        /// The instance that it is to point at.
+        to: InstanceId,
+    },
+    /// The static IP has moved.
+    Assigned {
+        /// The instance that it points at.
+        to: InstanceId,
+    },
+    /// A DNS record is about to change.
+    SettingRecord {
+        /// The change.
+        change: DnsChange,
+    },
+    /// Old instances are about to be retired.
+    Retiring {
+        /// The instances.
+        instances: Vec<InstanceId>,
+        /// How.
+        how: Retired,
+    },
+    /// The release failed.
+    Failure {
+        /// Why: the chain of errors.
+        reason: String,
+    },
+}
+
+/// An [`Entry`] with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRecord {
+    /// Its number in the release's journal, from 1.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The run that wrote it.
+    pub run: Uuid,
+    /// The lock's fencing token under which it was written.
+    pub token: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// The static IP of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedStaticIp {
+    /// The provider's id of it.
+    pub id: StaticIpId,
+    /// The address.
+    pub address: Address,
+    /// The release that made it; `None` for one that Remint did not make and never gives back.
+    pub made_by: Option<ReleaseId>,
+}
+
+/// The DNS record that Remint keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedRecord {
+    /// The zone.
+    pub zone: String,
+    /// The name below the zone.
+    pub name: String,
+    /// The kind.
+    pub kind: RecordKind,
+    /// The provider that serves the zone.
+    pub provider: ProviderId,
+    /// The release that made or adopted it.
+    pub made_by: ReleaseId,
+}
+
+/// What outlives releases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// The static IP.
+    #[serde(default)]
+    pub static_ip: Option<OwnedStaticIp>,
+    /// The DNS record.
+    #[serde(default)]
+    pub record: Option<OwnedRecord>,
+}

@@ -1,0 +1,151 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use object_store::memory::InMemory;
+use uuid::Uuid;
+
+use super::{Entry, Holder, Journal, JournalError, Phase, ReleaseRecord, releases::current, store::Store};
+use crate::provider::ReleaseId;
+
+fn holder(command: &str) -> Holder {
+    Holder::current(Uuid::now_v7(), command)
+}
+
+pub(crate) fn record(id: u64) -> ReleaseRecord {
+    ReleaseRecord {
+        id: ReleaseId(id),
+        service: "app".to_owned(),
+        environment: "production".into(),
+        provider: "fake".into(),
+        region: "here".into(),
+        size: "small".into(),
+        count: 1,
+        image: "image-1".into(),
+        fingerprint: "f".repeat(64).into(),
+        inputs: Vec::new(),
+        config_digest: "c".to_owned(),
+        salt: "5a".to_owned(),
+        rollback_of: None,
+        replaces: None,
+        commit: None,
+        created_by: "me@here".to_owned(),
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn a_release_and_its_journal_read_back_as_they_were_written() {
+    let journal = Journal::over(Arc::new(InMemory::new()), "production");
+    let lock = journal.lock(holder("deploy")).await.unwrap();
+    let mut first = journal.create(&lock, record(1)).await.unwrap();
+    assert_eq!(first.phase(), Phase::Planned);
+    journal.append(&lock, &mut first, Entry::Phase { phase: Phase::Launching }).await.unwrap();
+    journal.append(&lock, &mut first, Entry::GatePassed { instance: "i-1".into() }).await.unwrap();
+    journal.append(&lock, &mut first, Entry::Phase { phase: Phase::Done }).await.unwrap();
+    let second = journal.create(&lock, record(2)).await.unwrap();
+
+    let history = journal.history().await.unwrap();
+    assert_eq!(history, [first, second]);
+    assert_eq!(history[0].gated(), ["i-1".into()]);
+    assert_eq!(current(&history).unwrap().id(), ReleaseId(1));
+    let taken = journal.create(&lock, record(2)).await.unwrap_err();
+    assert!(matches!(taken, JournalError::Exists(_)), "{taken}");
+    let unknown = journal.release(ReleaseId(9)).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no release r9 in production");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_names_its_holder_and_one_that_was_released_is_free() {
+    let journal = Journal::over(Arc::new(InMemory::new()), "production");
+    let lock = journal.lock(holder("deploy")).await.unwrap();
+    let error = journal.lock(holder("rollback")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("production is locked by") && text.contains("`remint deploy`"), "{text}");
+    assert!(error.hint().unwrap().contains(&std::process::id().to_string()));
+    let first = lock.token();
+    lock.release().await.unwrap();
+    assert!(journal.held().await.unwrap().is_none());
+    assert_eq!(journal.lock(holder("rollback")).await.unwrap().token(), first + 1);
+}
+
+#[tokio::test]
+async fn a_dead_holder_is_replaced_at_once_and_cannot_write_any_more() {
+    let journal = Journal::over(Arc::new(InMemory::new()), "production");
+    let dead = Holder { started: Some(1), ..holder("deploy") };
+    let stale = journal.lock(dead).await.unwrap();
+    let mut release = journal.create(&stale, record(1)).await.unwrap();
+    let fresh = journal.lock(holder("deploy")).await.unwrap();
+    let entry = || Entry::Phase { phase: Phase::Launching };
+    let error = journal.append(&stale, &mut release, entry()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Lost { .. }), "{error}");
+    assert!(stale.lost().is_cancelled());
+    journal.append(&fresh, &mut release, entry()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_renewed_and_its_holder_learns_when_it_is_taken_over() {
+    let objects = Arc::new(InMemory::new());
+    let journal = Journal::over(Arc::clone(&objects) as _, "production");
+    let lock = journal.lock(holder("deploy")).await.unwrap();
+    let before = journal.held().await.unwrap().unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(46)).await;
+    assert!(journal.held().await.unwrap().unwrap().expires > before.expires);
+    assert!(!lock.lost().is_cancelled());
+
+    let other = super::LockRecord { token: lock.token() + 1, ..before };
+    Store::over(objects).create("production/lock/000000000002.json", &other).await.unwrap();
+    lock.lost().cancelled().await;
+}
+
+#[tokio::test]
+async fn an_expired_lock_is_free() {
+    let objects = Arc::new(InMemory::new());
+    let journal = Journal::over(Arc::clone(&objects) as _, "production");
+    let record = super::LockRecord {
+        token: 7,
+        holder: Holder { host: "elsewhere".to_owned(), place: None, ..holder("deploy") },
+        since: Timestamp::UNIX_EPOCH,
+        expires: Timestamp::now() - jiff::SignedDuration::from_secs(1),
+        released: false,
+    };
+    Store::over(objects).create("production/lock/000000000007.json", &record).await.unwrap();
+    assert_eq!(journal.lock(holder("deploy")).await.unwrap().token(), 8);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_local_journal_is_closed_to_other_users() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open("file:.remint", folder.path()).unwrap();
+    assert!(store.create("production/resources.json", &super::Resources::default()).await.unwrap());
+    assert!(!store.create("production/resources.json", &super::Resources::default()).await.unwrap());
+    let mode = |path: &str| folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(".remint"), 0o700);
+    assert_eq!(mode(".remint/production/resources.json"), 0o600);
+    assert_eq!(store.list("production").await.unwrap(), ["production/resources.json"]);
+}
+
+#[tokio::test]
+async fn version_one_of_the_format_is_read() {
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-v1");
+    let store = object_store::local::LocalFileSystem::new_with_prefix(fixture).unwrap();
+    let journal = Journal::over(Arc::new(store), "production");
+    let history = journal.history().await.unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0].phase(), Phase::Done);
+    assert_eq!(history[0].gated(), ["4711".into()]);
+    assert_eq!(history[0].record.size.as_str(), "s-1vcpu-1gb");
+    let resources = journal.resources().await.unwrap();
+    assert_eq!(resources.static_ip.unwrap().made_by, Some(ReleaseId(1)));
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    use object_store::ObjectStoreExt;
+    let objects = Arc::new(InMemory::new());
+    let body = r#"{"format": 2, "anything": []}"#;
+    objects.put(&"production/resources.json".into(), body.into()).await.unwrap();
+    let error = Journal::over(objects, "production").resources().await.unwrap_err();
+    assert_eq!(error.to_string(), "`production/resources.json` in the journal has format 2; this remint reads up to 1");
+}

@@ -1,0 +1,20 @@
+//! Remint's core: everything that is true on every cloud.
+//!
+//! [`provider`] holds the contracts that a cloud implements, [`manifest`] what the user writes, `bake` and
+//! `deploy` the engine, `journal` what survives a crash, `remote` the way into a machine, `userdata` what a
+//! machine is told at its first boot, and [`events`] what all of them report. [`context`] ties a run together, and
+//! [`watch`] waits for the cloud on behalf of everybody in it. No cloud's name appears here.
+
+pub mod bake;
+pub mod context;
+pub mod deploy;
+pub mod events;
+#[cfg(test)]
+mod fake;
+pub mod health;
+pub mod journal;
+pub mod manifest;
+pub mod provider;
+pub mod remote;
+pub mod userdata;
+pub mod watch;

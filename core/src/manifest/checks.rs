@@ -1,0 +1,239 @@
+//! What the types cannot say: rules about values, and files that must be there.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{
+    HealthCheck, Manifest, Provisioner, StaticIpChoice,
+    diagnostics::Reporter,
+    references::{Late, Piece, pieces},
+    tree::{Node, Step, show},
+};
+use crate::{bake::tree::parse_mode, userdata::is_name};
+
+struct Checks<'r, 't, 'n> {
+    root: &'n Node,
+    base_dir: &'n Path,
+    reporter: &'r mut Reporter<'t>,
+}
+
+/// Checks a manifest that has its shape.
+pub(crate) fn check(manifest: &Manifest, root: &Node, base_dir: &Path, reporter: &mut Reporter<'_>) {
+    let mut checks = Checks { root, base_dir, reporter };
+    checks.names(manifest);
+    checks.image(manifest);
+    checks.config(manifest);
+    checks.health(manifest);
+    checks.rest(manifest);
+}
+
+/// Whether a text has a late reference of that kind.
+fn uses(text: &str, late: Late<'_>) -> bool {
+    pieces(text).iter().any(|piece| matches!(piece, Piece::Reference(reference) if reference.late() == Some(late)))
+}
+
+fn key(name: &str) -> Step {
+    Step::Key(name.to_owned())
+}
+
+impl Checks<'_, '_, '_> {
+    fn report(&mut self, path: &[Step], message: impl Into<String>, help: Option<&str>) {
+        let span = self.root.find(path).span.clone();
+        self.reporter.report(span, &show(path), message, help.map(str::to_owned));
+    }
+
+    fn names(&mut self, manifest: &Manifest) {
+        let service = &manifest.service;
+        let fits = service.len() <= 32
+            && service.starts_with(|c: char| c.is_ascii_lowercase())
+            && !service.ends_with('-')
+            && service.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !fits {
+            let help = "use `a-z`, `0-9` and `-`, start with a letter, end without `-`, at most 32 characters";
+            self.report(&[key("service")], format!("`{service}` cannot be the name of a service"), Some(help));
+        }
+        if manifest.instance.count != 1 {
+            let path = [key("instance"), key("count")];
+            let message = format!("{} instances are not possible yet", manifest.instance.count);
+            let help = "set `count = 1`: several need a load balancer, which this version does not have";
+            self.report(&path, message, Some(help));
+        }
+    }
+
+    fn mode(&mut self, path: &[Step], mode: &str) {
+        if parse_mode(mode).is_none() {
+            let help = "write it in octal, such as \"0644\"";
+            self.report(path, format!("`{mode}` is not a mode"), Some(help));
+        }
+    }
+
+    fn absolute(&mut self, path: &[Step], text: &str) {
+        if !text.starts_with('/') || text.split('/').any(|component| component == "..") {
+            self.report(
+                path,
+                format!("`{text}` is not an absolute path"),
+                Some("it must start with `/`, without `..`"),
+            );
+        }
+    }
+
+    fn exists(&mut self, path: &[Step], file: &Path, folder_too: bool) {
+        let full = self.base_dir.join(file);
+        let shown = file.display();
+        match std::fs::metadata(&full) {
+            Ok(metadata) if metadata.is_dir() && !folder_too => {
+                self.report(path, format!("`{shown}` is a folder, a file is wanted"), None);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let help = format!("paths start at the folder of the manifest: {}", self.base_dir.display());
+                self.report(path, format!("cannot read `{shown}`: {error}"), Some(&help));
+            }
+        }
+    }
+
+    fn image(&mut self, manifest: &Manifest) {
+        for (index, step) in manifest.image.provision.iter().enumerate() {
+            let at = |name: &str| [key("image"), key("provision"), Step::Index(index), key(name)];
+            let (mode, destination, run) = match step {
+                Provisioner::File(file) => {
+                    self.exists(&at("source"), &file.source, true);
+                    for pattern in &file.exclude {
+                        if let Err(error) = globset::Glob::new(pattern) {
+                            self.report(&at("exclude"), error.to_string(), None);
+                        }
+                    }
+                    (file.mode.as_deref(), Some(&file.destination), None)
+                }
+                Provisioner::Script(script) => {
+                    self.exists(&at("path"), &script.path, false);
+                    (None, None, Some(&script.run))
+                }
+                Provisioner::Shell(shell) => (None, None, Some(&shell.run)),
+                Provisioner::Artifact(artifact) => {
+                    if artifact.sha256.len() != 64 || !artifact.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                        let help = "`sha256sum FILE` prints it: 64 hexadecimal digits";
+                        self.report(&at("sha256"), format!("`{}` is not a SHA-256", artifact.sha256), Some(help));
+                    }
+                    match artifact.url.strip_prefix("file:") {
+                        Some(local) => self.exists(&at("url"), Path::new(local), false),
+                        None if artifact.url.starts_with("https://") || artifact.url.starts_with("http://") => {}
+                        None => {
+                            let help = "it must start with `https://`, `http://` or `file:`";
+                            self.report(&at("url"), format!("`{}` cannot be fetched", artifact.url), Some(help));
+                        }
+                    }
+                    (artifact.mode.as_deref(), Some(&artifact.destination), None)
+                }
+            };
+            if let Some(mode) = mode {
+                self.mode(&at("mode"), mode);
+            }
+            if let Some(destination) = destination {
+                self.absolute(&at("destination"), destination);
+            }
+            if let Some(run) = run {
+                if run.timeout.0.is_zero() {
+                    self.report(&at("timeout"), "a timeout of zero always fails", None);
+                }
+                self.variables(&at("env"), run.env.keys());
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (index, verify) in manifest.image.verify.iter().enumerate() {
+            if let Some(name) = verify.name.as_ref().filter(|name| !names.insert(name.as_str())) {
+                let path = [key("image"), key("verify"), Step::Index(index), key("name")];
+                self.report(&path, format!("there are two checks named `{name}`"), None);
+            }
+        }
+        for (name, timeout) in
+            [("boot_timeout", manifest.image.boot_timeout), ("capture_timeout", manifest.image.capture_timeout)]
+        {
+            if timeout.0.is_zero() {
+                self.report(&[key("image"), key(name)], "a timeout of zero always fails", None);
+            }
+        }
+    }
+
+    fn variables<'a>(&mut self, path: &[Step], names: impl Iterator<Item = &'a String>) {
+        for name in names.filter(|name| !is_name(name)) {
+            let mut path = path.to_vec();
+            path.push(key(name));
+            let help = "use letters, digits and `_`, and do not start with a digit";
+            self.report(&path, format!("`{name}` cannot be the name of an environment variable"), Some(help));
+        }
+    }
+
+    fn config(&mut self, manifest: &Manifest) {
+        for (index, part) in manifest.instance.user_data.iter().enumerate() {
+            let path = [key("instance"), key("user_data"), Step::Index(index), key("path")];
+            self.exists(&path, &part.path, false);
+        }
+        let Some(config) = &manifest.config else { return };
+        self.absolute(&[key("config"), key("path")], &config.path);
+        self.mode(&[key("config"), key("mode")], &config.mode);
+        self.variables(&[key("config"), key("env")], config.env.keys());
+        for (name, template) in &config.env {
+            let path = [key("config"), key("env"), key(name)];
+            let text = template.as_str();
+            if manifest.dns.is_none() && uses(text, Late::Fqdn) {
+                self.report(&path, "`${dns.fqdn}` has no value here", Some("add `[dns]`"));
+            }
+            if manifest.address.static_ip == StaticIpChoice::None && uses(text, Late::StaticIp) {
+                let help = "choose another `address.static_ip` than \"none\"";
+                self.report(&path, "`${address.static_ip}` has no value here", Some(help));
+            }
+        }
+    }
+
+    fn health(&mut self, manifest: &Manifest) {
+        let health = &manifest.health;
+        let at = |kind: &str, name: &str| [key("health"), key("check"), key(kind), key(name)];
+        match &health.check {
+            HealthCheck::Http(http) => {
+                if http.port == 0 {
+                    self.report(&at("http", "port"), "port 0 cannot be asked", None);
+                }
+                if !http.path.starts_with('/') {
+                    self.report(&at("http", "path"), format!("`{}` does not start with `/`", http.path), None);
+                }
+                if !(100..=599).contains(&http.status) {
+                    self.report(&at("http", "status"), format!("{} is not an HTTP status", http.status), None);
+                }
+            }
+            HealthCheck::Tcp(tcp) if tcp.port == 0 => self.report(&at("tcp", "port"), "port 0 cannot be asked", None),
+            HealthCheck::Tcp(_) | HealthCheck::Command(_) => {}
+        }
+        if health.successes == 0 {
+            self.report(&[key("health"), key("successes")], "no success at all would let everything pass", None);
+        }
+        for (name, duration) in
+            [("interval", health.interval), ("timeout", health.timeout), ("start_period", health.start_period)]
+        {
+            if duration.0.is_zero() {
+                self.report(&[key("health"), key(name)], "it must be longer than zero", None);
+            }
+        }
+    }
+
+    fn rest(&mut self, manifest: &Manifest) {
+        if manifest.deploy.timeout.0.is_zero() {
+            self.report(&[key("deploy"), key("timeout")], "a timeout of zero always fails", None);
+        }
+        if manifest.deploy.keep_images == 0 {
+            let help = "the running release needs its image; set it to 1 or more";
+            self.report(&[key("deploy"), key("keep_images")], "no image would be kept", Some(help));
+        }
+        for (index, ssh_key) in manifest.access.ssh_keys.iter().enumerate() {
+            if russh::keys::PublicKey::from_openssh(ssh_key).is_err() {
+                let path = [key("access"), key("ssh_keys"), Step::Index(index)];
+                let help = "write the line of the `.pub` file: `ssh-ed25519 AAAA… name`";
+                self.report(&path, "this is not a public key in OpenSSH's form", Some(help));
+            }
+        }
+        for (name, source) in &manifest.secrets {
+            if matches!(source, super::SecretSource::Command(argv) if argv.is_empty()) {
+                self.report(&[key("secrets"), key(name), key("command")], "the command is empty", None);
+            }
+        }
+    }
+}

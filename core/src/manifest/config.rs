@@ -1,0 +1,88 @@
+//! The service's configuration with everything filled in.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::{ConfigSection, RenderContext, RenderError};
+
+/// `[config]` of one release, secrets included.
+#[derive(Debug, Clone)]
+pub struct RenderedConfig {
+    /// Where it is written.
+    pub path: String,
+    /// `user` or `user:group`.
+    pub owner: String,
+    /// Permissions in octal.
+    pub mode: String,
+    /// The units that are restarted once it is written.
+    pub restart: Vec<String>,
+    /// The variables.
+    pub env: BTreeMap<String, SecretString>,
+}
+
+impl ConfigSection {
+    /// Fills in every variable.
+    pub async fn render(&self, context: &RenderContext<'_>) -> Result<RenderedConfig, RenderError> {
+        let mut env = BTreeMap::new();
+        for (name, template) in &self.env {
+            env.insert(name.clone(), template.render(context).await?);
+        }
+        Ok(RenderedConfig {
+            path: self.path.clone(),
+            owner: self.owner.clone(),
+            mode: self.mode.clone(),
+            restart: self.restart.clone(),
+            env,
+        })
+    }
+}
+
+impl RenderedConfig {
+    /// A digest of all of it, for the journal, which tells whether a configuration changed without holding one.
+    ///
+    /// The salt keeps short secrets from being guessed by trying; it is random and is kept beside the digest. The same
+    /// salt gives comparable digests.
+    pub fn digest(&self, salt: &[u8]) -> String {
+        let mut hasher = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hasher.update((bytes.len() as u64).to_be_bytes());
+            hasher.update(bytes);
+        };
+        field(b"remint config 1");
+        field(salt);
+        for text in [&self.path, &self.owner, &self.mode] {
+            field(text.as_bytes());
+        }
+        field(&(self.restart.len() as u64).to_be_bytes());
+        for unit in &self.restart {
+            field(unit.as_bytes());
+        }
+        for (name, value) in &self.env {
+            field(name.as_bytes());
+            field(value.expose_secret().as_bytes());
+        }
+        hex::encode(hasher.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_tell_configurations_apart_and_hold_nothing() {
+        let config = |value: &str| RenderedConfig {
+            path: "/etc/app/app.env".into(),
+            owner: "root:root".into(),
+            mode: "0600".into(),
+            restart: vec!["app.service".into()],
+            env: BTreeMap::from([("PASSWORD".to_owned(), SecretString::from(value))]),
+        };
+        assert_eq!(config("a").digest(b"salt"), config("a").digest(b"salt"));
+        assert_ne!(config("a").digest(b"salt"), config("b").digest(b"salt"));
+        assert_ne!(config("a").digest(b"salt"), config("a").digest(b"other"));
+        assert!(!format!("{:?}", config("hunter2")).contains("hunter2"));
+    }
+}

@@ -1,0 +1,273 @@
+//! Reading a manifest: parse, choose the environment, fill in, check, and only then build the types.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Manifest, ProviderSection, Secrets, Template, checks,
+    diagnostics::{Diagnostics, Reporter, list, suggest},
+    interpolate::Interpolator,
+    schema,
+    shape::Shape,
+    tree::{Node, Step, Value, show},
+};
+use crate::provider::{EnvironmentName, ProviderId};
+
+/// The environment's name when a manifest has no `[environments]`.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
+
+/// What the command line says about the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// `-e`: the environment.
+    pub env: Option<String>,
+    /// `--var NAME=VALUE`; taken as they are, `${…}` in them is not filled in.
+    pub vars: BTreeMap<String, String>,
+    /// `--provider`: instead of the manifest's own choice.
+    pub provider: Option<ProviderId>,
+    /// The environment variables of the process, for `${env.NAME}` and secrets.
+    pub process_env: BTreeMap<String, String>,
+}
+
+/// A manifest that was read, with its environment chosen and its variables filled in.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The provider: `--provider`, else the manifest's.
+    pub provider: ProviderId,
+    /// `[providers.ID]` of that provider.
+    pub section: ProviderSection,
+    /// The folder of the manifest; relative paths in it start there.
+    pub base_dir: PathBuf,
+    /// The manifest's path, as it was given.
+    pub path: PathBuf,
+    /// The user's parts of the user data, ready to be rendered.
+    pub user_data: Vec<UserDataFile>,
+    /// Reads the secrets, when they are used.
+    pub secrets: Arc<Secrets>,
+}
+
+/// A part of the user data that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserDataFile {
+    /// The file, as the manifest names it.
+    pub name: String,
+    /// Its content.
+    pub content: Template,
+}
+
+/// Reads a manifest. Every error that can be told in one go is in the result.
+///
+/// `path` is the file itself. Nothing but files beside the manifest and, where `${git.…}` is used, the `git` command
+/// is asked; no cloud is.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
+    let text = read(path)?;
+    let mut reporter = Reporter::new(path, &text);
+    let Some(mut root) = parse(&text, &mut reporter) else { return Err(fail(&mut reporter)) };
+
+    // Every environment is looked at, whichever is chosen.
+    check_environments(&root, &mut reporter);
+    let Some(environment) = choose_environment(&mut root, options.env.as_deref(), &mut reporter) else {
+        return Err(fail(&mut reporter));
+    };
+    let base_dir = base_dir(path);
+    let interpolator = Interpolator::new(&root, options, &base_dir, &mut reporter);
+    interpolator.fill(&mut root, &mut reporter);
+    let raw = !reporter.is_clean();
+    Shape::check(&root, schema::document(), Vec::new(), raw, &mut reporter);
+    reporter.check()?;
+
+    let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
+    checks::check(&manifest, &root, &base_dir, &mut reporter);
+    let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
+    reporter.check()?;
+    let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };
+    let user_data = read_user_data(&manifest, &base_dir, &interpolator)?;
+    let secrets = Arc::new(Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env));
+    Ok(Loaded { manifest, environment, provider, section, base_dir, path: path.to_owned(), user_data, secrets })
+}
+
+/// Looks at the top level and at each environment alone: their keys and types, not what is missing.
+fn check_environments(root: &Node, reporter: &mut Reporter<'_>) {
+    let Some(table) = root.as_table() else { return };
+    let Some(environments) = table.get("environments") else { return };
+    let mut top = table.clone();
+    top.remove("environments");
+    let top = Node { key: None, span: 0..0, value: Value::Table(top) };
+    Shape::check(&top, schema::partial(), Vec::new(), true, reporter);
+    let path = |name: &str| vec![Step::Key("environments".to_owned()), Step::Key(name.to_owned())];
+    let Some(named) = environments.as_table() else {
+        let message = format!("expected a table, found {}", environments.kind());
+        reporter.report(environments.span.clone(), "environments", message, None);
+        return;
+    };
+    for (name, environment) in named {
+        if !is_environment_name(name) {
+            let message = format!("`{name}` cannot be the name of an environment");
+            let help = "use `a-z`, `0-9` and `-`, start with a letter, at most 32 characters";
+            reporter.report(environment.head(), &show(&path(name)), message, Some(help.to_owned()));
+        }
+        Shape::check(environment, schema::partial(), path(name), true, reporter);
+    }
+}
+
+fn is_environment_name(name: &str) -> bool {
+    name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Reads the user's parts of the user data; what is wrong in one is reported at its own lines.
+fn read_user_data(
+    manifest: &Manifest,
+    base_dir: &Path,
+    interpolator: &Interpolator<'_>,
+) -> Result<Vec<UserDataFile>, Diagnostics> {
+    let mut files = Vec::new();
+    let mut wrong = Vec::new();
+    for part in &manifest.instance.user_data {
+        let path = base_dir.join(&part.path);
+        let content = match std::fs::read_to_string(&path) {
+            Ok(text) if part.interpolate => {
+                let mut reporter = Reporter::new(&path, &text);
+                let filled = interpolator.file(&text, &mut reporter).unwrap_or_default();
+                wrong.extend(fail(&mut reporter).0);
+                Template(filled)
+            }
+            Ok(text) => Template::literal(&text),
+            Err(error) => {
+                let mut reporter = Reporter::new(&path, "");
+                reporter.report_file(format!("cannot read a part of the user data: {error}"), None);
+                wrong.extend(fail(&mut reporter).0);
+                continue;
+            }
+        };
+        files.push(UserDataFile { name: part.path.display().to_string(), content });
+    }
+    if wrong.is_empty() { Ok(files) } else { Err(Diagnostics(wrong)) }
+}
+
+fn fail(reporter: &mut Reporter<'_>) -> Diagnostics {
+    reporter.check().err().unwrap_or_default()
+}
+
+fn read(path: &Path) -> Result<String, Diagnostics> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let mut reporter = Reporter::new(path, "");
+        let help = (error.kind() == std::io::ErrorKind::NotFound)
+            .then(|| "`remint init` writes one, `-C DIR` looks in another folder".to_owned());
+        reporter.report_file(format!("cannot read the manifest: {error}"), help);
+        fail(&mut reporter)
+    })
+}
+
+fn base_dir(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn parse(text: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
+    match Node::parse(text) {
+        Ok(root) => Some(root),
+        Err(error) => {
+            let message = format!("this is not TOML: {}", error.message());
+            reporter.report(error.span().unwrap_or(0..0), "", message, None);
+            None
+        }
+    }
+}
+
+/// Takes `[environments]` out of the tree and lays the chosen one over it.
+fn choose_environment(root: &mut Node, wanted: Option<&str>, reporter: &mut Reporter<'_>) -> Option<EnvironmentName> {
+    let Value::Table(table) = &mut root.value else { return None };
+    let environments = table.remove("environments");
+    let head = environments.as_ref().map_or(0..0, Node::head);
+    let mut named = match environments.map(|node| node.value) {
+        Some(Value::Table(named)) => named,
+        _ => BTreeMap::new(),
+    };
+    let names = || list(named.keys().map(String::as_str));
+    let chosen = match (wanted, named.len()) {
+        (Some(name), 0) if name == DEFAULT_ENVIRONMENT => name.to_owned(),
+        (Some(name), 0) => {
+            let help = format!("add `[environments.{name}]`, or leave `-e` out");
+            reporter.report(head, "", format!("there is no environment `{name}`: the manifest has none"), Some(help));
+            return None;
+        }
+        (Some(name), _) if named.contains_key(name) => name.to_owned(),
+        (Some(name), _) => {
+            let help = suggest(name, "environments", named.keys().map(String::as_str));
+            reporter.report(head, "environments", format!("there is no environment `{name}`"), help);
+            return None;
+        }
+        (None, 0) => DEFAULT_ENVIRONMENT.to_owned(),
+        (None, 1) => named.keys().next().cloned().unwrap_or_default(),
+        (None, _) => {
+            let message = format!("the manifest has several environments: {}", names());
+            reporter.report(head, "environments", message, Some("choose one with `-e NAME`".to_owned()));
+            return None;
+        }
+    };
+    if let Some(over) = named.remove(&chosen) {
+        root.overlay(Node { key: None, ..over }, &mut Vec::new(), &is_choice);
+    }
+    Some(EnvironmentName::new(chosen))
+}
+
+/// The tables that hold one of several keys.
+fn is_choice(path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    matches!(path.as_slice(), ["health", "check"] | ["secrets", _] | ["address", "static_ip"])
+}
+
+/// Builds the types. What is wrong by now is rare: the shape was checked before.
+fn build(root: &Node, reporter: &mut Reporter<'_>) -> Option<Manifest> {
+    let value = root.to_toml();
+    match serde_path_to_error::deserialize(value) {
+        Ok(manifest) => Some(manifest),
+        Err(error) => {
+            let path: Vec<Step> = error
+                .path()
+                .iter()
+                .filter_map(|segment| match segment {
+                    serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+                    serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+                    serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+                })
+                .collect();
+            let message = error.inner().message().to_owned();
+            reporter.report(root.find(&path).span.clone(), &show(&path), message, None);
+            None
+        }
+    }
+}
+
+fn choose_provider(
+    root: &Node,
+    manifest: &Manifest,
+    wanted: Option<&ProviderId>,
+    reporter: &mut Reporter<'_>,
+) -> Option<(ProviderId, ProviderSection)> {
+    let provider = wanted.unwrap_or(&manifest.provider).clone();
+    if let Some(section) = manifest.providers.get(&provider) {
+        return Some((provider, section.clone()));
+    }
+    let key = if wanted.is_some() { "providers" } else { "provider" };
+    let span = root.find(&[Step::Key(key.to_owned())]).head();
+    let names = list(manifest.providers.keys().map(ProviderId::as_str));
+    let help = format!("add `[providers.{provider}]`, or choose one that is there with `--provider`: {names}");
+    reporter.report(span, key, format!("there is no `[providers.{provider}]`"), Some(help));
+    None
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

@@ -1,0 +1,411 @@
+use super::*;
+
+const BASE: &str = r#"service = "app"
+provider = "sandbox"
+
+[providers.sandbox]
+region = "local1"
+base = "debian-12-x64"
+size = "s-1vcpu-1gb"
+
+[image]
+
+[health]
+check = { http = { port = 8080, path = "/health" } }
+"#;
+
+/// Loads a text from a folder of its own; paths in messages are shortened.
+fn load_text(text: &str, options: &LoadOptions) -> Result<Loaded, String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("seed.yaml"), "#cloud-config\n# ${var.who} ${secret.pw}\n# ${var.whom}\n").unwrap();
+    let path = dir.path().join("remint.toml");
+    std::fs::write(&path, text).unwrap();
+    load(&path, options).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), ""))
+}
+
+fn error(text: &str) -> String {
+    load_text(text, &LoadOptions::default()).unwrap_err()
+}
+
+fn with(text: &str) -> String {
+    format!("{BASE}{text}")
+}
+
+#[test]
+fn a_small_manifest_loads() {
+    let loaded = load_text(BASE, &LoadOptions::default()).unwrap();
+    assert_eq!(loaded.environment.as_str(), "default");
+    assert_eq!(loaded.provider.as_str(), "sandbox");
+    assert_eq!(loaded.section.size.as_str(), "s-1vcpu-1gb");
+    assert_eq!(loaded.manifest.deploy.keep_images, 5);
+}
+
+#[test]
+fn unknown_keys_and_wrong_types_are_told_at_once() {
+    let text = r#"
+[[image.provision]]
+type = "shell"
+inline = ["true"]
+retrys = 3
+
+[[image.provision]]
+type = "scirpt"
+
+[instance]
+count = "1"
+
+[deploy]
+observe = "soon"
+retire = "parc"
+
+[dns]
+zone = "example.com"
+"#;
+    insta::assert_snapshot!(error(&with(text)), @r#"
+    error: unknown key `retrys`
+      --> remint.toml:17:1
+       |
+    17 | retrys = 3
+       | ^^^^^^ in `image.provision[0]`
+       = help: did you mean `retries`?
+
+    error: `scirpt` is not a type of step
+      --> remint.toml:20:8
+       |
+    20 | type = "scirpt"
+       |        ^^^^^^^^ in `image.provision[1]`
+       = help: did you mean `script`?
+
+    error: expected an integer, found a string
+      --> remint.toml:23:9
+       |
+    23 | count = "1"
+       |         ^^^ in `instance.count`
+       = help: write `1` without quotes
+
+    error: `soon` is not a duration; write it like "250ms", "90s", "5m" or "1h 30m"
+      --> remint.toml:26:11
+       |
+    26 | observe = "soon"
+       |           ^^^^^^ in `deploy.observe`
+
+    error: `parc` is not a choice
+      --> remint.toml:27:10
+       |
+    27 | retire = "parc"
+       |          ^^^^^^ in `deploy.retire`
+       = help: did you mean `park`?
+
+    error: missing key `name`
+      --> remint.toml:29:2
+       |
+    29 | [dns]
+       |  ^^^ in `dns`
+       = help: `name`: The name below the zone, or `@` for the zone itself.
+    "#);
+}
+
+#[test]
+fn rules_about_values() {
+    let text = r#"
+[[image.provision]]
+type = "file"
+source = "missing"
+destination = "opt/app"
+mode = "rw"
+
+[instance]
+count = 3
+
+[access]
+ssh_keys = ["ssh-ed25519 nonsense"]
+"#;
+    let text = with(text).replace("\"app\"", "\"App\"").replace("8080", "0");
+    let error = error(&text);
+    let dir = regex_free_folder(&error);
+    insta::assert_snapshot!(error.replace(&dir, "DIR"), @r#"
+    error: `App` cannot be the name of a service
+     --> remint.toml:1:11
+      |
+    1 | service = "App"
+      |           ^^^^^ in `service`
+      = help: use `a-z`, `0-9` and `-`, start with a letter, end without `-`, at most 32 characters
+
+    error: port 0 cannot be asked
+      --> remint.toml:12:27
+       |
+    12 | check = { http = { port = 0, path = "/health" } }
+       |                           ^ in `health.check.http.port`
+
+    error: cannot read `missing`: No such file or directory (os error 2)
+      --> remint.toml:16:10
+       |
+    16 | source = "missing"
+       |          ^^^^^^^^^ in `image.provision[0].source`
+       = help: paths start at the folder of the manifest: DIR
+
+    error: `opt/app` is not an absolute path
+      --> remint.toml:17:15
+       |
+    17 | destination = "opt/app"
+       |               ^^^^^^^^^ in `image.provision[0].destination`
+       = help: it must start with `/`, without `..`
+
+    error: `rw` is not a mode
+      --> remint.toml:18:8
+       |
+    18 | mode = "rw"
+       |        ^^^^ in `image.provision[0].mode`
+       = help: write it in octal, such as "0644"
+
+    error: 3 instances are not possible yet
+      --> remint.toml:21:9
+       |
+    21 | count = 3
+       |         ^ in `instance.count`
+       = help: set `count = 1`: several need a load balancer, which this version does not have
+
+    error: this is not a public key in OpenSSH's form
+      --> remint.toml:24:13
+       |
+    24 | ssh_keys = ["ssh-ed25519 nonsense"]
+       |             ^^^^^^^^^^^^^^^^^^^^^^ in `access.ssh_keys[0]`
+       = help: write the line of the `.pub` file: `ssh-ed25519 AAAA… name`
+    "#);
+}
+
+/// The folder that the help about paths names.
+fn regex_free_folder(error: &str) -> String {
+    let start = "the folder of the manifest: ";
+    error.split(start).nth(1).and_then(|rest| rest.lines().next()).unwrap_or("DIR").to_owned()
+}
+
+#[test]
+fn toml_errors_point_at_the_place() {
+    insta::assert_snapshot!(error("service = \"app\"\nprovider = sandbox\n"), @r#"
+    error: this is not TOML: string values must be quoted, expected literal string
+     --> remint.toml:2:12
+      |
+    2 | provider = sandbox
+      |            ^^^^^^^
+    "#);
+}
+
+#[test]
+fn circles_of_variables_are_shown() {
+    let text = "[vars]\na = \"${var.b}\"\nb = \"x-${var.c}\"\nc = \"${var.a}\"\nd = \"${var.a}\"\n";
+    insta::assert_snapshot!(error(&with(text)), @r#"
+    error: variables refer to each other in a circle: a → b → c → a
+      --> remint.toml:14:5
+       |
+    14 | a = "${var.b}"
+       |     ^^^^^^^^^^ in `vars.a`
+    "#);
+}
+
+#[test]
+fn references_that_lead_nowhere() {
+    let text = r#"
+[vars]
+version = "v1"
+
+[secrets]
+password = { env = "PW" }
+
+[[image.provision]]
+type = "shell"
+inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+
+[config]
+path = "/etc/app.env"
+env = { A = "${secret.pasword}", B = "${release.name}" }
+"#;
+    insta::assert_snapshot!(error(&with(text)), @r#"
+    error: there is no variable `versoin`
+      --> remint.toml:22:17
+       |
+    22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+       |                 ^^^^^^^^^^^^^^ in `image.provision[0].inline[0]`
+       = help: did you mean `version`?
+
+    error: the environment variable `NOT_SET` is not set
+      --> remint.toml:22:45
+       |
+    22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+       |                                             ^^^^^^^^^^^^^^ in `image.provision[0].inline[1]`
+       = help: set it, or give a default: `${env.NOT_SET:-default}`
+
+    error: `${secret.password}` cannot stand here
+      --> remint.toml:22:65
+       |
+    22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+       |                                                                 ^^^^^^^^^^^^^^^^^^ in `image.provision[0].inline[2]`
+       = help: it is known only when a release is made: it can stand in `[config.env]`, and in user data files with `interpolate = true`
+
+    error: `vars` is not a kind of reference; there are `var`, `env`, `git`, `secret`, `release`, `address`, `dns`
+      --> remint.toml:22:89
+       |
+    22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+       |                                                                                         ^^^^^^^^^ in `image.provision[0].inline[3]`
+       = help: did you mean `var`? `$${` stands for a literal `${`
+
+    error: there is no `${git.tag}`
+      --> remint.toml:22:102
+       |
+    22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
+       |                                                                                                      ^^^^^^^^^^ in `image.provision[0].inline[4]`
+       = help: names here: `sha`, `short`, `branch`, `dirty`
+
+    error: there is no secret `pasword`
+      --> remint.toml:26:14
+       |
+    26 | env = { A = "${secret.pasword}", B = "${release.name}" }
+       |              ^^^^^^^^^^^^^^^^^ in `config.env.A`
+       = help: did you mean `password`?
+
+    error: there is no `${release.name}`
+      --> remint.toml:26:39
+       |
+    26 | env = { A = "${secret.pasword}", B = "${release.name}" }
+       |                                       ^^^^^^^^^^^^^^^ in `config.env.B`
+       = help: names here: `id`, `service`, `env`
+    "#);
+}
+
+#[test]
+fn variables_are_filled_in_once() {
+    let text = r#"
+[vars]
+version = "v1"
+name = "app-${var.version}"
+
+[secrets]
+pw = { env = "PW" }
+
+[[image.provision]]
+type = "shell"
+inline = ["echo ${var.name} ${HOME} $${var.x} ${env.WHO:-nobody} ${env.SET:-x}"]
+
+[config]
+path = "/etc/app.env"
+env = { A = "${var.name}:${secret.pw}:${env.TRICK}", B = "$${secret.pw}" }
+"#;
+    let mut options = LoadOptions::default();
+    options.vars.insert("version".into(), "v2".into());
+    options.process_env.insert("SET".into(), "yes".into());
+    options.process_env.insert("TRICK".into(), "${secret.pw}".into());
+    let loaded = load_text(&with(text), &options).unwrap();
+    let super::super::Provisioner::Shell(shell) = &loaded.manifest.image.provision[0] else { panic!() };
+    assert_eq!(shell.inline, ["echo app-v2 ${HOME} ${var.x} nobody yes"]);
+    let env = &loaded.manifest.config.unwrap().env;
+    assert_eq!(env["A"].as_str(), "app-v2:${secret.pw}:$${secret.pw}");
+    assert_eq!(env["A"].secrets().collect::<Vec<_>>(), ["pw"]);
+    assert_eq!(env["B"].secrets().count(), 0);
+
+    options.vars.insert("vresion".into(), "v2".into());
+    let error = load_text(&with(text), &options).unwrap_err();
+    assert!(error.contains("there is no variable `vresion`") && error.contains("did you mean `version`?"), "{error}");
+}
+
+#[test]
+fn user_data_files_are_read_and_filled_in() {
+    let part = "[instance]\nuser_data = [{ path = \"seed.yaml\", interpolate = true }]\n";
+    let text = with(&format!("{part}[vars]\nwho = \"me\"\n[secrets]\npw = {{ env = \"PW\" }}\n"));
+    insta::assert_snapshot!(error(&text), @r#"
+    error: there is no variable `whom`
+     --> seed.yaml:3:3
+      |
+    3 | # ${var.whom}
+      |   ^^^^^^^^^^^
+      = help: did you mean `who`?
+    "#);
+    let text = text.replace("who = \"me\"", "who = \"me\"\nwhom = \"x\"");
+    let loaded = load_text(&text, &LoadOptions::default()).unwrap();
+    assert_eq!(loaded.user_data[0].content.as_str(), "#cloud-config\n# me ${secret.pw}\n# x\n");
+}
+
+const ENVIRONMENTS: &str = r#"
+[secrets]
+pw = { env = "PW" }
+
+[environments.staging]
+secrets.pw.file = "pw.txt"
+vars.who = "staging"
+
+[environments.production]
+health.check = { tcp = { port = 5432 } }
+providers.sandbox.size = "s-4vcpu-8gb"
+
+[vars]
+who = "nobody"
+"#;
+
+#[test]
+fn environments_are_laid_over_the_top_level() {
+    let load_env =
+        |env: &str| load_text(&with(ENVIRONMENTS), &LoadOptions { env: Some(env.into()), ..LoadOptions::default() });
+    let production = load_env("production").unwrap();
+    assert_eq!(production.section.size.as_str(), "s-4vcpu-8gb");
+    assert_eq!(production.section.region.as_str(), "local1");
+    assert!(matches!(&production.manifest.health.check, super::super::HealthCheck::Tcp(tcp) if tcp.port == 5432));
+    assert_eq!(production.manifest.vars["who"], "nobody");
+    let staging = load_env("staging").unwrap();
+    assert_eq!(staging.manifest.secrets["pw"], super::super::SecretSource::File("pw.txt".into()));
+    assert_eq!(staging.manifest.vars["who"], "staging");
+    assert_eq!(staging.environment.as_str(), "staging");
+    assert!(load_env("stagin").unwrap_err().contains("did you mean `staging`?"));
+}
+
+#[test]
+fn an_environment_must_be_chosen_and_every_one_is_checked() {
+    insta::assert_snapshot!(error(&with(ENVIRONMENTS)), @r#"
+    error: the manifest has several environments: `production`, `staging`
+      --> remint.toml:17:2
+       |
+    17 | [environments.staging]
+       |  ^^^^^^^^^^^^ in `environments`
+       = help: choose one with `-e NAME`
+    "#);
+    let wrong = with(ENVIRONMENTS).replace("size = \"s-4", "sise = \"s-4");
+    let options = LoadOptions { env: Some("staging".into()), ..LoadOptions::default() };
+    insta::assert_snapshot!(load_text(&wrong, &options).unwrap_err(), @r#"
+    error: unknown key `sise`
+      --> remint.toml:23:19
+       |
+    23 | providers.sandbox.sise = "s-4vcpu-8gb"
+       |                   ^^^^ in `environments.production.providers.sandbox`
+       = help: did you mean `size`?
+    "#);
+}
+
+#[test]
+fn git_is_asked_where_it_is_used() {
+    let text = with("[vars]\nsha = \"${git.sha}\"\n");
+    assert!(error(&text).contains("`${git.sha}` has no value: `git rev-parse HEAD` in "), "{}", error(&text));
+}
+
+#[test]
+fn a_provider_needs_its_section() {
+    let options = LoadOptions { provider: Some("aws".into()), ..LoadOptions::default() };
+    let error = load_text(BASE, &options).unwrap_err();
+    assert!(error.contains("there is no `[providers.aws]`") && error.contains("`sandbox`"), "{error}");
+}
+
+#[test]
+fn a_missing_manifest_is_told_without_a_line() {
+    let error = load(Path::new("/nonexistent/remint.toml"), &LoadOptions::default()).unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    error: cannot read the manifest: No such file or directory (os error 2)
+     --> /nonexistent/remint.toml
+      = help: `remint init` writes one, `-C DIR` looks in another folder
+    "#);
+}
+
+#[test]
+fn late_values_that_the_environment_does_not_have_are_refused() {
+    let text = with("[address]\nstatic_ip = \"none\"\n[config]\npath = \"/etc/app.env\"\n")
+        + "env = { URL = \"https://${dns.fqdn}\", IP = \"${address.static_ip}\" }\n";
+    let error = error(&text);
+    assert!(error.contains("`${dns.fqdn}` has no value here"), "{error}");
+    assert!(error.contains("`${address.static_ip}` has no value here"), "{error}");
+}

@@ -1,0 +1,27 @@
+//! `remint.toml`: its types, environments, interpolation, and diagnostics that point at the line.
+
+mod checks;
+mod config;
+mod diagnostics;
+mod duration;
+mod git;
+mod interpolate;
+mod load;
+mod model;
+mod reference;
+mod references;
+mod schema;
+mod secrets;
+mod shape;
+mod template;
+mod tree;
+
+pub use config::RenderedConfig;
+pub use diagnostics::{Diagnostic, Diagnostics, Place, Theme};
+pub use duration::HumanDuration;
+pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, load};
+pub use model::*;
+pub use reference::reference_markdown;
+pub use schema::schema;
+pub use secrets::{SecretError, Secrets};
+pub use template::{RenderContext, RenderError, Template};

@@ -1,0 +1,481 @@
+//! The types of `remint.toml`, after an environment was chosen and variables were filled in.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{HumanDuration, Template};
+use crate::provider::{ProviderId, Region, SizeName};
+
+/// The manifest of one service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The service's name: `a-z`, `0-9` and `-`, starting with a letter, at most 32 characters.
+    pub service: String,
+    /// The provider that hosts the service, unless `--provider` names another one.
+    pub provider: ProviderId,
+    /// Where and on what the service stands, for each provider that it may stand on.
+    pub providers: BTreeMap<ProviderId, ProviderSection>,
+    /// Variables: `${var.NAME}`; `--var NAME=VALUE` replaces the value.
+    #[serde(default)]
+    pub vars: BTreeMap<String, String>,
+    /// Where `${secret.NAME}` comes from.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// How the image is baked.
+    pub image: ImageSection,
+    /// The instances.
+    #[serde(default)]
+    pub instance: InstanceSection,
+    /// The service's configuration, written by cloud-init at first boot.
+    #[serde(default)]
+    pub config: Option<ConfigSection>,
+    /// When an instance counts as healthy.
+    pub health: HealthSection,
+    /// The stable address.
+    #[serde(default)]
+    pub address: AddressSection,
+    /// The DNS record on the stable address.
+    #[serde(default)]
+    pub dns: Option<DnsSection>,
+    /// How a new release takes over.
+    #[serde(default)]
+    pub deploy: DeploySection,
+    /// Who may log in to instances.
+    #[serde(default)]
+    pub access: AccessSection,
+    /// Where releases and the lock are kept.
+    #[serde(default)]
+    pub journal: JournalSection,
+}
+
+/// Where and on what the service stands with one provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSection {
+    /// The region of the instances and the static IP.
+    pub region: Region,
+    /// Further regions that a baked image is copied to.
+    #[serde(default)]
+    pub copy_to: Vec<Region>,
+    /// The base image, in the provider's own words.
+    pub base: String,
+    /// The size of the instances.
+    pub size: SizeName,
+    /// The size of the builder; the size of the instances when not given.
+    #[serde(default)]
+    pub builder_size: Option<SizeName>,
+    /// The provider's own options; `remint schema --provider ID` shows them.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub options: toml::Table,
+}
+
+/// Where a secret comes from. It is read when a release is made, and kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum SecretSource {
+    /// An environment variable of the process that runs `remint`.
+    Env(String),
+    /// A file, relative to the manifest; one line end at its end is cut off.
+    File(PathBuf),
+    /// A command and its arguments; its standard output, one line end cut off, is the secret.
+    Command(Vec<String>),
+}
+
+/// How the image is baked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSection {
+    /// What is done on the builder, in this order.
+    #[serde(default)]
+    pub provision: Vec<Provisioner>,
+    /// Commands that must succeed on the builder before it is captured.
+    #[serde(default)]
+    pub verify: Vec<VerifyCommand>,
+    /// How long the builder may take from launch to SSH.
+    #[serde(default = "default_boot_timeout")]
+    pub boot_timeout: HumanDuration,
+    /// How long the capture may take.
+    #[serde(default = "default_capture_timeout")]
+    pub capture_timeout: HumanDuration,
+    /// Boot a throw-away instance from the new image and run the health check on it.
+    #[serde(default)]
+    pub boot_check: bool,
+}
+
+fn default_boot_timeout() -> HumanDuration {
+    HumanDuration::seconds(600)
+}
+
+fn default_capture_timeout() -> HumanDuration {
+    HumanDuration::seconds(3600)
+}
+
+/// One step of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Provisioner {
+    /// Copies a file or a folder to the builder.
+    File(FileProvisioner),
+    /// Copies a script to the builder and runs it.
+    Script(ScriptProvisioner),
+    /// Runs lines of shell.
+    Shell(ShellProvisioner),
+    /// Fetches a file by its URL, checks its digest, and copies it to the builder.
+    Artifact(ArtifactProvisioner),
+}
+
+/// What every step that runs something has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RunOptions {
+    /// Environment variables of the command.
+    pub env: BTreeMap<String, String>,
+    /// How long it may take.
+    pub timeout: HumanDuration,
+    /// How often it is repeated when it fails.
+    pub retries: u32,
+    /// The step reboots the machine; wait until it is back.
+    pub expect_reboot: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { env: BTreeMap::new(), timeout: HumanDuration::seconds(1800), retries: 0, expect_reboot: false }
+    }
+}
+
+/// Copies a file or a folder to the builder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FileProvisioner {
+    /// A file or folder, relative to the manifest.
+    pub source: PathBuf,
+    /// An absolute path on the builder. A folder's contents are placed in it.
+    pub destination: String,
+    /// Permissions in octal, such as "0644"; those of the source when not given. Of a folder: of its files.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// `user` or `user:group`; root when not given.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Glob patterns of what a folder leaves out, such as `".git"` or `"static/*.map"`; without a slash at any depth.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+/// Copies a script to the builder and runs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScriptProvisioner {
+    /// The script, relative to the manifest. Its first line names its interpreter.
+    pub path: PathBuf,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment, timeout, retries, reboot.
+    #[serde(flatten)]
+    pub run: RunOptions,
+}
+
+/// Runs lines of shell, by `sh -eu`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShellProvisioner {
+    /// The lines.
+    pub inline: Vec<String>,
+    /// Environment, timeout, retries, reboot.
+    #[serde(flatten)]
+    pub run: RunOptions,
+}
+
+/// Fetches a file by its URL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArtifactProvisioner {
+    /// `https://`, `http://`, or `file:` relative to the manifest.
+    pub url: String,
+    /// The SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// An absolute path on the builder.
+    pub destination: String,
+    /// Permissions in octal; "0644" when not given.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// `user` or `user:group`; root when not given.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
+
+/// A command that must succeed on the builder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyCommand {
+    /// What it shows, for messages.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A line of shell.
+    pub command: String,
+    /// How long it may take.
+    #[serde(default = "default_verify_timeout")]
+    pub timeout: HumanDuration,
+}
+
+fn default_verify_timeout() -> HumanDuration {
+    HumanDuration::seconds(60)
+}
+
+/// The instances of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstanceSection {
+    /// How many. More than one needs a load balancer.
+    pub count: u32,
+    /// Further parts of the user data, after Remint's own.
+    pub user_data: Vec<UserDataPart>,
+}
+
+impl Default for InstanceSection {
+    fn default() -> Self {
+        Self { count: 1, user_data: Vec::new() }
+    }
+}
+
+/// A part of the user data: a file beside the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserDataPart {
+    /// The file, relative to the manifest. Its first line tells its kind: `#cloud-config`, `#!`, `#cloud-boothook`, …
+    pub path: PathBuf,
+    /// Fill in `${…}` in it.
+    #[serde(default)]
+    pub interpolate: bool,
+}
+
+/// The service's configuration: an environment file, read by the service's systemd unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigSection {
+    /// Where it is written, such as `/etc/app/app.env`.
+    pub path: String,
+    /// Its variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, Template>,
+    /// `user` or `user:group`.
+    #[serde(default = "default_owner")]
+    pub owner: String,
+    /// Permissions in octal.
+    #[serde(default = "default_config_mode")]
+    pub mode: String,
+    /// systemd units that are restarted once the file is written.
+    #[serde(default)]
+    pub restart: Vec<String>,
+}
+
+fn default_owner() -> String {
+    "root:root".to_owned()
+}
+
+fn default_config_mode() -> String {
+    "0600".to_owned()
+}
+
+/// When an instance counts as healthy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSection {
+    /// What is asked.
+    pub check: HealthCheck,
+    /// The pause between two attempts.
+    #[serde(default = "default_interval")]
+    pub interval: HumanDuration,
+    /// How long one attempt may take.
+    #[serde(default = "default_check_timeout")]
+    pub timeout: HumanDuration,
+    /// How many successes in a row it takes.
+    #[serde(default = "default_successes")]
+    pub successes: u32,
+    /// How long it may take until it is healthy, from the moment when the machine runs.
+    #[serde(default = "default_start_period")]
+    pub start_period: HumanDuration,
+}
+
+fn default_interval() -> HumanDuration {
+    HumanDuration::seconds(1)
+}
+
+fn default_check_timeout() -> HumanDuration {
+    HumanDuration::seconds(5)
+}
+
+fn default_successes() -> u32 {
+    3
+}
+
+fn default_start_period() -> HumanDuration {
+    HumanDuration::seconds(300)
+}
+
+/// What a health check asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum HealthCheck {
+    /// An HTTP GET.
+    Http(HttpCheck),
+    /// A TCP connection that stays open for a moment.
+    Tcp(TcpCheck),
+    /// A line of shell on the instance, by SSH, that must succeed. Only asked before the gate closes.
+    Command(CommandCheck),
+}
+
+/// An HTTP GET.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    /// The port.
+    #[serde(default = "default_http_port")]
+    pub port: u16,
+    /// The path.
+    #[serde(default = "default_http_path")]
+    pub path: String,
+    /// The status that is expected.
+    #[serde(default = "default_http_status")]
+    pub status: u16,
+    /// Text that the body must contain.
+    #[serde(default)]
+    pub body: Option<String>,
+}
+
+fn default_http_port() -> u16 {
+    80
+}
+
+fn default_http_path() -> String {
+    "/".to_owned()
+}
+
+fn default_http_status() -> u16 {
+    200
+}
+
+/// A TCP connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpCheck {
+    /// The port.
+    pub port: u16,
+}
+
+/// A command on the instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandCheck {
+    /// A line of shell.
+    pub command: String,
+}
+
+/// The stable address.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AddressSection {
+    /// Which static IP.
+    pub static_ip: StaticIpChoice,
+}
+
+/// Which static IP an environment uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StaticIpChoice {
+    /// Remint makes one at the first deploy, keeps it, and gives it back on `remint destroy`.
+    #[default]
+    Managed,
+    /// No stable address: clients find the instance by other means. There is a gap at every deploy.
+    None,
+    /// An existing one, by its address. Remint never gives it back.
+    Existing(std::net::IpAddr),
+}
+
+/// The DNS record on the stable address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DnsSection {
+    /// The provider that serves the zone; the service's own when not given.
+    #[serde(default)]
+    pub provider: Option<ProviderId>,
+    /// The zone.
+    pub zone: String,
+    /// The name below the zone, or `@` for the zone itself.
+    pub name: String,
+    /// How long resolvers may keep it.
+    #[serde(default = "default_ttl")]
+    pub ttl: HumanDuration,
+    /// Take over a record of that name that Remint did not make.
+    #[serde(default)]
+    pub adopt: bool,
+}
+
+fn default_ttl() -> HumanDuration {
+    HumanDuration::seconds(60)
+}
+
+/// How a new release takes over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeploySection {
+    /// A line of shell that runs once on a new instance before the address moves, such as a database migration.
+    pub before_switch: Option<String>,
+    /// How long the service is watched through the stable address before the old instances are retired.
+    pub observe: HumanDuration,
+    /// How long an old instance keeps running after the address has moved, so that open connections end.
+    pub drain: HumanDuration,
+    /// What becomes of the old instances.
+    pub retire: Retire,
+    /// How long the whole gate may take, from launch.
+    pub timeout: HumanDuration,
+    /// How many releases keep their image, for rollback; older ones go with `remint images prune`.
+    pub keep_images: u32,
+}
+
+impl Default for DeploySection {
+    fn default() -> Self {
+        Self {
+            before_switch: None,
+            observe: HumanDuration::seconds(10),
+            drain: HumanDuration::seconds(5),
+            retire: Retire::Destroy,
+            timeout: HumanDuration::seconds(900),
+            keep_images: 5,
+        }
+    }
+}
+
+/// What becomes of old instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Retire {
+    /// They are destroyed; rollback launches from their image.
+    Destroy,
+    /// Those of the last release are kept running, so that rollback only moves the address. They cost money meanwhile.
+    Park,
+}
+
+/// Who may log in to instances.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessSection {
+    /// Public keys in OpenSSH's one-line form that may log in as root. None: nobody can.
+    pub ssh_keys: Vec<String>,
+}
+
+/// Where releases and the lock are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalSection {
+    /// `file:` and a folder, relative to the manifest; one that a team shares where several people deploy.
+    pub url: String,
+}
+
+impl Default for JournalSection {
+    fn default() -> Self {
+        Self { url: "file:.remint".to_owned() }
+    }
+}

@@ -1,0 +1,191 @@
+//! Where secrets come from. They are read when a release is made, and only those that it uses.
+
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+
+use super::SecretSource;
+
+/// Why there is no secret. Holds names and sources, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Nothing in `[secrets]` has that name.
+    #[error("there is no secret `{0}` in `[secrets]`")]
+    Unknown(String),
+    /// The environment variable is not set.
+    #[error("secret `{name}`: the environment variable `{variable}` is not set")]
+    Variable {
+        /// The secret.
+        name: String,
+        /// The variable.
+        variable: String,
+    },
+    /// The file or the command's program cannot be read or started.
+    #[error("secret `{name}`: cannot read {from}")]
+    Read {
+        /// The secret.
+        name: String,
+        /// The file or program.
+        from: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The command failed. What it wrote is not shown, because it may hold the secret.
+    #[error("secret `{name}`: `{program}` ended with {status}")]
+    Command {
+        /// The secret.
+        name: String,
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// The value is not text.
+    #[error("secret `{0}` is not UTF-8 text")]
+    Text(String),
+    /// The value is empty, which is never meant.
+    #[error("secret `{0}` is empty")]
+    Empty(String),
+}
+
+/// Reads secrets, each at most once.
+#[derive(Debug)]
+pub struct Secrets {
+    sources: BTreeMap<String, SecretSource>,
+    base_dir: PathBuf,
+    variables: BTreeMap<String, SecretString>,
+    known: Mutex<BTreeMap<String, SecretString>>,
+}
+
+impl Secrets {
+    /// Secrets of these sources. Only the variables that the sources name are kept of `process_env`.
+    pub fn new(
+        sources: BTreeMap<String, SecretSource>,
+        base_dir: PathBuf,
+        process_env: &BTreeMap<String, String>,
+    ) -> Self {
+        let named = sources.values().filter_map(|source| match source {
+            SecretSource::Env(variable) => {
+                process_env.get(variable).map(|value| (variable.clone(), SecretString::from(value.as_str())))
+            }
+            _ => None,
+        });
+        let variables = named.collect();
+        Self { sources, base_dir, variables, known: Mutex::default() }
+    }
+
+    /// The value of a secret.
+    pub async fn get(&self, name: &str) -> Result<SecretString, SecretError> {
+        let mut known = self.known.lock().await;
+        if let Some(value) = known.get(name) {
+            return Ok(value.clone());
+        }
+        let source = self.sources.get(name).ok_or_else(|| SecretError::Unknown(name.to_owned()))?;
+        let value = self.read(name, source).await?;
+        if value.expose_secret().is_empty() {
+            return Err(SecretError::Empty(name.to_owned()));
+        }
+        known.insert(name.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    /// The values that were read so far, for replacing them in output.
+    pub async fn known(&self) -> Vec<SecretString> {
+        self.known.lock().await.values().cloned().collect()
+    }
+
+    async fn read(&self, name: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
+        match source {
+            SecretSource::Env(variable) => self
+                .variables
+                .get(variable)
+                .cloned()
+                .ok_or_else(|| SecretError::Variable { name: name.to_owned(), variable: variable.clone() }),
+            SecretSource::File(path) => {
+                let path = self.base_dir.join(path);
+                let read = |source| {
+                    let from = path.display().to_string();
+                    SecretError::Read { name: name.to_owned(), from, source }
+                };
+                text(name, tokio::fs::read(&path).await.map_err(read)?)
+            }
+            SecretSource::Command(argv) => self.run(name, argv).await,
+        }
+    }
+
+    async fn run(&self, name: &str, argv: &[String]) -> Result<SecretString, SecretError> {
+        let program = argv.first().cloned().unwrap_or_default();
+        let output = tokio::process::Command::new(&program)
+            .args(argv.iter().skip(1))
+            .current_dir(&self.base_dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(|source| SecretError::Read { name: name.to_owned(), from: program.clone(), source })?;
+        if !output.status.success() {
+            return Err(SecretError::Command { name: name.to_owned(), program, status: output.status });
+        }
+        text(name, output.stdout)
+    }
+}
+
+/// Bytes as text, without one line end.
+fn text(name: &str, bytes: Vec<u8>) -> Result<SecretString, SecretError> {
+    let text = zeroize::Zeroizing::new(String::from_utf8(bytes).map_err(|_| SecretError::Text(name.to_owned()))?);
+    let cut = text.strip_suffix('\n').map(|cut| cut.strip_suffix('\r').unwrap_or(cut));
+    Ok(SecretString::from(cut.unwrap_or(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(source: SecretSource, dir: &std::path::Path) -> Secrets {
+        let env = BTreeMap::from([("TOKEN".to_owned(), "from env\n".to_owned()), ("OTHER".to_owned(), "x".to_owned())]);
+        Secrets::new(BTreeMap::from([("it".to_owned(), source)]), dir.to_owned(), &env)
+    }
+
+    #[tokio::test]
+    async fn reads_each_kind_of_source() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "from file\r\n\n").unwrap();
+        let command = |line: &str| SecretSource::Command(vec!["sh".into(), "-c".into(), line.into()]);
+        for (source, value) in [
+            (SecretSource::Env("TOKEN".into()), "from env\n"),
+            (SecretSource::File("secret".into()), "from file\r\n"),
+            (command("echo \"from $0\"; echo noise >&2"), "from sh"),
+        ] {
+            let read = secrets(source, dir.path()).get("it").await.unwrap();
+            assert_eq!(read.expose_secret(), value);
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_secret_and_hold_no_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let command = SecretSource::Command(vec!["sh".into(), "-c".into(), "printf hunter%d 2; exit 3".into()]);
+        for (source, message) in [
+            (SecretSource::Env("MISSING".into()), "secret `it`: the environment variable `MISSING` is not set"),
+            (command, "secret `it`: `sh` ended with exit status: 3"),
+            (SecretSource::Command(vec!["true".into()]), "secret `it` is empty"),
+        ] {
+            let secrets = secrets(source, dir.path());
+            let error = secrets.get("it").await.unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert!(!format!("{error:?} {secrets:?}").contains("hunter2"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_runs_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = "echo x >> runs; echo value";
+        let secrets = secrets(SecretSource::Command(vec!["sh".into(), "-c".into(), line.into()]), dir.path());
+        secrets.get("it").await.unwrap();
+        secrets.get("it").await.unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("runs")).unwrap(), "x\n");
+    }
+}

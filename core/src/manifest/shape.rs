@@ -1,0 +1,292 @@
+//! Holds a tree against the schema and reports every key and type that does not fit, each at its line.
+//!
+//! serde stops at the first error, knows no places once a document was merged, and cannot refuse unknown keys together
+//! with `flatten` and `tag`. So the shape is checked here first, against the schema that is made from the same types.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{
+    HumanDuration,
+    diagnostics::{Reporter, list, suggest},
+    schema,
+    tree::{Node, Step, Value, show},
+};
+
+/// A walk over one tree.
+#[derive(Debug)]
+pub(crate) struct Shape<'r, 't> {
+    reporter: &'r mut Reporter<'t>,
+    path: Vec<Step>,
+    /// References are not filled in yet, so texts that hold one are taken as they are.
+    raw: bool,
+}
+
+/// A schema together with what it refers to, outermost first.
+struct Resolved {
+    chain: Vec<&'static Json>,
+    duration: bool,
+}
+
+impl Resolved {
+    fn new(schema: &'static Json) -> Self {
+        let mut chain = vec![schema];
+        let mut duration = false;
+        let mut current = schema;
+        while let Some((name, next)) = current.get("$ref").and_then(Json::as_str).and_then(schema::target) {
+            duration |= name == "Duration";
+            chain.push(next);
+            current = next;
+        }
+        Self { chain, duration }
+    }
+
+    fn get(&self, key: &str) -> Option<&'static Json> {
+        self.chain.iter().find_map(|schema| schema.get(key))
+    }
+
+    fn properties(&self) -> BTreeMap<&'static str, &'static Json> {
+        let maps = self.chain.iter().filter_map(|schema| schema.get("properties")?.as_object());
+        maps.flatten().map(|(key, value)| (key.as_str(), value)).collect()
+    }
+
+    fn required(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let lists = self.chain.iter().filter_map(|schema| schema.get("required")?.as_array());
+        lists.flatten().filter_map(Json::as_str)
+    }
+
+    fn alternatives(&self) -> Option<Vec<&'static Json>> {
+        // The root's `anyOf` is about required keys only; alternatives of a type have a type or a reference.
+        let all = self.get("oneOf").or_else(|| self.get("anyOf"))?.as_array()?;
+        Some(all.iter().filter(|one| one.get("type").and_then(Json::as_str) != Some("null")).collect())
+    }
+}
+
+impl<'r, 't> Shape<'r, 't> {
+    /// Checks a tree; `raw` when references in it are not filled in yet.
+    pub(crate) fn check(
+        node: &Node,
+        schema: &'static Json,
+        path: Vec<Step>,
+        raw: bool,
+        reporter: &'r mut Reporter<'t>,
+    ) {
+        Self { reporter, path, raw }.node(node, schema);
+    }
+
+    fn report(&mut self, span: std::ops::Range<usize>, message: String, help: Option<String>) {
+        self.reporter.report(span, &show(&self.path), message, help);
+    }
+
+    fn node(&mut self, node: &Node, schema: &'static Json) {
+        let resolved = Resolved::new(schema);
+        if let Some(alternatives) = resolved.alternatives() {
+            return self.choose(node, &alternatives);
+        }
+        let wanted: Vec<&str> = match resolved.get("type") {
+            Some(Json::String(one)) => vec![one],
+            Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).filter(|t| *t != "null").collect(),
+            _ => return,
+        };
+        if !wanted.iter().any(|wanted| fits(node, wanted)) {
+            let names: Vec<&str> = wanted.iter().map(|wanted| noun(wanted)).collect();
+            let help = unquoted(node, &wanted);
+            let expected = if resolved.duration { "a duration such as \"90s\"".to_owned() } else { names.join(" or ") };
+            return self.report(node.span.clone(), format!("expected {expected}, found {}", node.kind()), help);
+        }
+        match &node.value {
+            Value::Table(table) => self.table(node, table, &resolved),
+            Value::Array(items) => {
+                let Some(inner) = resolved.get("items") else { return };
+                for (index, item) in items.iter().enumerate() {
+                    self.below(Step::Index(index), |walk| walk.node(item, inner));
+                }
+            }
+            Value::Leaf(leaf) => self.leaf(node, leaf, &resolved),
+        }
+    }
+
+    fn below(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        check(self);
+        self.path.pop();
+    }
+
+    fn table(&mut self, node: &Node, table: &BTreeMap<String, Node>, resolved: &Resolved) {
+        let properties = resolved.properties();
+        let others = resolved.get("additionalProperties");
+        for (key, value) in table {
+            match (properties.get(key.as_str()), others) {
+                (Some(schema), _) => self.below(Step::Key(key.clone()), |walk| walk.node(value, schema)),
+                (None, Some(schema @ Json::Object(_))) => {
+                    self.below(Step::Key(key.clone()), |walk| walk.node(value, schema));
+                }
+                (None, Some(Json::Bool(true))) => {}
+                _ => {
+                    let help = suggest(key, "keys", properties.keys().copied());
+                    self.report(value.head(), format!("unknown key `{key}`"), help);
+                }
+            }
+        }
+        let missing: Vec<&str> = resolved.required().filter(|key| !table.contains_key(*key)).collect();
+        if !missing.is_empty() {
+            let noun = if missing.len() == 1 { "key" } else { "keys" };
+            let help = missing.iter().find_map(|key| {
+                let text = properties.get(key)?.get("description")?.as_str()?;
+                Some(format!("`{key}`: {}", text.lines().next().unwrap_or(text)))
+            });
+            self.report(node.head(), format!("missing {noun} {}", list(missing.iter().copied())), help);
+        }
+    }
+
+    fn leaf(&mut self, node: &Node, leaf: &toml::Value, resolved: &Resolved) {
+        match leaf {
+            toml::Value::Integer(number) => {
+                let bound = |key| resolved.get(key).and_then(Json::as_i64);
+                let least = bound("minimum").unwrap_or(i64::MIN);
+                let unsigned = resolved.get("format").and_then(Json::as_str) == Some("uint32");
+                let most = bound("maximum").unwrap_or(if unsigned { u32::MAX.into() } else { i64::MAX });
+                if !(least..=most).contains(number) {
+                    let message = format!("`{number}` is out of range: it must be between {least} and {most}");
+                    self.report(node.span.clone(), message, None);
+                }
+            }
+            toml::Value::String(text) if !(self.raw && text.contains("${")) => {
+                let problem = if resolved.duration {
+                    text.parse::<HumanDuration>().err()
+                } else if resolved.get("format").and_then(Json::as_str) == Some("ip") {
+                    text.parse::<std::net::IpAddr>().err().map(|_| format!("`{text}` is not an IP address"))
+                } else {
+                    None
+                };
+                if let Some(problem) = problem {
+                    self.report(node.span.clone(), problem, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// One of several shapes: an optional value, a choice by a `type` key, a word, or a table with one of several keys.
+    fn choose(&mut self, node: &Node, alternatives: &[&'static Json]) {
+        if let [only] = alternatives {
+            return self.node(node, only);
+        }
+        let tags: Vec<(&str, &'static Json)> = alternatives
+            .iter()
+            .filter_map(|one| Some((one.get("properties")?.get("type")?.get("const")?.as_str()?, *one)))
+            .collect();
+        if !tags.is_empty() {
+            return self.by_type(node, &tags);
+        }
+        let words: Vec<&str> = alternatives.iter().filter_map(|one| one.get("const")?.as_str()).collect();
+        let keyed: Vec<(&str, &'static Json)> = alternatives
+            .iter()
+            .filter_map(|one| one.get("properties")?.as_object()?.iter().next())
+            .map(|(key, schema)| (key.as_str(), schema))
+            .collect();
+        let keys = || keyed.iter().map(|(key, _)| *key);
+        match &node.value {
+            Value::Leaf(toml::Value::String(word)) if !words.is_empty() => {
+                let later = self.raw && word.contains("${");
+                if !(later || words.contains(&word.as_str())) {
+                    let help = suggest(word, "values", words.iter().copied());
+                    self.report(node.span.clone(), format!("`{word}` is not a choice"), help);
+                }
+            }
+            Value::Table(table) if !keyed.is_empty() => {
+                for (key, value) in table {
+                    match keyed.iter().find(|(name, _)| name == key) {
+                        Some((_, schema)) => self.below(Step::Key(key.clone()), |walk| walk.node(value, schema)),
+                        None => {
+                            let help = suggest(key, "keys", keys());
+                            self.report(value.head(), format!("unknown key `{key}`"), help);
+                        }
+                    }
+                }
+                if table.len() != 1 {
+                    let message = format!("exactly one of {} is wanted, found {}", list(keys()), table.len());
+                    self.report(node.head(), message, None);
+                }
+            }
+            _ => {
+                let mut wanted = Vec::new();
+                if !words.is_empty() {
+                    wanted.push(format!("one of {}", list(words.iter().copied())));
+                }
+                if !keyed.is_empty() {
+                    wanted.push(format!("a table with one of {}", list(keys())));
+                }
+                self.report(
+                    node.span.clone(),
+                    format!("expected {}, found {}", wanted.join(" or "), node.kind()),
+                    None,
+                );
+            }
+        }
+    }
+
+    fn by_type(&mut self, node: &Node, tags: &[(&str, &'static Json)]) {
+        let names = || tags.iter().map(|(name, _)| *name);
+        let Some(table) = node.as_table() else {
+            return self.report(node.span.clone(), format!("expected a table, found {}", node.kind()), None);
+        };
+        let Some(chosen) = table.get("type") else {
+            let help = Some(format!("`type` is one of {}", list(names())));
+            return self.report(node.head(), "missing key `type`".to_owned(), help);
+        };
+        match chosen.as_str() {
+            Some(word) => match tags.iter().find(|(name, _)| *name == word) {
+                Some((_, schema)) => {
+                    let resolved = Resolved::new(schema);
+                    self.table(node, table, &resolved);
+                }
+                None => {
+                    let help = suggest(word, "types", names());
+                    self.report(chosen.span.clone(), format!("`{word}` is not a type of step"), help);
+                }
+            },
+            None => self.report(chosen.span.clone(), format!("expected a string, found {}", chosen.kind()), None),
+        }
+    }
+}
+
+fn fits(node: &Node, wanted: &str) -> bool {
+    matches!(
+        (&node.value, wanted),
+        (Value::Table(_), "object")
+            | (Value::Array(_), "array")
+            | (Value::Leaf(toml::Value::String(_)), "string")
+            | (Value::Leaf(toml::Value::Integer(_)), "integer" | "number")
+            | (Value::Leaf(toml::Value::Float(_)), "number")
+            | (Value::Leaf(toml::Value::Boolean(_)), "boolean")
+    )
+}
+
+fn noun(wanted: &str) -> &'static str {
+    match wanted {
+        "object" => "a table",
+        "array" => "an array",
+        "string" => "a string",
+        "integer" => "an integer",
+        "number" => "a number",
+        _ => "a boolean",
+    }
+}
+
+/// A hint when only the quotes are wrong.
+fn unquoted(node: &Node, wanted: &[&str]) -> Option<String> {
+    match &node.value {
+        Value::Leaf(toml::Value::String(text)) => {
+            let bare = wanted.iter().any(|wanted| match *wanted {
+                "integer" => text.parse::<i64>().is_ok(),
+                "boolean" => text.parse::<bool>().is_ok(),
+                _ => false,
+            });
+            bare.then(|| format!("write `{text}` without quotes"))
+        }
+        Value::Leaf(other) if wanted == ["string"] => Some(format!("write it in quotes: \"{other}\"")),
+        _ => None,
+    }
+}

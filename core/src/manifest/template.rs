@@ -1,0 +1,145 @@
+//! Text whose last references are filled in when a release is made.
+
+use std::net::IpAddr;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    SecretError, Secrets,
+    references::{Late, Piece, escape, pieces},
+};
+use crate::provider::{EnvironmentName, ReleaseId};
+
+/// Text that may still hold `${secret.NAME}`, `${release.id}` or `${address.static_ip}`.
+///
+/// Loading a manifest fills in `${var.…}`, `${env.…}` and `${git.…}`; what is left is known only when a release is made,
+/// or is secret and must not be in memory longer than needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Template(pub String);
+
+/// What is known when a release is made.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderContext<'a> {
+    /// `${release.id}`: the number alone.
+    pub release: ReleaseId,
+    /// `${release.service}`.
+    pub service: &'a str,
+    /// `${release.env}`.
+    pub environment: &'a EnvironmentName,
+    /// `${address.static_ip}`, where there is one.
+    pub static_ip: Option<IpAddr>,
+    /// `${dns.fqdn}`, where there is one.
+    pub fqdn: Option<&'a str>,
+    /// `${secret.NAME}`.
+    pub secrets: &'a Secrets,
+}
+
+/// Why a text cannot be filled in.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Something that this environment does not have.
+    #[error("`{0}` has no value here: {1}")]
+    Missing(String, &'static str),
+    /// Not a reference that is known when a release is made.
+    #[error("`{0}` is not known when a release is made")]
+    Unknown(String),
+}
+
+impl Template {
+    /// A text without references.
+    pub fn literal(text: &str) -> Self {
+        Self(escape(text))
+    }
+
+    /// The text as the manifest has it, references and all.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The names of the secrets it uses.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        pieces(&self.0).into_iter().filter_map(|piece| match piece {
+            Piece::Reference(reference) => match reference.late() {
+                Some(Late::Secret(name)) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Fills in what is left.
+    pub async fn render(&self, context: &RenderContext<'_>) -> Result<SecretString, RenderError> {
+        let mut out = Zeroizing::new(String::with_capacity(self.0.len()));
+        for piece in pieces(&self.0) {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Escape => out.push_str("${"),
+                Piece::Unclosed(text) => return Err(RenderError::Unknown(text.to_owned())),
+                Piece::Reference(reference) => {
+                    let missing = |why| RenderError::Missing(reference.text.to_owned(), why);
+                    match reference.late() {
+                        Some(Late::Secret(name)) => out.push_str(context.secrets.get(name).await?.expose_secret()),
+                        Some(Late::ReleaseId) => out.push_str(&context.release.0.to_string()),
+                        Some(Late::ReleaseService) => out.push_str(context.service),
+                        Some(Late::ReleaseEnv) => out.push_str(context.environment.as_str()),
+                        Some(Late::StaticIp) => {
+                            let ip = context.static_ip.ok_or_else(|| missing("there is no static IP"))?;
+                            out.push_str(&ip.to_string());
+                        }
+                        Some(Late::Fqdn) => {
+                            out.push_str(context.fqdn.ok_or_else(|| missing("there is no `[dns]`"))?);
+                        }
+                        None => return Err(RenderError::Unknown(reference.text.to_owned())),
+                    }
+                }
+            }
+        }
+        Ok(SecretString::from(out.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::manifest::SecretSource;
+
+    async fn render(text: &str) -> Result<String, String> {
+        let sources = BTreeMap::from([("pw".to_owned(), SecretSource::Env("PW".into()))]);
+        let env = BTreeMap::from([("PW".to_owned(), "${secret.pw}".to_owned())]);
+        let secrets = Secrets::new(sources, ".".into(), &env);
+        let context = RenderContext {
+            release: ReleaseId(7),
+            service: "app",
+            environment: &"staging".into(),
+            static_ip: Some([203, 0, 113, 9].into()),
+            fqdn: None,
+            secrets: &secrets,
+        };
+        let rendered = Template(text.to_owned()).render(&context).await;
+        rendered.map(|text| text.expose_secret().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn fills_in_once() {
+        let text = "${release.service}-${release.env}-${release.id} at ${address.static_ip} $${HOME} ${HOME}";
+        assert_eq!(render(text).await.unwrap(), "app-staging-7 at 203.0.113.9 ${HOME} ${HOME}");
+        // What a secret holds is never read as a reference.
+        assert_eq!(render("<${secret.pw}>").await.unwrap(), "<${secret.pw}>");
+        assert_eq!(render(Template::literal("${secret.pw}").as_str()).await.unwrap(), "${secret.pw}");
+    }
+
+    #[tokio::test]
+    async fn says_what_is_missing() {
+        assert_eq!(render("${dns.fqdn}").await.unwrap_err(), "`${dns.fqdn}` has no value here: there is no `[dns]`");
+        assert_eq!(render("${secret.x}").await.unwrap_err(), "there is no secret `x` in `[secrets]`");
+        assert_eq!(render("${var.x}").await.unwrap_err(), "`${var.x}` is not known when a release is made");
+    }
+}

@@ -1,0 +1,294 @@
+//! The one layer through which every API call of a provider goes: it counts, paces and retries.
+//!
+//! Retries live here and nowhere else. A read is repeated while its error is transient; a mutation only when the error
+//! vouches that nothing was applied; whatever else a provider can make idempotent (by the cloud's token) it runs as
+//! [`CallClass::IdempotentMutation`]. All calls share one token bucket per account; reads leave a part of it
+//! untouched, so that polling never starves a mutation.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::{Error, Result};
+
+/// How a call may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallClass {
+    /// Changes nothing: repeated on every transient error.
+    Read,
+    /// Repeated only when the error says that nothing was applied.
+    Mutation,
+    /// The cloud itself makes it idempotent: repeated on every transient error.
+    IdempotentMutation,
+}
+
+/// How long and how often a call is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// Time in all, from the first attempt; no attempt starts later.
+    pub within: Duration,
+    /// The first pause; each further one doubles, up to `max_pause`, and each is drawn from its upper half.
+    pub first_pause: Duration,
+    /// The longest pause that Remint chooses itself. A cloud's own hint may be longer.
+    pub max_pause: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Eight attempts within five minutes, pausing from half a second to twenty seconds.
+    fn default() -> Self {
+        Self {
+            attempts: 8,
+            within: Duration::from_secs(300),
+            first_pause: Duration::from_millis(500),
+            max_pause: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The rate that an account allows.
+#[derive(Debug, Clone, Copy)]
+pub struct RatePolicy {
+    /// Calls that may be made at once.
+    pub burst: u32,
+    /// Calls a second in the long run.
+    pub per_second: f64,
+    /// Calls of the burst that only mutations may use.
+    pub reserved_for_mutations: u32,
+}
+
+/// What was spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCount {
+    /// Attempts that read.
+    pub reads: u64,
+    /// Attempts that change something.
+    pub mutations: u64,
+    /// How many of both were repetitions.
+    pub retries: u64,
+}
+
+impl CallCount {
+    /// All attempts.
+    pub fn total(self) -> u64 {
+        self.reads + self.mutations
+    }
+
+    /// What was spent since an earlier count.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            reads: self.reads - earlier.reads,
+            mutations: self.mutations - earlier.mutations,
+            retries: self.retries - earlier.retries,
+        }
+    }
+}
+
+/// Counts, paces and retries the calls of one account. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    retry: RetryPolicy,
+    rate: RatePolicy,
+    bucket: Mutex<Bucket>,
+    reads: AtomicU64,
+    mutations: AtomicU64,
+    retries: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl Calls {
+    /// A layer with a full bucket.
+    pub fn new(rate: RatePolicy, retry: RetryPolicy) -> Self {
+        let bucket = Bucket { tokens: f64::from(rate.burst), refilled: Instant::now() };
+        let counter = || AtomicU64::new(0);
+        Self {
+            shared: Arc::new(Shared {
+                retry,
+                rate,
+                bucket: Mutex::new(bucket),
+                reads: counter(),
+                mutations: counter(),
+                retries: counter(),
+            }),
+        }
+    }
+
+    /// What was spent so far.
+    pub fn count(&self) -> CallCount {
+        CallCount {
+            reads: self.shared.reads.load(Ordering::Relaxed),
+            mutations: self.shared.mutations.load(Ordering::Relaxed),
+            retries: self.shared.retries.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Runs one API call, paced and repeated as its class allows.
+    ///
+    /// # Errors
+    ///
+    /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time.
+    pub async fn run<T, F, Fut>(&self, class: CallClass, mut call: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let started = Instant::now();
+        let retry = &self.shared.retry;
+        let mut attempt = 1;
+        loop {
+            self.take_token(class).await;
+            self.counter(class).fetch_add(1, Ordering::Relaxed);
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let pause = error.retry_after().unwrap_or_else(|| self.pause(attempt));
+            if !may_repeat(class, &error) || attempt >= retry.attempts || started.elapsed() + pause > retry.within {
+                return Err(error);
+            }
+            tracing::debug!(%error, attempt, ?pause, "repeating a call");
+            sleep(pause).await;
+            attempt += 1;
+            self.shared.retries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counter(&self, class: CallClass) -> &AtomicU64 {
+        match class {
+            CallClass::Read => &self.shared.reads,
+            CallClass::Mutation | CallClass::IdempotentMutation => &self.shared.mutations,
+        }
+    }
+
+    /// The pause before the attempt after `attempt`: exponential, drawn from its upper half.
+    fn pause(&self, attempt: u32) -> Duration {
+        let retry = &self.shared.retry;
+        let doubled = retry.first_pause.saturating_mul(1 << (attempt - 1).min(16));
+        doubled.min(retry.max_pause).mul_f64(rand::random_range(0.5..=1.0))
+    }
+
+    async fn take_token(&self, class: CallClass) {
+        let floor = match class {
+            CallClass::Read => f64::from(self.shared.rate.reserved_for_mutations),
+            CallClass::Mutation | CallClass::IdempotentMutation => 0.0,
+        };
+        while let Err(wait) = self.try_token(floor) {
+            sleep(wait).await;
+        }
+    }
+
+    fn try_token(&self, floor: f64) -> std::result::Result<(), Duration> {
+        let rate = &self.shared.rate;
+        let mut bucket = self.shared.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let refill = now.duration_since(bucket.refilled).as_secs_f64() * rate.per_second;
+        bucket.tokens = (bucket.tokens + refill).min(f64::from(rate.burst));
+        bucket.refilled = now;
+        let missing = floor + 1.0 - bucket.tokens;
+        if missing <= 0.0 {
+            bucket.tokens -= 1.0;
+            Ok(())
+        } else {
+            Err(Duration::from_secs_f64((missing / rate.per_second).max(0.001)))
+        }
+    }
+}
+
+fn may_repeat(class: CallClass, error: &Error) -> bool {
+    match class {
+        CallClass::Read | CallClass::IdempotentMutation => error.kind().is_transient(),
+        CallClass::Mutation => error.is_safe_to_repeat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::provider::{Effect, ErrorKind};
+
+    const RATE: RatePolicy = RatePolicy { burst: 10, per_second: 1.0, reserved_for_mutations: 4 };
+
+    async fn attempts(class: CallClass, kind: ErrorKind, effect: Effect) -> u32 {
+        let calls = Calls::new(RatePolicy { burst: 100, ..RATE }, RetryPolicy::default());
+        let tried = Cell::new(0);
+        let result: Result<()> = calls
+            .run(class, || {
+                tried.set(tried.get() + 1);
+                async { Err(Error::new(kind, "test", "").with_effect(effect)) }
+            })
+            .await;
+        assert_eq!(result.unwrap_err().kind(), kind);
+        assert_eq!(calls.count().total(), u64::from(tried.get()));
+        assert_eq!(calls.count().retries, u64::from(tried.get() - 1));
+        tried.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeats_only_what_the_class_and_the_effect_allow() {
+        use CallClass::{IdempotentMutation, Mutation, Read};
+        assert_eq!(attempts(Read, ErrorKind::Unavailable, Effect::NotApplied).await, 8);
+        assert_eq!(attempts(Read, ErrorKind::NotFound, Effect::NotApplied).await, 1);
+        assert_eq!(attempts(Mutation, ErrorKind::Unavailable, Effect::Unknown).await, 1);
+        assert_eq!(attempts(Mutation, ErrorKind::RateLimited, Effect::NotApplied).await, 8);
+        assert_eq!(attempts(IdempotentMutation, ErrorKind::Timeout, Effect::Unknown).await, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_as_long_as_the_cloud_asks() {
+        let calls = Calls::new(RATE, RetryPolicy::default());
+        let tried = Cell::new(0);
+        let started = Instant::now();
+        let result = calls
+            .run(CallClass::Read, || {
+                tried.set(tried.get() + 1);
+                let first = tried.get() == 1;
+                async move {
+                    if first {
+                        let error = Error::new(ErrorKind::RateLimited, "test", "");
+                        return Err(error.with_retry_after(Duration::from_secs(42)));
+                    }
+                    Ok(())
+                }
+            })
+            .await;
+        assert!(result.is_ok());
+        assert_eq!(started.elapsed().as_secs(), 42);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_leave_the_reserve_to_mutations() {
+        let calls = Calls::new(RATE, RetryPolicy::default());
+        for _ in 0..6 {
+            calls.take_token(CallClass::Read).await;
+        }
+        let started = Instant::now();
+        for _ in 0..4 {
+            calls.take_token(CallClass::Mutation).await;
+        }
+        assert_eq!(started.elapsed(), Duration::ZERO, "mutations need not wait while there is a reserve");
+        calls.take_token(CallClass::Read).await;
+        assert_eq!(started.elapsed().as_secs(), 5, "a read waits until the reserve is full again and one more");
+    }
+}

@@ -1,0 +1,60 @@
+//! What a provider can do, as a closed set of dotted ids.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! capabilities {
+    ($($(#[doc = $doc:literal])+ $name:ident = $id:literal;)*) => {
+        /// Something that one cloud has and another may lack. A provider declares its own as constants.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Capability {
+            $($(#[doc = $doc])+ #[serde(rename = $id)] $name,)*
+        }
+
+        impl Capability {
+            /// All of them, in the order in which they are documented.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The dotted id.
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$name => $id,)*
+                }
+            }
+
+            /// One sentence on what it means.
+            pub fn summary(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc,)+).trim_ascii(),)*
+                }
+            }
+        }
+    };
+}
+
+capabilities! {
+    /// Images can be copied to further regions.
+    ImageCopyRegions = "image.copy_regions";
+    /// One launch call can make several instances.
+    InstanceLaunchBatch = "instance.launch_batch";
+    /// What an instance wrote to its console can be read.
+    InstanceConsole = "instance.console_output";
+    /// Labels can be added to an instance that stands.
+    InstanceRelabel = "instance.relabel";
+    /// Addresses that outlive an instance.
+    StaticIp = "static_ip";
+    /// A static IP moves from one instance to another in one call.
+    StaticIpReassign = "static_ip.reassign";
+    /// DNS zones and record sets.
+    Dns = "dns";
+    /// Login keys are registered with the account, and named at launch.
+    LoginKey = "login_key";
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}

@@ -1,0 +1,165 @@
+//! Virtual machines.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, ImageId, InstanceId, Labels, LoginKeyId, Region, Result, Selector, SizeName};
+
+/// A virtual machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The cloud's id.
+    pub id: InstanceId,
+    /// Its name, unique among what Remint made.
+    pub name: String,
+    /// Remint's labels on it.
+    pub labels: Labels,
+    /// What it is doing.
+    pub state: InstanceState,
+    /// Whether the cloud is at work on it and will refuse another operation.
+    pub busy: bool,
+    /// Its own public address; `None` until the cloud has given it one.
+    pub address: Option<Address>,
+    /// The image that it was launched from, where the cloud still tells.
+    pub image: Option<ImageId>,
+    /// Its size.
+    pub size: SizeName,
+    /// Where it is.
+    pub region: Region,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+}
+
+/// What an instance is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceState {
+    /// Accepted, not running yet.
+    Pending,
+    /// Powered on; says nothing about what runs inside.
+    Running,
+    /// On its way to being off.
+    Stopping,
+    /// Off, with its disk kept.
+    Stopped,
+    /// On its way to being gone.
+    Destroying,
+}
+
+impl InstanceState {
+    /// The state in words, as messages show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Destroying => "being destroyed",
+        }
+    }
+}
+
+/// Instances to launch: one for each name, otherwise alike.
+#[derive(Debug, Clone)]
+pub struct LaunchSpec {
+    /// Deterministic names, at most [`super::Limits::launch_batch`] of them, each of `a-z`, `0-9`, `-`.
+    pub names: Vec<String>,
+    /// The image to launch from.
+    pub image: ImageId,
+    /// The size.
+    pub size: SizeName,
+    /// Where.
+    pub region: Region,
+    /// Labels of each of them.
+    pub labels: Labels,
+    /// cloud-init user data, at most [`super::Limits::user_data_bytes`] long. Secret: it may carry keys.
+    pub user_data: Option<SecretString>,
+    /// Registered login keys; empty where the provider has none.
+    pub login_keys: Vec<LoginKeyId>,
+}
+
+/// What a size gives in a region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// The size's name.
+    pub size: SizeName,
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Disk in GiB.
+    pub disk_gib: u64,
+    /// Price in US dollars an hour, where the cloud tells.
+    pub price_hourly_usd: Option<f64>,
+}
+
+/// A change of an instance's power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PowerOp {
+    /// Ask the operating system to shut down.
+    Stop,
+    /// Cut the power.
+    ForceStop,
+    /// Switch on.
+    Start,
+}
+
+/// Virtual machines: launch, find, switch, destroy.
+#[async_trait]
+pub trait Instances: Send + Sync {
+    /// Looks up a size in a region, before anything is made.
+    ///
+    /// - *Errors*: `InvalidInput` for an unknown region or size, or a size that the region does not have, with the
+    ///   nearest names as a hint.
+    async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape>;
+
+    /// Makes sure that an instance of each name exists, launching those that are missing.
+    ///
+    /// - *Behaviour*: before: perhaps some of the names exist with the same labels. After: each exists; returned in the
+    ///   order of `names`, in whatever state they are.
+    /// - *Idempotency*: by name and labels; ten calls, or a call after a lost reply, make one instance per name.
+    /// - *Errors*: `Conflict` when an instance of that name carries other labels; `InvalidInput` for a bad image, size,
+    ///   region or user data over the limit, before anything is changed; `Quota`.
+    /// - *Cancellation*: dropping the future leaves at most one instance per name.
+    async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>>;
+
+    /// Instances that carry the labels, in no order, whatever their state; all pages.
+    ///
+    /// - *Behaviour*: an instance that `launch` returned is in it, until it is gone.
+    async fn list(&self, selector: &Selector) -> Result<Vec<Instance>>;
+
+    /// One instance by its id.
+    ///
+    /// - *Errors*: `NotFound` only when the instance is gone or never was; an instance that `launch` returned is never
+    ///   reported missing while it is being made.
+    async fn get(&self, id: &InstanceId) -> Result<Instance>;
+
+    /// Changes the power; `get` shows when it has happened.
+    ///
+    /// - *Behaviour*: `Stop` is a request that the system may ignore; `ForceStop` is not.
+    /// - *Idempotency*: an instance that is already as asked is a success.
+    /// - *Errors*: `NotFound`, `Busy`.
+    async fn power(&self, id: &InstanceId, op: PowerOp) -> Result<()>;
+
+    /// Adds labels to an instance, replacing the values of keys that it has.
+    ///
+    /// - *Requires*: [`super::Capability::InstanceRelabel`].
+    /// - *Idempotency*: the same labels twice are one.
+    /// - *Errors*: `NotFound`, `Unsupported`.
+    async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()>;
+
+    /// Destroys an instance and its disk.
+    ///
+    /// - *Behaviour*: returns when the cloud has accepted it; it is done when `get` answers `NotFound`.
+    /// - *Idempotency*: an instance that is gone is a success.
+    /// - *Errors*: `Busy` when the cloud will not yet: the caller comes back.
+    async fn destroy(&self, id: &InstanceId) -> Result<()>;
+
+    /// The last part of what the instance wrote to its console.
+    ///
+    /// - *Requires*: [`super::Capability::InstanceConsole`].
+    /// - *Errors*: `NotFound`, `Unsupported`.
+    async fn console_output(&self, id: &InstanceId) -> Result<String>;
+}

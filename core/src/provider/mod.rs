@@ -1,0 +1,79 @@
+//! The contracts that a cloud implements, and what stands around them.
+//!
+//! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`DnsZones`], [`LoginKeys`], tied
+//! together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
+//! repeated and how it fails; the conformance suite holds providers to those words.
+//!
+//! Three rules hold for all of them:
+//!
+//! - **A mutation may be repeated.** It takes a deterministic name and [`Labels`]; calling it again after any outcome, a
+//!   lost reply included, gives the same one resource.
+//! - **A mutation returns when the cloud has accepted it.** Observing the effect is separate, and level-triggered: read
+//!   the state, decide, wait. `crate::watch` does so for all waiters at once.
+//! - **An error says what it did.** [`Error::effect`] tells whether the call changed anything; only that decides whether
+//!   it may be repeated blindly.
+
+mod account;
+mod calls;
+mod capability;
+mod dns;
+mod error;
+mod ids;
+mod image;
+mod instance;
+mod labels;
+mod login_key;
+mod network;
+mod registry;
+mod static_ip;
+
+pub use account::{Account, Limits, Quota};
+pub use calls::{CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
+pub use capability::Capability;
+pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
+pub use error::{Effect, Error, ErrorKind, Result};
+pub use ids::{
+    EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
+};
+pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images};
+pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
+pub use labels::{Labels, Selector, label};
+pub use login_key::{LoginKey, LoginKeys};
+pub use network::{Address, PortMap};
+pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
+pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
+
+use async_trait::async_trait;
+
+/// A cloud, as Remint sees it: one account in it, reached with one set of credentials.
+///
+/// Built by the function in its [`Registration`]. All methods may be called concurrently.
+#[async_trait]
+pub trait Provider: Send + Sync + std::fmt::Debug {
+    /// What is known about this provider without asking the cloud: its id, capabilities and limits.
+    fn descriptor(&self) -> &'static Descriptor;
+
+    /// Checks the credentials and returns who they belong to.
+    ///
+    /// - *Behaviour*: one read; changes nothing.
+    /// - *Errors*: `Unauthenticated` when the cloud refuses the credentials, `Forbidden` when the account is suspended.
+    async fn account(&self) -> Result<Account>;
+
+    /// The meter and retry layer that every call of this provider goes through.
+    fn calls(&self) -> &Calls;
+
+    /// Machine images.
+    fn images(&self) -> &dyn Images;
+
+    /// Virtual machines.
+    fn instances(&self) -> &dyn Instances;
+
+    /// Addresses that outlive an instance. `Some` exactly when [`Capability::StaticIp`] is declared.
+    fn static_ips(&self) -> Option<&dyn StaticIps>;
+
+    /// DNS zones. `Some` exactly when [`Capability::Dns`] is declared.
+    fn dns_zones(&self) -> Option<&dyn DnsZones>;
+
+    /// Login keys registered with the account. `Some` exactly when [`Capability::LoginKey`] is declared.
+    fn login_keys(&self) -> Option<&dyn LoginKeys>;
+}

@@ -1,0 +1,105 @@
+//! Which providers this build has.
+//!
+//! A provider crate submits one constant [`Registration`]; the command names the crate in code (`use remint_x as _;`),
+//! because the linker silently drops a crate that is only named in `Cargo.toml`.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use futures::future::BoxFuture;
+
+use super::{Capability, Limits, Provider, Result};
+
+/// The ids of the providers in this repository, whether a build has them or not.
+pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
+
+/// What is known about a provider without asking its cloud.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// Its id, as the manifest names it.
+    pub id: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it can do.
+    pub capabilities: &'static [Capability],
+    /// What a plan must respect.
+    pub limits: Limits,
+}
+
+impl Descriptor {
+    /// Whether a capability is declared.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+}
+
+/// What a provider is built from.
+#[derive(Debug, Clone, Default)]
+pub struct BuildContext {
+    /// The provider's own options: `[providers.ID.options]` of the manifest. Unknown keys are the provider's to refuse.
+    pub options: toml::Table,
+    /// The folder of the manifest, for relative paths in the options.
+    pub base_dir: PathBuf,
+    /// The ports that the service answers on; the sandbox opens them, others ignore it.
+    pub service_ports: Vec<u16>,
+    /// Environment variables, so that tests need not touch the process's own.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Builds a provider. Checks its options and finds credentials; makes no call that changes anything in the account.
+pub type BuildFn = fn(BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>;
+
+/// A provider's entry in the registry.
+#[derive(Debug)]
+pub struct Registration {
+    /// What is known about it.
+    pub descriptor: &'static Descriptor,
+    /// The JSON Schema of its options.
+    pub options_schema: fn() -> schemars::Schema,
+    /// Builds it.
+    pub build: BuildFn,
+}
+
+inventory::collect!(Registration);
+
+/// An id that this build does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown provider `{id}`; this build has {}{}", compiled.join(", "), left_out_text(left_out))]
+pub struct UnknownProvider {
+    /// The id that was asked for.
+    pub id: String,
+    /// The ids that this build has.
+    pub compiled: Vec<&'static str>,
+    /// Known ids that this build left out.
+    pub left_out: Vec<&'static str>,
+}
+
+fn left_out_text(left_out: &[&str]) -> String {
+    if left_out.is_empty() { String::new() } else { format!(" (left out of it: {})", left_out.join(", ")) }
+}
+
+/// The providers of this build.
+#[derive(Debug)]
+pub struct Registry;
+
+impl Registry {
+    /// All of them, in the order of their ids.
+    pub fn all() -> Vec<&'static Registration> {
+        let mut all: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
+        all.sort_by_key(|registration| registration.descriptor.id);
+        all
+    }
+
+    /// The provider of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProvider`], which lists the ids of this build and the known ones that it left out.
+    pub fn find(id: &str) -> std::result::Result<&'static Registration, UnknownProvider> {
+        let all = Self::all();
+        all.iter().find(|registration| registration.descriptor.id == id).copied().ok_or_else(|| {
+            let compiled: Vec<_> = all.iter().map(|registration| registration.descriptor.id).collect();
+            let left_out = KNOWN_PROVIDERS.iter().copied().filter(|known| !compiled.contains(known)).collect();
+            UnknownProvider { id: id.to_owned(), compiled, left_out }
+        })
+    }
+}

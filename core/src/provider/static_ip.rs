@@ -1,0 +1,76 @@
+//! Addresses that outlive an instance.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, InstanceId, Labels, Region, Result, Selector, StaticIpId};
+
+/// A static IP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticIp {
+    /// The cloud's id.
+    pub id: StaticIpId,
+    /// The address itself.
+    pub address: Address,
+    /// The instance that it points at.
+    pub assigned_to: Option<InstanceId>,
+    /// Whether a move is under way; `assigned_to` may still be the old one.
+    pub busy: bool,
+    /// Where it is; it can only point at instances there.
+    pub region: Region,
+    /// Labels; empty on clouds that cannot label addresses.
+    pub labels: Labels,
+}
+
+/// A static IP to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticIpSpec {
+    /// A deterministic name, where the cloud names addresses.
+    pub name: String,
+    /// Labels, where the cloud labels addresses.
+    pub labels: Labels,
+    /// Where.
+    pub region: Region,
+    /// The instance that it points at from the first. Where the cloud neither names nor labels addresses, this is how a
+    /// static IP whose reply was lost is found again, so the instance must be one that Remint just made.
+    pub instance: InstanceId,
+}
+
+/// Static IPs. *Requires* [`super::Capability::StaticIp`] throughout.
+#[async_trait]
+pub trait StaticIps: Send + Sync {
+    /// Makes sure that a static IP for this spec exists, and that it points at the instance or is on its way to it.
+    ///
+    /// - *Idempotency*: by name and labels, or by the instance that it points at; ten calls make one address.
+    /// - *Errors*: `Quota`, with the limit in the message; `NotFound` for the instance; `Busy`.
+    async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp>;
+
+    /// Static IPs of the account that carry the labels. On clouds without labels on addresses: all of them, for an
+    /// empty selector, and those that point at an instance with the labels otherwise.
+    async fn list(&self, selector: &Selector) -> Result<Vec<StaticIp>>;
+
+    /// One static IP.
+    ///
+    /// - *Errors*: `NotFound`.
+    async fn get(&self, id: &StaticIpId) -> Result<StaticIp>;
+
+    /// Points a static IP at an instance, moving it from another where it has one.
+    ///
+    /// - *Behaviour*: returns when the cloud has accepted it; it has happened when `get` shows `assigned_to` and not
+    ///   `busy`. With [`super::Capability::StaticIpReassign`], one call moves it, and connections find the old or the
+    ///   new instance at every moment.
+    /// - *Idempotency*: a static IP that points there is left alone.
+    /// - *Errors*: `NotFound`; `Busy` while either is occupied; `InvalidInput` across regions.
+    async fn assign(&self, id: &StaticIpId, instance: &InstanceId) -> Result<()>;
+
+    /// Takes a static IP from its instance and keeps it.
+    ///
+    /// - *Idempotency*: one that points nowhere is left alone.
+    async fn unassign(&self, id: &StaticIpId) -> Result<()>;
+
+    /// Gives a static IP back to the cloud. The address is lost for good.
+    ///
+    /// - *Idempotency*: one that is gone is a success.
+    /// - *Errors*: `Busy`.
+    async fn release(&self, id: &StaticIpId) -> Result<()>;
+}

@@ -1,0 +1,158 @@
+//! What is run on a machine.
+
+use std::{fmt, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Starts the line that tells the shell's process id.
+pub(super) const PID_MARK: &str = "remint-pid:";
+
+/// A command for [`super::Connection::exec`]: lines of shell, run by `sh -eu`.
+///
+/// Lines, environment and standard input all travel over the connection; none shows in the machine's process list.
+#[derive(Clone)]
+pub struct Command {
+    script: String,
+    env: Vec<(String, SecretString)>,
+    stdin: Option<SecretString>,
+    timeout: Option<Duration>,
+}
+
+impl Command {
+    /// Lines of POSIX shell.
+    pub fn shell(lines: impl Into<String>) -> Self {
+        Self { script: lines.into(), env: Vec::new(), stdin: None, timeout: None }
+    }
+
+    /// A program and its arguments, passed on as they are. The arguments show in the machine's process list.
+    pub fn argv<I, S>(argv: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<str>,
+    {
+        let words: Vec<_> = argv.into_iter().map(|word| quote(word.as_ref())).collect();
+        Self::shell(words.join(" "))
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), SecretString::from(value.into())));
+        self
+    }
+
+    /// Sets the command's standard input; a line end is added where its last line has none. Without it, standard input
+    /// is empty.
+    #[must_use]
+    pub fn stdin(mut self, text: impl Into<String>) -> Self {
+        self.stdin = Some(SecretString::from(text.into()));
+        self
+    }
+
+    /// Kills the command when it has not ended by then.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn time_allowed(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// What is sent to `sh -eu -s`. Its first line on standard error tells the shell's process id: `sshd` passes no signals on
+    /// to what root runs, so a command that hangs must be killed by that number.
+    ///
+    /// The lines stand in a brace group, so that the shell has read all of them before it runs the first one, and no
+    /// command among them can eat the rest of the script from standard input.
+    pub(super) fn to_script(&self) -> SecretString {
+        let mut text = format!("{{\necho \"{PID_MARK}$$\" >&2\n");
+        for (name, value) in &self.env {
+            text.push_str(&format!("export {name}={}\n", quote(value.expose_secret())));
+        }
+        text.push_str(&self.script);
+        match &self.stdin {
+            None => text.push_str("\n} </dev/null\n"),
+            Some(stdin) => {
+                let mark = format!("REMINT_{}", uuid::Uuid::new_v4().simple());
+                let body = stdin.expose_secret();
+                let end = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+                text.push_str(&format!("\n}} <<'{mark}'\n{body}{end}{mark}\n"));
+            }
+        }
+        SecretString::from(text)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Command")
+            .field("script", &self.script)
+            .field("env", &names)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Quotes a word for a POSIX shell.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    // A leading `=` or a name followed by `=` would not be an argument in the first place of a command.
+    if !word.is_empty() && word.chars().all(plain) && !word.contains('=') {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command as Process, Stdio},
+    };
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(command: &Command) -> String {
+        let mut shell =
+            Process::new("sh").args(["-eu", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(command.to_script().expose_secret().as_bytes()).unwrap();
+        String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_text_survives_the_shell(text in "[^\\x00]{0,40}") {
+            let by_argument = run(&Command::argv(["printf", "%s", &text]));
+            prop_assert_eq!(&by_argument, &text);
+            let by_env = run(&Command::shell(r#"printf %s "$X""#).env("X", text.clone()));
+            prop_assert_eq!(&by_env, &text);
+        }
+    }
+
+    #[test]
+    fn a_command_that_reads_its_input_does_not_eat_the_script() {
+        assert_eq!(run(&Command::shell("cat\necho after")), "after\n");
+        assert_eq!(
+            run(&Command::shell("cat\necho after").stdin("$one `two`\n'three'")),
+            "$one `two`\n'three'\nafter\n"
+        );
+        assert_eq!(run(&Command::shell("cat; echo after").stdin("")), "after\n");
+    }
+
+    #[test]
+    fn the_first_failure_ends_it() {
+        assert_eq!(run(&Command::shell("echo one\nfalse\necho two")), "one\n");
+        assert_eq!(run(&Command::shell("echo one\necho $undefined_variable\necho two")), "one\n");
+    }
+
+    #[test]
+    fn debug_shows_names_and_no_values() {
+        let shown = format!("{:?}", Command::shell("true").env("TOKEN", "hunter2").stdin("hunter3"));
+        assert!(shown.contains("TOKEN") && !shown.contains("hunter"), "{shown}");
+    }
+}

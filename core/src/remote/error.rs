@@ -1,0 +1,128 @@
+//! What can go wrong on the way into a machine.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// A connection, command or transfer that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// Nothing that speaks SSH answers there (yet): refused, reset, closed before the banner, silent.
+    #[error("{endpoint} does not answer SSH: {reason}")]
+    Unreachable {
+        /// Where.
+        endpoint: SocketAddr,
+        /// How it failed.
+        reason: String,
+    },
+    /// Another host key than the one expected. Nothing was sent.
+    #[error(
+        "the machine at {endpoint} answers with another host key than the one that Remint installed (expected \
+         {expected}, got {got}): somebody is in the middle, or cloud-init did not install it"
+    )]
+    HostKeyMismatch {
+        /// Where.
+        endpoint: SocketAddr,
+        /// The expected key's fingerprint.
+        expected: String,
+        /// The fingerprint of the key that was presented, or what was presented in its place.
+        got: String,
+    },
+    /// The machine is the right one and does not accept the login key (yet).
+    #[error("{endpoint} does not accept the login key for {user}")]
+    AuthRefused {
+        /// Where.
+        endpoint: SocketAddr,
+        /// As whom.
+        user: String,
+    },
+    /// The machine did not let us in before the deadline.
+    #[error("timed out after {} s waiting for SSH (last attempt: {last})", waited.as_secs())]
+    NotInTime {
+        /// How long was waited.
+        waited: Duration,
+        /// Why the last attempt failed.
+        last: Box<RemoteError>,
+    },
+    /// The connection broke in the middle of something.
+    #[error("lost the connection to {endpoint} while {doing}")]
+    ConnectionLost {
+        /// Where.
+        endpoint: SocketAddr,
+        /// What was going on.
+        doing: String,
+        /// The last lines that were seen.
+        tail: Vec<String>,
+    },
+    /// A command took longer than allowed, and was killed.
+    #[error("the command did not end within {} s and was killed", after.as_secs_f64())]
+    CommandTimeout {
+        /// The time that it was allowed.
+        after: Duration,
+        /// The last lines that it wrote.
+        tail: Vec<String>,
+    },
+    /// The machine refused to run the command or open a file channel at all.
+    #[error("{endpoint} refused {what}")]
+    Refused {
+        /// Where.
+        endpoint: SocketAddr,
+        /// What was asked for.
+        what: String,
+    },
+    /// A file could not be transferred.
+    #[error("{operation} {path} on the machine: {reason}")]
+    Transfer {
+        /// What was tried: "write", "rename".
+        operation: &'static str,
+        /// The path on the machine.
+        path: String,
+        /// What came of it.
+        reason: String,
+    },
+    /// A file on this side.
+    #[error("{path}")]
+    Local {
+        /// The path on this side.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The caller cancelled it.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl RemoteError {
+    /// The last lines of output that were seen before the error.
+    pub fn tail(&self) -> &[String] {
+        match self {
+            Self::ConnectionLost { tail, .. } | Self::CommandTimeout { tail, .. } => tail,
+            _ => &[],
+        }
+    }
+
+    /// Whether a machine that boots may still get over it.
+    pub fn may_pass_while_booting(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::HostKeyMismatch { .. }
+                | Self::AuthRefused { .. }
+                | Self::ConnectionLost { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::HostKeyMismatch { .. } => Some(
+                "look at the machine's console (`remint console`): cloud-init says there whether it installed the host \
+                 key; if it did, do not trust the network in between",
+            ),
+            Self::NotInTime { last, .. } => last.hint(),
+            Self::AuthRefused { .. } => Some("check that the image runs cloud-init and lets root log in by key"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Puts the user data together.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    cloud_config, env_file,
+    mime::{self, Part},
+};
+use crate::manifest::RenderedConfig;
+
+/// Why there is no user data. Holds no content.
+#[derive(Debug, thiserror::Error)]
+pub enum UserDataError {
+    /// The name of a configuration variable.
+    #[error("`{0}` cannot be the name of an environment variable")]
+    VariableName(String),
+    /// A value that systemd would drop.
+    #[error("the value of `{name}` holds the control character U+{character:04X}, which systemd does not take")]
+    VariableValue {
+        /// The variable.
+        name: String,
+        /// The character's number.
+        character: u32,
+    },
+    /// A part whose kind is not known.
+    #[error(
+        "{0}: its first line does not tell its kind; cloud-init knows `#cloud-config`, `#!`, `#cloud-boothook`, \
+         `#include`, `#include-once`, `#part-handler`, `#cloud-config-archive`, `#cloud-config-jsonp` and \
+         `## template: jinja`"
+    )]
+    Kind(String),
+    /// Larger than the provider takes.
+    #[error("the user data has {size} bytes, the provider takes at most {limit}: {parts}")]
+    TooLarge {
+        /// All of it.
+        size: usize,
+        /// The provider's limit.
+        limit: usize,
+        /// The size of each part.
+        parts: String,
+    },
+}
+
+/// User data in the making.
+///
+/// Remint's own part installs the host key and the login keys, so that the first connection is verified and nobody else
+/// gets in; then come the service's configuration and the user's parts.
+///
+/// ```
+/// use remint_core::userdata::UserData;
+///
+/// let host_key = "-----BEGIN OPENSSH PRIVATE KEY-----\n…\n-----END OPENSSH PRIVATE KEY-----\n".into();
+/// let user_data = UserData::new(&host_key).authorize("ssh-ed25519 AAAA… remint").build(64 * 1024)?;
+/// # Ok::<(), remint_core::userdata::UserDataError>(())
+/// ```
+#[derive(Debug)]
+pub struct UserData {
+    host_key: SecretString,
+    authorized: Vec<String>,
+    hostname: Option<String>,
+    files: Vec<File>,
+    restart: Vec<String>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: String,
+    owner: String,
+    mode: String,
+    content: SecretString,
+}
+
+impl UserData {
+    /// Starts with the machine's ed25519 host key: the private key in OpenSSH's PEM form. cloud-init derives the public
+    /// one from it.
+    pub fn new(host_key_pem: &SecretString) -> Self {
+        Self {
+            host_key: host_key_pem.clone(),
+            authorized: Vec::new(),
+            hostname: None,
+            files: Vec::new(),
+            restart: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Lets a public key, in OpenSSH's one-line form, log in as root.
+    #[must_use]
+    pub fn authorize(mut self, public_key: impl Into<String>) -> Self {
+        self.authorized.push(public_key.into());
+        self
+    }
+
+    /// Names the machine.
+    #[must_use]
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = Some(name.into());
+        self
+    }
+
+    /// Writes the service's configuration as an environment file, and restarts its units.
+    pub fn config(mut self, config: &RenderedConfig) -> Result<Self, UserDataError> {
+        let content = SecretString::from(env_file::write(&config.env)?.as_str());
+        let RenderedConfig { path, owner, mode, restart, .. } = config;
+        self.files.push(File { path: path.clone(), owner: owner.clone(), mode: mode.clone(), content });
+        self.restart.extend(restart.iter().cloned());
+        Ok(self)
+    }
+
+    /// Adds a part of the user's; its first line tells its kind. `name` is its file, for messages.
+    pub fn part(mut self, name: impl Into<String>, body: &SecretString) -> Result<Self, UserDataError> {
+        let name = name.into();
+        let body = Zeroizing::new(body.expose_secret().to_owned());
+        let content_type = mime::content_type(&body).ok_or_else(|| UserDataError::Kind(name.clone()))?;
+        self.parts.push(Part { name, content_type, body });
+        Ok(self)
+    }
+
+    /// Composes all of it: always as multi-part MIME, and the same bytes from the same input.
+    pub fn build(self, limit_bytes: usize) -> Result<SecretString, UserDataError> {
+        let mut config = self.own_config();
+        let own = cloud_config::render(&config);
+        wipe(&mut config);
+        let mut parts = vec![Part { name: "remint.cfg".to_owned(), content_type: "text/cloud-config", body: own }];
+        parts.extend(self.parts);
+        let document = mime::compose(&parts);
+        if document.len() > limit_bytes {
+            let sizes = parts.iter().map(|part| format!("{} {}", part.name, part.body.len()));
+            let parts = sizes.collect::<Vec<_>>().join(", ");
+            return Err(UserDataError::TooLarge { size: document.len(), limit: limit_bytes, parts });
+        }
+        Ok(SecretString::from(document.as_str()))
+    }
+
+    fn own_config(&self) -> Value {
+        let mut pem = Zeroizing::new(self.host_key.expose_secret().to_owned());
+        if !pem.ends_with('\n') {
+            pem.push('\n');
+        }
+        let mut out = Map::new();
+        out.insert("ssh_deletekeys".into(), json!(true));
+        out.insert("ssh_keys".into(), json!({ "ed25519_private": pem.as_str() }));
+        // Root itself, and no default user beside it. `disable_root` would put a command before the keys that a cloud
+        // hands over, and refuse the login.
+        out.insert("disable_root".into(), json!(false));
+        out.insert("users".into(), json!([{ "name": "root", "ssh_authorized_keys": self.authorized }]));
+        out.insert("ssh_pwauth".into(), json!(false));
+        // A cloud may hand over an expired root password, which would refuse every login, keys included.
+        out.insert("chpasswd".into(), json!({ "expire": false }));
+        if let Some(hostname) = &self.hostname {
+            out.insert("hostname".into(), json!(hostname));
+            out.insert("preserve_hostname".into(), json!(false));
+        }
+        if !self.files.is_empty() {
+            let files: Vec<Value> = self.files.iter().map(File::entry).collect();
+            out.insert("write_files".into(), Value::Array(files));
+        }
+        if !self.restart.is_empty() {
+            let commands: Vec<Value> = self.restart.iter().map(|unit| cloud_config::restart(unit)).collect();
+            out.insert("runcmd".into(), Value::Array(commands));
+        }
+        Value::Object(out)
+    }
+}
+
+impl File {
+    fn entry(&self) -> Value {
+        // cloud-init wants both names.
+        let owner = if self.owner.contains(':') { self.owner.clone() } else { format!("{0}:{0}", self.owner) };
+        json!({
+            "path": self.path,
+            "owner": owner,
+            "permissions": self.mode,
+            "content": self.content.expose_secret(),
+        })
+    }
+}
+
+/// Overwrites the texts in a JSON value, which held secrets.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "builder_tests.rs"]
+mod tests;

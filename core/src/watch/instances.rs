@@ -1,0 +1,130 @@
+//! Waiting for instances.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use super::{
+    Wait, WatchError, Watcher,
+    board::{Board, Turns, Verdict},
+    watcher::{Last, settle},
+};
+use crate::provider::{ErrorKind, Instance, InstanceId, InstanceState, Selector};
+
+/// After so many looks without the instance, its absence is checked by its id: a list may lag.
+const MISSING_BEFORE_ASKING: u32 = 3;
+
+impl Watcher {
+    /// Waits until an instance is as `until` asks. Waiters with the same selector share their looks; the selector must
+    /// match the instance.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::Gone`] when it does not exist any more; see there for the others.
+    pub async fn instance(
+        &self,
+        selector: &Selector,
+        id: &InstanceId,
+        wait: Wait,
+        until: impl Fn(&Instance) -> bool,
+    ) -> Result<Instance, WatchError> {
+        let mut last = Last::new(&format!("instance {id}"), &wait);
+        let mut missing = 0;
+        let board = self.instance_board(selector).await;
+        let mut turns = Turns::new(wait.start(), &board);
+        loop {
+            let look = board.next(turns.since, turns.due, || self.provider.instances().list(selector)).await;
+            turns.advance(&look);
+            let verdict = match &look.seen {
+                Ok(seen) => match seen.iter().find(|instance| instance.id == *id) {
+                    Some(instance) => {
+                        missing = 0;
+                        last.what = format!("instance {}", instance.name);
+                        if until(instance) {
+                            Verdict::Done(instance.clone())
+                        } else {
+                            Verdict::NotYet(status(instance))
+                        }
+                    }
+                    None => {
+                        missing += 1;
+                        if missing >= MISSING_BEFORE_ASKING && self.is_gone(id).await == Some(true) {
+                            return Err(last.gone());
+                        }
+                        Verdict::NotYet("not listed".to_owned())
+                    }
+                },
+                Err(error) => {
+                    last.error(Arc::clone(error))?;
+                    if turns.schedule.is_over() {
+                        return Err(last.timed_out());
+                    }
+                    continue;
+                }
+            };
+            match settle(verdict, &mut last, &turns) {
+                ControlFlow::Break(Some(instance)) => return Ok(instance),
+                ControlFlow::Break(None) => return Err(last.timed_out()),
+                ControlFlow::Continue(()) => {}
+            }
+        }
+    }
+
+    /// Waits until an instance that was destroyed is gone: no list shows it, and asked for by its id, the cloud does not
+    /// know it.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`].
+    pub async fn instance_gone(&self, selector: &Selector, id: &InstanceId, wait: Wait) -> Result<(), WatchError> {
+        let mut last = Last::new(&format!("instance {id}"), &wait);
+        let board = self.instance_board(selector).await;
+        let mut turns = Turns::new(wait.start(), &board);
+        loop {
+            let look = board.next(turns.since, turns.due, || self.provider.instances().list(selector)).await;
+            turns.advance(&look);
+            let verdict = match &look.seen {
+                Ok(seen) => match seen.iter().find(|instance| instance.id == *id) {
+                    Some(instance) => Verdict::NotYet(status(instance)),
+                    None if self.is_gone(id).await == Some(true) => Verdict::Done(()),
+                    None => Verdict::NotYet("not listed, but there".to_owned()),
+                },
+                Err(error) => {
+                    last.error(Arc::clone(error))?;
+                    if turns.schedule.is_over() {
+                        return Err(last.timed_out());
+                    }
+                    continue;
+                }
+            };
+            match settle(verdict, &mut last, &turns) {
+                ControlFlow::Break(Some(())) => return Ok(()),
+                ControlFlow::Break(None) => return Err(last.timed_out()),
+                ControlFlow::Continue(()) => {}
+            }
+        }
+    }
+
+    async fn instance_board(&self, selector: &Selector) -> Arc<Board<Instance>> {
+        let mut boards = self.boards.instances.lock().await;
+        Arc::clone(boards.entry(selector.clone()).or_insert_with(|| Arc::new(Board::new())))
+    }
+
+    /// Whether the cloud says that the instance is gone; `None` when it cannot be asked.
+    async fn is_gone(&self, id: &InstanceId) -> Option<bool> {
+        match self.provider.instances().get(id).await {
+            Ok(_) => Some(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(true),
+            Err(_) => None,
+        }
+    }
+}
+
+fn status(instance: &Instance) -> String {
+    let mut status = instance.state.as_str().to_owned();
+    if instance.state == InstanceState::Running && instance.address.is_none() {
+        status.push_str(", without an address");
+    }
+    if instance.busy && instance.state != InstanceState::Pending {
+        status.push_str(", busy");
+    }
+    status
+}

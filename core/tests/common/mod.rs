@@ -1,0 +1,3 @@
+//! What several tests need: a real SSH server.
+
+pub(crate) mod sshd;

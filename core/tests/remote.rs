@@ -1,0 +1,293 @@
+//! The way into a machine, against a real sshd.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+mod common;
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Duration};
+
+use common::sshd::{Sshd, user};
+use remint_core::{
+    events::Stream,
+    remote::{
+        Command, Connection, Exit, HostKey, LoginKey, RemoteError, Upload, UploadKind, UploadOptions, WaitOptions,
+        wait_for_ssh,
+    },
+};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpListener,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+async fn machine() -> (Sshd, Connection) {
+    let key = HostKey::generate();
+    let sshd = Sshd::start(&key).await;
+    let connection = Connection::connect(&sshd.options(key.public())).await.unwrap();
+    (sshd, connection)
+}
+
+async fn output(connection: &Connection, script: &str) -> String {
+    let (outcome, text) = connection.capture(&Command::shell(script)).await.unwrap();
+    assert!(outcome.exit.is_success(), "{script}: {} {:?}", outcome.exit, outcome.tail);
+    text
+}
+
+fn wait(seconds: u64, first_boot: bool) -> WaitOptions {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    WaitOptions { deadline, first_boot, cancel: CancellationToken::new() }
+}
+
+#[tokio::test]
+async fn a_man_in_the_middle_with_another_host_key_is_refused() {
+    let installed = HostKey::generate();
+    let other = HostKey::generate();
+    let middle = Sshd::start(&other).await;
+    let error = Connection::connect(&middle.options(installed.public())).await.unwrap_err();
+    let RemoteError::HostKeyMismatch { endpoint, expected, got } = &error else { panic!("{error}") };
+    assert_eq!(*endpoint, middle.endpoint);
+    assert_eq!(*expected, installed.public().fingerprint());
+    assert_eq!(*got, other.public().fingerprint());
+    assert!(error.to_string().contains("somebody is in the middle"), "{error}");
+    assert!(error.hint().is_some());
+    // The login key would be accepted there, so only the host key kept us out; and the login was never tried.
+    assert!(Connection::connect(&middle.options(other.public())).await.is_ok());
+    let log = middle.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    assert!(!log.contains("Failed publickey"), "{log}");
+}
+
+#[tokio::test]
+async fn another_kind_of_host_key_is_refused_too() {
+    // A server whose only key is of another kind cannot be the machine whose ed25519 key was installed.
+    let key = HostKey::generate();
+    let folder = tempfile::tempdir().unwrap();
+    let ecdsa = folder.path().join("ecdsa");
+    let made =
+        std::process::Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&ecdsa).status();
+    assert!(made.unwrap().success());
+    let sshd = Sshd::start_with_key(&fs::read_to_string(ecdsa).unwrap()).await;
+    let error = Connection::connect(&sshd.options(key.public())).await.unwrap_err();
+    assert!(matches!(&error, RemoteError::HostKeyMismatch { got, .. } if got.contains("no ed25519 key")), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_key_mismatch_is_final_unless_the_machine_boots_for_the_first_time() {
+    let sshd = Sshd::start(&HostKey::generate()).await;
+    let options = sshd.options(HostKey::generate().public());
+    let mut attempts = 0;
+    let error = wait_for_ssh(&options, &wait(600, false), &mut |_| attempts += 1).await.unwrap_err();
+    assert!(matches!(error, RemoteError::HostKeyMismatch { .. }), "{error}");
+    assert_eq!(attempts, 1);
+    let error = wait_for_ssh(&options, &wait(1, true), &mut |_| attempts += 1).await.unwrap_err();
+    let RemoteError::NotInTime { last, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**last, RemoteError::HostKeyMismatch { .. }), "{error}");
+    assert!(attempts > 2, "a booting machine is asked again");
+    assert_eq!(sshd.log().matches("publickey").count(), 0, "no login was ever tried");
+}
+
+#[tokio::test]
+async fn a_machine_that_boots_is_reached_as_soon_as_it_lets_us_in() {
+    let key = HostKey::generate();
+    let sshd = Sshd::start(&key).await;
+    let real = sshd.endpoint;
+    // User-mode networking: accepts and closes until the guest is up, then passes everything through.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = sshd.options(key.public());
+    options.endpoint = listener.local_addr().unwrap();
+    let relay = tokio::spawn(async move {
+        for turn in 0.. {
+            let (mut client, _) = listener.accept().await.unwrap();
+            match turn {
+                0..3 => drop(client),
+                3 => drop(client.write_all(b"nonsense\r\n").await),
+                _ => {
+                    let mut server = tokio::net::TcpStream::connect(real).await.unwrap();
+                    tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+                }
+            }
+        }
+    });
+    let mut reasons = Vec::new();
+    let connected = wait_for_ssh(&options, &wait(60, true), &mut |error| reasons.push(error.to_string())).await;
+    assert_eq!(output(&connected.unwrap(), "echo in").await, "in\n");
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    assert!(reasons[0].contains("closed before the banner") || reasons[0].contains("reset"), "{reasons:?}");
+    relay.abort();
+}
+
+#[tokio::test]
+async fn nothing_there_and_a_wrong_login_are_told_apart() {
+    let key = HostKey::generate();
+    let mut sshd = Sshd::start(&key).await;
+    let mut options = sshd.options(key.public());
+    options.login = LoginKey::generate();
+    let error = Connection::connect(&options).await.unwrap_err();
+    assert!(matches!(error, RemoteError::AuthRefused { .. }), "{error}");
+    sshd.kill();
+    let error = Connection::connect(&options).await.unwrap_err();
+    assert!(error.to_string().ends_with("does not answer SSH: connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wait_can_be_interrupted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let key = HostKey::generate();
+    let options =
+        remint_core::remote::ConnectOptions::new(listener.local_addr().unwrap(), LoginKey::generate(), key.public());
+    let wait = wait(600, true);
+    let cancel = wait.cancel.clone();
+    let mut silent = |_: &RemoteError| {};
+    let (ended, ()) = tokio::join!(wait_for_ssh(&options, &wait, &mut silent), async { cancel.cancel() });
+    assert!(matches!(ended.unwrap_err(), RemoteError::Cancelled));
+}
+
+#[tokio::test]
+async fn lines_arrive_by_stream_and_the_last_thirty_are_kept() {
+    let (_sshd, connection) = machine().await;
+    let mut seen = Vec::new();
+    let script = "i=1; while [ $i -le 40 ]; do echo $i; i=$((i+1)); done; echo oops >&2; printf 'no end'; exit 7";
+    let mut on_line = |stream, line: &str| seen.push((stream, line.to_owned()));
+    let outcome = connection.exec(&Command::shell(script), &mut on_line).await.unwrap();
+    assert_eq!(outcome.exit, Exit::Status(7));
+    assert_eq!(outcome.tail.len(), 30);
+    assert!(outcome.tail.contains(&"no end".to_owned()) && outcome.tail.contains(&"oops".to_owned()));
+    assert_eq!(seen.len(), 42);
+    assert!(seen.contains(&(Stream::Stderr, "oops".to_owned())));
+    assert!(seen.contains(&(Stream::Stdout, "1".to_owned())));
+}
+
+#[tokio::test]
+async fn the_environment_shows_in_no_process_argument() {
+    let (_sshd, connection) = machine().await;
+    let secret = "hunter2-' $(echo no) `x`";
+    // The shell prints the arguments of every process while it holds the secret itself.
+    let script = "printf '%s\\n' \"$TOKEN\"; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '";
+    let command = Command::shell(script).env("TOKEN", secret);
+    let (outcome, text) = connection.capture(&command).await.unwrap();
+    assert!(outcome.exit.is_success(), "{outcome:?}");
+    assert!(text.starts_with(secret), "{text}");
+    assert!(text.contains("sh -eu -s"), "the process list was not read");
+    assert_eq!(text.matches("hunter2").count(), 1);
+}
+
+#[tokio::test]
+async fn a_command_that_is_killed_says_by_which_signal() {
+    let (_sshd, connection) = machine().await;
+    let outcome = connection.exec(&Command::shell("echo before; kill -KILL $$"), &mut |_, _| {}).await.unwrap();
+    assert_eq!(outcome.exit, Exit::Signal("KILL".into()));
+    assert_eq!(outcome.exit.to_string(), "killed by signal KILL");
+    assert_eq!(outcome.tail, ["before"]);
+}
+
+#[tokio::test]
+async fn a_command_that_hangs_is_killed() {
+    let (sshd, connection) = machine().await;
+    let mark = sshd.folder().join("pid");
+    let script = format!("echo $$ >{}; echo started; while :; do sleep 1; done", mark.display());
+    let command = Command::shell(script).timeout(Duration::from_millis(500));
+    let error = connection.exec(&command, &mut |_, _| {}).await.unwrap_err();
+    assert!(matches!(&error, RemoteError::CommandTimeout { tail, .. } if tail == &["started"]), "{error:?}");
+    let pid = fs::read_to_string(mark).unwrap();
+    assert!(!fs::exists(format!("/proc/{}", pid.trim())).unwrap(), "the command still runs");
+    assert_eq!(output(&connection, "echo on").await, "on\n", "the connection still serves");
+}
+
+#[tokio::test]
+async fn a_process_left_in_the_background_holds_nothing_up() {
+    let (_sshd, connection) = machine().await;
+    let started = Instant::now();
+    assert_eq!(output(&connection, "sleep 60 & echo $! >&2; echo done").await, "done\n");
+    assert!(started.elapsed() < Duration::from_secs(50), "waited for the process in the background");
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_an_error_of_its_own() {
+    let (mut sshd, connection) = machine().await;
+    let command = Command::shell("echo under way; sleep 60");
+    let (send, started) = tokio::sync::oneshot::channel();
+    let mut send = Some(send);
+    let mut on_line = |_: Stream, _: &str| {
+        if let Some(send) = send.take() {
+            send.send(()).unwrap();
+        }
+    };
+    let (ended, ()) = tokio::join!(connection.exec(&command, &mut on_line), async {
+        started.await.unwrap();
+        sshd.kill();
+    });
+    let error = ended.unwrap_err();
+    assert!(matches!(&error, RemoteError::ConnectionLost { tail, .. } if tail == &["under way"]), "{error:?}");
+    while !connection.is_closed() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(matches!(connection.exec(&command, &mut |_, _| {}).await, Err(RemoteError::ConnectionLost { .. })));
+}
+
+#[tokio::test]
+async fn uploads_have_their_mode_and_replace_what_was_there() {
+    let (sshd, connection) = machine().await;
+    let there = sshd.folder().join("deep/er/file");
+    let path = there.to_str().unwrap();
+    let source = sshd.folder().join("source");
+    let content: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    fs::write(&source, &content).unwrap();
+    connection.upload_bytes(b"old", path, &UploadOptions::default()).await.unwrap();
+    assert_eq!(mode(&there), 0o644);
+    let options = UploadOptions { mode: Some(0o4750), owner: Some(user()) };
+    connection.upload_file(&source, path, &options).await.unwrap();
+    assert!(fs::read(&there).unwrap() == content);
+    assert_eq!(mode(&there), 0o4750);
+    assert!(connection.download(path).await.unwrap() == content);
+    assert_eq!(names(there.parent().unwrap()), ["file"], "nothing half-written is left");
+}
+
+#[tokio::test]
+async fn a_failed_upload_leaves_nothing() {
+    let (sshd, connection) = machine().await;
+    let folder = sshd.folder().join("folder");
+    fs::create_dir_all(folder.join("target/inside")).unwrap();
+    let error = connection.upload_bytes(b"x", folder.join("target").to_str().unwrap(), &UploadOptions::default()).await;
+    assert!(matches!(error, Err(RemoteError::Transfer { .. })), "{error:?}");
+    assert_eq!(names(&folder), ["target"]);
+    let missing = connection.upload_file(&folder.join("no"), "/nowhere", &UploadOptions::default()).await.unwrap_err();
+    assert!(missing.to_string().ends_with("/no"), "{missing}");
+    let through = folder.join("file");
+    fs::write(&through, "").unwrap();
+    let below = through.join("below");
+    let error = connection.upload_bytes(b"x", below.to_str().unwrap(), &UploadOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("is not a folder") || error.to_string().contains("look at"), "{error}");
+}
+
+#[tokio::test]
+async fn a_tree_keeps_modes_and_links_and_can_be_uploaded_again() {
+    let (sshd, connection) = machine().await;
+    let (run, page) = (sshd.folder().join("run"), sshd.folder().join("page"));
+    fs::write(&run, "#!/bin/sh\n").unwrap();
+    fs::write(&page, "hello").unwrap();
+    let target = sshd.folder().join("target");
+    let item = |path: &str, kind| Upload { path: format!("{}/{path}", target.display()), kind };
+    let items = [
+        item("", UploadKind::Directory),
+        item("bin", UploadKind::Directory),
+        item("bin/run", UploadKind::File { source: run, mode: 0o755 }),
+        item("link", UploadKind::Symlink { target: "bin/run".into() }),
+        item("page with a space", UploadKind::File { source: page, mode: 0o640 }),
+    ];
+    for owner in [None, Some(user())] {
+        connection.upload_tree(&items, owner.as_deref()).await.unwrap();
+        assert_eq!(names(&target), ["bin", "link", "page with a space"]);
+        assert_eq!(mode(&target.join("bin/run")), 0o755);
+        assert_eq!(mode(&target.join("page with a space")), 0o640);
+        assert_eq!(fs::read_link(target.join("link")).unwrap().to_str(), Some("bin/run"));
+    }
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    entries.collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -1,0 +1,46 @@
+//! The cases, in one table for each concern.
+
+mod descriptor;
+mod dns;
+mod idempotency;
+mod images;
+mod instances;
+mod labels;
+mod login_keys;
+mod lost_replies;
+mod power;
+mod refusals;
+mod static_ips;
+mod undeclared;
+
+pub use undeclared::PROBES;
+
+use crate::Case;
+
+/// Makes a table of `id, title, function, changes to the case`.
+macro_rules! table {
+    ($($id:literal, $title:literal, $run:path $(, $change:ident($($argument:expr)?))*;)*) => {
+        &[$($crate::Case::new($id, $title, |context| Box::pin($run(context)))$(.$change($($argument)?))*,)*]
+    };
+}
+use table;
+
+/// The tables.
+pub const TABLES: &[&[Case]] = &[
+    descriptor::CASES,
+    instances::CASES,
+    power::CASES,
+    images::CASES,
+    static_ips::CASES,
+    dns::CASES,
+    login_keys::CASES,
+    labels::CASES,
+    refusals::CASES,
+    idempotency::CASES,
+    lost_replies::CASES,
+];
+
+/// All cases, without the probes of what is not declared.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    TABLES.iter().copied().flatten()
+}

@@ -1,0 +1,200 @@
+//! What a case works with.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use remint_core::provider::{
+    Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoginKeys, Provider, Selector, StaticIps, label,
+};
+use uuid::Uuid;
+
+use crate::{Failure, Ledger, LostReply, Target};
+
+/// What a case works with: the target, names and labels of its own, and the ledger. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct CaseContext {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Target,
+    run: Uuid,
+    ledger: Ledger,
+    waiting_for: Mutex<String>,
+}
+
+/// Fails a case unless the condition holds.
+macro_rules! check {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Failure::new(format!($($message)+)));
+        }
+    };
+}
+pub(crate) use check;
+
+impl CaseContext {
+    /// A context for one run of one case.
+    pub fn new(target: Target) -> Self {
+        let waiting_for = Mutex::new("the first answer".to_owned());
+        Self { shared: Arc::new(Shared { target, run: Uuid::new_v4(), ledger: Ledger::default(), waiting_for }) }
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// What the case makes.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.shared.target.provider
+    }
+
+    /// Its instances.
+    pub fn instances(&self) -> &dyn Instances {
+        self.provider().instances()
+    }
+
+    /// Its images.
+    pub fn images(&self) -> &dyn Images {
+        self.provider().images()
+    }
+
+    /// Its static IPs.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn static_ips(&self) -> Result<&dyn StaticIps, Failure> {
+        self.provider().static_ips().ok_or_else(|| declared_and_missing(Capability::StaticIp))
+    }
+
+    /// Its DNS zones.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn dns(&self) -> Result<&dyn DnsZones, Failure> {
+        self.provider().dns_zones().ok_or_else(|| declared_and_missing(Capability::Dns))
+    }
+
+    /// Its login keys.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn login_keys(&self) -> Result<&dyn LoginKeys, Failure> {
+        self.provider().login_keys().ok_or_else(|| declared_and_missing(Capability::LoginKey))
+    }
+
+    /// The zone of the target.
+    ///
+    /// # Errors
+    ///
+    /// When the case forgot to ask for one.
+    pub fn zone(&self) -> Result<&str, Failure> {
+        self.target().zone.as_deref().ok_or_else(|| Failure::new("the case needs a zone and does not say so"))
+    }
+
+    /// What all names of this run begin with.
+    pub fn prefix(&self) -> String {
+        let run = self.shared.run.simple().to_string();
+        format!("cf-{}-", &run[..10])
+    }
+
+    /// A name that no other run has.
+    pub fn name(&self, what: &str) -> String {
+        format!("{}{what}", self.prefix())
+    }
+
+    /// The labels of everything that this run makes.
+    pub fn labels(&self) -> Labels {
+        Labels::new().with(label::SERVICE, "conformance").with(label::RUN, self.shared.run.to_string())
+    }
+
+    /// What this run made.
+    pub fn selector(&self) -> Selector {
+        Selector::all().with(label::RUN, self.shared.run.to_string())
+    }
+
+    /// Looks until something is there. The case's own timeout ends it, and says what was waited for.
+    ///
+    /// # Errors
+    ///
+    /// The first failed look.
+    pub async fn until<T, F, Fut>(&self, what: impl Into<String>, mut look: F) -> Result<T, Failure>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Option<T>, Failure>>,
+    {
+        self.say(what);
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(self.target().poll).await;
+        }
+    }
+
+    /// Makes a call, and again for as long as the cloud is busy.
+    ///
+    /// # Errors
+    ///
+    /// Any other error.
+    pub async fn patiently<T, F, Fut>(&self, what: &str, mut call: F) -> Result<T, Failure>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        self.say(format!("{what} while the cloud is busy"));
+        loop {
+            match call().await {
+                Err(error) if error.kind() == ErrorKind::Busy => tokio::time::sleep(self.target().poll).await,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Lets the cloud lose the reply to the next call of a kind.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub async fn lose_next(&self, reply: LostReply) -> Result<(), Failure> {
+        let interference = self.target().interference.as_ref();
+        let interference = interference.ok_or_else(|| Failure::new("the case loses replies and does not say so"))?;
+        interference.lose_next(reply).await.map_err(Failure::new)
+    }
+
+    /// Holds that as many replies were really lost: without that, a case about lost replies proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it was another number.
+    pub async fn has_lost(&self, wanted: u64) -> Result<(), Failure> {
+        let Some(interference) = &self.target().interference else { return Ok(()) };
+        let lost = interference.lost().await.map_err(Failure::new)?;
+        check!(lost == wanted, "{lost} replies were lost, not {wanted}: the case proves nothing");
+        Ok(())
+    }
+
+    pub(crate) fn say(&self, what: impl Into<String>) {
+        *self.shared.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = what.into();
+    }
+
+    pub(crate) fn waiting_for(&self) -> String {
+        self.shared.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn declared_and_missing(capability: Capability) -> Failure {
+    Failure::new(format!("{capability} is declared, and its concern is `None`"))
+}

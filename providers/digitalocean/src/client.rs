@@ -1,0 +1,279 @@
+//! The HTTP client: one request at a time, each through [`Calls`], all pages of a list.
+//!
+//! Pages are asked for by number, never by following the server's link: a link is an address that somebody else chose,
+//! and every request carries the token. For the same reason redirects are not followed.
+
+use std::time::Duration;
+
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Result};
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::{
+    config::{check_url, is_local},
+    error::Subject,
+};
+
+/// The most that the API gives on a page.
+const PAGE_SIZE: u32 = 200;
+/// How many pages are followed before the server is taken to be broken.
+const MAX_PAGES: u32 = 500;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("remint/", env!("CARGO_PKG_VERSION"));
+
+/// One request, before it is sent. It has no `Debug`: its body may hold user data.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    operation: &'static str,
+    resource: Option<String>,
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    class: CallClass,
+    unprocessable_is_busy: bool,
+}
+
+impl Ask {
+    fn new(operation: &'static str, method: Method, class: CallClass, path: &[&str]) -> Self {
+        Self {
+            operation,
+            resource: None,
+            method,
+            path: path.iter().map(|&segment| segment.to_owned()).collect(),
+            query: Vec::new(),
+            body: None,
+            class,
+            unprocessable_is_busy: false,
+        }
+    }
+
+    /// A read. The path is given in segments, which are escaped one by one.
+    pub(crate) fn get(operation: &'static str, path: &[&str]) -> Self {
+        Self::new(operation, Method::GET, CallClass::Read, path)
+    }
+
+    /// A mutation that makes something, and would make it twice.
+    pub(crate) fn post(operation: &'static str, path: &[&str], body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(operation, Method::POST, CallClass::Mutation, path) }
+    }
+
+    /// A change of fields to given values, which is the same when repeated.
+    pub(crate) fn patch(operation: &'static str, path: &[&str], body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(operation, Method::PATCH, CallClass::IdempotentMutation, path) }
+    }
+
+    /// A removal, which is the same when repeated.
+    pub(crate) fn delete(operation: &'static str, path: &[&str]) -> Self {
+        Self::new(operation, Method::DELETE, CallClass::IdempotentMutation, path)
+    }
+
+    /// Names the resource for messages.
+    pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
+        self.resource = Some(resource.to_string());
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// The API itself makes this the same when repeated.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.class = CallClass::IdempotentMutation;
+        self
+    }
+
+    /// A removal with a body.
+    pub(crate) fn with_body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Whatever a 422 says, it means that the resource is occupied.
+    pub(crate) fn unprocessable_is_busy(mut self) -> Self {
+        self.unprocessable_is_busy = true;
+        self
+    }
+
+    fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let error = Error::new(kind, self.operation, message);
+        match &self.resource {
+            Some(resource) => error.with_resource(resource),
+            None => error,
+        }
+    }
+}
+
+/// The links of a list's answer.
+#[derive(Deserialize)]
+struct Links {
+    #[serde(default)]
+    pages: Option<Pages>,
+}
+
+#[derive(Deserialize)]
+struct Pages {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// Sends requests with the account's token.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+    calls: Calls,
+}
+
+impl Client {
+    pub(crate) fn new(base: Url, token: SecretString, calls: Calls) -> Result<Self> {
+        check_url(&base)?;
+        let mut http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            // Repetitions are counted, and are the business of `Calls` alone.
+            .retry(reqwest::retry::never());
+        if is_local(&base) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "configure digitalocean", "the HTTP client cannot be set up")
+                .with_source(error)
+        })?;
+        Ok(Self { http, base, token, calls })
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Sends a request and reads its JSON answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T> {
+        self.run(ask, |body, subject| {
+            serde_json::from_slice(&body.bytes).map_err(|error| subject.unreadable(body.status, error))
+        })
+        .await
+    }
+
+    /// Sends a request whose answer says nothing but that it was accepted.
+    pub(crate) async fn accepted(&self, ask: &Ask) -> Result<()> {
+        self.run(ask, |_, _| Ok(())).await
+    }
+
+    /// Sends a request and reads its plain text answer.
+    pub(crate) async fn text(&self, ask: &Ask) -> Result<String> {
+        self.run(ask, |body, _| Ok(String::from_utf8_lossy(&body.bytes).into_owned())).await
+    }
+
+    /// Removes something; what is gone already is a success.
+    pub(crate) async fn remove(&self, ask: &Ask) -> Result<()> {
+        match self.accepted(ask).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Reads all pages of a list, each a call; `key` is the list's name in the answer.
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let mut ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
+            if page > 1 {
+                ask = ask.query("page", page.to_string());
+            }
+            let (items, more) = self.page::<T>(&ask, key).await?;
+            let empty = items.is_empty();
+            all.extend(items);
+            if !more || empty {
+                return Ok(all);
+            }
+        }
+        Err(ask.error(ErrorKind::Unexpected, format!("the list did not end after {MAX_PAGES} pages")))
+    }
+
+    async fn page<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<(Vec<T>, bool)> {
+        self.run(ask, |body, subject| {
+            let parse = || {
+                let mut answer: Map<String, Value> = serde_json::from_slice(&body.bytes)?;
+                let items = serde_json::from_value(answer.remove(key).unwrap_or(Value::Null))?;
+                let links: Option<Links> = serde_json::from_value(answer.remove("links").unwrap_or(Value::Null))?;
+                let next = links.and_then(|links| links.pages).and_then(|pages| pages.next);
+                Ok((items, next.is_some()))
+            };
+            parse().map_err(|error| subject.unreadable(body.status, error))
+        })
+        .await
+    }
+
+    async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
+        let url = self.url(ask)?;
+        let subject = Subject {
+            operation: ask.operation,
+            resource: ask.resource.as_deref(),
+            method: &ask.method,
+            path: url.path(),
+            unprocessable_is_busy: ask.unprocessable_is_busy,
+        };
+        let (url, subject, read) = (&url, &subject, &read);
+        self.calls
+            .run(ask.class, || async move {
+                let body = self.once(ask, url.clone(), subject).await?;
+                read(body, subject)
+            })
+            .await
+    }
+
+    async fn once(&self, ask: &Ask, url: Url, subject: &Subject<'_>) -> Result<Body> {
+        let mut request = self.http.request(ask.method.clone(), url).bearer_auth(self.token.expose_secret());
+        if let Some(body) = &ask.body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| subject.no_answer(error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        tracing::trace!(method = %subject.method, path = subject.path, status = status.as_u16(), "digitalocean call");
+        let bytes = response.bytes().await;
+        if !status.is_success() {
+            // The status counts even when the body is lost on the way.
+            return Err(subject.refused(status, &headers, &bytes.unwrap_or_default(), &self.token));
+        }
+        let bytes = bytes.map_err(|error| subject.no_answer(error))?.to_vec();
+        Ok(Body { status, bytes })
+    }
+
+    fn url(&self, ask: &Ask) -> Result<Url> {
+        let mut url = self.base.clone();
+        if let Some(dots) = ask.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
+            return Err(ask.error(ErrorKind::InvalidInput, format!("`{dots}` names nothing")));
+        }
+        match url.path_segments_mut() {
+            Ok(mut segments) => drop(segments.pop_if_empty().extend(&ask.path)),
+            Err(()) => return Err(ask.error(ErrorKind::InvalidInput, "the API's address cannot have a path")),
+        }
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        Ok(url)
+    }
+}
+
+struct Body {
+    status: reqwest::StatusCode,
+    bytes: Vec<u8>,
+}
+
+/// Whether nobody knows what a call did.
+pub(crate) fn is_lost<T>(result: &Result<T>) -> bool {
+    matches!(result, Err(error) if error.effect() != Effect::NotApplied)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! Options, and where the API token comes from.
+//!
+//! The token is never in the manifest: it comes from the environment or from `doctl`'s own configuration, in this order:
+//! `DIGITALOCEAN_TOKEN`, `DIGITALOCEAN_ACCESS_TOKEN`, `doctl`'s current context.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use remint_core::provider::{BuildContext, Error, ErrorKind, Result};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::{Host, Url};
+
+/// DigitalOcean's own API.
+pub const DEFAULT_API_URL: &str = "https://api.digitalocean.com";
+
+const OPERATION: &str = "configure digitalocean";
+const TOKEN_VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
+const URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
+
+/// The options of `[providers.digitalocean.options]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the API is; `DIGITALOCEAN_API_URL` when not given, and `https://api.digitalocean.com` without either.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub api_url: Option<Url>,
+}
+
+impl Config {
+    /// Reads the options of a context, and refuses unknown ones.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` that names the option.
+    pub fn from_context(context: &BuildContext) -> Result<Self> {
+        context.options.clone().try_into().map_err(|error: toml::de::Error| {
+            Error::new(ErrorKind::InvalidInput, OPERATION, error.message().trim())
+                .with_resource("[providers.digitalocean.options]")
+                .with_hint("the only option is `api_url`; the token comes from the environment")
+        })
+    }
+
+    /// The API's address: the option, the environment variable, or DigitalOcean's own.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an address that is none, or one that would send the token unencrypted to another machine.
+    pub fn api_url(&self, env: &BTreeMap<String, String>) -> Result<Url> {
+        let url = match (&self.api_url, set(env, URL_VARIABLE)) {
+            (Some(url), _) => url.clone(),
+            (None, text) => {
+                let text = text.unwrap_or(DEFAULT_API_URL);
+                text.parse().map_err(|error| invalid_url(text, format!("not a URL: {error}")))?
+            }
+        };
+        check_url(&url)?;
+        Ok(url)
+    }
+}
+
+/// Refuses addresses over which a token must not go.
+pub(crate) fn check_url(url: &Url) -> Result<()> {
+    let loopback = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if loopback => Ok(()),
+        "http" => Err(invalid_url(url.as_str(), "http:// would send the token unencrypted".to_owned())),
+        _ => Err(invalid_url(url.as_str(), "expected an https:// address".to_owned())),
+    }
+}
+
+/// Whether an address is this machine's own.
+pub(crate) fn is_local(url: &Url) -> bool {
+    url.scheme() == "http"
+}
+
+fn invalid_url(text: &str, problem: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, OPERATION, problem)
+        .with_resource(format!("api_url `{text}`"))
+        .with_hint(format!("set `api_url` or {URL_VARIABLE} to an https:// address, or leave both out"))
+}
+
+/// Finds the token in the environment of a context, or in `doctl`'s configuration.
+///
+/// # Errors
+///
+/// `Unauthenticated`, naming all places that were looked at.
+pub fn token(env: &BTreeMap<String, String>) -> Result<SecretString> {
+    if let Some(token) = TOKEN_VARIABLES.iter().find_map(|name| set(env, name)) {
+        return usable(token);
+    }
+    if let Some(path) = doctl_config(env)
+        && let Some(token) = doctl_token(&path, set(env, "DIGITALOCEAN_CONTEXT"))?
+    {
+        return usable(&token);
+    }
+    Err(Error::new(
+        ErrorKind::Unauthenticated,
+        OPERATION,
+        "no API token in DIGITALOCEAN_TOKEN, in DIGITALOCEAN_ACCESS_TOKEN or in doctl's configuration",
+    )
+    .with_hint("create a token at https://cloud.digitalocean.com/account/api/tokens and export DIGITALOCEAN_TOKEN"))
+}
+
+/// A token that can stand in a header. Its text is in no message.
+fn usable(token: &str) -> Result<SecretString> {
+    let token = token.trim();
+    if token.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(SecretString::from(token));
+    }
+    Err(Error::new(ErrorKind::Unauthenticated, OPERATION, "the API token holds characters that no token has")
+        .with_hint("copy the token again, without spaces or line ends"))
+}
+
+fn set<'a>(env: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+/// Where `doctl` keeps its configuration: the first of its usual places that has one.
+fn doctl_config(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let home = |below: &str| set(env, "HOME").map(|home| Path::new(home).join(below));
+    let candidates = [
+        set(env, "DIGITALOCEAN_CONFIG").map(PathBuf::from),
+        set(env, "XDG_CONFIG_HOME").map(|folder| Path::new(folder).join("doctl/config.yaml")),
+        home(".config/doctl/config.yaml"),
+        home("Library/Application Support/doctl/config.yaml"),
+    ];
+    candidates.into_iter().flatten().find(|path| path.is_file())
+}
+
+/// What is read of `doctl`'s configuration.
+#[derive(Deserialize)]
+struct DoctlConfig {
+    #[serde(default, rename = "access-token")]
+    access_token: Option<SecretText>,
+    #[serde(default)]
+    context: Option<String>,
+    #[serde(default, rename = "auth-contexts")]
+    auth_contexts: Option<BTreeMap<String, SecretText>>,
+}
+
+/// Text that has no `Debug`, so that no message can show it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct SecretText(String);
+
+fn doctl_token(path: &Path, context: Option<&str>) -> Result<Option<String>> {
+    // Neither the parser's nor its source's message is kept: both quote the line, and the line may hold the token.
+    let failed = |what: &str| {
+        Error::new(ErrorKind::Unauthenticated, OPERATION, format!("{} {what}", path.display()))
+            .with_hint("run `doctl auth init` again, or export DIGITALOCEAN_TOKEN")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&format!("cannot be read: {error}")))?;
+    let config: DoctlConfig = serde_saphyr::from_str(&text).map_err(|_| failed("is not doctl's configuration"))?;
+    let context = context.or(config.context.as_deref()).unwrap_or("default");
+    let token = if context == "default" {
+        config.access_token.map(|token| token.0)
+    } else {
+        let mut contexts = config.auth_contexts.unwrap_or_default();
+        let token = contexts.remove(context).map(|token| token.0);
+        Some(token.ok_or_else(|| failed(&format!("has no context `{context}`")))?)
+    };
+    Ok(token.filter(|token| !token.trim().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn found(env: &BTreeMap<String, String>) -> String {
+        token(env).unwrap().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn the_environment_goes_before_doctl() {
+        let both = env(&[("DIGITALOCEAN_TOKEN", "first"), ("DIGITALOCEAN_ACCESS_TOKEN", "second")]);
+        assert_eq!(found(&both), "first");
+        assert_eq!(found(&env(&[("DIGITALOCEAN_TOKEN", " "), ("DIGITALOCEAN_ACCESS_TOKEN", "second\n")])), "second");
+    }
+
+    #[test]
+    fn doctl_gives_the_token_of_its_context() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".config/doctl");
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |text: &str| std::fs::write(folder.join("config.yaml"), text).unwrap();
+        let at_home = env(&[("HOME", home.path().to_str().unwrap())]);
+
+        write("access-token: plain\ncontext: default\noutput: text\n");
+        assert_eq!(found(&at_home), "plain");
+        write("access-token: plain\nauth-contexts:\n  team: theirs\ncontext: team\n");
+        assert_eq!(found(&at_home), "theirs");
+        write("access-token: dop_v1_secret\ncontext: gone\n");
+        let error = token(&at_home).unwrap_err();
+        assert!(error.to_string().contains("has no context `gone`"), "{error}");
+        write("access-token: [dop_v1_secret\n");
+        let error = token(&at_home).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("dop_v1_secret"), "{error:?}");
+        write("access-token: \"\"\n");
+        assert_eq!(token(&at_home).unwrap_err().kind(), ErrorKind::Unauthenticated);
+    }
+
+    #[test]
+    fn a_missing_token_names_all_three_places() {
+        let error = token(&env(&[])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        for place in ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "doctl"] {
+            assert!(error.message().contains(place), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_token_is_refused_without_being_shown() {
+        let error = token(&env(&[("DIGITALOCEAN_TOKEN", "dop_v1 secret")])).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let context = |text: &str| BuildContext { options: text.parse().unwrap(), ..BuildContext::default() };
+        let error = Config::from_context(&context("token = 'x'")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("token"), "{error}");
+
+        let config = Config::from_context(&context("api_url = 'http://127.0.0.1:8080'")).unwrap();
+        assert_eq!(config.api_url(&env(&[])).unwrap().port(), Some(8080));
+        assert_eq!(Config::default().api_url(&env(&[])).unwrap().as_str(), "https://api.digitalocean.com/");
+        let elsewhere = env(&[("DIGITALOCEAN_API_URL", "http://api.example.com")]);
+        let error = Config::default().api_url(&elsewhere).unwrap_err();
+        assert!(error.to_string().contains("unencrypted"), "{error}");
+    }
+}

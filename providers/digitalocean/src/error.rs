@@ -1,0 +1,259 @@
+//! From HTTP to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
+//!
+//! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422; only the message tells them apart. A refusal
+//! (4xx) has changed nothing; a failure (5xx) or a lost reply of a mutation may have changed everything, because there
+//! is no idempotency key to ask by.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use remint_core::provider::{Effect, Error, ErrorKind};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// How much of a body an error keeps, in bytes.
+const EXCERPT: usize = 512;
+/// The longest wait that a rate limit can mean: each request expires an hour after it was made.
+const LONGEST_WAIT: i64 = 3600;
+
+/// What a call was, for its error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) resource: Option<&'a str>,
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    /// A 422 whose message says nothing else means that the resource is occupied.
+    pub(crate) unprocessable_is_busy: bool,
+}
+
+impl Subject<'_> {
+    fn error(&self, kind: ErrorKind, effect: Effect, message: impl std::fmt::Display) -> Error {
+        let effect = if self.method == Method::GET { Effect::NotApplied } else { effect };
+        let error = Error::new(kind, self.operation, format!("{} {}: {message}", self.method, self.path));
+        let error = error.with_effect(effect);
+        match self.resource {
+            Some(resource) => error.with_resource(resource),
+            None => error,
+        }
+    }
+
+    /// No answer came.
+    pub(crate) fn no_answer(&self, error: reqwest::Error) -> Error {
+        let error = error.without_url();
+        let (kind, effect, what) = if error.is_builder() {
+            (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built")
+        } else if error.is_connect() {
+            (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect")
+        } else if error.is_timeout() {
+            (ErrorKind::Timeout, Effect::Unknown, "no answer in time")
+        } else {
+            (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
+        };
+        self.error(kind, effect, what).with_source(error)
+    }
+
+    /// An answer of success that holds something else than it should.
+    pub(crate) fn unreadable(&self, status: StatusCode, error: serde_json::Error) -> Error {
+        let message = format!("{} with a body that is not what the API documents", status.as_u16());
+        self.error(ErrorKind::Unexpected, Effect::Applied, message).with_source(error)
+    }
+
+    /// An answer of refusal or failure. The status counts also when the body is no JSON.
+    pub(crate) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], token: &SecretString) -> Error {
+        let parsed: ApiError = serde_json::from_slice(body).unwrap_or_default();
+        let text = if parsed.message.is_empty() {
+            String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]).into_owned()
+        } else {
+            parsed.message
+        };
+        let text = excerpt(&text, token);
+        let kind = self.kind(status, &text);
+        let effect = match status.as_u16() {
+            501 => Effect::NotApplied,
+            400..=499 => Effect::NotApplied,
+            _ => Effect::Unknown,
+        };
+        let message =
+            if text.is_empty() { status.as_u16().to_string() } else { format!("{}: {text}", status.as_u16()) };
+        let mut error = self.error(kind, effect, message);
+        let header_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        if let Some(id) = parsed.request_id.filter(|id| !id.is_empty()).or(header_id) {
+            error = error.with_request_id(excerpt(&id, token));
+        }
+        if let Some(after) = retry_after(status, headers, Timestamp::now()) {
+            error = error.with_retry_after(after);
+        }
+        match hint(kind) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    fn kind(&self, status: StatusCode, message: &str) -> ErrorKind {
+        let message = message.to_ascii_lowercase();
+        match status.as_u16() {
+            401 => ErrorKind::Unauthenticated,
+            403 | 422 if is_quota(&message) => ErrorKind::Quota,
+            403 => ErrorKind::Forbidden,
+            404 | 410 => ErrorKind::NotFound,
+            408 => ErrorKind::Timeout,
+            409 => ErrorKind::Conflict,
+            422 | 423 if is_busy(&message) => ErrorKind::Busy,
+            // How a reserved IP is refused for a droplet that is gone.
+            422 if message.contains("droplet you specified does not exist") => ErrorKind::NotFound,
+            422 if self.unprocessable_is_busy => ErrorKind::Busy,
+            423 => ErrorKind::Busy,
+            429 => ErrorKind::RateLimited,
+            501 => ErrorKind::Unsupported,
+            400..=499 => ErrorKind::InvalidInput,
+            500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Unexpected,
+        }
+    }
+}
+
+/// The body of an error.
+#[derive(Default, Deserialize)]
+struct ApiError {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    request_id: Option<String>,
+}
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unauthenticated => {
+            Some("check the token in DIGITALOCEAN_TOKEN, DIGITALOCEAN_ACCESS_TOKEN or doctl's configuration")
+        }
+        ErrorKind::Forbidden => Some("give the token the scopes that this needs, and check that the account is active"),
+        ErrorKind::Quota => Some("delete what is not needed, or ask DigitalOcean to raise the limit"),
+        _ => None,
+    }
+}
+
+fn is_busy(message: &str) -> bool {
+    const PHRASES: [&str; 7] = [
+        "pending event",
+        "event in progress",
+        "action in progress",
+        "is locked",
+        "currently locked",
+        "currently being",
+        "try again",
+    ];
+    PHRASES.iter().any(|phrase| message.contains(phrase))
+}
+
+fn is_quota(message: &str) -> bool {
+    const WHAT: [&str; 6] = ["droplet", "reserved ip", "floating ip", "account", "quota", "snapshot"];
+    let over = message.contains("limit") || message.contains("quota");
+    let user_data = message.contains("user data") || message.contains("user_data") || message.contains("userdata");
+    over && !user_data && WHAT.iter().any(|what| message.contains(what))
+}
+
+/// When to come back: the header of the burst limit, or when the oldest request of the hourly limit expires.
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    let seconds = match number("retry-after") {
+        Some(seconds) => seconds,
+        None if status == StatusCode::TOO_MANY_REQUESTS => number("ratelimit-reset")? - now.as_second(),
+        None => return None,
+    };
+    Some(Duration::from_secs(seconds.clamp(1, LONGEST_WAIT).unsigned_abs()))
+}
+
+/// At most [`EXCERPT`] bytes on one line, without the token.
+fn excerpt(text: &str, token: &SecretString) -> String {
+    let secret = token.expose_secret();
+    let text = if secret.is_empty() { text.to_owned() } else { text.replace(secret, "[token]") };
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > EXCERPT {
+        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+    }
+    line.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBJECT: Subject<'static> = Subject {
+        operation: "test",
+        resource: Some("app-0"),
+        method: &Method::POST,
+        path: "/v2/droplets",
+        unprocessable_is_busy: false,
+    };
+
+    fn refused(status: u16, headers: &[(&'static str, String)], body: &str) -> Error {
+        let headers = headers.iter().map(|(name, value)| {
+            (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_str(value).unwrap())
+        });
+        let status = StatusCode::from_u16(status).unwrap();
+        SUBJECT.refused(status, &headers.collect(), body.as_bytes(), &SecretString::from("dop_v1_secret"))
+    }
+
+    fn message(text: &str) -> String {
+        format!(r#"{{"id": "x", "message": "{text}", "request_id": "4d9d"}}"#)
+    }
+
+    #[test]
+    fn the_message_tells_busy_from_quota_from_nonsense() {
+        let cases = [
+            (422, "Droplet already has a pending event.", ErrorKind::Busy),
+            (422, "creating this/these droplet(s) will exceed your droplet limit", ErrorKind::Quota),
+            (422, "You have reached your account's reserved IP limit.", ErrorKind::Quota),
+            (422, "User data exceeds the limit of 64 KiB for a droplet", ErrorKind::InvalidInput),
+            (422, "You specified an invalid size for Droplet creation.", ErrorKind::InvalidInput),
+            (422, "The Droplet you specified does not exist", ErrorKind::NotFound),
+            (401, "Unable to authenticate you", ErrorKind::Unauthenticated),
+            (403, "You do not have access for the attempted action.", ErrorKind::Forbidden),
+            (404, "The resource you were accessing could not be found.", ErrorKind::NotFound),
+            (501, "not implemented", ErrorKind::Unsupported),
+        ];
+        for (status, text, kind) in cases {
+            let error = refused(status, &[], &message(text));
+            assert_eq!(error.kind(), kind, "{text}");
+            assert_eq!(error.effect(), Effect::NotApplied, "{text}");
+            assert_eq!(error.request_id(), Some("4d9d"));
+        }
+        let busy = Subject { unprocessable_is_busy: true, ..SUBJECT };
+        let token = SecretString::from("");
+        let error = busy.refused(StatusCode::UNPROCESSABLE_ENTITY, &HeaderMap::new(), b"{}", &token);
+        assert_eq!(error.kind(), ErrorKind::Busy);
+    }
+
+    #[test]
+    fn a_status_survives_a_body_that_does_not_parse() {
+        let error = refused(504, &[], "<html><body>Gateway\n Timeout</body></html>");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.effect(), Effect::Unknown, "nobody knows what a 504 did");
+        assert_eq!(
+            error.to_string(),
+            "test app-0: unavailable: POST /v2/droplets: 504: <html><body>Gateway Timeout</body></html>"
+        );
+    }
+
+    #[test]
+    fn a_rate_limit_says_when_to_come_back() {
+        let after = |headers: &[(&'static str, String)]| refused(429, headers, "").retry_after().map(|d| d.as_secs());
+        assert_eq!(after(&[("retry-after", "17".to_owned())]), Some(17));
+        let reset = (Timestamp::now().as_second() + 100).to_string();
+        assert!(matches!(after(&[("ratelimit-reset", reset)]), Some(95..=100)));
+        assert_eq!(after(&[("ratelimit-reset", "1".to_owned())]), Some(1), "a moment that has passed");
+        assert_eq!(after(&[]), None);
+        assert_eq!(refused(429, &[], "").kind(), ErrorKind::RateLimited);
+    }
+
+    #[test]
+    fn an_excerpt_is_bounded_and_holds_no_token() {
+        let body = format!("you sent dop_v1_secret {}", "ä".repeat(2000));
+        let error = refused(400, &[], &body);
+        assert!(!format!("{error} {error:?}").contains("dop_v1_secret"));
+        assert!(error.message().len() < EXCERPT + 64, "{}", error.message().len());
+    }
+}

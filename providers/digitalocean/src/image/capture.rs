@@ -1,0 +1,229 @@
+//! Capturing a droplet: level-triggered, and one call for each observation.
+//!
+//! A snapshot action carries no image id, so the image is found by its name among the droplet's snapshots. In memory
+//! stands only how far the capture is; without it (after a crash) the droplet, its snapshots and its actions tell.
+//!
+//! Calls: 3 to start (droplet, its actions, snapshot), or 1 where this process made and stopped the droplet, 1 for each observation, then 1 for the list of snapshots, 1 for
+//! the image and 1 for each label (3 where its tag is new).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use remint_core::provider::{
+    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, InstanceState, Labels, Result, Selector,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::image;
+use crate::{
+    DigitalOcean,
+    client::{Ask, is_lost},
+    instance::droplet_number,
+    memory::Capture,
+    tags, wire,
+};
+
+const OPERATION: &str = "capture image";
+/// How long a finished snapshot may be missing from the list.
+const LAG: Duration = Duration::from_secs(300);
+
+impl DigitalOcean {
+    pub(super) async fn advance_capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        let memo = self.memory.lock().captures.get(&spec.name).copied();
+        match memo {
+            Some(Capture::Found(id, _)) => self.finish(spec, id).await,
+            Some(Capture::Running(action)) => self.observe(spec, action).await,
+            Some(Capture::Finished(at)) => match self.find_snapshot(spec).await? {
+                Some(id) => self.finish(spec, id).await,
+                None if at.elapsed() < LAG => Ok(CaptureProgress::Pending),
+                None => {
+                    self.forget(spec);
+                    Err(failed(spec, "the snapshot is completed, and no image of this name has shown"))
+                }
+            },
+            Some(Capture::Lost(_)) | None => self.look_and_start(spec).await,
+        }
+    }
+
+    fn remember(&self, spec: &CaptureSpec, capture: Capture) {
+        self.memory.lock().captures.insert(spec.name.clone(), capture);
+    }
+
+    fn forget(&self, spec: &CaptureSpec) {
+        self.memory.lock().captures.remove(&spec.name);
+    }
+
+    /// What stands in the cloud decides; nothing is known of this capture here.
+    async fn look_and_start(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        if self.is_untouched(spec) {
+            return self.order(spec).await;
+        }
+        let droplet = match self.droplet(OPERATION, &spec.instance).await {
+            Ok(droplet) => droplet,
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.without_droplet(spec, error).await,
+            Err(error) => return Err(error),
+        };
+        if !droplet.snapshot_ids.is_empty()
+            && let Some(id) = self.find_snapshot(spec).await?
+        {
+            return self.finish(spec, id).await;
+        }
+        let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
+        let ask = Ask::get(OPERATION, &path).about(&spec.instance);
+        let actions: Vec<wire::Action> = self.client.pages(&ask, "actions").await?;
+        let snapshots = || actions.iter().filter(|action| action.kind == "snapshot");
+        if let Some(running) = snapshots().find(|action| action.in_progress()) {
+            self.remember(spec, Capture::Running(running.id));
+            return Ok(CaptureProgress::Pending);
+        }
+        let lately = |action: &&wire::Action| action.status == "completed" && is_recent(action.completed_at);
+        if let Some(finished) = snapshots().find(lately) {
+            // An image of this capture may not show yet; one of another name does already.
+            if !self.shows_snapshot_for(&droplet, snapshots().filter(|a| a.status == "completed").count()) {
+                tracing::debug!(action = finished.id, "a snapshot is completed and does not show yet");
+                self.remember(spec, Capture::Finished(Instant::now()));
+                return Ok(CaptureProgress::Pending);
+            }
+        }
+        let lost = self.memory.lock().captures.get(&spec.name).copied();
+        if let Some(Capture::Lost(at)) = lost
+            && at.elapsed() < self.settle
+        {
+            return Ok(CaptureProgress::Pending);
+        }
+        self.start(spec, &droplet).await
+    }
+
+    fn shows_snapshot_for(&self, droplet: &wire::Droplet, completed: usize) -> bool {
+        droplet.snapshot_ids.len() >= completed
+    }
+
+    async fn start(&self, spec: &CaptureSpec, droplet: &wire::Droplet) -> Result<CaptureProgress> {
+        let refuse = |kind, message: &str| Err(Error::new(kind, OPERATION, message).with_resource(&spec.instance));
+        if droplet.locked {
+            return refuse(ErrorKind::Busy, "the droplet is locked by another event");
+        }
+        if droplet.status != "off" {
+            return refuse(ErrorKind::Conflict, "the droplet is not off");
+        }
+        self.order(spec).await
+    }
+
+    /// Whether this process made the droplet, has seen it stopped and idle, and never asked for a snapshot of it: then
+    /// there is nothing to find.
+    fn is_untouched(&self, spec: &CaptureSpec) -> bool {
+        let Ok(number) = spec.instance.as_str().parse::<u64>() else { return false };
+        let memory = self.memory.lock();
+        memory.launched.get(&number).is_some_and(|launched| {
+            let idle = launched.instance.state == InstanceState::Stopped && !launched.instance.busy;
+            idle && !launched.captured && !launched.gone
+        })
+    }
+
+    /// Asks for the snapshot.
+    async fn order(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        let number = droplet_number(OPERATION, &spec.instance)?;
+        if let Some(launched) = self.memory.lock().launched.get_mut(&number) {
+            launched.captured = true;
+        }
+        let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
+        let body = json!({ "type": "snapshot", "name": spec.name });
+        let ask = Ask::post(OPERATION, &path, body).about(&spec.instance);
+        let result = self.client.json::<wire::ActionAnswer>(&ask).await;
+        if is_lost(&result) {
+            // Not an error: whether the snapshot is being made is for the next call to see.
+            self.remember(spec, Capture::Lost(Instant::now()));
+            return Ok(CaptureProgress::Pending);
+        }
+        self.remember(spec, Capture::Running(result?.action.id));
+        Ok(CaptureProgress::Pending)
+    }
+
+    async fn observe(&self, spec: &CaptureSpec, action: u64) -> Result<CaptureProgress> {
+        let Some(action) = self.action(OPERATION, action).await? else { return Ok(CaptureProgress::Pending) };
+        if action.errored() {
+            self.forget(spec);
+            return Err(failed(spec, &format!("snapshot action {} ended in error", action.id)));
+        }
+        if action.in_progress() {
+            return Ok(CaptureProgress::Pending);
+        }
+        self.remember(spec, Capture::Finished(Instant::now()));
+        match self.find_snapshot(spec).await? {
+            Some(id) => self.finish(spec, id).await,
+            None => Ok(CaptureProgress::Pending),
+        }
+    }
+
+    /// Looks the image up by its name among the droplet's snapshots.
+    async fn find_snapshot(&self, spec: &CaptureSpec) -> Result<Option<u64>> {
+        droplet_number(OPERATION, &spec.instance)?;
+        let path = ["v2", "droplets", spec.instance.as_str(), "snapshots"];
+        let ask = Ask::get(OPERATION, &path).about(&spec.instance);
+        let snapshots: Vec<wire::Snapshot> = self.client.pages(&ask, "snapshots").await?;
+        Ok(snapshots.iter().find(|snapshot| snapshot.name == spec.name).map(|snapshot| snapshot.id))
+    }
+
+    /// The droplet is gone: the image may be there all the same.
+    async fn without_droplet(&self, spec: &CaptureSpec, error: Error) -> Result<CaptureProgress> {
+        let ask = Ask::get(OPERATION, &["v2", "images"]).query("private", "true");
+        let images: Vec<wire::ImageBody> = self.client.pages(&ask, "images").await?;
+        match images.iter().find(|image| image.name == spec.name) {
+            Some(image) => self.finish(spec, image.id).await,
+            None => Err(error),
+        }
+    }
+
+    /// Waits until the image is available, and labels it.
+    async fn finish(&self, spec: &CaptureSpec, id: u64) -> Result<CaptureProgress> {
+        let since = match self.memory.lock().captures.get(&spec.name) {
+            Some(Capture::Found(known, since)) if *known == id => *since,
+            _ => Instant::now(),
+        };
+        self.remember(spec, Capture::Found(id, since));
+        let body = match self.fetch_image(OPERATION, &id.to_string()).await {
+            Ok(body) => body,
+            Err(error) if error.kind() == ErrorKind::NotFound && since.elapsed() < self.grace => {
+                return Ok(CaptureProgress::Pending);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.forget(spec);
+                return Err(failed(spec, &format!("image {id} is gone")).with_source(error));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut found = image(&body);
+        match &found.state {
+            ImageState::Pending => return Ok(CaptureProgress::Pending),
+            ImageState::Failed(why) => {
+                self.forget(spec);
+                return Err(failed(spec, why));
+            }
+            ImageState::Available => {}
+        }
+        let resource = json!({ "resource_id": id.to_string(), "resource_type": "image" });
+        for (key, value) in spec.labels.iter() {
+            if !found.labels.matches(&Selector::all().with(key, value)) {
+                self.attach_tag(OPERATION, &tags::tag(OPERATION, key, value)?, &resource).await?;
+                found.labels = Labels(std::mem::take(&mut found.labels.0)).with(key, value);
+            }
+        }
+        let mut memory = self.memory.lock();
+        memory.captures.remove(&spec.name);
+        memory.captured.insert(id, (found.clone(), Instant::now()));
+        Ok(CaptureProgress::Done(found))
+    }
+}
+
+fn is_recent(at: Option<Timestamp>) -> bool {
+    let lag = SignedDuration::try_from(LAG).unwrap_or_default();
+    at.is_some_and(|at| Timestamp::now().duration_since(at) < lag)
+}
+
+fn failed(spec: &CaptureSpec, why: &str) -> Error {
+    Error::new(ErrorKind::Unexpected, OPERATION, why)
+        .with_resource(&spec.name)
+        .with_effect(Effect::NotApplied)
+        .with_hint("try again; DigitalOcean does not say why a snapshot failed")
+}

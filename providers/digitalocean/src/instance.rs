@@ -1,0 +1,251 @@
+//! Instances are droplets.
+//!
+//! There is no idempotency key, so a launch looks before it creates, and after a lost reply looks again, for as long as
+//! the list may lag, before it dares a second create call.
+
+use async_trait::async_trait;
+use remint_core::provider::{
+    Address, Capability, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels,
+    LaunchSpec, PowerOp, Region, Result, Selector, Shape, SizeName,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    DigitalOcean,
+    client::{Ask, is_lost},
+    memory::Launched,
+    tags, wire,
+};
+
+mod launch;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+impl DigitalOcean {
+    /// A droplet in Remint's words; remembers what it is seen doing.
+    pub(crate) fn instance(&self, droplet: &wire::Droplet) -> Instance {
+        let mut state = match droplet.status.as_str() {
+            "active" => InstanceState::Running,
+            "off" | "archive" => InstanceState::Stopped,
+            _ => InstanceState::Pending,
+        };
+        let mut memory = self.memory.lock();
+        if memory.was_destroyed(droplet.id, self.grace) {
+            // Only for a while: a removal that was accepted does not always happen.
+            state = InstanceState::Destroying;
+        }
+        let public = |network: &&wire::Network| network.kind == "public";
+        let networks = droplet.networks.as_ref().map(|networks| networks.v4.as_slice()).unwrap_or_default();
+        let address = networks.iter().find(public).and_then(|network| network.ip_address.parse().ok());
+        let image = droplet.image.as_ref().and_then(|image| image.id);
+        let mut instance = Instance {
+            id: InstanceId::new(droplet.id.to_string()),
+            name: droplet.name.clone(),
+            labels: tags::labels(droplet.tags.iter().flatten()),
+            state,
+            busy: droplet.locked,
+            address: address.map(|ip| Address { ip, ports: self.ports }),
+            image: image.map(|id| ImageId::new(id.to_string())),
+            size: SizeName::new(droplet.size_slug.clone()),
+            region: Region::new(droplet.region.as_ref().map_or("", |region| &region.slug)),
+            created_at: droplet.created_at,
+        };
+        if let Some(launched) = memory.launched.get_mut(&droplet.id) {
+            launched.made |= state != InstanceState::Pending;
+            if instance.labels.0.is_empty() {
+                // Tags may be attached a little later than the droplet shows.
+                instance.labels = launched.instance.labels.clone();
+            }
+            launched.instance = instance.clone();
+        }
+        instance
+    }
+
+    /// Reads one droplet; one call.
+    pub(crate) async fn droplet(&self, operation: &'static str, id: &InstanceId) -> Result<wire::Droplet> {
+        let number = droplet_number(operation, id)?;
+        let ask = Ask::get(operation, &["v2", "droplets", &number.to_string()]).about(id);
+        match self.client.json::<wire::DropletAnswer>(&ask).await {
+            Ok(answer) => Ok(answer.droplet),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.explain_missing(number, error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says so when a droplet that was accepted is gone without anybody having destroyed it.
+    fn explain_missing(&self, number: u64, error: Error) -> Error {
+        let mut memory = self.memory.lock();
+        let pending = memory.pending(number, self.grace).is_some();
+        let destroyed = memory.destroyed.contains_key(&number);
+        let Some(launched) = memory.launched.get_mut(&number).filter(|_| !destroyed) else { return error };
+        launched.gone = !pending;
+        let name = &launched.instance.name;
+        let message = format!("droplet {number} ({name}) was accepted, and is gone without having been destroyed");
+        Error::new(ErrorKind::NotFound, error.operation(), message)
+            .with_resource(number)
+            .with_hint("try again; if it happens again, DigitalOcean has no room for this size in this region")
+            .with_source(error)
+    }
+
+    /// All droplets of a selector, those included that were just made and do not show yet.
+    async fn droplets(&self, operation: &'static str, selector: &Selector) -> Result<Vec<Instance>> {
+        let mut ask = Ask::get(operation, &["v2", "droplets"]);
+        if let Some(tag) = tags::query_tag(operation, selector)? {
+            ask = ask.query("tag_name", tag);
+        }
+        let droplets: Vec<wire::Droplet> = self.client.pages(&ask, "droplets").await?;
+        let mut all: Vec<Instance> = droplets.iter().map(|droplet| self.instance(droplet)).collect();
+        let memory = self.memory.lock();
+        for number in memory.launched.keys() {
+            if !droplets.iter().any(|droplet| droplet.id == *number)
+                && let Some(launched) = memory.unlisted(*number, self.grace)
+            {
+                all.push(launched.instance.clone());
+            }
+        }
+        all.retain(|instance| !instance.labels.0.is_empty() && instance.labels.matches(selector));
+        Ok(all)
+    }
+
+    fn remember_launched(&self, droplet: &wire::Droplet, labels: &Labels) -> Instance {
+        let mut instance = self.instance(droplet);
+        if instance.labels.0.is_empty() {
+            // The reply to a create call may come before the tags are attached.
+            instance.labels = labels.clone();
+        }
+        let made = instance.state != InstanceState::Pending;
+        let launched = Launched { instance: instance.clone(), at: Instant::now(), made, gone: false, captured: false };
+        self.memory.lock().launched.insert(droplet.id, launched);
+        instance
+    }
+
+    /// Whether this process made the droplet and has not seen it stopped; then a stop need not look first. If somebody
+    /// else has stopped it, the API refuses, and that is looked into.
+    fn runs_since_launch(&self, id: &InstanceId) -> bool {
+        let Ok(number) = id.as_str().parse() else { return false };
+        let memory = self.memory.lock();
+        memory.launched.get(&number).is_some_and(|launched| launched.instance.state != InstanceState::Stopped)
+    }
+
+    /// Asks for an action on a droplet. A lost reply is settled by `holds`: whether a droplet is as asked, or at it.
+    async fn act(&self, id: &InstanceId, kind: &str, holds: impl Fn(&wire::Droplet) -> bool) -> Result<()> {
+        const OPERATION: &str = "switch instance";
+        let number = droplet_number(OPERATION, id)?.to_string();
+        let ask = Ask::post(OPERATION, &["v2", "droplets", &number, "actions"], json!({ "type": kind })).about(id);
+        let mut result = self.client.accepted(&ask).await;
+        for pause in self.settle_pauses() {
+            let Err(error) = &result else { return Ok(()) };
+            let refused = matches!(error.kind(), ErrorKind::Busy | ErrorKind::InvalidInput);
+            if !is_lost(&result) && !refused {
+                return result;
+            }
+            let droplet = self.droplet(OPERATION, id).await?;
+            if holds(&droplet) || (is_lost(&result) && droplet.locked) {
+                return Ok(());
+            }
+            if !is_lost(&result) {
+                return result;
+            }
+            tokio::time::sleep(pause).await;
+            result = self.client.accepted(&ask).await;
+        }
+        result
+    }
+}
+
+/// DigitalOcean's ids of droplets are numbers.
+pub(crate) fn droplet_number(operation: &'static str, id: &InstanceId) -> Result<u64> {
+    id.as_str().parse().map_err(|_| Error::new(ErrorKind::NotFound, operation, "not a droplet's id").with_resource(id))
+}
+
+#[async_trait]
+impl Instances for DigitalOcean {
+    async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape> {
+        self.find_shape(size, region).await
+    }
+
+    async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+        self.ensure_launched(spec).await
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {
+        self.droplets("list instances", selector).await
+    }
+
+    async fn get(&self, id: &InstanceId) -> Result<Instance> {
+        const OPERATION: &str = "get instance";
+        match self.droplet(OPERATION, id).await {
+            Ok(droplet) => Ok(self.instance(&droplet)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let number = droplet_number(OPERATION, id)?;
+                let memory = self.memory.lock();
+                memory.pending(number, self.grace).map(|launched| launched.instance.clone()).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn power(&self, id: &InstanceId, op: PowerOp) -> Result<()> {
+        let (kind, wanted) = match op {
+            PowerOp::Stop => ("shutdown", "off"),
+            PowerOp::ForceStop => ("power_off", "off"),
+            PowerOp::Start => ("power_on", "active"),
+        };
+        let look = op == PowerOp::Start || !self.runs_since_launch(id);
+        if look && self.droplet("switch instance", id).await?.status == wanted {
+            return Ok(());
+        }
+        self.act(id, kind, |droplet| droplet.status == wanted).await
+    }
+
+    async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label instance";
+        let droplet = self.droplet(OPERATION, id).await?;
+        let resource = json!({ "resource_id": droplet.id.to_string(), "resource_type": "droplet" });
+        let standing: Vec<_> = droplet.tags.unwrap_or_default();
+        for (key, value) in labels.iter() {
+            let wanted = tags::tag(OPERATION, key, value)?;
+            self.attach_tag(OPERATION, &wanted, &resource).await?;
+            let outdated = |tag: &&String| tags::parse(tag).is_some_and(|(k, v)| k == key && v != value);
+            for tag in standing.iter().filter(outdated) {
+                self.detach_tag(OPERATION, tag, &resource).await?;
+            }
+        }
+        if let Some(launched) = self.memory.lock().launched.get_mut(&droplet.id) {
+            launched.instance.labels.0.extend(labels.0.clone());
+        }
+        Ok(())
+    }
+
+    async fn destroy(&self, id: &InstanceId) -> Result<()> {
+        const OPERATION: &str = "destroy instance";
+        let number = droplet_number(OPERATION, id)?;
+        let ask = Ask::delete(OPERATION, &["v2", "droplets", &number.to_string()]).about(id).unprocessable_is_busy();
+        match self.client.accepted(&ask).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.memory.lock().pending(number, self.grace).is_some() {
+                    // A droplet may be missing right after it was made; taking that for gone would leak it.
+                    return Err(Error::new(ErrorKind::Busy, OPERATION, "the droplet is still being made")
+                        .with_resource(id)
+                        .with_effect(Effect::NotApplied)
+                        .with_source(error));
+                }
+            }
+            result => result?,
+        }
+        self.memory.lock().destroyed.insert(number, Instant::now());
+        Ok(())
+    }
+
+    async fn console_output(&self, id: &InstanceId) -> Result<String> {
+        const OPERATION: &str = "read console";
+        let path = self.console_path.filter(|_| self.descriptor.has(Capability::InstanceConsole));
+        let Some(path) = path else { return Err(Error::unsupported(OPERATION, Capability::InstanceConsole)) };
+        let number = droplet_number(OPERATION, id)?.to_string();
+        let segments: Vec<&str> =
+            path.split('/').filter(|s| !s.is_empty()).map(|s| if s == "{id}" { &number } else { s }).collect();
+        self.client.text(&Ask::get(OPERATION, &segments).about(id)).await
+    }
+}

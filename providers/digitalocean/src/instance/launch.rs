@@ -1,0 +1,141 @@
+//! Launching: look, create what is missing, and never create twice what may be there.
+
+use remint_core::provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::{DigitalOcean, client::Ask, tags, wire};
+
+const OPERATION: &str = "launch instance";
+/// Create calls of one launch, the repetitions after lost replies included.
+const CREATE_CALLS: u32 = 3;
+
+impl DigitalOcean {
+    /// Costs one list call and one create call; each lost reply adds up to four list calls and a create call.
+    pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+        self.check(spec)?;
+        let selector = lookup(spec);
+        let mut standing = self.droplets(OPERATION, &selector).await?;
+        let mut calls = 0;
+        loop {
+            let missing = missing(spec, &standing)?;
+            if missing.is_empty() {
+                return Ok(in_order(spec, standing));
+            }
+            calls += 1;
+            match self.create(spec, &missing).await {
+                Ok(created) => {
+                    if let Some(name) = missing.iter().find(|name| !created.iter().any(|made| made.name == **name)) {
+                        return Err(Error::new(ErrorKind::Unexpected, OPERATION, "the API's answer leaves it out")
+                            .with_resource(name)
+                            .with_effect(Effect::Applied));
+                    }
+                    standing.extend(created);
+                }
+                Err(error) if error.effect() != Effect::NotApplied => {
+                    tracing::warn!(%error, "looking whether the launch took effect");
+                    standing = self.look_again(spec, &selector).await.map_err(|e| e.with_effect(Effect::Unknown))?;
+                    if calls >= CREATE_CALLS && !self::missing(spec, &standing)?.is_empty() {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Refuses what the API would refuse, before anything is asked.
+    fn check(&self, spec: &LaunchSpec) -> Result<()> {
+        let limits = &self.descriptor.limits;
+        let invalid = |problem: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, problem));
+        let size = spec.user_data.as_ref().map_or(0, |data| data.expose_secret().len());
+        if size > limits.user_data_bytes {
+            return invalid(format!("user data of {size} bytes; {} is the most", limits.user_data_bytes));
+        }
+        if spec.names.len() > limits.launch_batch {
+            return invalid(format!("{} names in one launch; {} is the most", spec.names.len(), limits.launch_batch));
+        }
+        if spec.labels.0.is_empty() {
+            return invalid("an instance without labels would not be found again".to_owned());
+        }
+        tags::tags(OPERATION, &spec.labels).map(drop)
+    }
+
+    /// One create call for all of the names.
+    async fn create(&self, spec: &LaunchSpec, names: &[&str]) -> Result<Vec<Instance>> {
+        let mut body = json!({
+            "region": spec.region,
+            "size": spec.size,
+            "image": spec.image.as_str().parse::<u64>().map_or_else(|_| json!(spec.image), Value::from),
+            "tags": tags::tags(OPERATION, &spec.labels)?,
+            // Neither a password by mail nor a way in through the web console: who may log in is the manifest's to say.
+            "with_droplet_agent": false,
+        });
+        match names {
+            [name] => body["name"] = json!(name),
+            _ => body["names"] = json!(names),
+        }
+        if let Some(data) = &spec.user_data {
+            body["user_data"] = json!(data.expose_secret());
+        }
+        if !spec.login_keys.is_empty() {
+            let key = |id: &str| id.parse::<u64>().map_or_else(|_| json!(id), Value::from);
+            body["ssh_keys"] = spec.login_keys.iter().map(|id| key(id.as_str())).collect();
+        }
+        let ask = Ask::post(OPERATION, &["v2", "droplets"], body).about(names.join(", "));
+        let answer: wire::CreateAnswer = self.client.json(&ask).await?;
+        let droplets = answer.droplet.into_iter().chain(answer.droplets);
+        Ok(droplets.map(|droplet| self.remember_launched(&droplet, &spec.labels)).collect())
+    }
+
+    /// Lists until all names are there, or until the list has had time to settle.
+    async fn look_again(&self, spec: &LaunchSpec, selector: &Selector) -> Result<Vec<Instance>> {
+        let mut standing = Vec::new();
+        for pause in self.settle_pauses() {
+            tokio::time::sleep(pause).await;
+            standing = self.droplets(OPERATION, selector).await?;
+            if missing(spec, &standing)?.is_empty() {
+                break;
+            }
+        }
+        Ok(standing)
+    }
+}
+
+/// By the service where there is one: so an instance of the same name and other labels is seen.
+fn lookup(spec: &LaunchSpec) -> Selector {
+    match spec.labels.get(label::SERVICE) {
+        Some(service) => Selector::all().with(label::SERVICE, service),
+        None => Selector(spec.labels.0.clone()),
+    }
+}
+
+/// The names that no standing instance has.
+fn missing<'a>(spec: &'a LaunchSpec, standing: &[Instance]) -> Result<Vec<&'a str>> {
+    let wanted = Selector(spec.labels.0.clone());
+    let mut missing = Vec::new();
+    for name in &spec.names {
+        let mut same = standing.iter().filter(|instance| instance.name == *name).peekable();
+        if same.peek().is_none() {
+            missing.push(name.as_str());
+        } else if let Some(other) = same.clone().find(|instance| !instance.labels.matches(&wanted)) {
+            let message = format!("instance {} has this name and other labels", other.id);
+            return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
+                .with_resource(name)
+                .with_hint("destroy that instance, or rename the service"));
+        } else if same.all(|instance| instance.state == InstanceState::Destroying) {
+            let message = "an instance of this name is still being destroyed";
+            return Err(Error::new(ErrorKind::Busy, OPERATION, message).with_resource(name));
+        }
+    }
+    Ok(missing)
+}
+
+/// One instance for each name: where there are several, the first made that stays.
+fn in_order(spec: &LaunchSpec, mut standing: Vec<Instance>) -> Vec<Instance> {
+    standing.sort_by_key(|instance| {
+        (instance.state == InstanceState::Destroying, instance.id.as_str().parse::<u64>().unwrap_or(u64::MAX))
+    });
+    let first = |name: &String| standing.iter().find(|instance| instance.name == *name).cloned();
+    spec.names.iter().filter_map(first).collect()
+}

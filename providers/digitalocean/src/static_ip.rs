@@ -1,0 +1,236 @@
+//! Static IPs are reserved IPs. They have neither names nor tags: one is found again by the droplet that it points at.
+
+use async_trait::async_trait;
+use remint_core::provider::{
+    Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
+    StaticIpSpec, StaticIps,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    DigitalOcean,
+    client::{Ask, is_lost},
+    instance::droplet_number,
+    memory::Assignment,
+    tags, wire,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Create calls of one `ensure`, the repetitions after lost replies included.
+const CREATE_CALLS: u32 = 3;
+
+impl DigitalOcean {
+    fn static_ip(&self, operation: &'static str, body: &wire::ReservedIp) -> Result<StaticIp> {
+        let ip = body.ip.parse().map_err(|error| {
+            Error::new(ErrorKind::Unexpected, operation, "not an IP address").with_resource(&body.ip).with_source(error)
+        })?;
+        Ok(StaticIp {
+            id: StaticIpId::new(body.ip.clone()),
+            address: Address { ip, ports: self.ports },
+            assigned_to: body.droplet.as_ref().map(|droplet| InstanceId::new(droplet.id.to_string())),
+            busy: body.locked,
+            region: Region::new(body.region.as_ref().map_or("", |region| &region.slug)),
+            labels: Labels::new(),
+        })
+    }
+
+    async fn reserved_ips(&self, operation: &'static str) -> Result<Vec<wire::ReservedIp>> {
+        self.client.pages(&Ask::get(operation, &["v2", "reserved_ips"]), "reserved_ips").await
+    }
+
+    async fn reserved_ip(&self, operation: &'static str, id: &StaticIpId) -> Result<wire::ReservedIp> {
+        let ask = Ask::get(operation, &["v2", "reserved_ips", id.as_str()]).about(id);
+        Ok(self.client.json::<wire::ReservedIpAnswer>(&ask).await?.reserved_ip)
+    }
+
+    /// The reserved IP of a droplet, or why none can be made now: one is on its way to a droplet that does not show.
+    fn find_for(&self, number: u64, region: &Region, all: &[wire::ReservedIp]) -> Found {
+        let made = {
+            let memory = self.memory.lock();
+            let recent = memory.ensured.get(&number).filter(|(_, at)| at.elapsed() < self.grace);
+            recent.map(|(ip, _)| ip.clone())
+        };
+        let points_there = |ip: &&wire::ReservedIp| ip.droplet.as_ref().is_some_and(|droplet| droplet.id == number);
+        let made_here = |ip: &&wire::ReservedIp| Some(&ip.ip) == made.as_ref();
+        if let Some(found) = all.iter().find(points_there).or_else(|| all.iter().find(made_here)) {
+            return Found::This(Box::new(found.clone()));
+        }
+        let undecided = |ip: &wire::ReservedIp| {
+            let here = ip.region.as_ref().is_none_or(|r| r.slug == region.as_str());
+            ip.locked
+                && ip.droplet.is_none()
+                && here
+                && !self.memory.lock().ensured.values().any(|(known, _)| *known == ip.ip)
+        };
+        if all.iter().any(undecided) { Found::Undecided } else { Found::None }
+    }
+
+    /// Lists until it is clear whether the droplet has a reserved IP.
+    async fn look_for(&self, operation: &'static str, number: u64, region: &Region, after_loss: bool) -> Result<Found> {
+        let mut found =
+            if after_loss { Found::None } else { self.find_for(number, region, &self.reserved_ips(operation).await?) };
+        for pause in self.settle_pauses() {
+            let clear = match found {
+                Found::This(_) => true,
+                Found::Undecided => false,
+                Found::None => !after_loss,
+            };
+            if clear {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            found = self.find_for(number, region, &self.reserved_ips(operation).await?);
+        }
+        Ok(found)
+    }
+
+    /// Adds the account's limit to the message of a quota error.
+    async fn explain_quota(&self, error: Error) -> Error {
+        let account = self.fetch_account().await.ok();
+        let quota = account.as_ref().and_then(|account| account.quotas.iter().find(|quota| quota.what == "static_ips"));
+        let Some(quota) = quota else { return error };
+        let message = format!("{}; the account's limit is {} reserved IPs", error.message(), quota.limit);
+        Error::new(ErrorKind::Quota, error.operation(), message)
+            .with_hint("release a reserved IP that is not needed, or ask DigitalOcean to raise the limit")
+            .with_source(error)
+    }
+
+    /// Asks for an action; a lost reply is settled by looking at the reserved IP.
+    async fn reserved_ip_action(
+        &self,
+        operation: &'static str,
+        id: &StaticIpId,
+        body: serde_json::Value,
+        target: Option<u64>,
+    ) -> Result<Option<wire::Action>> {
+        let holds = |ip: &wire::ReservedIp| ip.droplet.as_ref().map(|droplet| droplet.id) == target;
+        if holds(&self.reserved_ip(operation, id).await?) {
+            return Ok(None);
+        }
+        let ask = Ask::post(operation, &["v2", "reserved_ips", id.as_str(), "actions"], body).about(id);
+        let mut result = self.client.json::<wire::ActionAnswer>(&ask).await;
+        for pause in self.settle_pauses() {
+            if !is_lost(&result) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let ip = self.reserved_ip(operation, id).await?;
+            if holds(&ip) || ip.locked {
+                return Ok(None);
+            }
+            result = self.client.json(&ask).await;
+        }
+        result.map(|answer| Some(answer.action))
+    }
+}
+
+enum Found {
+    This(Box<wire::ReservedIp>),
+    Undecided,
+    None,
+}
+
+#[async_trait]
+impl StaticIps for DigitalOcean {
+    async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
+        const OPERATION: &str = "reserve static ip";
+        let number = droplet_number(OPERATION, &spec.instance)?;
+        let ask = Ask::post(OPERATION, &["v2", "reserved_ips"], json!({ "droplet_id": number })).about(&spec.name);
+        let mut found = self.look_for(OPERATION, number, &spec.region, false).await?;
+        let mut calls = 0;
+        let body = loop {
+            match found {
+                Found::This(ip) => break *ip,
+                Found::Undecided => {
+                    let message = "a reserved IP in this region is on its way to a droplet that does not show yet";
+                    return Err(Error::new(ErrorKind::Busy, OPERATION, message).with_resource(&spec.name));
+                }
+                Found::None => {}
+            }
+            calls += 1;
+            match self.client.json::<wire::ReservedIpAnswer>(&ask).await {
+                Ok(answer) => break answer.reserved_ip,
+                Err(error) if error.kind() == ErrorKind::Quota => {
+                    return Err(self.explain_quota(error).await.with_resource(&spec.name));
+                }
+                Err(error) if error.effect() == Effect::NotApplied || calls >= CREATE_CALLS => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "looking whether the address was reserved");
+                    let look = self.look_for(OPERATION, number, &spec.region, true).await;
+                    found = look.map_err(|error| error.with_effect(Effect::Unknown))?;
+                }
+            }
+        };
+        self.memory.lock().ensured.insert(number, (body.ip.clone(), Instant::now()));
+        self.static_ip(OPERATION, &body)
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<StaticIp>> {
+        const OPERATION: &str = "list static ips";
+        let points_at_one = |ip: &wire::ReservedIp| {
+            let tags = ip.droplet.as_ref().and_then(|droplet| droplet.tags.as_ref());
+            tags::labels(tags.into_iter().flatten()).matches(selector)
+        };
+        let all = self.reserved_ips(OPERATION).await?;
+        let chosen = all.iter().filter(|ip| points_at_one(ip));
+        chosen.map(|ip| self.static_ip(OPERATION, ip)).collect()
+    }
+
+    async fn get(&self, id: &StaticIpId) -> Result<StaticIp> {
+        const OPERATION: &str = "get static ip";
+        let body = self.reserved_ip(OPERATION, id).await?;
+        let mut ip = self.static_ip(OPERATION, &body)?;
+        let asked = self.memory.lock().assigned.get(id.as_str()).copied();
+        let Some(Assignment { droplet, action }) = asked else { return Ok(ip) };
+        if body.droplet.as_ref().is_some_and(|standing| standing.id == droplet) && !body.locked {
+            self.memory.lock().assigned.remove(id.as_str());
+        } else if !body.locked {
+            // Neither there nor under way: only the action tells whether it is late or has failed.
+            match self.action(OPERATION, action).await? {
+                Some(action) if action.errored() => {
+                    self.memory.lock().assigned.remove(id.as_str());
+                    let message = format!("action {}, the assignment to droplet {droplet}, ended in error", action.id);
+                    return Err(Error::new(ErrorKind::Unexpected, OPERATION, message)
+                        .with_resource(id)
+                        .with_hint("assign it again; DigitalOcean does not say why an assignment failed"));
+                }
+                Some(action) if !action.in_progress() => {
+                    self.memory.lock().assigned.remove(id.as_str());
+                }
+                _ => ip.busy = true,
+            }
+        }
+        Ok(ip)
+    }
+
+    async fn assign(&self, id: &StaticIpId, instance: &InstanceId) -> Result<()> {
+        const OPERATION: &str = "assign static ip";
+        let droplet = droplet_number(OPERATION, instance)?;
+        let body = json!({ "type": "assign", "droplet_id": droplet });
+        if let Some(action) = self.reserved_ip_action(OPERATION, id, body, Some(droplet)).await? {
+            self.memory.lock().assigned.insert(id.as_str().to_owned(), Assignment { droplet, action: action.id });
+        }
+        Ok(())
+    }
+
+    async fn unassign(&self, id: &StaticIpId) -> Result<()> {
+        let body = json!({ "type": "unassign" });
+        self.reserved_ip_action("unassign static ip", id, body, None).await?;
+        let mut memory = self.memory.lock();
+        memory.assigned.remove(id.as_str());
+        memory.ensured.retain(|_, (ip, _)| ip != id.as_str());
+        Ok(())
+    }
+
+    async fn release(&self, id: &StaticIpId) -> Result<()> {
+        let ask = Ask::delete("release static ip", &["v2", "reserved_ips", id.as_str()]).about(id);
+        self.client.remove(&ask.unprocessable_is_busy()).await?;
+        let mut memory = self.memory.lock();
+        memory.assigned.remove(id.as_str());
+        memory.ensured.retain(|_, (ip, _)| ip != id.as_str());
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! How answers are written: the error shape, and the request id on every answer.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::cloud::ApiError;
+
+/// The header that carries the request's id.
+const REQUEST_ID: &str = "x-request-id";
+
+/// An answer's error, until the request's id is known.
+#[derive(Clone)]
+struct Refusal(ApiError);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        error_response(self)
+    }
+}
+
+/// An error in the API's shape. The request id is filled in on the way out, so a middleware may use it as well.
+pub fn error_response(error: ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = status.into_response();
+    response.extensions_mut().insert(Refusal(error));
+    response
+}
+
+/// Gives each request an id, logs it, and writes the id into errors.
+pub(super) async fn identify(request: Request, next: Next) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Some(Refusal(error)) = response.extensions_mut().remove::<Refusal>() {
+        tracing::info!(%method, path, status = error.status, request = %id, "{}", error.message);
+        let body = Json(json!({ "id": error.id, "message": error.message, "request_id": id })).into_response();
+        let (parts, body) = body.into_parts();
+        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
+            match parts.headers.get(&name) {
+                Some(value) => response.headers_mut().insert(name, value.clone()),
+                None => response.headers_mut().remove(name),
+            };
+        }
+        *response.body_mut() = Body::new(body);
+    } else {
+        tracing::info!(%method, path, status = response.status().as_u16(), request = %id, "request");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}

@@ -1,0 +1,183 @@
+//! Where images lie, and how one appears and disappears in one step.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::{ImageError, Result},
+    manifest::{FORMAT, Manifest},
+};
+
+/// The name of the disk in an image's folder.
+pub(crate) const DISK: &str = "disk.qcow2";
+
+/// The name of the manifest in an image's folder.
+const MANIFEST: &str = "manifest.json";
+
+/// The folder for base images of the user who runs this: `$XDG_STATE_HOME/remint/sandbox/images`, by default
+/// `~/.local/state/remint/sandbox/images`. `None` where neither variable nor home is known.
+pub fn default_dir() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))?;
+    Some(state.join("remint/sandbox/images"))
+}
+
+/// The images in a store, by name. A store that does not exist is empty.
+pub fn list(dir: &Path) -> Result<Vec<Manifest>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ImageError::new("list", "", format!("{}: {error}", dir.display()))),
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| check_name(name).is_ok() && dir.join(name).join(MANIFEST).is_file())
+        .collect();
+    names.sort();
+    names.iter().map(|name| open(dir, name)).collect()
+}
+
+/// Reads one image's manifest.
+pub fn open(dir: &Path, name: &str) -> Result<Manifest> {
+    check_name(name)?;
+    let path = dir.join(name).join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ImageError::new("open", name, format!("there is none in {}", dir.display())),
+        _ => ImageError::new("open", name, format!("{}: {error}", path.display())),
+    })?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|error| ImageError::new("open", name, format!("{}: {error}", path.display())))?;
+    if manifest.format > FORMAT {
+        return Err(ImageError::new(
+            "open",
+            name,
+            format!("{} has format {}, this release knows up to {FORMAT}", path.display(), manifest.format),
+        ));
+    }
+    Ok(manifest)
+}
+
+/// Removes an image. One that is gone is a success; machines that were made from it keep running.
+pub fn remove(dir: &Path, name: &str) -> Result<()> {
+    check_name(name)?;
+    let failed = |error: io::Error| ImageError::new("remove", name, error);
+    let trash = match Staging::new(dir) {
+        Ok(trash) => trash,
+        Err(error) => return Err(failed(error)),
+    };
+    match fs::rename(dir.join(name), trash.path().join("removed")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses names that are no plain file name, or that would be hidden.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(ImageError::new("name", name, "use letters, digits, '-', '_' and '.' only"));
+    }
+    Ok(())
+}
+
+/// A hidden folder in a store where something is prepared; it disappears when dropped.
+pub(crate) struct Staging(tempfile::TempDir);
+
+impl Staging {
+    /// Makes the store if need be, and a folder in it.
+    pub(crate) fn new(store: &Path) -> io::Result<Self> {
+        fs::create_dir_all(store)?;
+        tempfile::Builder::new().prefix(".staging-").tempdir_in(store).map(Self)
+    }
+
+    /// Where to prepare.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Puts the prepared folder `from` in place under `name`, where another may stand: that one is gone afterwards.
+    pub(crate) fn publish(&self, from: &Path, store: &Path, name: &str) -> io::Result<()> {
+        let target = store.join(name);
+        for _ in 0..8 {
+            match fs::rename(from, &target) {
+                Err(error) if target.exists() => {
+                    tracing::debug!(%error, target = %target.display(), "replacing what stands there");
+                    let old = tempfile::Builder::new().prefix("old-").tempdir_in(self.path())?;
+                    match fs::rename(&target, old.path().join("old")) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
+                }
+                done => return done,
+            }
+        }
+        Err(io::Error::other(format!("{} keeps being replaced by someone else", target.display())))
+    }
+}
+
+/// Writes the manifest into a prepared folder.
+pub(super) fn write_manifest(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(manifest)?;
+    text.push('\n');
+    fs::write(folder.join(MANIFEST), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base_image::Boot;
+
+    fn publish(store: &Path, name: &str, description: &str) {
+        let staging = Staging::new(store).unwrap();
+        let folder = staging.path().join("image");
+        fs::create_dir(&folder).unwrap();
+        let manifest = Manifest {
+            format: FORMAT,
+            name: name.into(),
+            description: description.into(),
+            sha256: String::new(),
+            size_bytes: 0,
+            virtual_bytes: 0,
+            boot: Boot::Firmware,
+            built_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        write_manifest(&folder, &manifest).unwrap();
+        staging.publish(&folder, store, name).unwrap();
+    }
+
+    #[test]
+    fn an_image_is_published_replaced_listed_and_removed() {
+        let store = tempfile::tempdir().unwrap();
+        assert!(list(&store.path().join("none")).unwrap().is_empty());
+        publish(store.path(), "b", "first");
+        publish(store.path(), "a", "other");
+        publish(store.path(), "b", "second");
+        let found: Vec<_> = list(store.path()).unwrap().into_iter().map(|m| (m.name, m.description)).collect();
+        assert_eq!(found, [("a".to_owned(), "other".to_owned()), ("b".to_owned(), "second".to_owned())]);
+        remove(store.path(), "b").unwrap();
+        remove(store.path(), "b").unwrap();
+        assert_eq!(open(store.path(), "b").unwrap_err().operation, "open");
+        assert_eq!(fs::read_dir(store.path()).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn names_cannot_leave_the_store() {
+        for name in ["", ".", "..", ".hidden", "a/b", "a b"] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let store = tempfile::tempdir().unwrap();
+        publish(store.path(), "a", "");
+        let path = store.path().join("a").join(MANIFEST);
+        let text = fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 99");
+        fs::write(&path, text).unwrap();
+        assert!(open(store.path(), "a").unwrap_err().message.contains("format 99"));
+    }
+}

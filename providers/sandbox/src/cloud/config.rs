@@ -1,0 +1,51 @@
+//! How one sandbox is set up.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use remint_core::provider::PortMap;
+use secrecy::SecretString;
+
+use super::Profile;
+
+/// How one sandbox is set up. Fixed for the life of its process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds the sandbox's state file; made when missing, readable by its owner only.
+    pub state_dir: PathBuf,
+    /// Where the API listens; a loopback address. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Which 127.x.0.0/16 the sandbox's addresses come from, 1 to 254: droplets from the lower half, reserved IPs from the
+    /// upper one.
+    pub slot: u8,
+    /// How long the cloud's work takes.
+    pub profile: Profile,
+    /// By how much the profile's delays are divided; 1 is real time.
+    pub speed: f64,
+    /// What the delays are drawn from: the same seed gives the same delays.
+    pub seed: u64,
+    /// The only token that the API accepts.
+    pub token: SecretString,
+    /// How ports that cannot be bound on the droplets' addresses are moved.
+    pub ports: PortMap,
+    /// The service ports that each machine has open beside 22.
+    pub open: Vec<u16>,
+    /// The account's limits.
+    pub limits: AccountLimits,
+    /// A file to append every answer of the API to, for tests.
+    pub record: Option<PathBuf>,
+}
+
+/// What an account may have, as DigitalOcean limits a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Droplets at one time.
+    pub droplets: usize,
+    /// Reserved IPs at one time.
+    pub reserved_ips: usize,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self { droplets: 25, reserved_ips: 3 }
+    }
+}

@@ -1,0 +1,187 @@
+//! The handle that everything goes through: reading and changing the state, and keeping the file in step with it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ApiError, ApiResult, Config, DrawnDelay, Edge, state::State, store::Store};
+use crate::machine::Hypervisor;
+
+/// Why a cloud could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// The state folder cannot be made.
+    #[error("cannot make the sandbox's folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file that answers are to be recorded in cannot be opened.
+    #[error("cannot record answers in {}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The state file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The state file is not what this sandbox wrote.
+    #[error("cannot understand {}: `remint sandbox reset` starts afresh", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The state file was written by another version.
+    #[error(
+        "{} has version {found}, this program knows version {known}: use the program that wrote it, or start afresh with \
+         `remint sandbox reset`",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this program writes.
+        known: u32,
+    },
+    /// The machines cannot be looked up.
+    #[error("cannot find the machines of the state file")]
+    Machines {
+        /// Why.
+        source: crate::machine::MachineError,
+    },
+    /// The API cannot listen.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The API would listen on an address that others can reach.
+    #[error("the sandbox listens on loopback addresses only, not on {address}")]
+    NotLoopback {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+    },
+}
+
+/// The cloud: its state and behaviour. Clones are the same cloud.
+#[derive(Clone)]
+pub struct Cloud {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) hypervisor: Arc<dyn Hypervisor>,
+    pub(super) edge: Arc<dyn Edge>,
+    state: Mutex<State>,
+    store: Store,
+    /// Held while the edge is told something, so that a later word is never overtaken by an earlier one.
+    pub(super) telling: tokio::sync::Mutex<()>,
+    /// Held while the list of public images is brought up to date.
+    pub(super) looking: tokio::sync::Mutex<()>,
+    /// Cancelled when the server stops; actions then stay in the state file for the next start.
+    pub(super) stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cloud").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Cloud {
+    /// Opens the cloud of a state folder, brings machines, forwarding and DNS into the state that the file says, and goes on
+    /// with what was in flight.
+    pub async fn open(
+        config: Config,
+        hypervisor: Arc<dyn Hypervisor>,
+        edge: Arc<dyn Edge>,
+    ) -> Result<Self, CloudError> {
+        let (store, state) = Store::open(&config.state_dir)?;
+        let cloud = Self {
+            inner: Arc::new(Inner {
+                config,
+                hypervisor,
+                edge,
+                state: Mutex::new(state.unwrap_or_else(State::empty)),
+                store,
+                telling: tokio::sync::Mutex::new(()),
+                looking: tokio::sync::Mutex::new(()),
+                stop: CancellationToken::new(),
+            }),
+        };
+        cloud.resume().await?;
+        Ok(cloud)
+    }
+
+    /// How the sandbox is set up.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The machines behind the droplets.
+    pub fn hypervisor(&self) -> &Arc<dyn Hypervisor> {
+        &self.inner.hypervisor
+    }
+
+    /// The delays that were drawn, oldest first.
+    pub fn delays(&self) -> Vec<DrawnDelay> {
+        self.read(|state| state.delays.clone())
+    }
+
+    /// Stops working on actions and watching machines. The state file and the machines stay as they are.
+    pub fn stop(&self) {
+        self.inner.stop.cancel();
+    }
+
+    /// Cancelled when the cloud stops.
+    pub(crate) fn stopped(&self) -> CancellationToken {
+        self.inner.stop.clone()
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the state, and writes the file before anyone hears of it. `change` must not have changed anything where it
+    /// returns an error.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> ApiResult<T>) -> ApiResult<T> {
+        let mut state = self.lock();
+        let value = change(&mut state)?;
+        let begun = std::mem::take(&mut state.begun);
+        // Under the lock: two writers would otherwise put an older state over a newer one.
+        self.inner.store.save(&state).map_err(|error| {
+            tracing::error!(%error, "cannot write the state file");
+            ApiError::internal("The sandbox cannot write its state file.")
+        })?;
+        drop(state);
+        for action in begun {
+            self.spawn(action, false);
+        }
+        Ok(value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held left the state as some request saw it; refusing all others would not help them.
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,95 @@
+//! The state file: one JSON document, replaced as a whole.
+//!
+//! Written to a temporary file and renamed over the old one, so that a reader, or a sandbox started after a SIGKILL, sees
+//! the state before or after a change and nothing between. It is not synced to the disk: it has to survive the process,
+//! not the machine, whose virtual machines would be gone as well.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::{CloudError, state::State, state::VERSION};
+
+/// Where the state lies.
+#[derive(Debug)]
+pub(crate) struct Store {
+    file: PathBuf,
+    next: PathBuf,
+}
+
+impl Store {
+    /// The name of the state file in the state folder.
+    pub(crate) const FILE: &str = "cloud.json";
+
+    /// Opens the folder, making it when missing, and reads the state, if there is one.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<State>), CloudError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| CloudError::Folder { path: dir.to_owned(), source })?;
+        let store = Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next") };
+        let state = match fs::read(&store.file) {
+            Ok(bytes) => Some(Self::parse(&store.file, &bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(CloudError::Read { path: store.file, source }),
+        };
+        Ok((store, state))
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<State, CloudError> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let broken = |source| CloudError::Parse { path: path.to_owned(), source };
+        // The version first: what another one holds need not fit today's types.
+        let Version { version } = serde_json::from_slice(bytes).map_err(broken)?;
+        if version != VERSION {
+            return Err(CloudError::Version { path: path.to_owned(), found: version, known: VERSION });
+        }
+        serde_json::from_slice(bytes).map_err(broken)
+    }
+
+    /// Replaces the state file.
+    pub(crate) fn save(&self, state: &State) -> io::Result<()> {
+        let bytes = serde_json::to_vec(state)?;
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.next)?;
+        file.write_all(&bytes)?;
+        fs::rename(&self.next, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_and_only_its_owner_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, none) = Store::open(&dir.path().join("deep/er")).unwrap();
+        assert!(none.is_none());
+        let mut state = State::empty();
+        state.tags.insert("web".to_owned());
+        store.save(&state).unwrap();
+        let mode = fs::metadata(&store.file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let (_, read) = Store::open(&dir.path().join("deep/er")).unwrap();
+        assert!(read.unwrap().tags.contains("web"));
+    }
+
+    #[test]
+    fn another_version_and_a_torn_file_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(Store::FILE);
+        fs::write(&file, r#"{"version": 99, "unheard": "of"}"#).unwrap();
+        assert!(Store::open(dir.path()).unwrap_err().to_string().contains("version 99"));
+        fs::write(&file, r#"{"version": 1, "acc"#).unwrap();
+        assert!(Store::open(dir.path()).unwrap_err().to_string().contains("cloud.json"));
+    }
+}

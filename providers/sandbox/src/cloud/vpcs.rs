@@ -1,0 +1,40 @@
+//! The VPC that each region has by default, and the project that everything belongs to. Both are derived from the account:
+//! neither can be made, changed or deleted here.
+
+use std::net::Ipv4Addr;
+
+use uuid::Uuid;
+
+use super::{
+    catalogue::REGIONS,
+    state::{Droplet, State},
+};
+
+impl State {
+    /// The id of a region's VPC.
+    pub(crate) fn vpc_id(&self, region: &str) -> Uuid {
+        Uuid::new_v5(&self.account, format!("vpc {region}").as_bytes())
+    }
+
+    /// The region of the VPC of that id.
+    pub(crate) fn vpc_region(&self, id: &str) -> Option<&'static str> {
+        REGIONS.iter().map(|region| region.slug).find(|region| self.vpc_id(region).to_string() == id)
+    }
+
+    /// The id of the default project.
+    pub(crate) fn project_id(&self) -> Uuid {
+        Uuid::new_v5(&self.account, b"project")
+    }
+}
+
+/// The address that a droplet shows in its VPC. Nothing answers there.
+pub(crate) fn private_address(droplet: &Droplet) -> Ipv4Addr {
+    let [_, _, c, d] = droplet.address.octets();
+    let region = REGIONS.iter().position(|region| region.slug == droplet.region).unwrap_or_default();
+    Ipv4Addr::new(10, vpc_octet(region), c, d)
+}
+
+/// The second octet of a region's VPC, which is a /16 of 10.0.0.0/8.
+pub(crate) fn vpc_octet(region: usize) -> u8 {
+    u8::try_from(region).map_or(255, |region| region.saturating_add(100))
+}

@@ -1,0 +1,100 @@
+//! Faults by rule: the API fails on purpose, in the ways in which the real one does.
+//!
+//! A rule says which calls it is about (method, path, type of action), which of those are hit (the nth, how many from
+//! there on, every how many), and what then happens. Each rule counts for itself. When several rules hit one call, the
+//! oldest of them has its way; the others count it all the same. Rules live in memory: a sandbox that is started again
+//! has none.
+
+mod admin;
+mod inject;
+mod rule;
+mod stale;
+
+pub use admin::{FaultList, FaultStatus};
+pub use rule::{Fault, FaultRule, InvalidRule};
+
+pub(crate) use admin::routes;
+pub(crate) use inject::layer;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// All rules, and what they need to know of the past.
+#[derive(Debug, Default)]
+pub struct Faults {
+    rules: Mutex<Rules>,
+    lists: stale::Lists,
+}
+
+#[derive(Debug, Default)]
+struct Rules {
+    last_id: u64,
+    all: Vec<FaultStatus>,
+}
+
+/// A call, as rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// The query, where there is one.
+    pub query: Option<&'a str>,
+    /// The `type` in the body, where there is one: the type of an action.
+    pub action: Option<&'a str>,
+}
+
+impl Faults {
+    /// Adds a rule.
+    ///
+    /// # Errors
+    ///
+    /// What in it does not make sense.
+    pub fn add(&self, rule: FaultRule) -> Result<FaultStatus, InvalidRule> {
+        rule.check()?;
+        let mut rules = self.lock();
+        rules.last_id += 1;
+        let status = FaultStatus { id: rules.last_id, rule, matched: 0, hit: 0 };
+        rules.all.push(status.clone());
+        Ok(status)
+    }
+
+    /// All rules, oldest first, with their counts.
+    pub fn list(&self) -> Vec<FaultStatus> {
+        self.lock().all.clone()
+    }
+
+    /// Removes one rule, or all. Returns how many there were.
+    pub fn remove(&self, id: Option<u64>) -> usize {
+        let mut rules = self.lock();
+        let before = rules.all.len();
+        rules.all.retain(|status| id.is_some_and(|id| status.id != id));
+        before - rules.all.len()
+    }
+
+    /// Counts a call, and says which rule it is hit by.
+    pub fn decide(&self, call: Call<'_>) -> Option<FaultRule> {
+        let mut rules = self.lock();
+        let mut chosen = None;
+        for status in rules.all.iter_mut().filter(|status| status.rule.is_about(call)) {
+            status.matched += 1;
+            if chosen.is_none() && status.rule.hits(status.matched) {
+                status.hit += 1;
+                chosen = Some(status.rule.clone());
+            }
+        }
+        chosen
+    }
+
+    /// Whether some rule about this method and path also looks at the body.
+    fn wants_body(&self, call: Call<'_>) -> bool {
+        self.lock().all.iter().any(|status| status.rule.action.is_some() && status.rule.is_about_path(call))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! What runs on a simulated machine while it has power: the boot, cloud-init, the SSH server, the services.
+
+mod behaviour;
+mod boot;
+mod cloud_init;
+mod cut;
+mod http;
+mod services;
+mod sftp;
+mod ssh;
+
+pub use behaviour::{Behaviour, HttpRoute, NotReady, TcpGreeting};
+pub(super) use boot::run;

@@ -1,0 +1,360 @@
+//! Commands on files and folders.
+
+use super::{
+    super::super::{
+        disk::{Disk, DiskError, Kind, basename, join, parent},
+        machine::lock,
+    },
+    Plain, Work,
+};
+
+pub(super) fn find(name: &str) -> Option<Plain> {
+    Some(match name {
+        "mkdir" => mkdir,
+        "rm" | "unlink" | "shred" => rm,
+        "rmdir" => rmdir,
+        "cp" => copy,
+        "mv" => copy,
+        "ln" => link,
+        "touch" => touch,
+        "chmod" => chmod,
+        "chown" | "chgrp" => chown,
+        "install" => install,
+        "truncate" => truncate,
+        "mktemp" => mktemp,
+        "readlink" | "realpath" => readlink,
+        "stat" => stat,
+        _ => return None,
+    })
+}
+
+fn has(flags: &[(char, String)], letters: &str) -> bool {
+    flags.iter().any(|(flag, _)| letters.contains(*flag))
+}
+
+fn value(flags: &[(char, String)], letter: char) -> Option<&str> {
+    flags.iter().rev().find(|(flag, _)| *flag == letter).map(|(_, value)| value.as_str())
+}
+
+/// Runs something on each operand; complains about those that fail.
+fn each(
+    work: &mut Work<'_>,
+    operands: &[String],
+    what: &str,
+    run: impl Fn(&mut Disk, &str) -> Result<(), DiskError>,
+) -> i32 {
+    let mut status = 0;
+    for operand in operands {
+        let path = work.path(operand);
+        let done = run(&mut lock(work.disk), &path);
+        if let Err(error) = done {
+            status = work.fail(format!("{what} '{operand}': {error}"));
+        }
+    }
+    status
+}
+
+/// The mode that `text` (octal or symbolic) makes of a mode.
+pub(super) fn mode_of(text: &str, before: u32, folder: bool) -> Option<u32> {
+    if let Ok(mode) = u32::from_str_radix(text, 8) {
+        return Some(mode & 0o7777);
+    }
+    let mut mode = before;
+    for clause in text.split(',') {
+        let at = clause.find(['+', '-', '='])?;
+        let who = if at == 0 { "ugo" } else { &clause[..at] };
+        let mut bits = 0;
+        for letter in clause[at + 1..].chars() {
+            bits |= match letter {
+                'r' => 0o444,
+                'w' => 0o222,
+                'x' => 0o111,
+                'X' if folder || before & 0o111 != 0 => 0o111,
+                'X' => 0,
+                's' | 't' => 0,
+                _ => return None,
+            };
+        }
+        let mut mask = 0;
+        for letter in who.chars() {
+            mask |= match letter {
+                'u' => 0o700,
+                'g' => 0o070,
+                'o' => 0o007,
+                'a' => 0o777,
+                _ => return None,
+            };
+        }
+        mode = match clause.as_bytes()[at] {
+            b'+' => mode | (bits & mask),
+            b'-' => mode & !(bits & mask),
+            _ => (mode & !mask) | (bits & mask),
+        };
+    }
+    Some(mode)
+}
+
+fn mkdir(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("m");
+    let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0o755, true));
+    let all = has(&flags, "p");
+    each(work, &operands, "cannot create directory", move |disk, path| {
+        if all {
+            disk.mkdir_all(path)?
+        } else {
+            disk.mkdir(path, 0o755)?
+        }
+        if let Some(mode) = mode { disk.update(path, |node| node.mode = mode) } else { Ok(()) }
+    })
+}
+
+fn rm(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("n");
+    let (tree, force) = (has(&flags, "rR"), has(&flags, "f"));
+    each(work, &operands, "cannot remove", move |disk, path| {
+        let done = if tree { disk.remove_tree(path) } else { disk.unlink(path) };
+        match done {
+            Err(DiskError::NotFound | DiskError::NotDirectory) if force => Ok(()),
+            other => other,
+        }
+    })
+}
+
+fn rmdir(work: &mut Work<'_>) -> i32 {
+    let (_, operands) = work.options("");
+    each(work, &operands, "failed to remove", Disk::rmdir)
+}
+
+fn copy(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("t");
+    let target = match value(&flags, 't') {
+        Some(target) => target.to_owned(),
+        None => operands.pop().unwrap_or_default(),
+    };
+    if operands.is_empty() {
+        return work.fail("missing file operand");
+    }
+    let (cut, tree) = (work.name == "mv", has(&flags, "rRa"));
+    let target = work.path(&target);
+    each(work, &operands, "cannot copy or move", move |disk, from| {
+        let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
+        if cut {
+            return disk.rename(from, &to);
+        }
+        let from = disk.resolve(from, !tree)?;
+        if !tree && disk.is_dir(&from) {
+            return Err(DiskError::IsDirectory);
+        }
+        disk.copy(&from, &to)
+    })
+}
+
+fn link(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let [target, link] = operands.as_slice() else { return work.fail("missing file operand") };
+    let (symbolic, force) = (has(&flags, "s"), has(&flags, "f"));
+    let (target, full) = (target.clone(), work.path(target));
+    each(work, std::slice::from_ref(link), "failed to create link", move |disk, path| {
+        let path =
+            if disk.is_dir(path) && !has(&flags, "nT") { join(path, basename(&target)) } else { path.to_owned() };
+        if force && disk.get_link(&path).is_ok() {
+            disk.unlink(&path)?;
+        }
+        // A hard link is a copy here: nobody has asked for more.
+        if symbolic { disk.symlink(&target, &path) } else { disk.copy(&full, &path) }
+    })
+}
+
+fn touch(work: &mut Work<'_>) -> i32 {
+    let (_, operands) = work.options("dr");
+    each(work, &operands, "cannot touch", |disk, path| if disk.is_dir(path) { Ok(()) } else { disk.append(path, b"") })
+}
+
+/// Runs on each operand and, recursively, on what is below it.
+fn each_below(
+    work: &mut Work<'_>,
+    operands: &[String],
+    tree: bool,
+    what: &str,
+    run: impl Fn(&mut Disk, &str) -> Result<(), DiskError>,
+) -> i32 {
+    each(work, operands, what, |disk, path| {
+        run(disk, path)?;
+        let below: Vec<String> = if tree {
+            let prefix = join(path, "");
+            disk.nodes().filter(|(path, _)| path.starts_with(&prefix)).map(|(path, _)| path.to_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        below.iter().try_for_each(|path| run(disk, path))
+    })
+}
+
+fn chmod(work: &mut Work<'_>) -> i32 {
+    // A mode such as `-x` looks like flags; it is the first word either way.
+    let tree = work.arguments.iter().any(|argument| argument == "-R");
+    let mut words: Vec<String> =
+        work.arguments.iter().filter(|argument| *argument != "-R" && *argument != "--").cloned().collect();
+    if words.len() < 2 {
+        return work.fail("missing operand");
+    }
+    let mode = words.remove(0);
+    if mode_of(&mode, 0, false).is_none() {
+        return work.fail(format!("invalid mode: '{mode}'"));
+    }
+    each_below(work, &words, tree, "cannot access", move |disk, path| {
+        disk.update(path, |node| node.mode = mode_of(&mode, node.mode, node.is_dir()).unwrap_or(node.mode))
+    })
+}
+
+fn own(disk: &mut Disk, path: &str, owner: &str, group_only: bool) -> Result<(), DiskError> {
+    let (user, group) = owner.split_once([':', '.']).unwrap_or(if group_only { ("", owner) } else { (owner, "") });
+    let name = |text: &str| if text == "0" { "root".to_owned() } else { text.to_owned() };
+    disk.update(path, |node| {
+        if !user.is_empty() {
+            node.owner = name(user);
+        }
+        if !group.is_empty() {
+            node.group = name(group);
+        }
+    })
+}
+
+fn chown(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("");
+    if operands.len() < 2 {
+        return work.fail("missing operand");
+    }
+    let owner = operands.remove(0);
+    let group_only = work.name == "chgrp";
+    each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| {
+        own(disk, path, &owner, group_only)
+    })
+}
+
+fn install(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("mogt");
+    let settle = |disk: &mut Disk, path: &str| {
+        let folder = disk.is_dir(path);
+        let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
+        disk.update(path, |node| node.mode = mode)?;
+        own(disk, path, value(&flags, 'o').unwrap_or("root"), false)?;
+        own(disk, path, value(&flags, 'g').unwrap_or(""), true)
+    };
+    if has(&flags, "d") {
+        return each(work, &operands, "cannot create directory", |disk, path| {
+            disk.mkdir_all(path)?;
+            settle(disk, path)
+        });
+    }
+    let target = value(&flags, 't').map(str::to_owned).or_else(|| operands.pop()).unwrap_or_default();
+    let target = work.path(&target);
+    each(work, &operands, "cannot install", |disk, from| {
+        let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
+        if has(&flags, "D") {
+            disk.mkdir_all(parent(&to))?;
+        }
+        let data = disk.read(from)?;
+        disk.write(&to, &data)?;
+        settle(disk, &to)
+    })
+}
+
+fn truncate(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("s");
+    let text = value(&flags, 's').unwrap_or("0");
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'K')) => (&text[..at], 1024),
+        Some((at, 'M')) => (&text[..at], 1024 * 1024),
+        Some((at, 'G')) => (&text[..at], 1024 * 1024 * 1024),
+        _ => (text, 1),
+    };
+    let Ok(size) = digits.parse::<u64>() else { return work.fail(format!("invalid number: '{text}'")) };
+    each(work, &operands, "cannot open", move |disk, path| disk.truncate(path, size.saturating_mul(unit)))
+}
+
+fn mktemp(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("p");
+    let folder = value(&flags, 'p').unwrap_or("/tmp");
+    let template = operands.first().cloned().unwrap_or_else(|| join(folder, "tmp.XXXXXXXXXX"));
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let path = format!("{}{}", template.trim_end_matches('X'), &random[..10]);
+    let full = work.path(&path);
+    let made = {
+        let mut disk = lock(work.disk);
+        if has(&flags, "d") { disk.mkdir(&full, 0o700) } else { disk.edit(&full, 0o600, |_| {}) }
+    };
+    match made {
+        Ok(()) => {
+            work.line(&path);
+            0
+        }
+        Err(error) => work.fail(format!("failed to create '{path}': {error}")),
+    }
+}
+
+fn readlink(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let whole = work.name == "realpath" || has(&flags, "fem");
+    let mut status = 0;
+    for operand in operands {
+        let path = work.path(&operand);
+        let found = {
+            let disk = lock(work.disk);
+            match disk.get_link(&path).map(|node| &node.kind) {
+                _ if whole => disk.resolve(&path, true).ok(),
+                Ok(Kind::Symlink(target)) => Some(target.clone()),
+                _ => None,
+            }
+        };
+        match found {
+            Some(found) => work.line(&found),
+            None => status = 1,
+        }
+    }
+    status
+}
+
+fn stat(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("c");
+    let format = value(&flags, 'c').unwrap_or("%n %s %a %U %G %Y").to_owned();
+    let mut status = 0;
+    for operand in operands {
+        let path = work.path(&operand);
+        let found = if has(&flags, "L") {
+            lock(work.disk).get(&path).cloned()
+        } else {
+            lock(work.disk).get_link(&path).cloned()
+        };
+        let node = match found {
+            Ok(node) => node,
+            Err(error) => {
+                status = work.fail(format!("cannot statx '{operand}': {error}"));
+                continue;
+            }
+        };
+        let kind = match &node.kind {
+            Kind::Directory => "directory",
+            Kind::File(data) if data.is_empty() => "regular empty file",
+            Kind::File(_) => "regular file",
+            Kind::Symlink(_) => "symbolic link",
+        };
+        let id = |name: &str| if name == "root" { "0" } else { "1000" }.to_owned();
+        let mut text = format.clone();
+        for (field, value) in [
+            ("%n", operand.clone()),
+            ("%s", node.size().to_string()),
+            ("%a", format!("{:o}", node.mode)),
+            ("%U", node.owner.clone()),
+            ("%G", node.group.clone()),
+            ("%u", id(&node.owner)),
+            ("%g", id(&node.group)),
+            ("%Y", node.mtime.to_string()),
+            ("%F", kind.to_owned()),
+        ] {
+            text = text.replace(field, &value);
+        }
+        work.line(&text);
+    }
+    status
+}

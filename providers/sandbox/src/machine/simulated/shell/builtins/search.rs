@@ -1,0 +1,397 @@
+//! Commands that look for something: `ls`, `find`, `grep`, `sed`.
+
+use regex::{Regex, RegexBuilder};
+
+use super::{
+    super::{
+        super::{
+            disk::{Kind, Node, basename, join},
+            machine::lock,
+        },
+        pattern::{marked, matches},
+    },
+    Plain, Work,
+};
+
+pub(super) fn find(name: &str) -> Option<Plain> {
+    Some(match name {
+        "ls" => ls,
+        "find" => find_files,
+        "grep" | "egrep" | "fgrep" => grep,
+        "sed" => sed,
+        _ => return None,
+    })
+}
+
+fn describe(node: &Node, name: &str) -> String {
+    let kind = match node.kind {
+        Kind::Directory => 'd',
+        Kind::File(_) => '-',
+        Kind::Symlink(_) => 'l',
+    };
+    let bits: String =
+        (0..9).rev().map(|bit| if node.mode >> bit & 1 == 0 { '-' } else { ['x', 'w', 'r'][bit % 3] }).collect();
+    let target = if let Kind::Symlink(target) = &node.kind { format!(" -> {target}") } else { String::new() };
+    format!("{kind}{bits} 1 {} {} {} {} {name}{target}", node.owner, node.group, node.size(), node.mtime)
+}
+
+fn ls(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("");
+    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
+    if operands.is_empty() {
+        operands.push(".".to_owned());
+    }
+    let many = operands.len() > 1;
+    let mut status = 0;
+    for operand in operands {
+        let path = work.path(&operand);
+        let found = {
+            let disk = lock(work.disk);
+            let node = disk.get_link(&path).cloned();
+            node.map(|node| {
+                let names = if disk.is_dir(&path) && !has("d") { disk.list(&path).ok() } else { None };
+                let entries = names.map(|names| {
+                    let shown = names.into_iter().filter(|name| has("aA") || !name.starts_with('.'));
+                    shown
+                        .filter_map(|name| Some((disk.get_link(&join(&path, &name)).ok()?.clone(), name)))
+                        .collect::<Vec<_>>()
+                });
+                (node, entries)
+            })
+        };
+        match found {
+            Err(error) => {
+                work.fail(format!("cannot access '{operand}': {error}"));
+                status = 2;
+            }
+            Ok((node, None)) => work.line(&if has("l") { describe(&node, &operand) } else { operand }),
+            Ok((_, Some(entries))) => {
+                if many {
+                    work.line(&format!("{operand}:"));
+                }
+                for (node, name) in entries {
+                    work.line(&if has("l") { describe(&node, &name) } else { name });
+                }
+            }
+        }
+    }
+    status
+}
+
+fn find_files(work: &mut Work<'_>) -> i32 {
+    let tests = work
+        .arguments
+        .iter()
+        .position(|argument| argument.starts_with(['-', '(', '!']))
+        .unwrap_or(work.arguments.len());
+    let (roots, tests) = work.arguments.split_at(tests);
+    let roots = if roots.is_empty() { vec![".".to_owned()] } else { roots.to_vec() };
+    let mut status = 0;
+    for root in roots {
+        let start = work.path(&root);
+        let nodes: Vec<(String, Node)> = {
+            let disk = lock(work.disk);
+            let prefix = join(&start, "");
+            disk.nodes()
+                .filter(|(path, _)| *path == start || path.starts_with(&prefix))
+                .map(|(path, node)| (path.to_owned(), node.clone()))
+                .collect()
+        };
+        if nodes.is_empty() {
+            status = work.fail(format!("'{root}': No such file or directory"));
+        }
+        // Children before their folders where they are deleted.
+        let ordered: Vec<_> =
+            if tests.iter().any(|test| test == "-delete") { nodes.into_iter().rev().collect() } else { nodes };
+        for (path, node) in ordered {
+            let shown = format!("{root}{}", &path[start.len().min(path.len())..]);
+            let depth = path[start.len()..].matches('/').count();
+            match accepts(tests, &path, &shown, &node, depth) {
+                Err(message) => return work.fail(message),
+                Ok(Accepted::No) => {}
+                Ok(Accepted::Print) => work.line(&shown),
+                Ok(Accepted::Print0) => work.print(&format!("{shown}\0")),
+                Ok(Accepted::Delete) => {
+                    let removed = lock(work.disk).remove_tree(&path);
+                    if let Err(error) = removed {
+                        status = work.fail(format!("cannot delete '{shown}': {error}"));
+                    }
+                }
+                Ok(Accepted::Truncate) => {
+                    // Only files are asked for; anything else has nothing to cut.
+                    lock(work.disk).truncate(&path, 0).ok();
+                }
+            }
+        }
+    }
+    status
+}
+
+enum Accepted {
+    No,
+    Print,
+    Print0,
+    Delete,
+    Truncate,
+}
+
+fn accepts(tests: &[String], path: &str, shown: &str, node: &Node, depth: usize) -> Result<Accepted, String> {
+    let mut holds = true;
+    let mut alternatives = false;
+    let mut negate = false;
+    let mut action = Accepted::Print;
+    let mut rest = tests.iter();
+    while let Some(test) = rest.next() {
+        let mut argument = || rest.next().map(String::as_str).ok_or_else(|| format!("missing argument to `{test}'"));
+        let result = match test.as_str() {
+            "-name" => matches(&marked(argument()?), basename(path)),
+            "-path" => matches(&marked(argument()?), shown),
+            "-type" => matches!(
+                (argument()?, &node.kind),
+                ("f", Kind::File(_)) | ("d", Kind::Directory) | ("l", Kind::Symlink(_))
+            ),
+            "-maxdepth" => depth <= argument()?.parse().unwrap_or(usize::MAX),
+            "-mindepth" => depth >= argument()?.parse().unwrap_or(0),
+            "-empty" => node.size() == 0,
+            "-size" => argument()? != "+0" || node.size() > 0,
+            "-not" | "!" => {
+                negate = !negate;
+                continue;
+            }
+            "-o" => {
+                alternatives |= holds;
+                holds = true;
+                continue;
+            }
+            "-print0" => {
+                action = Accepted::Print0;
+                continue;
+            }
+            "-delete" => {
+                action = Accepted::Delete;
+                continue;
+            }
+            "-exec" => {
+                let command: Vec<&str> =
+                    rest.by_ref().map(String::as_str).take_while(|word| !matches!(*word, ";" | "+")).collect();
+                action = match command.first() {
+                    Some(&"rm") => Accepted::Delete,
+                    Some(&"truncate") => Accepted::Truncate,
+                    _ => return Err("-exec of this command is not simulated".to_owned()),
+                };
+                continue;
+            }
+            "-print" | "(" | ")" | "-xdev" | "-mount" | "-depth" | "-a" => continue,
+            other => return Err(format!("unknown predicate `{other}'")),
+        };
+        holds &= result != negate;
+        negate = false;
+    }
+    Ok(if holds || alternatives { action } else { Accepted::No })
+}
+
+/// A basic regular expression in the notation of extended ones.
+fn extended(basic: &str) -> String {
+    let mut out = String::new();
+    let mut rest = basic.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.next() {
+                Some(c) if "(){}|+?".contains(c) => out.push(c),
+                Some(c) => out.extend(['\\', c]),
+                None => out.push('\\'),
+            },
+            c if "(){}|+?".contains(c) => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn expression(pattern: &str, is_extended: bool, ignore_case: bool) -> Result<Regex, String> {
+    let pattern = if is_extended { pattern.to_owned() } else { extended(pattern) };
+    RegexBuilder::new(&pattern)
+        .case_insensitive(ignore_case)
+        .build()
+        .map_err(|_| "Invalid regular expression".to_owned())
+}
+
+fn grep(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("emABC");
+    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
+    let named = flags.iter().find(|(flag, _)| *flag == 'e').map(|(_, value)| value.clone());
+    let pattern = match named {
+        Some(pattern) => pattern,
+        None if operands.is_empty() => {
+            work.fail("missing pattern");
+            return 2;
+        }
+        None => operands.remove(0),
+    };
+    let fixed = has("F") || work.name == "fgrep";
+    let source = if fixed { regex::escape(&pattern) } else { pattern };
+    let source = if has("x") {
+        format!("^({source})$")
+    } else if has("w") {
+        format!(r"\b({source})\b")
+    } else {
+        source
+    };
+    let regex = match expression(&source, fixed || has("Exw") || work.name == "egrep", has("i")) {
+        Ok(regex) => regex,
+        Err(message) => {
+            work.fail(message);
+            return 2;
+        }
+    };
+    if has("rR") {
+        let below: Vec<String> = {
+            let disk = lock(work.disk);
+            let roots: Vec<String> = operands.iter().map(|operand| work.path(operand)).collect();
+            let inside = |path: &str| roots.iter().any(|root| path == root || path.starts_with(&join(root, "")));
+            disk.nodes()
+                .filter(|(path, node)| inside(path) && matches!(node.kind, Kind::File(_)))
+                .map(|(path, _)| path.to_owned())
+                .collect()
+        };
+        operands = below;
+        if operands.is_empty() {
+            return 1;
+        }
+    }
+    let many = operands.len() > 1 && !has("h") || has("H");
+    let (inputs, read) = work.inputs(&operands);
+    let mut found = false;
+    for (name, data) in inputs {
+        let text = String::from_utf8_lossy(&data).into_owned();
+        let hits: Vec<&str> = text.lines().filter(|line| regex.is_match(line) != has("v")).collect();
+        found |= !hits.is_empty();
+        if has("q") || hits.is_empty() && !has("c") {
+            continue;
+        }
+        if has("l") {
+            work.line(&name);
+        } else if has("c") {
+            work.line(&hits.len().to_string());
+        } else {
+            for hit in hits {
+                let prefix = if many { format!("{name}:") } else { String::new() };
+                if has("o") {
+                    for part in regex.find_iter(hit) {
+                        work.line(&format!("{prefix}{}", part.as_str()));
+                    }
+                } else {
+                    work.line(&format!("{prefix}{hit}"));
+                }
+            }
+        }
+    }
+    if has("s") {
+        work.err.clear();
+    }
+    if found {
+        0
+    } else if read != 0 {
+        2
+    } else {
+        1
+    }
+}
+
+/// `s/a/b/flags`, `/a/d`, `/a/p`; other commands are refused.
+fn sed(work: &mut Work<'_>) -> i32 {
+    let (flags, mut operands) = work.options("e");
+    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
+    let mut scripts: Vec<String> =
+        flags.iter().filter(|(flag, _)| *flag == 'e').map(|(_, value)| value.clone()).collect();
+    if scripts.is_empty() && !operands.is_empty() {
+        scripts.push(operands.remove(0));
+    }
+    let mut edits = Vec::new();
+    for script in &scripts {
+        match edit(script, has("Er")) {
+            Ok(edit) => edits.push(edit),
+            Err(message) => return work.fail(format!("-e expression #1, char 1: {message}")),
+        }
+    }
+    let (inputs, status) = work.inputs(&operands);
+    for (name, data) in inputs {
+        let mut out = String::new();
+        for line in String::from_utf8_lossy(&data).lines() {
+            let mut line = Some(line.to_owned());
+            for edit in &edits {
+                line = line.and_then(|line| match edit {
+                    Edit::Replace { regex, with, all: true } => {
+                        Some(regex.replace_all(&line, with.as_str()).into_owned())
+                    }
+                    Edit::Replace { regex, with, all: false } => Some(regex.replace(&line, with.as_str()).into_owned()),
+                    Edit::Delete(regex) => (!regex.is_match(&line)).then_some(line),
+                    Edit::Print(regex) => (regex.is_match(&line) || !has("n")).then_some(line),
+                });
+            }
+            if let Some(line) = line {
+                out.push_str(&line);
+                out.push('\n');
+            }
+        }
+        if has("i") && !name.is_empty() {
+            let written = lock(work.disk).write(&work.path(&name), out.as_bytes());
+            if let Err(error) = written {
+                return work.fail(format!("{name}: {error}"));
+            }
+        } else {
+            work.print(&out);
+        }
+    }
+    status
+}
+
+enum Edit {
+    Replace { regex: Regex, with: String, all: bool },
+    Delete(Regex),
+    Print(Regex),
+}
+
+fn edit(script: &str, is_extended: bool) -> Result<Edit, String> {
+    let mut characters = script.trim().chars();
+    let substitute = characters.next() == Some('s');
+    let separator = if substitute { characters.next().ok_or("unterminated `s' command")? } else { '/' };
+    let mut parts = vec![String::new()];
+    while let Some(c) = characters.next() {
+        if c == '\\' {
+            match characters.next() {
+                Some(next) if next == separator => parts.last_mut().into_iter().for_each(|part| part.push(next)),
+                Some(next) => parts.last_mut().into_iter().for_each(|part| part.extend(['\\', next])),
+                None => {}
+            }
+        } else if c == separator {
+            parts.push(String::new());
+        } else {
+            parts.last_mut().into_iter().for_each(|part| part.push(c));
+        }
+    }
+    match (substitute, parts.as_slice()) {
+        (true, [pattern, with, flags]) => {
+            let mut replacement = String::new();
+            let mut rest = with.chars();
+            while let Some(c) = rest.next() {
+                match c {
+                    '\\' => match rest.next() {
+                        Some(digit) if digit.is_ascii_digit() => replacement.push_str(&format!("${{{digit}}}")),
+                        Some('n') => replacement.push('\n'),
+                        Some(other) => replacement.push(other),
+                        None => {}
+                    },
+                    '&' => replacement.push_str("${0}"),
+                    '$' => replacement.push_str("$$"),
+                    c => replacement.push(c),
+                }
+            }
+            let regex = expression(pattern, is_extended, flags.contains(['i', 'I']))?;
+            Ok(Edit::Replace { regex, with: replacement, all: flags.contains('g') })
+        }
+        (false, [pattern, command]) if command == "d" => Ok(Edit::Delete(expression(pattern, is_extended, false)?)),
+        (false, [pattern, command]) if command == "p" => Ok(Edit::Print(expression(pattern, is_extended, false)?)),
+        _ => Err("this command is not simulated".to_owned()),
+    }
+}

@@ -1,0 +1,391 @@
+//! Commands on text.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
+
+use super::{super::super::machine::lock, Plain, Work};
+
+pub(super) fn find(name: &str) -> Option<Plain> {
+    Some(match name {
+        "head" | "tail" => ends,
+        "wc" => wc,
+        "sort" => sort,
+        "uniq" => uniq,
+        "tee" => tee,
+        "tr" => tr,
+        "cut" => cut,
+        "sha256sum" => sha256sum,
+        "base64" => base64,
+        "basename" => basename,
+        "dirname" => dirname,
+        "seq" => seq,
+        _ => return None,
+    })
+}
+
+fn number(flags: &[(char, String)], letter: char) -> Option<usize> {
+    let (_, value) = flags.iter().rev().find(|(flag, _)| *flag == letter)?;
+    value.trim_start_matches('+').parse().ok()
+}
+
+fn joined(inputs: Vec<(String, Vec<u8>)>) -> Vec<u8> {
+    inputs.into_iter().flat_map(|(_, data)| data).collect()
+}
+
+fn lines(data: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(data).lines().map(str::to_owned).collect()
+}
+
+fn ends(work: &mut Work<'_>) -> i32 {
+    let (mut flags, operands) = work.options("nc");
+    // `head -5`
+    if let Some((digit, _)) = flags.iter().find(|(flag, _)| flag.is_ascii_digit()) {
+        let digits: String = flags.iter().map(|(flag, _)| *flag).filter(char::is_ascii_digit).collect();
+        flags.push(('n', if digits.is_empty() { digit.to_string() } else { digits }));
+    }
+    let (inputs, status) = work.inputs(&operands);
+    let data = joined(inputs);
+    let head = work.name == "head";
+    if let Some(count) = number(&flags, 'c') {
+        let count = count.min(data.len());
+        work.out.extend(if head { &data[..count] } else { &data[data.len() - count..] });
+        return status;
+    }
+    let from_start = flags.iter().any(|(flag, value)| *flag == 'n' && value.starts_with('+'));
+    let count = number(&flags, 'n').unwrap_or(10);
+    let pieces: Vec<&[u8]> = data.split_inclusive(|byte| *byte == b'\n').collect();
+    let chosen = if head {
+        &pieces[..count.min(pieces.len())]
+    } else if from_start {
+        &pieces[count.saturating_sub(1).min(pieces.len())..]
+    } else {
+        &pieces[pieces.len() - count.min(pieces.len())..]
+    };
+    work.out.extend(chosen.concat());
+    status
+}
+
+fn wc(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let (inputs, status) = work.inputs(&operands);
+    for (name, data) in inputs {
+        let text = String::from_utf8_lossy(&data).into_owned();
+        let all = flags.is_empty();
+        let counts = [
+            ('l', data.iter().filter(|byte| **byte == b'\n').count()),
+            ('w', text.split_whitespace().count()),
+            ('c', data.len()),
+        ];
+        let chosen = counts.iter().filter(|(letter, _)| all || flags.iter().any(|(flag, _)| flag == letter));
+        let mut words: Vec<String> = chosen.map(|(_, count)| count.to_string()).collect();
+        if !name.is_empty() {
+            words.push(name);
+        }
+        work.line(&words.join(" "));
+    }
+    status
+}
+
+fn sort(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("kto");
+    let has = |letter| flags.iter().any(|(flag, _)| *flag == letter);
+    let (inputs, status) = work.inputs(&operands);
+    let mut all = lines(&joined(inputs));
+    if has('n') {
+        let key = |line: &String| {
+            let digits: String = line.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect();
+            digits.parse::<i64>().unwrap_or(0)
+        };
+        all.sort_by_key(key);
+    } else {
+        all.sort();
+    }
+    if has('r') {
+        all.reverse();
+    }
+    if has('u') {
+        all.dedup();
+    }
+    for line in all {
+        work.line(&line);
+    }
+    status
+}
+
+fn uniq(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let (inputs, status) = work.inputs(&operands);
+    let all = lines(&joined(inputs));
+    for group in all.chunk_by(|a, b| a == b) {
+        match flags.iter().any(|(flag, _)| *flag == 'c') {
+            true => work.line(&format!("{:7} {}", group.len(), group[0])),
+            false => work.line(&group[0]),
+        }
+    }
+    status
+}
+
+fn tee(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let append = flags.iter().any(|(flag, _)| *flag == 'a');
+    let input = std::mem::take(&mut work.input);
+    let mut status = 0;
+    for operand in operands {
+        let path = work.path(&operand);
+        if path == "/dev/null" || path == "/dev/stderr" {
+            continue;
+        }
+        let written = {
+            let mut disk = lock(work.disk);
+            if append { disk.append(&path, &input) } else { disk.write(&path, &input) }
+        };
+        if let Err(error) = written {
+            status = work.fail(format!("{operand}: {error}"));
+        }
+    }
+    work.out = input;
+    status
+}
+
+/// The characters of a set such as `a-z` or `[:upper:]`.
+fn set(text: &str) -> Vec<char> {
+    let classes = [
+        ("[:upper:]", "A-Z"),
+        ("[:lower:]", "a-z"),
+        ("[:digit:]", "0-9"),
+        ("[:alpha:]", "A-Za-z"),
+        ("[:alnum:]", "A-Za-z0-9"),
+        ("[:space:]", " \t\n\r"),
+    ];
+    let text = classes.iter().fold(text.to_owned(), |text, (class, range)| text.replace(class, range));
+    let text: Vec<char> = escapes(&text).chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if at + 2 < text.len() && text[at + 1] == '-' {
+            found.extend(text[at]..=text[at + 2]);
+            at += 3;
+        } else {
+            found.push(text[at]);
+            at += 1;
+        }
+    }
+    found
+}
+
+fn tr(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
+    let from = set(operands.first().map_or("", String::as_str));
+    let to = set(operands.get(1).map_or("", String::as_str));
+    let text = String::from_utf8_lossy(&work.input).into_owned();
+    let mut out = String::new();
+    for c in text.chars() {
+        let place = from.iter().position(|other| *other == c);
+        let inside = place.is_some() != has("cC");
+        let mapped = match (inside, has("d")) {
+            (true, true) => continue,
+            (true, false) if !to.is_empty() => to[place.unwrap_or(to.len() - 1).min(to.len() - 1)],
+            _ => c,
+        };
+        if !(has("s") && inside && out.ends_with(mapped)) {
+            out.push(mapped);
+        }
+    }
+    work.print(&out);
+    0
+}
+
+fn cut(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("dfcb");
+    let value = |letter: char| flags.iter().find(|(flag, _)| *flag == letter).map(|(_, value)| value.clone());
+    let delimiter = value('d').and_then(|text| text.chars().next()).unwrap_or('\t');
+    let (by_field, list) = match (value('f'), value('c').or_else(|| value('b'))) {
+        (Some(list), _) => (true, list),
+        (None, Some(list)) => (false, list),
+        _ => return work.fail("you must specify a list of bytes, characters, or fields"),
+    };
+    let ranges: Vec<(usize, usize)> = list
+        .split(',')
+        .map(|item| {
+            let (low, high) = item.split_once('-').unwrap_or((item, item));
+            (low.parse().unwrap_or(1), high.parse().unwrap_or(usize::MAX))
+        })
+        .collect();
+    let wanted = |index: &usize| ranges.iter().any(|(low, high)| (low..=high).contains(&index));
+    let (inputs, status) = work.inputs(&operands);
+    for line in lines(&joined(inputs)) {
+        if by_field && !line.contains(delimiter) {
+            work.line(&line);
+            continue;
+        }
+        let text = if by_field {
+            let chosen = line.split(delimiter).enumerate().filter(|(index, _)| wanted(&(index + 1)));
+            chosen.map(|(_, field)| field).collect::<Vec<_>>().join(&delimiter.to_string())
+        } else {
+            line.chars().enumerate().filter(|(index, _)| wanted(&(index + 1))).map(|(_, c)| c).collect()
+        };
+        work.line(&text);
+    }
+    status
+}
+
+fn sha256sum(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("");
+    let check =
+        flags.iter().any(|(flag, _)| *flag == 'c') || work.arguments.iter().any(|argument| argument == "--check");
+    let (inputs, mut status) = work.inputs(&operands);
+    for (name, data) in inputs {
+        if !check {
+            let name = if name.is_empty() { "-".to_owned() } else { name };
+            work.line(&format!("{}  {name}", hex::encode(Sha256::digest(&data))));
+            continue;
+        }
+        for line in lines(&data) {
+            let Some((expected, file)) = line.split_once(char::is_whitespace) else { continue };
+            let file = file.trim_start_matches([' ', '*']);
+            let read = lock(work.disk).read(&work.path(file));
+            if read.is_ok_and(|data| hex::encode(Sha256::digest(&*data)) == expected) {
+                work.line(&format!("{file}: OK"));
+            } else {
+                work.line(&format!("{file}: FAILED"));
+                status = 1;
+            }
+        }
+    }
+    status
+}
+
+fn base64(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("w");
+    let decode =
+        flags.iter().any(|(flag, _)| *flag == 'd') || work.arguments.iter().any(|argument| argument == "--decode");
+    let (inputs, status) = work.inputs(&operands);
+    let data = joined(inputs);
+    if !decode {
+        work.line(&STANDARD.encode(data));
+        return status;
+    }
+    let packed: Vec<u8> = data.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    match STANDARD.decode(packed) {
+        Ok(data) => {
+            work.out.extend(data);
+            status
+        }
+        Err(_) => work.fail("invalid input"),
+    }
+}
+
+fn basename(work: &mut Work<'_>) -> i32 {
+    let name = super::super::super::disk::basename(work.arguments.first().map_or("", String::as_str)).to_owned();
+    let suffix = work.arguments.get(1).cloned().unwrap_or_default();
+    work.line(name.strip_suffix(&suffix).unwrap_or(&name));
+    0
+}
+
+fn dirname(work: &mut Work<'_>) -> i32 {
+    let path = work.arguments.first().cloned().unwrap_or_default();
+    let folder = match path.trim_end_matches('/').rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    work.line(folder);
+    0
+}
+
+fn seq(work: &mut Work<'_>) -> i32 {
+    let numbers: Vec<i64> = work.arguments.iter().filter_map(|text| text.parse().ok()).collect();
+    let (first, step, last) = match numbers.as_slice() {
+        [last] => (1, 1, *last),
+        [first, last] => (*first, 1, *last),
+        [first, step, last] if *step != 0 => (*first, *step, *last),
+        _ => return work.fail("invalid operands"),
+    };
+    let mut value = first;
+    // Bounded, since what is printed is held in memory.
+    for _ in 0..1_000_000 {
+        if (step > 0 && value > last) || (step < 0 && value < last) {
+            break;
+        }
+        work.line(&value.to_string());
+        value += step;
+    }
+    0
+}
+
+/// What backslashes mean in `printf` and `tr`.
+fn escapes(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('0') => out.push('\0'),
+            Some('\\') | None => out.push('\\'),
+            Some(other) => out.extend(['\\', other]),
+        }
+    }
+    out
+}
+
+/// `printf`: `%s %d %b %x %c %%`, with widths; the format is used again while there are arguments.
+pub(super) fn printf(arguments: &[String]) -> String {
+    let Some((format, mut rest)) = arguments.split_first() else { return String::new() };
+    let format: Vec<char> = escapes(format).chars().collect();
+    let mut out = String::new();
+    loop {
+        let before = rest.len();
+        let mut at = 0;
+        while at < format.len() {
+            let c = format[at];
+            at += 1;
+            if c != '%' {
+                out.push(c);
+                continue;
+            }
+            let start = at;
+            while at < format.len() && (format[at].is_ascii_digit() || "-.0".contains(format[at])) {
+                at += 1;
+            }
+            let width: String = format[start..at].iter().collect();
+            let Some(conversion) = format.get(at) else { break };
+            at += 1;
+            if *conversion == '%' {
+                out.push('%');
+                continue;
+            }
+            let argument = match rest.split_first() {
+                Some((first, others)) => {
+                    rest = others;
+                    first.clone()
+                }
+                None => String::new(),
+            };
+            let text = match conversion {
+                'd' | 'i' | 'u' => argument.trim().parse::<i64>().unwrap_or(0).to_string(),
+                'x' => format!("{:x}", argument.trim().parse::<i64>().unwrap_or(0)),
+                'o' => format!("{:o}", argument.trim().parse::<i64>().unwrap_or(0)),
+                'c' => argument.chars().take(1).collect(),
+                'b' => escapes(&argument),
+                _ => argument,
+            };
+            let columns = width.trim_start_matches(['-', '0']).parse::<usize>().unwrap_or(0).min(1000);
+            let missing = columns.saturating_sub(text.chars().count());
+            match (width.starts_with('-'), width.starts_with('0')) {
+                (true, _) => out.push_str(&format!("{text}{}", " ".repeat(missing))),
+                (_, true) => out.push_str(&format!("{}{text}", "0".repeat(missing))),
+                _ => out.push_str(&format!("{}{text}", " ".repeat(missing))),
+            }
+        }
+        if rest.is_empty() || rest.len() == before {
+            return out;
+        }
+    }
+}

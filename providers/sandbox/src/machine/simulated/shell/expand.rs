@@ -1,0 +1,258 @@
+//! From words to fields: parameters, substitutions, splitting, globs.
+
+use futures::future::BoxFuture;
+
+use super::{
+    super::{
+        disk::{absolute, join},
+        machine::lock,
+    },
+    arithmetic::evaluate,
+    ast::{Change, List, Operator, Part, Word},
+    interpreter::{Outcome, Shell, Stop},
+    io::Output,
+    pattern::{self, Marked},
+};
+
+/// Fields while they are put together.
+#[derive(Default)]
+struct Fields {
+    done: Vec<Vec<Marked>>,
+    open: Option<Vec<Marked>>,
+}
+
+impl Fields {
+    fn push(&mut self, text: &str, quoted: bool) {
+        self.open.get_or_insert_default().extend(text.chars().map(|c| (c, quoted)));
+    }
+
+    fn end(&mut self) {
+        self.done.extend(self.open.take());
+    }
+
+    /// Adds a value that is split where the separators stand.
+    fn split(&mut self, value: &str, separators: &str) {
+        for c in value.chars() {
+            if separators.contains(c) {
+                self.end();
+            } else {
+                self.open.get_or_insert_default().push((c, false));
+            }
+        }
+    }
+}
+
+impl Shell {
+    /// The fields that words expand to, globs included.
+    pub(super) async fn fields(&mut self, words: &[Word]) -> Outcome<Vec<String>> {
+        let mut all = Vec::new();
+        for word in words {
+            let mut fields = Fields::default();
+            self.expand(word, true, &mut fields).await?;
+            fields.end();
+            for field in fields.done {
+                let plain: String = field.iter().map(|(c, _)| c).collect();
+                let found = if pattern::is_glob(&field) { self.glob(&field) } else { Vec::new() };
+                if found.is_empty() {
+                    all.push(plain);
+                } else {
+                    all.extend(found);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The text that a word expands to, without splitting.
+    pub(super) async fn text(&mut self, word: &Word) -> Outcome<String> {
+        Ok(self.pattern(word).await?.iter().map(|(c, _)| c).collect())
+    }
+
+    /// The same, with what was quoted marked.
+    pub(super) async fn pattern(&mut self, word: &Word) -> Outcome<Vec<Marked>> {
+        let mut fields = Fields::default();
+        self.expand(word, false, &mut fields).await?;
+        fields.end();
+        Ok(fields.done.join(&(' ', false)))
+    }
+
+    fn expand<'a>(&'a mut self, word: &'a Word, split: bool, fields: &'a mut Fields) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            for (index, part) in word.0.iter().enumerate() {
+                match part {
+                    Part::Text { text, quoted } => {
+                        let home = (index == 0 && !quoted && (text == "~" || text.starts_with("~/")))
+                            .then(|| self.get("HOME").unwrap_or("/root").to_owned());
+                        match home {
+                            Some(home) => fields.push(&format!("{home}{}", &text[1..]), true),
+                            None => fields.push(text, *quoted),
+                        }
+                    }
+                    Part::Length { name } => {
+                        let length = self.value(name).await?.unwrap_or_default().chars().count();
+                        fields.push(&length.to_string(), true);
+                    }
+                    Part::Arithmetic { word } => {
+                        let text = self.text(word).await?;
+                        let variable = |name: &str| self.get(name).unwrap_or_default().to_owned();
+                        match evaluate(&text, &variable) {
+                            Ok(value) => fields.push(&value.to_string(), true),
+                            Err(message) => {
+                                self.complain(&message).await;
+                                return Err(Stop::Exit(2));
+                            }
+                        }
+                    }
+                    Part::Command { list, quoted } => {
+                        let text = self.substitute(list).await?;
+                        self.add(fields, &text, *quoted, split);
+                    }
+                    Part::Parameter { name, change: None, quoted: true } if name == "@" && split => {
+                        for (index, argument) in self.arguments.iter().enumerate() {
+                            if index > 0 {
+                                fields.end();
+                            }
+                            fields.push(argument, true);
+                        }
+                        // `"$@"` without arguments is no field at all; the empty text of the quotes made one.
+                        if self.arguments.is_empty()
+                            && fields.open.as_ref().is_some_and(Vec::is_empty)
+                            && word.0.len() == 2
+                        {
+                            fields.open = None;
+                        }
+                    }
+                    Part::Parameter { name, change, quoted } => match change {
+                        None => {
+                            let value = self.value(name).await?.unwrap_or_default();
+                            self.add(fields, &value, *quoted, split);
+                        }
+                        Some(change) => self.changed(name, change, *quoted, split, fields).await?,
+                    },
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn add(&self, fields: &mut Fields, value: &str, quoted: bool, split: bool) {
+        if split && !quoted {
+            fields.split(value, self.get("IFS").unwrap_or(" \t\n"));
+        } else {
+            // Without splitting, a value keeps its globs only where a pattern is wanted, and is unquoted there.
+            fields.push(value, quoted);
+        }
+    }
+
+    async fn changed(
+        &mut self,
+        name: &str,
+        change: &Change,
+        quoted: bool,
+        split: bool,
+        fields: &mut Fields,
+    ) -> Outcome<()> {
+        let value = self.lookup(name);
+        let missing = value.as_ref().is_none_or(|value| change.colon && value.is_empty());
+        let kept = value.clone().unwrap_or_default();
+        match change.operator {
+            Operator::Default if missing => return self.expand(&change.word, split && !quoted, fields).await,
+            Operator::Alternative if !missing => return self.expand(&change.word, split && !quoted, fields).await,
+            Operator::Alternative => {}
+            Operator::Assign if missing => {
+                let text = self.text(&change.word).await?;
+                self.set(name, text.clone());
+                self.add(fields, &text, quoted, split);
+            }
+            Operator::Error if missing => {
+                let text = self.text(&change.word).await?;
+                let text = if text.is_empty() { "parameter not set or null".to_owned() } else { text };
+                self.complain(&format!("{name}: {text}")).await;
+                return Err(Stop::Exit(2));
+            }
+            Operator::Default | Operator::Assign | Operator::Error => self.add(fields, &kept, quoted, split),
+            operator => {
+                let pattern = self.pattern(&change.word).await?;
+                let value = self.value(name).await?.unwrap_or_default();
+                let text = match operator {
+                    Operator::ShortestPrefix => pattern::strip_prefix(&pattern, &value, false),
+                    Operator::LongestPrefix => pattern::strip_prefix(&pattern, &value, true),
+                    Operator::ShortestSuffix => pattern::strip_suffix(&pattern, &value, false),
+                    _ => pattern::strip_suffix(&pattern, &value, true),
+                };
+                self.add(fields, text, quoted, split);
+            }
+        }
+        Ok(())
+    }
+
+    /// A parameter's value; under `set -u` an unset one ends the script.
+    async fn value(&self, name: &str) -> Outcome<Option<String>> {
+        let value = self.lookup(name);
+        if value.is_none() && self.nounset {
+            self.complain(&format!("{name}: parameter not set")).await;
+            return Err(Stop::Exit(2));
+        }
+        Ok(value)
+    }
+
+    fn lookup(&self, name: &str) -> Option<String> {
+        match name {
+            "?" => Some(self.status.to_string()),
+            "#" => Some(self.arguments.len().to_string()),
+            "$" => Some("1000".to_owned()),
+            "!" => Some(String::new()),
+            "@" | "*" => Some(self.arguments.join(" ")),
+            "-" => {
+                let flags = [(self.errexit, 'e'), (self.nounset, 'u'), (self.xtrace, 'x')];
+                Some(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect())
+            }
+            "0" => Some(self.name.clone()),
+            digits if digits.starts_with(|c: char| c.is_ascii_digit()) => {
+                let index: usize = digits.parse().ok()?;
+                self.arguments.get(index - 1).cloned()
+            }
+            name => self.get(name).map(str::to_owned),
+        }
+    }
+
+    async fn substitute(&mut self, list: &List) -> Outcome<String> {
+        let mut shell = self.clone();
+        let (buffer, out) = Output::buffer();
+        shell.io.out = out;
+        self.status = match shell.list(list).await {
+            Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
+            Err(Stop::Break(_) | Stop::Continue(_)) => 0,
+            Err(stop) => return Err(stop),
+        };
+        let text = String::from_utf8_lossy(&lock(&buffer)).into_owned();
+        Ok(text.trim_end_matches('\n').to_owned())
+    }
+
+    /// The paths that a glob matches, sorted.
+    fn glob(&self, field: &[Marked]) -> Vec<String> {
+        let disk = lock(&self.host.disk);
+        let rooted = field.first().is_some_and(|(c, _)| *c == '/');
+        let mut found = vec![if rooted { "/".to_owned() } else { String::new() }];
+        for part in field.split(|(c, _)| *c == '/').filter(|part| !part.is_empty()) {
+            let mut next = Vec::new();
+            for base in &found {
+                let plain: String = part.iter().map(|(c, _)| c).collect();
+                let at = |name: &str| if base.is_empty() { name.to_owned() } else { join(base, name) };
+                if !pattern::is_glob(part) {
+                    if disk.get_link(&absolute(&self.cwd, &at(&plain))).is_ok() {
+                        next.push(at(&plain));
+                    }
+                    continue;
+                }
+                for name in disk.list(&absolute(&self.cwd, base)).unwrap_or_default() {
+                    if (!name.starts_with('.') || plain.starts_with('.')) && pattern::matches(part, &name) {
+                        next.push(at(&name));
+                    }
+                }
+            }
+            found = next;
+        }
+        found
+    }
+}

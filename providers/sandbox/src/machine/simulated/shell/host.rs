@@ -1,0 +1,38 @@
+//! What a shell knows of the machine that it runs on.
+
+use tokio::sync::{mpsc, watch};
+
+use super::super::machine::SharedDisk;
+
+/// How far cloud-init is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum CloudInit {
+    /// Not done yet.
+    Running,
+    /// Done.
+    Done,
+    /// Done, and something failed.
+    Failed,
+}
+
+/// What a command asks of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Request {
+    /// Start again.
+    Reboot,
+    /// Switch off.
+    PowerOff,
+    /// Look at the services' configuration again.
+    RefreshServices,
+}
+
+/// The machine, as its commands see it.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Host {
+    /// The disk.
+    pub(in super::super) disk: SharedDisk,
+    /// What is asked of the machine.
+    pub(in super::super) requests: mpsc::UnboundedSender<Request>,
+    /// How far cloud-init is.
+    pub(in super::super) cloud_init: watch::Receiver<CloudInit>,
+}

@@ -1,0 +1,413 @@
+//! Running commands: lists, pipelines, conditions, loops.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::machine::lock,
+    ast::{AndOr, Body, Command, Joint, List, Pipeline},
+    host::Host,
+    io::{Input, Io, Output},
+    parser::parse,
+};
+
+/// How deep commands, functions and scripts may call one another.
+const DEPTH: usize = 64;
+
+/// The stack of a job's thread: an unoptimised build takes some 100 KiB a level. Only what is touched is real memory.
+const STACK: usize = 32 * 1024 * 1024;
+
+/// How many commands and loop turns one job may take.
+const STEPS: u64 = 200_000;
+
+/// After so many commands others get a turn.
+const TURN: u64 = 64;
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Ended {
+    /// With a status.
+    Code(i32),
+    /// By a signal, named without `SIG`.
+    Signal(&'static str),
+}
+
+/// What to run.
+#[derive(Debug)]
+pub(in super::super) struct Job {
+    /// The script.
+    pub(in super::super) script: String,
+    /// `$0` and the positional parameters.
+    pub(in super::super) arguments: Vec<String>,
+    /// The environment, beside what root always has.
+    pub(in super::super) environment: Vec<(String, String)>,
+    /// Standard input.
+    pub(in super::super) input: Input,
+    /// Standard output.
+    pub(in super::super) out: Output,
+    /// Standard error.
+    pub(in super::super) err: Output,
+}
+
+/// Why the usual order of commands ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Exit(i32),
+    Return(i32),
+    Break(u64),
+    Continue(u64),
+    Killed(&'static str),
+}
+
+pub(super) type Outcome<T = i32> = Result<T, Stop>;
+
+/// A variable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variable {
+    pub(super) value: String,
+    pub(super) exported: bool,
+}
+
+/// The state of a shell; a subshell is a copy of it.
+#[derive(Debug, Clone)]
+pub(super) struct Shell {
+    pub(super) host: Host,
+    pub(super) variables: BTreeMap<String, Variable>,
+    pub(super) name: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) functions: BTreeMap<String, Arc<Command>>,
+    pub(super) errexit: bool,
+    pub(super) nounset: bool,
+    pub(super) xtrace: bool,
+    pub(super) cwd: String,
+    pub(super) status: i32,
+    pub(super) io: Io,
+    pub(super) depth: usize,
+    /// In how many conditions we stand, in which a failure is an answer.
+    tested: usize,
+    steps: Arc<AtomicU64>,
+}
+
+/// Runs a job to its end; a cancelled one is killed where it stands.
+///
+/// Each job has a thread of its own with a large stack, since commands nest as deep as [`DEPTH`] allows and no script may
+/// bring the sandbox down.
+pub(in super::super) async fn run(host: &Host, job: Job, cancel: &CancellationToken) -> Ended {
+    let cancel = cancel.child_token();
+    // Whoever drops this future wants the job to end too.
+    let _ends = cancel.clone().drop_guard();
+    let (sender, ended) = oneshot::channel();
+    let (host, runtime) = (host.clone(), tokio::runtime::Handle::current());
+    let work = move || {
+        let ended = runtime.block_on(interpret(host, job, &cancel));
+        // Nobody waits for a job that was dropped.
+        sender.send(ended).ok();
+    };
+    let thread = std::thread::Builder::new().name("simulated-shell".to_owned()).stack_size(STACK).spawn(work);
+    if let Err(error) = thread {
+        tracing::error!(%error, "cannot start a thread for a simulated machine's command");
+        return Ended::Signal("KILL");
+    }
+    ended.await.unwrap_or(Ended::Signal("ABRT"))
+}
+
+async fn interpret(host: Host, job: Job, cancel: &CancellationToken) -> Ended {
+    let mut shell = Shell::new(host, &job);
+    let list = async {
+        match shell.script(&job.script).await {
+            Ok(code) | Err(Stop::Exit(code) | Stop::Return(code)) => Ended::Code(code & 0xff),
+            Err(Stop::Break(_) | Stop::Continue(_)) => Ended::Code(0),
+            Err(Stop::Killed(signal)) => Ended::Signal(signal),
+        }
+    };
+    cancel.run_until_cancelled(list).await.unwrap_or(Ended::Signal("HUP"))
+}
+
+impl Shell {
+    fn new(host: Host, job: &Job) -> Self {
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let base = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root"), ("SHELL", "/bin/sh"), ("PATH", path)];
+        let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut variables: BTreeMap<String, Variable> = base
+            .into_iter()
+            .chain(job.environment.iter().cloned())
+            .map(|(name, value)| (name, Variable { value, exported: true }))
+            .collect();
+        variables.insert("IFS".to_owned(), Variable { value: " \t\n".to_owned(), exported: false });
+        let mut arguments = job.arguments.clone();
+        let name = if arguments.is_empty() { "sh".to_owned() } else { arguments.remove(0) };
+        let cwd = if lock(&host.disk).is_dir("/root") { "/root" } else { "/" }.to_owned();
+        Self {
+            host,
+            variables,
+            name,
+            arguments,
+            functions: BTreeMap::new(),
+            errexit: false,
+            nounset: false,
+            xtrace: false,
+            cwd,
+            status: 0,
+            io: Io { input: job.input.clone(), out: job.out.clone(), err: job.err.clone() },
+            depth: 0,
+            tested: 0,
+            steps: Arc::default(),
+        }
+    }
+
+    /// Parses and runs a script in this shell.
+    pub(super) fn script<'a>(&'a mut self, script: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match parse(script) {
+                Ok(list) => self.list(&list).await,
+                Err(error) => {
+                    self.complain(&error.to_string()).await;
+                    Err(Stop::Exit(2))
+                }
+            }
+        })
+    }
+
+    /// Says something on standard error, in the shell's name.
+    pub(super) async fn complain(&self, message: &str) {
+        // There is nobody left to tell when standard error is closed.
+        self.io.err.write(format!("{}: {message}\n", self.name).as_bytes()).await.ok();
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|variable| variable.value.as_str())
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.variables.entry(name.to_owned()).or_default().value = value;
+    }
+
+    /// Counts a step; stops a script that takes too many.
+    pub(super) async fn step(&self) -> Outcome<()> {
+        let steps = self.steps.fetch_add(1, Ordering::Relaxed);
+        if steps >= STEPS {
+            self.complain(&format!("stopped after {STEPS} commands: this simulated machine runs no longer scripts"))
+                .await;
+            return Err(Stop::Killed("XCPU"));
+        }
+        if steps.is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Runs a list; its status is the last one's.
+    pub(super) fn list<'a>(&'a mut self, list: &'a List) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            if self.depth >= DEPTH {
+                self.complain("commands call one another too deeply for this simulated machine").await;
+                return Err(Stop::Killed("SEGV"));
+            }
+            self.depth += 1;
+            let mut outcome = Ok(0);
+            for and_or in list {
+                outcome = self.and_or(and_or).await;
+                match outcome {
+                    Ok(status) => self.status = status,
+                    Err(_) => break,
+                }
+            }
+            self.depth -= 1;
+            outcome
+        })
+    }
+
+    async fn and_or(&mut self, list: &AndOr) -> Outcome {
+        let last = list.rest.len();
+        let mut ran = 0;
+        let mut status = self.tested_pipeline(&list.first, last > 0).await?;
+        let mut negated = list.first.negated;
+        for (index, (joint, pipeline)) in list.rest.iter().enumerate() {
+            self.status = status;
+            if (*joint == Joint::And) == (status == 0) {
+                ran = index + 1;
+                negated = pipeline.negated;
+                status = self.tested_pipeline(pipeline, ran < last).await?;
+            }
+        }
+        if status != 0 && self.errexit && self.tested == 0 && ran == last && !negated {
+            return Err(Stop::Exit(status));
+        }
+        Ok(status)
+    }
+
+    async fn tested_pipeline(&mut self, pipeline: &Pipeline, tested: bool) -> Outcome {
+        let tested = usize::from(tested || pipeline.negated);
+        self.tested += tested;
+        let outcome = self.pipeline(pipeline).await;
+        self.tested -= tested;
+        Ok(if pipeline.negated { i32::from(outcome? == 0) } else { outcome? })
+    }
+
+    async fn pipeline(&mut self, pipeline: &Pipeline) -> Outcome {
+        if let [command] = pipeline.commands.as_slice() {
+            return self.command(command).await;
+        }
+        let mut input = self.io.input.clone();
+        let mut status = 0;
+        for (index, command) in pipeline.commands.iter().enumerate() {
+            let mut shell = self.clone();
+            shell.io.input = input.clone();
+            let (buffer, out) = Output::buffer();
+            if index + 1 < pipeline.commands.len() {
+                shell.io.out = out;
+            }
+            status = match shell.command(command).await {
+                Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
+                Err(Stop::Break(_) | Stop::Continue(_)) => 0,
+                Err(stop) => return Err(stop),
+            };
+            input = Input::bytes(std::mem::take(&mut *lock(&buffer)));
+        }
+        Ok(status)
+    }
+
+    /// Runs a command with its redirections.
+    pub(super) fn command<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.step().await?;
+            if let Body::Simple { assignments, words } = &command.body {
+                return self.simple(assignments, words, &command.redirects).await;
+            }
+            let before = self.io.clone();
+            if let Err(message) = self.redirect(&command.redirects).await? {
+                self.io = before;
+                self.complain(&message).await;
+                return Ok(2);
+            }
+            let outcome = self.compound(&command.body).await;
+            self.io = before;
+            outcome
+        })
+    }
+
+    async fn compound(&mut self, body: &Body) -> Outcome {
+        match body {
+            Body::Simple { .. } => Ok(0),
+            Body::Group(list) => self.list(list).await,
+            Body::Subshell(list) => {
+                let mut shell = self.clone();
+                match shell.list(list).await {
+                    Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
+                    Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
+                    other => other,
+                }
+            }
+            Body::If { branches, otherwise } => {
+                for (condition, body) in branches {
+                    if self.condition(condition).await? == 0 {
+                        return self.list(body).await;
+                    }
+                }
+                match otherwise {
+                    Some(body) => self.list(body).await,
+                    None => Ok(0),
+                }
+            }
+            Body::For { variable, words, body } => {
+                let values = match words {
+                    Some(words) => self.fields(words).await?,
+                    None => self.arguments.clone(),
+                };
+                let mut status = 0;
+                for value in values {
+                    self.step().await?;
+                    self.set(variable, value);
+                    match turn(self.list(body).await)? {
+                        Turn::On(code) => status = code,
+                        Turn::Out => break,
+                    }
+                }
+                Ok(status)
+            }
+            Body::While { condition, until, body } => {
+                let mut status = 0;
+                loop {
+                    self.step().await?;
+                    let holds = match turn(self.condition(condition).await)? {
+                        Turn::On(code) => (code == 0) != *until,
+                        Turn::Out => false,
+                    };
+                    if !holds {
+                        return Ok(status);
+                    }
+                    match turn(self.list(body).await)? {
+                        Turn::On(code) => status = code,
+                        Turn::Out => return Ok(status),
+                    }
+                }
+            }
+            Body::Case { word, arms } => {
+                let text = self.text(word).await?;
+                for (patterns, body) in arms {
+                    for pattern in patterns {
+                        let pattern = self.pattern(pattern).await?;
+                        if super::pattern::matches(&pattern, &text) {
+                            return self.list(body).await;
+                        }
+                    }
+                }
+                Ok(0)
+            }
+            Body::Function { name, body } => {
+                self.functions.insert(name.clone(), body.clone());
+                Ok(0)
+            }
+        }
+    }
+
+    async fn condition(&mut self, list: &List) -> Outcome {
+        self.tested += 1;
+        let outcome = self.list(list).await;
+        self.tested -= 1;
+        outcome
+    }
+
+    /// The exported variables, as a program sees them.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let exported = self.variables.iter().filter(|(_, variable)| variable.exported);
+        exported.map(|(name, variable)| (name.clone(), variable.value.clone())).collect()
+    }
+
+    /// A shell that a script is run in as a program: it inherits the environment and nothing else.
+    pub(super) fn program(&self, name: &str, arguments: Vec<String>) -> Self {
+        let mut shell = self.clone();
+        shell.variables.retain(|name, variable| variable.exported || name == "IFS");
+        shell.functions.clear();
+        (shell.errexit, shell.nounset, shell.xtrace, shell.tested) = (false, false, false, 0);
+        shell.name = name.to_owned();
+        shell.arguments = arguments;
+        shell
+    }
+}
+
+enum Turn {
+    On(i32),
+    Out,
+}
+
+/// What a turn of a loop means for the loop.
+fn turn(outcome: Outcome) -> Outcome<Turn> {
+    match outcome {
+        Ok(status) => Ok(Turn::On(status)),
+        Err(Stop::Continue(1)) => Ok(Turn::On(0)),
+        Err(Stop::Break(1)) => Ok(Turn::Out),
+        Err(Stop::Continue(levels)) => Err(Stop::Continue(levels - 1)),
+        Err(Stop::Break(levels)) => Err(Stop::Break(levels - 1)),
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,25 @@
+//! A small POSIX shell over a virtual disk: what scripts that bake and check images use of `sh` and of the commands
+//! around it.
+//!
+//! It is an interpreter, not an emulator: commands are functions over the disk, everything runs as root, pipelines run
+//! one command after the other, and a command in the background runs in the foreground. What it bounds (steps, nesting,
+//! output) ends a script with an error, so that no script can hold the sandbox.
+
+mod arithmetic;
+mod ast;
+mod builtins;
+mod expand;
+mod host;
+mod interpreter;
+mod io;
+mod parser;
+mod pattern;
+mod simple;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use host::{CloudInit, Host, Request};
+pub(super) use interpreter::{Ended, Job, run};
+pub(super) use io::{Input, Output};

@@ -1,0 +1,133 @@
+//! Glob patterns: `*`, `?`, `[…]`.
+
+/// A character of a word, with whether it was quoted and so stands for itself.
+pub(super) type Marked = (char, bool);
+
+/// Marks a whole text as meaning its globs.
+pub(super) fn marked(text: &str) -> Vec<Marked> {
+    text.chars().map(|c| (c, false)).collect()
+}
+
+/// Whether a word has anything to match.
+pub(super) fn is_glob(word: &[Marked]) -> bool {
+    word.iter().any(|(c, quoted)| !quoted && "*?[".contains(*c))
+}
+
+/// Whether the pattern matches the whole text.
+pub(super) fn matches(pattern: &[Marked], text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    matches_at(pattern, &text)
+}
+
+/// Iterative, with one place to come back to: time is at most the product of the lengths.
+fn matches_at(pattern: &[Marked], text: &[char]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match one(pattern, p, text[t]) {
+            Some(next) => {
+                p = next;
+                t += 1;
+            }
+            None if pattern.get(p) == Some(&('*', false)) => {
+                back = Some((p, t));
+                p += 1;
+            }
+            None => match &mut back {
+                Some((star, from)) => {
+                    *from += 1;
+                    (p, t) = (*star + 1, *from);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == ('*', false))
+}
+
+/// Matches one character; gives the place in the pattern after it.
+fn one(pattern: &[Marked], at: usize, c: char) -> Option<usize> {
+    match *pattern.get(at)? {
+        ('*', false) => None,
+        ('?', false) => Some(at + 1),
+        ('[', false) => match set(pattern, at, c) {
+            Some((true, next)) => Some(next),
+            Some((false, _)) => None,
+            None => (c == '[').then_some(at + 1),
+        },
+        (same, _) => (same == c).then_some(at + 1),
+    }
+}
+
+fn set(pattern: &[Marked], at: usize, c: char) -> Option<(bool, usize)> {
+    let mut i = at + 1;
+    let negated = matches!(pattern.get(i), Some(('!' | '^', false)));
+    if negated {
+        i += 1;
+    }
+    let first = i;
+    let mut found = false;
+    loop {
+        let (low, _) = *pattern.get(i)?;
+        if low == ']' && i > first {
+            return Some((found != negated, i + 1));
+        }
+        if let (Some(('-', false)), Some((high, _))) = (pattern.get(i + 1), pattern.get(i + 2))
+            && *high != ']'
+        {
+            found |= (low..=*high).contains(&c);
+            i += 3;
+        } else {
+            found |= low == c;
+            i += 1;
+        }
+    }
+}
+
+/// Takes the shortest or longest matching beginning away.
+pub(super) fn strip_prefix<'a>(pattern: &[Marked], text: &'a str, longest: bool) -> &'a str {
+    let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    if longest {
+        ends.reverse();
+    }
+    ends.into_iter().find(|end| matches(pattern, &text[..*end])).map_or(text, |end| &text[end..])
+}
+
+/// Takes the shortest or longest matching end away.
+pub(super) fn strip_suffix<'a>(pattern: &[Marked], text: &'a str, longest: bool) -> &'a str {
+    let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    if !longest {
+        starts.reverse();
+    }
+    starts.into_iter().find(|start| matches(pattern, &text[*start..])).map_or(text, |start| &text[..start])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_whole_words() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*c", "abbbc", true),
+            ("a*c", "abbbd", false),
+            ("?", "ab", false),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("*.log", "syslog", false),
+            ("ssh_host_*_key*", "ssh_host_ed25519_key.pub", true),
+        ] {
+            assert_eq!(matches(&marked(pattern), text), expected, "{pattern} {text}");
+        }
+        assert!(!matches(&[('*', true)], "x"));
+    }
+
+    #[test]
+    fn ends_are_taken_away() {
+        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", false), "b/c");
+        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", true), "c");
+        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", false), "a.b");
+        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", true), "a");
+    }
+}

@@ -1,0 +1,218 @@
+//! Simple commands: assignments, redirections, functions, builtins, programs on the disk.
+
+use super::{
+    super::{disk::absolute, machine::lock},
+    ast::{Redirect, Target, Word},
+    builtins::{self, Call},
+    interpreter::{Outcome, Shell, Stop, Variable},
+    io::{Input, Output},
+};
+
+impl Shell {
+    pub(super) async fn simple(
+        &mut self,
+        assignments: &[(String, Word)],
+        words: &[Word],
+        redirects: &[Redirect],
+    ) -> Outcome {
+        let before_words = self.status;
+        let arguments = self.fields(words).await?;
+        if arguments.is_empty() {
+            self.status = 0;
+            for (name, word) in assignments {
+                let value = self.text(word).await?;
+                self.set(name, value);
+            }
+            let status = self.status;
+            let io = self.io.clone();
+            let redirected = self.redirect(redirects).await?;
+            self.io = io;
+            return match redirected {
+                Ok(()) => Ok(status),
+                Err(message) => {
+                    self.complain(&message).await;
+                    Ok(2)
+                }
+            };
+        }
+        self.status = before_words;
+        if self.xtrace {
+            let line = format!("+ {}\n", arguments.join(" "));
+            self.io.err.write(line.as_bytes()).await.ok();
+        }
+        let io = self.io.clone();
+        if let Err(message) = self.redirect(redirects).await? {
+            self.io = io;
+            self.complain(&message).await;
+            return Ok(2);
+        }
+        let mut former: Vec<(String, Option<Variable>)> = Vec::new();
+        for (name, word) in assignments {
+            let value = self.text(word).await?;
+            former.push((name.clone(), self.variables.get(name).cloned()));
+            self.variables.insert(name.clone(), Variable { value, exported: true });
+        }
+        let outcome = self.invoke(&arguments).await;
+        for (name, variable) in former.into_iter().rev() {
+            match variable {
+                Some(variable) => self.variables.insert(name, variable),
+                None => self.variables.remove(&name),
+            };
+        }
+        // `exec > file` changes the shell's own descriptors.
+        if !(arguments[0] == "exec" && arguments.len() == 1) {
+            self.io = io;
+        }
+        outcome
+    }
+
+    /// Opens what a command's redirections name. The inner error is what the shell says about it.
+    pub(super) async fn redirect(&mut self, redirects: &[Redirect]) -> Outcome<Result<(), String>> {
+        for redirect in redirects {
+            let (word, truncate) = match &redirect.target {
+                Target::Here(word) => {
+                    let text = self.text(word).await?;
+                    self.io.input = Input::bytes(text.into_bytes());
+                    continue;
+                }
+                Target::Duplicate(word) => {
+                    let output = match self.text(word).await?.as_str() {
+                        "1" => self.io.out.clone(),
+                        "2" => self.io.err.clone(),
+                        "-" => Output::Null,
+                        "0" if redirect.fd == 0 => continue,
+                        other => return Ok(Err(format!("{other}: bad file descriptor"))),
+                    };
+                    self.point(redirect.fd, output);
+                    continue;
+                }
+                Target::Read(word) => {
+                    let name = self.text(word).await?;
+                    let path = absolute(&self.cwd, &name);
+                    let read =
+                        if path == "/dev/null" { Ok(Default::default()) } else { lock(&self.host.disk).read(&path) };
+                    match read {
+                        Ok(data) => self.io.input = Input::bytes(data.to_vec()),
+                        Err(error) => return Ok(Err(format!("cannot open {name}: {error}"))),
+                    }
+                    continue;
+                }
+                Target::Write(word) => (word, true),
+                Target::Append(word) => (word, false),
+            };
+            let name = self.text(word).await?;
+            let path = absolute(&self.cwd, &name);
+            let output = match path.as_str() {
+                "/dev/null" => Output::Null,
+                "/dev/stdout" => self.io.out.clone(),
+                "/dev/stderr" => self.io.err.clone(),
+                _ => {
+                    let mut disk = lock(&self.host.disk);
+                    let opened = if truncate { disk.write(&path, b"") } else { disk.append(&path, b"") };
+                    if let Err(error) = opened {
+                        return Ok(Err(format!("cannot create {name}: {error}")));
+                    }
+                    Output::File { disk: self.host.disk.clone(), path }
+                }
+            };
+            self.point(redirect.fd, output);
+        }
+        Ok(Ok(()))
+    }
+
+    fn point(&mut self, fd: u8, output: Output) {
+        match fd {
+            1 => self.io.out = output,
+            2 => self.io.err = output,
+            _ => {}
+        }
+    }
+
+    /// Runs a command by its name: a function, a builtin, a program on the disk.
+    pub(super) async fn invoke(&mut self, arguments: &[String]) -> Outcome {
+        let name = arguments[0].as_str();
+        if let Some(function) = self.functions.get(name).cloned() {
+            let before = std::mem::replace(&mut self.arguments, arguments[1..].to_vec());
+            let outcome = self.command(&function).await;
+            self.arguments = before;
+            return match outcome {
+                Err(Stop::Return(status)) => Ok(status),
+                other => other,
+            };
+        }
+        if name.contains('/') {
+            let path = absolute(&self.cwd, name);
+            if lock(&self.host.disk).exists(&path) {
+                return self.program_file(&path, arguments).await;
+            }
+            let short = super::super::disk::basename(name).to_owned();
+            if !["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"].iter().any(|folder| *name == format!("{folder}{short}"))
+            {
+                self.complain(&format!("{name}: not found")).await;
+                return Ok(127);
+            }
+            return self.builtin(&short, arguments).await;
+        }
+        if builtins::is_known(name) {
+            return self.builtin(name, arguments).await;
+        }
+        let path = self.get("PATH").unwrap_or_default().to_owned();
+        for folder in path.split(':') {
+            let file = format!("{folder}/{name}");
+            if lock(&self.host.disk).read(&file).is_ok() {
+                return self.program_file(&file, arguments).await;
+            }
+        }
+        self.builtin(name, arguments).await
+    }
+
+    async fn builtin(&mut self, name: &str, arguments: &[String]) -> Outcome {
+        builtins::run(self, &Call { name: name.to_owned(), arguments: arguments[1..].to_vec() }).await
+    }
+
+    /// Runs a file: a script of `sh` is interpreted, any other program does nothing and succeeds.
+    async fn program_file(&mut self, path: &str, arguments: &[String]) -> Outcome {
+        let (mode, text) = {
+            let disk = lock(&self.host.disk);
+            (disk.get(path).map_or(0, |node| if node.is_dir() { 0 } else { node.mode }), disk.text(path))
+        };
+        if mode & 0o111 == 0 {
+            self.complain(&format!("{}: Permission denied", arguments[0])).await;
+            return Ok(126);
+        }
+        let first = text.lines().next().unwrap_or_default();
+        let Some(interpreter) = first.strip_prefix("#!") else { return Ok(0) };
+        let mut interpreter = interpreter.split_whitespace().filter(|word| !word.ends_with("/env"));
+        let shell = interpreter.next().unwrap_or_default();
+        if !["sh", "bash", "dash", "ash"].contains(&super::super::disk::basename(shell)) {
+            return Ok(0);
+        }
+        let mut program = self.program(path, arguments[1..].to_vec());
+        for flags in interpreter.filter(|word| word.starts_with('-')) {
+            program.flags(flags);
+        }
+        finish(program.script(&text).await)
+    }
+
+    /// Sets the options in `-eux` or `+e`; others have no meaning here.
+    pub(super) fn flags(&mut self, flags: &str) {
+        let on = flags.starts_with('-');
+        for flag in flags.chars().skip(1) {
+            match flag {
+                'e' => self.errexit = on,
+                'u' => self.nounset = on,
+                'x' => self.xtrace = on,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a script's end means to who called it.
+pub(super) fn finish(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
+        Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
+        other => other,
+    }
+}

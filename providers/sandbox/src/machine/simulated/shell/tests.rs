@@ -1,0 +1,221 @@
+//! Scripts and what they print.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::{disk::base_image, machine::lock},
+    *,
+};
+
+struct Ran {
+    ended: Ended,
+    out: String,
+    err: String,
+    host: Host,
+    requests: mpsc::UnboundedReceiver<Request>,
+}
+
+async fn run_with(script: &str, input: &str) -> Ran {
+    let (sender, requests) = mpsc::unbounded_channel();
+    let stage = watch::Sender::new(CloudInit::Done);
+    let disk = Arc::new(Mutex::new(base_image().unwrap()));
+    let host = Host { disk, requests: sender, cloud_init: stage.subscribe() };
+    let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(), Output::buffer());
+    let input = Input::bytes(input.as_bytes().to_vec());
+    let job = Job { script: script.to_owned(), arguments: Vec::new(), environment: Vec::new(), input, out, err };
+    let ended = run(&host, job, &CancellationToken::new()).await;
+    let text = |buffer: Arc<Mutex<Vec<u8>>>| String::from_utf8(lock(&buffer).clone()).unwrap();
+    Ran { ended, out: text(out_buffer), err: text(err_buffer), host, requests }
+}
+
+async fn check(table: &[(&str, &str, i32)]) {
+    for (script, out, code) in table {
+        let ran = run_with(script, "").await;
+        assert_eq!((ran.out.as_str(), ran.ended), (*out, Ended::Code(*code)), "{script}\nstderr: {}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn words() {
+    check(&[
+        ("echo a  b", "a b\n", 0),
+        ("echo 'a  b' \"c  d\" e\\ f", "a  b c  d e f\n", 0),
+        ("x='1  2'; echo $x; echo \"$x\"", "1 2\n1  2\n", 0),
+        ("echo ${x:-none} ${x-n} ${#PATH} >/dev/null; x=abc; echo ${x:+yes}${#x}", "yes3\n", 0),
+        ("x=a/b/c.txt; echo ${x##*/} ${x%.txt} ${x#*/} ${x%%/*}", "c.txt a/b/c b/c.txt a\n", 0),
+        ("echo $(echo a; echo b) `echo c`", "a b c\n", 0),
+        ("i=3; i=$((i * 2 + 1)); echo $i", "7\n", 0),
+        ("set -- a 'b c'; for x in \"$@\"; do echo \"[$x]\"; done; echo $#", "[a]\n[b c]\n2\n", 0),
+        ("set --; for x in \"$@\"; do echo no; done", "", 0),
+        ("echo \"$HOME\" ~/x '$HOME'", "/root /root/x $HOME\n", 0),
+        ("cd /etc; echo host* /etc/ssh/*.none", "hostname hosts /etc/ssh/*.none\n", 0),
+        ("printf '%s-%d\\n' a 1 b 2; printf '%05d|%-3s|' 42 x", "a-1\nb-2\n00042|x  |", 0),
+        ("echo a # comment\necho b#c", "a\nb#c\n", 0),
+        ("x= y=1; echo \"<$x>\" $y", "<> 1\n", 0),
+        ("echo \"$(echo \"in ner\")\"", "in ner\n", 0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn flow() {
+    check(&[
+        ("true && echo a || echo b; false && echo c || echo d", "a\nd\n", 0),
+        ("if false; then echo a; elif true; then echo b; else echo c; fi", "b\n", 0),
+        ("for i in 1 2 3; do [ $i = 2 ] && continue; echo $i; done", "1\n3\n", 0),
+        ("i=0; while [ $i -lt 5 ]; do i=$((i+1)); [ $i -eq 3 ] && break; done; echo $i", "3\n", 0),
+        ("i=0; until [ $i -ge 2 ]; do i=$((i+1)); done; echo $i", "2\n", 0),
+        ("case abc in x) echo x;; a*|b) echo m;; *) echo d;; esac", "m\n", 0),
+        ("f() { echo \"$1\"; return 3; }; f hi; echo $?", "hi\n3\n", 0),
+        ("(x=1; exit 4); echo $? ${x:-unset}", "4 unset\n", 0),
+        ("{ echo a; echo b; } | wc -l", "2\n", 0),
+        ("printf 'b\\na\\nb\\n' | sort -u | tr a-z A-Z | head -n 1", "A\n", 0),
+        ("! false; echo $?", "0\n", 0),
+        ("exit 7; echo no", "", 7),
+        ("printf 'a 1\\nb 2\\n' | while read n v; do echo $v$n; done", "1a\n2b\n", 0),
+        ("cat <<EOF | tr a b\nxa $((1+1))\nEOF\necho end", "xb 2\nend\n", 0),
+        ("cat <<'EOF'\n$x\nEOF\n", "$x\n", 0),
+        ("if cat <<A && true; then\none\nA\necho two; fi", "one\ntwo\n", 0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn options() {
+    check(&[
+        ("set -e; false; echo no", "", 1),
+        ("set -e; if false; then :; fi; false || true; ! true; echo yes", "yes\n", 0),
+        ("set -e; f() { false; echo in; }; f || echo out; f; echo no", "in\n", 1),
+        ("set -eu; (false); echo no", "", 1),
+        ("set -u; echo $nothing; echo no", "", 2),
+        ("sh -c 'echo $0 $1' zero one", "zero one\n", 0),
+        ("sh -euc 'false; echo no'; echo $?", "1\n", 0),
+        ("echo 'echo from stdin $1' | sh -s", "from stdin\n", 0),
+        ("echo 'x=5' > /tmp/v; . /tmp/v; echo $x", "5\n", 0),
+        ("export A=1; B=2; env A=3 sh -c 'echo $A$B'; A=9 sh -c 'echo $A'; echo $A", "3\n9\n1\n", 0),
+        ("x=1 true; echo ${x:-gone}", "gone\n", 0),
+    ])
+    .await;
+    let ran = run_with("set -x; echo a", "").await;
+    assert_eq!(ran.err, "+ echo a\n");
+}
+
+#[tokio::test]
+async fn redirections() {
+    check(&[
+        ("echo a > /tmp/f; echo b >> /tmp/f; cat /tmp/f; cat < /tmp/f | wc -l", "a\nb\n2\n", 0),
+        ("ls /none 2>/dev/null; echo $?", "2\n", 0),
+        ("{ echo out; echo err >&2; } > /tmp/f 2>&1; sort /tmp/f", "err\nout\n", 0),
+        ("echo x >&2", "", 0),
+        ("cat /none 2>&1", "cat: /none: No such file or directory\n", 1),
+        ("echo a > /none/f", "", 2),
+        ("echo secret | tee /tmp/t >/dev/null; cat /tmp/t", "secret\n", 0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn files() {
+    check(&[
+        ("mkdir -p /a/b && touch /a/b/c && ls /a/b && rm -rf /a && [ ! -e /a ]", "c\n", 0),
+        ("echo x > /f; chmod 600 /f; chmod u+x,g=r /f; stat -c '%a %U' /f", "740 root\n", 0),
+        ("echo x > /f; chown app:web /f; stat -c %U:%G /f", "app:web\n", 0),
+        (
+            "echo hi > /f; install -D -m 0755 -o app /f /opt/x/f; stat -c '%a %U' /opt/x/f; cat /opt/x/f",
+            "755 app\nhi\n",
+            0,
+        ),
+        ("cd /tmp; echo 1 > a; cp a b; mv b c; ln -s c d; cat d; readlink d", "1\nc\n", 0),
+        ("mkdir /d; echo 1 > /d/a; cp -r /d /e; cat /e/a; cp /d /g 2>/dev/null; echo $?", "1\n1\n", 0),
+        ("cd /tmp; echo x > a.log; echo y > b.txt; find . -name '*.log' -type f -delete; ls", "b.txt\n", 0),
+        ("printf 'a=1\\nb=2\\n' > /f; grep -q '^a=' /f && sed -i 's/^a=.*/a=9/' /f; grep a /f; grep zz /f", "a=9\n", 1),
+        (
+            "echo abc | sha256sum | cut -c1-8; echo abc > /f; sha256sum /f > /s; sha256sum -c /s",
+            "edeaaff3\n/f: OK\n",
+            0,
+        ),
+        ("f=$(mktemp); [ -f $f ] && echo yes; basename /a/b.c .c; dirname /a/b", "yes\nb\n/a\n", 0),
+        ("seq 1 3 | tail -n 1; id -u; hostname; uname", "3\n0\ndebian\nLinux\n", 0),
+        ("truncate -s 0 /etc/hostname; wc -c < /etc/hostname; [ -s /etc/hostname ] || echo empty", "0\nempty\n", 0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn programs() {
+    check(&[
+        ("nosuch; echo $?", "127\n", 0),
+        ("curl http://x 2>/dev/null; echo $?", "1\n", 0),
+        (
+            "printf '#!/bin/sh -e\\necho run $1\\nfalse\\necho no\\n' > /tmp/p; chmod +x /tmp/p; /tmp/p now; echo $?",
+            "run now\n1\n",
+            0,
+        ),
+        ("echo x > /tmp/p; /tmp/p 2>/dev/null; echo $?", "126\n", 0),
+        (
+            "printf ELF > /usr/local/bin/app; chmod +x /usr/local/bin/app; app --version; echo $?; command -v app",
+            "0\n/usr/local/bin/app\n",
+            0,
+        ),
+        (
+            "systemctl is-active x; systemctl enable --now x; systemctl is-active x && echo up",
+            "inactive\nactive\nup\n",
+            0,
+        ),
+        ("apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y nginx && echo ok", "ok\n", 0),
+        ("useradd --system app; id -u app; cloud-init status --wait", "1000\nstatus: done\n", 0),
+        ("timeout 5 echo hi; /bin/echo there", "hi\nthere\n", 0),
+    ])
+    .await;
+    let ran = run_with("nosuch", "").await;
+    assert_eq!(ran.err, "sh: nosuch: not found\n");
+    let ran = run_with("cat > /tmp/up", "line\n").await;
+    assert_eq!(lock(&ran.host.disk).text("/tmp/up"), "line\n");
+    assert_eq!(run_with("kill -9 $$; echo no", "").await.ended, Ended::Signal("KILL"));
+    let mut ran = run_with("reboot", "").await;
+    assert_eq!(ran.requests.try_recv(), Ok(Request::Reboot));
+}
+
+#[tokio::test]
+async fn bounds() {
+    assert_eq!(run_with("while :; do :; done", "").await.ended, Ended::Signal("XCPU"));
+    assert_eq!(run_with("f() { f; }; f", "").await.ended, Ended::Signal("SEGV"));
+    assert_eq!(run_with("echo 'sh /tmp/x' > /tmp/x; sh /tmp/x", "").await.ended, Ended::Signal("SEGV"));
+    let deep = format!("{}echo{}", "$(".repeat(500), ")".repeat(500));
+    let ran = run_with(&deep, "").await;
+    assert_eq!(ran.ended, Ended::Code(2));
+    assert!(ran.err.contains("too deeply nested"), "{}", ran.err);
+    let deep = format!("echo {}x{}", "${a:-".repeat(5000), "}".repeat(5000));
+    assert_eq!(run_with(&deep, "").await.ended, Ended::Code(2));
+    let path = "a/".repeat(10_000);
+    assert_eq!(run_with(&format!("mkdir -p /tmp/{path}"), "").await.ended, Ended::Code(1));
+    assert_eq!(run_with(&format!("[ {} x ]", "! ".repeat(10_000)), "").await.ended, Ended::Code(2));
+    let nested = format!("{}echo in{}", "(".repeat(30), ")".repeat(30));
+    assert_eq!(run_with(&nested, "").await.out, "in\n", "what is bounded is far from what scripts do");
+    for broken in ["if true", "echo 'x", "for in", "a | ; b", "(echo", "echo ${x", "fi", "case x in", "echo $("] {
+        assert_eq!(run_with(broken, "").await.ended, Ended::Code(2), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_script_ends() {
+    let (sender, _requests) = mpsc::unbounded_channel();
+    let stage = watch::Sender::new(CloudInit::Running);
+    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe() };
+    let (buffer, out) = Output::buffer();
+    let script = "echo first; sleep 1000; echo second".to_owned();
+    let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
+    let cancel = CancellationToken::new();
+    let canceller = async {
+        while lock(&buffer).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(run(&host, job, &cancel), canceller);
+    assert_eq!(ended, Ended::Signal("HUP"));
+    assert_eq!(*lock(&buffer), b"first\n");
+}

@@ -1,0 +1,313 @@
+//! Machines from end to end: SSH, SFTP, HTTP, cloud-init, capture, restart.
+
+use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
+
+use remint_core::provider::PortMap;
+use russh::{
+    ChannelMsg,
+    client::{self, AuthResult},
+    keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::LineEnding},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Simulated;
+use crate::machine::{DiskImage, Hypervisor, MachineSpec, Power};
+
+const PORTS: PortMap = PortMap { through: 1023, offset: 20000 };
+
+fn key() -> PrivateKey {
+    PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap()
+}
+
+fn base() -> DiskImage {
+    DiskImage("debian-12-x64".to_owned())
+}
+
+async fn open(dir: &Path) -> Arc<Simulated> {
+    Simulated::new(dir.to_owned(), vec![base()]).await.unwrap()
+}
+
+/// A machine on an address that no other test uses, in this process or another.
+fn spec(id: u64, login: &PrivateKey, user_data: Option<String>) -> MachineSpec {
+    let random: [u8; 3] = rand::random();
+    MachineSpec {
+        id,
+        name: format!("machine-{id}"),
+        address: Ipv4Addr::new(127, 100 + random[0] % 100, random[1], random[2].clamp(1, 254)),
+        ports: PORTS,
+        open: vec![22, 80],
+        image: base(),
+        region: "fra1".to_owned(),
+        vcpus: 1,
+        memory_mib: 512,
+        disk_gib: 10,
+        user_data,
+        ssh_keys: vec![login.public_key().to_openssh().unwrap()],
+        boot_delay: Duration::ZERO,
+    }
+}
+
+struct Client(Arc<std::sync::Mutex<Option<PublicKey>>>);
+
+impl client::Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        if let PublicKeyOrCertificate::PublicKey { key, .. } = key {
+            *self.0.lock().unwrap() = Some(key.clone());
+        }
+        Ok(true)
+    }
+}
+
+struct Ssh {
+    session: client::Handle<Client>,
+    host_key: PublicKey,
+    accepted: bool,
+}
+
+/// Connects as soon as SSH answers.
+async fn connect(spec: &MachineSpec, login: &PrivateKey) -> Ssh {
+    let seen = Arc::default();
+    for _ in 0..400 {
+        let at = (spec.address, PORTS.resolve(22));
+        if let Ok(mut session) = client::connect(Arc::default(), at, Client(Arc::clone(&seen))).await {
+            let login = PrivateKeyWithHashAlg::new(Arc::new(login.clone()), None);
+            let accepted = session.authenticate_publickey("root", login).await.unwrap() == AuthResult::Success;
+            let host_key = seen.lock().unwrap().clone().unwrap();
+            return Ssh { session, host_key, accepted };
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no SSH at {}", spec.address);
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Ran {
+    out: String,
+    err: String,
+    code: Option<u32>,
+    signal: Option<String>,
+}
+
+impl Ssh {
+    async fn exec(&self, command: &str, input: &[u8]) -> Ran {
+        let mut channel = self.session.channel_open_session().await.unwrap();
+        channel.exec(true, command).await.unwrap();
+        channel.data(input).await.unwrap();
+        channel.eof().await.unwrap();
+        let mut ran = Ran::default();
+        while let Some(message) = channel.wait().await {
+            match message {
+                ChannelMsg::Data { data } => ran.out += &String::from_utf8_lossy(&data),
+                ChannelMsg::ExtendedData { data, .. } => ran.err += &String::from_utf8_lossy(&data),
+                ChannelMsg::ExitStatus { exit_status } => ran.code = Some(exit_status),
+                ChannelMsg::ExitSignal { signal_name, .. } => ran.signal = Some(format!("{signal_name:?}")),
+                _ => {}
+            }
+        }
+        ran
+    }
+
+    async fn out(&self, command: &str) -> String {
+        let ran = self.exec(command, b"").await;
+        assert_eq!(ran.code, Some(0), "{command}: {ran:?}");
+        ran.out
+    }
+}
+
+/// The page, as soon as one answers.
+async fn page(spec: &MachineSpec, path: &str) -> (u16, String) {
+    for _ in 0..400 {
+        let url = format!("http://{}:{}{path}", spec.address, PORTS.resolve(80));
+        if let Ok(answer) = reqwest::get(url).await {
+            return (answer.status().as_u16(), answer.text().await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no page at {}", spec.address);
+}
+
+#[tokio::test]
+async fn commands_run_over_ssh() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    let spec = spec(1, &login, None);
+    machines.create(&spec).await.unwrap();
+    assert_eq!(machines.power(1).await.unwrap(), Power::Off);
+    machines.start(1).await.unwrap();
+    let ssh = connect(&spec, &login).await;
+    assert!(ssh.accepted);
+    let ran = ssh.exec("echo out; echo err >&2; exit 3", b"").await;
+    assert_eq!(ran, Ran { out: "out\n".into(), err: "err\n".into(), code: Some(3), signal: None });
+    let ran = ssh.exec("kill -9 $$", b"").await;
+    assert_eq!((ran.code, ran.signal), (None, Some("KILL".to_owned())));
+    assert_eq!(ssh.exec("cat > /tmp/up; wc -c < /tmp/up", &[7; 100_000]).await.out, "100000\n");
+    assert_eq!(ssh.out("hostname; cloud-init status --wait").await, "machine-1\nstatus: done\n");
+    assert!(!connect(&spec, &key()).await.accepted, "a stranger's key");
+    assert!(machines.console(1).await.unwrap().contains("cloud-init"));
+    machines.destroy(1).await.unwrap();
+    assert!(ssh.session.channel_open_session().await.is_err(), "the connection died with the machine");
+    assert_eq!(machines.machines().await.unwrap(), Vec::<u64>::new());
+    assert_eq!(std::fs::read_dir(dir.path().join("machines")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn files_go_over_sftp() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    let spec = spec(2, &login, None);
+    machines.create(&spec).await.unwrap();
+    machines.start(2).await.unwrap();
+    let ssh = connect(&spec, &login).await;
+    let channel = ssh.session.channel_open_session().await.unwrap();
+    channel.request_subsystem(true, "sftp").await.unwrap();
+    let sftp = russh_sftp::client::SftpSession::new(channel.into_stream()).await.unwrap();
+    let data: Vec<u8> = (0..300_000_u32).map(|byte| byte as u8).collect();
+    sftp.create_dir("/opt/app").await.unwrap();
+    let mut file = sftp.create("/opt/app/data").await.unwrap();
+    file.write_all(&data).await.unwrap();
+    file.shutdown().await.unwrap();
+    let mut back = Vec::new();
+    sftp.open("/opt/app/data").await.unwrap().read_to_end(&mut back).await.unwrap();
+    assert!(back == data);
+    sftp.rename("/opt/app/data", "/opt/app/moved").await.unwrap();
+    let names: Vec<String> = sftp.read_dir("/opt/app").await.unwrap().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["moved"]);
+    assert!(sftp.open("/none").await.is_err());
+    assert_eq!(ssh.out("wc -c < /opt/app/moved").await, "300000\n");
+    machines.destroy(2).await.unwrap();
+}
+
+#[tokio::test]
+async fn user_data_is_applied() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login, host, cloud) = (open(dir.path()).await, key(), key(), key());
+    let config = serde_json::json!({
+        "hostname": "baked",
+        "ssh_keys": {
+            "ed25519_private": host.to_openssh(LineEnding::LF).unwrap().as_str(),
+            "ed25519_public": host.public_key().to_openssh().unwrap(),
+        },
+        "ssh_authorized_keys": [login.public_key().to_openssh().unwrap()],
+        "write_files": [
+            { "path": "/etc/app/app.env", "content": "TU9ERT1mYXN0Cg==", "encoding": "b64", "permissions": "0600", "owner": "app:web" },
+            { "path": "/etc/app/app.env", "content": "X=1\n", "append": true, "permissions": "0640" },
+        ],
+        "runcmd": ["echo run > /tmp/run", ["sh", "-c", "echo $1 >> /tmp/run", "sh", "two words"]],
+        "package_update": true,
+    });
+    let spec = spec(3, &cloud, Some(format!("#cloud-config\n{config}")));
+    machines.create(&spec).await.unwrap();
+    machines.start(3).await.unwrap();
+    let ssh = connect(&spec, &login).await;
+    assert!(ssh.accepted);
+    assert_eq!(ssh.host_key.key_data(), host.public_key().key_data());
+    assert!(connect(&spec, &cloud).await.accepted, "the cloud's keys count too");
+    let script = "cloud-init status --wait; cat /tmp/run; cat /etc/app/app.env; stat -c '%a %U' /etc/app/app.env; hostname; grep -c package /var/log/cloud-init.log";
+    let told = ssh.out(script).await;
+    assert_eq!(told, "status: done\nrun\ntwo words\nMODE=fast\nX=1\n640 root\nbaked\n1\n");
+    machines.destroy(3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failing_script_is_an_error_of_cloud_init() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    for (id, user_data) in [(4, "#!/bin/sh\nexit 3\n"), (5, "#cloud-config\na: [1\n")] {
+        let spec = spec(id, &login, Some(user_data.to_owned()));
+        machines.create(&spec).await.unwrap();
+        machines.start(id).await.unwrap();
+        let ran = connect(&spec, &login).await.exec("cloud-init status --wait --format json", b"").await;
+        let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!((ran.code, &status["status"]), (Some(1), &"error".into()));
+        assert_eq!(status["errors"].as_array().unwrap().len(), 1, "{status}");
+        machines.destroy(id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_captured_image_carries_behaviour() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    let builder = spec(6, &login, None);
+    machines.create(&builder).await.unwrap();
+    machines.start(6).await.unwrap();
+    assert_eq!(page(&builder, "/").await, (200, "a simulated machine: machine-6\n".to_owned()));
+    let ssh = connect(&builder, &login).await;
+    let host_key = ssh.host_key.clone();
+    let behaviour = "[[http]]\npath = \"/health/check\"\nbody = \"v={file:/opt/version} {env:MODE}\"\n";
+    ssh.exec("cat > /etc/simulation.toml", behaviour.as_bytes()).await;
+    ssh.out("echo 7 > /opt/version").await;
+    machines.shutdown(6).await.unwrap();
+    while machines.power(6).await.unwrap() == Power::On {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let image = DiskImage("snapshot-1".to_owned());
+    let info = machines.capture(6, &image).await.unwrap();
+    assert_eq!(machines.image(&image).await.unwrap(), info);
+    let config = "#cloud-config\nwrite_files: [{path: /etc/app/app.env, content: 'MODE=slow'}]\n";
+    let instance = MachineSpec { image: image.clone(), ..spec(7, &login, Some(config.to_owned())) };
+    machines.create(&instance).await.unwrap();
+    machines.start(7).await.unwrap();
+    assert_eq!(page(&instance, "/health/check").await, (200, "v=7 slow".to_owned()));
+    assert_eq!(page(&instance, "/other").await.0, 404);
+    let ssh = connect(&instance, &login).await;
+    assert_ne!(ssh.host_key.key_data(), host_key.key_data(), "a new instance has its own host key");
+    ssh.out("echo 8 > /opt/version").await;
+    assert_eq!(page(&instance, "/health/check").await.1, "v=8 slow");
+    machines.delete_image(&image).await.unwrap();
+    assert!(machines.image(&image).await.is_err());
+    machines.destroy(6).await.unwrap();
+    machines.destroy(7).await.unwrap();
+}
+
+#[tokio::test]
+async fn machines_outlive_the_sandbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let login = key();
+    let (on, off) = (spec(8, &login, None), spec(9, &login, None));
+    let first = open(dir.path()).await;
+    for spec in [&on, &off] {
+        first.create(spec).await.unwrap();
+    }
+    first.start(8).await.unwrap();
+    let ssh = connect(&on, &login).await;
+    ssh.out("cloud-init status --wait; echo kept > /opt/kept").await;
+    let boot = ssh.out("cat /proc/sys/kernel/random/boot_id").await;
+    // A killed sandbox says nothing to its machines: what is on the disk now is all that the next one has.
+    let copy = tempfile::tempdir().unwrap();
+    let copied = std::process::Command::new("cp").arg("-r").arg(dir.path().join(".")).arg(copy.path()).status();
+    assert!(copied.unwrap().success());
+    first.destroy(8).await.unwrap();
+    let second = open(copy.path()).await;
+    assert_eq!(second.machines().await.unwrap(), [8, 9]);
+    assert_eq!(second.power(8).await.unwrap(), Power::On);
+    assert_eq!(second.power(9).await.unwrap(), Power::Off);
+    let again = connect(&on, &login).await;
+    assert_eq!(again.host_key, ssh.host_key);
+    assert_eq!(again.out("cat /opt/kept").await, "kept\n");
+    assert_eq!(again.out("cat /proc/sys/kernel/random/boot_id").await, boot, "it did not boot");
+    second.destroy(8).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reboot_drops_connections_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    let spec = spec(10, &login, None);
+    machines.create(&spec).await.unwrap();
+    machines.start(10).await.unwrap();
+    let ssh = connect(&spec, &login).await;
+    let boot = "cat /proc/sys/kernel/random/boot_id";
+    let before = ssh.out(boot).await;
+    assert_eq!(ssh.exec("reboot; sleep 1000", b"").await.code, None, "the connection is lost");
+    let again = connect(&spec, &login).await;
+    assert_ne!(again.out(boot).await, before);
+    assert_eq!(again.host_key, ssh.host_key);
+    again.exec("poweroff", b"").await;
+    while machines.power(10).await.unwrap() == Power::On {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    machines.destroy(10).await.unwrap();
+}

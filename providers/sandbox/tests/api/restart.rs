@@ -1,0 +1,82 @@
+//! What a sandbox finds again after it was killed.
+
+use remint_sandbox::machine::Power;
+use serde_json::json;
+
+use super::sandbox::{Sandbox, droplet};
+
+#[tokio::test]
+async fn everything_is_there_again_and_the_edge_is_told() {
+    let mut sandbox = Sandbox::start().await;
+    let id = sandbox.droplet("web").await;
+    let made = sandbox.post("/v2/reserved_ips", json!({ "droplet_id": id })).await;
+    sandbox.done(&made["links"]["actions"][0]).await;
+    sandbox.post("/v2/domains", json!({ "name": "example.com" })).await;
+    sandbox.act(id, json!({ "type": "snapshot", "name": "app" })).await;
+    let paths = ["/v2/account", "/v2/droplets", "/v2/images", "/v2/reserved_ips", "/v2/domains", "/v2/actions"];
+    let mut before = Vec::new();
+    for path in paths {
+        let body = sandbox.get(path).await;
+        before.push((path, body));
+    }
+    let targets = std::mem::take(&mut *sandbox.edge.targets.lock().unwrap());
+    sandbox.edge.zones.lock().unwrap().clear();
+    sandbox.restart().await;
+    for (path, body) in before {
+        assert_eq!(sandbox.get(path).await, body, "{path}");
+    }
+    assert_eq!(*sandbox.edge.targets.lock().unwrap(), targets);
+    assert!(sandbox.edge.zones.lock().unwrap().contains_key("example.com"));
+    let next = sandbox.post("/v2/droplets", droplet("next")).await["droplet"]["id"].as_u64().unwrap();
+    assert!(next > id);
+    sandbox.finish();
+}
+
+#[tokio::test]
+async fn what_was_in_flight_is_done_again() {
+    let mut sandbox = Sandbox::start().await;
+    let id = sandbox.droplet("builder").await;
+    sandbox.machines.gate.hold();
+    let created = sandbox.post("/v2/droplets", droplet("web")).await;
+    let snapshot =
+        sandbox.post(&format!("/v2/droplets/{id}/actions"), json!({ "type": "snapshot", "name": "s" })).await;
+    // As if the machine had been made before the kill, and nobody had recorded it.
+    let half = created["droplet"]["id"].as_u64().unwrap();
+    let spec = sandbox.machines.table.lock().unwrap()[&id].clone();
+    sandbox.machines.table.lock().unwrap().insert(half, spec);
+    sandbox.restart().await;
+    sandbox.machines.gate.open();
+    assert_eq!(sandbox.done(&snapshot["action"]).await, "completed");
+    assert_eq!(sandbox.done(&created["links"]["actions"][0]).await, "completed");
+    let web = sandbox.get(&format!("/v2/droplets/{half}")).await;
+    assert_eq!((&web["droplet"]["status"], &web["droplet"]["locked"]), (&json!("active"), &json!(false)));
+    assert_eq!(sandbox.machines.table.lock().unwrap()[&half].0.name, "web");
+    assert_eq!(sandbox.get("/v2/snapshots").await["meta"]["total"], 1);
+    sandbox.finish();
+}
+
+#[tokio::test]
+async fn machines_and_droplets_agree_again() {
+    let mut sandbox = Sandbox::start().await;
+    let (on, off, lost) = (sandbox.droplet("on").await, sandbox.droplet("off").await, sandbox.droplet("lost").await);
+    sandbox.act(off, json!({ "type": "power_off" })).await;
+    let spec = sandbox.machines.table.lock().unwrap()[&on].0.clone();
+    sandbox.server.take().unwrap().stop().await;
+    // The host went down: simulated machines lost their power, one its disk, and one belongs to nobody.
+    sandbox.machines.set_power(on, Power::Off);
+    {
+        let mut table = sandbox.machines.table.lock().unwrap();
+        table.remove(&lost);
+        table.insert(5, (spec, Power::On));
+    }
+    sandbox.restart().await;
+    for (id, status) in [(on, "active"), (off, "off"), (lost, "off")] {
+        assert_eq!(sandbox.get(&format!("/v2/droplets/{id}")).await["droplet"]["status"], status, "{id}");
+    }
+    let powers: Vec<(u64, Power)> =
+        sandbox.machines.table.lock().unwrap().iter().map(|(id, (_, power))| (*id, *power)).collect();
+    assert_eq!(powers, [(on, Power::On), (off, Power::Off)]);
+    let failed = sandbox.post(&format!("/v2/droplets/{lost}/actions"), json!({ "type": "power_on" })).await;
+    assert_eq!(sandbox.done(&failed["action"]).await, "errored");
+    sandbox.finish();
+}

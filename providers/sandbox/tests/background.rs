@@ -1,0 +1,151 @@
+//! A sandbox as a background process: this test is also the program that serves it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test with a main of its own, which clippy does not take for one"
+)]
+
+use std::{
+    net::SocketAddr,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use remint_core::provider::{BuildContext, Provider, Registry};
+use remint_sandbox::{
+    faults::{Fault, FaultRule},
+    process::{self, KindChoice, SandboxError, StartOptions, State},
+};
+use secrecy::ExposeSecret as _;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let [command, flag, name, verb] = &arguments[..]
+        && (command.as_str(), flag.as_str(), verb.as_str()) == ("sandbox", "--name", "serve")
+    {
+        return match runtime.block_on(process::serve(name)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("a_sandbox_lives_in_the_background: test");
+        return ExitCode::SUCCESS;
+    }
+    if std::env::var_os("REMINT_SANDBOX_DIR_OF_TEST").is_none() {
+        // The root is read from the environment, which only a new process can be given safely.
+        let root = tempfile::tempdir().unwrap();
+        let status = Command::new(std::env::current_exe().unwrap())
+            .env("REMINT_SANDBOX_DIR", root.path())
+            .env("REMINT_SANDBOX_DIR_OF_TEST", "1")
+            .status()
+            .unwrap();
+        return if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    runtime.block_on(async {
+        let result = tokio::spawn(lives()).await;
+        // Nothing is left running, whatever failed.
+        for name in ["one", "two", "broken"] {
+            process::reset(name).await.unwrap();
+        }
+        result.unwrap();
+    });
+    ExitCode::SUCCESS
+}
+
+fn options(name: &str) -> StartOptions {
+    StartOptions { name: Some(name.to_owned()), kind: KindChoice::Simulated, ..StartOptions::default() }
+}
+
+async fn lives() {
+    // Two at once, and one twice at once: one process, one set of addresses each.
+    let (one, again, two) =
+        tokio::join!(process::start(options("one")), process::start(options("one")), process::start(options("two")));
+    let (one, again, two) = (one.unwrap(), again.unwrap(), two.unwrap());
+    assert_eq!(one.record, again.record);
+    assert!(one.reused != again.reused);
+    assert_ne!(one.record.slot, two.record.slot);
+    assert_ne!(one.token.expose_secret(), two.token.expose_secret());
+
+    // Only its token opens it.
+    let url = format!("{}/v2/account", one.record.api_url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (token, status) in [(&one.token, 200), (&two.token, 401)] {
+        let answer = client.get(&url).bearer_auth(token.expose_secret()).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers().contains_key("ratelimit-remaining"), status == 200);
+    }
+    assert_eq!(client.get(format!("{}/sandbox/v1/calls", one.record.api_url())).send().await.unwrap().status(), 401);
+    let calls = process::calls("one", true).await.unwrap();
+    assert_eq!((calls.total, calls.calls["GET /v2/account"]), (1, 1));
+    assert_eq!(process::calls("one", false).await.unwrap().total, 0);
+
+    faults(&client, &url, one.token.expose_secret()).await;
+
+    // Other settings are not passed off as those asked for; more ports are opened.
+    let differs = process::start(StartOptions { seed: Some(9), ..options("one") }).await.unwrap_err();
+    assert!(matches!(differs, SandboxError::Differs { setting: "seed", .. }), "{differs}");
+    process::start(StartOptions { ports: vec![7777], ..options("one") }).await.unwrap();
+
+    // The provider finds it, and opens the service's ports.
+    let build = Registry::find("sandbox").unwrap().build;
+    let table: toml::Table = "name = 'one'\nautostart = false".parse().unwrap();
+    let context = BuildContext { options: table, service_ports: vec![8081, 22], ..BuildContext::default() };
+    let provider: std::sync::Arc<dyn Provider> = build(context).await.unwrap();
+    assert_eq!(provider.descriptor().id, "sandbox");
+    provider.account().await.unwrap();
+
+    // Killed, it comes back as it was.
+    let killed = process::status("one").await.unwrap();
+    assert_eq!((killed.state, killed.pid), (State::Running, Some(one.record.pid)));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(one.record.pid).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    while process::status("one").await.unwrap().state == State::Running {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(matches!(process::env("one"), Err(SandboxError::NotRunning(_))));
+    let back = process::start(options("one")).await.unwrap();
+    let same = |record: &process::Record| (record.api, record.dns, record.slot, record.ports);
+    assert_eq!(same(&back.record), same(&one.record));
+    assert_ne!(back.record.pid, one.record.pid);
+    assert_eq!(back.token.expose_secret(), one.token.expose_secret());
+    assert!([7777, 8081].iter().all(|port| back.settings.open.contains(port)), "{:?}", back.settings.open);
+
+    let env = process::env("one").unwrap();
+    assert_eq!(env.variables()[0].value, one.record.api_url());
+    let dns: SocketAddr = env.variables()[3].value.parse().unwrap();
+    assert_eq!(dns, one.record.dns);
+
+    // Stopped in order, then gone.
+    assert!(process::stop("one", false).await.unwrap());
+    assert!(!process::stop("one", false).await.unwrap());
+    assert_eq!(process::status("one").await.unwrap().state, State::Stopped);
+    assert!(process::reset("one").await.unwrap());
+    assert_eq!(process::status("one").await.unwrap().state, State::Missing);
+
+    // One that cannot start says why.
+    let taken = StartOptions { api_port: Some(two.record.api.port()), ..options("broken") };
+    let error = process::start(taken).await.unwrap_err().to_string();
+    assert!(error.contains("did not start") && error.contains("cannot listen on"), "{error}");
+}
+
+async fn faults(client: &reqwest::Client, url: &str, token: &str) {
+    let rule = FaultRule::new("GET", "/v2/account", Fault::ResetBeforeCommit);
+    process::faults_add("one", &rule).await.unwrap();
+    let list = process::faults_list("one").await.unwrap();
+    assert_eq!(list.faults[0].rule, rule);
+    let mut wrong = rule.clone();
+    wrong.nth = 0;
+    assert!(process::faults_add("one", &wrong).await.unwrap_err().to_string().contains("counted from 1"));
+    let answer = client.get(url).bearer_auth(token).send().await;
+    // The client may have repeated what was reset on a connection that it had used before.
+    assert_eq!(process::faults_list("one").await.unwrap().faults[0].hit, 1, "{answer:?}");
+    process::faults_clear("one").await.unwrap();
+    assert_eq!(process::faults_list("one").await.unwrap().faults, []);
+}

@@ -1,0 +1,401 @@
+//! The command line, as clap reads it: types and help, no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use remint_core::provider::{ImageId, ReleaseId};
+
+/// Bake a machine image, replace the servers, roll back in seconds.
+#[derive(Debug, Parser)]
+#[command(name = "remint", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Work in this folder, where `remint.toml` is
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The environment to work on; not needed when the manifest has only one
+    #[arg(short, long, value_name = "ENV", env = "REMINT_ENV", global = true)]
+    pub env: Option<String>,
+    /// Use this provider instead of the manifest's
+    #[arg(long, value_name = "ID", env = "REMINT_PROVIDER", global = true)]
+    pub provider: Option<String>,
+    /// Replace a variable of `[vars]`; may be given several times
+    #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value, global = true)]
+    pub vars: Vec<(String, String)>,
+    /// Write one JSON event a line to standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what failed, and results
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice shows each call of the cloud's API
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Colours on the terminal
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub color: ColorChoice,
+    /// Answer yes to every question
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented remint.toml and an example service, ready to deploy on the sandbox
+    Init(InitArgs),
+    /// Check remint.toml without asking any cloud
+    Validate,
+    /// Show what a deploy would do
+    Plan(PlanArgs),
+    /// Bake the image, unless one with the same fingerprint exists
+    Bake,
+    /// Bake if needed, launch, wait until healthy, move the address, retire the old instances
+    Deploy(DeployArgs),
+    /// Deploy an earlier release again, without baking
+    Rollback(RollbackArgs),
+    /// Show what stands, and whether it is what was deployed
+    Status,
+    /// List the releases of the environment
+    History(HistoryArgs),
+    /// Show one release with its journal
+    Show(ShowArgs),
+    /// Go on with a release that was interrupted
+    Resume,
+    /// Undo a release that was interrupted
+    Abort,
+    /// Find what no release accounts for, and delete it
+    Gc(GcArgs),
+    /// Delete the environment: instances, address, DNS record
+    Destroy(DestroyArgs),
+    /// List or prune the service's images
+    Images(ImagesArgs),
+    /// Log in to an instance; marks it as touched
+    Ssh(SshArgs),
+    /// Show what an instance wrote to its console
+    Console(ConsoleArgs),
+    /// List the providers of this build, with capabilities and limits
+    Providers,
+    /// Check this machine, the manifest and the credentials
+    Doctor,
+    /// Print the JSON Schema of remint.toml; with --provider, that of the provider's own options
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// The cloud on this machine
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArgs),
+}
+
+/// Arguments of `remint init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The service's name; the folder's name when not given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Arguments of `remint plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// End with exit code 9 when there are changes
+    #[arg(long)]
+    pub detailed_exit_code: bool,
+    /// Plan for this image, as `remint deploy --image` does
+    #[arg(long, value_name = "ID")]
+    pub image: Option<ImageId>,
+}
+
+/// Arguments of `remint deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Replace the instances even if nothing changed
+    #[arg(long)]
+    pub force: bool,
+    /// Launch this image, which another tool may have made, instead of baking the manifest's recipe
+    #[arg(long, value_name = "ID")]
+    pub image: Option<ImageId>,
+}
+
+/// Arguments of `remint rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The release to go back to (`r7` or `7`); the one before the current one when not given
+    pub release: Option<ReleaseId>,
+}
+
+/// Arguments of `remint history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// How many to show
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// Arguments of `remint show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The release (`r7` or `7`)
+    pub release: ReleaseId,
+}
+
+/// Arguments of `remint gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Only list what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `remint destroy`.
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// Delete the service's images too
+    #[arg(long)]
+    pub images: bool,
+}
+
+/// Arguments of `remint images`.
+#[derive(Debug, Args)]
+pub struct ImagesArgs {
+    /// What to do; `list` when not given.
+    #[command(subcommand)]
+    pub command: Option<ImagesCommand>,
+}
+
+/// The verbs of `remint images`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ImagesCommand {
+    /// List the service's images and the releases that use them
+    List,
+    /// Delete images that no kept release uses
+    Prune {
+        /// Only list what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Arguments of `remint ssh`.
+#[derive(Debug, Args)]
+pub struct SshArgs {
+    /// The instance, by its name; not needed when there is only one
+    pub instance: Option<String>,
+    /// A command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `remint console`.
+#[derive(Debug, Args)]
+pub struct ConsoleArgs {
+    /// The instance, by its name; not needed when there is only one
+    pub instance: Option<String>,
+}
+
+/// Arguments of `remint schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Print the manifest reference of the book (Markdown) instead of the schema
+    #[arg(long, hide = true)]
+    pub reference: bool,
+}
+
+/// Arguments of `remint completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// The arguments of `remint sandbox`.
+#[cfg(feature = "sandbox")]
+pub mod sandbox {
+    use std::path::PathBuf;
+
+    use clap::{Args, Subcommand, ValueEnum};
+
+    /// Arguments of `remint sandbox`.
+    #[derive(Debug, Args)]
+    pub struct SandboxArgs {
+        /// Which sandbox: each has machines, addresses and state of its own
+        #[arg(long, value_name = "NAME", default_value = "default", env = "REMINT_SANDBOX", global = true)]
+        pub name: String,
+        /// What to do.
+        #[command(subcommand)]
+        pub command: SandboxCommand,
+    }
+
+    /// The verbs of `remint sandbox`.
+    #[derive(Debug, Subcommand)]
+    pub enum SandboxCommand {
+        /// Start it in the background; one that runs is left alone
+        Start(StartArgs),
+        /// Stop its API; QEMU machines keep running unless --machines is given
+        Stop {
+            /// Destroy nothing, but switch all machines off too
+            #[arg(long)]
+            machines: bool,
+        },
+        /// Show whether it runs, where, and what is in it
+        Status,
+        /// Delete everything in it
+        Reset,
+        /// Print the environment variables that a DigitalOcean client needs
+        Env,
+        /// Add a DNS zone, which its DNS server then answers for
+        Zone {
+            /// The zone, such as example.test
+            zone: String,
+        },
+        /// Show how many calls its API has served
+        Calls {
+            /// Start counting anew afterwards
+            #[arg(long)]
+            reset: bool,
+        },
+        /// Make its API fail on purpose
+        Faults {
+            /// What to do; `list` when not given.
+            #[command(subcommand)]
+            command: Option<FaultsCommand>,
+        },
+        /// The base images of QEMU machines
+        Image {
+            /// What to do.
+            #[command(subcommand)]
+            command: ImageCommand,
+        },
+        /// Run it in the foreground
+        #[command(hide = true)]
+        Serve(StartArgs),
+    }
+
+    /// Arguments of `remint sandbox start`.
+    #[derive(Debug, Clone, Args)]
+    pub struct StartArgs {
+        /// What stands behind the droplets
+        #[arg(long, value_enum, default_value_t)]
+        pub kind: Kind,
+        /// How long things take: `instant` or `realistic`; `instant` for a new one
+        #[arg(long)]
+        pub profile: Option<String>,
+        /// Divide the profile's delays by this; 1 for a new one
+        #[arg(long)]
+        pub speed: Option<f64>,
+        /// Fix the draws of the profile's delays; 0 for a new one
+        #[arg(long)]
+        pub seed: Option<u64>,
+        /// Open this port on every machine and reserved IP, beside the usual ones
+        #[arg(long = "port", value_name = "PORT")]
+        pub ports: Vec<u16>,
+        /// Listen here instead of on the usual port
+        #[arg(long, value_name = "PORT")]
+        pub api_port: Option<u16>,
+        /// Do not enforce the API's rate limits
+        #[arg(long)]
+        pub no_rate_limits: bool,
+    }
+
+    /// What stands behind the droplets.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+    pub enum Kind {
+        /// QEMU where it is installed and a base image is built, else simulated
+        #[default]
+        Auto,
+        /// Real virtual machines
+        Qemu,
+        /// Machines simulated in the sandbox's own process
+        Simulated,
+    }
+
+    /// The verbs of `remint sandbox faults`.
+    #[derive(Debug, Subcommand)]
+    pub enum FaultsCommand {
+        /// List the rules
+        List,
+        /// Add a rule
+        Add {
+            /// The rule as JSON, such as {"method":"POST","path":"/v2/droplets","nth":1,"fault":"reset_after_commit"}
+            rule: String,
+        },
+        /// Remove all rules
+        Clear,
+    }
+
+    /// The verbs of `remint sandbox image`.
+    #[derive(Debug, Subcommand)]
+    pub enum ImageCommand {
+        /// Build a base image from the distribution's packages
+        Build {
+            /// The distribution
+            #[arg(value_parser = ["debian-12"])]
+            distribution: String,
+            /// Build it anew even if it is there
+            #[arg(long)]
+            rebuild: bool,
+        },
+        /// Take a bootable qcow2 file in as a base image
+        Import {
+            /// The file
+            file: PathBuf,
+            /// The slug to offer it under
+            #[arg(long)]
+            slug: String,
+            /// Its SHA-256, in hexadecimal
+            #[arg(long)]
+            sha256: String,
+        },
+        /// List the base images
+        List,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_variable_needs_a_key_and_an_equals_sign() {
+        assert_eq!(key_value("version=v2=x"), Ok(("version".to_owned(), "v2=x".to_owned())));
+        assert!(key_value("version").is_err());
+        assert!(key_value("=v2").is_err());
+    }
+}

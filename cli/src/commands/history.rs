@@ -1,0 +1,118 @@
+//! `remint history` and `remint show RELEASE`: the journal, as it stands.
+
+use comfy_table::{Table, presets};
+use remint_core::{
+    journal::{Entry, Journal, Phase, Release},
+    provider::ReleaseId,
+};
+
+use super::Outcome;
+use crate::{
+    args::HistoryArgs,
+    exit::ExitStatus,
+    printer::{Printer, Styled},
+    session,
+    settings::Settings,
+};
+
+pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> Outcome {
+    let journal = Journal::open(&session::manifest(settings)?)?;
+    let mut releases = journal.history().await?;
+    releases.sort_by_key(|release| std::cmp::Reverse(release.id()));
+    releases.truncate(args.limit);
+    printer.result("history", &releases, || table(&releases))?;
+    Ok(ExitStatus::Success)
+}
+
+pub(super) async fn show(id: ReleaseId, settings: &Settings, printer: &Printer) -> Outcome {
+    let release = Journal::open(&session::manifest(settings)?)?.release(id).await?;
+    printer.result("show", &release, || details(&release))?;
+    Ok(ExitStatus::Success)
+}
+
+fn table(releases: &[Release]) -> String {
+    if releases.is_empty() {
+        return "no release yet; `remint deploy` makes the first one".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["release", "phase", "image", "fingerprint", "by", "at", ""]);
+    for release in releases {
+        let record = &release.record;
+        let remark = match (record.rollback_of, release.failure()) {
+            (_, Some(reason)) => reason.lines().next().unwrap_or_default().chars().take(60).collect(),
+            (Some(earlier), None) => format!("rollback to {earlier}"),
+            (None, None) => String::new(),
+        };
+        table.add_row([
+            record.id.to_string(),
+            release.phase().to_string(),
+            record.image.to_string(),
+            record.fingerprint.short().to_owned(),
+            record.created_by.clone(),
+            time(record.created_at),
+            remark,
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn details(release: &Release) -> String {
+    let record = &release.record;
+    let mut text = format!(
+        "{} of {} in {}: {}\n",
+        Styled::bold(record.id),
+        record.service,
+        record.environment.as_str(),
+        phase(release.phase())
+    );
+    let mut row = |title: &str, value: String| text.push_str(&format!("  {title:<12} {value}\n"));
+    row("image", format!("{} (fingerprint {})", record.image, record.fingerprint.short()));
+    row("instances", format!("{} of {} in {} on {}", record.count, record.size, record.region, record.provider));
+    row("made", format!("{} by {}", time(record.created_at), record.created_by));
+    if let Some(commit) = &record.commit {
+        row("commit", commit.clone());
+    }
+    if let Some(earlier) = record.replaces {
+        row("replaces", earlier.to_string());
+    }
+    if let Some(earlier) = record.rollback_of {
+        row("rollback of", earlier.to_string());
+    }
+    text.push_str("\njournal\n");
+    for entry in &release.entries {
+        text.push_str(&format!("  {}  {}\n", time(entry.at), sentence(&entry.entry)));
+    }
+    text
+}
+
+fn phase(phase: Phase) -> String {
+    match phase {
+        Phase::Done => Styled::green(phase).to_string(),
+        Phase::Failed => Styled::red(phase).to_string(),
+        _ => phase.to_string(),
+    }
+}
+
+fn sentence(entry: &Entry) -> String {
+    let join =
+        |ids: &[remint_core::provider::InstanceId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match entry {
+        Entry::Phase { phase } => format!("{} {phase}", Styled::cyan("==>")),
+        Entry::Launching { names } => format!("launching {}", names.join(", ")),
+        Entry::Launched { instances, .. } => format!("launched {}", join(instances)),
+        Entry::BeforeSwitchStarted => "running the command before the switch".to_owned(),
+        Entry::BeforeSwitchDone => "the command before the switch has succeeded".to_owned(),
+        Entry::GatePassed { instance } => format!("instance {instance} passed its gate"),
+        Entry::MakingAddress { instance } => format!("making a static IP for instance {instance}"),
+        Entry::Assigning { static_ip, to, .. } => format!("moving {static_ip} to instance {to}"),
+        Entry::Assigned { to } => format!("the static IP points at instance {to}"),
+        Entry::SettingRecord { change } => format!("setting {} to {}", change.fqdn, change.after.join(", ")),
+        Entry::Retiring { instances, how } => format!("retiring {} ({how:?})", join(instances)).to_lowercase(),
+        Entry::Failure { reason } => format!("{} {reason}", Styled::red("failed:")),
+    }
+}

@@ -1,0 +1,60 @@
+//! The verbs, a file each; this one sends a command to its file.
+
+mod bake;
+mod completions;
+mod deploy;
+mod doctor;
+mod gc;
+mod history;
+mod images;
+mod init;
+mod plan;
+mod providers;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod schema;
+mod ssh;
+mod status;
+mod unfinished;
+mod validate;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Command,
+    exit::{ExitStatus, Failure},
+    printer::Printer,
+    settings::Settings,
+};
+
+/// How a command ended.
+pub(crate) type Outcome = Result<ExitStatus, Failure>;
+
+/// Runs a command.
+pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
+    let (settings, printer) = (&settings, &printer);
+    match command {
+        Command::Init(args) => init::run(&args, settings, printer),
+        Command::Validate => validate::run(settings, printer),
+        Command::Plan(args) => plan::run(&args, settings, printer, cancel).await,
+        Command::Bake => bake::run(settings, printer, cancel).await,
+        Command::Deploy(args) => deploy::deploy(&args, settings, printer, cancel).await,
+        Command::Rollback(args) => deploy::rollback(args.release, settings, printer, cancel).await,
+        Command::Status => status::run(settings, printer, cancel).await,
+        Command::History(args) => history::list(&args, settings, printer).await,
+        Command::Show(args) => history::show(args.release, settings, printer).await,
+        Command::Resume => unfinished::resume(settings, printer, cancel).await,
+        Command::Abort => unfinished::abort(settings, printer, cancel).await,
+        Command::Gc(args) => gc::gc(&args, settings, printer, cancel).await,
+        Command::Destroy(args) => gc::destroy(&args, settings, printer, cancel).await,
+        Command::Images(args) => images::run(&args, settings, printer, cancel).await,
+        Command::Ssh(args) => ssh::ssh(&args, settings, printer, cancel).await,
+        Command::Console(args) => ssh::console(&args, settings, printer, cancel).await,
+        Command::Providers => providers::run(printer),
+        Command::Doctor => doctor::run(settings, printer, cancel).await,
+        Command::Schema(args) => schema::run(&args, settings, printer),
+        Command::Completions(args) => completions::run(&args, printer),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::run(args, settings, printer).await,
+    }
+}

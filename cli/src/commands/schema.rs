@@ -1,0 +1,42 @@
+//! `remint schema`: the JSON Schema of `remint.toml`, or the book's manifest reference made from it.
+
+use remint_core::{
+    manifest::{reference_markdown, schema},
+    provider::Registry,
+};
+
+use super::Outcome;
+use crate::{
+    args::SchemaArgs,
+    exit::{ExitStatus, Failure},
+    printer::Printer,
+    settings::Settings,
+};
+
+pub(super) fn run(args: &SchemaArgs, settings: &Settings, printer: &Printer) -> Outcome {
+    if args.reference {
+        printer.data(&reference_markdown())?;
+        return Ok(ExitStatus::Success);
+    }
+    let schema = match &settings.provider {
+        Some(id) => {
+            let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+            (registration.options_schema)()
+        }
+        None => schema(),
+    };
+    printer.data(&serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?)?;
+    Ok(ExitStatus::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_book_has_the_reference_of_these_types() {
+        let book = include_str!("../../../docs/manifest-reference.md");
+        assert!(
+            book == remint_core::manifest::reference_markdown(),
+            "docs/manifest-reference.md is out of date: run `make docs/manifest-reference.md`"
+        );
+    }
+}

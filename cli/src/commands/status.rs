@@ -1,0 +1,68 @@
+//! `remint status`: what stands, and whether it is what was deployed.
+
+use remint_core::deploy::{self, InstanceStatus, Status};
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, plan};
+use crate::{
+    exit::ExitStatus,
+    printer::{Printer, Styled},
+    session,
+    settings::Settings,
+};
+
+pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    let context = session::open(settings, printer, cancel).await?;
+    let status = deploy::status(&context).await?;
+    printer.result("status", &status, || text(&status))?;
+    Ok(ExitStatus::Success)
+}
+
+fn text(status: &Status) -> String {
+    let mut text = format!("{} in {}\n", Styled::bold(&status.service), status.environment);
+    let mut row = |title: &str, value: String| text.push_str(&format!("  {title:<10} {value}\n"));
+    match status.current {
+        Some(release) => row("release", Styled::green(release).to_string()),
+        None => row("release", "none yet; `remint deploy` makes the first one".to_owned()),
+    }
+    if let Some((release, phase)) = status.unfinished {
+        let advice = "`remint resume` goes on, `remint abort` undoes it";
+        row("unfinished", Styled::yellow(format!("{release} was left in {phase}: {advice}")).to_string());
+    }
+    if let Some(lock) = &status.lock {
+        row("locked", format!("by {}", lock.holder));
+    }
+    if let Some(address) = &status.address {
+        let target = status.points_at.as_ref().map_or_else(String::new, |id| format!(" -> instance {id}"));
+        let at = status.endpoint.map_or_else(|| address.ip.to_string(), |endpoint| endpoint.to_string());
+        row("address", format!("{at}{target}"));
+    }
+    if let Some(values) = &status.record {
+        row("record", values.join(", "));
+    }
+    for instance in &status.instances {
+        row("instance", line(instance));
+    }
+    if status.current.is_some() && status.drift.changes() {
+        text.push_str("\na deploy would change this:\n");
+        text.push_str(&plan::text(&status.drift));
+    }
+    text
+}
+
+fn line(status: &InstanceStatus) -> String {
+    let instance = &status.instance;
+    let mut words = vec![format!("{} ({})", instance.name, instance.id), instance.state.as_str().to_owned()];
+    words.push(match status.healthy {
+        Some(true) => Styled::green("healthy").to_string(),
+        Some(false) => Styled::red("not healthy").to_string(),
+        None => "health unknown".to_owned(),
+    });
+    if status.serves {
+        words.push("serves".to_owned());
+    }
+    if let Some(at) = &status.touched {
+        words.push(Styled::yellow(format!("touched at {at}: replace it with `remint deploy --force`")).to_string());
+    }
+    words.join(", ")
+}

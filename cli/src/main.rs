@@ -1,0 +1,5 @@
+//! The `remint` command.
+
+fn main() -> std::process::ExitCode {
+    remint_cli::main()
+}

@@ -1,0 +1,74 @@
+//! A line a task that is redrawn with its elapsed time; everything else scrolls by above.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use remint_core::events::Event;
+
+use super::plain;
+
+pub(super) struct Live {
+    lines: MultiProgress,
+    tasks: Mutex<HashMap<String, ProgressBar>>,
+    color: bool,
+}
+
+impl Live {
+    pub(super) fn new() -> Self {
+        let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        Self { lines: MultiProgress::new(), tasks: Mutex::default(), color }
+    }
+
+    fn above(&self, line: &str) {
+        let text = if self.color { line.to_owned() } else { console::strip_ansi_codes(line).into_owned() };
+        // A terminal that went away cannot be told so.
+        let _ = self.lines.println(text);
+    }
+
+    fn task(&self, task: &str, message: &str) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = tasks.entry(task.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:>5.dim}");
+            let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_prefix(task.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            self.lines.add(bar)
+        });
+        bar.set_message(message.to_owned());
+    }
+
+    fn end(&self, task: &str) {
+        let bar = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+            self.lines.remove(&bar);
+        }
+    }
+}
+
+impl super::Display for Live {
+    fn event(&self, event: Event) {
+        match &event {
+            Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => {
+                return self.task(task, message);
+            }
+            Event::TaskFinished { task, .. } | Event::TaskFailed { task, .. } => self.end(task),
+            _ => {}
+        }
+        if let Some(line) = plain::line(&event) {
+            self.above(&line);
+        }
+    }
+
+    fn close(&self) {
+        for (_, bar) in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            bar.finish_and_clear();
+        }
+        // A terminal that went away cannot be told so.
+        let _ = self.lines.clear();
+    }
+}

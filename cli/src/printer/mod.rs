@@ -1,0 +1,166 @@
+//! The only place that writes to the terminal: results to standard output, everything for people to standard error.
+//!
+//! Three ways to show what happens: [`json`], a line an event on standard output; [`live`], a line a task that is
+//! redrawn, on a terminal; [`plain`], a line an event, in a pipe.
+
+mod json;
+mod live;
+mod plain;
+mod summary;
+mod text;
+
+use std::{
+    io::{IsTerminal, Write},
+    sync::Arc,
+};
+
+use remint_core::events::{Event, Events, Level};
+use serde::Serialize;
+
+use crate::{
+    args::ColorChoice,
+    exit::Failure,
+    settings::{Settings, Verbosity},
+};
+
+pub use summary::{ProbeFigures, Summary};
+pub use text::{Styled, duration, size};
+
+/// Shows events as they happen.
+trait Display: Send + Sync {
+    fn event(&self, event: Event);
+    /// Leaves the terminal as it was found.
+    fn close(&self) {}
+}
+
+/// Shows nothing; results and failures still appear.
+struct Silent;
+
+impl Display for Silent {
+    fn event(&self, _: Event) {}
+}
+
+/// Writes results, events and failures the way that the user asked for. Clones share the terminal.
+#[derive(Clone)]
+pub struct Printer {
+    display: Arc<dyn Display>,
+    gatherer: Arc<summary::Gatherer>,
+    json: bool,
+    quiet: bool,
+    interactive: bool,
+}
+
+impl std::fmt::Debug for Printer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Printer").field("json", &self.json).finish_non_exhaustive()
+    }
+}
+
+impl Printer {
+    /// A printer for these settings and this terminal.
+    pub fn new(settings: &Settings) -> Self {
+        let choice = match settings.color {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        let terminal = std::io::stderr().is_terminal();
+        let quiet = settings.verbosity == Verbosity::Quiet;
+        let display: Arc<dyn Display> = if settings.json {
+            Arc::new(json::Json)
+        } else if quiet {
+            Arc::new(Silent)
+        } else if terminal && settings.verbosity < Verbosity::Trace {
+            Arc::new(live::Live::new())
+        } else {
+            Arc::new(plain::Plain::new())
+        };
+        let interactive = terminal && std::io::stdin().is_terminal() && !settings.json;
+        Self { display, gatherer: Arc::default(), json: settings.json, quiet, interactive }
+    }
+
+    /// Where the engine reports to.
+    pub fn events(&self) -> Events {
+        let (display, gatherer) = (Arc::clone(&self.display), Arc::clone(&self.gatherer));
+        Events::new(move |event| {
+            gatherer.see(&event);
+            display.event(event);
+        })
+    }
+
+    /// The figures of what was reported so far.
+    pub fn summary(&self) -> Summary {
+        self.gatherer.summary()
+    }
+
+    /// Asks a question that only `yes` answers. Without a terminal the answer is no.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal cannot be read.
+    pub fn confirm(&self, question: &str) -> anyhow::Result<bool> {
+        if !self.interactive {
+            return Ok(false);
+        }
+        self.display.close();
+        Ok(dialoguer::Confirm::new().with_prompt(question).default(false).interact()?)
+    }
+
+    /// Whether questions can be asked.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Writes a command's result: the value as JSON under `--json`, else the text for people, both to standard output.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be serialised or standard output is closed.
+    pub fn result<T: Serialize>(&self, command: &str, value: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        if self.json {
+            return json::result(command, value);
+        }
+        self.display.close();
+        self.data(&text())
+    }
+
+    /// Writes text that is the result as it is (a schema, a script), under `--json` too.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is closed.
+    pub fn data(&self, text: &str) -> anyhow::Result<()> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Writes a line for people, unless `--quiet`; under `--json`, a note.
+    pub fn say(&self, text: &str) {
+        if self.json {
+            self.display.event(Event::Note { level: Level::Info, message: text.to_owned() });
+        } else if !self.quiet {
+            self.display.close();
+            text::to_stderr(text);
+        }
+    }
+
+    /// Shows how the command failed.
+    pub fn failure(&self, failure: &Failure) {
+        self.display.close();
+        if self.json {
+            json::failure(failure);
+        } else {
+            text::failure(failure);
+        }
+    }
+
+    /// Leaves the terminal as it was found.
+    pub fn close(&self) {
+        self.display.close();
+    }
+}

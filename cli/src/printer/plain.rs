@@ -1,0 +1,71 @@
+//! A line an event, with the time since the start: for pipes and logs.
+
+use std::time::Instant;
+
+use remint_core::events::{Event, Level};
+
+use super::text::{Styled, duration, to_stderr};
+
+pub(super) struct Plain {
+    started: Instant,
+}
+
+impl Plain {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl super::Display for Plain {
+    fn event(&self, event: Event) {
+        if let Some(line) = line(&event) {
+            let elapsed = format!("{:>7.1}s", self.started.elapsed().as_secs_f64());
+            to_stderr(&format!("{} {line}", Styled::dim(elapsed)));
+        }
+    }
+}
+
+/// The event as one line; `None` for those that the summary tells.
+pub(super) fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::PhaseStarted { phase } => format!("{} {}", Styled::cyan("==>"), Styled::bold(phase)),
+        Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => format!("{task}: {message}"),
+        Event::TaskFinished { task, message, elapsed } => {
+            format!("{task}: {} {message} ({})", Styled::green("done:"), duration(*elapsed))
+        }
+        Event::TaskFailed { task, message } => format!("{task}: {} {message}", Styled::red("failed:")),
+        Event::Output { task, line, .. } => format!("{} {line}", Styled::dim(format!("{task} |"))),
+        Event::ImageReady { image, fingerprint, reused } => {
+            let how = if *reused { "reused" } else { "baked" };
+            format!("image {image} {how} (fingerprint {})", fingerprint.short())
+        }
+        Event::InstanceLaunched { instance, name } => format!("{name}: launched as {instance}"),
+        Event::InstanceHealthy { name, .. } => format!("{name}: {}", Styled::green("healthy")),
+        Event::InstanceDestroyed { name, .. } => format!("{name}: destroyed"),
+        Event::AddressMoved { address, instance } => format!("{address} points at instance {instance}"),
+        Event::Probed { sent, failed: 0, .. } => {
+            format!("probe: {}", Styled::green(format!("{sent} requests, none lost")))
+        }
+        Event::Probed { sent, failed, longest_gap } => {
+            let text = format!("{failed} of {sent} requests lost, longest gap {}", duration(*longest_gap));
+            format!("probe: {}", Styled::yellow(text))
+        }
+        Event::Note { level: Level::Info, message } => message.clone(),
+        Event::Note { level: Level::Warning, message } => format!("{} {message}", Styled::yellow("warning:")),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lossless_switch_reads_as_such() {
+        let probed = |failed| Event::Probed { sent: 40, failed, longest_gap: Duration::from_millis(700) };
+        assert!(line(&probed(0)).unwrap().contains("40 requests, none lost"));
+        assert!(line(&probed(2)).unwrap().contains("2 of 40 requests lost, longest gap 0.7 s"));
+    }
+}

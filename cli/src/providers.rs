@@ -1,0 +1,27 @@
+//! The providers of this build.
+//!
+//! Each must be named in code: the linker silently drops a crate that is only named in `Cargo.toml`, and its registry
+//! entry with it. The test below holds the list against what is registered.
+
+#[cfg(feature = "digitalocean")]
+use remint_digitalocean as _;
+#[cfg(feature = "sandbox")]
+use remint_sandbox as _;
+
+#[cfg(test)]
+mod tests {
+    use remint_core::provider::Registry;
+
+    #[test]
+    fn exactly_the_chosen_providers_are_registered() {
+        let registered: Vec<_> = Registry::all().iter().map(|entry| entry.descriptor.id).collect();
+        let mut chosen = Vec::new();
+        if cfg!(feature = "digitalocean") || cfg!(feature = "sandbox") {
+            chosen.push("digitalocean"); // the sandbox is the DigitalOcean provider pointed elsewhere
+        }
+        if cfg!(feature = "sandbox") {
+            chosen.push("sandbox");
+        }
+        assert_eq!(registered, chosen);
+    }
+}

@@ -1,0 +1,125 @@
+//! Clients that nobody here wrote, against the sandbox: DigitalOcean's Python client, and Packer's `digitalocean` builder.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+#[expect(dead_code, reason = "other test files use the rest")]
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
+
+use common::World;
+use serde_json::Value;
+
+/// Real machines under emulation take minutes; whatever takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(1200);
+
+#[tokio::test]
+async fn the_official_python_client_works() {
+    let world = World::empty().await;
+    let mut client = world.client(python());
+    client.arg(data("pydo_client.py"));
+    let output = tokio::time::timeout(PATIENCE, client.output()).await.unwrap().unwrap();
+    let text = text(&output);
+    assert!(output.status.success() && text.contains("pydo: done"), "{text}");
+    assert!(world.standing().await.is_empty());
+    assert!(world.recorded() > 60, "{} answers were recorded", world.recorded());
+}
+
+#[tokio::test]
+async fn packer_bakes_an_image_on_simulated_machines_and_remint_deploys_it() {
+    packer_bakes_and_remint_deploys(World::empty().await).await;
+}
+
+#[tokio::test]
+async fn packer_bakes_an_image_on_real_machines_and_remint_deploys_it() {
+    if let Some(missing) = no_real_machines() {
+        println!("not run: {missing}; `make test` brings both");
+        return;
+    }
+    packer_bakes_and_remint_deploys(World::of_kind("qemu", &["--profile", "instant"]).await).await;
+}
+
+async fn packer_bakes_and_remint_deploys(world: World) {
+    world.remint(&["init", "--name", "hello"]).await.success();
+    // Emulated machines boot slowly.
+    world.edit("observe = \"5s\"", "observe = \"1s\"\ntimeout = \"15m\"");
+    let before = world.standing().await;
+
+    let snapshot = "hello-by-packer";
+    let mut packer = world.client("packer");
+    packer
+        .args(["build", "-color=false", "-var", &format!("snapshot={snapshot}")])
+        .args(["-var", &format!("ssh_port={}", world.endpoint("", 22).trim_start_matches(':'))])
+        .arg(data("packer.json"))
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("PACKER_CACHE_DIR", world.sandbox_dir().join("packer"));
+    let output = packer.output();
+    let output =
+        tokio::time::timeout(PATIENCE, output).await.unwrap().expect("packer runs: .ci/setup test installs it");
+    let text = text(&output);
+    assert!(output.status.success() && text.contains("installed hello v1"), "{text}");
+
+    // The snapshot is all that it leaves.
+    let after = world.standing().await;
+    assert_eq!((&after.droplets, &after.keys), (&before.droplets, &before.keys));
+    let images: Vec<_> = after.images.iter().collect();
+    let [(image, name)] = images[..] else { panic!("{images:?}") };
+    assert_eq!(name, snapshot);
+
+    // Remint deploys it, and plans nothing more for it.
+    let image = image.to_string();
+    let planned = world.json(&["plan", "--image", &image]).await;
+    assert_eq!(step(&planned, "reuse")["image"], image.as_str(), "{planned:#}");
+    let deployed = world.remint(&["--json", "deploy", "--image", &image]).await.success();
+    assert_eq!(deployed.result()["baked"], false);
+    // Packer leaves the public part of its temporary key in the image; nobody can log in with it.
+    deployed.says("login keys that `[access]` does not name");
+    let page = world.page(&world.static_ip().await).await;
+    assert!(page.0 == 200 && page.1.contains("version v1"), "{page:?}");
+    let planned = world.json(&["plan", "--image", &image]).await;
+    assert_eq!(planned["steps"].as_array().unwrap().len(), 0, "{planned:#}");
+    // The manifest's own recipe is something else.
+    let planned = world.json(&["plan"]).await;
+    assert!(!step(&planned, "bake").is_null(), "{planned:#}");
+    world.remint(&["--yes", "destroy"]).await.success();
+}
+
+fn step<'a>(plan: &'a Value, kind: &str) -> &'a Value {
+    let steps = plan["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["step"] == kind).unwrap_or(&Value::Null)
+}
+
+/// A file beside this one.
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The Python that has pydo: the one of `REMINT_TEST_PYTHON`, else the one that `.ci/setup test` makes.
+fn python() -> PathBuf {
+    let python = match std::env::var_os("REMINT_TEST_PYTHON") {
+        Some(path) => path.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python"),
+    };
+    let works = std::process::Command::new(&python).args(["-c", "import pydo"]).output();
+    let works = works.is_ok_and(|output| output.status.success());
+    assert!(works, "{} has no pydo: run `.ci/setup test`, or set REMINT_TEST_PYTHON", python.display());
+    python
+}
+
+/// What real machines lack here.
+fn no_real_machines() -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if let Some(program) = ["qemu-system-x86_64", "qemu-img"].into_iter().find(|program| !found(program)) {
+        return Some(format!("{program} is not installed"));
+    }
+    let base = common::state_home().join("remint/sandbox/images/debian-12-x64/manifest.json");
+    (!base.is_file()).then(|| format!("there is no base image ({})", base.display()))
+}

@@ -1,0 +1,333 @@
+//! A world for tests of the command: a sandbox of its own, a service folder, and the `remint` program between them.
+//!
+//! ```ignore
+//! let world = World::with_service().await;
+//! let deployed = world.remint(&["deploy"]).await.success().result();
+//! ```
+//!
+//! Everything that a world started ends when it is dropped, and then every answer that the sandbox gave must be as the
+//! published specification says, where the checkout has it beside it. A test file says `#[expect(dead_code, reason = "…")] mod common;`
+//! as long as it does not use all of it.
+
+mod answers;
+mod ended;
+mod standing;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use reqwest::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+pub(crate) use ended::Ended;
+pub(crate) use standing::Standing;
+
+/// A small service for simulated machines: quick, with a page that shows `var.version`.
+pub(crate) const TINY: &str = r#"service = "hello"
+provider = "sandbox"
+
+[providers.sandbox]
+region = "nyc3"
+base = "debian-12-x64"
+size = "s-1vcpu-1gb"
+
+[providers.digitalocean]
+region = "nyc3"
+base = "debian-12-x64"
+size = "s-1vcpu-1gb"
+
+[vars]
+version = "v1"
+greeting = "hello"
+
+[[image.provision]]
+type = "file"
+source = "simulation.toml"
+destination = "/etc/simulation.toml"
+
+[[image.provision]]
+type = "shell"
+inline = ["mkdir -p /opt", "echo ${var.version} > /opt/version"]
+
+[config]
+path = "/etc/hello.env"
+
+[config.env]
+GREETING = "${var.greeting}"
+
+[health]
+check.http = { path = "/health/check" }
+interval = "50ms"
+timeout = "2s"
+successes = 2
+start_period = "5s"
+
+[deploy]
+observe = "300ms"
+drain = "0s"
+timeout = "60s"
+"#;
+
+/// How a simulated machine of [`TINY`] behaves.
+pub(crate) const SIMULATION: &str = r#"[[http]]
+port = 80
+path = "/health/check"
+status = 200
+body = "ok"
+
+[[http]]
+port = 80
+path = "/"
+body = "version {file:/opt/version}"
+"#;
+
+/// A sandbox with a service folder.
+pub(crate) struct World {
+    root: TempDir,
+    name: String,
+    /// The API's address, without `/v2`.
+    pub(crate) api_url: String,
+    /// The API's token.
+    pub(crate) token: String,
+    /// Where the DNS server answers.
+    pub(crate) dns: SocketAddr,
+    /// Ports up to this one are moved …
+    port_through: u16,
+    /// … by this much.
+    port_offset: u16,
+    http: reqwest::Client,
+}
+
+impl World {
+    /// A world with an instant sandbox and an empty service folder.
+    pub(crate) async fn empty() -> Self {
+        Self::started_with(&["--profile", "instant"]).await
+    }
+
+    /// A world with an instant sandbox and the service [`TINY`].
+    pub(crate) async fn with_service() -> Self {
+        let world = Self::empty().await;
+        world.write("remint.toml", TINY);
+        world.write("simulation.toml", SIMULATION);
+        world
+    }
+
+    /// A world whose sandbox is started with these arguments, on simulated machines.
+    pub(crate) async fn started_with(args: &[&str]) -> Self {
+        Self::of_kind("simulated", args).await
+    }
+
+    /// A world whose sandbox runs machines of a kind, and is started with these arguments.
+    pub(crate) async fn of_kind(kind: &str, args: &[&str]) -> Self {
+        let root = tempfile::Builder::new().prefix("remint-test-").tempdir().unwrap();
+        fs::create_dir(root.path().join("service")).unwrap();
+        let name = format!("test-{}", root.path().file_name().unwrap().to_string_lossy().trim_start_matches('.'));
+        let mut world = Self {
+            root,
+            name,
+            api_url: String::new(),
+            token: String::new(),
+            dns: SocketAddr::from(([127, 0, 0, 1], 0)),
+            port_through: 0,
+            port_offset: 0,
+            http: reqwest::Client::new(),
+        };
+        let mut start = vec!["sandbox", "start", "--kind", kind, "--no-rate-limits"];
+        start.extend(args);
+        world.remint(&start).await.success();
+        let variables = world.remint(&["--json", "sandbox", "env"]).await.success().result();
+        for variable in variables.as_array().unwrap() {
+            let value = variable["value"].as_str().unwrap().to_owned();
+            match variable["name"].as_str().unwrap() {
+                "DIGITALOCEAN_API_URL" => world.api_url = value,
+                "DIGITALOCEAN_TOKEN" => world.token = value,
+                "REMINT_SANDBOX_DNS" => world.dns = value.parse().unwrap(),
+                "REMINT_SANDBOX_PORT_THROUGH" => world.port_through = value.parse().unwrap(),
+                "REMINT_SANDBOX_PORT_OFFSET" => world.port_offset = value.parse().unwrap(),
+                _ => {}
+            }
+        }
+        world
+    }
+
+    /// The service folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.root.path().join("service")
+    }
+
+    /// Writes a file of the service folder.
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.folder().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Replaces text of the manifest, which must be in it.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        self.edit_file("remint.toml", from, to);
+    }
+
+    /// Replaces text of a file of the service folder, which must be in it.
+    pub(crate) fn edit_file(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.folder().join(path)).unwrap();
+        assert!(text.contains(from), "{path} does not contain {from:?}:\n{text}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    /// Adds text to the end of the manifest.
+    pub(crate) fn append(&self, text: &str) {
+        let manifest = fs::read_to_string(self.folder().join("remint.toml")).unwrap();
+        self.write("remint.toml", &format!("{manifest}\n{text}"));
+    }
+
+    /// `remint` with these arguments, in the service folder, against this world's sandbox. It is killed when its handle is
+    /// dropped.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remint"));
+        self.environment(command.as_std_mut());
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Makes a process see this world's sandbox, and nothing of the developer's own settings.
+    fn environment(&self, command: &mut std::process::Command) {
+        // What the developer's own shell says must not matter.
+        for (name, _) in std::env::vars() {
+            if ["REMINT_", "DIGITALOCEAN_", "XDG_CONFIG"].iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .current_dir(self.folder())
+            .env("REMINT_SANDBOX_DIR", self.root.path().join("sandboxes"))
+            .env("REMINT_SANDBOX", &self.name)
+            .env("REMINT_SANDBOX_RECORD", self.answers())
+            // The base images of real machines are the user's own.
+            .env("XDG_STATE_HOME", state_home())
+            .env("HOME", self.root.path())
+            .env("NO_COLOR", "1");
+    }
+
+    /// Runs `remint` to its end.
+    pub(crate) async fn remint(&self, args: &[&str]) -> Ended {
+        Ended::of(args, self.command(args).output().await.unwrap())
+    }
+
+    /// The data of a command's result, which must succeed.
+    pub(crate) async fn json(&self, args: &[&str]) -> Value {
+        let args: Vec<_> = std::iter::once("--json").chain(args.iter().copied()).collect();
+        self.remint(&args).await.success().result()
+    }
+
+    /// Calls the sandbox's API; the status and the body.
+    pub(crate) async fn api(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.api_url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Makes something by the API, which must succeed.
+    pub(crate) async fn make(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.api(Method::POST, path, Some(body)).await;
+        assert!((200..300).contains(&status), "POST {path}: {status} {answer}");
+        answer
+    }
+
+    /// Makes a zone.
+    pub(crate) async fn make_zone(&self, zone: &str) {
+        self.make("/v2/domains", serde_json::json!({ "name": zone })).await;
+    }
+
+    /// What stands in the account now.
+    pub(crate) async fn standing(&self) -> Standing {
+        Standing::of(self).await
+    }
+
+    /// How many calls the API has served that change something, since it started.
+    pub(crate) async fn mutations(&self) -> u64 {
+        let calls = self.calls().await;
+        let changing = |call: &str| !call.starts_with("GET") && !call.starts_with("HEAD");
+        let calls = calls["calls"].as_object().unwrap();
+        calls.iter().filter(|(call, _)| changing(call)).map(|(_, count)| count.as_u64().unwrap()).sum()
+    }
+
+    /// The API's own count of its calls.
+    pub(crate) async fn calls(&self) -> Value {
+        let ended = self.remint(&["--json", "sandbox", "calls"]).await.success();
+        serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// Where a port of one of this sandbox's addresses answers.
+    pub(crate) fn endpoint(&self, ip: &str, port: u16) -> String {
+        format!("{ip}:{}", if port <= self.port_through { port + self.port_offset } else { port })
+    }
+
+    /// The page at an address, as a client sees it; the status and the body.
+    pub(crate) async fn page(&self, ip: &str) -> (u16, String) {
+        let answer = self.http.get(format!("http://{}/", self.endpoint(ip, 80))).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The environment's static IP, of which there must be one.
+    pub(crate) async fn static_ip(&self) -> String {
+        let standing = self.standing().await;
+        assert_eq!(standing.reserved_ips.len(), 1, "{standing:#?}");
+        standing.reserved_ips.keys().next().unwrap().clone()
+    }
+
+    /// Another program in the service folder, with the variables of `remint sandbox env`. It is killed when its handle is
+    /// dropped.
+    pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        self.environment(command.as_std_mut());
+        command
+            .env("DIGITALOCEAN_API_URL", &self.api_url)
+            .env("DIGITALOCEAN_TOKEN", &self.token)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// How many answers the sandbox has written down, to be checked when the world ends.
+    pub(crate) fn recorded(&self) -> usize {
+        answers::read(&self.answers()).len()
+    }
+
+    /// Where the sandbox writes its answers down.
+    fn answers(&self) -> PathBuf {
+        self.root.path().join("answers.jsonl")
+    }
+
+    /// Where the sandbox's own files are.
+    pub(crate) fn sandbox_dir(&self) -> &Path {
+        self.root.path()
+    }
+}
+
+/// Where the user's state is, and with it the base images.
+pub(crate) fn state_home() -> PathBuf {
+    let set = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    set.unwrap_or_else(|| std::env::home_dir().unwrap().join(".local/state"))
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let mut stop = std::process::Command::new(env!("CARGO_BIN_EXE_remint"));
+        self.environment(&mut stop);
+        let _ = stop.args(["--quiet", "sandbox", "stop", "--machines"]).stdin(Stdio::null()).output();
+        // A test that failed already has told enough.
+        if !std::thread::panicking() {
+            answers::check(&self.answers());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A `remint` that is stopped by a signal on its way.
+
+use std::process::{ExitStatus, Output, Stdio};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    task::JoinHandle,
+};
+
+use crate::common::{Ended, World};
+
+/// A `remint --json` that runs; its events pass by one after the other.
+pub(crate) struct Running {
+    args: String,
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    stdout: String,
+    stderr: JoinHandle<Vec<u8>>,
+}
+
+impl Running {
+    /// Starts it.
+    pub(crate) fn start(world: &World, args: &[&str]) -> Self {
+        let json: Vec<_> = std::iter::once("--json").chain(args.iter().copied()).collect();
+        let mut command: Command = world.command(&json);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut pipe = child.stderr.take().unwrap();
+        let stderr = tokio::spawn(async move {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).await.unwrap();
+            bytes
+        });
+        Self { args: args.join(" "), child, lines, stdout: String::new(), stderr }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    async fn event(&mut self) -> Option<Value> {
+        let line = self.lines.next_line().await.unwrap()?;
+        self.stdout.push_str(&line);
+        self.stdout.push('\n');
+        Some(serde_json::from_str(&line).unwrap())
+    }
+
+    /// Reads until an event passes by: the beginning of a phase of this name, or an event of this kind or with this text.
+    pub(crate) async fn until(&mut self, moment: &str) {
+        while let Some(event) = self.event().await {
+            let is = |field: &str| event[field] == moment;
+            // A single word is a phase or an event: tasks use such words in their messages, too.
+            let says = moment.contains(' ') && event["message"].as_str().is_some_and(|text| text.contains(moment));
+            if is("event") || (event["event"] == "phase_started" && is("phase")) || is("line") || says {
+                return;
+            }
+        }
+        panic!("`remint {}` ended without {moment}\n{}", self.args, self.stdout);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Reads on until it has ended.
+    pub(crate) async fn end(mut self) -> Ended {
+        while self.event().await.is_some() {}
+        let status: ExitStatus = self.child.wait().await.unwrap();
+        let stderr = self.stderr.await.unwrap();
+        Ended::of(&[&self.args], Output { status, stdout: self.stdout.into_bytes(), stderr })
+    }
+}
+
+/// Runs it until an event passes by, sends the signal, and waits for its end.
+pub(crate) async fn stop_at(world: &World, args: &[&str], moment: &str, signal: Signal) -> Ended {
+    let mut running = Running::start(world, args);
+    running.until(moment).await;
+    running.signal(signal);
+    running.end().await
+}

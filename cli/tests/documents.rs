@@ -1,0 +1,113 @@
+//! The book and the examples hold to what is there: manifests load, links lead somewhere.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use remint_core::manifest::{LoadOptions, Loaded, load};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The text of the first block of TOML that contains the words.
+fn block(document: &str, words: &str) -> String {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.into_iter().find(|block| block.contains(words)).unwrap().to_owned()
+}
+
+/// Loads a manifest that lies beside the example's files.
+fn beside_the_example(manifest: &str, environment: Option<&str>) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(root().join("docs/examples/app/app"), folder.path().join("app")).unwrap();
+    let path = folder.path().join("remint.toml");
+    fs::write(&path, manifest).unwrap();
+    let options = LoadOptions { env: environment.map(str::to_owned), ..LoadOptions::default() };
+    load(&path, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_example_is_a_valid_manifest_on_both_providers() {
+    let path = root().join("docs/examples/app/remint.toml");
+    for provider in ["sandbox", "digitalocean"] {
+        let options = LoadOptions { provider: Some(provider.into()), ..LoadOptions::default() };
+        let loaded = load(&path, &options).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((loaded.manifest.service.as_str(), loaded.provider.as_str()), ("hello", provider));
+    }
+}
+
+#[test]
+fn the_manifest_of_the_readme_is_valid() {
+    let loaded = beside_the_example(&block("README.md", "service = "), None);
+    assert_eq!(loaded.manifest.image.provision.len(), 2);
+}
+
+#[test]
+fn the_environments_of_the_book_are_valid() {
+    let example = fs::read_to_string(root().join("docs/examples/app/remint.toml")).unwrap();
+    let manifest = format!("{example}\n{}", block("docs/getting-started.md", "[environments."));
+    for (environment, provider) in [("staging", "sandbox"), ("production", "digitalocean")] {
+        let loaded = beside_the_example(&manifest, Some(environment));
+        assert_eq!(loaded.provider.as_str(), provider);
+    }
+}
+
+/// The targets of a page's links, code left out.
+fn links(text: &str) -> Vec<String> {
+    let prose = text.split("```").step_by(2);
+    let targets = prose.flat_map(|prose| prose.split("](").skip(1));
+    targets.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("docs/book") {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut all = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    pages(&root().join("docs"), &mut all);
+    assert!(all.len() > 10, "{all:?}");
+    let mut broken = Vec::new();
+    for page in all {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text) {
+            let target = link.split('#').next().unwrap();
+            if !link.contains("://") && !target.is_empty() && !page.parent().unwrap().join(target).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary() {
+    let docs = root().join("docs");
+    let named = links(&fs::read_to_string(docs.join("SUMMARY.md")).unwrap());
+    let mut all = Vec::new();
+    pages(&docs, &mut all);
+    let missing: Vec<_> = all
+        .iter()
+        .map(|page| page.strip_prefix(&docs).unwrap().to_str().unwrap())
+        .filter(|page| *page != "SUMMARY.md" && !named.iter().any(|link| link == page))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_links_of_a_page_are_found_outside_code() {
+    let page = "[a](a.md) and ![b](b.svg#x)\n```sh\n[c](c.md)\n```\n[d](https://d.example)";
+    assert_eq!(links(page), ["a.md", "b.svg#x", "https://d.example"]);
+}

@@ -1,0 +1,45 @@
+# make demo    the whole story on real virtual machines
+# make test    everything that is tested, one journey on real virtual machines included
+# make lint    formatting, clippy, licences and sources of dependencies
+# make bench   the measures of docs/performance.md
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: build demo test lint bench docs base-image
+
+build:
+	.ci/setup build
+	cargo build --workspace
+
+demo:
+	.ci/setup build machines test || echo "demo: without Debian's packages, on simulated machines"
+	cargo build --workspace
+	docs/examples/demo.sh
+
+# The tests' real machines start from the same base image as a user's.
+base-image: build
+	.ci/setup machines
+	$(TARGET)/debug/remint sandbox image build debian-12
+
+test: base-image
+	.ci/setup build machines test
+	REMINT_REQUIRE_QEMU=1 cargo test --workspace
+
+lint:
+	.ci/setup build lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo deny --offline check --hide-inclusion-graph bans licenses sources
+
+bench:
+	.ci/setup build machines test bench
+	cargo build --workspace --release
+	docs/examples/bench.py
+
+docs: docs/manifest-reference.md
+	mdbook build docs
+
+# Made from the manifest's types; a test compares.
+docs/manifest-reference.md: $(wildcard core/src/manifest/*.rs)
+	cargo run --quiet --package remint-cli -- schema --reference > $@.new
+	mv $@.new $@

@@ -1,0 +1,468 @@
+#!/usr/bin/env python3
+"""Takes the measures of docs/performance.md, prints them as a table, and writes the page.
+
+    docs/examples/bench.py                      all measures
+    docs/examples/bench.py cloud small          only these; the page says which were not taken
+
+The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
+builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory). A bake on real
+virtual machines, cold and warm, beside Packer's qemu builder, is not taken yet; the page says so. The program is `$REMINT`,
+or the release build.
+"""
+
+import concurrent.futures
+import datetime
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+REMINT = Path(os.environ.get("REMINT", ROOT / TARGET / "release" / "remint"))
+CLIENT = Path(__file__).with_name("client.py")
+PAGE = ROOT / "docs" / "performance.md"
+
+SEEDS = (1, 2)
+RATE = 200
+START_UPS = 21
+
+# What the example's manifest asks for, in seconds.
+SUCCESSES, INTERVAL, OBSERVE, DRAIN = 3, 0.5, 5.0, 2.0
+
+Row = tuple[str, str, str, str]
+
+
+class Failed(Exception):
+    """A measure could not be taken."""
+
+
+class Sandbox:
+    """A sandbox of its own in a temporary folder, with the example service beside it."""
+
+    def __init__(self, label: str, *options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"remint-bench-{label}-"))
+        self.service = self.folder / "hello"
+        self.env = {**os.environ, "REMINT_SANDBOX": f"bench-{label}-{os.getpid()}"}
+        for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            self.env.pop(proxy, None)
+        self.options = options
+
+    def __enter__(self) -> "Sandbox":
+        self.remint("sandbox", "start", *self.options, at=self.folder)
+        for name, value in re.findall(r"export (\w+)='?([^'\n]*)'?", self.remint("sandbox", "env", at=self.folder)):
+            self.env[name] = value
+        self.api("POST", "/v2/domains", {"name": "example.test"})
+        self.remint("init", "--name", "hello", "-C", str(self.service), at=self.folder)
+        manifest = self.service / "remint.toml"
+        text = manifest.read_text()
+        for key in (r"\[dns\]", "zone = ", "name = ", "ttl = "):
+            text = re.sub(rf"(?m)^# (?={key})", "", text)
+        manifest.write_text(text)
+        self.calls()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for command in (("sandbox", "reset", "--yes"), ("sandbox", "stop", "--machines")):
+            subprocess.run([REMINT, *command], env=self.env, cwd=self.folder, capture_output=True, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remint(self, *arguments: str, at: Path | None = None) -> str:
+        """Runs `remint`, and fails with what it said when it fails."""
+        command = [str(REMINT), *arguments]
+        done = subprocess.run(command, env=self.env, cwd=at or self.service, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"remint {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}{done.stdout}")
+        return done.stdout
+
+    def timed(self, *arguments: str) -> float:
+        started = time.monotonic()
+        self.remint(*arguments)
+        return time.monotonic() - started
+
+    def api(self, method: str, path: str, body: object = None) -> object:
+        request = urllib.request.Request(self.env["DIGITALOCEAN_API_URL"] + path, method=method)
+        request.add_header("Authorization", f"Bearer {self.env['DIGITALOCEAN_TOKEN']}")
+        request.add_header("Content-Type", "application/json")
+        data = None if body is None else json.dumps(body).encode()
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, data, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+    def calls(self) -> dict[str, int]:
+        """The calls since the last time that this was asked."""
+        return json.loads(self.remint("sandbox", "calls", "--json", "--reset", at=self.folder))["calls"]
+
+    def delays(self) -> list[tuple[str, float]]:
+        """All delays that the cloud has drawn so far."""
+        return [(drawn["kind"], drawn["seconds"]) for drawn in self.api("GET", "/sandbox/v1/delays")]
+
+    def address(self) -> str:
+        told = self.remint("status", "--json").splitlines()[-1]
+        return json.loads(told)["data"]["endpoint"]
+
+
+def critical_path(delays: list[tuple[str, float]], kinds: set[str]) -> float:
+    """The sum of the delays of these kinds, which follow one upon the other; others are an error."""
+    others = {kind for kind, _ in delays} - kinds
+    if others:
+        raise Failed(f"the run made the cloud do more than expected: {others}")
+    return sum(seconds for _, seconds in delays)
+
+
+def mutations(calls: dict[str, int]) -> int:
+    return sum(count for call, count in calls.items() if not call.startswith("GET "))
+
+
+def listed(calls: dict[str, int]) -> str:
+    return "".join(f"{count:6}  {call}\n" for call, count in sorted(calls.items()))
+
+
+class Load:
+    """Requests at a steady pace from another process, as long as the block runs."""
+
+    def __init__(self, address: str) -> None:
+        command = [sys.executable, str(CLIENT), f"http://{address}/", str(RATE)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.sent = self.failed = 0
+        self.seconds = 0.0
+
+    def __enter__(self) -> "Load":
+        self.started = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.seconds = time.monotonic() - self.started
+        out, _ = self.process.communicate(timeout=60)
+        told = json.loads(out.splitlines()[-1])
+        self.sent, self.failed = told["sent"], told["failed"]
+
+
+def realistic(label: str, seed: int) -> Sandbox:
+    return Sandbox(label, "--kind", "simulated", "--profile", "realistic", "--speed", "1", "--seed", str(seed))
+
+
+BAKE = {"create", "boot", "shutdown", "snapshot", "destroy"}
+REPLACE = {"create", "boot", "reserved_ip", "destroy"}
+
+
+def cloud(seed: int) -> dict[str, object]:
+    """A bake, a first deploy, and a replacement under load, at the pace of a real cloud."""
+    with realistic(f"cloud{seed}", seed) as sandbox:
+        bake = sandbox.timed("bake")
+        baked = sandbox.delays()
+        bake_calls = sandbox.calls()
+        sandbox.remint("deploy")
+        address, before = sandbox.address(), len(sandbox.delays())
+        sandbox.calls()
+        with Load(address) as load:
+            replace = sandbox.timed("deploy", "--var", "greeting=Hello again")
+        replace_calls = sandbox.calls()
+        drawn = sandbox.delays()[before:]
+        asked = (SUCCESSES - 1) * INTERVAL + OBSERVE + DRAIN
+        return {
+            "seed": seed,
+            "bake": bake,
+            "bake path": critical_path(baked, BAKE),
+            "bake calls": bake_calls,
+            "replace": replace,
+            "replace path": critical_path(drawn, REPLACE) + asked,
+            "replace calls": replace_calls,
+            "sent": load.sent,
+            "failed": load.failed,
+            "rate": load.sent / load.seconds,
+        }
+
+
+PACKER = {
+    "variables": {"token": "", "url": ""},
+    "builders": [
+        {
+            "type": "digitalocean",
+            "api_token": "{{user `token`}}",
+            "api_url": "{{user `url`}}",
+            "region": "nyc3",
+            "size": "s-1vcpu-1gb",
+            "image": "debian-12-x64",
+            "ssh_username": "root",
+            "snapshot_name": "hello-packer",
+        }
+    ],
+    "provisioners": [
+        {"type": "shell", "inline": ["mkdir -p /tmp/hello"]},
+        {"type": "file", "source": "app/", "destination": "/tmp/hello"},
+        {"type": "shell", "script": "app/install.sh", "environment_vars": ["VERSION=v1"]},
+        {"type": "shell", "inline": ["systemctl is-enabled hello.service"]},
+    ],
+}
+
+
+def packer(seed: int) -> dict[str, object]:
+    """The same bake by Packer's digitalocean builder, against a sandbox that draws the same delays."""
+    with realistic(f"packer{seed}", seed) as sandbox:
+        template = sandbox.service / "packer.json"
+        recipe = json.loads(json.dumps(PACKER))
+        through, offset = (int(sandbox.env[f"REMINT_SANDBOX_PORT_{name}"]) for name in ("THROUGH", "OFFSET"))
+        recipe["builders"][0]["ssh_port"] = 22 + (offset if 22 <= through else 0)
+        # Packer's own temporary key is an RSA key, which simulated machines do not take: it brings another one.
+        key = sandbox.folder / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        public = key.with_suffix(".pub").read_text().strip()
+        recipe["builders"][0]["ssh_private_key_file"] = str(key)
+        recipe["builders"][0]["user_data"] = f"#cloud-config\nssh_authorized_keys:\n  - {public}\n"
+        template.write_text(json.dumps(recipe))
+        env = {**sandbox.env, "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(sandbox.folder)}
+        variables = ["-var", f"token={sandbox.env['DIGITALOCEAN_TOKEN']}", "-var", f"url={sandbox.env['DIGITALOCEAN_API_URL']}"]
+        command = ["packer", "build", "-color=false", *variables, template.name]
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=sandbox.service, env=env, capture_output=True, text=True, check=False)
+        elapsed = time.monotonic() - started
+        if done.returncode != 0:
+            raise Failed(f"packer ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return {"seed": seed, "bake": elapsed, "calls": sandbox.calls(), "path": critical_path(sandbox.delays(), BAKE)}
+
+
+def peak_memory(sandbox: Sandbox, *arguments: str) -> float:
+    """The most memory that a command was resident with, in MiB: the kernel's high-water mark, read until it ends."""
+    process = subprocess.Popen(
+        [REMINT, *arguments], env=sandbox.env, cwd=sandbox.service, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    peak = 0
+    said = []
+    reader = threading.Thread(target=lambda: said.append(process.stderr.read()))
+    reader.start()
+    while process.poll() is None:
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except OSError:
+            break
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            peak = max(peak, int(found[1]))
+        time.sleep(0.01)
+    reader.join()
+    if process.wait() != 0:
+        raise Failed(f"remint {' '.join(arguments)}: {said}")
+    return peak / 1024
+
+
+def small() -> dict[str, object]:
+    """What does not depend on the cloud's pace."""
+    with Sandbox("small", "--kind", "simulated") as sandbox:
+
+        def git(*arguments: str) -> None:
+            name = ["-c", "user.name=bench", "-c", "user.email=bench@example.test", "-c", "commit.gpgsign=false"]
+            subprocess.run(["git", *name, *arguments], cwd=sandbox.service, capture_output=True, check=True)
+
+        git("init", "--quiet")
+        git("add", "--all")
+        git("commit", "--message", "v1")
+        memory = peak_memory(sandbox, "deploy")
+        sandbox.calls()
+        sandbox.remint("plan")
+        plan = sandbox.calls()
+        sandbox.remint("deploy")
+        again = sandbox.calls()
+        manifest = sandbox.service / "remint.toml"
+        manifest.write_text(manifest.read_text().replace('version = "v1"', 'version = "v2"'))
+        git("commit", "--all", "--message", "v2")
+        sandbox.remint("deploy")
+        git("revert", "--no-edit", "HEAD")
+        sandbox.calls()
+        memory = max(memory, peak_memory(sandbox, "deploy"))
+        revert = sandbox.calls()
+        times = {}
+        for arguments in (("--version",), ("validate",)):
+            runs = [sandbox.timed(*arguments) for _ in range(START_UPS)]
+            times[arguments[0]] = statistics.median(runs) * 1000
+        snapshots = sum(count for call, count in revert.items() if call.startswith("POST /v2/droplets/"))
+        return {"memory": memory, "plan": plan, "again": again, "revert": revert, "snapshots": snapshots, "times": times}
+
+
+def first_step(sandbox: Sandbox) -> tuple[float, float]:
+    """Bakes, and tells the seconds until the first provisioner ran and until the end."""
+    started = time.monotonic()
+    command = [str(REMINT), "bake", "--json"]
+    process = subprocess.Popen(
+        command, env=sandbox.env, cwd=sandbox.service, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    first = 0.0
+    for line in process.stdout:
+        event = json.loads(line)
+        if not first and event.get("event") == "phase_started" and event.get("phase") == "provision":
+            first = time.monotonic() - started
+    if process.wait() != 0:
+        raise Failed(f"remint bake ended with {process.returncode}: {process.stderr.read()}")
+    return first, time.monotonic() - started
+
+
+def verdict(holds: bool) -> str:
+    return "holds" if holds else "**missed**"
+
+
+def span(values: list[float], form: str) -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} – {high}"
+
+
+def total(calls: dict[str, int]) -> int:
+    return sum(calls.values())
+
+
+def cloud_rows(runs: list[dict]) -> list[Row]:
+    rows = []
+    for what, name in (("A bake", "bake"), ("A replacement", "replace")):
+        ratios = [run[name] / run[f"{name} path"] for run in runs]
+        measured = ", ".join(f"{run[name]:.0f} s for a path of {run[f'{name} path']:.0f} s" for run in runs)
+        rows.append((f"{what}: time ÷ critical path", "≤ 1.10", f"{span(ratios, '.3f')} ({measured})", verdict(max(ratios) <= 1.1)))
+        calls = [total(run[f"{name} calls"]) for run in runs]
+        rows.append((f"{what}: API calls", "≤ 30", span(calls, "d"), verdict(max(calls) <= 30)))
+    lost, sent = sum(run["failed"] for run in runs), sum(run["sent"] for run in runs)
+    rate = min(run["rate"] for run in runs)
+    told = f"{lost} of {sent}, at {rate:.0f} a second"
+    # A machine that cannot keep the pace has not taken the measure.
+    rows.append((f"Requests lost during it, {RATE} a second", "0", told, verdict(lost == 0 and rate > 0.95 * RATE)))
+    return rows
+
+
+def small_rows(found: dict) -> list[Row]:
+    plan, again = total(found["plan"]), mutations(found["again"])
+    baked = found["snapshots"]
+    return [
+        ("An unchanged `remint plan`: API calls", "≤ 6", str(plan), verdict(plan <= 6)),
+        ("A second `remint deploy`: mutations", "0", str(again), verdict(again == 0)),
+        ("A deploy after `git revert`: images baked", "0", str(baked), verdict(baked == 0)),
+        ("`remint deploy` (bake included): resident memory", "≤ 60 MiB", f"{found['memory']:.0f} MiB", verdict(found["memory"] <= 60)),
+        *((f"`remint {name}`", "", f"{ms:.0f} ms", "") for name, ms in found["times"].items()),
+    ]
+
+
+def packer_rows(runs: list[dict], own: list[dict]) -> list[Row]:
+    rows = []
+    for run in runs:
+        ours = next((mine for mine in own if mine["seed"] == run["seed"]), None)
+        beside = f"; Remint: {ours['bake']:.0f} s, {total(ours['bake calls'])} calls" if ours else ""
+        told = f"{run['bake']:.0f} s ({run['bake'] / run['path']:.2f} × the path), {total(run['calls'])} calls{beside}"
+        rows.append((f"Packer's `digitalocean` builder, seed {run['seed']}", "", told, ""))
+    return rows
+
+
+NOT_TAKEN: dict[str, list[Row]] = {
+    "cloud": [("Bake and replacement on the realistic profile", "≤ 1.10, ≤ 30 calls, 0 lost", "not measured yet", "")],
+    "small": [("Plan, second deploy, revert, start-up, memory", "", "not measured yet", "")],
+    "packer": [("Packer's `digitalocean` builder", "", "not measured yet", "")],
+    "qemu": [("A bake on QEMU: warm base, cold boot, Packer's `qemu` builder", "", "not measured yet", "")],
+}
+
+TEXT = """# Performance
+
+<!-- Written by docs/examples/bench.py. -->
+
+Measured by `{command}` on {date}, on {machine}, with {version} ({build}).
+
+{table}
+
+## What is measured
+
+**The clouds.** Time and calls of a bake and of a replacement are taken on sandboxes with simulated machines, `--profile
+realistic --speed 1`: an instance is active 20 – 40 s after its launch and lets one log in 15 – 30 s later, a shutdown takes
+5 – 15 s, a snapshot 60 – 180 s, a static IP 5 – 15 s to move, a removal 5 – 10 s. The delays are drawn from a seed; seeds
+{seeds} were run, each in a sandbox of its own, side by side. What was drawn is read from `GET /sandbox/v1/delays`.
+
+**The critical path** is what a command must wait for even if it learnt of every event at once. Its parts follow one upon
+another:
+
+- a bake: launch, boot, shutdown, snapshot, removal of the builder;
+- a replacement: launch, boot, the further health checks that the manifest asks for ({successes} successes in a row, {interval} s
+  apart), the move of the static IP, `deploy.observe` ({observe:.0f} s), `deploy.drain` ({drain:.0f} s), removal of the old instance.
+
+The time of a command is that of the whole process, from its start to its end.
+
+**API calls** are counted by the sandbox, whatever the client says of itself; they are all calls, polling included.
+
+**Requests lost**: `docs/examples/client.py` asks through the static IP, every request a connection of its own, from before the
+replacement begins until after it ends. An answer other than 2xx, or none within ten seconds, is a lost request.
+
+**Packer** 1.6 does the same steps with its `digitalocean` builder against a sandbox of the same profile and seed, so that it
+meets the same delays. It does less: it neither checks the builder's host key nor seals the image. It logs in with an ed25519
+key that the template's user data installs; the project's tests run it with its own temporary RSA key, too.
+
+**Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
+{calls}"""
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| measure | bound | measured | |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def machine() -> str:
+    memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    gib = int(memory[1]) / 1024 / 1024 if memory else 0
+    busy = os.getloadavg()[0]
+    other = f", with other work going on (load {busy:.1f})" if busy > (os.cpu_count() or 1) / 2 else ""
+    return f"a {platform.system()} machine ({platform.machine()}) with {os.cpu_count()} cores and {gib:.0f} GiB of memory{other}"
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or [name for name in NOT_TAKEN if name != "qemu"]
+    if unknown := set(wanted) - (set(NOT_TAKEN) - {"qemu"}):
+        sys.exit(f"no such measure: {', '.join(sorted(unknown))}; there are cloud, packer and small")
+    where = machine()
+    version = subprocess.run([REMINT, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    # Most of the time passes in sleep, so these run side by side; what needs the processor comes after them.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        clouds = [pool.submit(cloud, seed) for seed in SEEDS] if "cloud" in wanted else []
+        packers = [pool.submit(packer, seed) for seed in SEEDS[:1]] if "packer" in wanted else []
+    found = {
+        "cloud": [run.result() for run in clouds],
+        "packer": [run.result() for run in packers],
+        "small": small() if "small" in wanted else None,
+    }
+    rows = []
+    rows += cloud_rows(found["cloud"]) if found["cloud"] else NOT_TAKEN["cloud"]
+    rows += small_rows(found["small"]) if found["small"] else NOT_TAKEN["small"]
+    rows += packer_rows(found["packer"], found["cloud"]) if found["packer"] else NOT_TAKEN["packer"]
+    rows += NOT_TAKEN["qemu"]
+    calls = ""
+    if found["cloud"]:
+        first = found["cloud"][0]
+        for name, what in (("bake", "bake"), ("replace", "replacement")):
+            calls += f"\n## The calls of a {what} (seed {first['seed']})\n\n```text\n{listed(first[f'{name} calls'])}```\n"
+    page = TEXT.format(
+        command=" ".join(["docs/examples/bench.py", *sys.argv[1:]]),
+        date=datetime.date.today().isoformat(),
+        machine=where,
+        version=version,
+        build="debug build" if "debug" in REMINT.parts or os.environ.get("REMINT_BUILD") == "debug" else "release build",
+        table=table(rows),
+        seeds=" and ".join(map(str, SEEDS)),
+        successes=SUCCESSES,
+        interval=INTERVAL,
+        observe=OBSERVE,
+        drain=DRAIN,
+        start_ups=START_UPS,
+        calls=calls,
+    )
+    PAGE.write_text(page)
+    print(table(rows))
+    print(f"\nwritten to {PAGE.relative_to(ROOT)}")
+    if any("missed" in row[3] for row in rows):
+        sys.exit("a bound was missed")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"bench: {failure}")

@@ -176,13 +176,18 @@ impl Images for DigitalOcean {
                 return Ok(());
             }
             let result = self.client.json::<wire::ActionAnswer>(&ask).await;
-            if is_lost(&result) {
-                tokio::time::sleep(pause).await;
-                // A quick transfer may be over by now, and its action with it.
+            let lost = is_lost(&result);
+            if lost || result.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
+                if lost {
+                    tokio::time::sleep(pause).await;
+                }
+                // A transfer that ended in the meantime shows in no action under way, and is refused for being done.
                 if image(&self.fetch_image(OPERATION, id.as_str()).await?).regions.contains(region) {
                     return Ok(());
                 }
-                continue;
+                if lost {
+                    continue;
+                }
             }
             self.memory.lock().copies.insert(key, result?.action.id);
             return Ok(());

@@ -265,6 +265,33 @@ async fn a_copy_is_started_once_and_its_failure_shows() {
 }
 
 #[tokio::test]
+async fn a_copy_that_ended_while_it_was_asked_for_is_a_success() {
+    let server = MockServer::start().await;
+    let in_regions = |regions: &[&str]| testing::json(json!({"image": body(55, &[], regions)}));
+    serve(&server, "GET", "/v2/images/55", vec![in_regions(&["nyc3"]), in_regions(&["nyc3", "fra1"])]).await;
+    let path = "/v2/images/55/actions";
+    serve(&server, "GET", path, vec![actions(&[])]).await;
+    let refused = json!({"id": "unprocessable_entity", "message": "Image is already available in that region."});
+    serve(&server, "POST", path, vec![testing::status(422, refused)]).await;
+    testing::provider(&server).copy(&ImageId::new("55"), &Region::new("fra1")).await.unwrap();
+    assert_eq!(testing::bodies(&server, "POST", path).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_to_an_unknown_region_is_refused_once() {
+    let server = MockServer::start().await;
+    let here = testing::json(json!({"image": body(55, &[], &["nyc3"])}));
+    serve(&server, "GET", "/v2/images/55", vec![here]).await;
+    let path = "/v2/images/55/actions";
+    serve(&server, "GET", path, vec![actions(&[])]).await;
+    let refused = json!({"id": "unprocessable_entity", "message": "You specified an invalid region."});
+    serve(&server, "POST", path, vec![testing::status(422, refused)]).await;
+    let error = testing::provider(&server).copy(&ImageId::new("55"), &Region::new("mars1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(testing::bodies(&server, "POST", path).await.len(), 1);
+}
+
+#[tokio::test]
 async fn deleting_an_image_that_is_gone_is_a_success() {
     let server = MockServer::start().await;
     serve(&server, "DELETE", "/v2/images/55", vec![testing::status(404, json!({}))]).await;

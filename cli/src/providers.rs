@@ -3,8 +3,12 @@
 //! Each must be named in code: the linker silently drops a crate that is only named in `Cargo.toml`, and its registry
 //! entry with it. The test below holds the list against what is registered.
 
+#[cfg(feature = "aws")]
+use remint_aws as _;
 #[cfg(feature = "digitalocean")]
 use remint_digitalocean as _;
+#[cfg(feature = "gcp")]
+use remint_gcp as _;
 #[cfg(feature = "sandbox")]
 use remint_sandbox as _;
 

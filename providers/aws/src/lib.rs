@@ -1,0 +1,1 @@
+//! The Amazon Web Services provider: EC2 and Route 53.

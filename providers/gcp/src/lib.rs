@@ -1,0 +1,1 @@
+//! The Google Cloud provider: Compute Engine and Cloud DNS.

@@ -23,6 +23,7 @@ mod image;
 mod instance;
 mod labels;
 mod login_key;
+mod nearest;
 mod network;
 mod registry;
 mod static_ip;
@@ -39,6 +40,7 @@ pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
 pub use labels::{Labels, Selector, label};
 pub use login_key::{LoginKey, LoginKeys};
+pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};

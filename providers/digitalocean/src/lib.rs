@@ -43,7 +43,6 @@ mod instance;
 mod labelling;
 mod login_key;
 mod memory;
-mod nearest;
 mod provider;
 mod static_ip;
 mod tags;

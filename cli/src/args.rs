@@ -244,6 +244,7 @@ pub mod sandbox {
     use std::path::PathBuf;
 
     use clap::{Args, Subcommand, ValueEnum};
+    use remint_sandbox::cloud::Api;
 
     /// Arguments of `remint sandbox`.
     #[derive(Debug, Args)]
@@ -277,6 +278,9 @@ pub mod sandbox {
         Zone {
             /// The zone, such as example.test
             zone: String,
+            /// Whose account it is made in: digitalocean, ec2 or gce
+            #[arg(long, default_value_t)]
+            api: Api,
         },
         /// Show how many calls its API has served
         Calls {

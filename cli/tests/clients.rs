@@ -62,8 +62,15 @@ async fn packer_bakes_and_remint_deploys(world: World) {
     let text = text(&output);
     assert!(output.status.success() && text.contains("installed hello v1"), "{text}");
 
-    // The snapshot is all that it leaves.
-    let after = world.standing().await;
+    // The snapshot is all that it leaves, once its order to destroy the droplet is carried out.
+    let mut after = world.standing().await;
+    for _ in 0..300 {
+        if after.droplets == before.droplets {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        after = world.standing().await;
+    }
     assert_eq!((&after.droplets, &after.keys), (&before.droplets, &before.keys));
     let images: Vec<_> = after.images.iter().collect();
     let [(image, name)] = images[..] else { panic!("{images:?}") };

@@ -51,8 +51,8 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
                 variables.iter().map(|one| format!("export {}={}\n", one.name, shell_word(&one.value))).collect()
             })?;
         }
-        SandboxCommand::Zone { zone } => {
-            AdminClient::of(&name)?.add_zone(&zone).await?;
+        SandboxCommand::Zone { zone, api } => {
+            AdminClient::of(&name)?.add_zone(&zone, api).await?;
             let dns = process::env(&name)?.dns;
             printer.result("sandbox zone", &zone, || format!("{zone} is served by the DNS server at {dns}"))?;
         }

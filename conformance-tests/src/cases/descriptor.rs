@@ -22,6 +22,7 @@ async fn concerns(context: CaseContext) -> Result<(), Failure> {
         (Capability::StaticIp, provider.static_ips().is_some()),
         (Capability::Dns, provider.dns_zones().is_some()),
         (Capability::LoginKey, provider.login_keys().is_some()),
+        (Capability::Marker, provider.markers().is_some()),
     ] {
         let declared = provider.descriptor().has(capability);
         check!(declared == is_there, "{capability}: declared is {declared}, and `Some` is {is_there}");

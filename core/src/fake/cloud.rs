@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::Kill;
 use crate::provider::{
     Account, Address, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images,
-    Instance, InstanceId, InstanceState, Instances, Labels, Limits, LoginKey, LoginKeyId, LoginKeys, Provider,
-    RatePolicy, RecordKind, RecordSet, Region, Regions, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, label,
+    Instance, InstanceId, InstanceState, Instances, Labels, Limits, LoginKey, LoginKeyId, LoginKeys, Markers, Provider,
+    RatePolicy, RecordKind, RecordSet, Region, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, label,
 };
 
 /// What the fake cloud declares.
@@ -30,6 +30,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         Capability::StaticIpReassign,
         Capability::Dns,
         Capability::LoginKey,
+        Capability::Marker,
     ],
     limits: Limits {
         user_data_bytes: 64 * 1024,
@@ -81,6 +82,7 @@ pub(super) struct World {
     pub(super) zones: Vec<String>,
     pub(super) records: BTreeMap<(String, String, RecordKind), RecordSet>,
     pub(super) keys: BTreeMap<LoginKeyId, (LoginKey, String)>,
+    pub(super) markers: BTreeMap<String, String>,
     pub(super) next: u32,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) failing: BTreeMap<&'static str, ErrorKind>,
@@ -222,7 +224,7 @@ impl FakeCloud {
             name: format!("image-{}", labels.get(label::FINGERPRINT).unwrap_or_default()),
             labels,
             state: ImageState::Available,
-            regions: Regions::Only(vec![Region::from("here")]),
+            regions: vec![Region::from("here")],
             min_disk_gib: 10,
             size_bytes: None,
             created_at: None,
@@ -322,6 +324,10 @@ impl Provider for FakeCloud {
     }
 
     fn login_keys(&self) -> Option<&dyn LoginKeys> {
+        Some(self)
+    }
+
+    fn markers(&self) -> Option<&dyn Markers> {
         Some(self)
     }
 }

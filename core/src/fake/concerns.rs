@@ -9,8 +9,8 @@ use super::{
 };
 use crate::provider::{
     CaptureProgress, CaptureSpec, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images, Instance, InstanceId,
-    InstanceState, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, PowerOp, RecordKind, RecordSet,
-    Region, Regions, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
+    InstanceState, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, RecordKind,
+    RecordSet, Region, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
 };
 
 fn not_found(operation: &'static str, what: impl std::fmt::Display) -> Error {
@@ -134,7 +134,7 @@ impl Images for FakeCloud {
             name: base.to_owned(),
             labels: Labels::new(),
             state: ImageState::Available,
-            regions: Regions::Only(vec![region.clone()]),
+            regions: vec![region.clone()],
             min_disk_gib: 10,
             size_bytes: None,
             created_at: None,
@@ -158,7 +158,7 @@ impl Images for FakeCloud {
                     name: spec.name.clone(),
                     labels: spec.labels.clone(),
                     state: ImageState::Available,
-                    regions: Regions::Only(vec!["here".into()]),
+                    regions: vec!["here".into()],
                     min_disk_gib: 10,
                     size_bytes: None,
                     created_at: None,
@@ -191,9 +191,7 @@ impl Images for FakeCloud {
         {
             let mut world = self.lock();
             let image = world.images.get_mut(id).ok_or_else(|| not_found("copy image", id))?;
-            if let Regions::Only(regions) = &mut image.regions {
-                regions.push(region.clone());
-            }
+            image.regions.push(region.clone());
         }
         self.after(format!("copy {id} {region}")).await;
         Ok(())
@@ -351,6 +349,28 @@ impl LoginKeys for FakeCloud {
         self.before("remove login key").await?;
         self.lock().keys.remove(id);
         self.after(format!("remove key {id}")).await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Markers for FakeCloud {
+    async fn get(&self, name: &str) -> Result<Option<String>> {
+        self.before("read marker").await?;
+        Ok(self.lock().markers.get(name).cloned())
+    }
+
+    async fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.before("set marker").await?;
+        self.lock().markers.insert(name.to_owned(), value.to_owned());
+        self.after(format!("mark {name}")).await;
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        self.before("remove marker").await?;
+        self.lock().markers.remove(name);
+        self.after(format!("unmark {name}")).await;
         Ok(())
     }
 }

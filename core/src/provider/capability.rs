@@ -51,6 +51,8 @@ capabilities! {
     Dns = "dns";
     /// Login keys are registered with the account, and named at launch.
     LoginKey = "login_key";
+    /// Small named values can be kept with the account itself.
+    Marker = "account.marker";
 }
 
 impl fmt::Display for Capability {

@@ -20,6 +20,8 @@ pub mod label {
     pub const TOUCHED: &str = "remint:touched";
     /// The run (a UUID) that made a builder; tells two bakes of one fingerprint apart.
     pub const RUN: &str = "remint:run";
+    /// When (RFC 3339, seconds, UTC) whatever carries it may be swept away: set by conformance runs on an account.
+    pub const EXPIRES: &str = "remint:expires";
 }
 
 /// Labels on a resource: keys to values, both non-empty.

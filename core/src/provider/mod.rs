@@ -1,7 +1,7 @@
 //! The contracts that a cloud implements, and what stands around them.
 //!
-//! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`DnsZones`], [`LoginKeys`], tied
-//! together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
+//! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`DnsZones`], [`LoginKeys`],
+//! [`Markers`], tied together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
 //! repeated and how it fails; the conformance suite holds providers to those words.
 //!
 //! Three rules hold for all of them:
@@ -23,7 +23,7 @@ mod image;
 mod instance;
 mod labels;
 mod login_key;
-mod nearest;
+mod marker;
 mod network;
 mod registry;
 mod static_ip;
@@ -36,11 +36,11 @@ pub use error::{Effect, Error, ErrorKind, Result};
 pub use ids::{
     EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
 };
-pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions};
+pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images};
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
 pub use labels::{Labels, Selector, label};
 pub use login_key::{LoginKey, LoginKeys};
-pub use nearest::nearest;
+pub use marker::{Markers, is_marker_name, is_marker_value};
 pub use network::{Address, PortMap};
 pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
@@ -78,4 +78,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// Login keys registered with the account. `Some` exactly when [`Capability::LoginKey`] is declared.
     fn login_keys(&self) -> Option<&dyn LoginKeys>;
+
+    /// Small named values kept with the account. `Some` exactly when [`Capability::Marker`] is declared.
+    fn markers(&self) -> Option<&dyn Markers>;
 }

@@ -1,8 +1,14 @@
 //! Where an instance is reached.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
+
+use super::{Error, ErrorKind, Result};
 
 /// The address of an instance or a static IP, with the ports under which its services really answer.
 ///
@@ -39,6 +45,28 @@ pub struct PortMap {
 }
 
 impl PortMap {
+    /// The environment variable that says how ports are moved, as `THROUGH+OFFSET`: `1023+20000`.
+    pub const VARIABLE: &str = "REMINT_PORT_MAP";
+
+    /// The map of an environment, for a cloud behind moved ports; empty where the variable is not set.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` that names the variable.
+    pub fn from_env(env: &BTreeMap<String, String>) -> Result<Self> {
+        let Some(text) = env.get(Self::VARIABLE).map(|text| text.trim()).filter(|text| !text.is_empty()) else {
+            return Ok(Self::default());
+        };
+        let numbers =
+            text.split_once('+').and_then(|(through, offset)| Some((through.parse().ok()?, offset.parse().ok()?)));
+        match numbers {
+            Some((through, offset)) => Ok(Self { through, offset }),
+            None => Err(Error::new(ErrorKind::InvalidInput, "configure provider", format!("`{text}` is no port map"))
+                .with_resource(Self::VARIABLE)
+                .with_hint("write it as the highest port that is moved and by how much: 1023+20000")),
+        }
+    }
+
     /// Whether no port is moved.
     pub fn is_empty(&self) -> bool {
         self.through == 0 || self.offset == 0
@@ -50,9 +78,27 @@ impl PortMap {
     }
 }
 
+impl fmt::Display for PortMap {
+    /// As [`PortMap::from_env`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.through, self.offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environment_says_how_ports_move() {
+        let env = |value: &str| BTreeMap::from([(PortMap::VARIABLE.to_owned(), value.to_owned())]);
+        let ports = PortMap { through: 1023, offset: 20000 };
+        assert_eq!(PortMap::from_env(&env(&ports.to_string())).unwrap(), ports);
+        assert!(PortMap::from_env(&BTreeMap::new()).unwrap().is_empty());
+        for bad in ["1023", "1023-20000", "x+1", "1+99999"] {
+            assert_eq!(PortMap::from_env(&env(bad)).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        }
+    }
 
     #[test]
     fn only_low_ports_move() {

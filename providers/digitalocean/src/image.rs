@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Region, Result,
-    Selector, nearest,
+    Selector,
 };
 use serde_json::json;
 
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
+    nearest::nearest,
     tags, wire,
 };
 
@@ -58,7 +59,7 @@ impl DigitalOcean {
         let Ok(number) = found.id.as_str().parse::<u64>() else { return Ok(()) };
         let waiting: Vec<(String, u64)> = {
             let mut memory = self.memory.lock();
-            let arrived = |region: &str| found.regions.contains(&Region::new(region));
+            let arrived = |region: &str| found.regions.iter().any(|r| r.as_str() == region);
             memory.copies.retain(|(image, region), _| *image != number || !arrived(region));
             let of_image = memory.copies.iter().filter(|((image, _), _)| *image == number);
             of_image.map(|((_, region), action)| (region.clone(), *action)).collect()
@@ -109,7 +110,8 @@ impl Images for DigitalOcean {
             base.clone_into(&mut found.name);
         }
         if !found.regions.contains(region) {
-            let message = format!("the image is not in region {region} (it is in {})", found.regions);
+            let regions: Vec<_> = found.regions.iter().map(Region::as_str).collect();
+            let message = format!("the image is not in region {region} (it is in {})", regions.join(", "));
             return Err(Error::new(ErrorKind::InvalidInput, OPERATION, message)
                 .with_resource(format!("`{base}`"))
                 .with_hint("transfer the image to that region first, or choose one that has it"));

@@ -31,6 +31,8 @@
 //! | `DnsZones::remove` | 1, and 1 for each record |
 //! | `LoginKeys::ensure` | 1; 2 where the key is registered already |
 //! | `LoginKeys::list`, `remove` | 1 |
+//! | `Markers::get` | 1 |
+//! | `Markers::set`, `remove` | 1, and 1 for each tag that is made or removed |
 //!
 //! A mutation whose reply is lost costs up to four looks before it is repeated.
 
@@ -42,7 +44,9 @@ mod image;
 mod instance;
 mod labelling;
 mod login_key;
+mod marker;
 mod memory;
+mod nearest;
 mod provider;
 mod static_ip;
 mod tags;

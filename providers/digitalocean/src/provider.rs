@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
+    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -34,6 +34,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::StaticIpReassign,
         Capability::Dns,
         Capability::LoginKey,
+        Capability::Marker,
     ],
     limits: LIMITS,
 };
@@ -201,5 +202,9 @@ impl Provider for DigitalOcean {
 
     fn login_keys(&self) -> Option<&dyn LoginKeys> {
         self.descriptor.has(Capability::LoginKey).then_some(self)
+    }
+
+    fn markers(&self) -> Option<&dyn Markers> {
+        self.descriptor.has(Capability::Marker).then_some(self)
     }
 }

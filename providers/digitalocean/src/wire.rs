@@ -146,6 +146,12 @@ pub(crate) struct ImageBody {
     pub(crate) error_message: Option<String>,
 }
 
+/// A tag.
+#[derive(Deserialize)]
+pub(crate) struct Tag {
+    pub(crate) name: String,
+}
+
 /// A snapshot in a droplet's list: the id is the image's, and there are neither tags nor a status.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Snapshot {

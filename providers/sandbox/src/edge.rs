@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calls::{self, CallCounts},
-    cloud::{ApiError, ApiResult, Edge, ZoneSnapshot},
+    cloud::{Api, ApiError, ApiResult, Edge, ZoneSnapshot},
     dns::{Dns, ZoneData},
     faults::{self, Faults},
     forward::Forwarder,
@@ -72,6 +72,11 @@ impl LocalEdge {
         &self.dns
     }
 
+    /// The fault rules.
+    pub fn faults(&self) -> &Arc<Faults> {
+        &self.faults
+    }
+
     /// Opens further service ports, on machines and on reserved IPs, now and from now on.
     async fn open_ports(&self, ports: &[u16]) -> ApiResult<()> {
         if ports.contains(&0) {
@@ -123,11 +128,15 @@ impl Edge for EdgeHandle {
         self.0.dns.remove(name);
     }
 
-    fn layers(&self, api: Router) -> Router {
+    fn layers(&self, api: Api, routes: Router) -> Router {
         // The last one added is the first one that a request passes.
-        api.layer(middleware::from_fn_with_state(Arc::clone(&self.0.faults), faults::layer))
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.rate), rate::layer))
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.calls), calls::layer))
+        let routes = routes.layer(middleware::from_fn_with_state((Arc::clone(&self.0.faults), api), faults::layer));
+        let routes = match api {
+            Api::DigitalOcean => routes.layer(middleware::from_fn_with_state(Arc::clone(&self.0.rate), rate::layer)),
+            // Their limits are far above what one client reaches; a fault rule shows how they refuse.
+            Api::Ec2 | Api::Gce => routes,
+        };
+        routes.layer(middleware::from_fn_with_state(Arc::clone(&self.0.calls), calls::layer))
     }
 
     fn admin(&self) -> Router {

@@ -1,4 +1,5 @@
-//! The sandbox: a DigitalOcean-compatible cloud on this machine, and the provider that starts it.
+//! The sandbox: a cloud on this machine that speaks the APIs of DigitalOcean, Amazon and Google, and the provider that
+//! starts it.
 
 pub mod api;
 pub mod base_image;
@@ -6,9 +7,12 @@ pub mod calls;
 pub mod cloud;
 pub mod connection;
 pub mod dns;
+pub mod ec2;
 pub mod edge;
+pub mod embedded;
 pub mod faults;
 pub mod forward;
+pub mod gce;
 pub mod machine;
 pub mod process;
 pub mod provider;

@@ -42,6 +42,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::StaticIpReassign,
         Capability::Dns,
         Capability::LoginKey,
+        Capability::Marker,
     ],
     limits: Limits {
         // An instant sandbox has done everything by the next look; see `descriptor` for one that takes its time.

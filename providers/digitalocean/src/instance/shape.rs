@@ -1,8 +1,8 @@
 //! Sizes and regions, read once in the life of the process.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest};
+use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName};
 
-use crate::{DigitalOcean, client::Ask, wire};
+use crate::{DigitalOcean, client::Ask, nearest::nearest, wire};
 
 const OPERATION: &str = "look up size";
 

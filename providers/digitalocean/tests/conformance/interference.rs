@@ -1,15 +1,16 @@
 //! Replies that get lost, by the sandbox's fault rules.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use remint_conformance::{Interference, LostReply};
-use remint_sandbox::faults::{Fault, FaultList, FaultRule};
+use remint_sandbox::{
+    embedded::Embedded,
+    faults::{Fault, FaultRule},
+};
 
-/// Speaks to the sandbox's own API.
-pub(crate) struct Faults {
-    pub(crate) url: String,
-    pub(crate) token: &'static str,
-    pub(crate) http: reqwest::Client,
-}
+/// Gets between the provider and a sandbox.
+pub(crate) struct Faults(pub(crate) Arc<Embedded>);
 
 fn rule(reply: LostReply) -> FaultRule {
     let (method, path, action) = match reply {
@@ -33,15 +34,10 @@ fn rule(reply: LostReply) -> FaultRule {
 #[async_trait]
 impl Interference for Faults {
     async fn lose_next(&self, reply: LostReply) -> Result<(), String> {
-        let request = self.http.post(format!("{}/sandbox/v1/faults", self.url)).bearer_auth(self.token);
-        let answer = request.json(&rule(reply)).send().await.map_err(|error| error.to_string())?;
-        answer.error_for_status().map(drop).map_err(|error| error.to_string())
+        self.0.add_fault(rule(reply)).map_err(|error| error.to_string())
     }
 
     async fn lost(&self) -> Result<u64, String> {
-        let request = self.http.get(format!("{}/sandbox/v1/faults", self.url)).bearer_auth(self.token);
-        let answer = request.send().await.map_err(|error| error.to_string())?;
-        let list: FaultList = answer.json().await.map_err(|error| error.to_string())?;
-        Ok(list.faults.iter().map(|status| status.hit).sum())
+        Ok(self.0.faults_hit())
     }
 }

@@ -1,4 +1,4 @@
-//! The API's routes: one file for each resource of DigitalOcean's API v2, and the server that serves them.
+//! The routes: one file for each resource of DigitalOcean's API v2, and the server that serves all APIs.
 //!
 //! The files here read requests and write answers; the rules are in [`crate::cloud`]. From the outside in, a request
 //! passes: the request id and log, the token check, the edge's layers (faults, rate limits, counts; `/v2` only), its
@@ -17,6 +17,7 @@ mod keys;
 mod projects;
 mod record;
 mod records;
+mod refuse;
 mod regions;
 mod reply;
 mod reserved_ips;
@@ -27,7 +28,9 @@ mod snapshots;
 mod tags;
 mod view;
 mod vpcs;
+mod zones;
 
 pub(crate) use record::Bent;
 pub use reply::error_response;
 pub use server::Server;
+pub use zones::NewZone;

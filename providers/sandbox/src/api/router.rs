@@ -6,13 +6,62 @@ use axum::{Router, extract::Request, http::Method, middleware, response::IntoRes
 
 use super::{
     account, actions, admin, auth, domains, droplet_actions, droplets, images, keys, projects, record,
-    record::Recorder, records, regions, reply, reserved_ips, sizes, snapshots, tags, vpcs,
+    record::Recorder, records, regions, reply, reserved_ips, sizes, snapshots, tags, vpcs, zones,
 };
-use crate::cloud::{ApiError, Cloud, Edge};
+use crate::{
+    cloud::{Api, ApiError, Cloud, Edge},
+    ec2, gce,
+};
+
+/// The accounts of one sandbox.
+#[derive(Debug, Clone)]
+pub(super) struct Accounts {
+    pub(super) digitalocean: Cloud,
+    pub(super) ec2: Cloud,
+    pub(super) gce: Cloud,
+}
+
+impl Accounts {
+    pub(super) fn of(&self, api: Api) -> &Cloud {
+        match api {
+            Api::DigitalOcean => &self.digitalocean,
+            Api::Ec2 => &self.ec2,
+            Api::Gce => &self.gce,
+        }
+    }
+
+    pub(super) fn all(&self) -> [&Cloud; 3] {
+        Api::ALL.map(|api| self.of(api))
+    }
+}
 
 /// The whole server: see [the module](super) for the order of its layers.
-pub(super) fn router(cloud: &Cloud, edge: &Arc<dyn Edge>, recorder: Option<Recorder>) -> Router {
-    let api = Router::new()
+pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option<Recorder>) -> Router {
+    let config = accounts.digitalocean.config();
+    let served = |api| config.apis.contains(&api);
+    let digitalocean = if served(Api::DigitalOcean) { digitalocean() } else { Router::new() };
+    let digitalocean =
+        digitalocean.fallback(missing).method_not_allowed_fallback(missing).with_state(accounts.digitalocean.clone());
+    let admin = admin::routes().merge(zones::routes()).with_state(accounts.clone()).merge(edge.admin());
+    let mut app = edge
+        .layers(Api::DigitalOcean, digitalocean)
+        .merge(admin)
+        .layer(middleware::from_fn_with_state(accounts.digitalocean.clone(), auth::check));
+    if served(Api::Ec2) {
+        app = app.merge(edge.layers(Api::Ec2, ec2::routes(&accounts.ec2)));
+    }
+    if served(Api::Gce) {
+        app = app.merge(edge.layers(Api::Gce, gce::routes(&accounts.gce)));
+    }
+    let app = app.layer(middleware::from_fn(reply::identify));
+    match recorder {
+        Some(recorder) => app.layer(middleware::from_fn_with_state(recorder, record::layer)),
+        None => app,
+    }
+}
+
+fn digitalocean() -> Router<Cloud> {
+    Router::new()
         .merge(account::routes())
         .merge(actions::routes())
         .merge(domains::routes())
@@ -29,19 +78,6 @@ pub(super) fn router(cloud: &Cloud, edge: &Arc<dyn Edge>, recorder: Option<Recor
         .merge(snapshots::routes())
         .merge(tags::routes())
         .merge(vpcs::routes())
-        .fallback(missing)
-        .method_not_allowed_fallback(missing)
-        .with_state(cloud.clone());
-    let admin = admin::routes().with_state(cloud.clone()).merge(edge.admin());
-    let app = edge
-        .layers(api)
-        .merge(admin)
-        .layer(middleware::from_fn_with_state(cloud.clone(), auth::check))
-        .layer(middleware::from_fn(reply::identify));
-    match recorder {
-        Some(recorder) => app.layer(middleware::from_fn_with_state(recorder, record::layer)),
-        None => app,
-    }
 }
 
 /// What the sandbox does not have.

@@ -4,24 +4,27 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{record::Recorder, router::router};
+use super::{
+    record::Recorder,
+    router::{Accounts, router},
+};
 use crate::{
-    cloud::{Cloud, CloudError, Config, Edge},
+    cloud::{Api, Cloud, CloudError, Config, Edge},
     connection::{ConnectionHandle, Connections},
     machine::Hypervisor,
 };
 
-/// A running sandbox: the API on its address, and the cloud behind it.
+/// A running sandbox: all APIs on one address, and the accounts behind them.
 #[derive(Debug)]
 pub struct Server {
-    /// Where the API answers.
+    /// Where the APIs answer.
     pub addr: SocketAddr,
-    cloud: Cloud,
+    accounts: Accounts,
     serving: JoinHandle<()>,
 }
 
 impl Server {
-    /// Opens the cloud of the state folder and serves its API. Returns when it answers.
+    /// Opens the accounts of the state folder and serves their APIs. Returns when it answers.
     pub async fn start(
         config: Config,
         hypervisor: Arc<dyn Hypervisor>,
@@ -41,9 +44,16 @@ impl Server {
             }
             None => None,
         };
-        let cloud = Cloud::open(config, hypervisor, edge.clone()).await?;
-        let app = router(&cloud, &edge, recorder).into_make_service_with_connect_info::<ConnectionHandle>();
-        let stop = cloud.stopped();
+        // The address is known only now, and some answers tell it.
+        let config = Config { listen: addr, ..config };
+        let open = async |api| Cloud::open(config.clone(), api, hypervisor.clone(), edge.clone()).await;
+        let accounts = Accounts {
+            digitalocean: open(Api::DigitalOcean).await?,
+            ec2: open(Api::Ec2).await?,
+            gce: open(Api::Gce).await?,
+        };
+        let app = router(&accounts, &edge, recorder).into_make_service_with_connect_info::<ConnectionHandle>();
+        let stop = accounts.digitalocean.stopped();
         let serving = tokio::spawn(async move {
             let serve =
                 axum::serve(Connections(listener), app).with_graceful_shutdown(async move { stop.cancelled().await });
@@ -51,17 +61,19 @@ impl Server {
                 tracing::error!(%error, "the API stopped");
             }
         });
-        Ok(Self { addr, cloud, serving })
+        Ok(Self { addr, accounts, serving })
     }
 
-    /// The cloud behind the API.
-    pub fn cloud(&self) -> &Cloud {
-        &self.cloud
+    /// The account of an API.
+    pub fn account(&self, api: Api) -> &Cloud {
+        self.accounts.of(api)
     }
 
     /// Stops serving and working; the state file and the machines stay. Open connections are cut.
     pub async fn stop(self) {
-        self.cloud.stop();
+        for cloud in self.accounts.all() {
+            cloud.stop();
+        }
         self.serving.abort();
         // Cancelled by the abort: how it ended says nothing.
         drop(self.serving.await);

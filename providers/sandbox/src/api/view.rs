@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cloud::{
+    Api,
     catalogue::{self, REGIONS, SIZES, Size},
     state::{Action, Droplet, Image, State},
     vpcs,
@@ -16,7 +17,7 @@ pub(super) fn time(at: Timestamp) -> String {
 
 /// A region.
 pub(super) fn region(slug: &str) -> Value {
-    let name = catalogue::find_region(slug).map_or(slug, |region| region.name);
+    let name = catalogue::find_region(Api::DigitalOcean, slug).map_or(slug, |region| region.name);
     json!({
         "name": name,
         "slug": slug,
@@ -70,7 +71,7 @@ pub(super) fn gigabytes(bytes: u64) -> f64 {
 /// A droplet.
 pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
     let snapshots = state.visible_images().filter(|image| image.source == Some(droplet.id)).map(|image| image.id);
-    let (memory, vcpus, shape) = match catalogue::find_size(&droplet.size) {
+    let (memory, vcpus, shape) = match catalogue::find_size(Api::DigitalOcean, &droplet.size) {
         Some(found) => (found.memory, found.vcpus, size(found)),
         None => (0, 0, Value::Null),
     };

@@ -1,4 +1,6 @@
-//! What is on offer: regions, sizes, distributions. A subset of DigitalOcean's, with its slugs and prices.
+//! What is on offer: regions, sizes, distributions. A subset of each cloud's, with its names and prices.
+
+use super::Api;
 
 /// A region.
 #[derive(Debug)]
@@ -7,7 +9,7 @@ pub(crate) struct Region {
     pub(crate) name: &'static str,
 }
 
-/// All regions. Every size and public image is in each of them.
+/// DigitalOcean's regions. Every size and public image is in each of them.
 pub(crate) const REGIONS: &[Region] = &[
     Region { slug: "nyc1", name: "New York 1" },
     Region { slug: "nyc3", name: "New York 3" },
@@ -57,7 +59,7 @@ const fn size(
     Size { slug, description, memory, vcpus, disk, transfer, monthly }
 }
 
-/// All sizes, cheapest first.
+/// DigitalOcean's sizes, cheapest first.
 pub(crate) const SIZES: &[Size] = &[
     size("s-1vcpu-512mb-10gb", "Basic", 512, 1, 10, 0.5, 4.0),
     size("s-1vcpu-1gb", "Basic", 1024, 1, 25, 1.0, 6.0),
@@ -73,14 +75,62 @@ pub(crate) const SIZES: &[Size] = &[
     size("g-4vcpu-16gb", "General Purpose", 16384, 4, 50, 5.0, 126.0),
 ];
 
-/// The size of that slug.
-pub(crate) fn find_size(slug: &str) -> Option<&'static Size> {
-    SIZES.iter().find(|size| size.slug == slug)
+/// The regions of EC2.
+const EC2_REGIONS: &[Region] = &[
+    Region { slug: "us-east-1", name: "US East (N. Virginia)" },
+    Region { slug: "us-west-2", name: "US West (Oregon)" },
+    Region { slug: "eu-central-1", name: "Europe (Frankfurt)" },
+];
+
+/// The instance types of EC2, cheapest first. A volume's size is the launch's to say; transfer is not included.
+const EC2_SIZES: &[Size] = &[
+    size("t3.nano", "General purpose, burstable", 512, 2, 0, 0.0, 3.80),
+    size("t3.micro", "General purpose, burstable", 1024, 2, 0, 0.0, 7.59),
+    size("t3.small", "General purpose, burstable", 2048, 2, 0, 0.0, 15.18),
+    size("t3.medium", "General purpose, burstable", 4096, 2, 0, 0.0, 30.37),
+];
+
+/// The zones of Compute Engine, which is where instances are.
+const GCE_ZONES: &[Region] = &[
+    Region { slug: "us-central1-a", name: "us-central1" },
+    Region { slug: "us-central1-b", name: "us-central1" },
+    Region { slug: "us-east1-b", name: "us-east1" },
+    Region { slug: "europe-west3-a", name: "europe-west3" },
+];
+
+/// The machine types of Compute Engine, cheapest first.
+const GCE_SIZES: &[Size] = &[
+    size("e2-micro", "Efficient Instance, shared core", 1024, 2, 0, 0.0, 6.11),
+    size("e2-small", "Efficient Instance, shared core", 2048, 2, 0, 0.0, 12.23),
+    size("e2-medium", "Efficient Instance, shared core", 4096, 2, 0, 0.0, 24.46),
+];
+
+/// An API's regions; of Compute Engine, its zones, whose `name` is their region.
+pub(crate) fn regions(api: Api) -> &'static [Region] {
+    match api {
+        Api::DigitalOcean => REGIONS,
+        Api::Ec2 => EC2_REGIONS,
+        Api::Gce => GCE_ZONES,
+    }
 }
 
-/// The region of that slug.
-pub(crate) fn find_region(slug: &str) -> Option<&'static Region> {
-    REGIONS.iter().find(|region| region.slug == slug)
+/// An API's sizes, cheapest first.
+pub(crate) fn sizes(api: Api) -> &'static [Size] {
+    match api {
+        Api::DigitalOcean => SIZES,
+        Api::Ec2 => EC2_SIZES,
+        Api::Gce => GCE_SIZES,
+    }
+}
+
+/// An API's size of that name.
+pub(crate) fn find_size(api: Api, slug: &str) -> Option<&'static Size> {
+    sizes(api).iter().find(|size| size.slug == slug)
+}
+
+/// An API's region of that name.
+pub(crate) fn find_region(api: Api, slug: &str) -> Option<&'static Region> {
+    regions(api).iter().find(|region| region.slug == slug)
 }
 
 /// The distribution of a public image, from its slug, in the specification's words.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use remint_core::provider::PortMap;
 use secrecy::SecretString;
 
-use super::Profile;
+use super::{Api, Profile};
 
 /// How one sandbox is set up. Fixed for the life of its process.
 #[derive(Debug, Clone)]
@@ -23,7 +23,9 @@ pub struct Config {
     pub speed: f64,
     /// What the delays are drawn from: the same seed gives the same delays.
     pub seed: u64,
-    /// The only token that the API accepts.
+    /// The APIs that are served.
+    pub apis: Vec<Api>,
+    /// The only token that the API accepts; what other APIs accept is derived from it.
     pub token: SecretString,
     /// How ports that cannot be bound on the droplets' addresses are moved.
     pub ports: PortMap,

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_new_domain_has_its_own_records_and_an_address_if_given() {
-        let mut state = State::empty();
+        let mut state = State::empty(crate::cloud::Api::DigitalOcean);
         let domain = state.add_domain("Example.COM", Some("127.7.128.10")).unwrap();
         let kinds: Vec<&str> = domain.records.values().map(|record| record.kind.as_str()).collect();
         assert_eq!(kinds, ["SOA", "NS", "NS", "NS", "A"]);

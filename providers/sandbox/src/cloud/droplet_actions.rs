@@ -118,7 +118,7 @@ impl State {
                 let size = request
                     .size
                     .as_deref()
-                    .and_then(catalogue::find_size)
+                    .and_then(|slug| catalogue::find_size(self.api, slug))
                     .ok_or_else(|| ApiError::unprocessable("You specified an invalid size."))?;
                 if droplet.status != Status::Off {
                     return Err(ApiError::unprocessable("Droplet must be powered off to be resized."));

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    ApiError, ApiResult, Config, DelayKind,
+    Api, ApiError, ApiResult, Config, DelayKind,
     action::{Begin, now},
-    catalogue,
+    catalogue::{self, Size},
     state::{Action, Droplet, Image, Seed, State, Status, Work},
     tags,
 };
@@ -35,6 +35,20 @@ pub(crate) struct CreateDroplets {
     volumes: Option<Vec<Value>>,
 }
 
+/// Droplets to be made, one for each name and otherwise alike.
+pub(crate) struct NewDroplets {
+    pub(crate) names: Vec<String>,
+    pub(crate) region: String,
+    pub(crate) size: &'static Size,
+    /// In GiB; not the size's own where an API lets the client choose.
+    pub(crate) disk: u64,
+    pub(crate) image: Image,
+    /// Public keys, as OpenSSH lines.
+    pub(crate) ssh_keys: Vec<String>,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) user_data: Option<String>,
+}
+
 impl State {
     /// Creates a droplet for each name, or none.
     pub(crate) fn create_droplets(
@@ -43,7 +57,7 @@ impl State {
         request: &CreateDroplets,
     ) -> ApiResult<Vec<(Droplet, Action)>> {
         let names = names(request)?;
-        let size = request.size.as_deref().and_then(catalogue::find_size);
+        let size = request.size.as_deref().and_then(|slug| catalogue::find_size(self.api, slug));
         let size =
             size.ok_or_else(|| ApiError::unprocessable("You specified an invalid size for Droplet creation."))?;
         let image = self
@@ -51,7 +65,7 @@ impl State {
             .cloned()
             .ok_or_else(|| ApiError::unprocessable("You specified an invalid image for Droplet creation."))?;
         let region = match &request.region {
-            Some(slug) => catalogue::find_region(slug).map(|region| region.slug.to_owned()),
+            Some(slug) => catalogue::find_region(self.api, slug).map(|region| region.slug.to_owned()),
             None => image.regions.first().cloned(),
         };
         let region =
@@ -79,37 +93,44 @@ impl State {
             return Err(ApiError::unprocessable("creating this/these droplet(s) will exceed your droplet limit"));
         }
 
-        let tags: BTreeSet<String> = tags.iter().map(|tag| self.make_tag(tag)).collect();
-        let create = |name| {
+        let tags = tags.iter().map(|tag| self.make_tag(tag)).collect();
+        let user_data = request.user_data.clone();
+        let new = NewDroplets { names, region, size, disk: size.disk, image, ssh_keys, tags, user_data };
+        Ok(self.make_droplets(config, &new))
+    }
+
+    /// Makes droplets that were found to be right, and begins their creation.
+    pub(crate) fn make_droplets(&mut self, config: &Config, new: &NewDroplets) -> Vec<(Droplet, Action)> {
+        let create = |name: &String| {
             let id = self.next_id();
             let boot = self.draw(config, DelayKind::Boot, id.to_string());
             let droplet = Droplet {
                 id,
-                name,
-                region: region.clone(),
-                size: size.slug.to_owned(),
-                disk: size.disk,
-                image: image.clone(),
+                name: name.clone(),
+                region: new.region.clone(),
+                size: new.size.slug.to_owned(),
+                disk: new.disk,
+                image: new.image.clone(),
                 status: Status::New,
                 address: self.next_address(config.slot),
                 networked: false,
-                tags: tags.clone(),
+                tags: new.tags.clone(),
                 created_at: now(),
                 pending: None,
                 seed: Some(Seed {
-                    user_data: request.user_data.clone(),
-                    ssh_keys: ssh_keys.clone(),
+                    user_data: new.user_data.clone(),
+                    ssh_keys: new.ssh_keys.clone(),
                     boot_delay_ms: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
                 }),
                 asked_off: false,
                 epoch: 0,
             };
             self.droplets.insert(id, droplet);
-            let action = self.begin_on_droplet(config, id, &region, "create", Work::Create { droplet: id });
+            let action = self.begin_on_droplet(config, id, &new.region, "create", Work::Create { droplet: id });
             // As it is now: locked by its creation.
             (self.droplets[&id].clone(), action)
         };
-        Ok(names.into_iter().map(create).collect())
+        new.names.iter().map(create).collect()
     }
 
     /// Begins to destroy a droplet.
@@ -169,11 +190,12 @@ impl State {
         identifiers.iter().map(find).collect()
     }
 
-    /// The next free address of the lower half of 127.slot.0.0/16, from .10 on; one that was in use comes again last.
+    /// The next free address of the account's part of the lower half of 127.slot.0.0/16; one that was in use comes again
+    /// last.
     fn next_address(&mut self, slot: u8) -> Ipv4Addr {
         let mut offset = self.last_address;
         loop {
-            offset = next_offset(offset);
+            offset = next_offset(self.api, offset);
             let address = address(slot, offset);
             if !self.droplets.values().any(|droplet| droplet.address == address) {
                 self.last_address = offset;
@@ -183,14 +205,17 @@ impl State {
     }
 }
 
-/// The offset after this one, within half of a /16. There are more of them than an account can have droplets.
-pub(crate) fn next_offset(offset: u32) -> u32 {
+/// The offset after this one, within the account's part of half a /16, whose first ten are kept for other uses. There are
+/// more of them than an account can have droplets.
+pub(crate) fn next_offset(api: Api, offset: u32) -> u32 {
     let mut next = offset + 1;
     // Addresses that end in 0 or 255 look like a network's or a broadcast's, and some programs refuse them.
     while matches!(next % 256, 0 | 255) {
         next += 1;
     }
-    if (10..128 * 256).contains(&next) { next } else { 10 }
+    let offsets = api.offsets();
+    let first = offsets.start + 10;
+    if (first..offsets.end).contains(&next) { next } else { first }
 }
 
 /// The address in a slot's network.
@@ -242,14 +267,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_begin_at_ten_stay_in_their_half_and_avoid_the_ends() {
-        let mut offset = 0;
-        let first = next_offset(offset);
-        assert_eq!(address(7, first), Ipv4Addr::new(127, 7, 0, 10));
-        for _ in 0..40_000 {
-            offset = next_offset(offset);
-            let [a, b, c, d] = address(7, offset).octets();
-            assert!((a, b) == (127, 7) && c < 128 && d != 0 && d != 255, "{a}.{b}.{c}.{d}");
+    fn addresses_begin_at_ten_stay_in_their_accounts_part_and_avoid_the_ends() {
+        for (api, blocks) in [(Api::DigitalOcean, 0..40), (Api::Ec2, 40..80), (Api::Gce, 80..120)] {
+            let mut offset = api.offsets().start;
+            assert_eq!(address(7, next_offset(api, offset)), Ipv4Addr::new(127, 7, blocks.start, 10));
+            for _ in 0..12_000 {
+                offset = next_offset(api, offset);
+                let [a, b, c, d] = address(7, offset).octets();
+                assert!((a, b) == (127, 7) && blocks.contains(&c) && d != 0 && d != 255, "{a}.{b}.{c}.{d}");
+            }
         }
     }
 

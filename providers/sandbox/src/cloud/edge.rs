@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use axum::Router;
 use serde::{Deserialize, Serialize};
 
+use super::Api;
+
 /// The network around the droplets, and what stands before the API's routes.
 ///
 /// The calls are level-triggered: each says how things shall be, not what changed, and may be repeated. The cloud makes
@@ -26,9 +28,9 @@ pub trait Edge: Send + Sync {
     /// Stops serving a zone.
     async fn remove_zone(&self, name: &str);
 
-    /// Lays faults, rate limits and call counts around the API's routes (`/v2`). The matched path is known in there, and
-    /// requests without the sandbox's token have been refused before.
-    fn layers(&self, api: Router) -> Router;
+    /// Lays faults, rate limits and call counts around an API's routes. The matched path is known in there, and requests
+    /// without the sandbox's token have been refused before.
+    fn layers(&self, api: Api, routes: Router) -> Router;
 
     /// Further routes below `/sandbox/v1`, with their full paths; behind the token check, not behind [`Self::layers`].
     fn admin(&self) -> Router;

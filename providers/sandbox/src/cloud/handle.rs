@@ -7,8 +7,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiError, ApiResult, Config, DrawnDelay, Edge, state::State, store::Store};
-use crate::machine::Hypervisor;
+use super::{Api, ApiError, ApiResult, Config, DrawnDelay, Edge, state::State, store::Store};
+use crate::machine::{Hypervisor, Share};
 
 /// Why a cloud could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -108,20 +108,26 @@ impl std::fmt::Debug for Cloud {
 }
 
 impl Cloud {
-    /// Opens the cloud of a state folder, brings machines, forwarding and DNS into the state that the file says, and goes on
-    /// with what was in flight.
+    /// Opens an API's account in a state folder, brings its machines, forwarding and DNS into the state that the file says,
+    /// and goes on with what was in flight.
     pub async fn open(
         config: Config,
+        api: Api,
         hypervisor: Arc<dyn Hypervisor>,
         edge: Arc<dyn Edge>,
     ) -> Result<Self, CloudError> {
-        let (store, state) = Store::open(&config.state_dir)?;
+        let folder = match api {
+            Api::DigitalOcean => config.state_dir.clone(),
+            other => config.state_dir.join(other.name()),
+        };
+        let (store, state) = Store::open(&folder)?;
+        let hypervisor = Arc::new(Share { whole: hypervisor, ids: api.ids() });
         let cloud = Self {
             inner: Arc::new(Inner {
                 config,
                 hypervisor,
                 edge,
-                state: Mutex::new(state.unwrap_or_else(State::empty)),
+                state: Mutex::new(state.unwrap_or_else(|| State::empty(api))),
                 store,
                 telling: tokio::sync::Mutex::new(()),
                 looking: tokio::sync::Mutex::new(()),
@@ -137,7 +143,12 @@ impl Cloud {
         &self.inner.config
     }
 
-    /// The machines behind the droplets.
+    /// Whose API the account is reached by.
+    pub fn api(&self) -> Api {
+        self.read(|state| state.api)
+    }
+
+    /// The machines behind the account's instances.
     pub fn hypervisor(&self) -> &Arc<dyn Hypervisor> {
         &self.inner.hypervisor
     }

@@ -150,7 +150,7 @@ impl State {
         let (kind, region, work) = match kind {
             "transfer" => {
                 let region = region
-                    .and_then(catalogue::find_region)
+                    .and_then(|slug| catalogue::find_region(self.api, slug))
                     .ok_or_else(|| ApiError::unprocessable("You specified an invalid region."))?;
                 if image.regions.contains(region.slug) {
                     return Err(ApiError::unprocessable("Image is already available in that region."));
@@ -178,7 +178,7 @@ impl State {
             distribution: catalogue::distribution(&slug).to_owned(),
             slug: Some(slug),
             disk: disk.clone(),
-            regions: catalogue::REGIONS.iter().map(|region| region.slug.to_owned()).collect(),
+            regions: catalogue::regions(self.api).iter().map(|region| region.slug.to_owned()).collect(),
             created_at,
             min_disk_size: info.virtual_gib,
             size_bytes: info.size_bytes,

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_key_is_known_by_what_it_is_not_by_its_comment() {
-        let mut state = State::empty();
+        let mut state = State::empty(crate::cloud::Api::DigitalOcean);
         let key = state.add_key("mine", KEY).unwrap();
         assert_eq!(key.fingerprint.len(), 47);
         let again = state.add_key("other", KEY.trim_end_matches(" someone@host")).unwrap_err();
@@ -66,7 +66,11 @@ mod tests {
     #[test]
     fn what_is_not_a_key_is_refused() {
         for bad in ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOMq", "ssh-ed25519 AAAA"] {
-            assert_eq!(State::empty().add_key("bad", bad).unwrap_err().status, 422, "{bad}");
+            assert_eq!(
+                State::empty(crate::cloud::Api::DigitalOcean).add_key("bad", bad).unwrap_err().status,
+                422,
+                "{bad}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The cloud behind the API: its state, its rules, and what takes time.
 //!
-//! [`Cloud`] is the handle. All requests read and change one state under one lock; a change is on the disk before its
+//! [`Cloud`] is the handle of one account: each [`Api`] has its own, over the same machines. All requests read and change one state under one lock; a change is on the disk before its
 //! request is answered. What takes time is an action: it is recorded with the moment it is due, and a task carries it out.
 //!
 //! **After a restart**, also after SIGKILL in the middle of anything, these rules make the state and the world agree:
@@ -17,6 +17,7 @@
 //! Not taken: a journal of changes. The state is small, and one file that is replaced as a whole needs no recovery.
 
 mod action;
+mod api;
 pub(crate) mod catalogue;
 mod config;
 mod domains;
@@ -39,6 +40,7 @@ mod tell;
 pub(crate) mod vpcs;
 
 pub use action::with_doomed_actions;
+pub use api::Api;
 pub use config::{AccountLimits, Config};
 pub use edge::{Edge, ZoneRecord, ZoneSnapshot};
 pub use error::{ApiError, ApiResult};

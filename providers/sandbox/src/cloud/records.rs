@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn state() -> State {
-        let mut state = State::empty();
+        let mut state = State::empty(crate::cloud::Api::DigitalOcean);
         state.add_domain("example.com", None).unwrap();
         state
     }

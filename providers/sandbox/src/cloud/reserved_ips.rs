@@ -26,7 +26,7 @@ impl State {
                 self.check_target(id, None)?;
                 self.droplets.get(&id).map(|droplet| droplet.region.clone())
             }
-            (None, Some(slug)) => catalogue::find_region(slug).map(|region| region.slug.to_owned()),
+            (None, Some(slug)) => catalogue::find_region(self.api, slug).map(|region| region.slug.to_owned()),
             (None, None) => None,
         };
         let region = region.ok_or_else(|| ApiError::unprocessable("You specified an invalid region."))?;
@@ -109,7 +109,7 @@ impl State {
     fn next_reserved(&mut self, slot: u8) -> Ipv4Addr {
         let mut offset = self.last_reserved;
         loop {
-            offset = next_offset(offset);
+            offset = next_offset(self.api, offset);
             let ip = address(slot, UPPER_HALF + offset);
             if !self.reserved_ips.contains_key(&ip) {
                 self.last_reserved = offset;

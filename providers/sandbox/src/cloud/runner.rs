@@ -122,7 +122,7 @@ impl Cloud {
                 hypervisor.start(*droplet).await.map_err(chain)
             }
             Work::Resize { droplet, size, disk } => {
-                let size = catalogue::find_size(size).ok_or("the size is gone")?;
+                let size = catalogue::find_size(self.api(), size).ok_or("the size is gone")?;
                 let old =
                     self.read(|state| state.droplets.get(droplet).map(|d| d.disk)).ok_or("the droplet is gone")?;
                 let gib = if *disk { size.disk } else { old };
@@ -164,7 +164,7 @@ impl Cloud {
         self.read(|state| {
             let droplet = state.droplets.get(&id)?;
             let seed = droplet.seed.clone()?;
-            let size = catalogue::find_size(&droplet.size)?;
+            let size = catalogue::find_size(state.api, &droplet.size)?;
             Some(MachineSpec {
                 id,
                 name: droplet.name.clone(),
@@ -221,12 +221,15 @@ impl State {
                     droplet.set_status(Status::Active);
                 });
             }
-            Work::Resize { droplet, size, disk } => self.with_droplet(*droplet, |droplet| {
-                droplet.size.clone_from(size);
-                if let (true, Some(size)) = (disk, catalogue::find_size(size)) {
-                    droplet.disk = size.disk;
-                }
-            }),
+            Work::Resize { droplet, size, disk } => {
+                let grown = catalogue::find_size(self.api, size).filter(|_| *disk);
+                self.with_droplet(*droplet, |droplet| {
+                    droplet.size.clone_from(size);
+                    if let Some(size) = grown {
+                        droplet.disk = size.disk;
+                    }
+                });
+            }
             Work::Transfer { image, region } => {
                 if let Some(image) = self.images.get_mut(image) {
                     image.regions.insert(region.clone());

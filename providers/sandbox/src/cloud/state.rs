@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DelayKind, DrawnDelay, ZoneRecord};
-use crate::machine::DiskImage;
+use super::{Api, DelayKind, DrawnDelay, ZoneRecord};
+use crate::{ec2, gce, machine::DiskImage};
 
 /// The version of the file's format.
 pub(crate) const VERSION: u32 = 1;
@@ -23,6 +23,9 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct State {
     /// The format's version.
     pub(crate) version: u32,
+    /// Whose API the account is reached by.
+    #[serde(default)]
+    pub(crate) api: Api,
     /// The account's id.
     pub(crate) account: Uuid,
     /// When the sandbox was made.
@@ -51,6 +54,12 @@ pub(crate) struct State {
     pub(crate) tags: BTreeSet<String>,
     /// Actions by id; the oldest completed ones are forgotten.
     pub(crate) actions: BTreeMap<u64, Action>,
+    /// What an EC2 account knows beside this.
+    #[serde(default)]
+    pub(crate) ec2: ec2::Data,
+    /// What a Compute Engine account knows beside this.
+    #[serde(default)]
+    pub(crate) gce: gce::Data,
     /// Actions that the change under way has begun.
     #[serde(skip)]
     pub(crate) begun: Vec<u64>,
@@ -304,14 +313,15 @@ impl Work {
 
 impl State {
     /// An account without anything in it.
-    pub(crate) fn empty() -> Self {
+    pub(crate) fn empty(api: Api) -> Self {
         Self {
             version: VERSION,
+            api,
             account: Uuid::new_v4(),
             created_at: Timestamp::now(),
-            last_id: 100_000_000,
-            last_address: 0,
-            last_reserved: 0,
+            last_id: api.before_first_id(),
+            last_address: api.offsets().start,
+            last_reserved: api.offsets().start,
             ordinals: BTreeMap::new(),
             delays: Vec::new(),
             droplets: BTreeMap::new(),
@@ -321,6 +331,8 @@ impl State {
             domains: BTreeMap::new(),
             tags: BTreeSet::new(),
             actions: BTreeMap::new(),
+            ec2: ec2::Data::default(),
+            gce: gce::Data::default(),
             begun: Vec::new(),
         }
     }

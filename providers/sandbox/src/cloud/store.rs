@@ -74,7 +74,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, none) = Store::open(&dir.path().join("deep/er")).unwrap();
         assert!(none.is_none());
-        let mut state = State::empty();
+        let mut state = State::empty(crate::cloud::Api::DigitalOcean);
         state.tags.insert("web".to_owned());
         store.save(&state).unwrap();
         let mode = fs::metadata(&store.file).unwrap().permissions().mode();

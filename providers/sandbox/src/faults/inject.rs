@@ -12,8 +12,8 @@ use axum::{
 
 use super::{Call, Fault, FaultRule, Faults};
 use crate::{
-    api::{Bent, error_response},
-    cloud::{ApiError, with_doomed_actions},
+    api::Bent,
+    cloud::{Api, ApiError, with_doomed_actions},
     connection::ConnectionHandle,
 };
 
@@ -21,11 +21,11 @@ use crate::{
 const LARGEST_BODY: usize = 4 << 20;
 
 /// Carries calls out, or does to them what a rule says.
-pub(crate) async fn layer(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
+pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut call = Call { method: method.as_str(), path: uri.path(), query: uri.query(), action: None };
     let (request, action) = if faults.wants_body(call) {
-        match read_action(request).await {
+        match read_action(api, request).await {
             Ok(read) => read,
             Err(response) => return response,
         }
@@ -38,7 +38,7 @@ pub(crate) async fn layer(State(faults): State<Arc<Faults>>, request: Request, n
         tracing::info!(%method, path = uri.path(), fault = rule.fault.name(), "a fault rule hits");
     }
     let list = (method == Method::GET).then(|| uri.to_string());
-    let mut response = apply(&faults, rule.as_ref(), request, next, list).await;
+    let mut response = apply(&faults, api, rule.as_ref(), request, next, list).await;
     if rule.is_some() {
         response.extensions_mut().insert(Bent);
     }
@@ -47,6 +47,7 @@ pub(crate) async fn layer(State(faults): State<Arc<Faults>>, request: Request, n
 
 async fn apply(
     faults: &Faults,
+    api: Api,
     rule: Option<&FaultRule>,
     request: Request,
     next: Next,
@@ -59,11 +60,11 @@ async fn apply(
     let applied = rule.is_some_and(|rule| rule.applied);
     match rule.map(|rule| rule.fault) {
         None | Some(Fault::Delay) => match list {
-            Some(list) => remember(faults, &list, next.run(request).await).await,
+            Some(list) => remember(faults, api, &list, next.run(request).await).await,
             None => next.run(request).await,
         },
         Some(Fault::RateLimited) => {
-            let mut response = error_response(ApiError::too_many_requests());
+            let mut response = api.refuse(ApiError::too_many_requests());
             if let Some(seconds) = rule.and_then(|rule| rule.retry_after) {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
@@ -71,7 +72,7 @@ async fn apply(
         }
         Some(Fault::ServerError) => {
             carry_out(applied, request, next).await;
-            error_response(ApiError::internal("Server was unable to give you a response."))
+            api.refuse(ApiError::internal("Server was unable to give you a response."))
         }
         Some(Fault::BadGateway) => {
             carry_out(applied, request, next).await;
@@ -87,7 +88,7 @@ async fn apply(
             reset(connection)
         }
         Some(Fault::StaleList) => match list {
-            Some(list) => stale(faults, &list, next.run(request).await).await,
+            Some(list) => stale(faults, api, &list, next.run(request).await).await,
             None => next.run(request).await,
         },
         Some(Fault::ActionErrored) => with_doomed_actions(next.run(request)).await,
@@ -126,10 +127,10 @@ fn html(status: StatusCode) -> Response {
 }
 
 /// The `type` in the body of a call, and the call as it was.
-async fn read_action(request: Request) -> Result<(Request, Option<String>), Response> {
+async fn read_action(api: Api, request: Request) -> Result<(Request, Option<String>), Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
-        return Err(error_response(ApiError::bad_request("The body could not be read.")));
+        return Err(api.refuse(ApiError::bad_request("The body could not be read.")));
     };
     let action = serde_json::from_slice::<serde_json::Value>(&body)
         .ok()
@@ -137,29 +138,29 @@ async fn read_action(request: Request) -> Result<(Request, Option<String>), Resp
     Ok((Request::from_parts(parts, Body::from(body)), action))
 }
 
-async fn remember(faults: &Faults, list: &str, response: Response) -> Response {
-    let (response, body) = read_answer(response).await;
+async fn remember(faults: &Faults, api: Api, list: &str, response: Response) -> Response {
+    let (response, body) = read_answer(api, response).await;
     if let Some(body) = &body {
         faults.lists.remember(list, body);
     }
     with_body(response, body)
 }
 
-async fn stale(faults: &Faults, list: &str, response: Response) -> Response {
-    let (response, body) = read_answer(response).await;
+async fn stale(faults: &Faults, api: Api, list: &str, response: Response) -> Response {
+    let (response, body) = read_answer(api, response).await;
     let body = body.map(|now| faults.lists.before(list, &now).unwrap_or(now));
     with_body(response, body)
 }
 
 /// The body of a good answer, taken out of it. An error keeps its body.
-async fn read_answer(response: Response) -> (Response, Option<Bytes>) {
+async fn read_answer(api: Api, response: Response) -> (Response, Option<Bytes>) {
     if response.status() != StatusCode::OK {
         return (response, None);
     }
     let (parts, body) = response.into_parts();
     match to_bytes(body, LARGEST_BODY).await {
         Ok(body) => (Response::from_parts(parts, Body::empty()), Some(body)),
-        Err(_) => (error_response(ApiError::internal("The answer could not be read.")), None),
+        Err(_) => (api.refuse(ApiError::internal("The answer could not be read.")), None),
     }
 }
 

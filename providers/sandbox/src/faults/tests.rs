@@ -116,7 +116,7 @@ async fn server(faults: &Arc<Faults>) -> (String, Arc<AtomicU64>) {
     };
     let app = Router::new()
         .route("/v2/items", get(list).post(grow))
-        .layer(middleware::from_fn_with_state(Arc::clone(faults), layer))
+        .layer(middleware::from_fn_with_state((Arc::clone(faults), crate::cloud::Api::DigitalOcean), layer))
         .into_make_service_with_connect_info::<ConnectionHandle>();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v2/items", listener.local_addr().unwrap());

@@ -4,7 +4,10 @@
 //! told here is all that it needs to find its machines again after the sandbox was killed and started anew.
 
 pub mod qemu;
+mod share;
 pub mod simulated;
+
+pub(crate) use share::Share;
 
 use std::{net::Ipv4Addr, time::Duration};
 

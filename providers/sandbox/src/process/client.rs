@@ -8,7 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Folder, Result, SandboxError, control};
 use crate::{
+    api::NewZone,
     calls::CallReport,
+    cloud::Api,
     edge::OpenPorts,
     faults::{FaultList, FaultRule, FaultStatus},
 };
@@ -91,14 +93,14 @@ impl AdminClient {
         Ok(open.ports)
     }
 
-    /// Makes it serve a zone, as if its owner had added the domain.
+    /// Makes it serve a zone, as if an account's owner had added it there.
     ///
     /// # Errors
     ///
     /// `Call`, also for a zone that it serves already.
-    pub async fn add_zone(&self, zone: &str) -> Result<()> {
-        let body = serde_json::json!({ "name": zone });
-        self.send(Method::POST, "/v2/domains", Some(&body)).await.map(drop)
+    pub async fn add_zone(&self, zone: &str, api: Api) -> Result<()> {
+        let body = NewZone { name: zone.to_owned(), api };
+        self.send(Method::POST, "/sandbox/v1/zones", Some(&body)).await.map(drop)
     }
 
     /// The calls that it served; with `reset`, it starts counting anew.

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, extract::Request, middleware::Next};
 use remint_sandbox::{
-    cloud::{Edge, ZoneSnapshot, with_doomed_actions},
+    cloud::{Api, Edge, ZoneSnapshot, with_doomed_actions},
     machine::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result},
 };
 use tokio::sync::watch;
@@ -200,7 +200,7 @@ impl Edge for FakeEdge {
         self.zones.lock().unwrap().remove(name);
     }
 
-    fn layers(&self, api: Router) -> Router {
+    fn layers(&self, _: Api, api: Router) -> Router {
         let dooming = self.dooming.clone();
         api.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
             let doomed = *dooming.lock().unwrap();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use remint_sandbox::{
     api::Server,
-    cloud::{AccountLimits, Config, Profile},
+    cloud::{AccountLimits, Api, Config, Profile},
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -61,6 +61,7 @@ impl Sandbox {
             profile: self.profile,
             speed: self.speed,
             seed: 1,
+            apis: Api::ALL.to_vec(),
             token: TOKEN.into(),
             ports: Default::default(),
             open: vec![8080],

@@ -1,0 +1,32 @@
+//! `/sandbox/v1/zones`: a zone for an account, as if its owner had made it there.
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use serde::{Deserialize, Serialize};
+
+use super::router::Accounts;
+use crate::cloud::{Api, ApiResult};
+
+/// A zone to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewZone {
+    /// Its name.
+    pub name: String,
+    /// In whose account.
+    #[serde(default)]
+    pub api: Api,
+}
+
+pub(super) fn routes() -> Router<Accounts> {
+    Router::new().route("/sandbox/v1/zones", post(create))
+}
+
+async fn create(
+    State(accounts): State<Accounts>,
+    Json(wanted): Json<NewZone>,
+) -> ApiResult<(StatusCode, Json<NewZone>)> {
+    let cloud = accounts.of(wanted.api);
+    let domain = cloud.change(|state| state.add_domain(&wanted.name, None))?;
+    cloud.tell_zone(&domain.name).await;
+    Ok((StatusCode::CREATED, Json(NewZone { name: domain.name, api: wanted.api })))
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remint_core::provider::{ImageId, ReleaseId};
 
+pub mod conformance;
+
 /// Bake a machine image, replace the servers, roll back in seconds.
 #[derive(Debug, Parser)]
 #[command(name = "remint", version, propagate_version = true, max_term_width = 100)]
@@ -106,6 +108,8 @@ pub enum Command {
     Console(ConsoleArgs),
     /// List the providers of this build, with capabilities and limits
     Providers,
+    /// The suite that every provider passes, and the skeleton of a new provider
+    Conformance(conformance::ConformanceArgs),
     /// Check this machine, the manifest and the credentials
     Doctor,
     /// Print the JSON Schema of remint.toml; with --provider, that of the provider's own options

@@ -24,6 +24,7 @@ mod harness;
 mod ledger;
 mod outcome;
 mod runner;
+pub mod scaffold;
 mod steps;
 mod suite;
 mod target;

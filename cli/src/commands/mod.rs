@@ -2,6 +2,7 @@
 
 mod bake;
 mod completions;
+mod conformance;
 mod deploy;
 mod doctor;
 mod gc;
@@ -51,6 +52,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Ssh(args) => ssh::ssh(&args, settings, printer, cancel).await,
         Command::Console(args) => ssh::console(&args, settings, printer, cancel).await,
         Command::Providers => providers::run(printer),
+        Command::Conformance(args) => conformance::run(args, settings, printer),
         Command::Doctor => doctor::run(settings, printer, cancel).await,
         Command::Schema(args) => schema::run(&args, settings, printer),
         Command::Completions(args) => completions::run(&args, printer),

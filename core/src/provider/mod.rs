@@ -16,6 +16,7 @@
 mod account;
 mod calls;
 mod capability;
+mod contract;
 mod dns;
 mod error;
 mod ids;
@@ -31,6 +32,7 @@ mod static_ip;
 pub use account::{Account, Limits, Quota};
 pub use calls::{CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
 pub use capability::Capability;
+pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use ids::{

@@ -4,11 +4,13 @@ use std::{fmt, time::Duration};
 
 use futures::future::BoxFuture;
 use remint_core::provider::{Capability, Error};
+use serde::{Deserialize, Serialize};
 
 use crate::{CaseContext, Setting};
 
 /// Whether every provider has to pass a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Remint does not work without it.
     Core,
@@ -17,7 +19,8 @@ pub enum Level {
 }
 
 /// What running a case on a real account costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// Calls only.
     Free,
@@ -68,6 +71,10 @@ pub struct Case {
     pub settings: &'static [Setting],
     /// What it costs.
     pub cost: Cost,
+    /// The most instances that it launches, for the estimate of what it costs.
+    pub machines: u32,
+    /// Whether it would be in the way of others on the same target: it changes limits, counts, or loses replies.
+    pub secluded: bool,
     /// How long it may take on a cloud that takes its time; multiplied by [`crate::Target::patience`].
     pub timeout: Duration,
     /// Runs it.
@@ -81,10 +88,30 @@ impl fmt::Debug for Case {
 }
 
 impl Case {
-    /// A core case that makes something billable, and may take ten minutes.
+    /// A core case that launches one instance, and may take ten minutes.
     pub const fn new(id: &'static str, title: &'static str, run: CaseFn) -> Self {
-        let timeout = Duration::from_secs(600);
-        Self { id, title, level: Level::Core, needs: &[], settings: &[], cost: Cost::Billable, timeout, run }
+        Self {
+            id,
+            title,
+            level: Level::Core,
+            needs: &[],
+            settings: &[],
+            cost: Cost::Billable,
+            machines: 1,
+            secluded: false,
+            timeout: Duration::from_secs(600),
+            run,
+        }
+    }
+
+    /// The concern: what stands before the last dot of the id.
+    pub fn concern(&self) -> &'static str {
+        self.id.rsplit_once('.').map_or(self.id, |(concern, _)| concern)
+    }
+
+    /// Whether it has to have a target of its own.
+    pub fn is_secluded(&self) -> bool {
+        self.secluded || self.settings.iter().any(|setting| setting.needs_seclusion())
     }
 
     /// The capabilities that it needs.
@@ -99,10 +126,22 @@ impl Case {
         Self { settings, ..self }
     }
 
-    /// What it costs.
+    /// It launches nothing, and costs this at most.
     #[must_use]
     pub const fn costs(self, cost: Cost) -> Self {
-        Self { cost, ..self }
+        Self { cost, machines: 0, ..self }
+    }
+
+    /// It launches several instances.
+    #[must_use]
+    pub const fn machines(self, machines: u32) -> Self {
+        Self { machines, ..self }
+    }
+
+    /// It has to have a target of its own.
+    #[must_use]
+    pub const fn secluded(self) -> Self {
+        Self { secluded: true, ..self }
     }
 
     /// Not every provider has to pass it.

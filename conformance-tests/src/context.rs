@@ -6,11 +6,12 @@ use std::{
 };
 
 use remint_core::provider::{
-    Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoginKeys, Provider, Selector, StaticIps, label,
+    Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoginKeys, Markers, Provider, Selector,
+    StaticIps, label,
 };
 use uuid::Uuid;
 
-use crate::{Failure, Ledger, LostReply, Target};
+use crate::{Failure, Ledger, LedgerFile, LostReply, Recorded, Refusal, Tags, Target};
 
 /// What a case works with: the target, names and labels of its own, and the ledger. Clones share everything.
 #[derive(Debug, Clone)]
@@ -21,7 +22,9 @@ pub struct CaseContext {
 #[derive(Debug)]
 struct Shared {
     target: Target,
+    provider: Recorded,
     run: Uuid,
+    labels: Labels,
     ledger: Ledger,
     waiting_for: Mutex<String>,
 }
@@ -37,10 +40,14 @@ macro_rules! check {
 pub(crate) use check;
 
 impl CaseContext {
-    /// A context for one run of one case.
-    pub fn new(target: Target) -> Self {
+    /// A context for one run of a case.
+    pub fn new(case: &'static str, target: Target, tags: &Tags, file: Option<Arc<LedgerFile>>) -> Self {
+        let run = Uuid::new_v4();
+        let ledger = Ledger::new(case, file);
+        let provider = Recorded::new(Arc::clone(&target.provider), ledger.clone());
+        let labels = tags.labels().with(label::RUN, run.to_string());
         let waiting_for = Mutex::new("the first answer".to_owned());
-        Self { shared: Arc::new(Shared { target, run: Uuid::new_v4(), ledger: Ledger::default(), waiting_for }) }
+        Self { shared: Arc::new(Shared { target, provider, run, labels, ledger, waiting_for }) }
     }
 
     /// The target.
@@ -53,9 +60,20 @@ impl CaseContext {
         &self.shared.ledger
     }
 
-    /// The provider.
+    /// The provider, which writes into the ledger what it makes.
     pub fn provider(&self) -> &dyn Provider {
-        &*self.shared.target.provider
+        &self.shared.provider
+    }
+
+    /// Another client of the account, which knows nothing of what this one did.
+    ///
+    /// # Errors
+    ///
+    /// When the case forgot to ask for one.
+    pub fn another(&self) -> Result<Arc<dyn Provider>, Failure> {
+        let connect = self.target().another.as_ref();
+        let connect = connect.ok_or_else(|| Failure::new("the case needs another client and does not say so"))?;
+        Ok(Arc::new(Recorded::new(connect(), self.ledger().clone())))
     }
 
     /// Its instances.
@@ -95,6 +113,25 @@ impl CaseContext {
         self.provider().login_keys().ok_or_else(|| declared_and_missing(Capability::LoginKey))
     }
 
+    /// Its markers.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn markers(&self) -> Result<&dyn Markers, Failure> {
+        self.provider().markers().ok_or_else(|| declared_and_missing(Capability::Marker))
+    }
+
+    /// The same provider with credentials that the cloud refuses.
+    ///
+    /// # Errors
+    ///
+    /// When the case forgot to ask for one.
+    pub fn stranger(&self) -> Result<&dyn Provider, Failure> {
+        let stranger = self.target().stranger.as_deref();
+        stranger.ok_or_else(|| Failure::new("the case needs refused credentials and does not say so"))
+    }
+
     /// The zone of the target.
     ///
     /// # Errors
@@ -115,12 +152,12 @@ impl CaseContext {
         format!("{}{what}", self.prefix())
     }
 
-    /// The labels of everything that this run makes.
+    /// The labels of everything that this case makes.
     pub fn labels(&self) -> Labels {
-        Labels::new().with(label::SERVICE, "conformance").with(label::RUN, self.shared.run.to_string())
+        self.shared.labels.clone()
     }
 
-    /// What this run made.
+    /// What this case made.
     pub fn selector(&self) -> Selector {
         Selector::all().with(label::RUN, self.shared.run.to_string())
     }
@@ -172,6 +209,17 @@ impl CaseContext {
         let interference = self.target().interference.as_ref();
         let interference = interference.ok_or_else(|| Failure::new("the case loses replies and does not say so"))?;
         interference.lose_next(reply).await.map_err(Failure::new)
+    }
+
+    /// Lets the cloud turn away the next calls of a kind.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub async fn refuse_next(&self, call: LostReply, refusal: Refusal, times: u64) -> Result<(), Failure> {
+        let interference = self.target().interference.as_ref();
+        let interference = interference.ok_or_else(|| Failure::new("the case interferes and does not say so"))?;
+        interference.refuse_next(call, refusal, times).await.map_err(Failure::new)
     }
 
     /// Holds that as many replies were really lost: without that, a case about lost replies proves nothing.

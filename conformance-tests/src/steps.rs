@@ -1,14 +1,14 @@
 //! Steps that many cases share.
 
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Image, ImageId, Instance, InstanceId, InstanceState,
-    LaunchSpec, PowerOp, StaticIp, StaticIpSpec, label,
+    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId,
+    InstanceState, LaunchSpec, PowerOp, Region, Selector, StaticIp, StaticIpId, StaticIpSpec, label,
 };
 
 use crate::{CaseContext, Failure, context::check};
 
 impl CaseContext {
-    /// A launch of one instance from the base image, written into the ledger.
+    /// A launch of one instance from the base image.
     ///
     /// # Errors
     ///
@@ -19,10 +19,9 @@ impl CaseContext {
         Ok(self.spec_from(what, &base.id))
     }
 
-    /// A launch of one instance from an image, written into the ledger.
+    /// A launch of one instance from an image.
     pub fn spec_from(&self, what: &str, image: &ImageId) -> LaunchSpec {
         let name = self.name(what);
-        self.ledger().instance(&name);
         let target = self.target();
         LaunchSpec {
             names: vec![name],
@@ -118,10 +117,9 @@ impl CaseContext {
         Ok(instance.id)
     }
 
-    /// What a capture of an instance is called with, written into the ledger.
+    /// What a capture of an instance is called with.
     pub fn capture_spec(&self, what: &str, instance: &InstanceId) -> CaptureSpec {
         let name = self.name(what);
-        self.ledger().image(&name);
         let labels = self.labels().with(label::ROLE, "image");
         CaptureSpec { instance: instance.clone(), name, labels }
     }
@@ -152,6 +150,57 @@ impl CaseContext {
         Ok((instance, image))
     }
 
+    /// The target's other region.
+    ///
+    /// # Errors
+    ///
+    /// When the case forgot to ask for one.
+    pub fn second_region(&self) -> Result<&Region, Failure> {
+        let second = self.target().second_region.as_ref();
+        second.ok_or_else(|| Failure::new("the case needs a second region and does not say so"))
+    }
+
+    /// Copies an image to a region, and waits until it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be copied.
+    pub async fn copied(&self, id: &ImageId, region: &Region) -> Result<Image, Failure> {
+        self.patiently("copy an image", || self.images().copy(id, region)).await?;
+        let look = async || {
+            let now = self.images().get(id).await?;
+            Ok((now.regions.contains(region) && now.state == ImageState::Available).then_some(now))
+        };
+        self.until(format!("image {id} to be in {region}"), look).await
+    }
+
+    /// Deletes an image and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be deleted.
+    pub async fn delete_image(&self, id: &ImageId) -> Result<(), Failure> {
+        self.patiently("delete an image", || self.images().delete(id)).await?;
+        self.image_gone(id).await
+    }
+
+    /// Waits until an image is gone: not found, and not listed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told.
+    pub async fn image_gone(&self, id: &ImageId) -> Result<(), Failure> {
+        let look = async || match self.images().get(id).await {
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let listed = self.images().list(&self.selector()).await?;
+                Ok((!listed.iter().any(|image| image.id == *id)).then_some(()))
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.until(format!("image {id} to be gone"), look).await
+    }
+
     /// What a static IP for an instance is made with.
     pub fn static_ip_spec(&self, instance: &InstanceId) -> StaticIpSpec {
         let region = self.target().region.clone();
@@ -167,8 +216,37 @@ impl CaseContext {
         let spec = self.static_ip_spec(instance);
         let ips = self.static_ips()?;
         let made = self.patiently("ensure a static IP", || ips.ensure(&spec)).await?;
-        self.ledger().static_ip(&made.id);
         self.points_at(&made, Some(instance)).await
+    }
+
+    /// A static IP with a name of its own that points at an instance: for cases with several.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub async fn static_ip_named(&self, what: &str, instance: &InstanceId) -> Result<StaticIp, Failure> {
+        let spec = StaticIpSpec { name: self.name(&format!("ip-{what}")), ..self.static_ip_spec(instance) };
+        let ips = self.static_ips()?;
+        let made = self.patiently("ensure a static IP", || ips.ensure(&spec)).await?;
+        self.points_at(&made, Some(instance)).await
+    }
+
+    /// Waits until a static IP is gone: not found, and not listed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told.
+    pub async fn static_ip_gone(&self, id: &StaticIpId) -> Result<(), Failure> {
+        let ips = self.static_ips()?;
+        let look = async || match ips.get(id).await {
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let listed = ips.list(&Selector::all()).await?;
+                Ok((!listed.iter().any(|ip| ip.id == *id)).then_some(()))
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.until(format!("static IP {id} to be gone"), look).await
     }
 
     /// Waits until a static IP points there, or nowhere, and is not on its way.
@@ -183,6 +261,18 @@ impl CaseContext {
             Ok((now.assigned_to.as_ref() == instance && !now.busy).then_some(now))
         };
         self.until(format!("static IP {} to point at {instance:?}", ip.id), look).await
+    }
+
+    /// Holds that a launch is refused and leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is accepted, refused otherwise, or leaves something.
+    pub async fn launches_nothing(&self, spec: &LaunchSpec, kinds: &[ErrorKind]) -> Result<(), Failure> {
+        refused(self.instances().launch(spec).await, kinds, "the launch")?;
+        let standing = self.standing().await?;
+        check!(standing.is_empty(), "it was refused, and made {standing:?}");
+        Ok(())
     }
 
     /// The names of this run's instances, sorted.

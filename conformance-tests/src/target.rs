@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use remint_core::provider::{Provider, Region, SizeName};
 
-/// A mutation whose reply a case wants to be lost after the cloud has carried it out.
+/// A mutation in whose way a case wants something to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LostReply {
     /// A launch.
@@ -36,6 +36,15 @@ pub enum LostReply {
     EnsureLoginKey,
 }
 
+/// How a cloud turns a call away without carrying it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Too many calls; it says to come back in a second.
+    RateLimited,
+    /// It is broken for the moment: a 5xx.
+    Unavailable,
+}
+
 /// Gets between a provider and its cloud.
 #[async_trait]
 pub trait Interference: Send + Sync {
@@ -46,7 +55,14 @@ pub trait Interference: Send + Sync {
     /// Why it cannot.
     async fn lose_next(&self, reply: LostReply) -> Result<(), String>;
 
-    /// How many replies were lost since the target was made.
+    /// Lets the cloud turn away the next `times` calls of this kind, without carrying them out.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    async fn refuse_next(&self, call: LostReply, refusal: Refusal, times: u64) -> Result<(), String>;
+
+    /// How many calls were hit since the target was made.
     ///
     /// # Errors
     ///
@@ -63,6 +79,10 @@ pub enum Setting {
     Zone,
     /// [`Target::stranger`].
     Stranger,
+    /// [`Target::another`].
+    Another,
+    /// [`Target::boots`].
+    Boots,
     /// [`Target::interference`].
     LostReplies,
     /// [`Target::static_ip_limit`].
@@ -73,17 +93,27 @@ impl Setting {
     /// What is missing without it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::SecondRegion => "a second region",
-            Self::Zone => "a DNS zone",
+            Self::SecondRegion => "second region",
+            Self::Zone => "DNS zone",
             Self::Stranger => "credentials that are refused",
-            Self::LostReplies => "a way to lose replies",
-            Self::StaticIpLimit => "a known, small limit of static IPs",
+            Self::Another => "second client of the account",
+            Self::Boots => "machines that boot",
+            Self::LostReplies => "way to lose replies",
+            Self::StaticIpLimit => "known, small limit of static IPs",
         }
+    }
+
+    /// Whether a case that uses it would be in the way of others on the same target.
+    pub(crate) fn needs_seclusion(self) -> bool {
+        matches!(self, Self::LostReplies | Self::StaticIpLimit)
     }
 }
 
 /// The settings that a kind of target brings; known before one is made, so that tests can be listed.
 pub type Settings = &'static [Setting];
+
+/// Makes one more client of an account, which knows nothing of what the others did: as another process would have it.
+pub type Connect = Arc<dyn Fn() -> Arc<dyn Provider> + Send + Sync>;
 
 /// What a suite runs against.
 #[derive(Clone)]
@@ -102,6 +132,10 @@ pub struct Target {
     pub zone: Option<String>,
     /// The same provider with credentials that the cloud refuses.
     pub stranger: Option<Arc<dyn Provider>>,
+    /// Another client of the same account.
+    pub another: Option<Connect>,
+    /// Whether its machines boot, take cloud-init's user data, and let in by SSH whoever that lets in.
+    pub boots: bool,
     /// Gets between the provider and its cloud.
     pub interference: Option<Arc<dyn Interference>>,
     /// How many static IPs the account may have, where that is few enough to be tried.
@@ -110,6 +144,41 @@ pub struct Target {
     pub poll: Duration,
     /// What the timeouts of cases are multiplied by: 1 for a real cloud, less for one that takes no time.
     pub patience: f64,
+}
+
+impl Target {
+    /// A real cloud: its machines boot, a look is taken every three seconds, and nothing else is known of it.
+    pub fn new(provider: Arc<dyn Provider>, region: Region, size: SizeName, base_image: impl Into<String>) -> Self {
+        Self {
+            provider,
+            region,
+            size,
+            base_image: base_image.into(),
+            second_region: None,
+            zone: None,
+            stranger: None,
+            another: None,
+            boots: true,
+            interference: None,
+            static_ip_limit: None,
+            poll: Duration::from_secs(3),
+            patience: 1.0,
+        }
+    }
+
+    /// What it brings.
+    pub fn settings(&self) -> Vec<Setting> {
+        let brings = [
+            (Setting::SecondRegion, self.second_region.is_some()),
+            (Setting::Zone, self.zone.is_some()),
+            (Setting::Stranger, self.stranger.is_some()),
+            (Setting::Another, self.another.is_some()),
+            (Setting::Boots, self.boots),
+            (Setting::LostReplies, self.interference.is_some()),
+            (Setting::StaticIpLimit, self.static_ip_limit.is_some()),
+        ];
+        brings.into_iter().filter_map(|(setting, brought)| brought.then_some(setting)).collect()
+    }
 }
 
 impl fmt::Debug for Target {

@@ -1,17 +1,31 @@
 //! Images: resolve, capture, launch from, copy, delete.
 
-use remint_core::provider::{Capability, ErrorKind, ImageState, InstanceState, Region, Selector};
+use remint_core::provider::{Capability, ErrorKind, ImageState, InstanceState, PowerOp, Region, Selector, label};
 
 use super::table;
-use crate::{Case, CaseContext, Cost, Failure, Setting, context::check, steps::refused};
+use crate::{
+    Case, CaseContext, Cost, Failure, Setting,
+    context::check,
+    inside::{Keys, output},
+    steps::refused,
+};
 
 pub(super) const CASES: &[Case] = table! {
     "images.resolve", "the name of a public image is an image that can be launched", resolve, costs(Cost::Free);
     "images.capture", "a captured image carries its name and labels, and is listed", capture;
     "images.resolve_own", "an image of the account is found by its id", resolve_own;
-    "images.launch", "an instance launches from a captured image whose instance is gone", launch;
+    "images.launch", "an instance launches from a captured image whose instance is gone", launch, machines(2);
     "images.public_unlisted", "public images are never listed", public_unlisted, costs(Cost::Free);
-    "images.delete", "a deleted image is really gone, and deleting it again is a success", delete;
+    "images.content", "what was written on the builder's disk is on the disk of what is launched from the image",
+        content, with(&[Setting::Boots]), machines(2);
+    "images.two", "two captures of one instance are two images, each with its own labels", two;
+    "images.list_selects", "a list holds exactly those with all of the labels", list_selects;
+    "images.fits", "an image fits on the disk that it was captured from", fits;
+    "images.builder_starts", "an instance that was captured starts again", builder_starts;
+    "images.copy_launch", "an instance launches in the region that an image was copied to", copy_launch,
+        needs(&[Capability::ImageCopyRegions]), with(&[Setting::SecondRegion]), minutes(90), machines(2);
+    "images.copy_deleted", "a deleted image is gone from all regions that it was copied to", copy_deleted,
+        needs(&[Capability::ImageCopyRegions]), with(&[Setting::SecondRegion]), minutes(90);
     "images.copy", "an image is copied to a region, and copying it again changes nothing",
         copy, needs(&[Capability::ImageCopyRegions]), with(&[Setting::SecondRegion]), minutes(90);
     "images.copy_unknown", "neither an unknown region nor an image that is gone is copied",
@@ -70,38 +84,113 @@ async fn public_unlisted(context: CaseContext) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn delete(context: CaseContext) -> Result<(), Failure> {
+async fn copy(context: CaseContext) -> Result<(), Failure> {
     let (_, image) = context.image().await?;
-    let images = context.images();
-    context.patiently("delete", || images.delete(&image.id)).await?;
-    context.patiently("delete again", || images.delete(&image.id)).await?;
-    let gone = async || match images.get(&image.id).await {
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(())),
-        Err(error) => Err(error.into()),
-    };
-    context.until("the image to be gone", gone).await?;
-    let listed = images.list(&context.selector()).await?;
-    check!(listed.is_empty(), "a deleted image is listed");
-    images.delete(&image.id).await?;
+    let (images, second) = (context.images(), context.second_region()?);
+    for _ in 0..2 {
+        context.patiently("copy", || images.copy(&image.id, second)).await?;
+    }
+    let copied = context.copied(&image.id, second).await?;
+    check!(copied.regions.contains(&context.target().region), "copying moved it away");
+    check!((&copied.name, &copied.labels) == (&image.name, &image.labels), "the image {image:?} became {copied:?}");
+    images.copy(&image.id, second).await?;
+    check!(images.list(&context.selector()).await?.len() == 1, "the copy is another image");
     Ok(())
 }
 
-async fn copy(context: CaseContext) -> Result<(), Failure> {
+async fn copy_launch(context: CaseContext) -> Result<(), Failure> {
     let (_, image) = context.image().await?;
-    let second = context.target().second_region.clone().ok_or_else(|| Failure::new("no second region"))?;
-    let images = context.images();
-    for _ in 0..3 {
-        context.patiently("copy", || images.copy(&image.id, &second)).await?;
+    let second = context.second_region()?;
+    context.copied(&image.id, second).await?;
+    let mut spec = context.spec_from("web", &image.id);
+    spec.region = second.clone();
+    let made = context.launch(&spec).await?;
+    let running = context.reaches(&made.id, InstanceState::Running).await?;
+    check!(running.region == *second, "launched in {second}, and is in {}", running.region);
+    Ok(())
+}
+
+async fn copy_deleted(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    let second = context.second_region()?;
+    context.copied(&image.id, second).await?;
+    context.delete_image(&image.id).await?;
+    let result = context.images().resolve(image.id.as_str(), second).await;
+    refused(result, &[ErrorKind::NotFound], "the copy of what is deleted")?;
+    Ok(())
+}
+
+async fn content(context: CaseContext) -> Result<(), Failure> {
+    let (first, second) = (Keys::generate(), Keys::generate());
+    let mut spec = context.spec("builder").await?;
+    let builder = context.opened(&mut spec, &first, &[]).await?;
+    let machine = context.booted(builder.address.as_ref(), &first).await?;
+    output(&machine, "echo made on the builder > /etc/conformance && sync").await?;
+    drop(machine);
+    context.patiently("stop", || context.instances().power(&builder.id, PowerOp::Stop)).await?;
+    context.reaches(&builder.id, InstanceState::Stopped).await?;
+    let image = context.capture(&context.capture_spec("image", &builder.id)).await?;
+    let mut spec = context.spec_from("web", &image.id);
+    let instance = context.opened(&mut spec, &second, &[]).await?;
+    let machine = context.booted(instance.address.as_ref(), &second).await?;
+    let found = output(&machine, "cat /etc/conformance").await?;
+    check!(found == "made on the builder\n", "the image has another content: {found:?}");
+    Ok(())
+}
+
+async fn two(context: CaseContext) -> Result<(), Failure> {
+    let builder = context.stopped("builder").await?;
+    let mut made = Vec::new();
+    for what in ["one", "two"] {
+        context.reaches(&builder.id, InstanceState::Stopped).await?;
+        let mut spec = context.capture_spec(what, &builder.id);
+        spec.labels = spec.labels.with(label::FINGERPRINT, what);
+        let image = context.capture(&spec).await?;
+        check!(image.labels == spec.labels, "captured with {:?}, labelled {:?}", spec.labels, image.labels);
+        made.push(image);
     }
-    let arrived = async || {
-        let now = images.get(&image.id).await?;
-        Ok((now.regions.contains(&second) && now.state == ImageState::Available).then_some(now))
-    };
-    let copied = context.until(format!("the image to be in {second}"), arrived).await?;
-    check!(copied.regions.contains(&context.target().region), "copying moved it away");
-    images.copy(&image.id, &second).await?;
-    check!(images.list(&context.selector()).await?.len() == 1, "the copy is another image");
+    check!(made[0].id != made[1].id, "two names, one image: {}", made[0].id);
+    let first = context.images().get(&made[0].id).await?;
+    check!(first.labels == made[0].labels, "the second capture made the first one's labels {:?}", first.labels);
+    Ok(())
+}
+
+async fn list_selects(context: CaseContext) -> Result<(), Failure> {
+    let builder = context.stopped("builder").await?;
+    for (what, env) in [("one", "a"), ("two", "b")] {
+        context.reaches(&builder.id, InstanceState::Stopped).await?;
+        let mut spec = context.capture_spec(what, &builder.id);
+        spec.labels = spec.labels.with(label::ENV, env);
+        context.capture(&spec).await?;
+    }
+    let all = context.selector();
+    for (selector, wanted) in [
+        (all.clone(), 2),
+        (all.clone().with(label::ENV, "a"), 1),
+        (all.clone().with(label::ENV, "b").with(label::ROLE, "image"), 1),
+        (all.clone().with(label::ENV, "b").with(label::ROLE, "instance"), 0),
+        (all.with(label::ENV, "ab"), 0),
+    ] {
+        let listed = context.images().list(&selector).await?;
+        check!(listed.len() == wanted, "{} in place of {wanted} for {selector:?}", listed.len());
+        check!(listed.iter().all(|image| image.labels.matches(&selector)), "others are listed for {selector:?}");
+    }
+    Ok(())
+}
+
+async fn fits(context: CaseContext) -> Result<(), Failure> {
+    let (builder, image) = context.image().await?;
+    let shape = context.instances().shape(&builder.size, &builder.region).await?;
+    let (needs, has) = (image.min_disk_gib, shape.disk_gib);
+    check!(needs > 0 && needs <= has, "it needs a disk of {needs} GiB, and was on one of {has} GiB");
+    Ok(())
+}
+
+async fn builder_starts(context: CaseContext) -> Result<(), Failure> {
+    let (builder, _) = context.image().await?;
+    context.patiently("start", || context.instances().power(&builder.id, PowerOp::Start)).await?;
+    let running = context.reaches(&builder.id, InstanceState::Running).await?;
+    check!(running.labels == builder.labels, "capturing made the builder's labels {:?}", running.labels);
     Ok(())
 }
 

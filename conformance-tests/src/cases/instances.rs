@@ -1,6 +1,6 @@
-//! Instances: launch, list, get, destroy.
+//! Instances: launch, list, get, label.
 
-use remint_core::provider::{Capability, ErrorKind, InstanceState, Selector, SizeName, label};
+use remint_core::provider::{Capability, ErrorKind, InstanceState, Labels, Selector, SizeName, label};
 
 use super::table;
 use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
@@ -9,15 +9,22 @@ pub(super) const CASES: &[Case] = table! {
     "instances.shape", "a size gives processors, memory and disk", shape, costs(Cost::Free);
     "instances.launch", "an instance is launched as asked, and runs with an address", launch;
     "instances.launch_batch", "one call launches several, in the order of their names; a second one what is missing",
-        batch, needs(&[Capability::InstanceLaunchBatch]);
-    "instances.listed_at_once", "an instance that launch returned is listed right after", listed_at_once;
-    "instances.never_missing", "an instance that launch returned is never NotFound while it is made", never_missing;
-    "instances.list_selects", "a list holds exactly those with all of the labels", list_selects;
-    "instances.destroy", "a destroyed instance is really gone, and destroying it again is a success", destroy;
-    "instances.destroy_one", "destroying one leaves its neighbour alone", destroy_one;
-    "instances.name_again", "a name can be launched again once its instance is gone", name_again;
+        batch, needs(&[Capability::InstanceLaunchBatch]), machines(4);
+    "instances.never_missing", "an instance that launch returned is never NotFound while it is made", never_missing,
+        machines(3);
+    "instances.list_selects", "a list holds exactly those with all of the labels", list_selects, machines(3);
+    "instances.name_again", "a name can be launched again once its instance is gone", name_again, machines(2);
     "instances.relabel", "labels are added and replaced, and the same ones again change nothing",
         relabel, needs(&[Capability::InstanceRelabel]);
+    "instances.relabel_adds", "labels that are added leave the others as they are", relabel_adds,
+        needs(&[Capability::InstanceRelabel]);
+    "instances.relabel_one", "labelling one leaves its neighbour alone", relabel_one,
+        needs(&[Capability::InstanceRelabel]), machines(2);
+    "instances.relabel_refused", "a label without a value is InvalidInput, and changes nothing", relabel_refused,
+        needs(&[Capability::InstanceRelabel]);
+    "instances.address_own", "two instances have each an address of their own", address_own, machines(2);
+    "instances.size_alike", "a size is not found under another name, however alike", size_alike,
+        costs(Cost::Free);
     "instances.console", "the console of an instance that runs can be read",
         console, needs(&[Capability::InstanceConsole]), extended();
 };
@@ -64,15 +71,6 @@ async fn batch(context: CaseContext) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn listed_at_once(context: CaseContext) -> Result<(), Failure> {
-    for what in ["one", "two", "three"] {
-        let made = context.launch(&context.spec(what).await?).await?;
-        let listed = context.instances().list(&context.selector()).await?;
-        check!(listed.iter().any(|instance| instance.id == made.id), "instance {} is not listed", made.id);
-    }
-    Ok(())
-}
-
 async fn never_missing(context: CaseContext) -> Result<(), Failure> {
     for what in ["one", "two", "three"] {
         let made = context.launch(&context.spec(what).await?).await?;
@@ -106,25 +104,6 @@ async fn list_selects(context: CaseContext) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn destroy(context: CaseContext) -> Result<(), Failure> {
-    let instance = context.running("web").await?;
-    let instances = context.instances();
-    context.patiently("destroy", || instances.destroy(&instance.id)).await?;
-    context.patiently("destroy again", || instances.destroy(&instance.id)).await?;
-    context.gone(&instance.id).await?;
-    instances.destroy(&instance.id).await?;
-    refused(instances.get(&instance.id).await, &[ErrorKind::NotFound], "reading what is gone")?;
-    Ok(())
-}
-
-async fn destroy_one(context: CaseContext) -> Result<(), Failure> {
-    let (one, two) = (context.running("one").await?, context.running("two").await?);
-    context.destroy(&one.id).await?;
-    let left = context.instances().get(&two.id).await?;
-    check!(left.state == InstanceState::Running, "the neighbour is {}", left.state.as_str());
-    Ok(())
-}
-
 async fn name_again(context: CaseContext) -> Result<(), Failure> {
     let spec = context.spec("web").await?;
     let first = context.launch(&spec).await?;
@@ -154,5 +133,59 @@ async fn relabel(context: CaseContext) -> Result<(), Failure> {
 async fn console(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;
     context.instances().console_output(&instance.id).await?;
+    Ok(())
+}
+
+async fn relabel_adds(context: CaseContext) -> Result<(), Failure> {
+    let mut spec = context.spec("web").await?;
+    spec.labels = spec.labels.with(label::ENV, "prod");
+    let made = context.launch(&spec).await?;
+    context.reaches(&made.id, InstanceState::Running).await?;
+    let one = Labels::new().with(label::TOUCHED, "2026-11-23T08:00:00Z");
+    context.instances().label(&made.id, &one).await?;
+    let wanted = spec.labels.clone().with(label::TOUCHED, "2026-11-23T08:00:00Z");
+    let now = context.instances().get(&made.id).await?;
+    check!(now.labels == wanted, "one label was added to {:?}, which made it {:?}", spec.labels, now.labels);
+    context.instances().label(&made.id, &Labels::new()).await?;
+    let now = context.instances().get(&made.id).await?;
+    check!(now.labels == wanted, "no label was added, which made it {:?}", now.labels);
+    Ok(())
+}
+
+async fn relabel_one(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    context.instances().label(&one.id, &Labels::new().with(label::ROLE, "parked")).await?;
+    let left = context.instances().get(&two.id).await?;
+    check!(left.labels == two.labels, "the neighbour had {:?}, and has {:?}", two.labels, left.labels);
+    let still = context.instances().list(&context.selector().with(label::ROLE, "instance")).await?;
+    check!(still.len() == 1 && still[0].id == two.id, "{} was relabelled, with the role of old: {still:?}", one.id);
+    Ok(())
+}
+
+async fn relabel_refused(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let bad = Labels::new().with(label::ROLE, "parked").with("remint:zone", "");
+    let result = context.instances().label(&instance.id, &bad).await;
+    refused(result, &[ErrorKind::InvalidInput], "a label without a value")?;
+    let now = context.instances().get(&instance.id).await?;
+    check!(now.labels == instance.labels, "it was refused, and the labels became {:?}", now.labels);
+    Ok(())
+}
+
+async fn address_own(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    check!(one.address.is_some() && one.address != two.address, "both have the address {:?}", one.address);
+    let again = context.instances().get(&one.id).await?;
+    check!(again.address == one.address, "its address was {:?}, and is {:?}", one.address, again.address);
+    Ok(())
+}
+
+async fn size_alike(context: CaseContext) -> Result<(), Failure> {
+    let target = context.target();
+    let name = target.size.as_str();
+    for alike in [&name[..name.len() - 1], &name.to_uppercase(), "", " "] {
+        let result = context.instances().shape(&SizeName::new(alike), &target.region).await;
+        refused(result, &[ErrorKind::InvalidInput], "the shape of a size that is none")?;
+    }
     Ok(())
 }

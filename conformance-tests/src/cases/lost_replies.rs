@@ -14,7 +14,7 @@ const LOST_AND_REGION: &[Setting] = &[Setting::LostReplies, Setting::SecondRegio
 pub(super) const CASES: &[Case] = table! {
     "lost_replies.launch", "a launch whose reply is lost makes one instance", launch, with(LOST);
     "lost_replies.batch", "a launch of several whose reply is lost makes one of each", batch,
-        needs(&[Capability::InstanceLaunchBatch]), with(LOST);
+        needs(&[Capability::InstanceLaunchBatch]), with(LOST), machines(3);
     "lost_replies.power", "a stop whose reply is lost stops", power, with(LOST);
     "lost_replies.label", "labels whose reply is lost are there", relabel,
         needs(&[Capability::InstanceRelabel]), with(LOST);
@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = table! {
     "lost_replies.static_ip", "a static IP whose reply is lost is one address", static_ip,
         needs(&[Capability::StaticIp]), with(LOST);
     "lost_replies.assign", "a move whose reply is lost has happened", assign,
-        needs(&[Capability::StaticIp]), with(LOST);
+        needs(&[Capability::StaticIp]), with(LOST), machines(2);
     "lost_replies.release", "a release whose reply is lost has happened", release,
         needs(&[Capability::StaticIp]), with(LOST);
     "lost_replies.record", "a record whose reply is lost stands once", record,
@@ -191,7 +191,6 @@ async fn remove_record(context: CaseContext) -> Result<(), Failure> {
 
 async fn login_key(context: CaseContext) -> Result<(), Failure> {
     let name = context.name("key");
-    context.ledger().login_key(&name);
     let line = public_key(&context);
     let keys = context.login_keys()?;
     context.lose_next(LostReply::EnsureLoginKey).await?;

@@ -1,17 +1,26 @@
 //! The cases, in one table for each concern.
 
+mod cancellation;
+mod concurrency;
+mod consistency;
+mod deletion;
 mod descriptor;
 mod dns;
+mod errors;
 mod idempotency;
 mod images;
 mod instances;
+mod journeys;
 mod labels;
+mod limits;
 mod login_keys;
 mod lost_replies;
+mod markers;
 mod power;
 mod refusals;
 mod static_ips;
 mod undeclared;
+mod user_data;
 
 pub use undeclared::PROBES;
 
@@ -34,10 +43,19 @@ pub const TABLES: &[&[Case]] = &[
     static_ips::CASES,
     dns::CASES,
     login_keys::CASES,
+    markers::CASES,
+    user_data::CASES,
     labels::CASES,
+    limits::CASES,
     refusals::CASES,
+    errors::CASES,
+    deletion::CASES,
+    consistency::CASES,
     idempotency::CASES,
     lost_replies::CASES,
+    concurrency::CASES,
+    cancellation::CASES,
+    journeys::CASES,
 ];
 
 /// All cases, without the probes of what is not declared.

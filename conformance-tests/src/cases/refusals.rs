@@ -1,17 +1,15 @@
 //! What must fail: with the right kind, a hint where a name was wrong, and nothing changed.
 
-use remint_core::provider::{ErrorKind, ImageId, InstanceId, LaunchSpec, Region, SizeName, label};
+use remint_core::provider::{ErrorKind, ImageId, InstanceId, Region, SizeName, label};
 
 use super::table;
 use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
 
 pub(super) const CASES: &[Case] = table! {
     "refusals.name_taken", "a name that stands with other labels is a Conflict, and stays as it is", name_taken;
-    "refusals.user_data", "user data over the limit is InvalidInput, and nothing is launched", user_data;
     "refusals.unknown_image", "an image that does not exist launches nothing", unknown_image;
     "refusals.unknown_size", "a size that does not exist launches nothing", unknown_size;
     "refusals.unknown_region", "a region that does not exist launches nothing", unknown_region;
-    "refusals.one_bad_name", "too many names at once launch none of them", too_many, costs(Cost::Free);
     "refusals.shape_hints", "an unknown size or region is InvalidInput, and a hint names one that exists",
         shape_hints, costs(Cost::Free);
     "refusals.base_hint", "an unknown base image is NotFound, and a hint names the nearest one",
@@ -34,30 +32,10 @@ async fn name_taken(context: CaseContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Holds that a launch is refused and leaves nothing.
-async fn launches_nothing(context: &CaseContext, spec: &LaunchSpec, kinds: &[ErrorKind]) -> Result<(), Failure> {
-    refused(context.instances().launch(spec).await, kinds, "the launch")?;
-    let standing = context.standing().await?;
-    check!(standing.is_empty(), "it was refused, and made {standing:?}");
-    Ok(())
-}
-
-async fn user_data(context: CaseContext) -> Result<(), Failure> {
-    let limit = context.provider().descriptor().limits.user_data_bytes;
-    let mut spec = context.spec("web").await?;
-    spec.user_data = Some(format!("#cloud-config\n#{}", "x".repeat(limit)).into());
-    launches_nothing(&context, &spec, &[ErrorKind::InvalidInput]).await?;
-    let filled = format!("#cloud-config\n#{}", "x".repeat(limit - 15));
-    check!(filled.len() == limit, "the case is wrong");
-    spec.user_data = Some(filled.into());
-    context.launch(&spec).await?;
-    Ok(())
-}
-
 async fn unknown_image(context: CaseContext) -> Result<(), Failure> {
     for id in ["999999999", "no-such-image"] {
         let spec = context.spec_from("web", &ImageId::new(id));
-        launches_nothing(&context, &spec, &[ErrorKind::InvalidInput, ErrorKind::NotFound]).await?;
+        context.launches_nothing(&spec, &[ErrorKind::InvalidInput, ErrorKind::NotFound]).await?;
     }
     Ok(())
 }
@@ -65,20 +43,13 @@ async fn unknown_image(context: CaseContext) -> Result<(), Failure> {
 async fn unknown_size(context: CaseContext) -> Result<(), Failure> {
     let mut spec = context.spec("web").await?;
     spec.size = SizeName::new("no-such-size");
-    launches_nothing(&context, &spec, &[ErrorKind::InvalidInput]).await
+    context.launches_nothing(&spec, &[ErrorKind::InvalidInput]).await
 }
 
 async fn unknown_region(context: CaseContext) -> Result<(), Failure> {
     let mut spec = context.spec("web").await?;
     spec.region = Region::new("nowhere-1");
-    launches_nothing(&context, &spec, &[ErrorKind::InvalidInput]).await
-}
-
-async fn too_many(context: CaseContext) -> Result<(), Failure> {
-    let mut spec = context.spec("web").await?;
-    let limit = context.provider().descriptor().limits.launch_batch;
-    spec.names = (0..=limit).map(|number| context.name(&format!("web-{number}"))).collect();
-    launches_nothing(&context, &spec, &[ErrorKind::InvalidInput]).await
+    context.launches_nothing(&spec, &[ErrorKind::InvalidInput]).await
 }
 
 async fn shape_hints(context: CaseContext) -> Result<(), Failure> {

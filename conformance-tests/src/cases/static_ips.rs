@@ -1,26 +1,34 @@
 //! Static IPs: ensure, move, take away, release.
 
-use remint_core::provider::{Capability, ErrorKind, Selector};
+use remint_core::provider::{Capability, ErrorKind, InstanceState, Selector, StaticIpId, label};
 
 use super::table;
-use crate::{Case, CaseContext, Failure, Setting, context::check, steps::refused};
+use crate::{Case, CaseContext, Failure, Setting, context::check, inside::Keys, steps::refused};
 
 pub(super) const CASES: &[Case] = table! {
     "static_ips.ensure", "a static IP points at its instance, and is listed", ensure, needs(&[Capability::StaticIp]);
     "static_ips.assign", "a static IP moves, keeps its address, and moves back", assign,
-        needs(&[Capability::StaticIp]);
+        needs(&[Capability::StaticIp]), machines(2);
     "static_ips.reassign", "a static IP that moves in one call points somewhere at every moment",
-        reassign, needs(&[Capability::StaticIp, Capability::StaticIpReassign]);
+        reassign, needs(&[Capability::StaticIp, Capability::StaticIpReassign]), machines(2);
     "static_ips.unassign", "a static IP that is taken away is kept, and taking it away again is a success",
         unassign, needs(&[Capability::StaticIp]);
     "static_ips.outlives", "a static IP outlives its instance and points at another", outlives,
-        needs(&[Capability::StaticIp]);
-    "static_ips.release", "a released static IP is really gone, and releasing it again is a success",
-        release, needs(&[Capability::StaticIp]);
+        needs(&[Capability::StaticIp]), machines(2);
     "static_ips.unknown", "an instance that is gone gets no static IP, and one that has it keeps it",
-        unknown, needs(&[Capability::StaticIp]);
+        unknown, needs(&[Capability::StaticIp]), machines(2), secluded();
     "static_ips.quota", "one more than the account may have is Quota, with the limit in the message",
-        quota, needs(&[Capability::StaticIp]), with(&[Setting::StaticIpLimit]);
+        quota, needs(&[Capability::StaticIp]), with(&[Setting::StaticIpLimit]), machines(10);
+    "static_ips.distinct", "two instances get two addresses, and neither is an instance's own", distinct,
+        needs(&[Capability::StaticIp]), machines(2);
+    "static_ips.reaches", "connections to the address meet the instance that it points at, before and after a move",
+        reaches, needs(&[Capability::StaticIp]), with(&[Setting::Boots]), machines(2);
+    "static_ips.other_region", "an instance in another region is InvalidInput, and the address stays where it points",
+        other_region, needs(&[Capability::StaticIp]), with(&[Setting::SecondRegion]), machines(2);
+    "static_ips.nonsense", "addresses that were never the account's are NotFound, whatever is asked of them",
+        nonsense, needs(&[Capability::StaticIp]);
+    "static_ips.list_selects", "a list by labels holds the addresses of this run only", list_selects,
+        needs(&[Capability::StaticIp]), machines(2);
 };
 
 async fn ensure(context: CaseContext) -> Result<(), Failure> {
@@ -85,24 +93,6 @@ async fn outlives(context: CaseContext) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn release(context: CaseContext) -> Result<(), Failure> {
-    let instance = context.running("web").await?;
-    let ip = context.static_ip(&instance.id).await?;
-    let ips = context.static_ips()?;
-    for _ in 0..2 {
-        context.patiently("release", || ips.release(&ip.id)).await?;
-    }
-    let gone = async || match ips.get(&ip.id).await {
-        Ok(_) => Ok(None),
-        Err(error) => refused::<()>(Err(error), &[ErrorKind::NotFound], "reading what is released").map(Some),
-    };
-    context.until("the static IP to be gone", gone).await?;
-    let listed = ips.list(&Selector::all()).await?;
-    check!(listed.iter().all(|other| other.id != ip.id), "a released static IP is listed");
-    refused(ips.assign(&ip.id, &instance.id).await, &[ErrorKind::NotFound], "assigning what is released")?;
-    Ok(())
-}
-
 async fn unknown(context: CaseContext) -> Result<(), Failure> {
     let former = context.former_instance().await?;
     let ips = context.static_ips()?;
@@ -124,7 +114,7 @@ async fn quota(context: CaseContext) -> Result<(), Failure> {
         let instance = context.running(&format!("web-{number}")).await?;
         let spec = context.static_ip_spec(&instance.id);
         match ips.ensure(&spec).await {
-            Ok(ip) => context.ledger().static_ip(&ip.id),
+            Ok(_) => {}
             Err(error) => {
                 let error = refused::<()>(Err(error), &[ErrorKind::Quota], "one static IP too many")?;
                 check!(error.message().contains(&limit.to_string()), "the message does not say {limit}: {error}");
@@ -134,4 +124,79 @@ async fn quota(context: CaseContext) -> Result<(), Failure> {
         }
     }
     Err(Failure::new(format!("{} static IPs were made; {limit} is the limit", limit + 1)))
+}
+
+async fn distinct(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let first = context.static_ip_named("one", &one.id).await?;
+    let second = context.static_ip_named("two", &two.id).await?;
+    check!(first.id != second.id && first.address != second.address, "two instances, one address: {first:?}");
+    for instance in [&one, &two] {
+        let own = context.instances().get(&instance.id).await?.address.map(|address| address.ip);
+        let taken = [first.address.ip, second.address.ip].into_iter().any(|ip| Some(ip) == own);
+        check!(!taken, "the static IP is the own address of instance {}, which goes with it", instance.id);
+    }
+    context.points_at(&first, Some(&one.id)).await?;
+    Ok(())
+}
+
+async fn reaches(context: CaseContext) -> Result<(), Failure> {
+    let keys = [Keys::generate(), Keys::generate()];
+    let mut instances = Vec::new();
+    for (what, keys) in ["one", "two"].iter().zip(&keys) {
+        let mut spec = context.spec(what).await?;
+        instances.push(context.opened(&mut spec, keys, &[]).await?);
+    }
+    let ip = context.static_ip(&instances[0].id).await?;
+    context.login(Some(&ip.address), &keys[0]).await?;
+    let ips = context.static_ips()?;
+    context.patiently("assign", || ips.assign(&ip.id, &instances[1].id)).await?;
+    context.points_at(&ip, Some(&instances[1].id)).await?;
+    // It says that it has moved: the first connection has to meet the other machine.
+    context.boots_at(&instances[1], &keys[1]).await?;
+    let met = context.login_once(&ip.address, &keys[1]).await;
+    check!(met.is_ok(), "moved, and a connection meets another machine: {met:?}");
+    Ok(())
+}
+
+async fn other_region(context: CaseContext) -> Result<(), Failure> {
+    let one = context.running("one").await?;
+    let ip = context.static_ip(&one.id).await?;
+    let mut spec = context.spec("two").await?;
+    spec.region = context.second_region()?.clone();
+    spec.image = context.images().resolve(&context.target().base_image, &spec.region).await?.id;
+    let made = context.launch(&spec).await?;
+    let two = context.reaches(&made.id, InstanceState::Running).await?;
+    let result = context.static_ips()?.assign(&ip.id, &two.id).await;
+    refused(result, &[ErrorKind::InvalidInput], "an instance in another region")?;
+    context.points_at(&ip, Some(&one.id)).await?;
+    Ok(())
+}
+
+async fn nonsense(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let (ips, kinds) = (context.static_ips()?, &[ErrorKind::NotFound]);
+    for id in ["192.0.2.77", "no-such-address", "../account"] {
+        let id = StaticIpId::new(id);
+        refused(ips.get(&id).await, kinds, "reading an address that never was")?;
+        refused(ips.assign(&id, &instance.id).await, kinds, "assigning an address that never was")?;
+        refused(ips.unassign(&id).await, kinds, "taking away an address that never was")?;
+    }
+    Ok(())
+}
+
+async fn list_selects(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let first = context.static_ip_named("one", &one.id).await?;
+    let second = context.static_ip_named("two", &two.id).await?;
+    let mut ours: Vec<_> = context.static_ips()?.list(&context.selector()).await?;
+    ours.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut wanted = [first.id, second.id];
+    wanted.sort();
+    let found: Vec<_> = ours.iter().map(|ip| ip.id.clone()).collect();
+    check!(found == wanted, "made {wanted:?}, listed {found:?}");
+    let others = context.selector().with(label::RUN, "another-run");
+    let listed = context.static_ips()?.list(&others).await?;
+    check!(listed.is_empty(), "another run's labels find {listed:?}");
+    Ok(())
 }

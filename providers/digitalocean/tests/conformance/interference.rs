@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use remint_conformance::{Interference, LostReply};
+use remint_conformance::{Interference, LostReply, Refusal};
 use remint_sandbox::{
     embedded::Embedded,
     faults::{Fault, FaultRule},
@@ -12,7 +12,7 @@ use remint_sandbox::{
 /// Gets between the provider and a sandbox.
 pub(crate) struct Faults(pub(crate) Arc<Embedded>);
 
-fn rule(reply: LostReply) -> FaultRule {
+fn rule(reply: LostReply, fault: Fault) -> FaultRule {
     let (method, path, action) = match reply {
         LostReply::Launch => ("POST", "/v2/droplets", None),
         LostReply::Power => ("POST", "/v2/droplets/*/actions", Some("power_off")),
@@ -28,13 +28,21 @@ fn rule(reply: LostReply) -> FaultRule {
         LostReply::RemoveRecord => ("DELETE", "/v2/domains/*/records/*", None),
         LostReply::EnsureLoginKey => ("POST", "/v2/account/keys", None),
     };
-    FaultRule { action: action.map(str::to_owned), ..FaultRule::new(method, path, Fault::ResetAfterCommit) }
+    FaultRule { action: action.map(str::to_owned), ..FaultRule::new(method, path, fault) }
 }
 
 #[async_trait]
 impl Interference for Faults {
     async fn lose_next(&self, reply: LostReply) -> Result<(), String> {
-        self.0.add_fault(rule(reply)).map_err(|error| error.to_string())
+        self.0.add_fault(rule(reply, Fault::ResetAfterCommit)).map_err(|error| error.to_string())
+    }
+
+    async fn refuse_next(&self, call: LostReply, refusal: Refusal, times: u64) -> Result<(), String> {
+        let rule = match refusal {
+            Refusal::RateLimited => FaultRule { retry_after: Some(1), ..rule(call, Fault::RateLimited) },
+            Refusal::Unavailable => rule(call, Fault::BadGateway),
+        };
+        self.0.add_fault(FaultRule { count: times, ..rule }).map_err(|error| error.to_string())
     }
 
     async fn lost(&self) -> Result<u64, String> {

@@ -1,4 +1,4 @@
-//! The conformance suite against a sandbox with simulated machines: one sandbox for each case.
+//! The conformance suite against sandboxes with simulated machines.
 
 #![expect(clippy::unwrap_used, reason = "a test whose sandbox does not start has failed")]
 
@@ -7,9 +7,16 @@ mod sandbox;
 
 use remint_conformance::{Setting, Settings, libtest};
 
-const SETTINGS: Settings =
-    &[Setting::SecondRegion, Setting::Zone, Setting::Stranger, Setting::LostReplies, Setting::StaticIpLimit];
+const SETTINGS: Settings = &[
+    Setting::SecondRegion,
+    Setting::Zone,
+    Setting::Stranger,
+    Setting::Another,
+    Setting::Boots,
+    Setting::LostReplies,
+    Setting::StaticIpLimit,
+];
 
 fn main() -> std::process::ExitCode {
-    libtest(&remint_digitalocean::DESCRIPTOR, SETTINGS, || Box::pin(sandbox::start()))
+    libtest(&remint_digitalocean::DESCRIPTOR, SETTINGS, &[], |tenancy| Box::pin(sandbox::start(tenancy)))
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use remint_conformance::{Guarded, Target};
+use remint_conformance::{Guarded, Target, Tenancy};
 use remint_core::provider::{Provider, RatePolicy, RetryPolicy};
 use remint_digitalocean::{ClientOptions, DigitalOcean};
 use remint_sandbox::{
@@ -15,24 +15,29 @@ use crate::interference::Faults;
 
 const ZONE: &str = "conformance.example";
 
-pub(crate) async fn start() -> Guarded {
-    let sandbox = Arc::new(Embedded::start(Options::default()).await.unwrap());
+pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
+    let limits = match tenancy {
+        Tenancy::Alone => AccountLimits::default(),
+        Tenancy::Shared => AccountLimits { droplets: 500, reserved_ips: 100 },
+    };
+    let sandbox = Arc::new(Embedded::start(Options { limits, ..Options::default() }).await.unwrap());
     sandbox.add_zone(Api::DigitalOcean, ZONE).await.unwrap();
+    let another = {
+        let sandbox = sandbox.clone();
+        move || provider(&sandbox, sandbox.token().clone())
+    };
     let target = Target {
-        provider: provider(&sandbox, sandbox.token().clone()),
-        region: "fra1".into(),
-        size: "s-1vcpu-1gb".into(),
-        base_image: "debian-12-x64".to_owned(),
         second_region: Some("ams3".into()),
         zone: Some(ZONE.to_owned()),
         stranger: Some(provider(&sandbox, "dop_v1_revoked".into())),
         interference: Some(Arc::new(Faults(sandbox.clone()))),
-        static_ip_limit: u64::try_from(AccountLimits::default().reserved_ips).ok(),
+        static_ip_limit: u64::try_from(limits.reserved_ips).ok(),
         poll: Duration::from_millis(20),
         // Two minutes for most cases; they take a second or two on an idle machine.
         patience: 0.2,
+        ..Target::new(another(), "fra1".into(), "s-1vcpu-1gb".into(), "debian-12-x64")
     };
-    Guarded { target, guard: Box::new(sandbox) }
+    Guarded { target: Target { another: Some(Arc::new(another)), ..target }, guard: Box::new(sandbox) }
 }
 
 fn provider(sandbox: &Embedded, token: SecretString) -> Arc<dyn Provider> {

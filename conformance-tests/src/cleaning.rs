@@ -1,0 +1,98 @@
+//! Taking away what was made, each until it is really gone.
+
+use std::{future::Future, time::Duration};
+
+use remint_core::provider::{
+    Capability, Error, ErrorKind, ImageId, InstanceId, LoginKeyId, Provider, RecordKind, Result, StaticIpId,
+};
+
+/// Takes things away from an account. It waits for as long as it takes; whoever calls it sets the limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Cleaner<'a> {
+    pub(crate) provider: &'a dyn Provider,
+    /// The pause between two looks.
+    pub(crate) poll: Duration,
+    /// Hears what is waited for.
+    pub(crate) say: &'a (dyn Fn(String) + Sync),
+}
+
+impl Cleaner<'_> {
+    pub(crate) async fn static_ip(&self, id: &StaticIpId) -> Result<()> {
+        (self.say)(format!("static IP {id} to be gone"));
+        let ips = self.provider.static_ips();
+        let ips = ips.ok_or_else(|| Error::unsupported("release static IP", Capability::StaticIp))?;
+        self.patiently(|| ips.release(id)).await?;
+        self.until_missing(|| async move { ips.get(id).await.map(drop) }).await
+    }
+
+    pub(crate) async fn instance(&self, id: &InstanceId) -> Result<()> {
+        (self.say)(format!("instance {id} to be gone"));
+        let instances = self.provider.instances();
+        self.patiently(|| instances.destroy(id)).await?;
+        self.until_missing(|| async move { instances.get(id).await.map(drop) }).await
+    }
+
+    pub(crate) async fn image(&self, id: &ImageId) -> Result<()> {
+        (self.say)(format!("image {id} to be gone"));
+        let images = self.provider.images();
+        self.patiently(|| images.delete(id)).await?;
+        self.until_missing(|| async move { images.get(id).await.map(drop) }).await
+    }
+
+    /// A zone that is not there has no records.
+    pub(crate) async fn record(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()> {
+        (self.say)(format!("record {name}.{zone} {kind} to be gone"));
+        let zones = self.provider.dns_zones();
+        let zones = zones.ok_or_else(|| Error::unsupported("remove record", Capability::Dns))?;
+        match self.patiently(|| zones.remove(zone, name, kind)).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    pub(crate) async fn login_key(&self, id: &LoginKeyId) -> Result<()> {
+        (self.say)(format!("login key {id} to be gone"));
+        let keys = self.provider.login_keys();
+        let keys = keys.ok_or_else(|| Error::unsupported("remove login key", Capability::LoginKey))?;
+        self.patiently(|| keys.remove(id)).await
+    }
+
+    /// A name that is none was never set.
+    pub(crate) async fn marker(&self, name: &str) -> Result<()> {
+        (self.say)(format!("marker {name} to be gone"));
+        let markers = self.provider.markers();
+        let markers = markers.ok_or_else(|| Error::unsupported("remove marker", Capability::Marker))?;
+        match self.patiently(|| markers.remove(name)).await {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Makes a call, and again for as long as the cloud is busy, or sees the thing in use by something on its way out.
+    async fn patiently<F, Fut>(&self, mut call: F) -> Result<()>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<()>>,
+    {
+        loop {
+            match call().await {
+                Err(error) if error.kind() == ErrorKind::Busy => tokio::time::sleep(self.poll).await,
+                result => return result,
+            }
+        }
+    }
+
+    async fn until_missing<F, Fut>(&self, mut look: F) -> Result<()>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<()>>,
+    {
+        loop {
+            match look().await {
+                Ok(()) => tokio::time::sleep(self.poll).await,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

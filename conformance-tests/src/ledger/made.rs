@@ -1,0 +1,72 @@
+//! The ledger of one case.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use remint_core::provider::{InstanceId, StaticIpId};
+
+use super::{LedgerError, LedgerFile, Resource, Step};
+
+/// What one case makes: in memory, and in a file where the run has one. Written by the [`crate::Recorded`] provider.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    case: &'static str,
+    made: Arc<Mutex<BTreeSet<Resource>>>,
+    file: Option<Arc<LedgerFile>>,
+}
+
+impl Ledger {
+    /// An empty one.
+    pub fn new(case: &'static str, file: Option<Arc<LedgerFile>>) -> Self {
+        Self { case, made: Arc::default(), file }
+    }
+
+    /// These may come to be. Returns once that is on the disk, where there is a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written: then the call that makes them must not go out.
+    pub async fn intend(&self, resources: Vec<Resource>) -> Result<(), LedgerError> {
+        self.write(Step::Intent, resources.clone()).await?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).extend(resources);
+        Ok(())
+    }
+
+    /// This static IP has come to be; it had no id before.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn made_static_ip(&self, instance: &InstanceId, id: &StaticIpId) -> Result<(), LedgerError> {
+        let resource = Resource::StaticIp { instance: instance.clone(), id: Some(id.clone()) };
+        let new = self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(resource.clone());
+        if new { self.write(Step::Made, vec![resource]).await } else { Ok(()) }
+    }
+
+    /// Everything that the case made is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn clean(&self) -> Result<(), LedgerError> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        match &self.file {
+            Some(file) => file.append(self.case, Step::Clean, Vec::new()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What may have come to be so far.
+    pub fn made(&self) -> BTreeSet<Resource> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn write(&self, step: Step, resources: Vec<Resource>) -> Result<(), LedgerError> {
+        match &self.file {
+            Some(file) => file.append(self.case, step, resources).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Something that a case makes.
+
+use std::fmt;
+
+use remint_core::provider::{InstanceId, RecordKind, StaticIpId};
+use serde::{Deserialize, Serialize};
+
+/// Something that a case makes, by what is known of it before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Resource {
+    /// An instance of a name.
+    Instance {
+        /// The name.
+        name: String,
+    },
+    /// An image of a name.
+    Image {
+        /// The name.
+        name: String,
+    },
+    /// A static IP for an instance. Some clouds neither name nor label addresses; until its id is known, the instance is
+    /// what leads to it.
+    StaticIp {
+        /// The instance that it was made for.
+        instance: InstanceId,
+        /// Its id, once it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<StaticIpId>,
+    },
+    /// A record set. Records have no labels.
+    Record {
+        /// The zone.
+        zone: String,
+        /// The name below the zone.
+        name: String,
+        /// The kind of record.
+        record: RecordKind,
+    },
+    /// A login key of a name. Keys have no labels.
+    LoginKey {
+        /// The name.
+        name: String,
+    },
+    /// A marker of the account. Markers have no labels.
+    Marker {
+        /// The name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance { name } => write!(f, "instance {name}"),
+            Self::Image { name } => write!(f, "image {name}"),
+            Self::StaticIp { id: Some(id), .. } => write!(f, "static IP {id}"),
+            Self::StaticIp { instance, id: None } => write!(f, "static IP of instance {instance}"),
+            Self::Record { zone, name, record } => write!(f, "record {name}.{zone} {record}"),
+            Self::LoginKey { name } => write!(f, "login key {name}"),
+            Self::Marker { name } => write!(f, "marker {name}"),
+        }
+    }
+}

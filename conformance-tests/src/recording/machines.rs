@@ -1,0 +1,77 @@
+//! Instances and images.
+
+use async_trait::async_trait;
+use remint_core::provider::{
+    CaptureProgress, CaptureSpec, Image, ImageId, Images, Instance, InstanceId, Instances, Labels, LaunchSpec, PowerOp,
+    Region, Result, Selector, Shape, SizeName,
+};
+
+use super::{Recorded, unwritten};
+use crate::ledger::Resource;
+
+#[async_trait]
+impl Instances for Recorded {
+    async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape> {
+        self.inner.instances().shape(size, region).await
+    }
+
+    async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+        let instances = spec.names.iter().map(|name| Resource::Instance { name: name.clone() }).collect();
+        self.ledger.intend(instances).await.map_err(unwritten("launch instance"))?;
+        self.inner.instances().launch(spec).await
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {
+        self.inner.instances().list(selector).await
+    }
+
+    async fn get(&self, id: &InstanceId) -> Result<Instance> {
+        self.inner.instances().get(id).await
+    }
+
+    async fn power(&self, id: &InstanceId, op: PowerOp) -> Result<()> {
+        self.inner.instances().power(id, op).await
+    }
+
+    async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
+        self.inner.instances().label(id, labels).await
+    }
+
+    async fn destroy(&self, id: &InstanceId) -> Result<()> {
+        self.inner.instances().destroy(id).await
+    }
+
+    async fn console_output(&self, id: &InstanceId) -> Result<String> {
+        self.inner.instances().console_output(id).await
+    }
+}
+
+#[async_trait]
+impl Images for Recorded {
+    async fn resolve(&self, base: &str, region: &Region) -> Result<Image> {
+        self.inner.images().resolve(base, region).await
+    }
+
+    async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        let image = Resource::Image { name: spec.name.clone() };
+        self.ledger.intend(vec![image]).await.map_err(unwritten("capture image"))?;
+        self.inner.images().capture(spec).await
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Image>> {
+        self.inner.images().list(selector).await
+    }
+
+    async fn get(&self, id: &ImageId) -> Result<Image> {
+        self.inner.images().get(id).await
+    }
+
+    async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
+        // The copy is of an image that the ledger has already.
+        self.inner.images().copy(id, region).await
+    }
+
+    async fn delete(&self, id: &ImageId) -> Result<()> {
+        self.inner.images().delete(id).await
+    }
+}

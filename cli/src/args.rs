@@ -29,9 +29,9 @@ pub struct GlobalArgs {
     /// The environment to work on; not needed when the manifest has only one
     #[arg(short, long, value_name = "ENV", env = "REMINT_ENV", global = true)]
     pub env: Option<String>,
-    /// Use this provider instead of the manifest's
-    #[arg(long, value_name = "ID", env = "REMINT_PROVIDER", global = true)]
-    pub provider: Option<String>,
+    /// Use this provider instead of the manifest's; `bake` takes several, which work side by side
+    #[arg(long = "provider", value_name = "ID", env = "REMINT_PROVIDER", value_delimiter = ',', global = true)]
+    pub providers: Vec<String>,
     /// Replace a variable of `[vars]`; may be given several times
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value, global = true)]
     pub vars: Vec<(String, String)>,

@@ -20,7 +20,7 @@ pub(crate) fn manifest(settings: &Settings) -> Result<Loaded, Failure> {
     let options = LoadOptions {
         env: settings.env.clone(),
         vars: settings.vars.clone(),
-        provider: settings.provider.clone(),
+        provider: settings.provider().cloned(),
         process_env: settings.process_env.clone(),
     };
     let loaded = load(&settings.manifest_path(), &options)?;
@@ -52,7 +52,8 @@ fn dns_provider(loaded: &Loaded) -> Option<&ProviderId> {
     (*id != loaded.provider).then_some(id)
 }
 
-async fn build(loaded: &Loaded, id: &ProviderId, settings: &Settings) -> Result<Arc<dyn Provider>, Failure> {
+/// Builds a provider with the options that the manifest has for it.
+pub(crate) async fn build(loaded: &Loaded, id: &ProviderId, settings: &Settings) -> Result<Arc<dyn Provider>, Failure> {
     let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Manifest, error))?;
     let context = BuildContext {
         options: loaded.manifest.providers.get(id).map(|section| section.options.clone()).unwrap_or_default(),

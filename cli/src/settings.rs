@@ -32,8 +32,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// The chosen environment.
     pub env: Option<String>,
-    /// The provider that replaces the manifest's.
-    pub provider: Option<ProviderId>,
+    /// The providers that replace the manifest's, each once. More than one only where a command takes several.
+    pub providers: Vec<ProviderId>,
     /// Variables that replace the manifest's.
     pub vars: BTreeMap<String, String>,
     /// JSON lines on standard output.
@@ -57,10 +57,16 @@ impl Settings {
             (false, 1) => Verbosity::Verbose,
             (false, _) => Verbosity::Trace,
         };
+        let mut providers: Vec<ProviderId> = Vec::new();
+        for id in args.providers.into_iter().filter(|id| !id.is_empty()).map(ProviderId::from) {
+            if !providers.contains(&id) {
+                providers.push(id);
+            }
+        }
         Self {
             directory: args.directory.unwrap_or_else(|| PathBuf::from(".")),
             env: args.env,
-            provider: args.provider.map(ProviderId::from),
+            providers,
             vars: args.vars.into_iter().collect(),
             json: args.json,
             verbosity,
@@ -68,6 +74,17 @@ impl Settings {
             yes: args.yes,
             process_env,
         }
+    }
+
+    /// The one provider that replaces the manifest's, where one does.
+    pub fn provider(&self) -> Option<&ProviderId> {
+        self.providers.first()
+    }
+
+    /// The same settings for one of the providers.
+    #[must_use]
+    pub fn for_provider(&self, id: &ProviderId) -> Self {
+        Self { providers: vec![id.clone()], ..self.clone() }
     }
 
     /// Where the manifest is.
@@ -87,6 +104,14 @@ mod tests {
         let settings = Settings::new(args, BTreeMap::new());
         assert_eq!(settings.vars.get("version").map(String::as_str), Some("v2"));
         assert_eq!(settings.manifest_path(), PathBuf::from("remint.toml"));
+    }
+
+    #[test]
+    fn a_provider_that_is_named_twice_counts_once() {
+        let providers = ["aws", "gcp", "", "aws"].map(str::to_owned).to_vec();
+        let settings = Settings::new(GlobalArgs { providers, ..GlobalArgs::default() }, BTreeMap::new());
+        assert_eq!(settings.providers, ["aws".into(), "gcp".into()]);
+        assert_eq!(settings.for_provider(&"gcp".into()).provider(), Some(&"gcp".into()));
     }
 
     #[test]

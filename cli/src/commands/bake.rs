@@ -1,12 +1,14 @@
-//! `remint bake`, and the baker that `remint deploy` uses.
+//! `remint bake`, on one provider or on several side by side, and the baker that `remint deploy` uses.
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use remint_core::{
     bake::{self, BakeReport},
     context::Context,
     deploy::{Baker, DeployError},
-    journal::{Holder, Journal},
-    provider::ImageId,
+    events::{Event, Level},
+    journal::{Holder, Journal, LockGuard},
+    provider::{ImageId, ProviderId},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -20,47 +22,125 @@ use crate::{
 };
 
 #[derive(Debug, Serialize)]
-struct Baked<'a> {
-    image: &'a str,
-    name: &'a str,
-    fingerprint: &'a str,
+struct Baked {
+    image: String,
+    name: String,
+    fingerprint: String,
     reused: bool,
     elapsed_seconds: f64,
     calls: remint_core::provider::CallCount,
-    leftovers: &'a [String],
+    leftovers: Vec<String>,
     summary: Summary,
 }
 
+impl Baked {
+    fn new(report: BakeReport, summary: Summary) -> Self {
+        Self {
+            image: report.image.id.to_string(),
+            name: report.image.name,
+            fingerprint: report.fingerprint.to_string(),
+            reused: report.reused,
+            elapsed_seconds: report.elapsed.as_secs_f64(),
+            calls: report.calls,
+            leftovers: report.leftovers,
+            summary,
+        }
+    }
+
+    fn text(&self) -> String {
+        let what = if self.reused { "exists; nothing was baked" } else { "is baked" };
+        let elapsed = duration(std::time::Duration::try_from_secs_f64(self.elapsed_seconds).unwrap_or_default());
+        let calls = self.calls.total();
+        format!("image {} {what}, in {elapsed}, with {calls} API calls\n", self.name) + &self.summary.lines()
+    }
+}
+
 pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    if settings.providers.len() > 1 {
+        return side_by_side(settings, printer, cancel).await;
+    }
     let context = session::open(settings, printer, cancel).await?;
-    // Builders that a dead run left behind are destroyed, so nobody else may be baking in this environment.
     let journal = Journal::open(&context.loaded)?;
     let lock = journal.lock(Holder::current(context.run, "bake")).await?;
-    let result = match bake::recover(&context, &journal, &lock).await {
-        Ok(()) => bake::bake(&context).await,
-        Err(error) => Err(error),
-    };
+    let result = one(&context, &journal, &lock).await;
     let released = lock.release().await;
-    let report = result.map_err(Failure::from)?;
+    let baked = Baked::new(result?, printer.summary());
     released?;
-    let BakeReport { image, fingerprint, reused, elapsed, calls, leftovers, .. } = &report;
-    let baked = Baked {
-        image: image.id.as_str(),
-        name: &image.name,
-        fingerprint: fingerprint.as_str(),
-        reused: *reused,
-        elapsed_seconds: elapsed.as_secs_f64(),
-        calls: *calls,
-        leftovers,
-        summary: printer.summary(),
-    };
-    printer.result("bake", &baked, || {
-        let what = if *reused { "exists; nothing was baked" } else { "is baked" };
-        let head =
-            format!("image {} {what}, in {}, with {} API calls\n", image.name, duration(*elapsed), calls.total());
-        head + &baked.summary.lines()
-    })?;
+    printer.result("bake", &baked, || baked.text())?;
     Ok(ExitStatus::Success)
+}
+
+/// Bakes under the environment's lock: builders that a dead run left behind are destroyed, so nobody else may be baking.
+async fn one(context: &Context, journal: &Journal, lock: &LockGuard) -> Result<BakeReport, Failure> {
+    bake::recover(context, journal, lock).await?;
+    Ok(bake::bake(context).await?)
+}
+
+/// How the bake on one of several providers ended.
+#[derive(Debug, Serialize)]
+struct Ended {
+    provider: ProviderId,
+    #[serde(flatten)]
+    end: End,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    Baked(Box<Baked>),
+    Failed { exit_code: u8, chain: Vec<String>, hints: Vec<String> },
+}
+
+/// Bakes on each provider at the same time, under one lock. One that fails stops no other, and the highest exit code counts.
+async fn side_by_side(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    // What the manifest lacks for one of them is told before anything is made anywhere.
+    let mut journals = Vec::new();
+    for id in &settings.providers {
+        journals.push(Journal::open(&session::manifest(&settings.for_provider(id))?)?);
+    }
+    let lock = journals[0].lock(Holder::current(uuid::Uuid::now_v7(), "bake")).await?;
+    let bakes = settings.providers.iter().zip(&journals).map(|(id, journal)| {
+        let (settings, printer, cancel, lock) = (settings.for_provider(id), printer.of(id.as_str()), cancel.clone(), &lock);
+        async move {
+            let baked = async {
+                let context = session::open(&settings, &printer, cancel).await?;
+                one(&context, journal, lock).await
+            };
+            let result = baked.await;
+            if let Err(failure) = &result {
+                let message = format!("failed: {failure}");
+                printer.events().emit(Event::Note { level: Level::Warning, message });
+            }
+            (id, printer, result)
+        }
+    });
+    let results = join_all(bakes).await;
+    let released = lock.release().await;
+    let (mut worst, mut ended) = (ExitStatus::Success, Vec::new());
+    for (id, printer, result) in results {
+        let end = match result {
+            Ok(report) => End::Baked(Box::new(Baked::new(report, printer.summary()))),
+            Err(failure) => {
+                printer.failure(&failure);
+                if failure.status.code() > worst.code() {
+                    worst = failure.status;
+                }
+                let chain = failure.error.chain().map(ToString::to_string).collect();
+                End::Failed { exit_code: failure.status.code(), chain, hints: failure.hints }
+            }
+        };
+        ended.push(Ended { provider: id.clone(), end });
+    }
+    released?;
+    printer.result("bake", &ended, || ended.iter().map(line).collect())?;
+    Ok(worst)
+}
+
+fn line(Ended { provider, end }: &Ended) -> String {
+    match end {
+        End::Baked(baked) => format!("{provider}: {}", baked.text()),
+        End::Failed { exit_code, .. } => format!("{provider}: failed, as told above (exit code {exit_code})\n"),
+    }
 }
 
 /// Bakes for a deploy.

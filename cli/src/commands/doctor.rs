@@ -1,7 +1,7 @@
 //! `remint doctor`: this machine, the manifest, the credentials; one line each, and what to do about it.
 
+use remint_core::{manifest::Loaded, provider::ProviderId};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use crate::{
@@ -20,25 +20,32 @@ enum Verdict {
     Bad,
 }
 
+/// Where a cloud's clients are told to look for it instead of where it is.
+const ENDPOINTS: &[(&str, &str)] = &[
+    ("aws", "AWS_ENDPOINT_URL"),
+    ("digitalocean", "DIGITALOCEAN_API_URL"),
+    ("gcp", "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"),
+];
+
 #[derive(Debug, Serialize)]
 struct Check {
-    name: &'static str,
+    name: String,
     verdict: Verdict,
     message: String,
     hints: Vec<String>,
 }
 
 impl Check {
-    fn good(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Good, message: message.into(), hints: Vec::new() }
+    fn good(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict: Verdict::Good, message: message.into(), hints: Vec::new() }
     }
 
-    fn bad(name: &'static str, failure: &Failure) -> Self {
-        Self { name, verdict: Verdict::Bad, message: failure.to_string(), hints: failure.hints.clone() }
+    fn failed(name: impl Into<String>, verdict: Verdict, failure: &Failure) -> Self {
+        Self { name: name.into(), verdict, message: failure.to_string(), hints: failure.hints.clone() }
     }
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
     let mut checks =
         vec![program("ssh", "remint ssh", "openssh-client"), program("git", "${git.…} in manifests", "git")];
     if cfg!(feature = "sandbox") {
@@ -46,7 +53,7 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: Cancella
         checks.push(program("qemu-img", "the sandbox's real virtual machines", "qemu-utils"));
         checks.push(program("mmdebstrap", "building the sandbox's base image", "mmdebstrap"));
     }
-    checks.extend(manifest_and_credentials(settings, printer, cancel).await);
+    checks.extend(manifest_and_credentials(settings).await);
     let bad = checks.iter().any(|check| matches!(check.verdict, Verdict::Bad));
     printer.result("doctor", &checks, || checks.iter().map(line).collect())?;
     Ok(if bad { ExitStatus::Failure } else { ExitStatus::Success })
@@ -58,7 +65,7 @@ fn program(name: &'static str, purpose: &str, package: &str) -> Check {
     match std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()) {
         Some(file) => Check::good(name, file.display().to_string()),
         None => Check {
-            name,
+            name: name.to_owned(),
             verdict: Verdict::Missing,
             message: format!("not found; needed for {purpose}"),
             hints: vec![format!("install Debian's package {package}, if you want that")],
@@ -66,26 +73,57 @@ fn program(name: &'static str, purpose: &str, package: &str) -> Check {
     }
 }
 
-async fn manifest_and_credentials(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Vec<Check> {
+/// The manifest, and the credentials of every provider that it has a section for. Those of the one that hosts the service, or
+/// its DNS record, must be right; of the others it is only told that they are not.
+async fn manifest_and_credentials(settings: &Settings) -> Vec<Check> {
     if !settings.manifest_path().exists() {
         let message = format!("no {} here", settings.manifest_path().display());
         let hints = vec!["write one with `remint init`".to_owned()];
-        return vec![Check { name: "manifest", verdict: Verdict::Missing, message, hints }];
+        return vec![Check { name: "manifest".to_owned(), verdict: Verdict::Missing, message, hints }];
     }
-    let context = match session::open(settings, printer, cancel).await {
-        Ok(context) => context,
+    let loaded = match session::manifest(settings) {
+        Ok(loaded) => loaded,
+        Err(failure) => return vec![Check::failed("manifest", Verdict::Bad, &failure)],
+    };
+    let message = format!("service {}, environment {}", loaded.manifest.service, loaded.environment.as_str());
+    let mut checks = vec![Check::good("manifest", message)];
+    let dns = loaded.manifest.dns.as_ref().and_then(|dns| dns.provider.as_ref());
+    for id in loaded.manifest.providers.keys().chain(dns.filter(|id| !loaded.manifest.providers.contains_key(*id))) {
+        let needed = *id == loaded.provider || Some(id) == dns;
+        // A look at the sandbox starts it.
+        if id.as_str() == "sandbox" && !needed {
+            continue;
+        }
+        checks.push(credentials(&loaded, id, needed, settings).await);
+    }
+    checks
+}
+
+/// Whether a cloud accepts the credentials, whose they are, and where it is asked.
+async fn credentials(loaded: &Loaded, id: &ProviderId, needed: bool, settings: &Settings) -> Check {
+    let account = async {
+        let provider = session::build(loaded, id, settings).await?;
+        Ok::<_, Failure>(provider.account().await?)
+    };
+    let account = match account.await {
+        Ok(account) => account,
         Err(failure) => {
-            let name = if failure.status == ExitStatus::Manifest { "manifest" } else { "credentials" };
-            return vec![Check::bad(name, &failure)];
+            let verdict = if needed { Verdict::Bad } else { Verdict::Missing };
+            return Check::failed(id.as_str(), verdict, &failure);
         }
     };
-    let loaded = &context.loaded;
-    let manifest = format!("service {}, environment {}", loaded.manifest.service, loaded.environment.as_str());
-    let account = match context.provider.account().await {
-        Ok(account) => Check::good("credentials", format!("{}: {}", loaded.provider, account.name)),
-        Err(error) => Check::bad("credentials", &Failure::from(error)),
-    };
-    vec![Check::good("manifest", manifest), account]
+    let mut message = format!("account {}", account.name);
+    if account.id != account.name {
+        message.push_str(&format!(" ({})", account.id));
+    }
+    if let Some(section) = loaded.manifest.providers.get(id) {
+        message.push_str(&format!(", in {}", section.region));
+    }
+    let variable = ENDPOINTS.iter().find(|(known, _)| id.as_str() == *known).map(|(_, variable)| *variable);
+    if let Some(endpoint) = variable.and_then(|name| settings.process_env.get(name)).filter(|url| !url.is_empty()) {
+        message.push_str(&format!(", at {endpoint}"));
+    }
+    Check::good(id.as_str(), message)
 }
 
 fn line(check: &Check) -> String {

@@ -34,6 +34,10 @@ pub(crate) type Outcome = Result<ExitStatus, Failure>;
 /// Runs a command.
 pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
     let (settings, printer) = (&settings, &printer);
+    if settings.providers.len() > 1 && !matches!(command, Command::Bake) {
+        let error = anyhow::anyhow!("only `remint bake` works on several providers at once");
+        return Err(Failure::new(ExitStatus::Usage, error).hint("name one: --provider ID"));
+    }
     match command {
         Command::Init(args) => init::run(&args, settings, printer),
         Command::Validate => validate::run(settings, printer),
@@ -53,7 +57,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Console(args) => ssh::console(&args, settings, printer, cancel).await,
         Command::Providers => providers::run(printer),
         Command::Conformance(args) => conformance::run(args, settings, printer),
-        Command::Doctor => doctor::run(settings, printer, cancel).await,
+        Command::Doctor => doctor::run(settings, printer).await,
         Command::Schema(args) => schema::run(&args, settings, printer),
         Command::Completions(args) => completions::run(&args, printer),
         #[cfg(feature = "sandbox")]

@@ -18,7 +18,7 @@ pub(super) fn run(args: &SchemaArgs, settings: &Settings, printer: &Printer) -> 
         printer.data(&reference_markdown())?;
         return Ok(ExitStatus::Success);
     }
-    let schema = match &settings.provider {
+    let schema = match settings.provider() {
         Some(id) => {
             let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
             (registration.options_schema)()

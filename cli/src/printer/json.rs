@@ -8,6 +8,15 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 
+/// An event, and whose it is where several providers are at work.
+#[derive(Debug, Serialize)]
+struct EventRecord<'a> {
+    #[serde(flatten)]
+    record: Record,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+}
+
 /// The result of a command: the last line, unless it failed.
 #[derive(Debug, Serialize)]
 struct ResultRecord<'a, T> {
@@ -21,10 +30,10 @@ struct ResultRecord<'a, T> {
 pub(super) struct Json;
 
 impl super::Display for Json {
-    fn event(&self, event: Event) {
+    fn event(&self, of: Option<&str>, event: Event) {
         let record = Record { schema: SCHEMA, at: Timestamp::now(), event };
         // A reader that went away cannot be told so; the run itself must not fail for it.
-        let _ = write(&record);
+        let _ = write(&EventRecord { record, provider: of });
     }
 }
 
@@ -40,11 +49,11 @@ pub(super) fn result<T: Serialize>(command: &str, data: &T) -> anyhow::Result<()
     write(&ResultRecord { schema: SCHEMA, at: Timestamp::now(), event: "result", command, data })
 }
 
-pub(super) fn failure(failure: &Failure) {
+pub(super) fn failure(of: Option<&str>, failure: &Failure) {
     let event = Event::Failed {
         exit_code: failure.status.code(),
         chain: failure.error.chain().map(ToString::to_string).collect(),
         hints: failure.hints.clone(),
     };
-    let _ = write(&Record { schema: SCHEMA, at: Timestamp::now(), event });
+    super::Display::event(&Json, of, event);
 }

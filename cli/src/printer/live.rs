@@ -29,12 +29,12 @@ impl Live {
         let _ = self.lines.println(text);
     }
 
-    fn task(&self, task: &str, message: &str) {
+    fn task(&self, task: String, message: &str) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = tasks.entry(task.to_owned()).or_insert_with(|| {
+        let bar = tasks.entry(task.clone()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:>5.dim}");
             let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_prefix(task.to_owned());
+            bar.set_prefix(task);
             bar.enable_steady_tick(Duration::from_millis(120));
             self.lines.add(bar)
         });
@@ -51,15 +51,16 @@ impl Live {
 }
 
 impl super::Display for Live {
-    fn event(&self, event: Event) {
+    fn event(&self, of: Option<&str>, event: Event) {
+        let named = |task: &str| of.map_or_else(|| task.to_owned(), |provider| format!("[{provider}] {task}"));
         match &event {
             Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => {
-                return self.task(task, message);
+                return self.task(named(task), message);
             }
-            Event::TaskFinished { task, .. } | Event::TaskFailed { task, .. } => self.end(task),
+            Event::TaskFinished { task, .. } | Event::TaskFailed { task, .. } => self.end(&named(task)),
             _ => {}
         }
-        if let Some(line) = plain::line(&event) {
+        if let Some(line) = plain::line(of, &event) {
             self.above(&line);
         }
     }

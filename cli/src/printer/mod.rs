@@ -26,9 +26,9 @@ use crate::{
 pub use summary::{ProbeFigures, Summary};
 pub use text::{Styled, duration, size};
 
-/// Shows events as they happen.
+/// Shows events as they happen. `of` is the provider whose event it is, where several are at work.
 trait Display: Send + Sync {
-    fn event(&self, event: Event);
+    fn event(&self, of: Option<&str>, event: Event);
     /// Leaves the terminal as it was found.
     fn close(&self) {}
 }
@@ -37,7 +37,7 @@ trait Display: Send + Sync {
 struct Silent;
 
 impl Display for Silent {
-    fn event(&self, _: Event) {}
+    fn event(&self, _: Option<&str>, _: Event) {}
 }
 
 /// Writes results, events and failures the way that the user asked for. Clones share the terminal.
@@ -45,6 +45,7 @@ impl Display for Silent {
 pub struct Printer {
     display: Arc<dyn Display>,
     gatherer: Arc<summary::Gatherer>,
+    of: Option<Arc<str>>,
     json: bool,
     quiet: bool,
     interactive: bool,
@@ -77,15 +78,21 @@ impl Printer {
             Arc::new(plain::Plain::new())
         };
         let interactive = terminal && std::io::stdin().is_terminal() && !settings.json;
-        Self { display, gatherer: Arc::default(), json: settings.json, quiet, interactive }
+        Self { display, gatherer: Arc::default(), of: None, json: settings.json, quiet, interactive }
+    }
+
+    /// A printer for what one of several providers does: its lines and events say so, and its figures are its own.
+    #[must_use]
+    pub fn of(&self, provider: &str) -> Self {
+        Self { gatherer: Arc::default(), of: Some(provider.into()), ..self.clone() }
     }
 
     /// Where the engine reports to.
     pub fn events(&self) -> Events {
-        let (display, gatherer) = (Arc::clone(&self.display), Arc::clone(&self.gatherer));
+        let (display, gatherer, of) = (Arc::clone(&self.display), Arc::clone(&self.gatherer), self.of.clone());
         Events::new(move |event| {
             gatherer.see(&event);
-            display.event(event);
+            display.event(of.as_deref(), event);
         })
     }
 
@@ -142,7 +149,7 @@ impl Printer {
     /// Writes a line for people, unless `--quiet`; under `--json`, a note.
     pub fn say(&self, text: &str) {
         if self.json {
-            self.display.event(Event::Note { level: Level::Info, message: text.to_owned() });
+            self.display.event(self.of.as_deref(), Event::Note { level: Level::Info, message: text.to_owned() });
         } else if !self.quiet {
             self.display.close();
             text::to_stderr(text);
@@ -153,9 +160,9 @@ impl Printer {
     pub fn failure(&self, failure: &Failure) {
         self.display.close();
         if self.json {
-            json::failure(failure);
+            json::failure(self.of.as_deref(), failure);
         } else {
-            text::failure(failure);
+            text::failure(self.of.as_deref(), failure);
         }
     }
 

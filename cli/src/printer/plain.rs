@@ -17,16 +17,24 @@ impl Plain {
 }
 
 impl super::Display for Plain {
-    fn event(&self, event: Event) {
-        if let Some(line) = line(&event) {
+    fn event(&self, of: Option<&str>, event: Event) {
+        if let Some(line) = line(of, &event) {
             let elapsed = format!("{:>7.1}s", self.started.elapsed().as_secs_f64());
             to_stderr(&format!("{} {line}", Styled::dim(elapsed)));
         }
     }
 }
 
-/// The event as one line; `None` for those that the summary tells.
-pub(super) fn line(event: &Event) -> Option<String> {
+/// The event as one line, after the provider's name where several are at work; `None` for those that the summary tells.
+pub(super) fn line(of: Option<&str>, event: &Event) -> Option<String> {
+    let text = text(event)?;
+    Some(match of {
+        Some(provider) => format!("{} {text}", Styled::bold(format!("[{provider}]"))),
+        None => text,
+    })
+}
+
+fn text(event: &Event) -> Option<String> {
     Some(match event {
         Event::PhaseStarted { phase } => format!("{} {}", Styled::cyan("==>"), Styled::bold(phase)),
         Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => format!("{task}: {message}"),
@@ -65,7 +73,14 @@ mod tests {
     #[test]
     fn a_lossless_switch_reads_as_such() {
         let probed = |failed| Event::Probed { sent: 40, failed, longest_gap: Duration::from_millis(700) };
-        assert!(line(&probed(0)).unwrap().contains("40 requests, none lost"));
-        assert!(line(&probed(2)).unwrap().contains("2 of 40 requests lost, longest gap 0.7 s"));
+        assert!(line(None, &probed(0)).unwrap().contains("40 requests, none lost"));
+        assert!(line(None, &probed(2)).unwrap().contains("2 of 40 requests lost, longest gap 0.7 s"));
+    }
+
+    #[test]
+    fn a_line_says_whose_it_is_where_several_are_at_work() {
+        let event = Event::PhaseStarted { phase: "seal".to_owned() };
+        assert!(line(Some("aws"), &event).unwrap().contains("[aws]"));
+        assert!(!line(None, &event).unwrap().contains("aws"));
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn to_stderr(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-pub(super) fn failure(failure: &Failure) {
+pub(super) fn failure(of: Option<&str>, failure: &Failure) {
     if let Some(diagnostics) = failure.error.downcast_ref::<Diagnostics>() {
         return to_stderr(&diagnostics.render(&Theme::ANSI));
     }
@@ -90,7 +90,8 @@ pub(super) fn failure(failure: &Failure) {
     for line in &failure.details {
         text.push_str(&format!("{} {line}\n", Styled::dim("|")));
     }
-    text.push_str(&format!("{} {first}", Styled::red("error:")));
+    let whose = of.map_or_else(String::new, |provider| format!("{} ", Styled::bold(format!("[{provider}]"))));
+    text.push_str(&format!("{whose}{} {first}", Styled::red("error:")));
     for cause in chain {
         text.push_str(&format!("\n  {} {cause}", Styled::dim("caused by:")));
     }

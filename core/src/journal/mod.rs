@@ -6,7 +6,7 @@
 //! ENV/releases/000007/release.json         the release; never changed
 //! ENV/releases/000007/journal/000012.json  what was intended, what was done, in order; never changed
 //! ENV/resources.json                       the static IP and the DNS record that outlive releases
-//! ENV/capture.json                     the builder that is being captured, while it is
+//! ENV/captures/PROVIDER.json           the builder that is being captured there, while it is
 //! ENV/lock/000000000042.json               who writes; the highest number counts
 //! ```
 //!

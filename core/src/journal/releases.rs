@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     manifest::Loaded,
-    provider::{CaptureSpec, InstanceId, ReleaseId},
+    provider::{CaptureSpec, InstanceId, ProviderId, ReleaseId},
 };
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -78,6 +78,7 @@ impl Release {
 pub struct Journal {
     store: Store,
     environment: Arc<str>,
+    provider: ProviderId,
 }
 
 impl Journal {
@@ -88,13 +89,13 @@ impl Journal {
     /// [`JournalError::Url`] for a URL that names no store.
     pub fn open(loaded: &Loaded) -> Result<Self> {
         let store = Store::open(&loaded.manifest.journal.url, &loaded.base_dir)?;
-        Ok(Self { store, environment: loaded.environment.as_str().into() })
+        Ok(Self { store, environment: loaded.environment.as_str().into(), provider: loaded.provider.clone() })
     }
 
     /// A journal over given objects.
     #[cfg(test)]
     pub(crate) fn over(objects: Arc<dyn object_store::ObjectStore>, environment: &str) -> Self {
-        Self { store: Store::over(objects), environment: environment.into() }
+        Self { store: Store::over(objects), environment: environment.into(), provider: "fake".into() }
     }
 
     /// Takes the lock.
@@ -168,22 +169,27 @@ impl Journal {
         self.store.replace(&format!("{}/resources.json", self.environment), resources).await
     }
 
-    /// The capture of a builder that was begun, and is not known to have ended.
+    /// The capture of a builder at this provider that was begun, and is not known to have ended.
     ///
     /// # Errors
     ///
     /// The store's.
     pub(crate) async fn capture(&self) -> Result<Option<CaptureSpec>> {
-        self.store.get(&format!("{}/capture.json", self.environment)).await
+        self.store.get(&self.capture_name()).await
     }
 
     /// Writes down that a builder is about to be captured, or that its capture is settled. The caller holds the lock.
     pub(crate) async fn set_capture(&self, capture: Option<&CaptureSpec>) -> Result<()> {
-        let name = format!("{}/capture.json", self.environment);
+        let name = self.capture_name();
         match capture {
             Some(capture) => self.store.replace(&name, capture).await,
             None => self.store.delete(&name).await,
         }
+    }
+
+    /// One for each provider: a bake on several of them at once captures at all of them.
+    fn capture_name(&self) -> String {
+        format!("{}/captures/{}.json", self.environment, self.provider)
     }
 
     /// Writes down a new release.

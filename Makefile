@@ -1,4 +1,4 @@
-# make demo    the whole story on real virtual machines
+# make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
 # make test    everything that is tested, one journey on real virtual machines included
 # make lint    formatting, clippy, licences and sources of dependencies
 # make bench   the measures of docs/performance.md
@@ -14,7 +14,7 @@ build:
 demo:
 	.ci/setup build machines test || echo "demo: without Debian's packages, on simulated machines"
 	cargo build --workspace
-	docs/examples/demo.sh
+	PROVIDER=$(PROVIDER) docs/examples/demo.sh
 
 # The tests' real machines start from the same base image as a user's.
 base-image: build

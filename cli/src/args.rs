@@ -250,6 +250,23 @@ pub mod sandbox {
     use clap::{Args, Subcommand, ValueEnum};
     use remint_sandbox::cloud::Api;
 
+    const START_EXAMPLES: &str = "\
+Examples:
+  remint sandbox start                        all three APIs, on what this machine has
+  remint sandbox start --api ec2,gce          without DigitalOcean's
+  remint sandbox start --kind simulated --profile realistic --speed 100";
+
+    const ENV_EXAMPLES: &str = "\
+Examples:
+  eval \"$(remint sandbox env)\"               for DigitalOcean's clients, and --provider digitalocean
+  eval \"$(remint sandbox env aws)\"           for the AWS CLI, boto3, Packer, and --provider aws
+  eval \"$(remint sandbox env gcp)\"           for Google's clients, and --provider gcp";
+
+    const ZONE_EXAMPLES: &str = "\
+Examples:
+  remint sandbox zone example.test            in DigitalOcean's account
+  remint sandbox zone example.test --api aws  a hosted zone of Route 53";
+
     /// Arguments of `remint sandbox`.
     #[derive(Debug, Args)]
     pub struct SandboxArgs {
@@ -265,6 +282,7 @@ pub mod sandbox {
     #[derive(Debug, Subcommand)]
     pub enum SandboxCommand {
         /// Start it in the background; one that runs is left alone
+        #[command(after_help = START_EXAMPLES)]
         Start(StartArgs),
         /// Stop its API; QEMU machines keep running unless --machines is given
         Stop {
@@ -276,23 +294,29 @@ pub mod sandbox {
         Status,
         /// Delete everything in it
         Reset,
-        /// Print the environment variables that a DigitalOcean client needs
-        Env,
-        /// Add a DNS zone, which its DNS server then answers for
+        /// Print the environment variables that a cloud's client needs; credentials are among them
+        #[command(after_help = ENV_EXAMPLES)]
+        Env {
+            /// Whose client: digitalocean, aws (or ec2), gcp (or gce)
+            #[arg(value_name = "API", default_value = "digitalocean", value_parser = str::parse::<Api>)]
+            api: Api,
+        },
+        /// Add a DNS zone to an account; its DNS server then answers for it
+        #[command(after_help = ZONE_EXAMPLES)]
         Zone {
             /// The zone, such as example.test
             zone: String,
-            /// Whose account it is made in: digitalocean, ec2 or gce
-            #[arg(long, default_value_t)]
+            /// In whose account: digitalocean, ec2 (or aws), gce (or gcp)
+            #[arg(long, value_name = "API", default_value = "digitalocean", value_parser = str::parse::<Api>)]
             api: Api,
         },
-        /// Show how many calls its API has served
+        /// Show how many calls its APIs have served
         Calls {
             /// Start counting anew afterwards
             #[arg(long)]
             reset: bool,
         },
-        /// Make its API fail on purpose
+        /// Make its APIs fail on purpose
         Faults {
             /// What to do; `list` when not given.
             #[command(subcommand)]
@@ -312,7 +336,10 @@ pub mod sandbox {
     /// Arguments of `remint sandbox start`.
     #[derive(Debug, Clone, Args)]
     pub struct StartArgs {
-        /// What stands behind the droplets
+        /// Speak these clouds' APIs, each with an account of its own: digitalocean, ec2, gce; all for a new one
+        #[arg(long = "api", value_name = "API", value_delimiter = ',', value_parser = str::parse::<Api>)]
+        pub apis: Vec<Api>,
+        /// What stands behind the instances
         #[arg(long, value_enum, default_value_t)]
         pub kind: Kind,
         /// How long things take: `instant` or `realistic`; `instant` for a new one
@@ -327,7 +354,7 @@ pub mod sandbox {
         /// Open this port on every machine and reserved IP, beside the usual ones
         #[arg(long = "port", value_name = "PORT")]
         pub ports: Vec<u16>,
-        /// Listen here instead of on the usual port
+        /// Listen here instead of on the usual port; all APIs share it
         #[arg(long, value_name = "PORT")]
         pub api_port: Option<u16>,
         /// Do not enforce the API's rate limits
@@ -335,7 +362,7 @@ pub mod sandbox {
         pub no_rate_limits: bool,
     }
 
-    /// What stands behind the droplets.
+    /// What stands behind the instances.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
     pub enum Kind {
         /// QEMU where it is installed and a base image is built, else simulated

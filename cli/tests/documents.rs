@@ -31,9 +31,9 @@ fn beside_the_example(manifest: &str, environment: Option<&str>) -> Loaded {
 }
 
 #[test]
-fn the_example_is_a_valid_manifest_on_both_providers() {
+fn the_example_is_a_valid_manifest_on_every_provider() {
     let path = root().join("docs/examples/app/remint.toml");
-    for provider in ["sandbox", "digitalocean"] {
+    for provider in ["sandbox", "digitalocean", "aws", "gcp"] {
         let options = LoadOptions { provider: Some(provider.into()), ..LoadOptions::default() };
         let loaded = load(&path, &options).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((loaded.manifest.service.as_str(), loaded.provider.as_str()), ("hello", provider));

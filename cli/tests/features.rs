@@ -8,7 +8,17 @@ fn packages(features: &[&str]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let output = Command::new(env!("CARGO"))
         .current_dir(root)
-        .args(["tree", "--offline", "--locked", "--package", "remint-cli", "--edges", "normal,build", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--package",
+            "remint-cli",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
         .args(["--format", "{p}", "--no-default-features", "--features", &features.join(",")])
         .output()
         .unwrap();

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The whole story on this machine: bake, deploy, replace under load, refuse a broken version, roll back.
 #
-#   docs/examples/demo.sh            on real virtual machines where QEMU and mmdebstrap are installed
-#   KIND=simulated docs/examples/demo.sh
+#   docs/examples/demo.sh                     on real virtual machines where QEMU and mmdebstrap are installed
+#   KIND=simulated docs/examples/demo.sh      on simulated ones
+#   PROVIDER=aws docs/examples/demo.sh        the same manifest on another cloud's API: digitalocean, aws or gcp
 #
 # Ends with 0 only when every step did what it says.
 set -euo pipefail
@@ -14,6 +15,13 @@ examples=$PWD/docs/examples
 client=$examples/client.py
 work=$(mktemp -d "${TMPDIR:-/tmp}/remint-demo.XXXXXX")
 export REMINT_SANDBOX=demo-$$
+provider=${PROVIDER:-sandbox}
+case $provider in
+  # The sandbox's own provider finds it by itself; the others are told where it is, as any client of theirs would be.
+  sandbox | digitalocean) client_of=digitalocean ;;
+  aws | gcp) client_of=$provider ;;
+  *) echo "demo: PROVIDER is one of sandbox, digitalocean, aws, gcp; not $provider" >&2; exit 2 ;;
+esac
 
 kind=${KIND:-qemu}
 if [ "$kind" = qemu ] && ! { command -v qemu-system-x86_64 && command -v qemu-img && command -v mmdebstrap; } >/dev/null; then
@@ -30,6 +38,12 @@ fail() {
   printf '\033[1;31mdemo failed: %s\033[0m\n' "$*" >&2
   exit 1
 }
+# How many instances and images stand at the sandbox, over all its accounts.
+standing() {
+  "$remint" sandbox status --json | python3 -c 'import json,sys
+accounts = json.loads(sys.stdin.readlines()[-1])["data"]["cloud"]["accounts"].values()
+print(sum(account["droplets"] + account["snapshots"] for account in accounts))'
+}
 # shellcheck disable=SC2329
 clean_up() {
   status=$?
@@ -45,13 +59,11 @@ clean_up() {
 }
 trap clean_up EXIT
 
-step "A cloud on this machine: its droplets are ${kind} machines"
+step "A cloud on this machine, with ${kind} machines; ${provider} is who hosts the service"
 if [ "$kind" = qemu ]; then run sandbox image build debian-12; fi
 run sandbox start --kind "$kind"
-eval "$("$remint" sandbox env)"
-curl -fsS -H "Authorization: Bearer $DIGITALOCEAN_TOKEN" -H 'Content-Type: application/json' \
-  -d '{"name":"example.test"}' "$DIGITALOCEAN_API_URL/v2/domains" >/dev/null
-echo "the zone example.test is served at $REMINT_SANDBOX_DNS"
+eval "$("$remint" sandbox env "$client_of")"
+run sandbox zone example.test --api "$client_of"
 
 step "A service: a manifest, a small web server, its systemd unit"
 mkdir "$work/hello"
@@ -60,8 +72,8 @@ run init --name hello
 sed -i 's/^# \[dns\]/[dns]/; s/^# zone = .*/zone = "example.test"/; s/^# name = /name = /; s/^# ttl = /ttl = /' remint.toml
 
 step "Bake an image and deploy it behind a static IP and a DNS name"
-run deploy
-address=$("$remint" status --json | python3 -c 'import json,sys
+run deploy --provider "$provider"
+address=$("$remint" status --provider "$provider" --json | python3 -c 'import json,sys
 data = json.loads(sys.stdin.readlines()[-1])["data"]
 print(data["endpoint"])')
 curl -fsS "http://$address/" | grep version
@@ -85,7 +97,7 @@ echo "hello.example.test is $found"
 step "A new version, while a client asks 20 times a second through the static IP"
 "$client" "http://$address/" 20 >"$work/load.json" 2>"$work/load.txt" &
 load=$!
-run deploy --var version=v2
+run deploy --provider "$provider" --var version=v2
 sleep 2
 kill -INT "$load"
 wait "$load" || fail "the client saw failures: $(cat "$work/load.txt")"
@@ -101,19 +113,18 @@ sed -i 's/return bool(CONFIG)/return False/' app/hello.py
 sed -i 's/^status = 200$/status = 503/' app/simulation.toml
 sed -i 's/^successes = 3$/successes = 3\nstart_period = "20s"/' remint.toml
 status=0
-run deploy --var version=v3 || status=$?
+run deploy --provider "$provider" --var version=v3 || status=$?
 [ "$status" = 6 ] || fail "the broken version ended with exit code $status, not 6"
 curl -fsS "http://$address/" | grep v2 || fail "v2 does not serve any more"
 rm -rf app && mv "$work/app.good" app
 
 step "Roll back to v1: its image is still there, nothing is baked"
-run rollback
+run rollback --provider "$provider"
 curl -fsS "http://$address/" | grep v1 || fail "v1 does not serve"
 run history
 
 step "Everything goes"
-run destroy --images --yes
-left=$(curl -fsS -H "Authorization: Bearer $DIGITALOCEAN_TOKEN" "$DIGITALOCEAN_API_URL/v2/droplets" |
-  python3 -c 'import json,sys; print(json.load(sys.stdin)["meta"]["total"])')
-[ "$left" = 0 ] || fail "$left droplets are left"
+run destroy --provider "$provider" --images --yes
+left=$(standing)
+[ "$left" = 0 ] || fail "$left instances or images are left"
 printf '\n\033[1;32mThe demo is done: no request was lost, and nothing is left.\033[0m\n'

@@ -100,7 +100,8 @@ async fn side_by_side(settings: &Settings, printer: &Printer, cancel: Cancellati
     }
     let lock = journals[0].lock(Holder::current(uuid::Uuid::now_v7(), "bake")).await?;
     let bakes = settings.providers.iter().zip(&journals).map(|(id, journal)| {
-        let (settings, printer, cancel, lock) = (settings.for_provider(id), printer.of(id.as_str()), cancel.clone(), &lock);
+        let (settings, printer, cancel, lock) =
+            (settings.for_provider(id), printer.of(id.as_str()), cancel.clone(), &lock);
         async move {
             let baked = async {
                 let context = session::open(&settings, &printer, cancel).await?;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use remint_core::events::Event;
 use remint_sandbox::{
     base_image::{self, BuildOptions, ImportOptions},
+    cloud::Api,
     faults::FaultRule,
     process::{self, AdminClient, Kind as MachineKind, KindChoice, StartOptions, State, Status},
 };
@@ -45,8 +46,8 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
             let was_there = process::reset(&name).await?;
             printer.result("sandbox reset", &was_there, || format!("sandbox {name} is empty"))?;
         }
-        SandboxCommand::Env => {
-            let variables = process::env(&name)?.variables();
+        SandboxCommand::Env { api } => {
+            let variables = process::env(&name)?.variables(api)?;
             printer.result("sandbox env", &variables, || {
                 variables.iter().map(|one| format!("export {}={}\n", one.name, shell_word(&one.value))).collect()
             })?;
@@ -54,7 +55,9 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
         SandboxCommand::Zone { zone, api } => {
             AdminClient::of(&name)?.add_zone(&zone, api).await?;
             let dns = process::env(&name)?.dns;
-            printer.result("sandbox zone", &zone, || format!("{zone} is served by the DNS server at {dns}"))?;
+            printer.result("sandbox zone", &zone, || {
+                format!("{zone} is in the account of {api}, and served by the DNS server at {dns}")
+            })?;
         }
         SandboxCommand::Calls { reset } => {
             let report = process::calls(&name, reset).await?;
@@ -81,6 +84,7 @@ fn options(name: &str, args: &StartArgs) -> Result<StartOptions, Failure> {
     };
     Ok(StartOptions {
         name: Some(name.to_owned()),
+        apis: (!args.apis.is_empty()).then(|| args.apis.clone()),
         kind: match args.kind {
             Kind::Auto => KindChoice::Auto,
             Kind::Qemu => KindChoice::Qemu,
@@ -106,10 +110,11 @@ fn text(status: &Status) -> String {
     let mut text = format!("sandbox {} {state}\n", Styled::bold(&status.name));
     let mut row = |title: &str, value: Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("  {title:<10} {value}\n"));
+            text.push_str(&format!("  {title:<12} {value}\n"));
         }
     };
     row("api", status.api_url.clone());
+    row("speaks", status.settings.as_ref().map(|settings| names(&settings.apis).join(", ")));
     row("dns", status.dns.map(|address| address.to_string()));
     row(
         "machines",
@@ -125,12 +130,22 @@ fn text(status: &Status) -> String {
             format!("1 to {} are moved by {}: 22 answers on {}", ports.through, ports.offset, ports.resolve(22))
         }),
     );
-    let cloud = |key: &str| status.cloud.as_ref().and_then(|cloud| cloud.get(key)).map(ToString::to_string);
-    row("droplets", cloud("droplets"));
-    row("snapshots", cloud("snapshots"));
+    for (api, account) in status.cloud.iter().filter_map(|cloud| cloud["accounts"].as_object()).flatten() {
+        let count = |key: &str, one: &str| match account[key].as_u64().unwrap_or_default() {
+            1 => format!("1 {one}"),
+            count => format!("{count} {one}s"),
+        };
+        let (instances, images) = (count("droplets", "instance"), count("snapshots", "image"));
+        let (ips, zones) = (count("reserved_ips", "static IP"), count("zones", "zone"));
+        row(api, Some(format!("{instances}, {images}, {ips}, {zones}")));
+    }
     row("folder", Some(status.folder.display().to_string()));
     row("log", Some(status.log.display().to_string()));
     text
+}
+
+fn names(apis: &[Api]) -> Vec<&'static str> {
+    apis.iter().map(|api| api.name()).collect()
 }
 
 fn shell_word(value: &str) -> String {

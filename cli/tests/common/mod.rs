@@ -141,10 +141,8 @@ impl World {
         let mut start = vec!["sandbox", "start", "--kind", kind, "--no-rate-limits"];
         start.extend(args);
         world.remint(&start).await.success();
-        let variables = world.remint(&["--json", "sandbox", "env"]).await.success().result();
-        for variable in variables.as_array().unwrap() {
-            let value = variable["value"].as_str().unwrap().to_owned();
-            match variable["name"].as_str().unwrap() {
+        for (name, value) in world.variables("digitalocean").await {
+            match name.as_str() {
                 "DIGITALOCEAN_API_URL" => world.api_url = value,
                 "DIGITALOCEAN_TOKEN" => world.token = value,
                 "REMINT_SANDBOX_DNS" => world.dns = value.parse().unwrap(),
@@ -154,6 +152,13 @@ impl World {
             }
         }
         world
+    }
+
+    /// What a client of one of this world's accounts needs in its environment.
+    pub(crate) async fn variables(&self, account: &str) -> Vec<(String, String)> {
+        let variables = self.json(&["sandbox", "env", account]).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        variables.as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect()
     }
 
     /// The service folder.
@@ -199,7 +204,8 @@ impl World {
     fn environment(&self, command: &mut std::process::Command) {
         // What the developer's own shell says must not matter.
         for (name, _) in std::env::vars() {
-            if ["REMINT_", "DIGITALOCEAN_", "XDG_CONFIG"].iter().any(|prefix| name.starts_with(prefix)) {
+            let prefixes = ["REMINT_", "DIGITALOCEAN_", "AWS_", "GOOGLE_", "CLOUDSDK_", "XDG_CONFIG"];
+            if prefixes.iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }

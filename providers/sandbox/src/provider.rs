@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    cloud::{DelayKind, Profile},
+    cloud::{Api, DelayKind, Profile},
     process::{self, AdminClient, DEFAULT_NAME, KindChoice, SandboxError, StartOptions},
 };
 
@@ -116,6 +116,9 @@ async fn connect(context: BuildContext) -> Result<DigitalOcean> {
         client.open_ports(&ports).await.map_err(|error| failed(&name, error))?;
         running
     };
+    if !running.settings.apis.contains(&Api::DigitalOcean) {
+        return Err(failed(&name, SandboxError::NotSpoken { name: name.clone(), api: Api::DigitalOcean }));
+    }
     let api_url = running.record.api_url().parse().map_err(|error: url::ParseError| {
         Error::new(ErrorKind::Unexpected, OPERATION, "the sandbox's address is no URL").with_source(error)
     })?;
@@ -165,9 +168,10 @@ fn descriptor(profile: Profile, speed: f64) -> &'static Descriptor {
 fn failed(name: &str, error: SandboxError) -> Error {
     let kind = match &error {
         SandboxError::Name(_) | SandboxError::Setting(_) => ErrorKind::InvalidInput,
-        SandboxError::Differs { .. } | SandboxError::OtherKind { .. } | SandboxError::SlotTaken { .. } => {
-            ErrorKind::Conflict
-        }
+        SandboxError::Differs { .. }
+        | SandboxError::OtherKind { .. }
+        | SandboxError::SlotTaken { .. }
+        | SandboxError::NotSpoken { .. } => ErrorKind::Conflict,
         SandboxError::NoSlot => ErrorKind::Quota,
         _ => ErrorKind::Unavailable,
     };

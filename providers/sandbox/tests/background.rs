@@ -8,13 +8,14 @@
 )]
 
 use std::{
-    net::SocketAddr,
+    collections::BTreeMap,
     process::{Command, ExitCode},
     time::Duration,
 };
 
-use remint_core::provider::{BuildContext, Provider, Registry};
+use remint_core::provider::{BuildContext, PortMap, Provider, Registry};
 use remint_sandbox::{
+    cloud::Api,
     faults::{Fault, FaultRule},
     process::{self, KindChoice, SandboxError, StartOptions, State},
 };
@@ -117,10 +118,14 @@ async fn lives() {
     assert_eq!(back.token.expose_secret(), one.token.expose_secret());
     assert!([7777, 8081].iter().all(|port| back.settings.open.contains(port)), "{:?}", back.settings.open);
 
-    let env = process::env("one").unwrap();
-    assert_eq!(env.variables()[0].value, one.record.api_url());
-    let dns: SocketAddr = env.variables()[3].value.parse().unwrap();
-    assert_eq!(dns, one.record.dns);
+    let variables = process::env("one").unwrap().variables(Api::DigitalOcean).unwrap();
+    let value = |name: &str| variables.iter().find(|one| one.name == name).unwrap().value.clone();
+    assert_eq!(value("DIGITALOCEAN_API_URL"), one.record.api_url());
+    assert_eq!(value("REMINT_SANDBOX_DNS").parse(), Ok(one.record.dns));
+    let map = BTreeMap::from([(PortMap::VARIABLE.to_owned(), value(PortMap::VARIABLE))]);
+    assert_eq!(PortMap::from_env(&map).unwrap(), one.record.ports);
+
+    apis(&client, &two.record.api_url()).await;
 
     // Stopped in order, then gone.
     assert!(process::stop("one", false).await.unwrap());
@@ -133,6 +138,46 @@ async fn lives() {
     let taken = StartOptions { api_port: Some(two.record.api.port()), ..options("broken") };
     let error = process::start(taken).await.unwrap_err().to_string();
     assert!(error.contains("did not start") && error.contains("cannot listen on"), "{error}");
+}
+
+/// A sandbox that is started anew with some of the APIs: the others are refused, each in its own words, and it stays so.
+async fn apis(client: &reqwest::Client, url: &str) {
+    let all = process::env("two").unwrap();
+    let secret = all.variables(Api::Ec2).unwrap()[2].value.clone();
+    assert!(secret.len() == 40 && secret != all.token.expose_secret());
+    assert!(Api::ALL.iter().all(|api| all.variables(*api).is_ok()));
+    let some = StartOptions { apis: Some(vec![Api::Gce, Api::Ec2]), ..options("two") };
+    let differs = process::start(some.clone()).await.unwrap_err();
+    assert!(matches!(differs, SandboxError::Differs { setting: "the APIs", .. }), "{differs}");
+    process::stop("two", false).await.unwrap();
+    process::start(some).await.unwrap();
+    process::stop("two", false).await.unwrap();
+    let back = process::start(options("two")).await.unwrap();
+    assert_eq!(back.settings.apis, [Api::Ec2, Api::Gce], "kept for the next start");
+    let refused = process::env("two").unwrap().variables(Api::DigitalOcean).unwrap_err();
+    assert!(refused.to_string().contains("does not speak digitalocean"), "{refused}");
+    assert_eq!(
+        process::env("two").unwrap().variables(Api::Ec2).unwrap()[2].value,
+        secret,
+        "and so are the credentials"
+    );
+    let answer = client.get(format!("{url}/v2/account")).bearer_auth(back.token.expose_secret()).send().await.unwrap();
+    assert_eq!(answer.status(), 501);
+    let build = Registry::find("sandbox").unwrap().build;
+    let context = BuildContext { options: "name = 'two'".parse().unwrap(), ..BuildContext::default() };
+    let error = build(context).await.unwrap_err();
+    assert!(error.to_string().contains("does not speak digitalocean"), "{error}");
+
+    process::stop("two", false).await.unwrap();
+    process::start(StartOptions { apis: Some(vec![Api::DigitalOcean]), ..options("two") }).await.unwrap();
+    for (path, shape) in
+        [("/", "<Code>"), ("/2013-04-01/hostedzone", "<Code>"), ("/compute/v1/projects/x", "\"error\"")]
+    {
+        let answer = client.get(format!("{url}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 501, "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(shape) && text.contains("does not implement the API"), "{path}: {text}");
+    }
 }
 
 async fn faults(client: &reqwest::Client, url: &str, token: &str) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::Request, http::Method, middleware, response::IntoResponse as _, response::Response};
+use axum::{
+    Router, extract::Request, http::Method, middleware, response::IntoResponse as _, response::Response, routing::any,
+};
 
 use super::{
     account, actions, admin, auth, domains, droplet_actions, droplets, images, keys, projects, record,
@@ -47,12 +49,9 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
         .layers(Api::DigitalOcean, digitalocean)
         .merge(admin)
         .layer(middleware::from_fn_with_state(accounts.digitalocean.clone(), auth::check));
-    if served(Api::Ec2) {
-        app = app.merge(edge.layers(Api::Ec2, ec2::routes(&accounts.ec2)));
-    }
-    if served(Api::Gce) {
-        app = app.merge(edge.layers(Api::Gce, gce::routes(&accounts.gce)));
-    }
+    let ec2 = if served(Api::Ec2) { ec2::routes(&accounts.ec2) } else { not_spoken(Api::Ec2, EC2) };
+    let gce = if served(Api::Gce) { gce::routes(&accounts.gce) } else { not_spoken(Api::Gce, GCE) };
+    app = app.merge(edge.layers(Api::Ec2, ec2)).merge(edge.layers(Api::Gce, gce));
     let app = app.layer(middleware::from_fn(reply::identify));
     match recorder {
         Some(recorder) => app.layer(middleware::from_fn_with_state(recorder, record::layer)),
@@ -78,6 +77,18 @@ fn digitalocean() -> Router<Cloud> {
         .merge(snapshots::routes())
         .merge(tags::routes())
         .merge(vpcs::routes())
+}
+
+/// The paths of Amazon's APIs.
+const EC2: &[&str] = &["/", "/2013-04-01/{*rest}"];
+
+/// The paths of Google's.
+const GCE: &[&str] = &["/compute/v1/{*rest}", "/dns/v1/{*rest}", "/token"];
+
+/// An API that this sandbox was started without: each of its paths answers 501, as that API words it.
+fn not_spoken(api: Api, paths: &[&str]) -> Router {
+    let refuse = move || async move { api.refuse(ApiError::not_implemented(format_args!("the API {api}"))) };
+    paths.iter().fold(Router::new(), |router, path| router.route(path, any(refuse)))
 }
 
 /// What the sandbox does not have.

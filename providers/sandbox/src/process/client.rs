@@ -1,4 +1,4 @@
-//! Calls to a running sandbox, beyond DigitalOcean's API.
+//! Calls to a running sandbox, beyond the clouds' APIs.
 
 use std::time::Duration;
 
@@ -93,14 +93,14 @@ impl AdminClient {
         Ok(open.ports)
     }
 
-    /// Makes it serve a zone, as if an account's owner had added it there.
+    /// Makes an account have a zone, as if its owner had added it there.
     ///
     /// # Errors
     ///
-    /// `Call`, also for a zone that it serves already.
+    /// `Call`, also for a zone that the account has already.
     pub async fn add_zone(&self, zone: &str, api: Api) -> Result<()> {
-        let body = NewZone { name: zone.to_owned(), api };
-        self.send(Method::POST, "/sandbox/v1/zones", Some(&body)).await.map(drop)
+        let wanted = NewZone { name: zone.to_owned(), api };
+        self.send(Method::POST, "/sandbox/v1/zones", Some(&wanted)).await.map(drop)
     }
 
     /// The calls that it served; with `reset`, it starts counting anew.

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{AdminClient, DEFAULT_NAME, Folder, Kind, KindChoice, Record, Result, SandboxError, Settings, machines};
-use crate::cloud::Profile;
+use crate::cloud::{Api, Profile};
 
 /// How long a sandbox may take until it answers.
 const START: Duration = Duration::from_secs(60);
@@ -37,6 +37,8 @@ pub(super) const BACKGROUND: &str = "REMINT_SANDBOX_BACKGROUND";
 pub struct StartOptions {
     /// Which one; [`DEFAULT_NAME`] when left out.
     pub name: Option<String>,
+    /// The APIs that it speaks; all of them for a new one.
+    pub apis: Option<Vec<Api>>,
     /// What stands behind the droplets.
     pub kind: KindChoice,
     /// How long things take.
@@ -176,6 +178,9 @@ fn compare(found: &Running, options: &StartOptions) -> Result<()> {
     let differs = |setting, is: String, wanted: String| {
         if is == wanted { Ok(()) } else { Err(SandboxError::Differs { name: found.name.clone(), setting, is, wanted }) }
     };
+    if let Some(apis) = &options.apis {
+        differs("the APIs", names(&is.apis), names(&in_order(apis)))?;
+    }
     if let Some(kind) = options.kind.fixed() {
         differs("kind", is.kind.to_string(), kind.to_string())?;
     }
@@ -195,6 +200,15 @@ fn compare(found: &Running, options: &StartOptions) -> Result<()> {
         differs("rate limits", is.rate_limits.to_string(), limits.to_string())?;
     }
     Ok(())
+}
+
+/// Each API once, in the order in which they are always told.
+fn in_order(apis: &[Api]) -> Vec<Api> {
+    Api::ALL.into_iter().filter(|api| apis.contains(api)).collect()
+}
+
+fn names(apis: &[Api]) -> String {
+    apis.iter().map(|api| api.name()).collect::<Vec<_>>().join(",")
 }
 
 /// What a sandbox is to be started with: what is asked for, over what it had.
@@ -218,6 +232,12 @@ fn merge(folder: &Folder, options: &StartOptions) -> Result<Settings> {
     }
     if options.ports.contains(&0) {
         return Err(SandboxError::Setting("port 0 cannot be opened".to_owned()));
+    }
+    if let Some(apis) = &options.apis {
+        settings.apis = in_order(apis);
+    }
+    if settings.apis.is_empty() {
+        return Err(SandboxError::Setting("a sandbox speaks at least one API".to_owned()));
     }
     settings.profile = options.profile.unwrap_or(settings.profile);
     settings.speed = options.speed.unwrap_or(settings.speed);

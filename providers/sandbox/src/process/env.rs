@@ -1,23 +1,37 @@
 //! What a client of the sandbox needs to know.
 
+use std::path::PathBuf;
+
+use remint_core::provider::PortMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{Folder, Result, SandboxError, control::running};
+use crate::{cloud::Api, ec2::keys::AccessKey};
 
-/// What a client needs.
+/// The region that clients of Amazon's APIs are sent to when they name none.
+const AWS_REGION: &str = "us-east-1";
+
+/// The project of Google's account.
+const GCP_PROJECT: &str = "remint-sandbox";
+
+/// What clients need.
 #[derive(Debug, Clone)]
 pub struct ClientEnv {
-    /// Where the API answers, without `/v2`.
+    /// The sandbox's name.
+    pub name: String,
+    /// The APIs that it speaks.
+    pub apis: Vec<Api>,
+    /// Where they answer: `http://127.0.0.1:PORT`.
     pub api_url: String,
-    /// The API's token.
+    /// The token that DigitalOcean's API accepts; what others accept is derived from it.
     pub token: SecretString,
+    /// The service account's key file that Google's clients read.
+    pub key_file: PathBuf,
     /// Where the DNS server answers.
     pub dns: std::net::SocketAddr,
-    /// The highest port that is moved; 0 when none is.
-    pub port_through: u16,
-    /// By how much.
-    pub port_offset: u16,
+    /// How ports are moved.
+    pub ports: PortMap,
 }
 
 /// An environment variable.
@@ -25,38 +39,81 @@ pub struct ClientEnv {
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// Its value; the token is among them, in clear.
+    /// Its value; credentials are among them, in clear.
     pub value: String,
 }
 
 impl ClientEnv {
-    /// As environment variables: those that Remint, doctl, pydo and Packer read, and where names and moved ports are.
-    pub fn variables(&self) -> Vec<Variable> {
+    /// As the environment variables that clients of an API read, and where names and moved ports are.
+    ///
+    /// # Errors
+    ///
+    /// `NotSpoken` for an API that the sandbox does not speak.
+    pub fn variables(&self, api: Api) -> Result<Vec<Variable>> {
+        if !self.apis.contains(&api) {
+            return Err(SandboxError::NotSpoken { name: self.name.clone(), api });
+        }
+        let client = match api {
+            Api::DigitalOcean => self.digitalocean(),
+            Api::Ec2 => self.aws(),
+            Api::Gce => self.gcp(),
+        };
+        let sandbox = vec![
+            (PortMap::VARIABLE, self.ports.to_string()),
+            ("REMINT_SANDBOX_DNS", self.dns.to_string()),
+            ("REMINT_SANDBOX_PORT_THROUGH", self.ports.through.to_string()),
+            ("REMINT_SANDBOX_PORT_OFFSET", self.ports.offset.to_string()),
+        ];
+        Ok(client.into_iter().chain(sandbox).map(|(name, value)| Variable { name, value }).collect())
+    }
+
+    /// For Remint, doctl, pydo and Packer.
+    fn digitalocean(&self) -> Vec<(&'static str, String)> {
         let token = self.token.expose_secret().to_owned();
-        let pairs = [
+        vec![
             ("DIGITALOCEAN_API_URL", self.api_url.clone()),
             ("DIGITALOCEAN_TOKEN", token.clone()),
             ("DIGITALOCEAN_ACCESS_TOKEN", token),
-            ("REMINT_SANDBOX_DNS", self.dns.to_string()),
-            ("REMINT_SANDBOX_PORT_THROUGH", self.port_through.to_string()),
-            ("REMINT_SANDBOX_PORT_OFFSET", self.port_offset.to_string()),
-        ];
-        pairs.into_iter().map(|(name, value)| Variable { name, value }).collect()
+        ]
+    }
+
+    /// For Remint and everything that is built on Amazon's own kits.
+    fn aws(&self) -> Vec<(&'static str, String)> {
+        let AccessKey { id, secret } = AccessKey::of(&self.token);
+        vec![
+            ("AWS_ENDPOINT_URL", self.api_url.clone()),
+            ("AWS_ACCESS_KEY_ID", id),
+            ("AWS_SECRET_ACCESS_KEY", secret.expose_secret().to_owned()),
+            ("AWS_REGION", AWS_REGION.to_owned()),
+        ]
+    }
+
+    /// For Remint, gcloud, and everything that finds its credentials as Google's own kits do.
+    fn gcp(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("GOOGLE_APPLICATION_CREDENTIALS", self.key_file.display().to_string()),
+            ("GOOGLE_CLOUD_PROJECT", GCP_PROJECT.to_owned()),
+            ("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", format!("{}/compute/v1/", self.api_url)),
+            ("CLOUDSDK_API_ENDPOINT_OVERRIDES_DNS", format!("{}/dns/v1/", self.api_url)),
+        ]
     }
 }
 
-/// What a client of a running sandbox needs.
+/// What clients of a running sandbox need.
 ///
 /// # Errors
 ///
 /// `NotRunning`.
 pub fn env(name: &str) -> Result<ClientEnv> {
-    let found = running(&Folder::of(name)?)?.ok_or_else(|| SandboxError::NotRunning(name.to_owned()))?;
+    let folder = Folder::of(name)?;
+    let found = running(&folder)?.ok_or_else(|| SandboxError::NotRunning(name.to_owned()))?;
     Ok(ClientEnv {
+        name: found.name,
+        apis: found.settings.apis,
         api_url: found.record.api_url(),
         token: found.token,
+        key_file: folder.file("state").join("gce/credentials.json"),
         dns: found.record.dns,
-        port_through: found.record.ports.through,
-        port_offset: found.record.ports.offset,
+        ports: found.record.ports,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cloud::Api;
+
 /// The result of a sandbox operation.
 pub type Result<T, E = SandboxError> = std::result::Result<T, E>;
 
@@ -38,6 +40,14 @@ pub enum SandboxError {
     /// It does not run.
     #[error("sandbox {0} does not run: start it with `remint sandbox start --name {0}`")]
     NotRunning(String),
+    /// It does not speak an API.
+    #[error("sandbox {name} does not speak {api}: stop it, and start it with `--api` that names it")]
+    NotSpoken {
+        /// Its name.
+        name: String,
+        /// The API.
+        api: Api,
+    },
     /// It runs with other settings than those asked for.
     #[error("sandbox {name} runs with {setting} {is}, not {wanted}: stop it first, or leave the option out")]
     Differs {

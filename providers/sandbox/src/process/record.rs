@@ -6,7 +6,7 @@ use remint_core::provider::PortMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Folder, Kind, Result, SandboxError};
-use crate::cloud::Profile;
+use crate::cloud::{Api, Profile};
 
 /// The service ports that are open on every machine and reserved IP, beside 22.
 pub const DEFAULT_PORTS: &[u16] = &[80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
@@ -21,6 +21,9 @@ const RECORD: &str = "sandbox.json";
 pub struct Settings {
     /// The version of this file: 1.
     pub version: u32,
+    /// The APIs that it speaks, in their order; all of them where a file of before there were several does not say.
+    #[serde(default = "all_apis")]
+    pub apis: Vec<Api>,
     /// What stands behind the droplets.
     pub kind: Kind,
     /// How long things take.
@@ -42,6 +45,7 @@ impl Settings {
     pub(super) fn new(kind: Kind) -> Self {
         Self {
             version: VERSION,
+            apis: all_apis(),
             kind,
             profile: Profile::default(),
             speed: 1.0,
@@ -70,6 +74,10 @@ impl Settings {
     pub(super) fn write(&self, folder: &Folder) -> Result<()> {
         folder.write(SETTINGS, self)
     }
+}
+
+fn all_apis() -> Vec<Api> {
+    Api::ALL.to_vec()
 }
 
 /// Where a sandbox is. Kept when it stops, so that it comes back at the same addresses.
@@ -131,6 +139,7 @@ mod tests {
             "api_port":null,"rate_limits":true}"#;
         let settings: Settings = serde_json::from_str(settings).unwrap();
         assert_eq!((settings.profile, settings.seed), (Profile::Realistic, 7));
+        assert_eq!(settings.apis, Api::ALL);
         let record = r#"{"version":1,"pid":1,"api":"127.0.0.1:7070","dns":"127.0.0.1:7053","slot":16,"kind":"qemu",
             "ports":{"through":1023,"offset":20000}}"#;
         let record: Record = serde_json::from_str(record).unwrap();

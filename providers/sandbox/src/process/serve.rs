@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::Server,
-    cloud::{AccountLimits, Api, Config},
+    cloud::{AccountLimits, Config},
     dns::Dns,
     edge::{EdgeHandle, LocalEdge, PortsOpened},
     forward::Forwarder,
@@ -79,7 +79,7 @@ pub async fn serve(name: &str) -> Result<()> {
         profile: settings.profile,
         speed: settings.speed,
         seed: settings.seed,
-        apis: Api::ALL.to_vec(),
+        apis: settings.apis.clone(),
         token: folder.token()?,
         ports,
         open: settings.open.clone(),

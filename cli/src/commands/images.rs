@@ -51,14 +51,13 @@ fn table(images: &[ImageUse]) -> String {
     table.set_header(["image", "name", "fingerprint", "size", "regions", "releases", "kept"]);
     for ImageUse { image, releases, kept } in images {
         let fingerprint = image.labels.get(label::FINGERPRINT).unwrap_or_default();
-        let regions: Vec<_> = image.regions.iter().map(ToString::to_string).collect();
         let releases: Vec<_> = releases.iter().map(ToString::to_string).collect();
         table.add_row([
             image.id.to_string(),
             image.name.clone(),
             fingerprint.chars().take(12).collect(),
             image.size_bytes.map(size).unwrap_or_default(),
-            regions.join(" "),
+            image.regions.to_string(),
             releases.join(" "),
             if *kept { "yes" } else { "-" }.to_owned(),
         ]);

@@ -14,7 +14,7 @@ use super::Kill;
 use crate::provider::{
     Account, Address, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images,
     Instance, InstanceId, InstanceState, Instances, Labels, Limits, LoginKey, LoginKeyId, LoginKeys, Markers, Provider,
-    RatePolicy, RecordKind, RecordSet, Region, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, label,
+    RatePolicy, RecordKind, RecordSet, Region, Regions, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, label,
 };
 
 /// What the fake cloud declares.
@@ -224,7 +224,7 @@ impl FakeCloud {
             name: format!("image-{}", labels.get(label::FINGERPRINT).unwrap_or_default()),
             labels,
             state: ImageState::Available,
-            regions: vec![Region::from("here")],
+            regions: Regions::Only(vec![Region::from("here")]),
             min_disk_gib: 10,
             size_bytes: None,
             created_at: None,

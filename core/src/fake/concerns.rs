@@ -10,7 +10,7 @@ use super::{
 use crate::provider::{
     CaptureProgress, CaptureSpec, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images, Instance, InstanceId,
     InstanceState, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, RecordKind,
-    RecordSet, Region, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
+    RecordSet, Region, Regions, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
 };
 
 fn not_found(operation: &'static str, what: impl std::fmt::Display) -> Error {
@@ -134,7 +134,7 @@ impl Images for FakeCloud {
             name: base.to_owned(),
             labels: Labels::new(),
             state: ImageState::Available,
-            regions: vec![region.clone()],
+            regions: Regions::Only(vec![region.clone()]),
             min_disk_gib: 10,
             size_bytes: None,
             created_at: None,
@@ -158,7 +158,7 @@ impl Images for FakeCloud {
                     name: spec.name.clone(),
                     labels: spec.labels.clone(),
                     state: ImageState::Available,
-                    regions: vec!["here".into()],
+                    regions: Regions::Only(vec!["here".into()]),
                     min_disk_gib: 10,
                     size_bytes: None,
                     created_at: None,
@@ -191,7 +191,9 @@ impl Images for FakeCloud {
         {
             let mut world = self.lock();
             let image = world.images.get_mut(id).ok_or_else(|| not_found("copy image", id))?;
-            image.regions.push(region.clone());
+            if let Regions::Only(regions) = &mut image.regions {
+                regions.push(region.clone());
+            }
         }
         self.after(format!("copy {id} {region}")).await;
         Ok(())

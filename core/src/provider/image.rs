@@ -1,5 +1,7 @@
 //! Machine images.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,13 +20,82 @@ pub struct Image {
     /// Whether it can be launched.
     pub state: ImageState,
     /// Where it can be launched.
-    pub regions: Vec<Region>,
+    pub regions: Regions,
     /// The smallest disk that it fits on, in GiB.
     pub min_disk_gib: u64,
     /// What it occupies, in bytes, where the cloud tells.
     pub size_bytes: Option<u64>,
     /// When it was captured.
     pub created_at: Option<Timestamp>,
+}
+
+/// Where an image can be launched. In JSON the list of regions, or the word `all`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RegionsText", into = "RegionsText")]
+pub enum Regions {
+    /// Everywhere: on clouds whose images are global.
+    All,
+    /// In these regions only.
+    Only(Vec<Region>),
+}
+
+impl Regions {
+    /// Whether it can be launched there.
+    pub fn contains(&self, region: &Region) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(regions) => regions.contains(region),
+        }
+    }
+}
+
+impl FromIterator<Region> for Regions {
+    fn from_iter<I: IntoIterator<Item = Region>>(regions: I) -> Self {
+        Self::Only(regions.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Regions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Only(regions) = self else { return f.write_str("all") };
+        for (index, region) in regions.iter().enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            write!(f, "{gap}{region}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How [`Regions`] stand in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum RegionsText {
+    Word(AllRegions),
+    List(Vec<Region>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum AllRegions {
+    #[serde(rename = "all")]
+    All,
+}
+
+impl From<RegionsText> for Regions {
+    fn from(text: RegionsText) -> Self {
+        match text {
+            RegionsText::Word(AllRegions::All) => Self::All,
+            RegionsText::List(regions) => Self::Only(regions),
+        }
+    }
+}
+
+impl From<Regions> for RegionsText {
+    fn from(regions: Regions) -> Self {
+        match regions {
+            Regions::All => Self::Word(AllRegions::All),
+            Regions::Only(regions) => Self::List(regions),
+        }
+    }
 }
 
 /// Whether an image can be used.
@@ -104,4 +175,22 @@ pub trait Images: Send + Sync {
     /// - *Idempotency*: an image that is gone is a success.
     /// - *Errors*: `Busy`; `Conflict` while the cloud sees it in use.
     async fn delete(&self, id: &ImageId) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_a_list_or_the_word_all() {
+        let (home, away) = (Region::from("nyc3"), Region::from("fra1"));
+        let some: Regions = [home.clone()].into_iter().collect();
+        assert!(some.contains(&home) && !some.contains(&away));
+        assert!(Regions::All.contains(&away));
+        for (regions, json) in [(some, r#"["nyc3"]"#), (Regions::All, r#""all""#)] {
+            assert_eq!(serde_json::to_string(&regions).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Regions>(json).unwrap(), regions);
+        }
+        assert!(serde_json::from_str::<Regions>(r#""some""#).is_err());
+    }
 }

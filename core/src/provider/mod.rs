@@ -38,7 +38,7 @@ pub use error::{Effect, Error, ErrorKind, Result};
 pub use ids::{
     EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
 };
-pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images};
+pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions};
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
 pub use labels::{Labels, Selector, label};
 pub use login_key::{LoginKey, LoginKeys};

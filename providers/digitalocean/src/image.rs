@@ -59,7 +59,7 @@ impl DigitalOcean {
         let Ok(number) = found.id.as_str().parse::<u64>() else { return Ok(()) };
         let waiting: Vec<(String, u64)> = {
             let mut memory = self.memory.lock();
-            let arrived = |region: &str| found.regions.iter().any(|r| r.as_str() == region);
+            let arrived = |region: &str| found.regions.contains(&Region::new(region));
             memory.copies.retain(|(image, region), _| *image != number || !arrived(region));
             let of_image = memory.copies.iter().filter(|((image, _), _)| *image == number);
             of_image.map(|((_, region), action)| (region.clone(), *action)).collect()
@@ -110,8 +110,7 @@ impl Images for DigitalOcean {
             base.clone_into(&mut found.name);
         }
         if !found.regions.contains(region) {
-            let regions: Vec<_> = found.regions.iter().map(Region::as_str).collect();
-            let message = format!("the image is not in region {region} (it is in {})", regions.join(", "));
+            let message = format!("the image is not in region {region} (it is in {})", found.regions);
             return Err(Error::new(ErrorKind::InvalidInput, OPERATION, message)
                 .with_resource(format!("`{base}`"))
                 .with_hint("transfer the image to that region first, or choose one that has it"));

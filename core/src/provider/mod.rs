@@ -25,6 +25,7 @@ mod instance;
 mod labels;
 mod login_key;
 mod marker;
+mod nearest;
 mod network;
 mod registry;
 mod static_ip;
@@ -43,6 +44,7 @@ pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shap
 pub use labels::{Labels, Selector, label};
 pub use login_key::{LoginKey, LoginKeys};
 pub use marker::{Markers, is_marker_name, is_marker_value};
+pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remint_core::provider::{DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone};
+use remint_core::provider::{DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest};
 use serde_json::{Value, json};
 
-use crate::{DigitalOcean, client::Ask, nearest::nearest, wire};
+use crate::{DigitalOcean, client::Ask, wire};
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Region, Result,
-    Selector,
+    Selector, nearest,
 };
 use serde_json::json;
 
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
-    nearest::nearest,
     tags, wire,
 };
 

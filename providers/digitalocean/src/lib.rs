@@ -46,7 +46,6 @@ mod labelling;
 mod login_key;
 mod marker;
 mod memory;
-mod nearest;
 mod provider;
 mod static_ip;
 mod tags;

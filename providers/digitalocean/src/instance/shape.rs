@@ -1,8 +1,8 @@
 //! Sizes and regions, read once in the life of the process.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName};
+use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest};
 
-use crate::{DigitalOcean, client::Ask, nearest::nearest, wire};
+use crate::{DigitalOcean, client::Ask, wire};
 
 const OPERATION: &str = "look up size";
 

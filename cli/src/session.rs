@@ -55,8 +55,10 @@ fn dns_provider(loaded: &Loaded) -> Option<&ProviderId> {
 /// Builds a provider with the options that the manifest has for it.
 pub(crate) async fn build(loaded: &Loaded, id: &ProviderId, settings: &Settings) -> Result<Arc<dyn Provider>, Failure> {
     let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Manifest, error))?;
+    let section = loaded.manifest.providers.get(id);
     let context = BuildContext {
-        options: loaded.manifest.providers.get(id).map(|section| section.options.clone()).unwrap_or_default(),
+        options: section.map(|section| section.options.clone()).unwrap_or_default(),
+        region: section.map(|section| section.region.clone()),
         base_dir: loaded.base_dir.clone(),
         service_ports: service_ports(loaded),
         env: settings.process_env.clone(),

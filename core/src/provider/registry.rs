@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::{Capability, Limits, Provider, Result};
+use super::{Capability, Limits, Provider, Region, Result};
 
 /// The ids of the providers in this repository, whether a build has them or not.
 pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
@@ -37,6 +37,9 @@ impl Descriptor {
 pub struct BuildContext {
     /// The provider's own options: `[providers.ID.options]` of the manifest. Unknown keys are the provider's to refuse.
     pub options: toml::Table,
+    /// The region of the provider's section in the manifest, where it has one: where to look for what stands, on clouds
+    /// that keep their regions apart.
+    pub region: Option<Region>,
     /// The folder of the manifest, for relative paths in the options.
     pub base_dir: PathBuf,
     /// The ports that the service answers on; the sandbox opens them, others ignore it.

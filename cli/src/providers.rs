@@ -20,6 +20,9 @@ mod tests {
     fn exactly_the_chosen_providers_are_registered() {
         let registered: Vec<_> = Registry::all().iter().map(|entry| entry.descriptor.id).collect();
         let mut chosen = Vec::new();
+        if cfg!(feature = "aws") {
+            chosen.push("aws");
+        }
         if cfg!(feature = "digitalocean") || cfg!(feature = "sandbox") {
             chosen.push("digitalocean"); // the sandbox is the DigitalOcean provider pointed elsewhere
         }

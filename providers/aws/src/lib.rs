@@ -1,1 +1,55 @@
-//! The Amazon Web Services provider: EC2 and Route 53.
+//! The AWS provider: EC2 for images, instances and static IPs, Route 53 for DNS zones, STS for the account, and public
+//! parameters of the Systems Manager for base images.
+//!
+//! It speaks through Amazon's SDK, whose own retries are off, so that one layer repeats and counts. EC2 answers from copies
+//! of its state that lag behind each other, and its regions know nothing of each other; the modules say how each is dealt
+//! with.
+//!
+//! # What a method costs
+//!
+//! In API calls, when nothing is repeated. A list costs one call for each thousand resources in each region that is looked
+//! at: the section's, and those that calls of this process named.
+//!
+//! | method | calls |
+//! |---|---|
+//! | `account` | 1 |
+//! | any method with a region | 1 more, once in the life of the process, for a region that not every account has |
+//! | `Images::resolve` | 1 for an id or a pattern, 2 for `ssm:`; an unknown name 1 more, for the hint |
+//! | `Images::capture` | 1 to start where this process made and stopped the instance, else 3; 1 for each observation; with `encrypt` 1 more |
+//! | `Images::list`, `Images::get` | 1, and 1 for each further region until its copy has been seen available |
+//! | `Images::copy` | 4; 2 where the image is there already |
+//! | `Images::delete` | 2, and 2 for each copy; 1 more for each snapshot that `DeregisterImage` left |
+//! | `Instances::shape` | 2 for each size and region in the life of the process |
+//! | `Instances::launch` | 2; 1 where the instance exists. Once in the life of the process 2 more, for subnet and group (4 where the group has to be made) |
+//! | `Instances::list`, `get` | 1 |
+//! | `Instances::power`, `label` | 1 where this process launched the instance and has seen it running, else 2 |
+//! | `Instances::destroy` | 1; 2 for an instance that this process has not seen, 1 more for a spot instance |
+//! | `Instances::console_output` | 2; 3 for older kinds of machines |
+//! | `StaticIps::ensure` | 3; 1 where the instance has it; 1 more for an instance that this process did not launch |
+//! | `StaticIps::list`, `get` | 1 |
+//! | `StaticIps::assign` | 2; 1 where it is as asked; 1 more for an instance that this process did not launch |
+//! | `StaticIps::unassign` | 2; 1 where it is as asked |
+//! | `StaticIps::release` | 2; 4 while it points at an instance |
+//! | `DnsZones::zone` | 2 |
+//! | `DnsZones::get` | 1, and 1 once for the zone |
+//! | `DnsZones::upsert`, `remove` | 2, and 1 for each look until all servers have the change; 1 where the set is as asked |
+//! | `Markers::get`, `set`, `remove` | 1 |
+
+mod client;
+mod config;
+mod dns;
+mod error;
+mod image;
+mod instance;
+mod marker;
+mod memory;
+mod network;
+mod provider;
+mod region;
+mod static_ip;
+mod tags;
+#[cfg(test)]
+mod testing;
+
+pub use config::Config;
+pub use provider::{Aws, ClientOptions, DESCRIPTOR, ID, LIMITS, RATE, Settings};

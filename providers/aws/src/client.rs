@@ -1,0 +1,76 @@
+//! The SDK's clients: one for each region, each call through [`Calls`].
+//!
+//! The SDK's own retries are off: one layer repeats, and counts. The clients share the connection pool and the identity
+//! cache of one configuration.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use remint_core::provider::{Calls, Region, Result};
+
+use crate::error::Ask;
+
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The account's clients.
+#[derive(Debug)]
+pub(crate) struct Client {
+    sdk: SdkConfig,
+    calls: Calls,
+    ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
+}
+
+impl Client {
+    pub(crate) fn new(sdk: SdkConfig, calls: Calls) -> Self {
+        Self { sdk, calls, ec2: Mutex::default() }
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// The client of a region.
+    pub(crate) fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
+        let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let region = aws_config::Region::new(region.as_str().to_owned());
+            aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&self.sdk).region(region).build())
+        };
+        clients.entry(region.clone()).or_insert_with(make).clone()
+    }
+
+    /// Route 53 has one endpoint for all regions of a partition.
+    pub(crate) fn route53(&self, region: &Region) -> aws_sdk_route53::Client {
+        let region = aws_config::Region::new(region.as_str().to_owned());
+        aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(&self.sdk).region(region).build())
+    }
+
+    pub(crate) fn ssm(&self, region: &Region) -> aws_sdk_ssm::Client {
+        let region = aws_config::Region::new(region.as_str().to_owned());
+        aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(&self.sdk).region(region).build())
+    }
+
+    pub(crate) fn sts(&self, region: &Region) -> aws_sdk_sts::Client {
+        let region = aws_config::Region::new(region.as_str().to_owned());
+        aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&self.sdk).region(region).build())
+    }
+
+    /// Makes one call, counted, paced, and repeated as its class allows.
+    pub(crate) async fn call<T, E, F, Fut>(&self, ask: &Ask, send: F) -> Result<T>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        // The SDK's futures are kilobytes large.
+        self.calls.run(ask.class, || async { Box::pin(send()).await.map_err(|error| ask.failed(error)) }).await
+    }
+}

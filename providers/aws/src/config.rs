@@ -1,0 +1,179 @@
+//! Options, and where credentials and the region come from.
+//!
+//! Credentials come from the SDK's own chain: environment variables, the shared configuration with its profiles, IAM
+//! Identity Center (SSO), a credential process, web identity, the container's and the instance's metadata service. None of
+//! it can stand in the manifest.
+
+use std::collections::BTreeMap;
+
+use aws_config::{BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_types::timeout::TimeoutConfig;
+use remint_core::provider::{BuildContext, Error, ErrorKind, Region, Result};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::client::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
+
+const OPERATION: &str = "configure aws";
+/// The largest `gp3` volume that every region offers, in GiB (EBS user guide, "General Purpose SSD volumes").
+pub(crate) const LARGEST_DISK: u32 = 16_384;
+
+/// The options of `[providers.aws.options]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to look for what stands; the section's `region` when not given, and the SDK's own (`AWS_REGION`, the profile)
+    /// without a section.
+    pub region: Option<Region>,
+    /// The profile of the shared configuration. Goes before all other sources of credentials.
+    pub profile: Option<String>,
+    /// The VPC of the instances (`vpc-…`); the region's default VPC when neither this nor `subnet` is given.
+    pub vpc: Option<String>,
+    /// The subnet of the instances (`subnet-…`); it must route to the internet.
+    pub subnet: Option<String>,
+    /// The security group of the instances (`sg-…`). When not given, Remint makes one that opens port 22 and the service's
+    /// ports.
+    pub security_group: Option<String>,
+    /// Encrypt the disks of instances, and so the images that are captured from them and their copies.
+    pub encrypt: bool,
+    /// Launch builders as spot instances.
+    pub spot_builders: bool,
+    /// The root disk of builders and instances, in GiB. When not given, it is as large as the image was.
+    pub disk_gib: Option<u32>,
+}
+
+impl Config {
+    /// Reads the options of a context, and refuses unknown ones.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` that names the option.
+    pub fn from_context(context: &BuildContext) -> Result<Self> {
+        let config: Self =
+            context.options.clone().try_into().map_err(|error: toml::de::Error| invalid(error.message().trim()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let ids = [
+            ("vpc", &self.vpc, "vpc-"),
+            ("subnet", &self.subnet, "subnet-"),
+            ("security_group", &self.security_group, "sg-"),
+        ];
+        for (option, value, prefix) in ids {
+            if let Some(value) = value
+                && !is_id(value, prefix)
+            {
+                return Err(invalid(&format!("`{option}` is an id such as `{prefix}0a1b2c3d`, not `{value}`")));
+            }
+        }
+        match self.disk_gib {
+            Some(gib) if !(1..=LARGEST_DISK).contains(&gib) => {
+                Err(invalid(&format!("`disk_gib` is from 1 to {LARGEST_DISK}, not {gib}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a text is an id of EC2's: a prefix and hexadecimal digits.
+pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        (8..=32).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn invalid(problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, OPERATION, problem).with_resource("[providers.aws.options]").with_hint(
+        "options: region, profile, vpc, subnet, security_group, encrypt, spot_builders, disk_gib; credentials come from \
+         the environment or AWS's own configuration",
+    )
+}
+
+/// Loads the SDK's configuration: by its own chain, in which the variables of the context stand in for the process's.
+///
+/// Only what differs from the process's environment is set by hand, so that the chain's own rules (service-specific
+/// endpoints, the order of sources) hold in ordinary use.
+pub(crate) async fn load(config: &Config, env: &BTreeMap<String, String>) -> SdkConfig {
+    let differing = |name: &str| {
+        let value = env.get(name).filter(|value| !value.trim().is_empty())?;
+        (std::env::var(name).ok().as_ref() != Some(value)).then(|| value.trim().to_owned())
+    };
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        // Repetitions are counted, and are the business of `Calls` alone.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts());
+    if let Some(profile) = config.profile.clone() {
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    } else if let Some(id) = differing("AWS_ACCESS_KEY_ID")
+        && let Some(secret) = env.get("AWS_SECRET_ACCESS_KEY")
+    {
+        let session = env.get("AWS_SESSION_TOKEN").filter(|token| !token.is_empty()).cloned();
+        loader = loader.credentials_provider(Credentials::new(id, secret.trim(), session, None, "environment"));
+    } else if let Some(profile) = differing("AWS_PROFILE") {
+        loader = loader.profile_name(profile);
+    }
+    let region = config.region.as_ref().map(|region| region.as_str().to_owned());
+    if let Some(region) = region.or_else(|| differing("AWS_REGION")).or_else(|| differing("AWS_DEFAULT_REGION")) {
+        loader = loader.region(aws_config::Region::new(region));
+    }
+    if let Some(url) = differing("AWS_ENDPOINT_URL") {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// How long one attempt may take.
+pub(crate) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(text: &str) -> BuildContext {
+        BuildContext { options: text.parse().unwrap(), ..BuildContext::default() }
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let config = Config::from_context(&context("vpc = 'vpc-0a1b2c3d'\nencrypt = true\ndisk_gib = 20")).unwrap();
+        assert_eq!(config.vpc.as_deref(), Some("vpc-0a1b2c3d"));
+        assert!(config.encrypt && !config.spot_builders);
+        for (text, named) in [
+            ("secret_access_key = 'hunter2'", "secret_access_key"),
+            ("subnet = 'default'", "subnet"),
+            ("vpc = 'vpc-XYZ'", "vpc"),
+            ("disk_gib = 0", "disk_gib"),
+        ] {
+            let error = Config::from_context(&context(text)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_variables_of_the_context_stand_in_for_the_process() {
+        use aws_credential_types::provider::ProvideCredentials;
+
+        let env = [
+            ("AWS_ACCESS_KEY_ID", "AKIDCONTEXT"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let sdk = load(&Config::default(), &env).await;
+        assert_eq!(sdk.region().map(AsRef::as_ref), Some("eu-central-1"));
+        assert_eq!(sdk.endpoint_url(), Some("http://127.0.0.1:1"));
+        let found = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(found.access_key_id(), "AKIDCONTEXT");
+        let config = Config { region: Some(Region::from("us-west-2")), ..Config::default() };
+        assert_eq!(load(&config, &env).await.region().map(AsRef::as_ref), Some("us-west-2"), "the option goes first");
+    }
+}

@@ -1,0 +1,273 @@
+//! From the SDK's errors to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
+//!
+//! AWS names each refusal by a code; the message of an error begins with it. A refusal (4xx) has changed nothing; a failure
+//! (5xx) or a lost reply of a mutation may have changed everything.
+
+use std::{error::Error as StdError, time::Duration};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use remint_core::provider::{CallClass, Effect, Error, ErrorKind};
+
+/// How much of a message an error keeps, in bytes.
+const EXCERPT: usize = 512;
+/// The longest pause that a reply may ask for.
+const LONGEST_WAIT: u64 = 3600;
+
+/// What a call was, for its error.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) operation: &'static str,
+    pub(crate) class: CallClass,
+    resource: Option<String>,
+}
+
+impl Ask {
+    /// A call that changes nothing.
+    pub(crate) fn read(operation: &'static str) -> Self {
+        Self { operation, class: CallClass::Read, resource: None }
+    }
+
+    /// A call that makes something, and would make it twice.
+    pub(crate) fn mutation(operation: &'static str) -> Self {
+        Self { class: CallClass::Mutation, ..Self::read(operation) }
+    }
+
+    /// A call that is the same when repeated: by a token, or because it sets a state.
+    pub(crate) fn idempotent(operation: &'static str) -> Self {
+        Self { class: CallClass::IdempotentMutation, ..Self::read(operation) }
+    }
+
+    /// Names the resource for messages.
+    pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
+        self.resource = Some(resource.to_string());
+        self
+    }
+
+    /// An error of this call that is not the cloud's.
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let error = Error::new(kind, self.operation, message);
+        match &self.resource {
+            Some(resource) => error.with_resource(resource),
+            None => error,
+        }
+    }
+
+    fn with_effect(&self, error: Error, effect: Effect) -> Error {
+        error.with_effect(if self.class == CallClass::Read { Effect::NotApplied } else { effect })
+    }
+
+    /// The SDK's error in Remint's words.
+    pub(crate) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        match &error {
+            SdkError::ServiceError(context) => {
+                let (code, message) = (context.err().code(), context.err().message());
+                self.refused(code.unwrap_or_default(), message.unwrap_or_default(), context.raw())
+            }
+            SdkError::ResponseError(context) if !context.raw().status().is_success() => {
+                self.refused("", "", context.raw())
+            }
+            SdkError::ResponseError(_) => {
+                let (kind, effect, what) = if chain(&error).any(is_broken_body) {
+                    (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
+                } else {
+                    (ErrorKind::Unexpected, Effect::Applied, "an answer that is not what the API documents")
+                };
+                self.with_effect(self.error(kind, what), effect).with_source(error)
+            }
+            SdkError::TimeoutError(_) => {
+                let timeout = self.error(ErrorKind::Timeout, "no answer in time");
+                self.with_effect(timeout, Effect::Unknown).with_source(error)
+            }
+            _ => self.not_sent(error),
+        }
+    }
+
+    /// The request was not built, or no answer to it came.
+    fn not_sent<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        if chain(&error).any(|cause| cause.is::<CredentialsError>()) {
+            return self
+                .error(ErrorKind::Unauthenticated, "no usable AWS credentials")
+                .with_hint(
+                    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`; \
+                     `aws sts get-caller-identity` shows whether they are found",
+                )
+                .with_source(error);
+        }
+        let (kind, effect, what) = match &error {
+            SdkError::DispatchFailure(failure) => {
+                let never_sent = failure.is_user() || chain(&error).any(is_connect);
+                match (never_sent, failure.is_timeout()) {
+                    (true, _) => (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect"),
+                    (false, true) => (ErrorKind::Timeout, Effect::Unknown, "no answer in time"),
+                    (false, false) => (ErrorKind::Unavailable, Effect::Unknown, "the connection broke"),
+                }
+            }
+            _ => (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built"),
+        };
+        self.with_effect(self.error(kind, what), effect).with_source(error)
+    }
+
+    /// An answer of refusal or failure.
+    fn refused(&self, code: &str, message: &str, raw: &HttpResponse) -> Error {
+        let status = raw.status().as_u16();
+        let kind = kind(code, status);
+        let text = excerpt(message, kind);
+        let code = if code.is_empty() { status.to_string() } else { code.to_owned() };
+        let message = if text.is_empty() { code } else { format!("{code}: {text}") };
+        // A refusal that AWS puts into a 5xx has changed nothing either.
+        let effect = match kind {
+            ErrorKind::Unavailable if code_says_nothing_done(&message) => Effect::NotApplied,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unexpected => Effect::Unknown,
+            _ => Effect::NotApplied,
+        };
+        let mut error = self.with_effect(self.error(kind, message), effect);
+        if let Some(id) = request_id(raw) {
+            error = error.with_request_id(id);
+        }
+        if let Some(after) = retry_after(raw) {
+            error = error.with_retry_after(after);
+        }
+        let hint = hint(error.message(), kind);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// Whether an error is AWS's refusal of this code.
+pub(crate) fn is_code(error: &Error, code: &str) -> bool {
+    error.message().split(':').next() == Some(code)
+}
+
+/// Whether nobody knows what a call did.
+pub(crate) fn is_lost<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(error) if error.effect() != Effect::NotApplied)
+}
+
+/// The kind of a code. Sources: the EC2 API reference, "Error codes for the Amazon EC2 API"; the Route 53, SSM and STS API
+/// references, "Common errors" and the errors of each action.
+fn kind(code: &str, status: u16) -> ErrorKind {
+    let has = |part: &str| code.contains(part);
+    match code {
+        "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException"
+        | "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "IncompleteSignature"
+        | "MissingAuthenticationToken" | "InvalidAccessKeyId" | "InvalidSignatureException" => {
+            ErrorKind::Unauthenticated
+        }
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "OptInRequired" | "Blocked"
+        | "PendingVerification" | "NotAuthorized" => ErrorKind::Forbidden,
+        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException"
+        | "TooManyRequestsException" | "SnapshotCreationPerVolumeRateExceeded" | "EC2ThrottledException" => {
+            ErrorKind::RateLimited
+        }
+        "InsufficientInstanceCapacity" | "InsufficientCapacity" | "InsufficientHostCapacity"
+        | "InsufficientAddressCapacity" | "InsufficientCapacityOnHost" | "SpotMaxPriceTooLow" => ErrorKind::Unavailable,
+        "IncorrectState" | "IncorrectInstanceState" | "IncorrectSpotRequestState" | "PriorRequestNotComplete"
+        | "DependencyViolation" | "ResourceInUse" | "ConcurrentModification" | "OperationNotPermitted"
+        | "TooManyUpdates" | "InvalidIPAddress.InUse" | "IdempotentInstanceTerminated" => ErrorKind::Busy,
+        "IdempotentParameterMismatch" | "InvalidAMIName.Duplicate" | "InvalidGroup.Duplicate"
+        | "InvalidPermission.Duplicate" | "Resource.AlreadyAssociated" | "ParameterAlreadyExists" => {
+            ErrorKind::Conflict
+        }
+        "NoSuchHostedZone" | "NoSuchChange" | "ParameterNotFound" | "InvalidAMIID.Unavailable"
+        // AWS's ids of another form cannot name anything that there is.
+        | "InvalidAMIID.Malformed" | "InvalidInstanceID.Malformed" | "InvalidAllocationID.Malformed" => {
+            ErrorKind::NotFound
+        }
+        "MaxSpotInstanceCountExceeded" | "ResourceLimitExceeded" | "PendingSnapshotLimitExceeded" => ErrorKind::Quota,
+        // These limits are the API's, not the account's.
+        "UserDataLimitExceeded" | "TagLimitExceeded" | "FilterLimitExceeded" => ErrorKind::InvalidInput,
+        "UnsupportedOperation" => ErrorKind::InvalidInput,
+        "Unavailable" | "ServiceUnavailable" | "InternalError" | "InternalFailure" | "Server.InternalError" => {
+            ErrorKind::Unavailable
+        }
+        "RequestTimeout" => ErrorKind::Timeout,
+        _ if has("NotFound") || has("Malformed") && status == 404 => ErrorKind::NotFound,
+        _ if code.ends_with("LimitExceeded") => ErrorKind::Quota,
+        _ if code.ends_with("InUse") => ErrorKind::Busy,
+        _ => match status {
+            401 => ErrorKind::Unauthenticated,
+            403 => ErrorKind::Forbidden,
+            404 if code.is_empty() => ErrorKind::NotFound,
+            408 => ErrorKind::Timeout,
+            429 => ErrorKind::RateLimited,
+            501 => ErrorKind::Unsupported,
+            400..=499 => ErrorKind::InvalidInput,
+            500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Unexpected,
+        },
+    }
+}
+
+fn code_says_nothing_done(message: &str) -> bool {
+    message.starts_with("Insufficient") || message.starts_with("SpotMaxPriceTooLow")
+}
+
+fn hint(message: &str, kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unauthenticated => {
+            Some("check the credentials with `aws sts get-caller-identity`; a region that is not enabled refuses all")
+        }
+        ErrorKind::Forbidden => Some("give the credentials the permissions that the book's page on AWS lists"),
+        ErrorKind::Quota => Some("delete what is not needed, or ask for more in the Service Quotas console"),
+        ErrorKind::Unavailable if message.starts_with("Insufficient") => {
+            Some("try again later, or choose another size, or a subnet in another availability zone")
+        }
+        _ => None,
+    }
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Whether an answer of success did not arrive whole.
+fn is_broken_body(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<std::io::Error>() || error.to_string().contains("body from connection")
+}
+
+/// Whether an error says that no connection came to be: then nothing was sent. The client's own type is not ours to name;
+/// what does not say so counts as sent, which is the safe side.
+fn is_connect(error: &(dyn StdError + 'static)) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    error.downcast_ref().is_some_and(refused) || error.to_string().contains("client error (Connect)")
+}
+
+fn request_id(raw: &HttpResponse) -> Option<String> {
+    let header = ["x-amzn-requestid", "x-amz-request-id"].iter().find_map(|name| raw.headers().get(*name));
+    let body = || {
+        let body = String::from_utf8_lossy(raw.body().bytes()?).into_owned();
+        let (_, rest) = ["<RequestID>", "<RequestId>"].iter().find_map(|tag| body.split_once(tag))?;
+        Some(rest.split('<').next()?.to_owned())
+    };
+    header.map(str::to_owned).or_else(body).map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+fn retry_after(raw: &HttpResponse) -> Option<Duration> {
+    let seconds: u64 = raw.headers().get("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.clamp(1, LONGEST_WAIT)))
+}
+
+/// At most [`EXCERPT`] bytes on one line. A refused signature is answered with the request that was signed, session token
+/// included: only the first sentence of such a message is kept.
+fn excerpt(message: &str, kind: ErrorKind) -> String {
+    let message = match kind {
+        ErrorKind::Unauthenticated => message.split(['\n', '.']).next().unwrap_or_default(),
+        _ => message.split("Encoded authorization failure message").next().unwrap_or_default(),
+    };
+    let mut line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > EXCERPT {
+        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+    }
+    line.trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,276 @@
+//! Instances are EC2 instances. One is found again by its `Name` tag and labels, and a launch carries a token by which EC2
+//! itself recognises its repetition.
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use jiff::Timestamp;
+use remint_core::provider::{
+    Address, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
+    PowerOp, Region, Result, Selector, Shape, SizeName,
+};
+use tokio::time::Instant;
+
+use crate::{
+    Aws,
+    config::is_id,
+    error::{Ask, is_code},
+    memory::Seen,
+    tags,
+};
+
+mod launch;
+mod power;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+/// The most that EC2 gives on a page.
+const PAGE_SIZE: i32 = 1000;
+
+type Body = aws_sdk_ec2::types::Instance;
+
+/// What EC2 says that an instance does; `None` for one that is gone.
+fn state(body: &Body) -> Option<InstanceState> {
+    match body.state().and_then(|state| state.name()) {
+        Some(InstanceStateName::Terminated) => None,
+        Some(InstanceStateName::Running) => Some(InstanceState::Running),
+        Some(InstanceStateName::Stopping) => Some(InstanceState::Stopping),
+        Some(InstanceStateName::Stopped) => Some(InstanceState::Stopped),
+        Some(InstanceStateName::ShuttingDown) => Some(InstanceState::Destroying),
+        _ => Some(InstanceState::Pending),
+    }
+}
+
+/// When an instance was made. Its launch time is that of its last start; its first network interface was attached once.
+fn created_at(body: &Body) -> Option<Timestamp> {
+    let attached = body.network_interfaces().iter().filter_map(|interface| interface.attachment()?.attach_time());
+    let made = attached.chain(body.launch_time()).min()?;
+    Timestamp::new(made.secs(), made.subsec_nanos().try_into().ok()?).ok()
+}
+
+impl Aws {
+    /// An instance in Remint's words, and remembers it; `None` for one that is gone.
+    fn instance(&self, region: &Region, body: &Body) -> Option<Instance> {
+        let id = body.instance_id()?;
+        let mut memory = self.memory.lock();
+        memory.places.insert(id.to_owned(), region.clone());
+        let Some(mut state) = state(body) else {
+            memory.instances.remove(id);
+            return None;
+        };
+        if memory.was_destroyed(id, self.settings.grace) {
+            // Only for a while: an answer from before the removal may come after it.
+            state = InstanceState::Destroying;
+        }
+        // An instance that was launched from a copy of an image says which one it is a copy of.
+        let image = tags::value(body.tags(), tags::SOURCE).or(body.image_id());
+        let address = body.public_ip_address().and_then(|ip| ip.parse().ok());
+        let instance = Instance {
+            id: InstanceId::new(id),
+            name: tags::value(body.tags(), tags::NAME).unwrap_or_default().to_owned(),
+            labels: tags::labels(body.tags()),
+            state,
+            busy: matches!(state, InstanceState::Stopping | InstanceState::Destroying),
+            address: address.map(|ip| Address { ip, ports: self.settings.ports }),
+            image: image.map(ImageId::new),
+            size: SizeName::new(body.instance_type().map_or("", |size| size.as_str())),
+            region: region.clone(),
+            created_at: created_at(body),
+        };
+        let spot_request = body.spot_instance_request_id().map(str::to_owned);
+        let launched = memory.instances.get(id).and_then(|seen| seen.launched);
+        let seen = Seen { instance: instance.clone(), launched, shown: true, spot_request };
+        memory.instances.insert(id.to_owned(), seen);
+        Some(instance)
+    }
+
+    /// Reads one instance, wherever it is; one call where this process knows its region.
+    pub(crate) async fn find_instance(&self, operation: &'static str, id: &InstanceId) -> Result<(Region, Body)> {
+        check_id(operation, id)?;
+        let mut missing = None;
+        for region in self.places(operation, id.as_str())? {
+            let request = self.client.ec2(&region).describe_instances().instance_ids(id.as_str());
+            let ask = Ask::read(operation).about(id);
+            match self.client.call(&ask, || request.clone().send()).await {
+                Ok(answer) => {
+                    let mut bodies = answer.reservations.unwrap_or_default().into_iter();
+                    let found = bodies.find_map(|reservation| reservation.instances?.into_iter().next());
+                    match found {
+                        Some(body) if state(&body).is_some() => return Ok((region, body)),
+                        Some(body) => {
+                            self.instance(&region, &body);
+                            return Err(gone(operation, id, &body));
+                        }
+                        None => missing = Some(ask.error(ErrorKind::NotFound, "the answer leaves it out")),
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing.unwrap_or_else(|| Error::new(ErrorKind::NotFound, operation, "no such instance").with_resource(id)))
+    }
+
+    /// All instances that these filters find in a region; one call for each thousand.
+    async fn describe(
+        &self,
+        operation: &'static str,
+        region: &Region,
+        filters: Vec<aws_sdk_ec2::types::Filter>,
+    ) -> Result<Vec<Body>> {
+        let request = self.client.ec2(region).describe_instances().set_filters(Some(filters)).max_results(PAGE_SIZE);
+        let mut all = Vec::new();
+        let mut next = None;
+        loop {
+            let page = request.clone().set_next_token(next.take());
+            let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
+            let reservations = answer.reservations.unwrap_or_default().into_iter();
+            all.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));
+            next = answer.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// All instances of a selector, those included that were just made and do not show yet.
+    async fn instances_of(&self, operation: &'static str, selector: &Selector) -> Result<Vec<Instance>> {
+        let mut all: Vec<Instance> = Vec::new();
+        for region in self.all_places(operation)? {
+            let bodies = self.describe(operation, &region, tags::filters(selector)).await?;
+            all.extend(bodies.iter().filter_map(|body| self.instance(&region, body)));
+        }
+        let memory = self.memory.lock();
+        for (id, seen) in &memory.instances {
+            let lately = memory.unlisted(id, self.settings.grace).is_some();
+            if lately && !all.iter().any(|instance| instance.id.as_str() == id) {
+                all.push(seen.instance.clone());
+            }
+        }
+        all.retain(|instance| !instance.labels.0.is_empty() && instance.labels.matches(selector));
+        Ok(all)
+    }
+
+    /// Whether an instance that is "not found" was launched a moment ago: then it is not gone.
+    fn is_pending(&self, id: &InstanceId) -> Option<Instance> {
+        let memory = self.memory.lock();
+        memory.pending(id.as_str(), self.settings.grace).map(|seen| seen.instance.clone())
+    }
+
+    /// What instances are like right after a launch, before any list shows them.
+    fn remember_launched(&self, region: &Region, body: &Body, labels: &Labels) -> Result<Instance> {
+        let mut instance = self.instance(region, body).ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, "launch instance", "the API's answer holds no instance")
+                .with_effect(Effect::Unknown)
+        })?;
+        let mut memory = self.memory.lock();
+        if let Some(seen) = memory.instances.get_mut(instance.id.as_str()) {
+            if instance.labels.0.is_empty() {
+                instance.labels = labels.clone();
+            }
+            (seen.launched, seen.shown) = (Some(Instant::now()), false);
+            seen.instance = instance.clone();
+        }
+        Ok(instance)
+    }
+}
+
+/// EC2's ids of instances have a form; what has another one never was.
+fn check_id(operation: &'static str, id: &InstanceId) -> Result<()> {
+    if is_id(id.as_str(), "i-") {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotFound, operation, "not an EC2 instance's id").with_resource(id))
+}
+
+/// An instance that was terminated, with EC2's reason where nobody asked for it.
+fn gone(operation: &'static str, id: &InstanceId, body: &Body) -> Error {
+    let reason = body.state_reason().and_then(|reason| reason.message()).unwrap_or_default();
+    let message = match reason {
+        "" => "the instance is terminated".to_owned(),
+        reason => format!("the instance is terminated: {reason}"),
+    };
+    Error::new(ErrorKind::NotFound, operation, message).with_resource(id)
+}
+
+#[async_trait]
+impl Instances for Aws {
+    async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape> {
+        Ok(self.find_shape(size, region).await?.0)
+    }
+
+    async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+        self.ensure_launched(spec).await
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {
+        self.instances_of("list instances", selector).await
+    }
+
+    async fn get(&self, id: &InstanceId) -> Result<Instance> {
+        const OPERATION: &str = "get instance";
+        match self.find_instance(OPERATION, id).await {
+            Ok((region, body)) => {
+                let found = self.instance(&region, &body);
+                found.ok_or_else(|| Error::new(ErrorKind::NotFound, OPERATION, "terminated").with_resource(id))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.is_pending(id) {
+                Some(pending) => Ok(pending),
+                None => {
+                    self.memory.lock().instances.remove(id.as_str());
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn power(&self, id: &InstanceId, op: PowerOp) -> Result<()> {
+        self.switch(id, op).await
+    }
+
+    async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label instance";
+        let new = tags::tags(OPERATION, labels)?;
+        // EC2 tags what is terminated, too: whether it stands is looked at first, unless it was seen to.
+        let region = if self.memory.lock().runs(id.as_str()) {
+            self.places(OPERATION, id.as_str())?.remove(0)
+        } else {
+            self.find_instance(OPERATION, id).await?.0
+        };
+        let request = self.client.ec2(&region).create_tags().resources(id.as_str()).set_tags(Some(new));
+        self.client.call(&Ask::idempotent(OPERATION).about(id), || request.clone().send()).await?;
+        if let Some(seen) = self.memory.lock().instances.get_mut(id.as_str()) {
+            seen.instance.labels.0.extend(labels.0.clone());
+        }
+        Ok(())
+    }
+
+    async fn destroy(&self, id: &InstanceId) -> Result<()> {
+        self.terminate(id).await
+    }
+
+    async fn console_output(&self, id: &InstanceId) -> Result<String> {
+        const OPERATION: &str = "read console";
+        let (region, _) = self.find_instance(OPERATION, id).await?;
+        let request = self.client.ec2(&region).get_console_output().instance_id(id.as_str());
+        let ask = Ask::read(OPERATION).about(id);
+        let latest = request.clone().latest(true);
+        let answer = match self.client.call(&ask, || latest.clone().send()).await {
+            // Only newer kinds of machines show the present; of others EC2 keeps what they wrote at their last boot.
+            Err(error) if is_code(&error, "UnsupportedOperation") => {
+                self.client.call(&ask, || request.clone().send()).await?
+            }
+            result => result?,
+        };
+        let encoded: String = answer.output.unwrap_or_default().split_whitespace().collect();
+        let bytes = BASE64.decode(encoded).map_err(|error| {
+            ask.error(ErrorKind::Unexpected, "the console's text is not what the API documents").with_source(error)
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The resources that a launch makes and tags.
+const TAGGED: [ResourceType; 2] = [ResourceType::Instance, ResourceType::Volume];

@@ -1,0 +1,186 @@
+//! Where instances are attached: the subnet, and a security group of Remint's own.
+//!
+//! The group's name says which ports it opens (`remint-22-80`), so that two services never change each other's. It is
+//! shared by all instances that open the same ports in the same VPC, costs nothing, and stays.
+
+use std::collections::HashMap;
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Subnet};
+use remint_core::provider::{Error, ErrorKind, Region, Result};
+use tokio::sync::Mutex;
+
+use crate::{
+    Aws,
+    error::{Ask, is_code},
+    tags,
+};
+
+const OPERATION: &str = "prepare network";
+/// What tags the groups that Remint made.
+const MADE_FOR: (&str, &str) = ("remint:role", "security-group");
+const SSH: u16 = 22;
+
+/// What was found or made in each region.
+#[derive(Debug, Default)]
+pub(crate) struct Networks(Mutex<HashMap<Region, Network>>);
+
+#[derive(Debug, Clone)]
+struct Network {
+    /// Subnets that may be used, in the order of their availability zones.
+    subnets: Vec<Subnet>,
+    group: String,
+}
+
+/// Where one instance is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) subnet: String,
+    pub(crate) group: String,
+}
+
+impl Networks {
+    pub(crate) async fn forget(&self, region: &Region) {
+        self.0.lock().await.remove(region);
+    }
+}
+
+impl Aws {
+    /// The subnet and security group for an instance whose size these availability zones have. Two calls once in a region,
+    /// and two more when the group has to be made.
+    pub(crate) async fn place(&self, region: &Region, zones: &[String]) -> Result<Place> {
+        let network = {
+            // Held across the calls, so that two launches at once make one group.
+            let mut networks = self.networks.0.lock().await;
+            match networks.get(region) {
+                Some(known) => known.clone(),
+                None => {
+                    let found = self.network(region).await?;
+                    networks.insert(region.clone(), found.clone());
+                    found
+                }
+            }
+        };
+        let has_size =
+            |subnet: &&Subnet| subnet.availability_zone().is_some_and(|zone| zones.iter().any(|z| z == zone));
+        // The one that was named is taken as it is: AWS says best why it does not do.
+        let chosen = network.subnets.iter().find(has_size).or_else(|| network.subnets.first());
+        let subnet = chosen.and_then(Subnet::subnet_id).unwrap_or_default().to_owned();
+        Ok(Place { subnet, group: network.group })
+    }
+
+    async fn network(&self, region: &Region) -> Result<Network> {
+        // Ids mean something in the region that they were written for.
+        let own = self.home.as_ref() == Some(region);
+        let config = own.then_some(&self.settings.config);
+        let (vpc, subnet) = (config.and_then(|c| c.vpc.as_deref()), config.and_then(|c| c.subnet.as_deref()));
+        let mut subnets = self.subnets(region, vpc, subnet).await?;
+        subnets.sort_by(|a, b| {
+            a.availability_zone().cmp(&b.availability_zone()).then_with(|| a.subnet_id().cmp(&b.subnet_id()))
+        });
+        let invalid = |message: String, hint: &str| {
+            Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_resource(region).with_hint(hint))
+        };
+        let vpc = match (subnets.first().and_then(Subnet::vpc_id), vpc) {
+            (Some(found), Some(wanted)) if found != wanted => {
+                return invalid(
+                    format!("subnet {} is in {found}, not in {wanted}", subnet.unwrap_or_default()),
+                    "leave `vpc` out where `subnet` is given",
+                );
+            }
+            (Some(found), _) => found.to_owned(),
+            (None, Some(vpc)) => return invalid(format!("{vpc} has no subnet"), "make one, or name another VPC"),
+            (None, None) => {
+                return invalid(
+                    "the region has no default VPC with a subnet".to_owned(),
+                    "name a `subnet` in `[providers.aws.options]`, or run `aws ec2 create-default-vpc`",
+                );
+            }
+        };
+        let group = match config.and_then(|config| config.security_group.clone()) {
+            Some(group) => group,
+            None => self.ensure_group(region, &vpc).await?,
+        };
+        Ok(Network { subnets, group })
+    }
+
+    async fn subnets(&self, region: &Region, vpc: Option<&str>, subnet: Option<&str>) -> Result<Vec<Subnet>> {
+        let request = self.client.ec2(region).describe_subnets();
+        let request = match (subnet, vpc) {
+            (Some(subnet), _) => request.subnet_ids(subnet),
+            (None, Some(vpc)) => request.filters(tags::filter("vpc-id", vpc)),
+            (None, None) => request.filters(tags::filter("default-for-az", "true")),
+        };
+        let answer = self.client.call(&Ask::read(OPERATION).about(region), || request.clone().send()).await?;
+        Ok(answer.subnets.unwrap_or_default())
+    }
+
+    async fn ensure_group(&self, region: &Region, vpc: &str) -> Result<String> {
+        let mut ports = self.settings.service_ports.clone();
+        ports.push(SSH);
+        ports.sort_unstable();
+        ports.dedup();
+        let numbers: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let name = format!("remint-{}", numbers.join("-"));
+        let group = match self.find_group(region, vpc, &name).await? {
+            Some(group) => group,
+            None => {
+                let tagged = tags::on_create(
+                    ResourceType::SecurityGroup,
+                    &[tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)],
+                );
+                let request = self.client.ec2(region).create_security_group().group_name(&name).vpc_id(vpc);
+                let request = request.description("made by Remint: SSH and the ports of a service");
+                let request = request.tag_specifications(tagged);
+                let ask = Ask::idempotent(OPERATION).about(&name);
+                match self.client.call(&ask, || request.clone().send()).await {
+                    Ok(made) => {
+                        let id = made.group_id().unwrap_or_default();
+                        SecurityGroup::builder().group_id(id).group_name(&name).build()
+                    }
+                    // Somebody else made it, or a reply was lost.
+                    Err(error) if is_code(&error, "InvalidGroup.Duplicate") => {
+                        self.find_group(region, vpc, &name).await?.ok_or(error)?
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let id = group.group_id().unwrap_or_default().to_owned();
+        let is_open = |port: u16| {
+            group.ip_permissions().iter().any(|rule| {
+                let covers = rule.from_port().zip(rule.to_port());
+                covers.is_some_and(|(from, to)| (from..=to).contains(&i32::from(port)))
+            })
+        };
+        let closed: Vec<u16> = ports.into_iter().filter(|port| !is_open(*port)).collect();
+        if !closed.is_empty() {
+            self.open(region, &id, &closed).await?;
+        }
+        Ok(id)
+    }
+
+    async fn find_group(&self, region: &Region, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {
+        let request = self.client.ec2(region).describe_security_groups();
+        let request = request.filters(tags::filter("group-name", name)).filters(tags::filter("vpc-id", vpc));
+        let answer = self.client.call(&Ask::read(OPERATION).about(name), || request.clone().send()).await?;
+        Ok(answer.security_groups.unwrap_or_default().into_iter().next())
+    }
+
+    async fn open(&self, region: &Region, group: &str, ports: &[u16]) -> Result<()> {
+        let rule = |port: &u16| {
+            IpPermission::builder()
+                .ip_protocol("tcp")
+                .from_port(i32::from(*port))
+                .to_port(i32::from(*port))
+                .ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build())
+                .ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").build())
+                .build()
+        };
+        let request = self.client.ec2(region).authorize_security_group_ingress().group_id(group);
+        let request = request.set_ip_permissions(Some(ports.iter().map(rule).collect()));
+        match self.client.call(&Ask::idempotent(OPERATION).about(group), || request.clone().send()).await {
+            Err(error) if is_code(&error, "InvalidPermission.Duplicate") => Ok(()),
+            result => result.map(drop),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The provider: its descriptor, how it is built, and the account behind it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use futures::{FutureExt, future::BoxFuture};
+use remint_core::provider::{
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
+    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+use crate::{
+    client::Client,
+    config::{Config, load, timeouts},
+    error::Ask,
+    memory::Memory,
+    network::Networks,
+};
+
+/// The provider's id, as the manifest names it.
+pub const ID: &str = "aws";
+
+/// What AWS can do.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    id: ID,
+    title: "Amazon Web Services",
+    capabilities: &[
+        Capability::ImageCopyRegions,
+        Capability::InstanceConsole,
+        Capability::InstanceRelabel,
+        Capability::StaticIp,
+        Capability::StaticIpReassign,
+        Capability::Dns,
+        Capability::Marker,
+    ],
+    limits: LIMITS,
+};
+
+/// What a plan must respect on AWS. Sources: the EC2 API reference on `RunInstances` (16 KiB of user data before it is
+/// encoded; one call makes instances that are alike in all but nothing, so names go one by one), the Route 53 API reference
+/// on `ResourceRecordSet` (a TTL from 0); the times are the shortest that are usually seen.
+pub const LIMITS: Limits = Limits {
+    user_data_bytes: 16 * 1024,
+    launch_batch: 1,
+    dns_min_ttl: Duration::ZERO,
+    name_length: 63,
+    launch_time: Duration::from_secs(8),
+    capture_time: Duration::from_secs(30),
+    assign_time: Duration::from_secs(1),
+    destroy_time: Duration::from_secs(10),
+};
+
+/// The rate that an account has in a region: each group of EC2's actions has a bucket of 50 calls or more, which refills at
+/// 5 a second or more (EC2 developer guide, "Request throttling"); Route 53 takes 5 a second. Some is left for others.
+pub const RATE: RatePolicy = RatePolicy { burst: 50, per_second: 5.0, reserved_for_mutations: 10 };
+
+inventory::submit! {
+    Registration { descriptor: &DESCRIPTOR, options_schema, build }
+}
+
+fn options_schema() -> schemars::Schema {
+    schemars::schema_for!(Config)
+}
+
+fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
+    async move {
+        let config = Config::from_context(&context)?;
+        let sdk = load(&config, &context.env).await;
+        let chain = sdk.region().map(|region| Region::from(region.as_ref()));
+        let home = config.region.clone().or_else(|| context.region.clone()).or(chain);
+        let settings = Settings {
+            config,
+            service_ports: context.service_ports.clone(),
+            ports: PortMap::from_env(&context.env)?,
+            ..Settings::default()
+        };
+        Ok(Arc::new(Aws::from_sdk(sdk, home, settings)) as Arc<dyn Provider>)
+    }
+    .boxed()
+}
+
+/// How the provider behaves, wherever it gets its credentials.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The options of the manifest.
+    pub config: Config,
+    /// The ports that Remint's own security group opens beside 22.
+    pub service_ports: Vec<u16>,
+    /// The ports under which services on all of its addresses really answer.
+    pub ports: PortMap,
+    /// The rate that the account allows.
+    pub rate: RatePolicy,
+    /// How calls are repeated.
+    pub retry: RetryPolicy,
+    /// How long what was just made may be missing from the API's answers.
+    pub grace: Duration,
+    /// How long is looked for the effect of a mutation whose reply was lost, before it is repeated.
+    pub settle: Duration,
+    /// How long a change of DNS is watched until all of Route 53's servers have it.
+    pub sync: Duration,
+}
+
+impl Default for Settings {
+    /// What holds for AWS itself.
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            service_ports: Vec::new(),
+            ports: PortMap::default(),
+            rate: RATE,
+            retry: RetryPolicy::default(),
+            grace: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
+            sync: Duration::from_secs(120),
+        }
+    }
+}
+
+/// An endpoint and a key, given rather than found: for clouds that speak AWS's API, and for tests.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Where all of AWS's services are.
+    pub endpoint_url: String,
+    /// The region in which things stand.
+    pub region: Region,
+    /// The id of the access key.
+    pub access_key_id: String,
+    /// The secret of the access key.
+    pub secret_access_key: SecretString,
+    /// How the provider behaves.
+    pub settings: Settings,
+}
+
+/// An account of AWS.
+#[derive(Debug)]
+pub struct Aws {
+    pub(crate) client: Client,
+    pub(crate) home: Option<Region>,
+    pub(crate) settings: Settings,
+    pub(crate) memory: Memory,
+    /// The regions that are enabled for the account.
+    pub(crate) enabled: OnceCell<Vec<Region>>,
+    pub(crate) networks: Networks,
+}
+
+impl Aws {
+    /// A provider at a given endpoint, with a given key. Makes no call.
+    pub fn new(options: ClientOptions) -> Self {
+        let secret = options.secret_access_key.expose_secret();
+        let credentials = Credentials::new(options.access_key_id, secret, None, None, "options");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(options.endpoint_url)
+            .region(aws_config::Region::new(options.region.as_str().to_owned()))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .build();
+        Self::from_sdk(sdk, Some(options.region), options.settings)
+    }
+
+    fn from_sdk(sdk: SdkConfig, home: Option<Region>, settings: Settings) -> Self {
+        Self {
+            client: Client::new(sdk, Calls::new(settings.rate, settings.retry)),
+            home,
+            settings,
+            memory: Memory::default(),
+            enabled: OnceCell::new(),
+            networks: Networks::default(),
+        }
+    }
+
+    /// The pauses between looks for the effect of a call whose reply was lost: doubling, `settle` long together.
+    pub(crate) fn settle_pauses(&self) -> [Duration; 4] {
+        let unit = self.settings.settle / 15;
+        [unit, unit * 2, unit * 4, unit * 8]
+    }
+}
+
+#[async_trait]
+impl Provider for Aws {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    async fn account(&self) -> Result<Account> {
+        let request = self.client.sts(&self.any_region()).get_caller_identity();
+        let caller = self.client.call(&Ask::read("read account"), || request.clone().send()).await?;
+        let id = caller.account().unwrap_or_default().to_owned();
+        let name = caller.arn().unwrap_or(&id).to_owned();
+        Ok(Account { id, name, quotas: Vec::new() })
+    }
+
+    fn calls(&self) -> &Calls {
+        self.client.calls()
+    }
+
+    fn images(&self) -> &dyn Images {
+        self
+    }
+
+    fn instances(&self) -> &dyn Instances {
+        self
+    }
+
+    fn static_ips(&self) -> Option<&dyn StaticIps> {
+        Some(self)
+    }
+
+    fn dns_zones(&self) -> Option<&dyn DnsZones> {
+        Some(self)
+    }
+
+    fn login_keys(&self) -> Option<&dyn LoginKeys> {
+        None
+    }
+
+    fn markers(&self) -> Option<&dyn Markers> {
+        Some(self)
+    }
+}

@@ -28,7 +28,8 @@ pub struct CallReport {
     pub version: u32,
     /// All of them.
     pub total: u64,
-    /// By method and route, as in `GET /v2/droplets/{id}`.
+    /// By method and route, as in `GET /v2/droplets/{id}`, and by action where all have one route, as in
+    /// `POST / Action=RunInstances`.
     pub calls: BTreeMap<String, u64>,
 }
 
@@ -61,10 +62,22 @@ fn report(calls: BTreeMap<String, u64>) -> CallReport {
     CallReport { version: VERSION, total: calls.values().sum(), calls }
 }
 
+/// What a request asks for, where its path alone does not say it: among its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    /// The name, as in `RunInstances`.
+    pub(crate) name: String,
+    /// Whether calls are counted by it beside their route.
+    pub(crate) in_route: bool,
+}
+
 /// Counts the calls that pass.
 pub(crate) async fn layer(State(counts): State<Arc<CallCounts>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
-    counts.count(request.method().as_str(), route);
+    match request.extensions().get::<Operation>().filter(|operation| operation.in_route) {
+        Some(operation) => counts.count(request.method().as_str(), &format!("{route} Action={}", operation.name)),
+        None => counts.count(request.method().as_str(), route),
+    }
     next.run(request).await
 }
 

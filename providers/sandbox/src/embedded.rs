@@ -174,9 +174,9 @@ impl Embedded {
     /// `Zone` for a name that is none, or that the account has already.
     pub async fn add_zone(&self, api: Api, name: &str) -> Result<(), EmbeddedError> {
         let cloud = self.account(api);
-        let added = cloud.change(|state| state.add_domain(name, None));
-        let domain = added.map_err(|error| EmbeddedError::Zone(error.to_string()))?;
-        cloud.tell_zone(&domain.name).await;
+        let added = cloud.change(|state| state.add_zone(name));
+        let name = added.map_err(|error| EmbeddedError::Zone(error.to_string()))?;
+        cloud.tell_zone(&name).await;
         Ok(())
     }
 

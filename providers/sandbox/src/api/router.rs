@@ -49,9 +49,12 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
         .layers(Api::DigitalOcean, digitalocean)
         .merge(admin)
         .layer(middleware::from_fn_with_state(accounts.digitalocean.clone(), auth::check));
-    let ec2 = if served(Api::Ec2) { ec2::routes(&accounts.ec2) } else { not_spoken(Api::Ec2, EC2) };
+    let ec2 = match served(Api::Ec2) {
+        true => ec2::admit(&accounts.ec2, edge.layers(Api::Ec2, ec2::routes(&accounts.ec2))),
+        false => edge.layers(Api::Ec2, not_spoken(Api::Ec2, EC2)),
+    };
     let gce = if served(Api::Gce) { gce::routes(&accounts.gce) } else { not_spoken(Api::Gce, GCE) };
-    app = app.merge(edge.layers(Api::Ec2, ec2)).merge(edge.layers(Api::Gce, gce));
+    app = app.merge(ec2).merge(edge.layers(Api::Gce, gce));
     let app = app.layer(middleware::from_fn(reply::identify));
     match recorder {
         Some(recorder) => app.layer(middleware::from_fn_with_state(recorder, record::layer)),

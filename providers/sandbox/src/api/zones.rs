@@ -26,7 +26,7 @@ async fn create(
     Json(wanted): Json<NewZone>,
 ) -> ApiResult<(StatusCode, Json<NewZone>)> {
     let cloud = accounts.of(wanted.api);
-    let domain = cloud.change(|state| state.add_domain(&wanted.name, None))?;
-    cloud.tell_zone(&domain.name).await;
-    Ok((StatusCode::CREATED, Json(NewZone { name: domain.name, api: wanted.api })))
+    let name = cloud.change(|state| state.add_zone(&wanted.name))?;
+    cloud.tell_zone(&name).await;
+    Ok((StatusCode::CREATED, Json(NewZone { name, api: wanted.api })))
 }

@@ -20,6 +20,11 @@ pub async fn with_doomed_actions<T>(request: impl Future<Output = T>) -> T {
     DOOMED.scope((), request).await
 }
 
+/// Whether what the request under way begins is to fail.
+pub(crate) fn will_fail() -> bool {
+    DOOMED.try_with(|()| ()).is_ok()
+}
+
 /// An action to begin.
 pub(crate) struct Begin {
     /// The API's `type`.
@@ -70,7 +75,7 @@ impl State {
             resource_type: begin.resource_type.to_owned(),
             resource_id: begin.resource_id,
             region: begin.region,
-            pending: Some(Pending { due, doomed: DOOMED.try_with(|()| ()).is_ok(), work: begin.work }),
+            pending: Some(Pending { due, doomed: will_fail(), work: begin.work }),
         };
         self.actions.insert(id, action.clone());
         self.begun.push(id);

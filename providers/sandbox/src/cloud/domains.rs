@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use super::{
-    ApiError, ApiResult, ZoneRecord,
+    Api, ApiError, ApiResult, ZoneRecord,
     action::now,
     state::{Domain, State},
 };
+use crate::ec2;
 
 /// The time to live of a zone's own records, and of records that name none, in seconds.
 pub(crate) const TTL: u32 = 1800;
@@ -38,6 +39,14 @@ impl State {
         let domain = Domain { name: name.clone(), records: records.collect(), created_at: now() };
         self.domains.insert(name, domain.clone());
         Ok(domain)
+    }
+
+    /// Makes a zone in the account, whichever API it is reached by. Gives the name as it is kept.
+    pub(crate) fn add_zone(&mut self, name: &str) -> ApiResult<String> {
+        match self.api {
+            Api::Ec2 => ec2::add_zone(self, name),
+            Api::DigitalOcean | Api::Gce => self.add_domain(name, None).map(|domain| domain.name),
+        }
     }
 
     /// Deletes a domain with all its records.

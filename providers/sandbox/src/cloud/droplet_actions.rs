@@ -53,7 +53,9 @@ impl State {
 
     fn carry(&mut self, config: &Config, id: u64, kind: &'static str, work: Work) -> Action {
         let work = match work {
-            Work::Snapshot { droplet, name, .. } => Work::Snapshot { droplet, image: self.next_id(), name },
+            Work::Snapshot { droplet, name, reboot, .. } => {
+                Work::Snapshot { droplet, image: self.next_id(), name, reboot }
+            }
             other => other,
         };
         let region = self.droplets.get(&id).map(|droplet| droplet.region.clone()).unwrap_or_default();
@@ -105,7 +107,7 @@ impl State {
                 let name = request.name.clone().filter(|name| !name.is_empty());
                 let name = name.unwrap_or_else(|| format!("{}-{}", droplet.name, super::action::now().as_second()));
                 // The number is given when the action begins.
-                ("snapshot", Work::Snapshot { droplet: id, image: 0, name })
+                ("snapshot", Work::Snapshot { droplet: id, image: 0, name, reboot: false })
             }
             kind @ ("rebuild" | "restore") => {
                 let image = self

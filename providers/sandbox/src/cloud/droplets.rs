@@ -133,6 +133,13 @@ impl State {
         new.names.iter().map(create).collect()
     }
 
+    /// Gives a droplet that is off another size, from its next start on; its disk stays as it is.
+    pub(crate) fn resize_stopped(&mut self, config: &Config, id: u64, size: &Size) {
+        let Some(region) = self.droplets.get(&id).map(|droplet| droplet.region.clone()) else { return };
+        let work = Work::Resize { droplet: id, size: size.slug.to_owned(), disk: false };
+        self.begin_on_droplet(config, id, &region, "resize", work);
+    }
+
     /// Begins to destroy a droplet.
     pub(crate) fn destroy_droplet(&mut self, config: &Config, id: u64) -> ApiResult<()> {
         let droplet = self.droplets.get(&id).ok_or_else(ApiError::not_found)?;

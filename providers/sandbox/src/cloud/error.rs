@@ -60,6 +60,11 @@ impl ApiError {
         Self::new(500, "server_error", message)
     }
 
+    /// 503: too busy, or broken before the API.
+    pub fn unavailable() -> Self {
+        Self::new(503, "unavailable", "The service is not available.")
+    }
+
     /// 501: DigitalOcean has this, the sandbox does not.
     pub fn not_implemented(what: impl std::fmt::Display) -> Self {
         Self::new(501, "not_implemented", format!("The sandbox does not implement {what}."))

@@ -25,6 +25,7 @@ pub(crate) mod droplet_actions;
 pub(crate) mod droplets;
 mod edge;
 mod error;
+mod halt;
 mod handle;
 mod images;
 mod keys;
@@ -40,8 +41,10 @@ mod tell;
 pub(crate) mod vpcs;
 
 pub use action::with_doomed_actions;
+pub(crate) use action::{now, will_fail};
 pub use api::Api;
 pub use config::{AccountLimits, Config};
+pub(crate) use droplets::NewDroplets;
 pub use edge::{Edge, ZoneRecord, ZoneSnapshot};
 pub use error::{ApiError, ApiResult};
 pub use handle::{Cloud, CloudError};

@@ -48,6 +48,7 @@ impl Profile {
                 DelayKind::Resize => (30.0, 90.0),
                 DelayKind::ReservedIp => (5.0, 15.0),
                 DelayKind::Transfer => (120.0, 300.0),
+                DelayKind::Dns => (10.0, 40.0),
             },
         }
     }
@@ -106,6 +107,8 @@ pub enum DelayKind {
     ReservedIp,
     /// Copying an image to another region, or converting it.
     Transfer,
+    /// From a change of a zone to all name servers having it, where an API says so.
+    Dns,
 }
 
 impl DelayKind {
@@ -123,6 +126,7 @@ impl DelayKind {
             Self::Resize => 9,
             Self::ReservedIp => 10,
             Self::Transfer => 11,
+            Self::Dns => 12,
         };
         index << 32
     }

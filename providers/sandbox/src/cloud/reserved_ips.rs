@@ -106,7 +106,7 @@ impl State {
     }
 
     /// The next free address of the upper half of 127.slot.0.0/16.
-    fn next_reserved(&mut self, slot: u8) -> Ipv4Addr {
+    pub(crate) fn next_reserved(&mut self, slot: u8) -> Ipv4Addr {
         let mut offset = self.last_reserved;
         loop {
             offset = next_offset(self.api, offset);

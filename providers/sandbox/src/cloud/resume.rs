@@ -128,6 +128,9 @@ impl Cloud {
                 && droplet.epoch == seen.epoch
             {
                 droplet.set_status(status);
+                if status == Status::Off {
+                    state.note_guest_off(self.config(), seen.id);
+                }
             }
             Ok(())
         });

@@ -5,12 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ApiResult, Cloud,
+    Api, ApiResult, Cloud,
     action::now,
     catalogue,
     state::{Action, Image, Pending, State, Status, Work},
 };
-use crate::machine::{DiskImage, DiskInfo, MachineSpec};
+use crate::{
+    ec2,
+    machine::{DiskImage, DiskInfo, MachineSpec},
+};
 
 /// The part of a creation after which the droplet shows its addresses.
 const NETWORKED_AFTER: f64 = 0.4;
@@ -46,6 +49,7 @@ impl Cloud {
                 Err(_) => state.give_up(&work),
             }
             state.end(id, outcome.is_err());
+            state.settle_instances(self.config());
             Ok(())
         });
         if let Err(error) = ended {
@@ -56,8 +60,11 @@ impl Cloud {
         {
             tracing::error!(%error, "cannot clean up");
         }
-        if let Work::Destroy { .. } = work {
-            self.tell_reserved_ips().await;
+        match work {
+            Work::Destroy { .. } => self.tell_reserved_ips().await,
+            // Its image may have been given up while it was taken.
+            Work::Snapshot { .. } if self.api() == Api::Ec2 => ec2::sweep(self).await,
+            _ => {}
         }
     }
 
@@ -75,12 +82,19 @@ impl Cloud {
                 created.map_err(chain)?;
                 Ok(None)
             }
-            Work::Snapshot { droplet, image, .. } => {
+            Work::Snapshot { droplet, image, reboot, .. } => {
                 let disk = snapshot_disk(*image);
                 if resumed {
                     hypervisor.delete_image(&disk).await.map_err(chain)?;
                 }
-                hypervisor.capture(*droplet, &disk).await.map(Some).map_err(chain)
+                if *reboot {
+                    self.halt(*droplet, false).await.map_err(chain)?;
+                }
+                let captured = hypervisor.capture(*droplet, &disk).await.map(Some).map_err(chain);
+                if *reboot {
+                    hypervisor.start(*droplet).await.map_err(chain)?;
+                }
+                captured
             }
             _ => Ok(None),
         }
@@ -110,6 +124,7 @@ impl Cloud {
             Work::Destroy { droplet } => hypervisor.destroy(*droplet).await.map_err(chain),
             Work::Shutdown { droplet } => hypervisor.shutdown(*droplet).await.map_err(chain),
             Work::PowerOff { droplet } => hypervisor.power_off(*droplet).await.map_err(chain),
+            Work::Halt { droplet, force } => self.halt(*droplet, *force).await.map_err(chain),
             Work::PowerCycle { droplet } => {
                 hypervisor.power_off(*droplet).await.map_err(chain)?;
                 hypervisor.start(*droplet).await.map_err(chain)
@@ -196,7 +211,7 @@ impl State {
                 });
             }
             Work::Destroy { droplet } => self.remove_droplet(*droplet),
-            Work::PowerOff { droplet } => self.with_droplet(*droplet, |droplet| {
+            Work::PowerOff { droplet } | Work::Halt { droplet, .. } => self.with_droplet(*droplet, |droplet| {
                 droplet.asked_off = true;
                 droplet.set_status(Status::Off);
             }),
@@ -206,9 +221,12 @@ impl State {
                 droplet.set_status(Status::Active);
             }),
             Work::Rename { droplet, name } => self.with_droplet(*droplet, |droplet| droplet.name.clone_from(name)),
-            Work::Snapshot { droplet, image, name } => {
+            Work::Snapshot { droplet, image, name, reboot } => {
                 if let Some(info) = captured {
                     self.add_snapshot(*droplet, *image, name, info);
+                }
+                if *reboot {
+                    self.with_droplet(*droplet, |droplet| droplet.set_status(Status::Active));
                 }
             }
             Work::Rebuild { droplet, image } => {
@@ -248,6 +266,7 @@ impl State {
 
     fn remove_droplet(&mut self, id: u64) {
         self.droplets.remove(&id);
+        self.note_instance_gone(id);
         for ip in self.reserved_ips.values_mut().filter(|ip| ip.droplet == Some(id)) {
             ip.droplet = None;
         }

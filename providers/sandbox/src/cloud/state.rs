@@ -229,6 +229,11 @@ pub(crate) enum Work {
     PowerOff {
         droplet: u64,
     },
+    /// Off in order, or by force where the guest does not heed.
+    Halt {
+        droplet: u64,
+        force: bool,
+    },
     PowerOn {
         droplet: u64,
     },
@@ -246,6 +251,9 @@ pub(crate) enum Work {
         droplet: u64,
         image: u64,
         name: String,
+        /// Whether the machine is halted for it, and switched on again.
+        #[serde(default)]
+        reboot: bool,
     },
     /// Rebuild and restore.
     Rebuild {
@@ -281,6 +289,7 @@ impl Work {
             | Self::Destroy { droplet }
             | Self::Shutdown { droplet }
             | Self::PowerOff { droplet }
+            | Self::Halt { droplet, .. }
             | Self::PowerOn { droplet }
             | Self::PowerCycle { droplet }
             | Self::Reboot { droplet }
@@ -297,7 +306,7 @@ impl Work {
         match self {
             Self::Create { .. } => DelayKind::Create,
             Self::Destroy { .. } => DelayKind::Destroy,
-            Self::Shutdown { .. } => DelayKind::Shutdown,
+            Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,
             Self::PowerOff { .. } | Self::PowerOn { .. } | Self::PowerCycle { .. } | Self::Reboot { .. } => {
                 DelayKind::Power
             }

@@ -13,8 +13,10 @@ use axum::{
 use super::{Call, Fault, FaultRule, Faults};
 use crate::{
     api::Bent,
+    calls::Operation,
     cloud::{Api, ApiError, with_doomed_actions},
     connection::ConnectionHandle,
+    ec2,
 };
 
 /// The largest request body that is looked into, and the largest list that is remembered.
@@ -24,7 +26,10 @@ const LARGEST_BODY: usize = 4 << 20;
 pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut call = Call { method: method.as_str(), path: uri.path(), query: uri.query(), action: None };
-    let (request, action) = if faults.wants_body(call) {
+    let known = request.extensions().get::<Operation>().map(|operation| operation.name.clone());
+    let (request, action) = if known.is_some() {
+        (request, known)
+    } else if faults.wants_body(call) {
         match read_action(api, request).await {
             Ok(read) => read,
             Err(response) => return response,
@@ -76,17 +81,18 @@ async fn apply(
         }
         Some(Fault::BadGateway) => {
             carry_out(applied, request, next).await;
-            html(StatusCode::BAD_GATEWAY)
+            broken(api, StatusCode::BAD_GATEWAY)
         }
         Some(Fault::GatewayTimeout) => {
             carry_out(applied, request, next).await;
-            html(StatusCode::GATEWAY_TIMEOUT)
+            broken(api, StatusCode::GATEWAY_TIMEOUT)
         }
         Some(Fault::ResetBeforeCommit) => reset(connection),
         Some(Fault::ResetAfterCommit) => {
             carry_out(true, request, next).await;
             reset(connection)
         }
+        Some(Fault::StaleList) if api == Api::Ec2 => ec2::with_stale_view(next.run(request)).await,
         Some(Fault::StaleList) => match list {
             Some(list) => stale(faults, api, &list, next.run(request).await).await,
             None => next.run(request).await,
@@ -114,6 +120,14 @@ fn reset(connection: Option<ConnectionHandle>) -> Response {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         }
+    }
+}
+
+/// What stands before an API answers when the API does not. Amazon's front speaks the API's language.
+fn broken(api: Api, status: StatusCode) -> Response {
+    match api {
+        Api::Ec2 => api.refuse(ApiError::unavailable()),
+        Api::DigitalOcean | Api::Gce => html(status),
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// The query, where there is one.
     pub query: Option<&'a str>,
-    /// The `type` in the body, where there is one: the type of an action.
+    /// The `type` in the body, where there is one: the type of an action. Of Amazon's APIs, the operation's name.
     pub action: Option<&'a str>,
 }
 

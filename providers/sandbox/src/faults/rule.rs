@@ -8,19 +8,20 @@ use super::Call;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// 429, with `retry-after` where the rule has it. Nothing is done.
+    /// 429, with `retry-after` where the rule has it; EC2's is 503 `RequestLimitExceeded`. Nothing is done.
     RateLimited,
     /// 500 in the API's shape. Nothing is done, unless `applied`.
     ServerError,
-    /// 502 with a page of HTML. Nothing is done, unless `applied`.
+    /// 502 with a page of HTML; of EC2, 503 `Unavailable`. Nothing is done, unless `applied`.
     BadGateway,
-    /// 504 with a page of HTML. Nothing is done, unless `applied`.
+    /// 504 with a page of HTML; of EC2, 503 `Unavailable`. Nothing is done, unless `applied`.
     GatewayTimeout,
     /// The connection is reset before anything is done.
     ResetBeforeCommit,
     /// The connection is reset after the call was carried out: its answer is lost.
     ResetAfterCommit,
-    /// A list is answered as it was before it last changed; one that was never asked for is empty.
+    /// A list is answered as it was before it last changed; one that was never asked for is empty. Of EC2: what was made
+    /// last is not seen, also by its id.
     StaleList,
     /// Actions that the call begins end `errored`, without having done anything; a droplet that it creates vanishes.
     ActionErrored,
@@ -73,7 +74,8 @@ pub struct FaultRule {
     pub method: Option<String>,
     /// The path, in which `*` stands for any text, slashes included. With a `?` in it, it is compared to path and query.
     pub path: String,
-    /// The `type` of the action in the body, such as `snapshot`; any when left out.
+    /// The `type` of the action in the body, such as `snapshot`, or Amazon's name of the operation, such as `RunInstances`;
+    /// any when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// The first matching call that is hit, counted from 1.

@@ -9,7 +9,7 @@ use crate::{Case, CaseContext, Cost, Failure, Setting, context::check};
 const ZONE: &[Setting] = &[Setting::Zone];
 
 pub(super) const CASES: &[Case] = table! {
-    "concurrency.launch", "parallel launches of one name make one instance", launch;
+    "concurrency.launch", "parallel launches of one name make one instance", launch, machines(3);
     "concurrency.launch_others", "parallel launches of different names make one of each", launch_others, machines(4);
     "concurrency.launch_overlap", "parallel launches of overlapping batches make one of each name", launch_overlap,
         needs(&[Capability::InstanceLaunchBatch]), machines(3);
@@ -40,7 +40,7 @@ pub(super) const CASES: &[Case] = table! {
 };
 
 /// Whoever is told to come back does.
-async fn settled<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Failure> {
+fn settled<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Failure> {
     let (mut done, mut turned_away) = (Vec::new(), 0);
     for result in results {
         match result {
@@ -54,14 +54,19 @@ async fn settled<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Failure> {
 }
 
 async fn launch(context: CaseContext) -> Result<(), Failure> {
-    let spec = context.spec("web").await?;
-    let launched = settled(join_all((0..6).map(|_| context.instances().launch(&spec))).await).await?;
-    let first = launched[0][0].id.clone();
-    for instances in &launched {
-        check!(instances.len() == 1 && instances[0].id == first, "one name, several instances: {launched:?}");
+    // More than once: it is a matter of moments.
+    let mut names = Vec::new();
+    for what in ["a", "b", "c"] {
+        let spec = context.spec(what).await?;
+        let launched = settled(join_all((0..6).map(|_| context.instances().launch(&spec))).await)?;
+        let first = launched[0][0].id.clone();
+        for instances in &launched {
+            check!(instances.len() == 1 && instances[0].id == first, "one name, several instances: {launched:?}");
+        }
+        names.extend(spec.names);
+        let standing = context.standing().await?;
+        check!(standing == names, "each name was launched six times at once; standing: {standing:?}");
     }
-    let standing = context.standing().await?;
-    check!(standing == spec.names, "one name was launched six times at once; standing: {standing:?}");
     Ok(())
 }
 
@@ -84,7 +89,7 @@ async fn launch_overlap(context: CaseContext) -> Result<(), Failure> {
         let names = vec![names[one].clone(), names[two].clone()];
         remint_core::provider::LaunchSpec { names, ..spec.clone() }
     });
-    settled(join_all(batches.iter().map(|batch| context.instances().launch(batch))).await).await?;
+    settled(join_all(batches.iter().map(|batch| context.instances().launch(batch))).await)?;
     for batch in &batches {
         context.patiently("launch", || context.instances().launch(batch)).await?;
     }
@@ -96,7 +101,7 @@ async fn launch_overlap(context: CaseContext) -> Result<(), Failure> {
 async fn power(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;
     let stop = || context.instances().power(&instance.id, PowerOp::ForceStop);
-    settled(join_all((0..4).map(|_| stop())).await).await?;
+    settled(join_all((0..4).map(|_| stop())).await)?;
     context.patiently("stop", stop).await?;
     context.reaches(&instance.id, InstanceState::Stopped).await?;
     Ok(())
@@ -123,7 +128,7 @@ async fn relabel(context: CaseContext) -> Result<(), Failure> {
 async fn destroy(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;
     let destroy = || context.instances().destroy(&instance.id);
-    settled(join_all((0..4).map(|_| destroy())).await).await?;
+    settled(join_all((0..4).map(|_| destroy())).await)?;
     context.destroy(&instance.id).await
 }
 
@@ -155,7 +160,7 @@ async fn capture(context: CaseContext) -> Result<(), Failure> {
 async fn delete_image(context: CaseContext) -> Result<(), Failure> {
     let (_, image) = context.image().await?;
     let delete = || context.images().delete(&image.id);
-    settled(join_all((0..4).map(|_| delete())).await).await?;
+    settled(join_all((0..4).map(|_| delete())).await)?;
     context.patiently("delete", delete).await?;
     context.image_gone(&image.id).await
 }
@@ -163,7 +168,7 @@ async fn delete_image(context: CaseContext) -> Result<(), Failure> {
 async fn static_ip(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;
     let (ips, spec) = (context.static_ips()?, context.static_ip_spec(&instance.id));
-    let made = settled(join_all((0..5).map(|_| ips.ensure(&spec))).await).await?;
+    let made = settled(join_all((0..5).map(|_| ips.ensure(&spec))).await)?;
     check!(made.iter().all(|ip| ip.id == made[0].id), "one instance, several addresses: {made:?}");
     context.static_ip(&instance.id).await?;
     let listed = ips.list(&context.selector()).await?;
@@ -184,7 +189,7 @@ async fn assign(context: CaseContext) -> Result<(), Failure> {
     let (one, two) = (context.running("one").await?, context.running("two").await?);
     let ip = context.static_ip(&one.id).await?;
     let ips = context.static_ips()?;
-    settled(join_all([&two.id, &one.id, &two.id].map(|to| ips.assign(&ip.id, to))).await).await?;
+    settled(join_all([&two.id, &one.id, &two.id].map(|to| ips.assign(&ip.id, to))).await)?;
     let look = async || {
         let now = ips.get(&ip.id).await?;
         Ok((!now.busy && now.assigned_to.is_some()).then_some(now))
@@ -198,7 +203,7 @@ async fn assign(context: CaseContext) -> Result<(), Failure> {
 async fn record(context: CaseContext) -> Result<(), Failure> {
     let record = dns::set(&context, "www", RecordKind::A, &["192.0.2.1", "192.0.2.2"])?;
     let dns = context.dns()?;
-    settled(join_all((0..5).map(|_| dns.upsert(&record))).await).await?;
+    settled(join_all((0..5).map(|_| dns.upsert(&record))).await)?;
     dns::stands(&context, &record).await
 }
 
@@ -233,7 +238,7 @@ async fn record_kinds(context: CaseContext) -> Result<(), Failure> {
 async fn login_key(context: CaseContext) -> Result<(), Failure> {
     let (name, line) = (context.name("key"), public_key(&context));
     let keys = context.login_keys()?;
-    let made = settled(join_all((0..5).map(|_| keys.ensure(&name, &line))).await).await?;
+    let made = settled(join_all((0..5).map(|_| keys.ensure(&name, &line))).await)?;
     check!(made.iter().all(|key| key.id == made[0].id), "one key, several registrations: {made:?}");
     let listed = keys.list(&context.prefix()).await?;
     check!(listed.len() == 1, "one key, several registrations: {listed:?}");

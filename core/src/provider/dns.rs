@@ -81,11 +81,13 @@ pub trait DnsZones: Send + Sync {
     /// - *Behaviour*: before: none, or other values. After: exactly these values with this TTL. Where the cloud cannot do
     ///   it in one call, new values are added before old ones are removed.
     /// - *Idempotency*: a record set that is already this one is left alone.
-    /// - *Errors*: `NotFound` for the zone; `Conflict` when a CNAME stands at the name; `InvalidInput`.
+    /// - *Errors*: `NotFound` for the zone; `Conflict` when a CNAME stands at the name, or anything where a CNAME should;
+    ///   `InvalidInput` for what [`RecordSet::check`] refuses, before anything is changed.
     async fn upsert(&self, set: &RecordSet) -> Result<()>;
 
     /// Removes the record set of a name and kind.
     ///
     /// - *Idempotency*: one that is not there is a success.
+    /// - *Errors*: `NotFound` when the zone does not exist.
     async fn remove(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()>;
 }

@@ -64,7 +64,8 @@ impl InstanceState {
 /// Instances to launch: one for each name, otherwise alike.
 #[derive(Debug, Clone)]
 pub struct LaunchSpec {
-    /// Deterministic names, at most [`super::Limits::launch_batch`] of them, each of `a-z`, `0-9`, `-`.
+    /// Deterministic, distinct names, at least one and at most [`super::Limits::launch_batch`] of them, each of `a-z`,
+    /// `0-9` and, between them, `-`, at most [`super::Limits::name_length`] long.
     pub names: Vec<String>,
     /// The image to launch from.
     pub image: ImageId,
@@ -120,8 +121,9 @@ pub trait Instances: Send + Sync {
     /// - *Behaviour*: before: perhaps some of the names exist with the same labels. After: each exists; returned in the
     ///   order of `names`, in whatever state they are.
     /// - *Idempotency*: by name and labels; ten calls, or a call after a lost reply, make one instance per name.
-    /// - *Errors*: `Conflict` when an instance of that name carries other labels; `InvalidInput` for a bad image, size,
-    ///   region or user data over the limit, before anything is changed; `Quota`.
+    /// - *Errors*: `Conflict` when an instance of that name carries other labels; `InvalidInput` for what
+    ///   [`LaunchSpec::check`] refuses, and for a bad image, size, region or login key (`NotFound`, where the cloud says
+    ///   so), before anything is changed; `Quota`; `Busy` while an instance of that name is being destroyed.
     /// - *Cancellation*: dropping the future leaves at most one instance per name.
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>>;
 
@@ -146,8 +148,9 @@ pub trait Instances: Send + Sync {
     /// Adds labels to an instance, replacing the values of keys that it has.
     ///
     /// - *Requires*: [`super::Capability::InstanceRelabel`].
-    /// - *Idempotency*: the same labels twice are one.
-    /// - *Errors*: `NotFound`, `Unsupported`.
+    /// - *Idempotency*: the same labels twice are one. Labels of different keys that are added at the same time all stand.
+    /// - *Errors*: `NotFound`, `Unsupported`; `InvalidInput` for what [`Labels::check`] refuses, before anything is
+    ///   changed.
     async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()>;
 
     /// Destroys an instance and its disk.

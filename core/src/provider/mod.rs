@@ -28,7 +28,9 @@ mod marker;
 mod nearest;
 mod network;
 mod registry;
+mod requests;
 mod static_ip;
+mod turns;
 
 pub use account::{Account, Limits, Quota};
 pub use calls::{CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
@@ -48,6 +50,7 @@ pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
+pub use turns::{Turn, Turns};
 
 use async_trait::async_trait;
 

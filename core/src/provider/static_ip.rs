@@ -66,6 +66,7 @@ pub trait StaticIps: Send + Sync {
     /// Takes a static IP from its instance and keeps it.
     ///
     /// - *Idempotency*: one that points nowhere is left alone.
+    /// - *Errors*: `NotFound`; `Busy`.
     async fn unassign(&self, id: &StaticIpId) -> Result<()>;
 
     /// Gives a static IP back to the cloud. The address is lost for good.

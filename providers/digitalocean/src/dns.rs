@@ -194,15 +194,9 @@ impl DnsZones for DigitalOcean {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        let least = self.descriptor.limits.dns_min_ttl;
-        let invalid =
-            |message: String| Err(Error::new(ErrorKind::InvalidInput, "set record", message).with_resource(set.fqdn()));
-        if set.ttl < least {
-            return invalid(format!("a TTL of {} s; {} s is the least", set.ttl.as_secs(), least.as_secs()));
-        }
-        if set.values.is_empty() {
-            return invalid("a record set without values; remove it instead".to_owned());
-        }
+        set.check("set record", &self.descriptor.limits)?;
+        // All records of a name: they share a TTL, and exclude a CNAME.
+        let _turn = self.turns.take([format!("record {}", set.fqdn())]).await;
         for (round, pause) in (1..=ROUNDS).zip(self.settle_pauses()) {
             if self.bring_about(set, set.ttl.as_secs()).await? {
                 return Ok(());

@@ -202,12 +202,13 @@ impl Instances for DigitalOcean {
 
     async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
         const OPERATION: &str = "label instance";
+        labels.check(OPERATION)?;
+        let wanted = tags::tags(OPERATION, labels)?;
         let droplet = self.droplet(OPERATION, id).await?;
         let resource = json!({ "resource_id": droplet.id.to_string(), "resource_type": "droplet" });
         let standing: Vec<_> = droplet.tags.unwrap_or_default();
-        for (key, value) in labels.iter() {
-            let wanted = tags::tag(OPERATION, key, value)?;
-            self.attach_tag(OPERATION, &wanted, &resource).await?;
+        for ((key, value), wanted) in labels.iter().zip(&wanted) {
+            self.attach_tag(OPERATION, wanted, &resource).await?;
             let outdated = |tag: &&String| tags::parse(tag).is_some_and(|(k, v)| k == key && v != value);
             for tag in standing.iter().filter(outdated) {
                 self.detach_tag(OPERATION, tag, &resource).await?;

@@ -4,7 +4,7 @@
 //! then. It saves calls, and keeps what was just made from looking gone.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,6 +23,9 @@ pub(crate) struct State {
     pub(crate) destroyed: HashMap<u64, Instant>,
     /// Captures under way, by the image's name.
     pub(crate) captures: HashMap<String, Capture>,
+    /// Snapshot actions that were seen completed, and whose images were looked for: that one of them does not show any
+    /// more means that it was deleted, and not that it is late.
+    pub(crate) settled: HashSet<u64>,
     /// Images that were reported as captured.
     pub(crate) captured: HashMap<u64, (Image, Instant)>,
     /// The transfer actions of images to regions.

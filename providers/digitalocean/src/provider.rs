@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
+    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Turns,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -137,6 +137,7 @@ pub struct DigitalOcean {
     pub(crate) settle: Duration,
     pub(crate) console_path: Option<&'static str>,
     pub(crate) memory: Memory,
+    pub(crate) turns: Turns,
     pub(crate) sizes: OnceCell<Vec<wire::Size>>,
 }
 
@@ -156,6 +157,7 @@ impl DigitalOcean {
             settle: options.settle,
             console_path: options.console_path,
             memory: Memory::default(),
+            turns: Turns::default(),
             sizes: OnceCell::new(),
         })
     }

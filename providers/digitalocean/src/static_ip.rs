@@ -106,6 +106,7 @@ impl DigitalOcean {
         body: serde_json::Value,
         target: Option<u64>,
     ) -> Result<Option<wire::Action>> {
+        let _turn = self.turns.take([format!("static ip {id}")]).await;
         let holds = |ip: &wire::ReservedIp| ip.droplet.as_ref().map(|droplet| droplet.id) == target;
         if holds(&self.reserved_ip(operation, id).await?) {
             return Ok(None);
@@ -123,7 +124,11 @@ impl DigitalOcean {
             }
             result = self.client.json(&ask).await;
         }
-        result.map(|answer| Some(answer.action))
+        match result {
+            // A move that somebody else began, or that was begun and whose reply nobody waited for, is there or under way.
+            Err(error) if error.message().contains("already assigned to that") => Ok(None),
+            result => result.map(|answer| Some(answer.action)),
+        }
     }
 }
 
@@ -139,6 +144,7 @@ impl StaticIps for DigitalOcean {
         const OPERATION: &str = "reserve static ip";
         let number = droplet_number(OPERATION, &spec.instance)?;
         let ask = Ask::post(OPERATION, &["v2", "reserved_ips"], json!({ "droplet_id": number })).about(&spec.name);
+        let _turn = self.turns.take([format!("static ip of {number}")]).await;
         let mut found = self.look_for(OPERATION, number, &spec.region, false).await?;
         let mut calls = 0;
         let body = loop {
@@ -155,6 +161,10 @@ impl StaticIps for DigitalOcean {
                 Ok(answer) => break answer.reserved_ip,
                 Err(error) if error.kind() == ErrorKind::Quota => {
                     return Err(self.explain_quota(error).await.with_resource(&spec.name));
+                }
+                // Another process was faster.
+                Err(error) if calls < CREATE_CALLS && error.message().contains("already has a reserved IP") => {
+                    found = self.look_for(OPERATION, number, &spec.region, false).await?;
                 }
                 Err(error) if error.effect() == Effect::NotApplied || calls >= CREATE_CALLS => return Err(error),
                 Err(error) => {

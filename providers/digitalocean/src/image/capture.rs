@@ -30,6 +30,8 @@ const LAG: Duration = Duration::from_secs(300);
 
 impl DigitalOcean {
     pub(super) async fn advance_capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        // By the droplet: it makes one snapshot at a time.
+        let _turn = self.turns.take([format!("capture of {}", spec.instance)]).await;
         let memo = self.memory.lock().captures.get(&spec.name).copied();
         match memo {
             Some(Capture::Found(id, _)) => self.finish(spec, id).await,
@@ -77,11 +79,15 @@ impl DigitalOcean {
             self.remember(spec, Capture::Running(running.id));
             return Ok(CaptureProgress::Pending);
         }
-        let lately = |action: &&wire::Action| action.status == "completed" && is_recent(action.completed_at);
+        let lately = |action: &&wire::Action| {
+            let known = self.memory.lock().settled.contains(&action.id);
+            !known && action.status == "completed" && is_recent(action.completed_at)
+        };
         if let Some(finished) = snapshots().find(lately) {
             // An image of this capture may not show yet; one of another name does already.
             if !self.shows_snapshot_for(&droplet, snapshots().filter(|a| a.status == "completed").count()) {
                 tracing::debug!(action = finished.id, "a snapshot is completed and does not show yet");
+                self.memory.lock().settled.insert(finished.id);
                 self.remember(spec, Capture::Finished(Instant::now()));
                 return Ok(CaptureProgress::Pending);
             }
@@ -149,6 +155,7 @@ impl DigitalOcean {
         if action.in_progress() {
             return Ok(CaptureProgress::Pending);
         }
+        self.memory.lock().settled.insert(action.id);
         self.remember(spec, Capture::Finished(Instant::now()));
         match self.find_snapshot(spec).await? {
             Some(id) => self.finish(spec, id).await,

@@ -14,6 +14,7 @@ impl DigitalOcean {
     /// Costs one list call and one create call; each lost reply adds up to four list calls and a create call.
     pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         self.check(spec)?;
+        let _turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
         let selector = lookup(spec);
         let mut standing = self.droplets(OPERATION, &selector).await?;
         let mut calls = 0;
@@ -46,18 +47,7 @@ impl DigitalOcean {
 
     /// Refuses what the API would refuse, before anything is asked.
     fn check(&self, spec: &LaunchSpec) -> Result<()> {
-        let limits = &self.descriptor.limits;
-        let invalid = |problem: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, problem));
-        let size = spec.user_data.as_ref().map_or(0, |data| data.expose_secret().len());
-        if size > limits.user_data_bytes {
-            return invalid(format!("user data of {size} bytes; {} is the most", limits.user_data_bytes));
-        }
-        if spec.names.len() > limits.launch_batch {
-            return invalid(format!("{} names in one launch; {} is the most", spec.names.len(), limits.launch_batch));
-        }
-        if spec.labels.0.is_empty() {
-            return invalid("an instance without labels would not be found again".to_owned());
-        }
+        spec.check(OPERATION, &self.descriptor.limits)?;
         tags::tags(OPERATION, &spec.labels).map(drop)
     }
 

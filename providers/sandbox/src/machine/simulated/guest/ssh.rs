@@ -26,15 +26,19 @@ const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 
 /// The machine's host key, as its disk has it; where there is none a new one is written there.
 pub(super) fn host_key(disk: &mut Disk) -> io::Result<PrivateKey> {
-    if let Ok(data) = disk.read(HOST_KEY) {
-        return PrivateKey::from_openssh(data.as_slice()).map_err(io::Error::other);
-    }
-    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(io::Error::other)?;
-    let private = key.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
+    let key = match disk.read(HOST_KEY) {
+        Ok(data) => PrivateKey::from_openssh(data.as_slice()).map_err(io::Error::other)?,
+        Err(_) => {
+            let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(io::Error::other)?;
+            let private = key.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
+            disk.mkdir_all("/etc/ssh").map_err(io::Error::other)?;
+            disk.write(HOST_KEY, private.as_bytes()).map_err(io::Error::other)?;
+            disk.update(HOST_KEY, |node| node.mode = 0o600).map_err(io::Error::other)?;
+            key
+        }
+    };
+    // cloud-init, too, derives the public half of a private key that it was given alone.
     let public = key.public_key().to_openssh().map_err(io::Error::other)?;
-    disk.mkdir_all("/etc/ssh").map_err(io::Error::other)?;
-    disk.write(HOST_KEY, private.as_bytes()).map_err(io::Error::other)?;
-    disk.update(HOST_KEY, |node| node.mode = 0o600).map_err(io::Error::other)?;
     disk.write(&format!("{HOST_KEY}.pub"), format!("{public}\n").as_bytes()).map_err(io::Error::other)?;
     Ok(key)
 }

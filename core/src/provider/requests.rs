@@ -1,0 +1,242 @@
+//! What every cloud would refuse, refused before any is asked.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use secrecy::ExposeSecret as _;
+
+use super::{Error, ErrorKind, Labels, LaunchSpec, Limits, RecordKind, RecordSet, Result};
+
+/// What all label keys begin with.
+const PREFIX: &str = "remint:";
+/// The longest label of a domain name, in bytes (RFC 1035, section 2.3.4).
+const DNS_LABEL: usize = 63;
+/// The longest domain name, in characters and without the final dot.
+const DNS_NAME: usize = 253;
+
+impl LaunchSpec {
+    /// Refuses names, labels and user data that the contract of [`super::Instances::launch`] does not allow. Providers
+    /// call it first; what only one cloud refuses (a label's length) they add themselves.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, in the name of `operation`. It never tells what is in the user data.
+    pub fn check(&self, operation: &'static str, limits: &Limits) -> Result<()> {
+        let invalid = |problem: String| Err(Error::new(ErrorKind::InvalidInput, operation, problem));
+        match self.names.len() {
+            0 => return invalid("no name was given".to_owned()),
+            count if count > limits.launch_batch => {
+                return invalid(format!("{count} names in one launch; {} is the most", limits.launch_batch));
+            }
+            _ => {}
+        }
+        let mut seen = BTreeSet::new();
+        for name in &self.names {
+            if let Some(problem) = bad_instance_name(name, limits.name_length) {
+                return invalid(format!("`{name}` cannot be an instance's name: {problem}"));
+            }
+            if !seen.insert(name) {
+                return invalid(format!("the name `{name}` is given twice"));
+            }
+        }
+        let size = self.user_data.as_ref().map_or(0, |data| data.expose_secret().len());
+        if size > limits.user_data_bytes {
+            return invalid(format!("user data of {size} bytes; {} is the most", limits.user_data_bytes));
+        }
+        if self.labels.0.is_empty() {
+            return invalid("an instance without labels would not be found again".to_owned());
+        }
+        self.labels.check(operation)
+    }
+}
+
+fn bad_instance_name(name: &str, longest: usize) -> Option<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    if name.chars().count() > longest {
+        return Some(format!("it has {} characters; {longest} is the most", name.chars().count()));
+    }
+    if !name.chars().all(plain) || name.starts_with('-') || name.ends_with('-') {
+        return Some("it is made of `a-z`, `0-9`, and `-` between them".to_owned());
+    }
+    None
+}
+
+impl Labels {
+    /// Refuses keys that are not Remint's, and values that are empty.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, in the name of `operation`.
+    pub fn check(&self, operation: &'static str) -> Result<()> {
+        for (key, value) in self.iter() {
+            if key.strip_prefix(PREFIX).is_none_or(str::is_empty) {
+                let problem = format!("label key `{key}` does not start with `{PREFIX}`");
+                return Err(Error::new(ErrorKind::InvalidInput, operation, problem));
+            }
+            if value.is_empty() {
+                return Err(Error::new(ErrorKind::InvalidInput, operation, format!("label `{key}` has no value")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RecordSet {
+    /// Refuses names, values and a TTL that the contract of [`super::DnsZones::upsert`] does not allow. Providers call it
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, in the name of `operation`.
+    pub fn check(&self, operation: &'static str, limits: &Limits) -> Result<()> {
+        let invalid =
+            |problem: String| Err(Error::new(ErrorKind::InvalidInput, operation, problem).with_resource(self.fqdn()));
+        if self.ttl < limits.dns_min_ttl {
+            let (ttl, least) = (self.ttl.as_secs(), limits.dns_min_ttl.as_secs());
+            return invalid(format!("a TTL of {ttl} s; {least} s is the least"));
+        }
+        if !is_record_name(&self.name) || self.fqdn().len() > DNS_NAME {
+            return invalid(format!("`{}` cannot be a record's name", self.name));
+        }
+        if self.values.is_empty() {
+            return invalid("a record set without values; remove it instead".to_owned());
+        }
+        if self.kind == RecordKind::Cname && self.values.len() > 1 {
+            return invalid(format!("a CNAME has one value, not {}", self.values.len()));
+        }
+        match self.values.iter().find(|value| !is_value(self.kind, value)) {
+            Some(value) => invalid(format!("`{value}` cannot be the value of a record of kind {}", self.kind)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_record_name(name: &str) -> bool {
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    name == "@" || name == "*" || is_domain_name(name)
+}
+
+fn is_domain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    name.split('.').all(|label| (1..=DNS_LABEL).contains(&label.len()) && label.bytes().all(plain))
+}
+
+fn is_value(kind: RecordKind, value: &str) -> bool {
+    match kind {
+        RecordKind::A => value.parse::<Ipv4Addr>().is_ok(),
+        RecordKind::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
+        RecordKind::Cname => value.len() <= DNS_NAME && is_domain_name(value.strip_suffix('.').unwrap_or(value)),
+        RecordKind::Txt => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::provider::label;
+
+    const LIMITS: Limits = Limits {
+        user_data_bytes: 8,
+        launch_batch: 2,
+        dns_min_ttl: Duration::from_secs(30),
+        name_length: 10,
+        launch_time: Duration::ZERO,
+        capture_time: Duration::ZERO,
+        assign_time: Duration::ZERO,
+        destroy_time: Duration::ZERO,
+    };
+
+    fn launch(names: &[&str]) -> LaunchSpec {
+        LaunchSpec {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            image: "1".into(),
+            size: "small".into(),
+            region: "here".into(),
+            labels: Labels::new().with(label::SERVICE, "app"),
+            user_data: None,
+            login_keys: Vec::new(),
+        }
+    }
+
+    fn refused(spec: &LaunchSpec) -> Option<String> {
+        spec.check("test", &LIMITS).err().map(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn names_are_few_short_plain_and_distinct() {
+        for good in [&["a"][..], &["a-1", "b-1"], &["0123456789"]] {
+            assert_eq!(refused(&launch(good)), None);
+        }
+        for bad in [&[][..], &["a", "b", "c"], &["a", "a"], &["01234567890"], &["A"], &["a_b"], &["-a"], &["a-"], &[""]]
+        {
+            assert!(refused(&launch(bad)).is_some(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn user_data_is_measured_in_bytes_and_not_told() {
+        assert_eq!(refused(&LaunchSpec { user_data: Some("12345678".into()), ..launch(&["a"]) }), None);
+        let message = refused(&LaunchSpec { user_data: Some("secüret!".into()), ..launch(&["a"]) }).unwrap();
+        assert!(message.contains("9 bytes") && !message.contains("sec"), "{message}");
+    }
+
+    #[test]
+    fn labels_are_of_remint_and_have_values() {
+        for (key, value) in [("service", "app"), ("remint:", "app"), ("remint:service", "")] {
+            assert!(
+                refused(&LaunchSpec { labels: Labels::new().with(key, value), ..launch(&["a"]) }).is_some(),
+                "{key}"
+            );
+        }
+        assert!(refused(&LaunchSpec { labels: Labels::new(), ..launch(&["a"]) }).is_some());
+    }
+
+    #[test]
+    fn record_sets_are_what_a_zone_can_hold() {
+        let set = |name: &str, kind, values: &[&str]| RecordSet {
+            zone: "example.org".to_owned(),
+            name: name.to_owned(),
+            kind,
+            ttl: LIMITS.dns_min_ttl,
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let holds = |set: &RecordSet| set.check("test", &LIMITS).is_ok();
+        use RecordKind::{A, Aaaa, Cname, Txt};
+        for (name, kind, value) in [
+            ("@", A, "192.0.2.1"),
+            ("*", A, "192.0.2.1"),
+            ("*.a.b", Aaaa, "2001:db8::1"),
+            ("_acme-challenge.www", Txt, "a \"b\" ü"),
+            ("www", Cname, "elsewhere.example"),
+            ("www", Cname, "elsewhere.example."),
+        ] {
+            assert!(holds(&set(name, kind, &[value])), "{name} {kind} {value}");
+        }
+        let long = "w".repeat(64);
+        for (name, kind, value) in [
+            ("", A, "192.0.2.1"),
+            ("a..b", A, "192.0.2.1"),
+            ("a.*", A, "192.0.2.1"),
+            ("a b", A, "192.0.2.1"),
+            (&*long, A, "192.0.2.1"),
+            ("www", A, "2001:db8::1"),
+            ("www", Aaaa, "192.0.2.1"),
+            ("www", A, ""),
+            ("www", Cname, "not a name"),
+        ] {
+            assert!(!holds(&set(name, kind, &[value])), "{name} {kind} {value}");
+        }
+        assert!(!holds(&set("www", A, &[])) && !holds(&set("www", Cname, &["a.example", "b.example"])));
+        assert!(!holds(&RecordSet { ttl: Duration::from_secs(29), ..set("www", A, &["192.0.2.1"]) }));
+    }
+}

@@ -1,0 +1,65 @@
+//! Taking turns, where a cloud has no idempotency of its own.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::OwnedMutexGuard;
+
+/// Lets calls of one process that look before they create take turns, by what they would create. Without it, two that
+/// look at the same time both find nothing, and both create.
+///
+/// It says nothing of other processes: there the environment's lock keeps two deploys apart.
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+/// A turn. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held for what dropping it does")] Vec<OwnedMutexGuard<()>>);
+
+impl Turns {
+    /// Waits for the turn of all these keys at once. Calls whose keys have nothing in common do not wait for each other;
+    /// keys are taken in order, so that none wait for each other for ever.
+    pub async fn take<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Turn {
+        let keys: BTreeSet<String> = keys.into_iter().map(Into::into).collect();
+        let locks: Vec<_> = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that nobody holds or waits for.
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            keys.into_iter().map(|key| Arc::clone(all.entry(key).or_default())).collect()
+        };
+        let mut held = Vec::with_capacity(locks.len());
+        for lock in locks {
+            held.push(lock.lock_owned().await);
+        }
+        Turn(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_shares_a_key_waits_and_who_does_not_goes_on() {
+        let turns = Turns::default();
+        let first = turns.take(["a", "b"]).await;
+        let soon = |keys: Vec<&'static str>| tokio::time::timeout(Duration::from_secs(1), turns.take(keys));
+        assert!(soon(vec!["c", "b"]).await.is_err(), "b is taken");
+        assert!(soon(vec!["c"]).await.is_ok(), "what waited for b does not hold c");
+        drop(first);
+        assert!(soon(vec!["b", "a"]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn turns_that_are_over_are_forgotten() {
+        let turns = Turns::default();
+        for number in 0..100 {
+            drop(turns.take([number.to_string()]).await);
+        }
+        assert!(turns.0.lock().unwrap().len() <= 1);
+    }
+}

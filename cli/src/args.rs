@@ -360,6 +360,9 @@ Examples:
         /// Do not enforce the API's rate limits
         #[arg(long)]
         pub no_rate_limits: bool,
+        /// Boot real machines from the beginning, and not from a saved guest of their base image
+        #[arg(long)]
+        pub cold: bool,
     }
 
     /// What stands behind the instances.

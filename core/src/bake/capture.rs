@@ -8,7 +8,7 @@ use super::{BakeError, builder::Builder, prepare};
 use crate::{
     context::Context,
     journal::Journal,
-    provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, Fingerprint, Image, label},
+    provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, Fingerprint, Image, Labels, label},
     watch::{Observed, Wait},
 };
 
@@ -32,9 +32,9 @@ pub(super) async fn capture(
         return Ok(image);
     }
     builder.progress("capturing");
-    let mut labels = prepare::labels(ctx, fingerprint, "image");
-    // The image outlives the run, and is the same whoever baked it.
-    labels.0.remove(label::RUN);
+    // The image outlives the run, and is the same whoever baked it; and each label costs a call where a cloud labels by tags.
+    let labels =
+        Labels::new().with(label::SERVICE, &ctx.loaded.manifest.service).with(label::FINGERPRINT, fingerprint.as_str());
     let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, fingerprint), labels };
     journal.set_capture(Some(&spec)).await?;
     let image = until_done(ctx, &spec, builder.launched).await?;

@@ -66,8 +66,7 @@ async fn take_fingerprint(ctx: &Context, base: &Image) -> Result<(Fingerprint, V
 pub(super) async fn find_image(ctx: &Context, fingerprint: &Fingerprint) -> Result<Option<Image>, BakeError> {
     let selector = Selector::all()
         .with(label::SERVICE, &ctx.loaded.manifest.service)
-        .with(label::FINGERPRINT, fingerprint.as_str())
-        .with(label::ROLE, "image");
+        .with(label::FINGERPRINT, fingerprint.as_str());
     let found = ctx.provider.images().list(&selector).await;
     let found = found.map_err(BakeError::cloud("cannot look for the image"))?;
     let region = &ctx.loaded.section.region;

@@ -107,7 +107,7 @@ pub(super) fn instance_selector(ctx: &Context) -> Selector {
 
 /// Selects the service's images; all environments share them.
 pub(super) fn image_selector(ctx: &Context) -> Selector {
-    Selector::all().with(label::SERVICE, &ctx.loaded.manifest.service).with(label::ROLE, "image")
+    Selector::all().with(label::SERVICE, &ctx.loaded.manifest.service)
 }
 
 /// The environment's instances, without those that are being destroyed.

@@ -85,8 +85,7 @@ impl Baker for FakeOutside {
         self.kill().step().await;
         *self.baked.lock().unwrap() += 1;
         let fingerprint = self.fingerprint.lock().unwrap().clone();
-        let labels =
-            Labels::new().with(label::SERVICE, "app").with(label::ROLE, "image").with(label::FINGERPRINT, fingerprint);
+        let labels = Labels::new().with(label::SERVICE, "app").with(label::FINGERPRINT, fingerprint);
         let image = self.cloud.add_image(labels);
         self.kill().step().await;
         Ok(image.id)

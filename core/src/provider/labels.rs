@@ -12,7 +12,7 @@ pub mod label {
     pub const ENV: &str = "remint:env";
     /// The release's number, without the `r`.
     pub const RELEASE: &str = "remint:release";
-    /// What the resource is for: `builder`, `instance`, `image`, `check` (a throw-away boot of a new image).
+    /// What an instance is for: `builder`, `instance`, `check` (a throw-away boot of a new image).
     pub const ROLE: &str = "remint:role";
     /// The image's fingerprint, 64 hexadecimal digits.
     pub const FINGERPRINT: &str = "remint:fingerprint";

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Half of it is the delay that looking adds on average. A tenth costs about seven looks while a wait doubles.
 const SHARE: f64 = 0.1;
 /// The same where nothing else waits for the end, and each look is dear beside it.
-const LEISURELY_SHARE: f64 = 0.3;
+const LEISURELY_SHARE: f64 = 0.45;
 /// The pause as a share of the time that a whole run has taken so far: what looking can add to the run at most.
 const SHARE_OF_RUN: f64 = 0.08;
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -22,19 +22,14 @@ pub struct Wait {
     pub(super) first: Duration,
     pub(super) timeout: Duration,
     share: f64,
-    run_started: Option<Instant>,
+    /// From when on time counts for the pauses, where that is before the wait begins.
+    since: Option<Instant>,
 }
 
 impl Wait {
     /// Waits for something "to be running", for five minutes at most, looking at once.
     pub fn new(goal: impl Into<String>) -> Self {
-        Self {
-            goal: goal.into(),
-            first: Duration::ZERO,
-            timeout: Duration::from_secs(300),
-            share: SHARE,
-            run_started: None,
-        }
+        Self { goal: goal.into(), first: Duration::ZERO, timeout: Duration::from_secs(300), share: SHARE, since: None }
     }
 
     /// What the cloud takes at best. The first look is one pause later: at this very moment it would come too early
@@ -55,8 +50,15 @@ impl Wait {
     /// Sees the wait as the long part of a run that started then: the pauses are a share of the whole run's time.
     #[must_use]
     pub fn of_run(mut self, started: Instant) -> Self {
-        self.run_started = Some(started);
+        self.since = Some(started);
         self.share = SHARE_OF_RUN;
+        self
+    }
+
+    /// Goes on with a wait that began then by other means, such as on a connection's end.
+    #[must_use]
+    pub fn since(mut self, began: Instant) -> Self {
+        self.since = Some(began);
         self
     }
 
@@ -69,9 +71,10 @@ impl Wait {
 
     pub(super) fn start(&self) -> Schedule {
         let started = Instant::now();
-        let base = self.run_started.unwrap_or(started);
+        let base = self.since.unwrap_or(started);
         let at_best = started + self.first;
-        let pause = if self.first.is_zero() { Duration::ZERO } else { (at_best - base).mul_f64(self.share) };
+        // Nothing at all where nothing was waited for yet: then the first look is at once.
+        let pause = (at_best - base).mul_f64(self.share);
         let deadline = started + self.timeout;
         Schedule { started, base, first: (at_best + pause).min(deadline), deadline, share: self.share }
     }

@@ -53,6 +53,8 @@ pub struct StartOptions {
     pub api_port: Option<u16>,
     /// Whether the API's rate limits are enforced; they are, by default.
     pub rate_limits: Option<bool>,
+    /// Whether real machines boot from the beginning; where their image has a saved guest, that one goes on by default.
+    pub cold: Option<bool>,
     /// The program whose `sandbox serve --name NAME` serves it; this one when left out.
     pub executable: Option<PathBuf>,
 }
@@ -199,6 +201,9 @@ fn compare(found: &Running, options: &StartOptions) -> Result<()> {
     if let Some(limits) = options.rate_limits {
         differs("rate limits", is.rate_limits.to_string(), limits.to_string())?;
     }
+    if let Some(cold) = options.cold {
+        differs("cold boots", is.cold.to_string(), cold.to_string())?;
+    }
     Ok(())
 }
 
@@ -244,6 +249,7 @@ fn merge(folder: &Folder, options: &StartOptions) -> Result<Settings> {
     settings.seed = options.seed.unwrap_or(settings.seed);
     settings.api_port = options.api_port.or(settings.api_port);
     settings.rate_limits = options.rate_limits.unwrap_or(settings.rate_limits);
+    settings.cold = options.cold.unwrap_or(settings.cold);
     settings.add_ports(&options.ports);
     Ok(settings)
 }
@@ -351,7 +357,7 @@ pub async fn stop(name: &str, machines: bool) -> Result<bool> {
         && let Some(settings) = Settings::read(&folder)?
         && let Some(_lock) = folder.try_lock("lock")?
     {
-        let hypervisor = machines::open(&folder, settings.kind).await?;
+        let hypervisor = machines::open(&folder, &settings).await?;
         let failed = |error: crate::machine::MachineError| SandboxError::Machines(error.to_string());
         for id in hypervisor.machines().await.map_err(failed)? {
             hypervisor.power_off(id).await.map_err(failed)?;

@@ -4,7 +4,7 @@ use std::{env, fmt, path::Path, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, Result, SandboxError};
+use super::{Folder, Result, SandboxError, Settings};
 use crate::{
     base_image,
     machine::{
@@ -103,7 +103,8 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Takes over the machines of a sandbox's folder.
-pub(super) async fn open(folder: &Folder, kind: Kind) -> Result<Arc<dyn Hypervisor>> {
+pub(super) async fn open(folder: &Folder, settings: &Settings) -> Result<Arc<dyn Hypervisor>> {
+    let kind = settings.kind;
     let dir = folder.file("machines").join(kind.name());
     std::fs::create_dir_all(&dir).map_err(SandboxError::file("make", &dir))?;
     match kind {
@@ -114,7 +115,7 @@ pub(super) async fn open(folder: &Folder, kind: Kind) -> Result<Arc<dyn Hypervis
         }
         Kind::Qemu => {
             let images = base_image::default_dir().ok_or(SandboxError::NoRoot)?;
-            let options = QemuOptions { images, accel: AccelChoice::Auto, warm: true };
+            let options = QemuOptions { images, accel: AccelChoice::Auto, warm: !settings.cold };
             Ok(Arc::new(Qemu::new(dir.clone(), options).map_err(SandboxError::file("open", &dir))?))
         }
     }

@@ -38,6 +38,9 @@ pub struct Settings {
     pub api_port: Option<u16>,
     /// Whether the API's rate limits are enforced.
     pub rate_limits: bool,
+    /// Whether real machines boot from the beginning, where a saved guest of their image could go on in their place.
+    #[serde(default)]
+    pub cold: bool,
 }
 
 impl Settings {
@@ -53,6 +56,7 @@ impl Settings {
             open: DEFAULT_PORTS.to_vec(),
             api_port: None,
             rate_limits: true,
+            cold: false,
         }
     }
 

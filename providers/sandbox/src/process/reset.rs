@@ -23,9 +23,9 @@ pub async fn reset(name: &str) -> Result<bool> {
     control::end(&folder).await?;
     let Some(_lock) = folder.try_lock("lock")? else { return Err(SandboxError::Busy(name.to_owned())) };
     // Settings that cannot be read are no reason to keep what they are about: then only what has a process is at stake.
-    let kind = Settings::read(&folder).ok().flatten().map(|settings| settings.kind);
-    if let Some(kind) = kind.filter(|kind| folder.file("machines").join(kind.name()).is_dir()) {
-        let hypervisor = machines::open(&folder, kind).await?;
+    let settings = Settings::read(&folder).ok().flatten();
+    if let Some(settings) = settings.filter(|had| folder.file("machines").join(had.kind.name()).is_dir()) {
+        let hypervisor = machines::open(&folder, &settings).await?;
         let failed = |error: crate::machine::MachineError| SandboxError::Machines(error.to_string());
         for id in hypervisor.machines().await.map_err(failed)? {
             hypervisor.destroy(id).await.map_err(failed)?;

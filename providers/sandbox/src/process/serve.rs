@@ -61,7 +61,7 @@ pub async fn serve(name: &str) -> Result<()> {
     let had = Record::read(&folder)?;
     let slot = slot::claim(&folder, had.as_ref().map(|record| record.slot))?;
     let ports = ports_for(&slot, &settings, had.as_ref());
-    let hypervisor = machines::open(&folder, settings.kind).await?;
+    let hypervisor = machines::open(&folder, &settings).await?;
 
     let dns = bind_dns(had.as_ref()).await?;
     let dns_address = dns.address();

@@ -5,7 +5,7 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench docs base-image
+.PHONY: build demo test lint bench docs base-image test-programs
 
 build:
 	.ci/setup build
@@ -16,8 +16,13 @@ demo:
 	cargo build --workspace
 	PROVIDER=$(PROVIDER) docs/examples/demo.sh
 
+# Built as the tests need it: with the features that their own dependencies ask for, so that nothing big is built twice.
+test-programs:
+	.ci/setup build
+	cargo test --workspace --no-run
+
 # The tests' real machines start from the same base image as a user's.
-base-image: build
+base-image: test-programs
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 

@@ -119,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn every_concern_of_a_provider_is_among_the_contracts() {
+        let all: Vec<_> = CONTRACTS.iter().filter_map(|(_, source)| Contract::read(source)).collect();
+        let results = all[0].methods.iter().map(|method| method.result.trim_start_matches("Option<"));
+        for concern in results.filter_map(|result| result.strip_prefix("&dyn ")) {
+            let concern = concern.trim_end_matches('>');
+            assert!(all.iter().any(|contract| contract.name == concern), "{concern} is missing in CONTRACTS");
+        }
+    }
+
+    #[test]
     fn a_signature_may_span_lines_and_name_what_it_requires() {
         let source = "/// Things.\n#[async_trait]\npub trait Things: Send {\n    /// Makes one.\n    ///\n    \
                       /// - *Requires*: [`super::Capability::Dns`].\n    async fn make(\n        &self,\n        \

@@ -12,4 +12,5 @@ pub const CONTRACTS: &[(&str, &str)] = &[
     ("static_ip", include_str!("static_ip.rs")),
     ("dns", include_str!("dns.rs")),
     ("login_key", include_str!("login_key.rs")),
+    ("marker", include_str!("marker.rs")),
 ];

@@ -1,6 +1,6 @@
 //! Static IPs: ensure, move, take away, release.
 
-use remint_core::provider::{Capability, ErrorKind, InstanceState, Selector, StaticIpId, label};
+use remint_core::provider::{Capability, ErrorKind, InstanceState, Selector, StaticIpId, StaticIpSpec, label};
 
 use super::table;
 use crate::{Case, CaseContext, Failure, Setting, context::check, inside::Keys, steps::refused};
@@ -112,7 +112,8 @@ async fn quota(context: CaseContext) -> Result<(), Failure> {
     let ips = context.static_ips()?;
     for number in 0..=limit {
         let instance = context.running(&format!("web-{number}")).await?;
-        let spec = context.static_ip_spec(&instance.id);
+        let name = context.name(&format!("ip-{number}"));
+        let spec = StaticIpSpec { name, ..context.static_ip_spec(&instance.id) };
         match ips.ensure(&spec).await {
             Ok(_) => {}
             Err(error) => {

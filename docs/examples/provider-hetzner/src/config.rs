@@ -1,0 +1,112 @@
+//! Options, and where the token comes from.
+//!
+//! The token is never in the manifest: it comes from `HCLOUD_TOKEN`, where Hetzner's own tools look for it too.
+
+use std::time::Duration;
+
+use remint_core::provider::{BuildContext, Error, ErrorKind, RatePolicy, Result, RetryPolicy};
+use reqwest::Url;
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Hetzner's own API.
+const ENDPOINT: &str = "https://api.hetzner.cloud/v1";
+const OPERATION: &str = "configure hetzner";
+
+/// The options of `[providers.hetzner.options]`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the API is; `HCLOUD_ENDPOINT` when not given, and Hetzner's own without either.
+    pub endpoint: Option<String>,
+    /// What to call the project that the token belongs to; the API does not tell.
+    pub project: Option<String>,
+}
+
+/// What the provider is made with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the API is, version included. Plain HTTP only on loopback.
+    pub endpoint: Url,
+    /// The project's token.
+    pub token: SecretString,
+    /// What the project is called.
+    pub project: String,
+    /// The rate that the project has.
+    pub rate: RatePolicy,
+    /// How calls are repeated.
+    pub retry: RetryPolicy,
+    /// The pause between two looks at an action that must end before a method does.
+    pub poll: Duration,
+}
+
+impl Options {
+    /// Reads a context: the manifest's options and the environment.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an unknown option or an address over which a token must not go; `Unauthenticated` without a token.
+    pub fn from_context(context: &BuildContext) -> Result<Self> {
+        let config: Config = context.options.clone().try_into().map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, OPERATION, format!("{error}").trim())
+                .with_resource("[providers.hetzner.options]")
+                .with_hint("the options are `endpoint` and `project`; the token comes from HCLOUD_TOKEN")
+        })?;
+        let set = |name: &str| context.env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let endpoint = config.endpoint.as_deref().or(set("HCLOUD_ENDPOINT")).unwrap_or(ENDPOINT);
+        let token = set("HCLOUD_TOKEN").filter(|token| token.chars().all(|c| c.is_ascii_graphic()));
+        let token = token.ok_or_else(|| {
+            Error::new(ErrorKind::Unauthenticated, OPERATION, "no API token in HCLOUD_TOKEN")
+                .with_hint("make one in the project's Security settings and export HCLOUD_TOKEN")
+        })?;
+        Ok(Self::new(checked(endpoint)?, token.into(), config.project.unwrap_or_else(|| "default".to_owned())))
+    }
+
+    /// What holds for Hetzner itself: 3,600 calls an hour, of which one comes back each second; some are left for others.
+    pub fn new(endpoint: Url, token: SecretString, project: String) -> Self {
+        let rate = RatePolicy { burst: 600, per_second: 1.0, reserved_for_mutations: 100 };
+        Self { endpoint, token, project, rate, retry: RetryPolicy::default(), poll: Duration::from_millis(500) }
+    }
+}
+
+fn checked(endpoint: &str) -> Result<Url> {
+    let url = endpoint.parse::<Url>().ok().filter(|url| {
+        let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        url.scheme() == "https" || (url.scheme() == "http" && loopback)
+    });
+    url.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, OPERATION, "expected an https:// address")
+            .with_resource(format!("endpoint `{endpoint}`"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(options: &str, env: &[(&str, &str)]) -> BuildContext {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        BuildContext { options: options.parse().unwrap(), env, ..BuildContext::default() }
+    }
+
+    #[test]
+    fn the_environment_and_the_manifest_are_read_and_checked() {
+        let token = ("HCLOUD_TOKEN", "secret-token");
+        let options = Options::from_context(&context("project = 'shop'", &[token])).unwrap();
+        assert_eq!((options.endpoint.as_str(), options.project.as_str()), (ENDPOINT, "shop"));
+        let elsewhere = ("HCLOUD_ENDPOINT", "http://127.0.0.1:8080/v1");
+        assert_eq!(Options::from_context(&context("", &[token, elsewhere])).unwrap().endpoint.port(), Some(8080));
+
+        for (options, env, kind) in [
+            ("token = 'x'", vec![token], ErrorKind::InvalidInput),
+            ("endpoint = 'http://example.com/v1'", vec![token], ErrorKind::InvalidInput),
+            ("", vec![], ErrorKind::Unauthenticated),
+            ("", vec![("HCLOUD_TOKEN", "secret token")], ErrorKind::Unauthenticated),
+        ] {
+            let error = Options::from_context(&context(options, &env)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Login keys are the project's SSH keys. Both name and key are unique there.
+
+use async_trait::async_trait;
+use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
+use serde_json::json;
+
+use crate::{
+    Cloud,
+    client::{Ask, number},
+    wire,
+};
+
+fn login_key(key: wire::SshKey) -> LoginKey {
+    LoginKey { id: LoginKeyId::new(key.id.to_string()), name: key.name }
+}
+
+/// The type and the key itself, without the comment.
+fn material(line: &str) -> Vec<&str> {
+    line.split_whitespace().take(2).collect()
+}
+
+impl Cloud {
+    async fn ssh_keys(&self, operation: &'static str) -> Result<Vec<wire::SshKey>> {
+        self.client.list(&Ask::get(operation, &["ssh_keys"]), "ssh_keys").await
+    }
+}
+
+#[async_trait]
+impl LoginKeys for Cloud {
+    async fn ensure(&self, name: &str, public_key: &str) -> Result<LoginKey> {
+        const OPERATION: &str = "register login key";
+        let body = json!({ "name": name, "public_key": public_key });
+        let create = Ask::post(OPERATION, &["ssh_keys"], body).about(name).idempotent();
+        match self.client.json::<wire::SshKeyAnswer>(&create).await {
+            Ok(answer) => Ok(login_key(answer.ssh_key)),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let standing = self.ssh_keys(OPERATION).await?;
+                let same = standing.into_iter().find(|key| material(&key.public_key) == material(public_key));
+                same.map(login_key).ok_or_else(|| error.with_hint("another key has this name: remove or rename it"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<LoginKey>> {
+        let all = self.ssh_keys("list login keys").await?.into_iter().map(login_key);
+        Ok(all.filter(|key| key.name.starts_with(prefix)).collect())
+    }
+
+    async fn remove(&self, id: &LoginKeyId) -> Result<()> {
+        const OPERATION: &str = "remove login key";
+        let number = number(OPERATION, id)?.to_string();
+        self.client.remove(&Ask::delete(OPERATION, &["ssh_keys", &number]).about(id)).await
+    }
+}

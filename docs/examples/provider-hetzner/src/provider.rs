@@ -1,0 +1,129 @@
+//! The provider: what it says of itself, how it is built, and the project behind it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{FutureExt, future::BoxFuture};
+use remint_core::provider::{
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
+    Provider, Registration, Result, StaticIps,
+};
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    Config, Options,
+    catalogue::Catalogue,
+    client::{Ask, Client},
+};
+
+// ANCHOR: descriptor
+/// The provider's id, as the manifest names it.
+pub const ID: &str = "hetzner";
+
+/// What Hetzner Cloud can do. Images are the same in all locations, so there is nothing to copy; a server is made by one call
+/// each; and its console is a VNC session, not text.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    id: ID,
+    title: "Hetzner Cloud",
+    capabilities: &[
+        Capability::InstanceRelabel,
+        Capability::StaticIp,
+        Capability::StaticIpReassign,
+        Capability::Dns,
+        Capability::LoginKey,
+        Capability::Marker,
+    ],
+    // From the API reference (user data, TTL, RFC 1123 names); the times are the shortest that are usually seen.
+    limits: Limits {
+        user_data_bytes: 32 * 1024,
+        launch_batch: 1,
+        dns_min_ttl: Duration::from_secs(60),
+        name_length: 63,
+        launch_time: Duration::from_secs(8),
+        capture_time: Duration::from_secs(30),
+        assign_time: Duration::from_secs(1),
+        destroy_time: Duration::from_secs(2),
+    },
+};
+
+inventory::submit! {
+    Registration { descriptor: &DESCRIPTOR, options_schema: || schemars::schema_for!(Config), build }
+}
+
+fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
+    async move { Ok(Arc::new(Cloud::new(Options::from_context(&context)?)?) as Arc<dyn Provider>) }.boxed()
+}
+// ANCHOR_END: descriptor
+
+/// A project of Hetzner Cloud.
+#[derive(Debug)]
+pub struct Cloud {
+    pub(crate) client: Client,
+    pub(crate) catalogue: OnceCell<Catalogue>,
+    /// Held from a look until the write that follows from it, where the API has nothing that ties the two together.
+    pub(crate) one_at_a_time: Mutex<()>,
+    /// Held while a zone is changed: the API locks it, and turns away whoever else comes.
+    pub(crate) dns: Mutex<()>,
+    project: String,
+}
+
+impl Cloud {
+    /// The project that the options' token belongs to. Makes no call.
+    ///
+    /// # Errors
+    ///
+    /// `Unexpected` when the HTTP client cannot be set up.
+    pub fn new(options: Options) -> Result<Self> {
+        let project = options.project.clone();
+        Ok(Self {
+            client: Client::new(options)?,
+            catalogue: OnceCell::new(),
+            one_at_a_time: Mutex::default(),
+            dns: Mutex::default(),
+            project,
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for Cloud {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    /// A token belongs to one project, and no call tells which; any read tells whether it is good.
+    async fn account(&self) -> Result<Account> {
+        let ask = Ask::get("read account", &["servers"]).query("per_page", "1");
+        self.client.json::<Value>(&ask).await?;
+        Ok(Account { id: self.project.clone(), name: format!("project {}", self.project), quotas: Vec::new() })
+    }
+
+    fn calls(&self) -> &Calls {
+        self.client.calls()
+    }
+
+    fn images(&self) -> &dyn Images {
+        self
+    }
+
+    fn instances(&self) -> &dyn Instances {
+        self
+    }
+
+    fn static_ips(&self) -> Option<&dyn StaticIps> {
+        Some(self)
+    }
+
+    fn dns_zones(&self) -> Option<&dyn DnsZones> {
+        Some(self)
+    }
+
+    fn login_keys(&self) -> Option<&dyn LoginKeys> {
+        Some(self)
+    }
+
+    fn markers(&self) -> Option<&dyn Markers> {
+        Some(self)
+    }
+}

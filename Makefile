@@ -4,6 +4,8 @@
 # make bench   the measures of docs/performance.md
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# A workspace of its own, which shares the target folder.
+EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
 .PHONY: build demo test lint bench docs base-image test-programs
 
@@ -29,11 +31,14 @@ base-image: test-programs
 test: base-image
 	.ci/setup build machines test
 	REMINT_REQUIRE_QEMU=1 cargo test --workspace
+	cargo test $(EXAMPLE)
 
 lint:
 	.ci/setup build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo fmt --manifest-path docs/examples/provider-hetzner/Cargo.toml --check
+	cargo clippy $(EXAMPLE) --all-targets -- --deny warnings
 	cargo deny --offline check --hide-inclusion-graph bans licenses sources
 
 bench:

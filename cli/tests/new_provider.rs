@@ -1,0 +1,77 @@
+//! `remint conformance new-provider` writes a crate that compiles as it is, without a warning, whose `remint` has the new
+//! provider, and whose suite runs.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The folder that this program was built into.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_remint")).ancestors().nth(2).unwrap().to_owned()
+}
+
+fn new_provider(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remint"));
+    command.current_dir(folder).args(["conformance", "new-provider"]).args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_new_crate_compiles_and_its_suite_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = new_provider(folder.path(), &["acme", "--remint", root().to_str().unwrap()]);
+    assert!(written.status.success(), "{}", text(&written));
+    let package = folder.path().join("remint-acme");
+    // Versions that are on this machine, so that nothing is fetched; and the profile that they were built in.
+    fs::copy(root().join("docs/examples/provider-hetzner/Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let example = fs::read_to_string(root().join("docs/examples/provider-hetzner/Cargo.toml")).unwrap();
+    let profile = &example[example.find("[profile.dev]").unwrap()..];
+    fs::write(package.join("Cargo.toml"), format!("{manifest}\n{profile}")).unwrap();
+
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(&package).arg(arguments[0]).args(["--offline", "--target-dir"]).arg(target());
+        command.args(&arguments[1..]).output().unwrap()
+    };
+    let built = cargo(&["build", "--all-targets"]);
+    let said = text(&built);
+    assert!(built.status.success() && !said.contains("warning: unused"), "{said}");
+    assert!(!said.contains("generated") && !said.contains("-->"), "it warns:\n{said}");
+
+    let providers = text(&cargo(&["run", "--quiet", "--", "providers"]));
+    assert!(providers.lines().next().unwrap().split_whitespace().eq(["capability", "acme"]), "{providers}");
+    let described = cargo(&["test", "--quiet", "--test", "conformance", "--", "descriptor."]);
+    assert!(described.status.success() && text(&described).contains("3 passed"), "{}", text(&described));
+    let launch = cargo(&["test", "--quiet", "--test", "conformance", "--", "--exact", "instances.launch"]);
+    assert!(!launch.status.success() && text(&launch).contains("not written yet"), "{}", text(&launch));
+}
+
+#[test]
+fn nothing_is_written_over_and_no_bad_name_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("taken")).unwrap();
+    fs::write(folder.path().join("taken/notes"), "mine").unwrap();
+    for (arguments, code, says) in [
+        (&["acme", "--path", "taken"][..], 1, "already exists and is not empty"),
+        (&["Acme"], 2, "cannot be a provider's id"),
+        (&["aws"], 2, "a provider of Remint's own"),
+        (&["acme", "--remint", "taken"], 2, "no checkout of Remint"),
+    ] {
+        let refused = new_provider(folder.path(), arguments);
+        assert_eq!(refused.status.code(), Some(code), "{}", text(&refused));
+        assert!(text(&refused).contains(says), "{}", text(&refused));
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["taken"]);
+}

@@ -26,6 +26,9 @@ mod tests {
         if cfg!(feature = "digitalocean") || cfg!(feature = "sandbox") {
             chosen.push("digitalocean"); // the sandbox is the DigitalOcean provider pointed elsewhere
         }
+        if cfg!(feature = "gcp") {
+            chosen.push("gcp");
+        }
         if cfg!(feature = "sandbox") {
             chosen.push("sandbox");
         }

@@ -54,7 +54,7 @@ fn log_to_stderr(command: &Command, verbosity: Verbosity) {
     let default = match (command, verbosity) {
         #[cfg(feature = "sandbox")]
         (Command::Sandbox(SandboxArgs { command: SandboxCommand::Serve(_), .. }), _) => "info",
-        (_, Verbosity::Trace) => "remint_cli=debug,remint_core=debug,remint_digitalocean=debug",
+        (_, Verbosity::Trace) => "remint_cli=debug,remint_core=debug,remint_digitalocean=debug,remint_gcp=debug",
         _ => "off",
     };
     let filter = EnvFilter::try_from_env("REMINT_LOG").unwrap_or_else(|_| EnvFilter::new(default));

@@ -1,0 +1,156 @@
+//! The SDK's clients, one for each service, and the way by which every call goes through [`Calls`].
+//!
+//! The SDK itself repeats nothing: repetitions are counted, and are the business of `Calls` alone. A mutation of Compute
+//! Engine carries a `requestId`, drawn once for all its repetitions, by which Google knows them again for an hour. It is
+//! drawn and not derived from the name: a derived one would make the second launch of a name, after its instance was
+//! destroyed, return the first launch's operation and make nothing. What tells two *runs* apart is the name, which is
+//! unique in its zone, region or project.
+
+use std::{future::Future, time::Duration};
+
+use google_cloud_auth::credentials::Credentials;
+use google_cloud_compute_v1::client::{
+    Addresses, Firewalls, ForwardingRules, Images, Instances, MachineTypes, Projects, TargetInstances, Zones,
+};
+use google_cloud_dns_v1::client::{Changes, ManagedZones, ResourceRecordSets};
+use google_cloud_gax::retry_policy::NeverRetry;
+use remint_core::provider::{CallClass, Calls, Error, ErrorKind, Result};
+use uuid::Uuid;
+
+use crate::error::Subject;
+
+/// How many pages are followed before the server is taken to be broken.
+const MAX_PAGES: u32 = 200;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The services of one project.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) project: String,
+    calls: Calls,
+    pub(crate) addresses: Addresses,
+    pub(crate) changes: Changes,
+    pub(crate) firewalls: Firewalls,
+    pub(crate) forwarding_rules: ForwardingRules,
+    pub(crate) images: Images,
+    pub(crate) instances: Instances,
+    pub(crate) machine_types: MachineTypes,
+    pub(crate) managed_zones: ManagedZones,
+    pub(crate) projects: Projects,
+    pub(crate) record_sets: ResourceRecordSets,
+    pub(crate) target_instances: TargetInstances,
+    pub(crate) zones: Zones,
+}
+
+impl Client {
+    pub(crate) async fn new(
+        project: String,
+        compute: &str,
+        dns: &str,
+        credentials: &Credentials,
+        calls: Calls,
+    ) -> Result<Self> {
+        let unusable = |error: google_cloud_gax::client_builder::Error| {
+            Error::new(ErrorKind::Unexpected, "configure gcp", "the client cannot be set up").with_source(error)
+        };
+        macro_rules! client {
+            ($service:ident, $endpoint:ident) => {
+                $service::builder()
+                    .with_endpoint($endpoint)
+                    .with_credentials(credentials.clone())
+                    .with_retry_policy(NeverRetry)
+                    .with_attempt_timeout(REQUEST_TIMEOUT)
+                    .build()
+                    .await
+                    .map_err(unusable)?
+            };
+        }
+        Ok(Self {
+            project,
+            calls,
+            addresses: client!(Addresses, compute),
+            changes: client!(Changes, dns),
+            firewalls: client!(Firewalls, compute),
+            forwarding_rules: client!(ForwardingRules, compute),
+            images: client!(Images, compute),
+            instances: client!(Instances, compute),
+            machine_types: client!(MachineTypes, compute),
+            managed_zones: client!(ManagedZones, dns),
+            projects: client!(Projects, compute),
+            record_sets: client!(ResourceRecordSets, dns),
+            target_instances: client!(TargetInstances, compute),
+            zones: client!(Zones, compute),
+        })
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// One API call, paced and repeated as its class allows.
+    pub(crate) async fn run<T, F, Fut>(&self, class: CallClass, subject: &Subject, call: F) -> Result<T>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = google_cloud_gax::Result<T>>,
+    {
+        let call = &call;
+        self.calls.run(class, || async move { call().await.map_err(|error| subject.failed(class, error)) }).await
+    }
+
+    /// A read.
+    pub(crate) async fn read<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<T>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = google_cloud_gax::Result<T>>,
+    {
+        self.run(CallClass::Read, subject, call).await
+    }
+
+    /// A read of what may not be there.
+    pub(crate) async fn look_up<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<Option<T>>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = google_cloud_gax::Result<T>>,
+    {
+        match self.read(subject, call).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A mutation of Compute Engine; `call` is given its request id.
+    pub(crate) async fn mutate<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<T>
+    where
+        F: Fn(String) -> Fut,
+        Fut: Future<Output = google_cloud_gax::Result<T>>,
+    {
+        let id = Uuid::new_v4().to_string();
+        self.run(CallClass::IdempotentMutation, subject, || call(id.clone())).await
+    }
+
+    /// All pages of a list, each a call; `call` is given the token of the page, and `take` takes a page apart.
+    pub(crate) async fn pages<P, T, F, Fut>(
+        &self,
+        subject: &Subject,
+        call: F,
+        take: impl Fn(P) -> (Vec<T>, Option<String>),
+    ) -> Result<Vec<T>>
+    where
+        F: Fn(Option<String>) -> Fut,
+        Fut: Future<Output = google_cloud_gax::Result<P>>,
+    {
+        let mut all = Vec::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.read(subject, || call(token.clone())).await?;
+            let (items, next) = take(page);
+            all.extend(items);
+            token = next.filter(|next| !next.is_empty());
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+        Err(subject.error(ErrorKind::Unexpected, format!("the list did not end after {MAX_PAGES} pages")))
+    }
+}

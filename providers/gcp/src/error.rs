@@ -1,0 +1,249 @@
+//! From Google's errors to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
+//!
+//! A call is refused by an HTTP status and a `reason` (`error.errors[].reason`, or the `ErrorInfo` of newer APIs); an
+//! operation that was accepted and failed carries codes of its own (`error.errors[].code`), although it is read with
+//! status 200. Sources: "Troubleshooting the Compute Engine API" and the reference of `zoneOperations`.
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::{Operation, operation::Status};
+use google_cloud_gax::error::{
+    CredentialsError, Error as SdkError,
+    rpc::{Status as RpcStatus, StatusDetails},
+};
+use remint_core::provider::{CallClass, Effect, Error, ErrorKind};
+
+/// How much of a message an error keeps, in bytes.
+const EXCERPT: usize = 512;
+/// The longest wait that is believed.
+const LONGEST_WAIT: u64 = 3600;
+
+/// What a call is about, for its error.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) operation: &'static str,
+    resource: Option<String>,
+}
+
+impl Subject {
+    /// A call about nothing in particular.
+    pub(crate) fn new(operation: &'static str) -> Self {
+        Self { operation, resource: None }
+    }
+
+    /// Names the resource for messages.
+    pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
+        self.resource = Some(resource.to_string());
+        self
+    }
+
+    /// An error about this.
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let error = Error::new(kind, self.operation, message);
+        let error = match &self.resource {
+            Some(resource) => error.with_resource(resource),
+            None => error,
+        };
+        match hint(kind) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    /// A call that failed.
+    pub(crate) fn failed(&self, class: CallClass, error: SdkError) -> Error {
+        let read = class == CallClass::Read;
+        let effect = move |effect| if read { Effect::NotApplied } else { effect };
+        if let Some(status) = error.http_status_code() {
+            return self.refused(status, effect, error);
+        }
+        let (kind, did, what) = if error.is_authentication() {
+            let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<CredentialsError>());
+            let kind = match source.is_some_and(CredentialsError::is_transient) {
+                true => ErrorKind::Unavailable,
+                false => ErrorKind::Unauthenticated,
+            };
+            (kind, Effect::NotApplied, "the credentials give no access token")
+        } else if error.is_connect() {
+            (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect")
+        } else if error.is_timeout() || error.is_exhausted() {
+            (ErrorKind::Timeout, Effect::Unknown, "no answer in time")
+        } else if error.is_io() || error.is_transport() {
+            (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
+        } else if error.is_deserialization() {
+            (ErrorKind::Unexpected, Effect::Applied, "an answer that is not what the API documents")
+        } else {
+            (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built")
+        };
+        self.error(kind, what).with_effect(effect(did)).with_source(error)
+    }
+
+    fn refused(&self, status: u16, effect: impl Fn(Effect) -> Effect, error: SdkError) -> Error {
+        let reasons = reasons(error.status());
+        let text = match (error.status(), error.http_payload()) {
+            (Some(status), _) => status.message.clone(),
+            (None, Some(body)) => String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]).into_owned(),
+            (None, None) => String::new(),
+        };
+        let text = excerpt(&text);
+        let kind = refusal(status, &reasons, &text);
+        let code = match reasons.first() {
+            Some(reason) => format!("{status} {reason}"),
+            None => status.to_string(),
+        };
+        let message = if text.is_empty() { code } else { format!("{code}: {text}") };
+        let did = if (400..500).contains(&status) || status == 501 { Effect::NotApplied } else { Effect::Unknown };
+        let mut mapped = self.error(kind, message).with_effect(effect(did));
+        if reasons.iter().any(|reason| matches!(reason.as_str(), "accessNotConfigured" | "SERVICE_DISABLED")) {
+            mapped = mapped.with_hint(
+                "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
+            );
+        }
+        let header = |name: &str| error.http_headers()?.get(name)?.to_str().ok().map(str::to_owned);
+        if let Some(id) =
+            request_id(error.status()).or_else(|| header("x-goog-request-id")).or_else(|| header("x-request-id"))
+        {
+            mapped = mapped.with_request_id(excerpt(&id));
+        }
+        if let Some(seconds) = header("retry-after").and_then(|text| text.trim().parse::<u64>().ok()) {
+            mapped = mapped.with_retry_after(Duration::from_secs(seconds.clamp(1, LONGEST_WAIT)));
+        }
+        mapped
+    }
+
+    /// An operation that was accepted, as far as it is: an error once it has failed.
+    pub(crate) fn outcome(&self, operation: &Operation) -> Result<(), Error> {
+        let errors = operation.error.iter().flat_map(|error| &error.errors);
+        let codes: Vec<String> = errors.clone().filter_map(|error| error.code.clone()).collect();
+        let status = operation.http_error_status_code.and_then(|status| u16::try_from(status).ok());
+        if operation.error.is_none() && status.is_none_or(|status| status < 400) {
+            return Ok(());
+        }
+        let said: Vec<&str> = errors.filter_map(|error| error.message.as_deref()).collect();
+        let said =
+            if said.is_empty() { operation.http_error_message.clone().unwrap_or_default() } else { said.join("; ") };
+        let kind = failure(&codes, status);
+        let code = if codes.is_empty() {
+            status.map_or_else(String::new, |status| status.to_string())
+        } else {
+            codes.join(", ")
+        };
+        let mut error = self.error(kind, format!("{code}: {}", excerpt(&said)));
+        if let Some(name) = &operation.name {
+            error = error.with_request_id(name);
+        }
+        if codes.iter().any(|code| is_exhausted(code)) {
+            error = error
+                .with_hint("choose another zone or size, or try again later: the zone has no room for this size now");
+        }
+        Err(error)
+    }
+}
+
+/// Whether an operation has ended, well or not.
+pub(crate) fn is_done(operation: &Operation) -> bool {
+    operation.status == Some(Status::Done)
+}
+
+fn details(status: Option<&RpcStatus>) -> impl Iterator<Item = &StatusDetails> {
+    status.into_iter().flat_map(|status| &status.details)
+}
+
+/// The reasons that an answer gives.
+fn reasons(status: Option<&RpcStatus>) -> Vec<String> {
+    let reason = |detail: &StatusDetails| match detail {
+        StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.clone()),
+        _ => None,
+    };
+    details(status).filter_map(reason).collect()
+}
+
+fn request_id(status: Option<&RpcStatus>) -> Option<String> {
+    details(status).find_map(|detail| match detail {
+        StatusDetails::RequestInfo(info) if !info.request_id.is_empty() => Some(info.request_id.clone()),
+        _ => None,
+    })
+}
+
+fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
+    for reason in reasons {
+        let kind = match reason.as_str() {
+            "quotaExceeded" | "limitExceeded" | "QUOTA_EXCEEDED" => ErrorKind::Quota,
+            "rateLimitExceeded" | "userRateLimitExceeded" | "RATE_LIMIT_EXCEEDED" | "resourceOperationRateExceeded" => {
+                ErrorKind::RateLimited
+            }
+            "resourceNotReady" | "RESOURCE_NOT_READY" => ErrorKind::Busy,
+            "resourceInUseByAnotherResource" | "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "containerNotEmpty" => {
+                ErrorKind::Conflict
+            }
+            "alreadyExists" | "conditionNotMet" | "cnameResourceRecordSetConflict" => ErrorKind::Conflict,
+            _ => continue,
+        };
+        return kind;
+    }
+    match status {
+        401 => ErrorKind::Unauthenticated,
+        403 if message.to_ascii_lowercase().contains("quota") => ErrorKind::Quota,
+        403 => ErrorKind::Forbidden,
+        404 | 410 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        409 | 412 => ErrorKind::Conflict,
+        413 if message.to_ascii_lowercase().contains("quota") => ErrorKind::Quota,
+        429 => ErrorKind::RateLimited,
+        501 => ErrorKind::Unsupported,
+        400..=499 => ErrorKind::InvalidInput,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+fn is_exhausted(code: &str) -> bool {
+    code.contains("RESOURCE_POOL_EXHAUSTED") || code == "STOCKOUT"
+}
+
+fn failure(codes: &[String], status: Option<u16>) -> ErrorKind {
+    for code in codes {
+        let kind = match code.as_str() {
+            "QUOTA_EXCEEDED" | "LIMIT_EXCEEDED" => ErrorKind::Quota,
+            "RATE_LIMIT_EXCEEDED" | "RESOURCE_OPERATION_RATE_EXCEEDED" => ErrorKind::RateLimited,
+            "RESOURCE_NOT_READY" => ErrorKind::Busy,
+            "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "RESOURCE_ALREADY_EXISTS" | "CONDITION_NOT_MET" => {
+                ErrorKind::Conflict
+            }
+            "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
+            "PERMISSIONS_ERROR" | "FORBIDDEN" => ErrorKind::Forbidden,
+            "INTERNAL_ERROR" => ErrorKind::Unavailable,
+            code if is_exhausted(code) => ErrorKind::Unavailable,
+            code if code.starts_with("INVALID_") || code.starts_with("UNSUPPORTED_") => ErrorKind::InvalidInput,
+            _ => continue,
+        };
+        return kind;
+    }
+    status.map_or(ErrorKind::Unexpected, |status| refusal(status, &[], ""))
+}
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unauthenticated => {
+            Some("check the file in GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`")
+        }
+        ErrorKind::Forbidden => {
+            Some("give the credentials the roles that this needs, and check that the project is active")
+        }
+        ErrorKind::Quota => Some("delete what is not needed, or ask Google to raise the quota of the project"),
+        _ => None,
+    }
+}
+
+/// At most [`EXCERPT`] bytes on one line.
+fn excerpt(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > EXCERPT {
+        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+    }
+    line.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

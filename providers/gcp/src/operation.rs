@@ -1,0 +1,139 @@
+//! Operations: what a mutation of Compute Engine answers with, and what becomes of it.
+//!
+//! A call is accepted at once; its operation ends seconds later, and may end in an error (a quota, a zone without room)
+//! although it was accepted. So that such an error reaches whoever asked:
+//!
+//! - a mutation whose operation is the last thing that it does looks at it once, after [`crate::ClientOptions::look`]:
+//!   refusals come within a second or so;
+//! - what is needed by a further step is waited for;
+//! - an operation that fails later shows in `get` and `list`, which ask for it when the resource is not as it should be.
+
+use std::time::Duration;
+
+use google_cloud_compute_v1::model::Operation;
+use remint_core::provider::{CallClass, Effect, Error, ErrorKind, Result};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Gcp,
+    error::{Subject, is_done},
+    names::last,
+};
+
+/// The longest pause between two looks at an operation.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// Where an operation is found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pending {
+    name: String,
+    scope: Scope,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scope {
+    Global,
+    Region(String),
+    Zone(String),
+}
+
+/// What has become of an operation.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Running,
+    Done,
+    Failed(Error),
+}
+
+impl Pending {
+    /// What to ask for; nothing when it has ended.
+    pub(crate) fn of(operation: &Operation) -> Option<Self> {
+        if is_done(operation) {
+            return None;
+        }
+        let scope = match (&operation.zone, &operation.region) {
+            (Some(zone), _) => Scope::Zone(last(zone).to_owned()),
+            (None, Some(region)) => Scope::Region(last(region).to_owned()),
+            (None, None) => Scope::Global,
+        };
+        Some(Self { name: operation.name.clone()?, scope })
+    }
+}
+
+impl Gcp {
+    /// Reads an operation; one call. One that is forgotten by now has ended long ago.
+    async fn read_operation(&self, subject: &Subject, pending: &Pending) -> Result<Option<Operation>> {
+        let (client, project, name) = (&self.client, &self.client.project, &pending.name);
+        let read = client
+            .run(CallClass::Read, subject, || async move {
+                match &pending.scope {
+                    Scope::Global => {
+                        client.images.get_operation().set_project(project).set_operation(name).send().await
+                    }
+                    Scope::Region(region) => {
+                        let ask = client.addresses.get_operation().set_project(project).set_region(region);
+                        ask.set_operation(name).send().await
+                    }
+                    Scope::Zone(zone) => {
+                        let ask = client.instances.get_operation().set_project(project).set_zone(zone);
+                        ask.set_operation(name).send().await
+                    }
+                }
+            })
+            .await;
+        match read {
+            Ok(operation) => Ok(Some(operation)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What has become of an operation; one call.
+    pub(crate) async fn outcome(&self, subject: &Subject, pending: &Pending) -> Result<Outcome> {
+        let Some(operation) = self.read_operation(subject, pending).await? else { return Ok(Outcome::Done) };
+        Ok(match subject.outcome(&operation) {
+            Err(error) => Outcome::Failed(error),
+            Ok(()) if is_done(&operation) => Outcome::Done,
+            Ok(()) => Outcome::Running,
+        })
+    }
+
+    /// One look at what was just accepted: an error if it has failed by now, else what is still under way.
+    ///
+    /// A look that fails itself is no failure of what was accepted.
+    pub(crate) async fn glance(&self, subject: &Subject, operation: &Operation) -> Result<Option<Pending>> {
+        subject.outcome(operation)?;
+        let Some(pending) = Pending::of(operation) else { return Ok(None) };
+        sleep(self.look).await;
+        match self.outcome(subject, &pending).await {
+            Ok(Outcome::Failed(error)) => Err(error),
+            Ok(Outcome::Done) => Ok(None),
+            Ok(Outcome::Running) => Ok(Some(pending)),
+            Err(error) => {
+                tracing::debug!(%error, "cannot look at an operation");
+                Ok(Some(pending))
+            }
+        }
+    }
+
+    /// Waits until what was accepted is done.
+    pub(crate) async fn finish(&self, subject: &Subject, operation: &Operation) -> Result<()> {
+        subject.outcome(operation)?;
+        let Some(pending) = Pending::of(operation) else { return Ok(()) };
+        let started = Instant::now();
+        let mut pause = self.look;
+        loop {
+            sleep(pause).await;
+            let outcome = self.outcome(subject, &pending).await.map_err(|error| error.with_effect(Effect::Unknown))?;
+            match outcome {
+                Outcome::Done => return Ok(()),
+                Outcome::Failed(error) => return Err(error),
+                Outcome::Running if started.elapsed() > self.patience => {
+                    let message = format!("operation {} still runs after {} s", pending.name, self.patience.as_secs());
+                    return Err(subject.error(ErrorKind::Timeout, message).with_effect(Effect::Unknown));
+                }
+                Outcome::Running => pause = (pause * 3 / 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+}

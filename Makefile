@@ -46,10 +46,15 @@ bench:
 	cargo build --workspace --release
 	docs/examples/bench.py
 
-docs: docs/manifest-reference.md
+docs: docs/manifest-reference.md docs/saboteurs.md
 	mdbook build docs
 
 # Made from the manifest's types; a test compares.
 docs/manifest-reference.md: $(wildcard core/src/manifest/*.rs)
 	cargo run --quiet --package remint-cli -- schema --reference > $@.new
+	mv $@.new $@
+
+# Made from the roll of saboteurs; a test compares.
+docs/saboteurs.md: $(wildcard conformance-tests/src/cases/*.rs conformance-tests/tests/saboteurs/*/*.rs)
+	cargo test --quiet --workspace --test saboteurs -- --table > $@.new
 	mv $@.new $@

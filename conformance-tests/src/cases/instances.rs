@@ -25,6 +25,8 @@ pub(super) const CASES: &[Case] = table! {
     "instances.address_own", "two instances have each an address of their own", address_own, machines(2);
     "instances.size_alike", "a size is not found under another name, however alike", size_alike,
         costs(Cost::Free);
+    "instances.console_own", "the console of one instance never tells of its neighbour", console_own,
+        needs(&[Capability::InstanceConsole]), extended(), machines(2);
     "instances.console", "the console of an instance that runs can be read",
         console, needs(&[Capability::InstanceConsole]), extended();
 };
@@ -186,6 +188,15 @@ async fn size_alike(context: CaseContext) -> Result<(), Failure> {
     for alike in [&name[..name.len() - 1], &name.to_uppercase(), "", " "] {
         let result = context.instances().shape(&SizeName::new(alike), &target.region).await;
         refused(result, &[ErrorKind::InvalidInput], "the shape of a size that is none")?;
+    }
+    Ok(())
+}
+
+async fn console_own(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    for (instance, neighbour) in [(&one, &two), (&two, &one)] {
+        let told = context.instances().console_output(&instance.id).await?;
+        check!(!told.contains(&neighbour.name), "the console of {} tells of {}", instance.name, neighbour.name);
     }
     Ok(())
 }

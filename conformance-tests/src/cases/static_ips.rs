@@ -27,6 +27,8 @@ pub(super) const CASES: &[Case] = table! {
         other_region, needs(&[Capability::StaticIp]), with(&[Setting::SecondRegion]), machines(2);
     "static_ips.nonsense", "addresses that were never the account's are NotFound, whatever is asked of them",
         nonsense, needs(&[Capability::StaticIp]);
+    "static_ips.told_alike", "a move that is said to be done is told alike by a list", told_alike,
+        needs(&[Capability::StaticIp]), machines(2);
     "static_ips.list_selects", "a list by labels holds the addresses of this run only", list_selects,
         needs(&[Capability::StaticIp]), machines(2);
 };
@@ -199,5 +201,20 @@ async fn list_selects(context: CaseContext) -> Result<(), Failure> {
     let others = context.selector().with(label::RUN, "another-run");
     let listed = context.static_ips()?.list(&others).await?;
     check!(listed.is_empty(), "another run's labels find {listed:?}");
+    Ok(())
+}
+
+async fn told_alike(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let ip = context.static_ip(&one.id).await?;
+    let ips = context.static_ips()?;
+    for to in [&two.id, &one.id] {
+        context.patiently("assign", || ips.assign(&ip.id, to)).await?;
+        context.points_at(&ip, Some(to)).await?;
+        let listed = ips.list(&Selector::all()).await?;
+        let told = listed.iter().find(|other| other.id == ip.id);
+        let alike = told.is_some_and(|told| told.assigned_to.as_ref() == Some(to) && !told.busy);
+        check!(alike, "read as moved to {to}, and listed as {told:?}");
+    }
     Ok(())
 }

@@ -1,0 +1,39 @@
+//! The saboteurs, in one table for each concern.
+
+mod account;
+mod captures;
+mod destroying;
+mod dns;
+mod images;
+mod labels;
+mod launching;
+mod listing;
+mod login_keys;
+mod markers;
+mod power;
+mod static_ips;
+mod undeclared;
+
+use crate::sabotage::Saboteur;
+
+/// The tables.
+const TABLES: &[&[Saboteur]] = &[
+    account::SABOTEURS,
+    launching::SABOTEURS,
+    listing::SABOTEURS,
+    labels::SABOTEURS,
+    power::SABOTEURS,
+    destroying::SABOTEURS,
+    captures::SABOTEURS,
+    images::SABOTEURS,
+    static_ips::SABOTEURS,
+    dns::SABOTEURS,
+    login_keys::SABOTEURS,
+    markers::SABOTEURS,
+    undeclared::SABOTEURS,
+];
+
+/// All saboteurs.
+pub(crate) fn all() -> impl Iterator<Item = &'static Saboteur> {
+    TABLES.iter().copied().flatten()
+}

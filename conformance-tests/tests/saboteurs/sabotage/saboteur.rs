@@ -1,0 +1,58 @@
+//! A saboteur as data.
+
+use std::sync::Arc;
+
+use remint_conformance::Target;
+use remint_core::provider::{Descriptor, Provider};
+
+use super::{Fault, Sabotaged};
+use crate::model::{Cloud, Model, target};
+
+/// A provider broken on purpose.
+pub(crate) struct Saboteur {
+    /// Its id: the concern, a dot, what it does.
+    pub(crate) id: &'static str,
+    /// The method whose contract it breaks, and the sentence.
+    pub(crate) breaks: &'static str,
+    /// What its model declares.
+    pub(crate) on: &'static Descriptor,
+    /// What is broken.
+    pub(crate) fault: Fault,
+    /// The cases that name the fault: each of them must notice.
+    pub(crate) caught_by: &'static [&'static str],
+}
+
+impl Saboteur {
+    /// What it declares.
+    pub(crate) fn descriptor(&self) -> &'static Descriptor {
+        match self.fault {
+            Fault::Descriptor(descriptor) => descriptor,
+            _ => self.on,
+        }
+    }
+
+    /// A target of its own, on a new cloud. Each of its clients has the fault, and a memory of its own.
+    pub(crate) fn target(&'static self) -> Target {
+        let cloud = Arc::new(Cloud::default());
+        let sabotage = |model| Arc::new(Sabotaged::new(model, &self.fault)) as Arc<dyn Provider>;
+        let stranger = sabotage(Model::stranger(&cloud, self.on));
+        let its = Arc::clone(&cloud);
+        target(cloud, Arc::new(move || sabotage(Model::new(&its, self.on))), stranger)
+    }
+}
+
+/// Makes a table of `id, sentence, fault, cases`. A fault is `Method(arguments) => function`, or `= Fault::…`.
+macro_rules! saboteurs {
+    (on $on:expr; $($id:literal, $breaks:literal,
+        $($place:ident($($argument:ident),*) => $run:ident)? $(= $fault:expr)?, [$($case:literal),+ $(,)?];)*) => {
+        &[$($crate::sabotage::Saboteur {
+            id: $id,
+            breaks: $breaks,
+            on: $on,
+            $(fault: $crate::sabotage::Fault::$place(|on, $($argument),*| Box::pin($run(on, $($argument),*))),)?
+            $(fault: $fault,)?
+            caught_by: &[$($case),+],
+        },)*]
+    };
+}
+pub(crate) use saboteurs;

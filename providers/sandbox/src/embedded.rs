@@ -21,6 +21,7 @@ use crate::{
     edge::{EdgeHandle, LocalEdge},
     faults::{FaultRule, InvalidRule},
     forward::Forwarder,
+    gce::ServiceAccount,
     machine::{DiskImage, MachineError, simulated::Simulated},
     rate::RateLimits,
 };
@@ -145,6 +146,15 @@ impl Embedded {
     /// Amazon's access key.
     pub fn access_key(&self) -> AccessKey {
         AccessKey::of(&self.token)
+    }
+
+    /// Google's service account, whose key file clients read; made when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when the file cannot be written.
+    pub fn service_account(&self) -> Result<ServiceAccount, EmbeddedError> {
+        Ok(ServiceAccount::open(&self.account(Api::Gce).folder(), self.server.addr)?)
     }
 
     /// How ports are moved on all of its addresses.

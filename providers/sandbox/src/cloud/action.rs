@@ -110,6 +110,7 @@ impl State {
         action.completed_at = Some(now());
         action.errored = errored;
         action.pending = None;
+        self.gce.note_end(id, errored, now());
         for droplet in self.droplets.values_mut().filter(|droplet| droplet.pending == Some(id)) {
             droplet.pending = None;
         }

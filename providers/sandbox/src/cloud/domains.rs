@@ -15,6 +15,22 @@ pub(crate) const TTL: u32 = 1800;
 /// The name servers that a zone names, as DigitalOcean's do.
 const NAME_SERVERS: [&str; 3] = ["ns1.digitalocean.com", "ns2.digitalocean.com", "ns3.digitalocean.com"];
 
+/// The same of Google's.
+const GCE_NAME_SERVERS: [&str; 4] = [
+    "ns-cloud-a1.googledomains.com",
+    "ns-cloud-a2.googledomains.com",
+    "ns-cloud-a3.googledomains.com",
+    "ns-cloud-a4.googledomains.com",
+];
+
+/// The name servers that an API's zones name, and the time to live of a zone's own records, in seconds.
+pub(crate) fn name_servers(api: Api) -> (&'static [&'static str], u32) {
+    match api {
+        Api::DigitalOcean | Api::Ec2 => (&NAME_SERVERS, TTL),
+        Api::Gce => (&GCE_NAME_SERVERS, 21_600),
+    }
+}
+
 impl State {
     /// Adds a domain with its SOA and NS records, and with an address where one is given.
     pub(crate) fn add_domain(&mut self, name: &str, address: Option<&str>) -> ApiResult<Domain> {
@@ -30,7 +46,9 @@ impl State {
             return Err(ApiError::unprocessable("Name already exists"));
         }
         let mut records = vec![plain("SOA", TTL.to_string())];
-        records.extend(NAME_SERVERS.map(|server| plain("NS", server.to_owned())));
+        let (servers, ttl) = name_servers(self.api);
+        records.extend(servers.iter().map(|server| plain("NS", (*server).to_owned())));
+        records.iter_mut().for_each(|record| record.ttl = ttl);
         records.extend(address.map(|address| plain("A", address.to_string())));
         let records = records.into_iter().map(|record| {
             let id = self.next_id();

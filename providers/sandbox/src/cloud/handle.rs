@@ -116,11 +116,7 @@ impl Cloud {
         hypervisor: Arc<dyn Hypervisor>,
         edge: Arc<dyn Edge>,
     ) -> Result<Self, CloudError> {
-        let folder = match api {
-            Api::DigitalOcean => config.state_dir.clone(),
-            other => config.state_dir.join(other.name()),
-        };
-        let (store, state) = Store::open(&folder)?;
+        let (store, state) = Store::open(&Self::folder_of(&config, api))?;
         let hypervisor = Arc::new(Share { whole: hypervisor, ids: api.ids() });
         let cloud = Self {
             inner: Arc::new(Inner {
@@ -136,6 +132,19 @@ impl Cloud {
         };
         cloud.resume().await?;
         Ok(cloud)
+    }
+
+    /// The folder of the account.
+    pub(crate) fn folder(&self) -> PathBuf {
+        Self::folder_of(&self.inner.config, self.api())
+    }
+
+    /// The folder of an API's account.
+    pub(crate) fn folder_of(config: &Config, api: Api) -> PathBuf {
+        match api {
+            Api::DigitalOcean => config.state_dir.clone(),
+            other => config.state_dir.join(other.name()),
+        }
     }
 
     /// How the sandbox is set up.

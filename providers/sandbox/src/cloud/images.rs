@@ -70,7 +70,7 @@ impl Cloud {
     }
 
     /// Goes on with deletions that an earlier process began.
-    pub(super) async fn forget_hidden_images(&self) {
+    pub(crate) async fn forget_hidden_images(&self) {
         let hidden: Vec<(u64, DiskImage)> = self.read(|state| {
             let hidden = state.images.values().filter(|image| !image.public() && !image.available);
             hidden.map(|image| (image.id, image.disk.clone())).collect()

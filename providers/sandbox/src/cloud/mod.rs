@@ -20,7 +20,7 @@ mod action;
 mod api;
 pub(crate) mod catalogue;
 mod config;
-mod domains;
+pub(crate) mod domains;
 pub(crate) mod droplet_actions;
 pub(crate) mod droplets;
 mod edge;

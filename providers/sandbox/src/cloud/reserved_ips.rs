@@ -99,7 +99,8 @@ impl State {
         Ok(())
     }
 
-    fn begin_on_ip(&mut self, config: &Config, ip: Ipv4Addr, kind: &'static str, work: Work) -> Action {
+    /// Begins an action on a reserved IP, which the caller has found unlocked.
+    pub(crate) fn begin_on_ip(&mut self, config: &Config, ip: Ipv4Addr, kind: &'static str, work: Work) -> Action {
         let region = self.reserved_ips.get(&ip).map(|ip| ip.region.clone()).unwrap_or_default();
         let resource_id = u64::from(ip.to_bits());
         self.begin(config, Begin { kind, resource_type: "reserved_ip", resource_id, region, work })

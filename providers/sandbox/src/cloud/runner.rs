@@ -61,7 +61,7 @@ impl Cloud {
             tracing::error!(%error, "cannot clean up");
         }
         match work {
-            Work::Destroy { .. } => self.tell_reserved_ips().await,
+            Work::Destroy { .. } | Work::Keep { .. } => self.tell_reserved_ips().await,
             // Its image may have been given up while it was taken.
             Work::Snapshot { .. } if self.api() == Api::Ec2 => ec2::sweep(self).await,
             _ => {}
@@ -96,6 +96,14 @@ impl Cloud {
                 }
                 captured
             }
+            Work::Keep { droplet, image } => {
+                let disk = snapshot_disk(*image);
+                if resumed {
+                    hypervisor.delete_image(&disk).await.map_err(chain)?;
+                }
+                hypervisor.power_off(*droplet).await.map_err(chain)?;
+                hypervisor.capture(*droplet, &disk).await.map(Some).map_err(chain)
+            }
             _ => Ok(None),
         }
     }
@@ -121,7 +129,7 @@ impl Cloud {
         let hypervisor = &self.inner.hypervisor;
         match work {
             Work::Create { droplet } | Work::PowerOn { droplet } => hypervisor.start(*droplet).await.map_err(chain),
-            Work::Destroy { droplet } => hypervisor.destroy(*droplet).await.map_err(chain),
+            Work::Destroy { droplet } | Work::Keep { droplet, .. } => hypervisor.destroy(*droplet).await.map_err(chain),
             Work::Shutdown { droplet } => hypervisor.shutdown(*droplet).await.map_err(chain),
             Work::PowerOff { droplet } => hypervisor.power_off(*droplet).await.map_err(chain),
             Work::Halt { droplet, force } => self.halt(*droplet, *force).await.map_err(chain),
@@ -211,6 +219,13 @@ impl State {
                 });
             }
             Work::Destroy { droplet } => self.remove_droplet(*droplet),
+            Work::Keep { droplet, image } => {
+                if let Some(info) = captured {
+                    self.add_snapshot(*droplet, *image, &format!("disk-{image}"), info);
+                    self.gce.keep_disk(*droplet, *image);
+                }
+                self.remove_droplet(*droplet);
+            }
             Work::PowerOff { droplet } | Work::Halt { droplet, .. } => self.with_droplet(*droplet, |droplet| {
                 droplet.asked_off = true;
                 droplet.set_status(Status::Off);
@@ -259,14 +274,17 @@ impl State {
 
     /// What a piece of work leaves behind where it failed: a droplet that could not be placed vanishes.
     fn give_up(&mut self, work: &Work) {
-        if let Work::Create { droplet } = work {
-            self.remove_droplet(*droplet);
+        match work {
+            Work::Create { droplet } => self.remove_droplet(*droplet),
+            Work::Snapshot { image, .. } => self.gce.fail_image(*image),
+            _ => {}
         }
     }
 
     fn remove_droplet(&mut self, id: u64) {
         self.droplets.remove(&id);
         self.note_instance_gone(id);
+        self.gce.forget_instance(id);
         for ip in self.reserved_ips.values_mut().filter(|ip| ip.droplet == Some(id)) {
             ip.droplet = None;
         }

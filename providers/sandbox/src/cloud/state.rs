@@ -223,6 +223,11 @@ pub(crate) enum Work {
     Destroy {
         droplet: u64,
     },
+    /// A destruction that the disk outlives, as an image.
+    Keep {
+        droplet: u64,
+        image: u64,
+    },
     Shutdown {
         droplet: u64,
     },
@@ -287,6 +292,7 @@ impl Work {
         match *self {
             Self::Create { droplet }
             | Self::Destroy { droplet }
+            | Self::Keep { droplet, .. }
             | Self::Shutdown { droplet }
             | Self::PowerOff { droplet }
             | Self::Halt { droplet, .. }
@@ -305,7 +311,7 @@ impl Work {
     pub(crate) fn delay(&self) -> DelayKind {
         match self {
             Self::Create { .. } => DelayKind::Create,
-            Self::Destroy { .. } => DelayKind::Destroy,
+            Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
             Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,
             Self::PowerOff { .. } | Self::PowerOn { .. } | Self::PowerCycle { .. } | Self::Reboot { .. } => {
                 DelayKind::Power

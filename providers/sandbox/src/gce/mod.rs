@@ -1,9 +1,47 @@
-//! Google's APIs: Compute Engine version 1 and Cloud DNS version 1.
+//! Google's APIs: Compute Engine version 1 and Cloud DNS version 1, for one project, and the tokens that both ask for.
+//!
+//! An instance is a droplet of the engine's and more, a static address is a reserved IP, an image a snapshot, a managed
+//! zone a domain; [`Data`] holds what Compute Engine knows of them beside. A change is answered with an operation, which
+//! the engine's actions carry out. Names, types and enums are those of the discovery documents (`compute.v1`, `dns.v1`);
+//! the errors' reasons and messages are those that the service gives.
+//!
+//! A machine has one address. It is shown as the instance's external one, which it keeps while it stands; the internal
+//! one is made up and leads nowhere. Firewall rules are kept and do not filter. What the sandbox does not have is refused
+//! by 501, in the API's own shape.
 
-mod refusal;
+mod access;
+mod addresses;
+mod auth;
+mod call;
+mod catalogue;
+mod disks;
+mod dns;
+mod error;
+mod filter;
+mod firewalls;
+mod forwarding_rules;
+mod images;
+mod instances;
+mod key;
+mod labels;
+mod launch;
+mod networks;
+mod operations;
+mod places;
+mod power;
+mod projects;
+mod public_images;
+mod reference;
 mod routes;
 mod state;
+mod target_instances;
+mod token;
 
-pub(crate) use refusal::refuse;
+pub use key::ServiceAccount;
+
+pub(crate) use error::refuse;
 pub(crate) use routes::routes;
 pub(crate) use state::Data;
+
+/// The account's only project.
+pub const PROJECT: &str = "remint-sandbox";

@@ -1,10 +1,47 @@
 //! The routes.
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::Request,
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::any,
+};
 
+use super::{
+    addresses, auth, disks, dns,
+    error::Refusal,
+    firewalls, forwarding_rules, images, instances, networks, operations, places, projects, target_instances,
+    token::{self, Authority},
+};
 use crate::cloud::Cloud;
 
-/// The API's routes, with their own authentication.
+/// The APIs' routes, with their own authentication.
 pub(crate) fn routes(cloud: &Cloud) -> Router {
-    Router::new().with_state(cloud.clone())
+    let authority = Authority::new(cloud.clone());
+    let api = Router::new()
+        .merge(addresses::routes())
+        .merge(disks::routes())
+        .merge(dns::routes())
+        .merge(firewalls::routes())
+        .merge(forwarding_rules::routes())
+        .merge(images::routes())
+        .merge(instances::routes())
+        .merge(networks::routes())
+        .merge(operations::routes())
+        .merge(places::routes())
+        .merge(projects::routes())
+        .merge(target_instances::routes())
+        .route("/compute/{*rest}", any(missing))
+        .route("/dns/{*rest}", any(missing))
+        .route("/batch/{*rest}", any(missing))
+        .method_not_allowed_fallback(missing)
+        .with_state(cloud.clone())
+        .layer(middleware::from_fn_with_state(authority.clone(), auth::check));
+    api.merge(token::routes(authority))
+}
+
+/// What the sandbox does not have.
+async fn missing(request: Request) -> Response {
+    Refusal::not_implemented(format_args!("{} {}", request.method(), request.uri().path())).into_response()
 }

@@ -7,13 +7,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{Folder, Result, SandboxError, control::running};
-use crate::{cloud::Api, ec2::keys::AccessKey};
+use crate::{
+    cloud::Api,
+    ec2::keys::AccessKey,
+    gce::{self, ServiceAccount},
+};
 
 /// The region that clients of Amazon's APIs are sent to when they name none.
 const AWS_REGION: &str = "us-east-1";
-
-/// The project of Google's account.
-const GCP_PROJECT: &str = "remint-sandbox";
 
 /// What clients need.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl ClientEnv {
     fn gcp(&self) -> Vec<(&'static str, String)> {
         vec![
             ("GOOGLE_APPLICATION_CREDENTIALS", self.key_file.display().to_string()),
-            ("GOOGLE_CLOUD_PROJECT", GCP_PROJECT.to_owned()),
+            ("GOOGLE_CLOUD_PROJECT", gce::PROJECT.to_owned()),
             ("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", format!("{}/compute/v1/", self.api_url)),
             ("CLOUDSDK_API_ENDPOINT_OVERRIDES_DNS", format!("{}/dns/v1/", self.api_url)),
         ]
@@ -112,7 +113,7 @@ pub fn env(name: &str) -> Result<ClientEnv> {
         apis: found.settings.apis,
         api_url: found.record.api_url(),
         token: found.token,
-        key_file: folder.file("state").join("gce/credentials.json"),
+        key_file: ServiceAccount::path_in(&folder.file("state").join(Api::Gce.name())),
         dns: found.record.dns,
         ports: found.record.ports,
     })

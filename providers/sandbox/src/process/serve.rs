@@ -19,10 +19,11 @@ use super::{
 };
 use crate::{
     api::Server,
-    cloud::{AccountLimits, Config},
+    cloud::{AccountLimits, Api, Config},
     dns::Dns,
     edge::{EdgeHandle, LocalEdge, PortsOpened},
     forward::Forwarder,
+    gce::ServiceAccount,
     rate::RateLimits,
 };
 
@@ -88,7 +89,14 @@ pub async fn serve(name: &str) -> Result<()> {
     };
     let mut term = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let accounts = config.state_dir.clone();
     let server = Server::start(config, hypervisor, std::sync::Arc::new(EdgeHandle(edge))).await?;
+    // Before the record says where the sandbox is: whoever reads it finds the key file in step with it.
+    if settings.apis.contains(&Api::Gce) {
+        let google = accounts.join(Api::Gce.name());
+        ServiceAccount::open(&google, server.addr)
+            .map_err(SandboxError::file("write", &ServiceAccount::path_in(&google)))?;
+    }
     let record = Record {
         version: Record::VERSION,
         pid: std::process::id(),

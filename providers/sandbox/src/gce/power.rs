@@ -1,0 +1,100 @@
+//! Starting, stopping, resetting and deleting instances.
+
+use axum::{
+    Json,
+    extract::{Path, State as Axum},
+};
+use serde_json::Value;
+
+use super::{
+    call::{Call, Done, Plan},
+    error::{Refusal, Result},
+    instances::{Named, find, find_ready, path},
+    reference::full,
+};
+use crate::cloud::{
+    Cloud, now,
+    state::{State, Status, Work},
+};
+
+/// A change of power, or nothing where the instance is as it is wanted.
+async fn switch(
+    cloud: &Cloud,
+    call: &Call,
+    (zone, name): (String, String),
+    verb: &'static str,
+    choose: impl FnOnce(u64, Status) -> Result<Option<(&'static str, Work)>> + Send,
+) -> Result<Json<Value>> {
+    call.mutate(cloud, |state, _| {
+        let (droplet, _) = find_ready(state, &zone, &name)?;
+        let id = droplet.id;
+        let chosen = choose(id, droplet.status)?;
+        Ok(match chosen {
+            None => Plan::own(verb, path(&zone, &name), move |_, _| Done::at_once(id)),
+            Some((kind, work)) => Plan::engine(verb, path(&zone, &name), move |state, config| {
+                let action = state.begin_on_droplet(config, id, &zone, kind, work);
+                note(state, id, kind);
+                Done::by(id, [action.id])
+            }),
+        })
+    })
+    .await
+}
+
+fn note(state: &mut State, id: u64, kind: &str) {
+    let Some(instance) = state.gce.instances.get_mut(&id) else { return };
+    match kind {
+        "power_on" => instance.started_at = Some(now()),
+        "halt" => instance.stopped_at = Some(now()),
+        _ => {}
+    }
+}
+
+pub(super) async fn start(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+    let choose = |droplet, status| Ok((status == Status::Off).then_some(("power_on", Work::PowerOn { droplet })));
+    switch(&cloud, &call, (zone, name), "start", choose).await
+}
+
+pub(super) async fn stop(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+    let force = call.is("noGracefulShutdown");
+    let choose =
+        move |droplet, status| Ok((status == Status::Active).then_some(("halt", Work::Halt { droplet, force })));
+    switch(&cloud, &call, (zone, name), "stop", choose).await
+}
+
+pub(super) async fn reset(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+    let at = full(&path(&zone, &name));
+    let choose = |droplet, status| match status {
+        Status::Active => Ok(Some(("power_cycle", Work::PowerCycle { droplet }))),
+        _ => Err(Refusal::not_ready(at)),
+    };
+    switch(&cloud, &call, (zone, name), "reset", choose).await
+}
+
+/// Deletes an instance, and its disk unless that is to be kept. One that is being made can be deleted once it is.
+pub(super) async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+    call.mutate(&cloud, |state, _| {
+        let (droplet, instance) = find(state, &zone, &name)?;
+        let at = full(&path(&zone, &name));
+        if instance.deletion_protection {
+            let why = format!(
+                "Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion. {at}'."
+            );
+            return Err(Refusal::new(400, "invalidResourceUsage", why));
+        }
+        if droplet.pending.is_some() {
+            return Err(Refusal::not_ready(at));
+        }
+        let (id, auto_delete) = (droplet.id, instance.auto_delete);
+        Ok(Plan::engine("delete", path(&zone, &name), move |state, config| {
+            let (kind, work) = if auto_delete {
+                ("destroy", Work::Destroy { droplet: id })
+            } else {
+                ("keep", Work::Keep { droplet: id, image: state.next_id() })
+            };
+            let action = state.begin_on_droplet(config, id, &zone, kind, work);
+            Done::by(id, [action.id])
+        }))
+    })
+    .await
+}

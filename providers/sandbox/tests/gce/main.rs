@@ -1,0 +1,11 @@
+//! Google's APIs as a client sees them, over HTTP, on simulated machines.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+mod addresses;
+mod auth;
+mod client;
+mod discovery;
+mod dns;
+mod images;
+mod instances;
+mod places;

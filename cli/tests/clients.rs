@@ -1,4 +1,5 @@
-//! Clients that nobody here wrote, against the sandbox: DigitalOcean's Python client, and Packer's `digitalocean` builder.
+//! Clients that nobody here wrote, against the sandbox: DigitalOcean's and Amazon's Python clients, and Packer's `digitalocean`
+//! and `amazon-ebs` builders.
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 #[expect(dead_code, reason = "other test files use the rest")]
@@ -19,13 +20,76 @@ const PATIENCE: Duration = Duration::from_secs(1200);
 #[tokio::test]
 async fn the_official_python_client_works() {
     let world = World::empty().await;
-    let mut client = world.client(python());
+    let mut client = world.client(python("pydo"));
     client.arg(data("pydo_client.py"));
     let output = tokio::time::timeout(PATIENCE, client.output()).await.unwrap().unwrap();
     let text = text(&output);
     assert!(output.status.success() && text.contains("pydo: done"), "{text}");
     assert!(world.standing().await.is_empty());
     assert!(world.recorded() > 60, "{} answers were recorded", world.recorded());
+}
+
+#[tokio::test]
+async fn amazons_python_client_works() {
+    let world = World::empty().await;
+    let mut client = world.client(python("boto3"));
+    client.envs(world.variables("aws").await).arg(data("boto3_client.py"));
+    let output = tokio::time::timeout(PATIENCE, client.output()).await.unwrap().unwrap();
+    let text = text(&output);
+    assert!(output.status.success() && text.contains("boto3: done"), "{text}");
+}
+
+#[tokio::test]
+async fn amazons_account_is_as_it_was_after_a_restart() {
+    let world = World::empty().await;
+    let look = async |how: &str| {
+        let mut client = world.client(python("boto3"));
+        let variables = world.variables("aws").await;
+        let region = variables.iter().find(|(name, _)| name == "AWS_REGION").map(|(_, region)| region.clone());
+        client.envs(variables).env("AWS_DEFAULT_REGION", region.unwrap()).arg(data("boto3_standing.py")).arg(how);
+        let output = tokio::time::timeout(PATIENCE, client.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = look("make").await;
+    for part in ["i-0", "eipassoc-0", "ami-0", "snap-0", "ssh-ed25519", "www.example.test.", "/remint/marker"] {
+        assert!(before.contains(part), "no {part} in {before}");
+    }
+    world.remint(&["sandbox", "stop"]).await.success();
+    world.remint(&["sandbox", "start"]).await.success();
+    assert_eq!(look("look").await, before);
+}
+
+#[tokio::test]
+async fn packers_builder_for_ec2_bakes_an_image() {
+    let world = World::empty().await;
+    world.remint(&["init", "--name", "hello"]).await.success();
+    let mut packer = world.client("packer");
+    packer
+        .envs(world.variables("aws").await)
+        .args(["build", "-color=false", "-var", "image=hello-by-packer"])
+        .args(["-var", &format!("ssh_port={}", world.endpoint("", 22).trim_start_matches(':'))])
+        .arg(data("packer_ec2.json"))
+        // Else it looks every fifteen seconds.
+        .env("AWS_POLL_DELAY_SECONDS", "1")
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("PACKER_CACHE_DIR", world.sandbox_dir().join("packer"));
+    let output = packer.output();
+    let output =
+        tokio::time::timeout(PATIENCE, output).await.unwrap().expect("packer runs: .ci/setup test installs it");
+    let text = text(&output);
+    assert!(output.status.success() && text.contains("installed hello v1"), "{text}");
+    // What it made is an AMI and its snapshot; its instance, key pair and security group are gone.
+    let calls = world.calls().await;
+    let count = |action: &str| calls["calls"][format!("POST / Action={action}")].as_u64().unwrap_or(0);
+    for (made, unmade) in [
+        ("RunInstances", "TerminateInstances"),
+        ("CreateKeyPair", "DeleteKeyPair"),
+        ("CreateSecurityGroup", "DeleteSecurityGroup"),
+    ] {
+        assert!(count(made) == 1 && count(unmade) >= 1, "{calls:#}");
+    }
+    assert_eq!(count("CreateImage"), 1, "{calls:#}");
 }
 
 #[tokio::test]
@@ -108,15 +172,15 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The Python that has pydo: the one of `REMINT_TEST_PYTHON`, else the one that `.ci/setup test` makes.
-fn python() -> PathBuf {
+/// The Python that has a package: the one of `REMINT_TEST_PYTHON`, else the one that `.ci/setup test` makes.
+fn python(package: &str) -> PathBuf {
     let python = match std::env::var_os("REMINT_TEST_PYTHON") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python"),
     };
-    let works = std::process::Command::new(&python).args(["-c", "import pydo"]).output();
+    let works = std::process::Command::new(&python).args(["-c", &format!("import {package}")]).output();
     let works = works.is_ok_and(|output| output.status.success());
-    assert!(works, "{} has no pydo: run `.ci/setup test`, or set REMINT_TEST_PYTHON", python.display());
+    assert!(works, "{} has no {package}: run `.ci/setup test`, or set REMINT_TEST_PYTHON", python.display());
     python
 }
 

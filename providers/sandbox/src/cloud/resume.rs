@@ -36,7 +36,7 @@ impl Cloud {
                 tracing::warn!(droplet = droplet.id, "its machine is gone");
                 Status::Off
             };
-            self.note_status(droplet, status);
+            self.note_status(droplet, status, false);
         }
         self.refresh_images().await;
         self.forget_hidden_images().await;
@@ -112,14 +112,14 @@ impl Cloud {
         for droplet in watched {
             match self.inner.hypervisor.power(droplet.id).await {
                 Ok(Power::On) => {}
-                Ok(Power::Off) => self.note_status(&droplet, Status::Off),
+                Ok(Power::Off) => self.note_status(&droplet, Status::Off, true),
                 Err(error) => tracing::debug!(%error, "cannot tell whether a droplet is on"),
             }
         }
     }
 
     /// Records what was seen of a droplet, unless its status was changed since `seen` was read.
-    fn note_status(&self, seen: &Droplet, status: Status) {
+    fn note_status(&self, seen: &Droplet, status: Status, by_guest: bool) {
         if seen.status == status {
             return;
         }
@@ -128,7 +128,7 @@ impl Cloud {
                 && droplet.epoch == seen.epoch
             {
                 droplet.set_status(status);
-                if status == Status::Off {
+                if by_guest {
                     state.note_guest_off(self.config(), seen.id);
                 }
             }

@@ -195,7 +195,7 @@ pub(super) fn copy(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         let source = launchable(state, source_region, source_id)?;
         check_name(state, call.region, &name)?;
         let delay = state.draw(call.config(), DelayKind::Transfer, source_id.to_owned());
-        let copied_tags = params.flag("CopyImageTags")?.then(|| state.ec2.tags_of(source_id)).unwrap_or_default();
+        let copied_tags = if params.flag("CopyImageTags")? { state.ec2.tags_of(source_id) } else { Tags::new() };
         let own = state.ec2.images.get(source_id);
         let ami = Ami {
             id: ids::fresh("ami"),

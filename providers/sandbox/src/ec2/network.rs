@@ -225,11 +225,11 @@ pub(super) fn write_interface(xml: &mut Xml, state: &State, instance: &Instance,
         }
         xml.text("status", "attached").time("attachTime", instance.launched_at).text("deleteOnTermination", true);
     });
-    write_association(xml, state, instance);
+    write_association(xml, state, instance, alone);
     xml.items("privateIpAddressesSet", [instance], |xml, instance| {
         xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", private_dns(instance));
         xml.text("primary", true);
-        write_association(xml, state, instance);
+        write_association(xml, state, instance, alone);
     });
     xml.text("interfaceType", "interface");
     if alone {
@@ -239,15 +239,17 @@ pub(super) fn write_interface(xml: &mut Xml, state: &State, instance: &Instance,
     }
 }
 
-fn write_association(xml: &mut Xml, state: &State, instance: &Instance) {
+fn write_association(xml: &mut Xml, state: &State, instance: &Instance, alone: bool) {
     let Some(ip) = public_ip(state, instance) else { return };
     let elastic = elastic(state, instance);
     xml.node("association", |xml| {
         xml.text("publicIp", ip).text("publicDnsName", "");
         match elastic {
             Some(address) => {
-                xml.text("ipOwnerId", state::account(state)).text("allocationId", &address.id);
-                xml.maybe("associationId", address.association.as_ref());
+                xml.text("ipOwnerId", state::account(state));
+                if alone {
+                    xml.text("allocationId", &address.id).maybe("associationId", address.association.as_ref());
+                }
             }
             None => {
                 xml.text("ipOwnerId", "amazon");

@@ -122,7 +122,7 @@ pub(super) async fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 message: "You are not authorized to perform this operation.".to_owned(),
             });
         }
-        if !state.ec2.snapshots.get(id).is_some_and(|snapshot| snapshot.region == call.region) {
+        if state.ec2.snapshots.get(id).is_none_or(|snapshot| snapshot.region != call.region) {
             return Err(not_found(id));
         }
         if let Some(ami) = state.ec2.images.values().find(|ami| ami.snapshot == id) {

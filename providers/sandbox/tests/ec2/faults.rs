@@ -38,7 +38,7 @@ async fn what_was_made_last_may_not_be_seen_yet() {
     let (first, second) = (account.instance(&[]).await, account.instance(&[]).await);
     let stale = || account.sandbox.add_fault(rule("/", "DescribeInstances", Fault::StaleList)).unwrap();
     stale();
-    assert_eq!(account.call("DescribeInstances", &[]).await.all("instanceId"), [first.clone()]);
+    assert_eq!(account.call("DescribeInstances", &[]).await.all("instanceId"), std::slice::from_ref(&first));
     stale();
     let missing = account.call("DescribeInstances", &[("InstanceId.1", &second)]).await;
     assert_eq!(missing.code(), "InvalidInstanceID.NotFound");

@@ -36,7 +36,7 @@ async fn an_image_is_taken_launched_and_deregistered_with_its_snapshot() {
     let snapshot = described.get("snapshotId").unwrap();
     assert_eq!(described.get("sourceInstanceId").unwrap(), instance);
     let own = [("Owner.1", "self"), ("Filter.1.Name", "tag:baked"), ("Filter.1.Value.1", "yes")];
-    assert_eq!(account.call("DescribeImages", &own).await.all("imageId"), [image.clone()]);
+    assert_eq!(account.call("DescribeImages", &own).await.all("imageId"), std::slice::from_ref(&image));
     let again = [("InstanceId", instance.as_str()), ("Name", "app-1")];
     let duplicate = account.call("CreateImage", &again).await;
     assert!(duplicate.code() == "InvalidAMIName.Duplicate" && duplicate.text.contains(&image), "{duplicate:?}");

@@ -161,7 +161,7 @@ async fn instances_are_found_by_id_tag_and_state_page_by_page() {
     account.call("StopInstances", &[("InstanceId.1", &other)]).await.good();
     account.until(&other, "stopped").await;
     let stopped = [("Filter.1.Name", "instance-state-name"), ("Filter.1.Value.1", "stopped")];
-    assert_eq!(account.call("DescribeInstances", &stopped).await.all("instanceId"), [other.clone()]);
+    assert_eq!(account.call("DescribeInstances", &stopped).await.all("instanceId"), std::slice::from_ref(&other));
     assert_eq!(account.call("DescribeInstanceStatus", &[]).await.all("instanceId").len(), 6);
     let both = [("InstanceId.1", other.as_str()), ("InstanceId.2", "i-0123456789abcdef0")];
     assert_eq!(account.call("DescribeInstances", &both).await.code(), "InvalidInstanceID.NotFound");

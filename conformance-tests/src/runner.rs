@@ -92,7 +92,7 @@ impl Runner {
     /// Runs a case, whatever the provider declares.
     pub async fn run(&self, case: &Case) -> Outcome {
         let context = CaseContext::new(case.id, self.target.clone(), &self.tags, self.file.clone());
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             ended = tokio::time::timeout(self.patient(case.timeout), (case.run)(context.clone())) => match ended {
                 Ok(Ok(())) => Outcome::Passed,
                 Ok(Err(failure)) => Outcome::Failed(failure.to_string()),
@@ -100,14 +100,20 @@ impl Runner {
             },
             () = self.cancel.cancelled() => Outcome::Blocked(Block::Interrupted),
         };
+        let launched = context.ledger().launched();
+        if outcome == Outcome::Passed && launched > case.machines as usize {
+            let (id, says) = (case.id, case.machines);
+            outcome =
+                Outcome::Failed(format!("{launched} instances were launched, and {id} says that it takes {says}"));
+        }
         let mut leaks = Vec::new();
         if tokio::time::timeout(self.patient(CLEAN_UP), clean_up(&context, &mut leaks)).await.is_err() {
             leaks.push(format!("cleaning up did not get past {}", context.waiting_for()));
         }
-        if leaks.is_empty() {
-            if let Err(error) = context.ledger().clean().await {
-                leaks.push(error.to_string());
-            }
+        if leaks.is_empty()
+            && let Err(error) = context.ledger().clean().await
+        {
+            leaks.push(error.to_string());
         }
         match (outcome, leaks.is_empty()) {
             (outcome, true) => outcome,

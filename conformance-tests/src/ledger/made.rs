@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use remint_core::provider::{InstanceId, StaticIpId};
+use remint_core::provider::{Instance, InstanceId, StaticIpId};
 
 use super::{LedgerError, LedgerFile, Resource, Step};
 
@@ -14,13 +14,14 @@ use super::{LedgerError, LedgerFile, Resource, Step};
 pub struct Ledger {
     case: &'static str,
     made: Arc<Mutex<BTreeSet<Resource>>>,
+    launched: Arc<Mutex<BTreeSet<InstanceId>>>,
     file: Option<Arc<LedgerFile>>,
 }
 
 impl Ledger {
     /// An empty one.
     pub fn new(case: &'static str, file: Option<Arc<LedgerFile>>) -> Self {
-        Self { case, made: Arc::default(), file }
+        Self { case, made: Arc::default(), launched: Arc::default(), file }
     }
 
     /// These may come to be. Returns once that is on the disk, where there is a file.
@@ -32,6 +33,17 @@ impl Ledger {
         self.write(Step::Intent, resources.clone()).await?;
         self.made.lock().unwrap_or_else(PoisonError::into_inner).extend(resources);
         Ok(())
+    }
+
+    /// These instances have come to be, or were there: for the count of what a case costs.
+    pub fn note_launched(&self, instances: &[Instance]) {
+        let ids = instances.iter().map(|instance| instance.id.clone());
+        self.launched.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    }
+
+    /// How many instances launches have returned.
+    pub fn launched(&self) -> usize {
+        self.launched.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// This static IP has come to be; it had no id before.

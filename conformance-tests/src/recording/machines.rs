@@ -18,7 +18,9 @@ impl Instances for Recorded {
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         let instances = spec.names.iter().map(|name| Resource::Instance { name: name.clone() }).collect();
         self.ledger.intend(instances).await.map_err(unwritten("launch instance"))?;
-        self.inner.instances().launch(spec).await
+        let launched = self.inner.instances().launch(spec).await?;
+        self.ledger.note_launched(&launched);
+        Ok(launched)
     }
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {

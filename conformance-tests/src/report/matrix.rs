@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use remint_core::provider::{Capability, Descriptor};
+use remint_core::provider::{Capability, Descriptor, Limits};
 
 use super::Report;
 use crate::{Counts, OutcomeKind};
@@ -17,28 +17,27 @@ pub fn providers_page(descriptors: &[&Descriptor], reports: &[Report]) -> String
          provider to as well.\n\n## Capabilities\n\n",
     );
     let heads: Vec<&str> = descriptors.iter().map(|descriptor| descriptor.title).collect();
-    row(&mut page, "capability", &heads, "|:---:|");
+    row(&mut page, "capability", &heads, ":---:");
     for capability in Capability::ALL {
         let cells: Vec<&str> =
             descriptors.iter().map(|descriptor| if descriptor.has(*capability) { "yes" } else { "" }).collect();
         line(&mut page, &format!("`{capability}`: {}", capability.summary().trim_end_matches('.')), &cells);
     }
     page.push_str("\n## Limits\n\n");
-    row(&mut page, "limit", &heads, "|---:|");
-    let limits: [(&str, fn(&Descriptor) -> String); 4] = [
-        ("user data, bytes", |d| d.limits.user_data_bytes.to_string()),
-        ("instances in one launch call", |d| d.limits.launch_batch.to_string()),
-        ("smallest TTL of a record, seconds", |d| d.limits.dns_min_ttl.as_secs().to_string()),
-        ("longest instance name, characters", |d| d.limits.name_length.to_string()),
-    ];
-    for (what, of) in limits {
-        line(&mut page, what, &descriptors.iter().map(|descriptor| of(descriptor)).collect::<Vec<_>>());
-    }
+    row(&mut page, "limit", &heads, "---:");
+    let mut limit = |what: &str, of: &dyn Fn(&Limits) -> u64| {
+        let cells: Vec<String> = descriptors.iter().map(|descriptor| of(&descriptor.limits).to_string()).collect();
+        line(&mut page, what, &cells);
+    };
+    limit("user data, bytes", &|limits| limits.user_data_bytes as u64);
+    limit("instances in one launch call", &|limits| limits.launch_batch as u64);
+    limit("smallest TTL of a record, seconds", &|limits| limits.dns_min_ttl.as_secs());
+    limit("longest instance name, characters", &|limits| limits.name_length as u64);
     page.push_str("\n## Conformance\n\n");
     let reported: Vec<&Report> =
         descriptors.iter().filter_map(|d| reports.iter().find(|report| report.provider == d.id)).collect();
     let heads: Vec<&str> = reported.iter().map(|report| report.title.as_str()).collect();
-    row(&mut page, "concern", &heads, "|:---:|");
+    row(&mut page, "concern", &heads, ":---:");
     let mut concerns: BTreeMap<&str, Vec<Counts>> = BTreeMap::new();
     for (place, report) in reported.iter().enumerate() {
         for case in &report.cases {
@@ -67,7 +66,7 @@ fn passed(counts: &Counts) -> String {
 
 fn row(page: &mut String, first: &str, heads: &[&str], rule: &str) {
     line(page, first, heads);
-    let _ = writeln!(page, "|---{}", rule.replacen('|', "|", 1).trim_end_matches('|').repeat(heads.len()) + "|");
+    let _ = writeln!(page, "|---|{}", format!("{rule}|").repeat(heads.len()));
 }
 
 fn line<S: AsRef<str>>(page: &mut String, first: &str, cells: &[S]) {
@@ -84,8 +83,6 @@ fn line<S: AsRef<str>>(page: &mut String, first: &str, cells: &[S]) {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use remint_core::provider::Limits;
 
     use super::*;
     use crate::report::document::tests::sample;

@@ -1,13 +1,14 @@
 # make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
 # make test    everything that is tested, one journey on real virtual machines included
 # make lint    formatting, clippy, licences and sources of dependencies
+# make providers   the book's page of what each provider can do, with what the suite says of it
 # make bench   the measures of docs/performance.md
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test lint bench docs base-image test-programs
+.PHONY: build demo test lint bench docs base-image providers test-programs
 
 build:
 	.ci/setup build
@@ -45,6 +46,13 @@ bench:
 	.ci/setup build machines test bench
 	cargo build --workspace --release
 	docs/examples/bench.py
+
+# What the suite says of each provider goes into the book's page of providers.
+providers:
+	.ci/setup build test
+	rm -rf $(TARGET)/reports
+	REMINT_CONFORMANCE_REPORT=$(abspath $(TARGET))/reports cargo test --workspace --test conformance
+	REMINT_BLESS=1 REMINT_CONFORMANCE_REPORT=$(abspath $(TARGET))/reports cargo test --workspace --test providers_page
 
 docs: docs/manifest-reference.md docs/saboteurs.md
 	mdbook build docs

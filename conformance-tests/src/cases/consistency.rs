@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = table! {
     "consistency.labels_elsewhere", "another client reads the labels that this one wrote", labels_elsewhere,
         needs(&[Capability::InstanceRelabel]), with(ANOTHER);
     "consistency.destroyed_elsewhere", "what another client destroyed is NotFound here, and its name is free",
-        destroyed_elsewhere, with(ANOTHER);
+        destroyed_elsewhere, with(ANOTHER), machines(2);
     "consistency.many", "a list holds all of many", many, machines(24);
 };
 

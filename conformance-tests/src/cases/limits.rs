@@ -6,7 +6,7 @@ use super::table;
 use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
 
 pub(super) const CASES: &[Case] = table! {
-    "limits.name_longest", "a name of the greatest length is launched, and comes back whole", name_longest;
+    "limits.name_longest", "a name of the greatest length is launched, and comes back whole", name_longest, machines(2);
     "limits.name_too_long", "a name one character longer is InvalidInput, and launches nothing", name_too_long,
         costs(Cost::Free);
     "limits.name_characters", "a name of other characters is InvalidInput, and launches nothing", name_characters,

@@ -2,11 +2,28 @@
 
 use remint_core::provider::{Capability, ErrorKind, label};
 
-use crate::{Case, CaseContext, Failure, context::check, steps::refused};
+use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
 
-/// A probe for each capability that a method of a concern stands for. Concerns themselves are `None` where they are not
-/// declared, which `descriptor.concerns` holds.
+/// A probe for each capability: that its concern is `None`, or that its method is refused.
 pub const PROBES: &[(Capability, Case)] = &[
+    (
+        Capability::StaticIp,
+        Case::new("undeclared.static_ip", "there are no static IPs", |c| Box::pin(no_static_ips(c))).costs(Cost::Free),
+    ),
+    (Capability::Dns, Case::new("undeclared.dns", "there are no zones", |c| Box::pin(no_zones(c))).costs(Cost::Free)),
+    (
+        Capability::LoginKey,
+        Case::new("undeclared.login_key", "there are no login keys", |c| Box::pin(no_login_keys(c))).costs(Cost::Free),
+    ),
+    (
+        Capability::Marker,
+        Case::new("undeclared.account.marker", "there are no markers", |c| Box::pin(no_markers(c))).costs(Cost::Free),
+    ),
+    (
+        Capability::InstanceLaunchBatch,
+        Case::new("undeclared.instance.launch_batch", "two names in a call launch none", |c| Box::pin(no_batch(c)))
+            .costs(Cost::Free),
+    ),
     (
         Capability::InstanceConsole,
         Case::new("undeclared.instance.console_output", "consoles are Unsupported", |c| Box::pin(console(c))),
@@ -20,6 +37,32 @@ pub const PROBES: &[(Capability, Case)] = &[
         Case::new("undeclared.image.copy_regions", "copying images is Unsupported", |c| Box::pin(copy(c))),
     ),
 ];
+
+async fn no_static_ips(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().static_ips().is_none(), "static IPs are not declared, and there");
+    Ok(())
+}
+
+async fn no_zones(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().dns_zones().is_none(), "zones are not declared, and there");
+    Ok(())
+}
+
+async fn no_login_keys(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().login_keys().is_none(), "login keys are not declared, and there");
+    Ok(())
+}
+
+async fn no_markers(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().markers().is_none(), "markers are not declared, and there");
+    Ok(())
+}
+
+async fn no_batch(context: CaseContext) -> Result<(), Failure> {
+    let mut spec = context.spec("one").await?;
+    spec.names.push(context.name("two"));
+    context.launches_nothing(&spec, &[ErrorKind::InvalidInput, ErrorKind::Unsupported]).await
+}
 
 async fn console(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;

@@ -11,7 +11,7 @@ use crate::{Counts, OutcomeKind};
 pub fn providers_page(descriptors: &[&Descriptor], reports: &[Report]) -> String {
     let mut page = String::from(
         "# Providers\n\n\
-         <!-- Made by `make docs` from what the providers declare and from the reports in `docs/reports`; a test compares. -->\n\n\
+         <!-- Made by `make providers` from what the providers declare and from reports of the suite; a test compares. -->\n\n\
          What each provider declares, its limits, and how many cases of the [conformance suite](conformance.md) it passed\n\
          against the sandbox. A capability that is not declared is answered by `Unsupported`, which the suite holds a\n\
          provider to as well.\n\n## Capabilities\n\n",

@@ -106,6 +106,70 @@ fn every_page_of_the_book_is_in_its_summary() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// What the book takes over from files: the path from the page, and the anchor.
+fn inclusions(text: &str) -> Vec<(String, Option<String>)> {
+    let targets = text.split("{{#include ").skip(1).filter_map(|rest| rest.split_once("}}"));
+    let parts = targets.map(|(target, _)| match target.trim().split_once(':') {
+        Some((path, anchor)) => (path.to_owned(), Some(anchor.to_owned())),
+        None => (target.trim().to_owned(), None),
+    });
+    parts.collect()
+}
+
+#[test]
+fn whatever_the_book_includes_is_there() {
+    let mut all = Vec::new();
+    pages(&root().join("docs"), &mut all);
+    let (mut found, mut broken) = (0, Vec::new());
+    for page in all {
+        for (path, anchor) in inclusions(&fs::read_to_string(&page).unwrap()) {
+            found += 1;
+            let text = fs::read_to_string(page.parent().unwrap().join(&path)).unwrap_or_default();
+            let ends = anchor.as_ref().map(|anchor| [format!("ANCHOR: {anchor}\n"), format!("ANCHOR_END: {anchor}\n")]);
+            if text.is_empty() || !ends.iter().flatten().all(|end| text.contains(end)) {
+                broken.push(format!("{}: {path} {anchor:?}", page.display()));
+            }
+        }
+    }
+    assert!(found > 0 && broken.is_empty(), "{found} inclusions; broken: {broken:?}");
+}
+
+/// Rust files below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_book_tells_what_the_example_took() {
+    let example = root().join("docs/examples/provider-hetzner");
+    let mut table = String::from("| part | files | lines |\n|---|---|---|\n");
+    for (part, folder) in [("the provider and its command", "src"), ("the suite's target and the fake", "tests")] {
+        let mut files = Vec::new();
+        sources(&example.join(folder), &mut files);
+        let lines: usize = files.iter().map(|file| fs::read_to_string(file).unwrap().lines().count()).sum();
+        table += &format!("| {part}, `{folder}/` | {} | {lines} |\n", files.len());
+    }
+    let page = fs::read_to_string(root().join("docs/writing-a-provider.md")).unwrap();
+    assert!(page.contains(&table), "docs/writing-a-provider.md should say\n{table}");
+}
+
+#[test]
+fn nothing_of_remint_knows_the_example() {
+    let mut all = Vec::new();
+    for folder in ["core/src", "cli/src", "conformance-tests/src", "providers"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let knows = |file: &&PathBuf| fs::read_to_string(file).unwrap().to_lowercase().contains("hetzner");
+    assert_eq!((all.len() > 100, all.iter().find(knows)), (true, None));
+}
+
 #[test]
 fn the_links_of_a_page_are_found_outside_code() {
     let page = "[a](a.md) and ![b](b.svg#x)\n```sh\n[c](c.md)\n```\n[d](https://d.example)";

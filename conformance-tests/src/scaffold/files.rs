@@ -11,6 +11,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("templates/Cargo.toml.in")),
     ("README.md", include_str!("templates/README.md.in")),
     (".gitignore", "/target\n"),
+    ("rustfmt.toml", "max_width = 120\nuse_small_heuristics = \"Max\"\n"),
     ("src/lib.rs", include_str!("templates/lib.rs.in")),
     ("src/main.rs", include_str!("templates/main.rs.in")),
     ("src/config.rs", include_str!("templates/config.rs.in")),

@@ -4,8 +4,12 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::contract::{Contract, Method};
 
-/// As rustfmt has it where nobody says otherwise.
-const WIDTH: usize = 100;
+/// As the crate's `rustfmt.toml` has it.
+const WIDTH: usize = 120;
+
+/// What keeps the compiler quiet about methods that use nothing of what they are given.
+const SKELETON: &str =
+    "\n#![expect(unused_variables, reason = \"a skeleton: remove this line when its methods are written\")]\n";
 
 /// The words of signatures that need no import.
 const PRELUDE: [&str; 3] = ["Option", "Vec", "String"];
@@ -23,6 +27,9 @@ pub(super) fn room(room: &str, contract: &Contract<'_>) -> String {
     let mut text = String::new();
     for line in &contract.docs {
         comment(&mut text, "//!", line);
+    }
+    if contract.methods.iter().any(|method| method.arguments.len() > 1) {
+        text.push_str(SKELETON);
     }
     text.push_str("\nuse async_trait::async_trait;\n");
     text.push_str(&import(&imports));

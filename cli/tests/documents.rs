@@ -160,6 +160,24 @@ fn the_book_tells_what_the_example_took() {
     assert!(page.contains(&table), "docs/writing-a-provider.md should say\n{table}");
 }
 
+/// Names and versions of the packages of a lock file.
+fn locked(path: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let packages = text.split("[[package]]\nname = \"").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("\"\nversion = \"")?;
+        Some((name.to_owned(), rest.split('"').next()?.to_owned()))
+    });
+    packages.collect()
+}
+
+#[test]
+fn the_example_is_locked_to_the_versions_of_the_workspace() {
+    let (ours, example) = (locked("Cargo.lock"), locked("docs/examples/provider-hetzner/Cargo.lock"));
+    let other: Vec<_> =
+        example.iter().filter(|package| package.0 != "remint-hetzner" && !ours.contains(package)).collect();
+    assert!(example.len() > 100 && other.is_empty(), "copy Cargo.lock over the example's and build it: {other:?}");
+}
+
 #[test]
 fn nothing_of_remint_knows_the_example() {
     let mut all = Vec::new();

@@ -32,8 +32,9 @@ fn the_new_crate_compiles_without_a_warning() {
     let written = new_provider(folder.path(), &["acme", "--remint", root().to_str().unwrap()]);
     assert!(written.status.success(), "{}", text(&written));
     let package = folder.path().join("remint-acme");
-    // Versions that are on this machine, so that nothing is fetched; and the profile that they were built in.
-    fs::copy(root().join("docs/examples/provider-hetzner/Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    // The versions that this workspace is built from, so that nothing is fetched; and its profile, so that what was checked
+    // for the example serves here.
+    fs::copy(root().join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let example = fs::read_to_string(root().join("docs/examples/provider-hetzner/Cargo.toml")).unwrap();
     let profile = &example[example.find("[profile.dev]").unwrap()..];

@@ -31,6 +31,12 @@ pub enum ExitStatus {
     Provider = 8,
     /// `remint plan --detailed-exit-code` found changes.
     Changes = 9,
+    /// A case of the conformance suite failed, or did not end in time.
+    NotConformant = 10,
+    /// No case of the conformance suite was run, which proves nothing.
+    NothingRun = 11,
+    /// All cases that were run did as they should, and something that they made is left.
+    Leaked = 12,
     /// Ctrl-C, and everything was cleaned up.
     Interrupted = 130,
 }
@@ -48,6 +54,9 @@ impl ExitStatus {
         (Self::Locked, "another run holds the environment's lock"),
         (Self::Provider, "the cloud refused or failed something else: a quota, a conflict, an outage"),
         (Self::Changes, "plan --detailed-exit-code found changes"),
+        (Self::NotConformant, "conformance: a case failed, or did not end in time"),
+        (Self::NothingRun, "conformance: no case was run, which proves nothing"),
+        (Self::Leaked, "conformance: the cases passed, and something that they made is left"),
         (Self::Interrupted, "interrupted, and cleaned up"),
     ];
 

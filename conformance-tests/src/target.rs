@@ -90,6 +90,17 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::SecondRegion,
+        Self::Zone,
+        Self::Stranger,
+        Self::Another,
+        Self::Boots,
+        Self::LostReplies,
+        Self::StaticIpLimit,
+    ];
+
     /// What is missing without it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,157 @@
+//! The provider that the suite works with, and where.
+
+use std::{sync::Arc, time::Duration};
+
+use remint_conformance::Connect;
+use remint_core::provider::{BuildContext, Descriptor, Provider, Region, Registration, Registry, SizeName};
+
+use crate::{
+    args::conformance::RunArgs,
+    exit::{ExitStatus, Failure},
+    session,
+    settings::Settings,
+};
+
+/// Where instances are made, and of what.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) region: Region,
+    pub(super) size: SizeName,
+    pub(super) base: String,
+    pub(super) second_region: Option<Region>,
+}
+
+/// A usual place of a provider: a small size that exists there, an image that anybody may launch.
+struct Usual {
+    provider: &'static str,
+    region: &'static str,
+    size: &'static str,
+    base: &'static str,
+    second_region: &'static str,
+}
+
+const USUAL: &[Usual] = &[
+    Usual {
+        provider: "aws",
+        region: "us-east-1",
+        size: "t3.micro",
+        base: "136693071363/debian-12-amd64-*",
+        second_region: "us-west-2",
+    },
+    Usual {
+        provider: "digitalocean",
+        region: "nyc3",
+        size: "s-1vcpu-1gb",
+        base: "debian-12-x64",
+        second_region: "ams3",
+    },
+    Usual {
+        provider: "gcp",
+        region: "us-central1-a",
+        size: "e2-micro",
+        base: "debian-cloud/debian-12",
+        second_region: "us-east1-b",
+    },
+    Usual { provider: "sandbox", region: "nyc3", size: "s-1vcpu-1gb", base: "debian-12-x64", second_region: "ams3" },
+];
+
+fn usual(id: &str) -> Option<Place> {
+    let usual = USUAL.iter().find(|usual| usual.provider == id)?;
+    Some(Place {
+        region: usual.region.into(),
+        size: usual.size.into(),
+        base: usual.base.to_owned(),
+        second_region: Some(usual.second_region.into()),
+    })
+}
+
+/// The provider that `--provider` names.
+pub(super) fn registration(settings: &Settings) -> Result<&'static Registration, Failure> {
+    let Some(id) = settings.provider() else {
+        let ids: Vec<_> = Registry::all().iter().map(|entry| entry.descriptor.id).collect();
+        let failure = Failure::new(ExitStatus::Usage, anyhow::anyhow!("no provider is named"));
+        return Err(failure.hint(format!("name one: --provider {}", ids.join(", --provider "))));
+    };
+    Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Usage, error))
+}
+
+/// The provider with the account of the user's own credentials. Its options are the manifest's, where there is one.
+pub(super) struct Account {
+    pub(super) registration: &'static Registration,
+    pub(super) context: BuildContext,
+    /// Where the manifest has its instances.
+    pub(super) place: Option<Place>,
+}
+
+impl Account {
+    pub(super) fn new(settings: &Settings, region: Option<&str>) -> Result<Self, Failure> {
+        let registration = registration(settings)?;
+        let mut context = BuildContext {
+            base_dir: settings.directory.clone(),
+            env: settings.process_env.clone(),
+            ..BuildContext::default()
+        };
+        let mut place = None;
+        if settings.manifest_path().exists() {
+            let section = session::manifest(settings)?.section;
+            context.options = section.options;
+            place = Some(Place {
+                region: section.region,
+                size: section.size,
+                base: section.base,
+                second_region: section.copy_to.into_iter().next(),
+            });
+        }
+        let here = place.as_ref().map(|place: &Place| place.region.clone());
+        let usual = || usual(registration.descriptor.id).map(|place| place.region);
+        context.region = region.map(Region::from).or(here).or_else(usual);
+        Ok(Self { registration, context, place })
+    }
+
+    pub(super) async fn connect(&self) -> Result<Arc<dyn Provider>, Failure> {
+        Ok((self.registration.build)(self.context.clone()).await?)
+    }
+}
+
+/// Where the cases make instances: as the arguments say, else where the manifest has them, else at a usual place.
+pub(super) fn place(id: &str, args: &RunArgs, manifest: Option<Place>) -> Result<Place, Failure> {
+    let default = manifest.or_else(|| usual(id));
+    let missing = |option: &str| {
+        let error = anyhow::anyhow!("it is not known where {id} may make instances: --{option} is missing");
+        Failure::new(ExitStatus::Usage, error).hint("give --region, --size and --base, or a manifest that has them")
+    };
+    let given = |given: &Option<String>, default: Option<String>, option: &str| {
+        given.clone().or(default).ok_or_else(|| missing(option))
+    };
+    let of = |part: fn(&Place) -> String| default.as_ref().map(part);
+    let second = args.second_region.clone().map(Region::from);
+    Ok(Place {
+        region: given(&args.region, of(|place| place.region.to_string()), "region")?.into(),
+        size: given(&args.size, of(|place| place.size.to_string()), "size")?.into(),
+        base: given(&args.base, of(|place| place.base.clone()), "base")?,
+        second_region: second.or_else(|| default.and_then(|place| place.second_region)),
+    })
+}
+
+/// The pause between two looks at a cloud: a moment where things are said to take none.
+pub(super) fn poll(descriptor: &Descriptor) -> Duration {
+    if descriptor.limits.launch_time < Duration::from_secs(1) {
+        Duration::from_millis(50)
+    } else {
+        Duration::from_secs(3)
+    }
+}
+
+/// Makes further clients of an account, as other processes would have them. What has been built once is built again.
+pub(super) fn another(
+    registration: &'static Registration,
+    context: BuildContext,
+    first: &Arc<dyn Provider>,
+) -> Connect {
+    let first = Arc::clone(first);
+    Arc::new(move || {
+        let build = (registration.build)(context.clone());
+        let built = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(build));
+        built.unwrap_or_else(|_| Arc::clone(&first))
+    })
+}

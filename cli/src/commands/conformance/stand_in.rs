@@ -1,0 +1,110 @@
+//! `remint conformance run --target sandbox`: on a sandbox that is there for the run alone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use remint_conformance::{Report, Runner, Suite, Target};
+use remint_core::provider::{BuildContext, Provider, Registration};
+use remint_sandbox::{
+    cloud::{AccountLimits, Api},
+    process::{self, AdminClient, KindChoice, StartOptions},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    chosen::{Place, another, place, registration},
+    progress::Progressing,
+};
+use crate::{
+    args::conformance::RunArgs,
+    exit::{ExitStatus, Failure},
+    printer::Printer,
+    settings::Settings,
+};
+
+/// The zone that the account has.
+const ZONE: &str = "conformance.test";
+
+/// What the timeouts of cases are multiplied by; on an idle machine they take a second or two.
+const PATIENCE: f64 = 0.2;
+
+/// What the user's own settings for clouds begin with; none of them may lead a client away from the sandbox.
+const CLOUDS: &[&str] = &["AWS_", "CLOUDSDK_", "DIGITALOCEAN_", "GOOGLE_"];
+
+pub(super) async fn run(
+    args: &RunArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> Result<Report, Failure> {
+    let registration = registration(settings)?;
+    let id = registration.descriptor.id;
+    let api = match id {
+        "sandbox" => Api::DigitalOcean,
+        other => other.parse().map_err(|_| {
+            let failure =
+                Failure::new(ExitStatus::Usage, anyhow::anyhow!("the sandbox does not speak the API of {id}"));
+            failure.hint("run it on an account: --target account")
+        })?,
+    };
+    let place = place(id, args, None)?;
+    let name = format!("conformance-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let work = async {
+        let kind = KindChoice::Simulated;
+        let start =
+            StartOptions { name: Some(name.clone()), kind, rate_limits: Some(false), ..StartOptions::default() };
+        process::start(start).await?;
+        AdminClient::of(&name)?.add_zone(ZONE, api).await?;
+        let variables = process::env(&name)?.variables(api)?;
+        let mut env: BTreeMap<String, String> = settings.process_env.clone();
+        env.retain(|name, _| !CLOUDS.iter().any(|prefix| name.starts_with(prefix)));
+        env.extend(variables.into_iter().map(|one| (one.name.to_owned(), one.value)));
+        env.insert("REMINT_SANDBOX".to_owned(), name.clone());
+        let target = target(registration, place, env).await?;
+        let suite = Suite::of(registration.descriptor, &target.settings());
+        let suite = suite.only(&args.only).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+        let started = Timestamp::now();
+        let mut progressing = Progressing::new(printer);
+        let runner = Runner::new(target).cancelled_by(cancel);
+        let ended = suite.run(&runner, &mut |progress| progressing.hear(progress)).await;
+        Ok::<_, Failure>(Report::new(registration.descriptor, "sandbox", started, &ended))
+    };
+    let report = work.await;
+    // It goes whatever came of the run; why the run failed is worth more than why it did not go.
+    let gone = process::reset(&name).await;
+    let report = report?;
+    gone?;
+    Ok(report)
+}
+
+async fn target(
+    registration: &'static Registration,
+    place: Place,
+    env: BTreeMap<String, String>,
+) -> Result<Target, Failure> {
+    let context = BuildContext { env, region: Some(place.region.clone()), ..BuildContext::default() };
+    let provider = (registration.build)(context.clone()).await?;
+    Ok(Target {
+        second_region: place.second_region,
+        zone: Some(ZONE.to_owned()),
+        stranger: stranger(registration, &context).await?,
+        another: Some(another(registration, context, &provider)),
+        static_ip_limit: u64::try_from(AccountLimits::default().reserved_ips).ok(),
+        poll: std::time::Duration::from_millis(50),
+        patience: PATIENCE,
+        ..Target::new(provider, place.region, place.size, place.base)
+    })
+}
+
+/// The same provider with a secret that is not the account's; none where the secret is in no variable.
+async fn stranger(registration: &Registration, context: &BuildContext) -> Result<Option<Arc<dyn Provider>>, Failure> {
+    const SECRETS: &[&str] = &["AWS_SECRET_ACCESS_KEY", "DIGITALOCEAN_TOKEN"];
+    let own = ["aws", "digitalocean"].contains(&registration.descriptor.id);
+    let Some(name) = SECRETS.iter().find(|name| own && context.env.contains_key(**name)) else { return Ok(None) };
+    let mut context = context.clone();
+    if let Some(secret) = context.env.get_mut(*name) {
+        // Of the same length and of letters that occur in it.
+        *secret = secret.chars().rev().collect();
+    }
+    Ok(Some((registration.build)(context).await?))
+}

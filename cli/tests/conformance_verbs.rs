@@ -1,0 +1,190 @@
+//! The suite from the command line: on sandboxes, and on a sandbox that stands in as somebody's account.
+#![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
+
+#[expect(dead_code, reason = "other test files use the rest")]
+mod common;
+
+use std::{fs, process::Stdio, time::Duration};
+
+use common::{Ended, Standing, World};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use reqwest::Method;
+use serde_json::json;
+
+const DIGITALOCEAN: [&str; 3] = ["conformance", "--provider", "digitalocean"];
+
+/// A world whose sandbox stands in as somebody's account at DigitalOcean.
+struct Account {
+    world: World,
+    variables: Vec<(String, String)>,
+}
+
+impl Account {
+    async fn new() -> Self {
+        let world = World::empty().await;
+        world.make_zone("example.test").await;
+        let variables = world.variables("digitalocean").await;
+        Self { world, variables }
+    }
+
+    fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let args: Vec<_> = DIGITALOCEAN.iter().chain(args).copied().collect();
+        let mut command = self.world.command(&args);
+        // Ledgers are the test's own.
+        command.envs(self.variables.iter().cloned()).env("XDG_STATE_HOME", self.world.sandbox_dir().join("state"));
+        command
+    }
+
+    async fn remint(&self, args: &[&str]) -> Ended {
+        Ended::of(args, self.command(args).output().await.unwrap())
+    }
+
+    /// The ledgers that are there.
+    fn ledgers(&self) -> usize {
+        let folder = self.world.sandbox_dir().join("state/remint/conformance");
+        fs::read_dir(folder).map_or(0, Iterator::count)
+    }
+
+    /// What stands that is none of the suite's business: an instance, an image and an address, with labels of others.
+    async fn plant(&self) -> Standing {
+        let tags = json!(["team-payments", "conformance", "remint:service:shop"]);
+        let body =
+            json!({"name": "theirs", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "tags": tags});
+        let id = self.world.make("/v2/droplets", body).await["droplet"]["id"].as_u64().unwrap();
+        self.until(|standing| standing.droplets.values().any(|droplet| droplet.ends_with("\"active\""))).await;
+        self.world.make(&format!("/v2/droplets/{id}/actions"), json!({"type": "power_off"})).await;
+        self.until(|standing| standing.droplets.values().any(|droplet| droplet.ends_with("\"off\""))).await;
+        let snapshot = json!({"type": "snapshot", "name": "theirs"});
+        self.world.make(&format!("/v2/droplets/{id}/actions"), snapshot).await;
+        self.until(|standing| !standing.images.is_empty()).await;
+        self.world.make("/v2/reserved_ips", json!({"droplet_id": id})).await;
+        self.until(|standing| standing.reserved_ips.values().any(Option::is_some)).await;
+        let record = json!({"type": "A", "name": "theirs", "data": "192.0.2.7", "ttl": 60});
+        self.world.make("/v2/domains/example.test/records", record).await;
+        self.world.standing().await
+    }
+
+    async fn until(&self, reached: impl Fn(&Standing) -> bool) {
+        let mut standing = self.world.standing().await;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while !reached(&standing) {
+            assert!(tokio::time::Instant::now() < deadline, "not reached: {standing:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            standing = self.world.standing().await;
+        }
+    }
+
+    /// Starts a run that cannot take away what it makes, kills it once that is there, and says what it left.
+    async fn killed(&self, cases: &str, reached: impl Fn(&Standing) -> bool) -> Standing {
+        for path in
+            ["/v2/droplets/*", "/v2/images/*", "/v2/reserved_ips/*", "/v2/account/keys/*", "/v2/domains/*/records/*"]
+        {
+            let rule = json!({"method": "DELETE", "path": path, "fault": "delay", "delay_ms": 600_000, "count": 0});
+            self.world.remint(&["sandbox", "faults", "add", &rule.to_string()]).await.success();
+        }
+        let args = ["run", "--target", "account", "--yes", "--zone", "example.test", "--only", cases];
+        let mut run = self.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.until(reached).await;
+        kill(Pid::from_raw(run.id().unwrap().try_into().unwrap()), Signal::SIGKILL).unwrap();
+        run.wait().await.unwrap();
+        self.world.remint(&["sandbox", "faults", "clear"]).await.success();
+        self.world.standing().await
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_is_swept_and_what_is_not_its_own_is_left_alone() {
+    let account = Account::new().await;
+    account.remint(&["prepare", "--yes"]).await.success();
+    let planted = account.plant().await;
+    let more = |standing: &Standing| {
+        let counts = |of: &Standing| {
+            [of.droplets.len(), of.images.len(), of.reserved_ips.len(), of.keys.len(), of.records.len()]
+        };
+        let (now, before) = (counts(standing), counts(&planted));
+        [0, 1, 2, 3, 4].map(|kind| now[kind] > before[kind])
+    };
+    let moments: [(&str, usize); 5] = [
+        ("instances.launch", 0),
+        ("images.capture", 1),
+        ("static_ips.ensure", 2),
+        ("login_keys.ensure", 3),
+        ("dns.upsert", 4),
+    ];
+    for (cases, kind) in moments {
+        let left = account.killed(cases, |standing| more(standing)[kind]).await;
+        assert!(more(&left)[kind], "{cases}: {left:#?}");
+        assert_eq!(account.ledgers(), 1, "{cases}");
+
+        // Dry, it tells and changes nothing; then nothing of the run is left, and all else is as it was.
+        account.remint(&["sweep"]).await.success().says("would delete").says("--delete");
+        assert_eq!(account.world.standing().await, left, "{cases}: a dry sweep changes nothing");
+        account.remint(&["sweep", "--delete"]).await.success().says("deleted").says_not("theirs");
+        assert_eq!(account.world.standing().await, planted, "{cases}");
+        assert_eq!(account.ledgers(), 0, "{cases}: nothing of the run is left to be known");
+        account.remint(&["sweep"]).await.success().says("have left nothing");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_run_on_when_it_was_prepared_and_the_report_says_how_it_went() {
+    let account = Account::new().await;
+    let run = ["run", "--target", "account", "--only", "instances.launch,images.resolve", "--report", "reports"];
+    let mutations = account.world.mutations().await;
+    account.remint(&run).await.code(1).says("does not carry the marker").says("remint conformance prepare");
+    account.remint(&["prepare"]).await.code(1).says("--yes");
+    assert_eq!(account.world.mutations().await, mutations, "nothing was changed");
+    account.remint(&["prepare", "--yes"]).await.success().says("may be run on");
+
+    // Nobody says yes to what costs money: what is free is run. With a budget of nothing, neither.
+    for declined in [&run[..], &[&run[..], &["--yes", "--budget", "0"]].concat()] {
+        let ended = account.remint(declined).await.success();
+        ended.says("1 passed").says("1 blocked");
+    }
+    let all = [&run[..], &["--yes"]].concat();
+    account.remint(&all).await.success().says("2 passed");
+    let text = fs::read_to_string(account.world.folder().join("reports/digitalocean/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&report["target"], &report["verdict"], &report["counts"]["passed"]),
+        (&"account".into(), &"passed".into(), &2.into())
+    );
+    assert!(account.world.standing().await.is_empty());
+
+    // What cannot be run proves nothing.
+    let nothing = ["run", "--target", "account", "--yes", "--only", "dns.upsert"];
+    account.remint(&nothing).await.code(11).says("1 blocked");
+
+    account.remint(&["prepare", "--undo"]).await.success();
+    account.remint(&run).await.code(1).says("does not carry the marker");
+    let (_, tags) = account.world.api(Method::GET, "/v2/tags", None).await;
+    assert!(!tags.to_string().contains("marker"), "{tags:#}");
+}
+
+#[tokio::test]
+async fn a_sandbox_of_its_own_is_gone_after_the_run() {
+    let world = World::empty().await;
+    let sandboxes = || fs::read_dir(world.sandbox_dir().join("sandboxes")).unwrap().count();
+    let before = sandboxes();
+    for provider in ["digitalocean", "sandbox"] {
+        let args = [
+            "conformance",
+            "run",
+            "--provider",
+            provider,
+            "--only",
+            "descriptor,errors.stranger_images,instances.launch",
+        ];
+        let ended = world.remint(&args).await.success();
+        assert!(ended.stdout.contains("on sandbox: passed"), "{}", ended.text());
+    }
+    let args = ["conformance", "run", "--provider", "digitalocean", "--only", "nothing.*"];
+    world.remint(&args).await.code(2).says("selects no case");
+    assert_eq!(sandboxes(), before);
+    world.remint(&["conformance", "run"]).await.code(2).says("--provider");
+    let listed = world.json(&["conformance", "list"]).await;
+    assert!(listed.as_array().unwrap().len() >= 120, "{} cases", listed.as_array().unwrap().len());
+}

@@ -209,8 +209,8 @@ async fn describe(
     call.mutate(cloud, |state, _| {
         let (droplet, instance) = find(state, &zone, &name)?;
         check(instance)?;
-        let id = droplet.id;
-        Ok(Plan::own(verb, path(&zone, &name), move |state, _| {
+        let (id, name) = (droplet.id, &droplet.name);
+        Ok(Plan::own(verb, path(&zone, name), move |state, _| {
             if let Some(instance) = state.gce.instances.get_mut(&id) {
                 change(instance);
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -51,7 +51,7 @@ pub(super) fn check_labels(labels: &Labels) -> Result<()> {
 /// A fingerprint of whatever is written as JSON.
 pub(super) fn fingerprint(of: &impl Serialize) -> String {
     let text = serde_json::to_vec(of).unwrap_or_default();
-    STANDARD.encode(&Sha256::digest(text)[..8])
+    URL_SAFE.encode(&Sha256::digest(text)[..8])
 }
 
 /// Refuses a change of labels that were changed since the client read them.
@@ -202,6 +202,9 @@ mod tests {
     #[test]
     fn fingerprints_guard_changes() {
         let now = labels("a", "b");
+        // Google's clients read them as base64 for URLs.
+        let texts = (0..50).map(|n: u32| fingerprint(&n)).collect::<String>();
+        assert!(!texts.contains(['+', '/']), "{texts}");
         assert!(check_label_fingerprint(&now, Some(&fingerprint(&now))).is_ok());
         for stale in [None, Some(""), Some(fingerprint(&labels("a", "c"))).as_deref()] {
             assert_eq!(check_label_fingerprint(&now, stale).unwrap_err().code, 412);

@@ -27,7 +27,7 @@ async fn switch(
 ) -> Result<Json<Value>> {
     call.mutate(cloud, |state, _| {
         let (droplet, _) = find_ready(state, &zone, &name)?;
-        let id = droplet.id;
+        let (id, name) = (droplet.id, droplet.name.clone());
         let chosen = choose(id, droplet.status)?;
         Ok(match chosen {
             None => Plan::own(verb, path(&zone, &name), move |_, _| Done::at_once(id)),
@@ -75,6 +75,7 @@ pub(super) async fn reset(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, n
 pub(super) async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
     call.mutate(&cloud, |state, _| {
         let (droplet, instance) = find(state, &zone, &name)?;
+        let name = droplet.name.clone();
         let at = full(&path(&zone, &name));
         if instance.deletion_protection {
             let why = format!(

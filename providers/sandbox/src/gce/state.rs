@@ -217,6 +217,9 @@ impl Data {
 impl State {
     /// The droplet of an instance.
     pub(super) fn gce_droplet(&self, zone: &str, name: &str) -> Option<&crate::cloud::state::Droplet> {
-        self.droplets.values().find(|droplet| droplet.region == zone && droplet.name == name)
+        // The API takes an instance's number wherever it takes its name, which never begins with a digit.
+        let number = name.parse::<u64>().ok();
+        let named = |id: u64, other: &str| number.map_or(other == name, |number| number == id);
+        self.droplets.values().find(|droplet| droplet.region == zone && named(droplet.id, &droplet.name))
     }
 }

@@ -29,12 +29,15 @@ async fn an_instance_lives_and_its_operations_tell() {
     let shown = world.get(&format!("{INSTANCES}/web-1")).await;
     assert_eq!((&shown["status"], &shown["labels"]["remint_service"]), (&json!("RUNNING"), &json!("web")));
     assert_eq!(shown["id"], done["targetId"]);
+    let number = shown["id"].as_str().unwrap();
+    assert_eq!(world.get(&format!("{INSTANCES}/{number}")).await, shown, "its number is as good as its name");
     assert!(shown["networkInterfaces"][0]["accessConfigs"][0]["natIP"].as_str().unwrap().starts_with("127."));
     assert_eq!(shown["disks"][0]["diskSizeGb"], "10");
     assert_eq!(shown["metadata"]["items"][0]["key"], "user-data");
     assert!(world.get(&format!("zones/{ZONE}/disks/web-1")).await["users"][0].as_str().unwrap().ends_with("/web-1"));
 
-    world.change(Method::POST, &format!("{INSTANCES}/web-1/stop"), None).await;
+    let stopped = world.change(Method::POST, &format!("{INSTANCES}/{number}/stop"), None).await;
+    assert!(stopped["targetLink"].as_str().unwrap().ends_with("/instances/web-1"), "{stopped}");
     assert_eq!(world.get(&format!("{INSTANCES}/web-1")).await["status"], "TERMINATED");
     // Stopping what is stopped is a success.
     world.change(Method::POST, &format!("{INSTANCES}/web-1/stop"), None).await;

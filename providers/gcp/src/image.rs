@@ -27,7 +27,11 @@ mod tests;
 impl Gcp {
     /// An image in Remint's words.
     fn image(&self, project: &str, found: &model::Image) -> Image {
-        let path = ImagePath { project: project.to_owned(), name: found.name.clone().unwrap_or_default() };
+        let path = ImagePath {
+            project: project.to_owned(),
+            name: found.name.clone().unwrap_or_default(),
+            number: found.id.map(|number| number.to_string()),
+        };
         let own = project == self.client.project;
         let state = match &found.status {
             Some(Status::Ready) | None => ImageState::Available,
@@ -49,7 +53,7 @@ impl Gcp {
 
     async fn read_image(&self, subject: &Subject, path: &ImagePath) -> Result<Option<model::Image>> {
         let client = &self.client;
-        let ask = || client.images.get().set_project(&path.project).set_image(&path.name).send();
+        let ask = || client.images.get().set_project(&path.project).set_image(path.key()).send();
         client.look_up(subject, ask).await
     }
 
@@ -95,9 +99,9 @@ impl Images for Gcp {
         let subject = Subject::new(OPERATION).about(format!("`{base}`"));
         let path = ImagePath::parse(OPERATION, base, &self.client.project)?;
         self.check_zone(OPERATION, region).await?;
-        // A base is most often a family, and one's own image most often an image.
+        // A base is most often a family, and one's own image or an id most often an image.
         let own = path.project == self.client.project;
-        let found = if own {
+        let found = if own || path.number.is_some() {
             match self.read_image(&subject, &path).await? {
                 Some(found) => Some(found),
                 None => self.newest(&subject, &path).await?,
@@ -152,7 +156,7 @@ impl Images for Gcp {
         let path = ImagePath::parse(OPERATION, id.as_str(), &self.client.project)?;
         let client = &self.client;
         let ask = |request: String| {
-            client.images.delete().set_project(&path.project).set_image(&path.name).set_request_id(request).send()
+            client.images.delete().set_project(&path.project).set_image(path.key()).set_request_id(request).send()
         };
         match client.mutate(&subject, ask).await {
             Ok(operation) => self.glance(&subject, &operation).await.map(drop),

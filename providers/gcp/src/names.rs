@@ -3,7 +3,7 @@
 //! | id | form |
 //! |---|---|
 //! | `InstanceId` | `ZONE/NAME/NUMBER`: the number tells an instance from a later one of the same name |
-//! | `ImageId` | `PROJECT/NAME` |
+//! | `ImageId` | `PROJECT/NAME/NUMBER`, for the same reason |
 //! | `StaticIpId` | `REGION/NAME` |
 
 use std::fmt;
@@ -63,8 +63,7 @@ impl InstancePath {
         else {
             return Err(unknown());
         };
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_name(zone) || !is_name(name) || !is_number {
+        if !is_name(zone) || !is_name(name) || !is_number(number) {
             return Err(unknown());
         }
         Ok(Self { zone: zone.to_owned(), name: name.to_owned(), number: number.to_owned() })
@@ -85,28 +84,47 @@ impl fmt::Display for InstancePath {
     }
 }
 
+/// Whether it is a number that Google gives to a resource; the API takes one wherever it takes a name.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Which image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImagePath {
     pub(crate) project: String,
     pub(crate) name: String,
+    /// Its number, where that is known.
+    pub(crate) number: Option<String>,
 }
 
 impl ImagePath {
-    /// Reads `PROJECT/NAME`, or `NAME` in the account's own project. The name may be that of a family.
+    /// Reads an id, or `PROJECT/NAME`, or `NAME` in the account's own project. The name may be that of a family.
     pub(crate) fn parse(operation: &'static str, text: &str, own: &str) -> Result<Self> {
-        let (project, name) = text.rsplit_once('/').unwrap_or((own, text));
+        let parts: Vec<&str> = text.split('/').collect();
+        let (project, name, number) = match *parts.as_slice() {
+            [name] => (own, name, None),
+            [project, name] => (project, name, None),
+            [project, name, number] if is_number(number) => (project, name, Some(number.to_owned())),
+            _ => ("", "", None),
+        };
         let in_project = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte);
-        if project.is_empty() || !project.bytes().all(in_project) || project.starts_with('.') || !is_name(name) {
+        let is_project = !project.is_empty() && project.bytes().all(in_project) && !project.starts_with('.');
+        if !is_project || !(is_name(name) || is_number(name)) {
             return Err(
                 Error::new(ErrorKind::NotFound, operation, "not an image's id").with_resource(format!("`{text}`"))
             );
         }
-        Ok(Self { project: project.to_owned(), name: name.to_owned() })
+        Ok(Self { project: project.to_owned(), name: name.to_owned(), number })
     }
 
     pub(crate) fn id(&self) -> ImageId {
         ImageId::new(self.to_string())
+    }
+
+    /// What the API is asked for: by the number, a later image of the same name is not met.
+    pub(crate) fn key(&self) -> &str {
+        self.number.as_deref().unwrap_or(&self.name)
     }
 
     /// How a disk names its image.
@@ -117,7 +135,11 @@ impl ImagePath {
 
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.project, self.name)
+        write!(f, "{}/{}", self.project, self.name)?;
+        match &self.number {
+            Some(number) => write!(f, "/{number}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -199,7 +221,10 @@ mod tests {
         let image = ImagePath::parse("test", "example.com:base/debian-12", "mine").unwrap();
         assert_eq!(image.link(), "projects/example.com:base/global/images/debian-12");
         assert_eq!(ImagePath::parse("test", "web", "mine").unwrap().to_string(), "mine/web");
-        for id in ["999", "../account", "no such thing", "/x", "a/"] {
+        let numbered = ImagePath::parse("test", "mine/web/77", "mine").unwrap();
+        assert_eq!((numbered.key(), numbered.to_string().as_str()), ("77", "mine/web/77"));
+        assert_eq!(numbered.link(), "projects/mine/global/images/web");
+        for id in ["../account", "no such thing", "/x", "a/", "a/b/c", "a/b/1/2"] {
             assert!(ImagePath::parse("test", id, "mine").is_err(), "{id}");
         }
     }

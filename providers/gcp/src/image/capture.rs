@@ -23,7 +23,7 @@ impl Gcp {
         names::check(OPERATION, &spec.name)?;
         let labels = labelling::to_wire(OPERATION, &spec.labels)?;
         let subject = Subject::new(OPERATION).about(&spec.name);
-        let path = ImagePath { project: self.client.project.clone(), name: spec.name.clone() };
+        let path = ImagePath { project: self.client.project.clone(), name: spec.name.clone(), number: None };
         match self.read_image(&subject, &path).await? {
             Some(found) => self.observe(&subject, spec, &path, &found).await,
             None => self.look_and_start(&subject, spec, labels).await,

@@ -21,7 +21,7 @@ fn own(what: &str) -> String {
 
 fn captured(status: &str) -> Value {
     let labels = labelling::to_wire("test", &spec().labels).unwrap();
-    json!({"name": spec().name, "status": status, "labels": labels, "diskSizeGb": "10", "archiveSizeBytes": "123456",
+    json!({"id": "77", "name": spec().name, "status": status, "labels": labels, "diskSizeGb": "10", "archiveSizeBytes": "123456",
         "selfLink": format!("https://www.googleapis.com{PROJECT}/global/images/{}", spec().name)})
 }
 
@@ -44,7 +44,7 @@ async fn serve_zone(server: &MockServer) {
 async fn a_family_is_its_newest_image() {
     let server = MockServer::start().await;
     serve_zone(&server).await;
-    let newest = json!({"name": "debian-12-bookworm-v20260101", "family": "debian-12", "status": "READY", "diskSizeGb": "10",
+    let newest = json!({"id": "12", "name": "debian-12-bookworm-v20260101", "family": "debian-12", "status": "READY", "diskSizeGb": "10",
         "labels": {"remint-service": "theirs"},
         "selfLink": "https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/debian-12-bookworm-v20260101"});
     serve(&server, "GET", &format!("{DEBIAN}/family/debian-12"), vec![testing::json(newest.clone())]).await;
@@ -57,7 +57,7 @@ async fn a_family_is_its_newest_image() {
     let image = gcp.resolve("debian-cloud/debian-12", &zone).await.unwrap();
     assert_eq!(
         (image.id.as_str(), image.name.as_str()),
-        ("debian-cloud/debian-12-bookworm-v20260101", "debian-cloud/debian-12")
+        ("debian-cloud/debian-12-bookworm-v20260101/12", "debian-cloud/debian-12")
     );
     assert!(image.labels.0.is_empty() && image.regions.contains(&Region::new("anywhere")));
     let named = gcp.resolve("debian-cloud/debian-12-bookworm-v20260101", &zone).await.unwrap();
@@ -87,6 +87,7 @@ async fn a_capture_is_started_once_and_observed() {
         assert_eq!(gcp.capture(&spec()).await.unwrap(), CaptureProgress::Pending);
     }
     let CaptureProgress::Done(image) = gcp.capture(&spec()).await.unwrap() else { panic!("not done") };
+    assert_eq!(image.id.as_str(), "mine/app-0123456789ab/77");
     assert_eq!((image.labels, image.min_disk_gib, image.size_bytes), (spec().labels, 10, Some(123_456)));
     let sent = requests(&server, "POST", &own("")).await;
     assert_eq!((sent.len(), query(&sent[0], "requestId")), (2, query(&sent[1], "requestId")), "the lost one again");
@@ -134,7 +135,7 @@ async fn only_a_stopped_instance_is_captured_and_only_under_a_free_name() {
 #[tokio::test]
 async fn an_image_is_deleted_once_and_images_of_others_are_not_listed() {
     let server = MockServer::start().await;
-    let name = own("/app-0123456789ab");
+    let name = own("/77");
     serve(&server, "DELETE", &name, vec![testing::json(global("op-1", "DONE")), missing()]).await;
     let theirs = json!({"name": "theirs", "status": "READY"});
     let items = json!({"items": [captured("READY"), captured("DELETING"), theirs]});
@@ -143,7 +144,7 @@ async fn an_image_is_deleted_once_and_images_of_others_are_not_listed() {
     assert_eq!(gcp.list(&Selector::all()).await.unwrap().len(), 1);
     let sent = requests(&server, "GET", &own("")).await;
     assert_eq!(query(&sent[0], "filter"), "(labels.managed-by = \"remint\")");
-    let id = ImageId::new("mine/app-0123456789ab");
+    let id = ImageId::new("mine/app-0123456789ab/77");
     gcp.delete(&id).await.unwrap();
     gcp.delete(&id).await.unwrap();
     let refused = gcp.copy(&id, &Region::new("us-east1-b")).await.unwrap_err();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     PROJECT, access,
     call::{Body, Call, Done, Plan, Tell, time},
-    catalogue::STATIC_ADDRESSES,
+    catalogue::static_addresses,
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
     reference::{check_name, full},
@@ -104,7 +104,7 @@ async fn insert(
     Path((_, region)): Path<(String, String)>,
     Body(sent): Body<Insert>,
 ) -> Result<Json<Value>> {
-    call.mutate(&cloud, |state, _| {
+    call.mutate(&cloud, |state, config| {
         check_name("resource.name", &sent.name)?;
         if find(state, &region, &sent.name).is_ok() {
             return Err(Refusal::already_exists(full(&path(&region, &sent.name))));
@@ -122,8 +122,9 @@ async fn insert(
             }
         }
         let here = state.gce.addresses.values().filter(|address| address.region == region).count();
-        if here >= STATIC_ADDRESSES {
-            return Err(Refusal::quota("STATIC_ADDRESSES", STATIC_ADDRESSES as u64, &region));
+        let limit = static_addresses(config.limits);
+        if here >= limit {
+            return Err(Refusal::quota("STATIC_ADDRESSES", limit as u64, &region));
         }
         let target = path(&region, &sent.name);
         Ok(Plan::own("insert", target, move |state, config| {

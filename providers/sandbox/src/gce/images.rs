@@ -44,7 +44,10 @@ fn path(name: &str) -> String {
 }
 
 fn find<'a>(state: &'a State, name: &str) -> Result<&'a ImageData> {
-    let found = state.gce.images.values().find(|image| image.name == name);
+    // The API takes an image's number wherever it takes its name, which never begins with a digit.
+    let number = name.parse::<u64>().ok();
+    let named = |image: &&ImageData| number.map_or(image.name == name, |number| image.id == number);
+    let found = state.gce.images.values().find(named);
     found.ok_or_else(|| Refusal::not_found(full(&path(name))))
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{Call, time},
-    catalogue::{self, STATIC_ADDRESSES},
+    catalogue::{self, static_addresses},
     error::{Refusal, Result},
     reference::full,
 };
@@ -70,7 +70,7 @@ fn region_view(call: &Call, cloud: &Cloud, state: &State, region: &str) -> Value
         "zones": zones.map(|zone| call.link(&format!("zones/{}", zone.slug))).collect::<Vec<_>>(),
         "quotas": [
             quota("INSTANCES", cloud.config().limits.droplets, instances),
-            quota("STATIC_ADDRESSES", STATIC_ADDRESSES, addresses),
+            quota("STATIC_ADDRESSES", static_addresses(cloud.config().limits), addresses),
             quota("FORWARDING_RULES", 15, rules),
         ],
         "selfLink": call.link(&format!("regions/{region}")),

@@ -65,7 +65,11 @@ pub(super) fn find<'a>(state: &'a State, project: &str, reference: &Reference<'_
     let (family, name) = reference.image()?;
     state.visible_images().find(|image| {
         name_of(image).is_some_and(|public| {
-            public.project == project && name == if family { public.family.as_str() } else { public.name.as_str() }
+            let same = match family {
+                true => name == public.family,
+                false => name == public.name || name == image.id.to_string(),
+            };
+            public.project == project && same
         })
     })
 }

@@ -13,7 +13,7 @@ use aws_sdk_route53::types::{
 use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest};
 use tokio::time::Instant;
 
-use crate::{Aws, error::Ask};
+use crate::{Aws, error::Ask, provider::LIMITS};
 
 #[cfg(test)]
 mod tests;
@@ -218,9 +218,7 @@ impl DnsZones for Aws {
         const OPERATION: &str = "set record";
         let invalid =
             |message: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_resource(set.fqdn()));
-        if set.values.is_empty() {
-            return invalid("a record set without values; remove it instead".to_owned());
-        }
+        set.check(OPERATION, &LIMITS)?;
         let Ok(ttl) = i32::try_from(set.ttl.as_secs()) else {
             return invalid(format!("a TTL of {} s; {} s is the most", set.ttl.as_secs(), i32::MAX));
         };

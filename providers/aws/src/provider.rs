@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps,
+    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Turns,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -19,6 +20,7 @@ use crate::{
     error::Ask,
     memory::Memory,
     network::Networks,
+    tags,
 };
 
 /// The provider's id, as the manifest names it.
@@ -100,6 +102,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How long is looked for the effect of a mutation whose reply was lost, before it is repeated.
     pub settle: Duration,
+    /// Whether snapshots are tagged by the call that makes them; for emulators whose `CreateImage` cannot.
+    pub tag_snapshots: bool,
     /// How long a change of DNS is watched until all of Route 53's servers have it.
     pub sync: Duration,
 }
@@ -115,6 +119,7 @@ impl Default for Settings {
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(60),
             settle: Duration::from_secs(30),
+            tag_snapshots: true,
             sync: Duration::from_secs(120),
         }
     }
@@ -145,6 +150,7 @@ pub struct Aws {
     /// The regions that are enabled for the account.
     pub(crate) enabled: OnceCell<Vec<Region>>,
     pub(crate) networks: Networks,
+    pub(crate) turns: Turns,
 }
 
 impl Aws {
@@ -171,7 +177,15 @@ impl Aws {
             memory: Memory::default(),
             enabled: OnceCell::new(),
             networks: Networks::default(),
+            turns: Turns::default(),
         }
+    }
+
+    /// The tags of an image that is about to be made, and of its snapshots.
+    pub(crate) fn image_tags(&self, all: &[Tag]) -> Vec<TagSpecification> {
+        let kinds = [ResourceType::Image, ResourceType::Snapshot];
+        let wanted = kinds.into_iter().filter(|kind| *kind == ResourceType::Image || self.settings.tag_snapshots);
+        wanted.map(|kind| tags::on_create(kind, all)).collect()
     }
 
     /// The pauses between looks for the effect of a call whose reply was lost: doubling, `settle` long together.

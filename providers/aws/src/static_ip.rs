@@ -186,6 +186,8 @@ impl Aws {
 impl StaticIps for Aws {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
         const OPERATION: &str = "reserve static ip";
+        // EC2 has no token for an address: two that look at once would both make one.
+        let _turn = self.turns.take([format!("static ip {}", spec.name)]).await;
         let standing = self.named_address(OPERATION, spec).await?;
         if let Some(body) = &standing
             && body.instance_id() == Some(spec.instance.as_str())

@@ -37,15 +37,10 @@ pub(crate) fn tags(operation: &'static str, labels: &Labels) -> Result<Vec<Tag>>
     if labels.0.len() > MOST_LABELS {
         return invalid(format!("{} labels; {MOST_LABELS} are the most", labels.0.len()));
     }
+    labels.check(operation)?;
     for (key, value) in labels.iter() {
-        if !key.starts_with(PREFIX) || key.len() == PREFIX.len() {
-            return invalid(format!("label key `{key}` does not start with `{PREFIX}`"));
-        }
         if is_own(key) {
             return invalid(format!("label key `{key}` is kept for copies of images"));
-        }
-        if value.is_empty() {
-            return invalid(format!("label `{key}` has no value"));
         }
         for (what, text, most) in [("key", key, LONGEST_KEY), ("value", value, LONGEST_VALUE)] {
             let length = text.chars().count();

@@ -3,7 +3,7 @@
 //! Calls: 1 to start where this process made and stopped the instance, else 3 (the image, the instance, the capture), and 1
 //! for each observation.
 
-use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
+use aws_sdk_ec2::types::InstanceStateName;
 use remint_core::provider::{
     CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, Region, Result, Selector,
 };
@@ -20,6 +20,8 @@ const OPERATION: &str = "capture image";
 
 impl Aws {
     pub(super) async fn advance_capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        // For its name, where a cloud does not keep names unique.
+        let _turn = self.turns.take([format!("image {}", spec.name)]).await;
         let known = self.memory.lock().captures.get(&spec.name).cloned();
         if let Some((id, region, since)) = known {
             return match self.fetch_image(OPERATION, &region, &id).await? {
@@ -105,8 +107,7 @@ impl Aws {
             .name(&spec.name)
             // It is stopped: there is nothing to reboot.
             .no_reboot(true)
-            .tag_specifications(tags::on_create(ResourceType::Image, &all))
-            .tag_specifications(tags::on_create(ResourceType::Snapshot, &all));
+            .set_tag_specifications(Some(self.image_tags(&all)));
         let ask = Ask::mutation(OPERATION).about(&spec.instance);
         self.memory.lock().asked.insert(spec.instance.as_str().to_owned());
         let result = self.client.call(&ask, || request.clone().send()).await;

@@ -3,7 +3,7 @@
 //! Before a copy is asked for, the original is tagged with the region: so whatever happens next, whoever deletes the
 //! original knows where to look. The copy is tagged with the original's id from the moment when it is made.
 
-use aws_sdk_ec2::types::{ResourceType, SnapshotReturnCodes};
+use aws_sdk_ec2::types::SnapshotReturnCodes;
 use remint_core::provider::{Error, ErrorKind, Image, ImageId, Region, Regions, Result};
 use tokio::time::Instant;
 
@@ -100,6 +100,7 @@ impl Aws {
     pub(super) async fn copy_image(&self, id: &ImageId, region: &Region) -> Result<()> {
         const OPERATION: &str = "copy image";
         self.check_region(OPERATION, region).await?;
+        let _turn = self.turns.take([format!("copy of {id} in {region}")]).await;
         let (home, body) = self.find_image(OPERATION, id.as_str()).await?;
         if home == *region {
             return Ok(());
@@ -134,8 +135,7 @@ impl Aws {
             .source_region(home.as_str())
             .name(&original.name)
             .set_encrypted(self.settings.config.encrypt.then_some(true))
-            .tag_specifications(tags::on_create(ResourceType::Image, &all))
-            .tag_specifications(tags::on_create(ResourceType::Snapshot, &all));
+            .set_tag_specifications(Some(self.image_tags(&all)));
         self.client.call(&Ask::idempotent(OPERATION).about(&about), || request.clone().send()).await?;
         self.memory.lock().copying.insert((id.as_str().to_owned(), region.clone()), Instant::now());
         Ok(())

@@ -47,6 +47,8 @@ impl Aws {
     /// Costs one look and one launch; the size, the subnet and the group are looked up once in the life of the process.
     pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         check(spec)?;
+        // The token does the same, across processes; this saves the losers their second look.
+        let _turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
         let (_, zones) = self.find_shape(&spec.size, &spec.region).await?;
         let mut launched = Vec::with_capacity(spec.names.len());
         for name in &spec.names {
@@ -219,17 +221,8 @@ fn spot() -> InstanceMarketOptionsRequest {
 
 /// Refuses what EC2 would refuse, before anything is asked.
 fn check(spec: &LaunchSpec) -> Result<()> {
+    spec.check(OPERATION, &LIMITS)?;
     let invalid = |problem: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, problem));
-    let size = spec.user_data.as_ref().map_or(0, |data| data.expose_secret().len());
-    if size > LIMITS.user_data_bytes {
-        return invalid(format!("user data of {size} bytes; {} is the most", LIMITS.user_data_bytes));
-    }
-    if spec.names.len() > LIMITS.launch_batch {
-        return invalid(format!("{} names in one launch; {} is the most", spec.names.len(), LIMITS.launch_batch));
-    }
-    if spec.labels.0.is_empty() {
-        return invalid("an instance without labels would not be found again".to_owned());
-    }
     if !spec.login_keys.is_empty() {
         return invalid("keys are not registered on AWS; user data installs them".to_owned());
     }
@@ -240,7 +233,7 @@ fn check(spec: &LaunchSpec) -> Result<()> {
 }
 
 /// The first token of a name's row that no instance of the past has spent.
-fn next_token(spec: &LaunchSpec, name: &str, spent: &BTreeSet<String>) -> String {
+pub(super) fn next_token(spec: &LaunchSpec, name: &str, spent: &BTreeSet<String>) -> String {
     let row = |number: u32| {
         let number = number.to_string();
         let mut parts = vec!["launch", name, number.as_str()];

@@ -135,7 +135,8 @@ async fn distinct(context: CaseContext) -> Result<(), Failure> {
     let second = context.static_ip_named("two", &two.id).await?;
     check!(first.id != second.id && first.address != second.address, "two instances, one address: {first:?}");
     for instance in [&one, &two] {
-        let own = context.instances().get(&instance.id).await?.address.map(|address| address.ip);
+        // As it was before: some clouds take an instance's own address away while a static IP points at it.
+        let own = instance.address.as_ref().map(|address| address.ip);
         let taken = [first.address.ip, second.address.ip].into_iter().any(|ip| Some(ip) == own);
         check!(!taken, "the static IP is the own address of instance {}, which goes with it", instance.id);
     }

@@ -19,7 +19,7 @@ use crate::{Aws, error::Ask, provider::LIMITS};
 mod tests;
 mod text;
 
-use text::{decode_name, decode_text, encode_text};
+use text::{decode_name, decode_text, encode_name, encode_text};
 
 /// The first pause before a change is looked at; each further one doubles.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Aws {
         let request = client
             .list_resource_record_sets()
             .hosted_zone_id(id)
-            .start_record_name(format!("{full}."))
+            .start_record_name(encode_name(&full))
             .set_start_record_type(kind.map(rr_type))
             .max_items(if kind.is_some() { 1 } else { KINDS });
         let ask = Ask::read(operation).about(&full);
@@ -244,7 +244,7 @@ impl DnsZones for Aws {
         values.sort();
         values.dedup();
         let mut builder =
-            ResourceRecordSet::builder().name(format!("{}.", set.fqdn())).r#type(rr_type(set.kind)).ttl(i64::from(ttl));
+            ResourceRecordSet::builder().name(encode_name(&set.fqdn())).r#type(rr_type(set.kind)).ttl(i64::from(ttl));
         for value in &values {
             let record = ResourceRecord::builder().value(wire_value(value, set.kind)).build();
             builder = builder.resource_records(record.map_err(|error| {

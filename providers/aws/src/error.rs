@@ -10,6 +10,8 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use remint_core::provider::{CallClass, Effect, Error, ErrorKind};
 
+use crate::config::is_id;
+
 /// How much of a message an error keeps, in bytes.
 const EXCERPT: usize = 512;
 /// The longest pause that a reply may ask for.
@@ -146,6 +148,12 @@ impl Ask {
 /// Whether an error is AWS's refusal of this code.
 pub(crate) fn is_code(error: &Error, code: &str) -> bool {
     error.message().split(':').next() == Some(code)
+}
+
+/// Whether an error says that an id names nothing: EC2 knows none of this kind, or it could not be one.
+pub(crate) fn never_was(error: &Error, id: &str, prefix: &str) -> bool {
+    let malformed = error.kind() == ErrorKind::InvalidInput && error.request_id().is_some();
+    error.kind() == ErrorKind::NotFound || (malformed && !is_id(id, prefix))
 }
 
 /// Whether nobody knows what a call did.

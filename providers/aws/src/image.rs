@@ -8,7 +8,11 @@ use remint_core::provider::{
     Selector,
 };
 
-use crate::{Aws, config::is_id, error::Ask, tags};
+use crate::{
+    Aws,
+    error::{Ask, never_was},
+    tags,
+};
 
 mod capture;
 mod copies;
@@ -105,16 +109,13 @@ impl Aws {
 
     /// One AMI by its id in a region; one call.
     async fn fetch_image(&self, operation: &'static str, region: &Region, id: &str) -> Result<Option<Body>> {
-        if !is_id(id, "ami-") {
-            return Err(not_found(operation, id));
-        }
         let request = self.client.ec2(region).describe_images().image_ids(id);
         match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
             Ok(answer) => {
                 let found = answer.images.unwrap_or_default().into_iter();
                 Ok(found.into_iter().find(|body| body.state() != Some(&State::Deregistered)))
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if never_was(&error, id, "ami-") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -218,9 +219,6 @@ impl Images for Aws {
     async fn delete(&self, id: &ImageId) -> Result<()> {
         const OPERATION: &str = "delete image";
         self.memory.lock().captured.remove(id.as_str());
-        if !is_id(id.as_str(), "ami-") {
-            return Ok(());
-        }
         let (region, body) = match self.find_image(OPERATION, id.as_str()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             result => result?,

@@ -13,8 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     Aws,
-    config::is_id,
-    error::{Ask, is_code},
+    error::{Ask, is_code, never_was},
     memory::Seen,
     tags,
 };
@@ -87,7 +86,6 @@ impl Aws {
 
     /// Reads one instance, wherever it is; one call where this process knows its region.
     pub(crate) async fn find_instance(&self, operation: &'static str, id: &InstanceId) -> Result<(Region, Body)> {
-        check_id(operation, id)?;
         let mut missing = None;
         for region in self.places(operation, id.as_str())? {
             let request = self.client.ec2(&region).describe_instances().instance_ids(id.as_str());
@@ -105,10 +103,16 @@ impl Aws {
                         None => missing = Some(ask.error(ErrorKind::NotFound, "the answer leaves it out")),
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+                Err(error) if never_was(&error, id.as_str(), "i-") => missing = Some(error),
                 Err(error) => return Err(error),
             }
         }
+        let missing = missing.map(|error| match error.kind() {
+            ErrorKind::NotFound => error,
+            _ => {
+                Error::new(ErrorKind::NotFound, operation, "not an instance's id").with_resource(id).with_source(error)
+            }
+        });
         Err(missing.unwrap_or_else(|| Error::new(ErrorKind::NotFound, operation, "no such instance").with_resource(id)))
     }
 
@@ -174,14 +178,6 @@ impl Aws {
         }
         Ok(instance)
     }
-}
-
-/// EC2's ids of instances have a form; what has another one never was.
-fn check_id(operation: &'static str, id: &InstanceId) -> Result<()> {
-    if is_id(id.as_str(), "i-") {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::NotFound, operation, "not an EC2 instance's id").with_resource(id))
 }
 
 /// An instance that was terminated, with EC2's reason where nobody asked for it.

@@ -33,7 +33,8 @@
 //! | `DnsZones::zone` | 2 |
 //! | `DnsZones::get` | 1, and 1 once for the zone |
 //! | `DnsZones::upsert`, `remove` | 2, and 1 for each look until all servers have the change; 1 where the set is as asked |
-//! | `Markers::get`, `set`, `remove` | 1 |
+//! | `Markers::get`, `remove` | 1 |
+//! | `Markers::set` | 2; 1 where it has the value |
 
 mod client;
 mod config;

@@ -34,6 +34,9 @@ impl Markers for Aws {
             let error = Error::new(ErrorKind::InvalidInput, OPERATION, "not a marker's value");
             return Err(error.with_resource(format!("`{value}`")));
         }
+        if Markers::get(self, name).await?.as_deref() == Some(value) {
+            return Ok(());
+        }
         let request = self.client.ssm(self.home(OPERATION)?).put_parameter().name(path).value(value);
         let request = request.r#type(ParameterType::String).overwrite(true);
         self.client.call(&Ask::idempotent(OPERATION).about(name), || request.clone().send()).await.map(drop)

@@ -12,8 +12,7 @@ use remint_core::provider::{
 
 use crate::{
     Aws,
-    config::is_id,
-    error::{Ask, is_code},
+    error::{Ask, is_code, never_was},
     tags,
 };
 
@@ -61,9 +60,7 @@ impl Aws {
     /// One address, wherever it is; one call where this process knows its region.
     async fn find_address(&self, operation: &'static str, id: &StaticIpId) -> Result<(Region, Body)> {
         let missing = || Error::new(ErrorKind::NotFound, operation, "no such static IP").with_resource(id);
-        if !is_id(id.as_str(), "eipalloc-") {
-            return Err(missing());
-        }
+        let mut refused = None;
         for region in self.places(operation, id.as_str())? {
             let request = self.client.ec2(&region).describe_addresses().allocation_ids(id.as_str());
             match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
@@ -72,11 +69,14 @@ impl Aws {
                         return Ok((region, body));
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if never_was(&error, id.as_str(), "eipalloc-") => refused = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(missing())
+        match refused {
+            Some(error) => Err(missing().with_source(error)),
+            None => Err(missing()),
+        }
     }
 
     /// The address of a name. Its labels may be those of an earlier release; the service's are what tells it from

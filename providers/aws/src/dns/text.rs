@@ -15,6 +15,19 @@ pub(super) fn decode_name(name: &str) -> String {
     String::from_utf8_lossy(&unescape(name)).to_ascii_lowercase()
 }
 
+/// A name as Route 53 takes it: with a final dot, and escapes for what no host has in its name.
+pub(super) fn encode_name(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len() + 1);
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => encoded.push(char::from(byte)),
+            _ => drop(write!(encoded, "\\{byte:03o}")),
+        }
+    }
+    encoded.push('.');
+    encoded
+}
+
 /// Text in quotes.
 pub(super) fn encode_text(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -94,6 +107,7 @@ mod tests {
         assert_eq!(decode_name("\\052.Example.com."), "*.example.com");
         assert_eq!(decode_name("a\\100b.example."), "a@b.example");
         assert_eq!(decode_name("www.example.com"), "www.example.com");
+        assert_eq!(encode_name("*.a b.example"), "*.a\\040b.example.");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 use remint_core::provider::{Effect, Error, ErrorKind, InstanceId, PowerOp, Region, Result};
 use tokio::time::Instant;
 
-use super::{Body, check_id};
+use super::Body;
 use crate::{Aws, error::Ask};
 
 const SWITCH: &str = "switch instance";
@@ -64,10 +64,6 @@ impl Aws {
     /// One call; two for an instance that this process has not seen, and one more for a spot instance, whose request would
     /// launch it again.
     pub(super) async fn terminate(&self, id: &InstanceId) -> Result<()> {
-        match check_id(DESTROY, id) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            result => result?,
-        }
         let seen = self.memory.lock().instances.get(id.as_str()).cloned();
         let (region, spot_request) = match seen {
             Some(seen) => (seen.instance.region, seen.spot_request),

@@ -6,7 +6,18 @@ use remint_conformance::Exemption;
 const UNTIL: jiff::civil::Date = jiff::civil::date(2027, 6, 30);
 
 /// The case, what moto does, and where that is to be read.
-const KNOWN: &[(&str, &str, &str)] = &[];
+const KNOWN: &[(&str, &str, &str)] = &[
+    ("images.copy", UNTAGGED, AMIS),
+    ("images.copy_launch", UNTAGGED, AMIS),
+    ("images.copy_deleted", UNTAGGED, AMIS),
+    ("idempotency.copy", UNTAGGED, AMIS),
+    ("deletion.image_launch", "moto launches from AMIs that were deregistered", INSTANCES),
+    ("static_ips.outlives", "an Elastic IP still points at its instance when that is terminated", INSTANCES),
+];
+
+const UNTAGGED: &str = "moto's CopyImage drops the tags by which a copy is recognised";
+const AMIS: &str = "https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/amis.py";
+const INSTANCES: &str = "https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/instances.py";
 
 pub(crate) fn exemptions() -> Vec<Exemption> {
     let excuse = |(case, reason, link): &(&str, &str, &str)| Exemption {

@@ -77,8 +77,8 @@ pub(crate) async fn start() -> Guarded {
         zone: Some(ZONE.to_owned()),
         boots: false,
         poll: Duration::from_millis(50),
-        // Half a minute for most cases.
-        patience: 0.05,
+        // Two minutes for most cases.
+        patience: 0.2,
         ..Target::new(another(), "us-east-1".into(), "t3.micro".into(), BASE)
     };
     Guarded { target: Target { another: Some(Arc::new(another)), ..target }, guard: Box::new(moto) }

@@ -279,3 +279,139 @@ fn excerpt(message: &str, kind: ErrorKind) -> String {
     }
     line.trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+    use aws_smithy_runtime_api::http::{Response, StatusCode};
+    use aws_smithy_types::body::SdkBody;
+    use remint_core::provider::{Calls, Instances, Provider, Selector};
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        client::Client,
+        testing::{provider_at, settings},
+    };
+
+    fn refused(status: u16, code: &str, message: &str) -> Error {
+        let mut raw =
+            Response::new(StatusCode::try_from(status).unwrap(), SdkBody::from("<RequestID>4d9d</RequestID>"));
+        raw.headers_mut().insert("retry-after", "17");
+        Ask::mutation("test").about("app-0").refused(code, message, &raw)
+    }
+
+    #[test]
+    fn each_code_has_its_kind_and_its_effect() {
+        use Effect::{NotApplied, Unknown};
+        use ErrorKind::*;
+        for (status, code, kind, effect) in [
+            (400, "InvalidInstanceID.NotFound", NotFound, NotApplied),
+            (400, "InvalidAMIID.Unavailable", NotFound, NotApplied),
+            (400, "InvalidInstanceID.Malformed", NotFound, NotApplied),
+            (400, "InvalidAllocationID.NotFound", NotFound, NotApplied),
+            (400, "ParameterNotFound", NotFound, NotApplied),
+            (404, "NoSuchHostedZone", NotFound, NotApplied),
+            (400, "IncorrectInstanceState", Busy, NotApplied),
+            (400, "IncorrectState", Busy, NotApplied),
+            (400, "PriorRequestNotComplete", Busy, NotApplied),
+            (503, "RequestLimitExceeded", RateLimited, NotApplied),
+            (400, "Throttling", RateLimited, NotApplied),
+            (403, "UnauthorizedOperation", Forbidden, NotApplied),
+            (401, "AuthFailure", Unauthenticated, NotApplied),
+            (403, "SignatureDoesNotMatch", Unauthenticated, NotApplied),
+            (403, "InvalidClientTokenId", Unauthenticated, NotApplied),
+            (400, "ExpiredTokenException", Unauthenticated, NotApplied),
+            (400, "InstanceLimitExceeded", Quota, NotApplied),
+            (400, "VcpuLimitExceeded", Quota, NotApplied),
+            (400, "AddressLimitExceeded", Quota, NotApplied),
+            (500, "InsufficientInstanceCapacity", Unavailable, NotApplied),
+            (400, "Unsupported", InvalidInput, NotApplied),
+            (400, "InvalidParameterValue", InvalidInput, NotApplied),
+            (400, "IdempotentParameterMismatch", Conflict, NotApplied),
+            (400, "InvalidChangeBatch", InvalidInput, NotApplied),
+            (503, "Unavailable", Unavailable, Unknown),
+            (500, "InternalError", Unavailable, Unknown),
+            (502, "", Unavailable, Unknown),
+        ] {
+            let error = refused(status, code, "The thing is not as you think.");
+            assert_eq!((error.kind(), error.effect()), (kind, effect), "{code}");
+            assert_eq!(error.request_id(), Some("4d9d"));
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(17)));
+            assert!(code.is_empty() || is_code(&error, code), "{error}");
+        }
+        let error = refused(400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist");
+        let text =
+            "test app-0: not found: InvalidInstanceID.NotFound: The instance ID 'i-1' does not exist (request 4d9d)";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_read_has_changed_nothing_whatever_came_back() {
+        let raw = Response::new(StatusCode::try_from(500).unwrap(), SdkBody::empty());
+        assert_eq!(Ask::read("test").refused("InternalError", "", &raw).effect(), Effect::NotApplied);
+    }
+
+    #[test]
+    fn a_refused_signature_is_told_without_the_request_that_was_signed() {
+        let message = "The request signature we calculated does not match the signature you provided. Check your key.\n\n\
+                       The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYX\n'";
+        let error = refused(403, "SignatureDoesNotMatch", message);
+        assert!(!format!("{error} {error:?}").contains("FwoGZXIvYX"), "{error:?}");
+        let error = refused(400, "InvalidParameterValue", &"ä".repeat(2000));
+        assert!(error.message().len() < EXCERPT + 64, "{}", error.message().len());
+    }
+
+    #[tokio::test]
+    async fn what_never_left_has_no_effect_and_what_was_sent_may_have_one() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap();
+        drop(closed);
+        let aws = provider_at(format!("http://{address}"));
+        let stop = async |aws: &crate::Aws| {
+            let request = aws.client.ec2(&"us-east-1".into()).stop_instances().instance_ids("i-0a1b2c3d");
+            aws.client.call(&Ask::mutation("test"), || request.clone().send()).await.unwrap_err()
+        };
+        let error = stop(&aws).await;
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error:?}");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let aws = provider_at(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        });
+        let error = stop(&aws).await;
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown), "{error:?}");
+        assert_eq!(aws.calls().count().mutations, 1, "nobody repeats it");
+    }
+
+    #[derive(Debug)]
+    struct NoCredentials;
+
+    impl ProvideCredentials for NoCredentials {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing there")))
+        }
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_are_told_as_such_at_once() {
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(NoCredentials))
+            .endpoint_url("http://127.0.0.1:1")
+            .region(aws_config::Region::new("us-east-1"))
+            .build();
+        let mut aws = provider_at("http://127.0.0.1:1".to_owned());
+        aws.client = Client::new(sdk, Calls::new(settings().rate, settings().retry));
+        let error = aws.list(&Selector::all()).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unauthenticated, Effect::NotApplied), "{error:?}");
+        assert!(error.hint().unwrap().contains("AWS_PROFILE"));
+        assert_eq!(aws.calls().count().retries, 0);
+    }
+}

@@ -1,1 +1,179 @@
-//! What the tests share.
+//! What the tests share: a provider with short pauses in front of a mock server that speaks EC2's Query API.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use remint_core::provider::{LaunchSpec, PortMap, RatePolicy, RetryPolicy, Shape, SizeName, label};
+use wiremock::{
+    Mock, MockServer, Request, Respond, ResponseTemplate,
+    matchers::{body_string_contains, method},
+};
+
+use crate::{Aws, ClientOptions, Settings};
+
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
+pub(crate) const AMI: &str = "ami-0a1b2c3d";
+
+pub(crate) fn settings() -> Settings {
+    let short = Duration::from_millis(2);
+    Settings {
+        rate: RatePolicy { burst: 10_000, per_second: 1000.0, reserved_for_mutations: 1 },
+        retry: RetryPolicy { attempts: 3, within: Duration::from_secs(60), first_pause: short, max_pause: short },
+        ports: PortMap { through: 1023, offset: 20000 },
+        settle: Duration::from_millis(60),
+        sync: Duration::from_millis(400),
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn provider(server: &MockServer) -> Aws {
+    provider_at(server.uri())
+}
+
+pub(crate) fn provider_at(endpoint_url: String) -> Aws {
+    Aws::new(ClientOptions {
+        endpoint_url,
+        region: "us-east-1".into(),
+        access_key_id: "AKIDEXAMPLE".to_owned(),
+        secret_access_key: SECRET.into(),
+        settings: settings(),
+    })
+}
+
+/// As [`provider`], with the size known already.
+pub(crate) fn launcher(server: &MockServer) -> Aws {
+    let aws = provider(server);
+    let size = SizeName::new("t3.micro");
+    let shape = Shape { size: size.clone(), vcpus: 2, memory_mib: 1024, disk_gib: 8, price_hourly_usd: None };
+    let key = (size.as_str().to_owned(), "us-east-1".into());
+    aws.memory.lock().shapes.insert(key, (shape, vec!["us-east-1b".to_owned()]));
+    aws
+}
+
+pub(crate) fn spec(name: &str) -> LaunchSpec {
+    LaunchSpec {
+        names: vec![name.to_owned()],
+        image: AMI.into(),
+        size: "t3.micro".into(),
+        region: "us-east-1".into(),
+        labels: remint_core::provider::Labels::new().with(label::SERVICE, "app").with(label::RELEASE, "7"),
+        user_data: Some("#cloud-config\n".into()),
+        login_keys: Vec::new(),
+    }
+}
+
+fn tag_set(tags: &[(&str, &str)]) -> String {
+    let item = |(key, value): &(&str, &str)| format!("<item><key>{key}</key><value>{value}</value></item>");
+    format!("<tagSet>{}</tagSet>", tags.iter().map(item).collect::<String>())
+}
+
+/// An instance as EC2 shows it, with the name and labels of [`spec`].
+pub(crate) fn instance(id: &str, name: &str, state: &str, token: &str) -> String {
+    let tags = tag_set(&[("Name", name), (label::SERVICE, "app"), (label::RELEASE, "7")]);
+    format!(
+        "<item><instanceId>{id}</instanceId><imageId>{AMI}</imageId><instanceState><name>{state}</name></instanceState>\
+         <instanceType>t3.micro</instanceType><launchTime>2026-11-25T08:00:00.000Z</launchTime>\
+         <ipAddress>203.0.113.7</ipAddress><clientToken>{token}</clientToken>{tags}</item>"
+    )
+}
+
+pub(crate) fn instances(items: &[String]) -> ResponseTemplate {
+    ec2(
+        "DescribeInstances",
+        &format!("<reservationSet><item><instancesSet>{}</instancesSet></item></reservationSet>", items.concat()),
+    )
+}
+
+pub(crate) fn launched(item: &str) -> ResponseTemplate {
+    ec2("RunInstances", &format!("<instancesSet>{item}</instancesSet>"))
+}
+
+/// An AMI as EC2 shows it.
+pub(crate) fn image(id: &str, state: &str, snapshot: &str, tags: &[(&str, &str)]) -> String {
+    format!(
+        "<item><imageId>{id}</imageId><imageState>{state}</imageState><name>app-0123456789ab</name>\
+         <isPublic>false</isPublic><creationDate>2026-11-25T08:00:00.000Z</creationDate>\
+         <rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/xvda</deviceName>\
+         <ebs><snapshotId>{snapshot}</snapshotId><volumeSize>8</volumeSize></ebs></item></blockDeviceMapping>{}</item>",
+        tag_set(tags)
+    )
+}
+
+pub(crate) fn images(items: &[String]) -> ResponseTemplate {
+    ec2("DescribeImages", &format!("<imagesSet>{}</imagesSet>", items.concat()))
+}
+
+/// An answer of EC2's.
+pub(crate) fn ec2(action: &str, inside: &str) -> ResponseTemplate {
+    let xml = format!(
+        "<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>4d9d</requestId>{inside}\
+         </{action}Response>"
+    );
+    ResponseTemplate::new(200).set_body_raw(xml, "text/xml")
+}
+
+/// A refusal of EC2's.
+pub(crate) fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplate {
+    let xml = format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
+         <RequestID>4d9d</RequestID></Response>"
+    );
+    ResponseTemplate::new(status).set_body_raw(xml, "text/xml")
+}
+
+/// Answers in this order; the last one again and again.
+struct InOrder {
+    answers: Vec<ResponseTemplate>,
+    asked: AtomicUsize,
+}
+
+impl Respond for InOrder {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.answers[asked.min(self.answers.len() - 1)].clone()
+    }
+}
+
+/// Serves an action with these answers in order.
+pub(crate) async fn serve(server: &MockServer, action: &str, answers: Vec<ResponseTemplate>) {
+    let answers = InOrder { answers, asked: AtomicUsize::new(0) };
+    let asks = body_string_contains(format!("Action={action}&"));
+    Mock::given(method("POST")).and(asks).respond_with(answers).mount(server).await;
+}
+
+/// Serves what a launch asks beside: the subnet and the group.
+pub(crate) async fn serve_network(server: &MockServer) {
+    let subnet = |id: &str, zone: &str| {
+        format!(
+            "<item><subnetId>{id}</subnetId><vpcId>vpc-0a1b2c3d</vpcId><availabilityZone>{zone}</availabilityZone></item>"
+        )
+    };
+    let subnets = [subnet("subnet-0000000b", "us-east-1b"), subnet("subnet-0000000a", "us-east-1a")].concat();
+    serve(server, "DescribeSubnets", vec![ec2("DescribeSubnets", &format!("<subnetSet>{subnets}</subnetSet>"))]).await;
+    let group = "<securityGroupInfo><item><groupId>sg-0a1b2c3d</groupId><groupName>remint-22</groupName><ipPermissions>\
+                 <item><ipProtocol>tcp</ipProtocol><fromPort>22</fromPort><toPort>22</toPort></item></ipPermissions>\
+                 </item></securityGroupInfo>";
+    serve(server, "DescribeSecurityGroups", vec![ec2("DescribeSecurityGroups", group)]).await;
+}
+
+/// The forms that were sent for an action, in order.
+pub(crate) async fn forms(server: &MockServer, action: &str) -> Vec<String> {
+    let wanted = format!("Action={action}&");
+    let requests = server.received_requests().await.unwrap();
+    let bodies = requests.iter().map(|request| String::from_utf8(request.body.clone()).unwrap());
+    bodies.filter(|body| body.contains(&wanted)).collect()
+}
+
+/// The value of a form's field, as it was sent.
+pub(crate) fn field(form: &str, name: &str) -> Option<String> {
+    form.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}="))).map(str::to_owned)
+}
+
+/// The actions that were asked for, in order.
+pub(crate) async fn actions(server: &MockServer) -> Vec<String> {
+    let requests = server.received_requests().await.unwrap();
+    let bodies = requests.iter().map(|request| String::from_utf8(request.body.clone()).unwrap());
+    bodies.filter_map(|body| field(&body, "Action")).collect()
+}

@@ -1,1 +1,88 @@
-//! Tests.
+use remint_core::provider::{ErrorKind, Labels, StaticIpSpec, StaticIps, label};
+use wiremock::{MockServer, ResponseTemplate};
+
+use crate::testing::{actions, ec2, forms, instance, instances, provider, refusal, serve};
+
+const INSTANCE: &str = "i-0123456789abcdef0";
+const ADDRESS: &str = "eipalloc-0a1b2c3d";
+
+fn spec() -> StaticIpSpec {
+    StaticIpSpec {
+        name: "app-production".into(),
+        labels: Labels::new().with(label::SERVICE, "app").with(label::RELEASE, "7"),
+        region: "us-east-1".into(),
+        instance: INSTANCE.into(),
+    }
+}
+
+fn addresses(instance: Option<&str>) -> ResponseTemplate {
+    let assigned = instance
+        .map_or(String::new(), |id| format!("<instanceId>{id}</instanceId><associationId>eipassoc-1</associationId>"));
+    let item = format!(
+        "<item><allocationId>{ADDRESS}</allocationId><publicIp>198.51.100.7</publicIp>{assigned}<tagSet>\
+         <item><key>Name</key><value>app-production</value></item></tagSet></item>"
+    );
+    ec2("DescribeAddresses", &format!("<addressesSet>{item}</addressesSet>"))
+}
+
+fn none() -> ResponseTemplate {
+    ec2("DescribeAddresses", "<addressesSet/>")
+}
+
+async fn serve_instance(server: &MockServer, state: &str) {
+    serve(server, "DescribeInstances", vec![instances(&[instance(INSTANCE, "app-7-0", state, "")])]).await;
+}
+
+#[tokio::test]
+async fn an_address_whose_reply_is_lost_is_found_by_its_name() {
+    let server = MockServer::start().await;
+    serve_instance(&server, "running").await;
+    serve(&server, "DescribeAddresses", vec![none(), none(), addresses(None)]).await;
+    serve(&server, "AllocateAddress", vec![refusal(503, "Unavailable", "")]).await;
+    serve(&server, "AssociateAddress", vec![ec2("AssociateAddress", "<associationId>eipassoc-1</associationId>")])
+        .await;
+    let made = provider(&server).ensure(&spec()).await.unwrap();
+    assert_eq!((made.id.as_str(), made.assigned_to), (ADDRESS, Some(INSTANCE.into())));
+    assert_eq!(forms(&server, "AllocateAddress").await.len(), 1);
+    let form = forms(&server, "AssociateAddress").await.remove(0);
+    assert!(form.contains("AllowReassociation=true"), "{form}");
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_an_instance_that_cannot_take_it() {
+    for (state, kind) in [("terminated", ErrorKind::NotFound), ("pending", ErrorKind::Busy)] {
+        let server = MockServer::start().await;
+        serve_instance(&server, state).await;
+        serve(&server, "DescribeAddresses", vec![none()]).await;
+        let error = provider(&server).ensure(&spec()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{state}");
+        assert_eq!(actions(&server).await, ["DescribeAddresses", "DescribeInstances"]);
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_told_with_its_number() {
+    let server = MockServer::start().await;
+    serve_instance(&server, "running").await;
+    serve(&server, "DescribeAddresses", vec![none()]).await;
+    let refused = refusal(400, "AddressLimitExceeded", "The maximum number of addresses has been reached.");
+    serve(&server, "AllocateAddress", vec![refused]).await;
+    let attribute = "<accountAttributeSet><item><attributeName>vpc-max-elastic-ips</attributeName><attributeValueSet>\
+                     <item><attributeValue>5</attributeValue></item></attributeValueSet></item></accountAttributeSet>";
+    serve(&server, "DescribeAccountAttributes", vec![ec2("DescribeAccountAttributes", attribute)]).await;
+    let error = provider(&server).ensure(&spec()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Quota);
+    assert!(error.message().contains("is 5 Elastic IPs"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_points_somewhere_is_taken_away_before_it_is_released() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeAddresses", vec![addresses(Some(INSTANCE))]).await;
+    for action in ["DisassociateAddress", "ReleaseAddress"] {
+        serve(&server, action, vec![ec2(action, "<return>true</return>")]).await;
+    }
+    provider(&server).release(&ADDRESS.into()).await.unwrap();
+    let changed: Vec<_> = actions(&server).await.into_iter().filter(|action| !action.starts_with("Describe")).collect();
+    assert_eq!(changed, ["DisassociateAddress", "ReleaseAddress"]);
+}

@@ -1,0 +1,22 @@
+//! The conformance suite against sandboxes with simulated machines, which speak EC2's API and Route 53's.
+
+#![expect(clippy::unwrap_used, reason = "a test whose sandbox does not start has failed")]
+
+mod interference;
+mod sandbox;
+
+use remint_conformance::{Setting, Settings, libtest};
+
+const SETTINGS: Settings = &[
+    Setting::SecondRegion,
+    Setting::Zone,
+    Setting::Stranger,
+    Setting::Another,
+    Setting::Boots,
+    Setting::LostReplies,
+    Setting::StaticIpLimit,
+];
+
+fn main() -> std::process::ExitCode {
+    libtest(&remint_aws::DESCRIPTOR, SETTINGS, &[], |tenancy| Box::pin(sandbox::start(tenancy)))
+}

@@ -1,0 +1,62 @@
+//! A sandbox in this process, and the provider pointed at it.
+
+use std::{sync::Arc, time::Duration};
+
+use remint_aws::{Aws, ClientOptions, Settings};
+use remint_conformance::{Guarded, Target, Tenancy};
+use remint_core::provider::{Provider, RatePolicy, RetryPolicy};
+use remint_sandbox::{
+    cloud::{AccountLimits, Api},
+    embedded::{Embedded, Options},
+};
+use secrecy::SecretString;
+
+use crate::interference::Faults;
+
+const ZONE: &str = "conformance.example";
+const BASE: &str = "136693071363/debian-12-amd64-20260101-0000";
+
+pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
+    let limits = match tenancy {
+        Tenancy::Alone => AccountLimits::default(),
+        Tenancy::Shared => AccountLimits { droplets: 500, reserved_ips: 100 },
+    };
+    let sandbox = Arc::new(Embedded::start(Options { limits, ..Options::default() }).await.unwrap());
+    sandbox.add_zone(Api::Ec2, ZONE).await.unwrap();
+    let another = {
+        let sandbox = sandbox.clone();
+        move || provider(&sandbox, sandbox.access_key().secret)
+    };
+    let target = Target {
+        second_region: Some("us-west-2".into()),
+        zone: Some(ZONE.to_owned()),
+        stranger: Some(provider(&sandbox, "revoked".into())),
+        interference: Some(Arc::new(Faults(sandbox.clone()))),
+        static_ip_limit: u64::try_from(limits.reserved_ips).ok(),
+        poll: Duration::from_millis(20),
+        // Two minutes for most cases; they take a second or two on an idle machine.
+        patience: 0.2,
+        ..Target::new(another(), "us-east-1".into(), "t3.micro".into(), BASE)
+    };
+    Guarded { target: Target { another: Some(Arc::new(another)), ..target }, guard: Box::new(sandbox) }
+}
+
+fn provider(sandbox: &Embedded, secret: SecretString) -> Arc<dyn Provider> {
+    let (first_pause, max_pause) = (Duration::from_millis(20), Duration::from_millis(500));
+    let settings = Settings {
+        ports: sandbox.ports(),
+        rate: RatePolicy { burst: 10_000, per_second: 1000.0, reserved_for_mutations: 100 },
+        retry: RetryPolicy { first_pause, max_pause, ..RetryPolicy::default() },
+        grace: Duration::from_secs(5),
+        settle: Duration::from_millis(600),
+        sync: Duration::from_secs(5),
+        ..Settings::default()
+    };
+    Arc::new(Aws::new(ClientOptions {
+        endpoint_url: sandbox.url(),
+        region: "us-east-1".into(),
+        access_key_id: sandbox.access_key().id,
+        secret_access_key: secret,
+        settings,
+    }))
+}

@@ -3,8 +3,13 @@
 use std::{future::Future, time::Duration};
 
 use remint_core::provider::{
-    Capability, Error, ErrorKind, ImageId, InstanceId, LoginKeyId, Provider, RecordKind, Result, StaticIpId,
+    Capability, CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageId, InstanceId, LoginKeyId, Provider,
+    RecordKind, Result, StaticIpId,
 };
+
+/// How a capture ends that makes no image.
+const ENDED: [ErrorKind; 4] =
+    [ErrorKind::Conflict, ErrorKind::InvalidInput, ErrorKind::NotFound, ErrorKind::Unexpected];
 
 /// Takes things away from an account. It waits for as long as it takes; whoever calls it sets the limit.
 #[derive(Clone, Copy)]
@@ -30,6 +35,22 @@ impl Cleaner<'_> {
         let instances = self.provider.instances();
         self.patiently(|| instances.destroy(id)).await?;
         self.until_missing(|| async move { instances.get(id).await.map(drop) }).await
+    }
+
+    /// Sees a capture to its end, which may have been under way, and takes the image away. An image that is not done has no
+    /// labels on some clouds, and its instance cannot be destroyed. Where none was begun, one is.
+    pub(crate) async fn capture(&self, spec: &CaptureSpec) -> Result<()> {
+        (self.say)(format!("the capture of image {} to end", spec.name));
+        loop {
+            match self.provider.images().capture(spec).await {
+                Ok(CaptureProgress::Done(image)) => return self.image(&image.id).await,
+                Ok(CaptureProgress::Pending) => tokio::time::sleep(self.poll).await,
+                Err(error) if error.kind() == ErrorKind::Busy => tokio::time::sleep(self.poll).await,
+                // There is neither an image nor a capture: it failed, or the instance runs or is gone.
+                Err(error) if error.effect() == Effect::NotApplied && ENDED.contains(&error.kind()) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) async fn image(&self, id: &ImageId) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use remint_core::provider::{Labels, Selector, StaticIpId, label};
+use remint_core::provider::{CaptureSpec, Labels, Selector, StaticIpId, label};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -143,7 +143,7 @@ impl Expected {
         for resource in made {
             match resource {
                 Resource::Instance { name } => drop(expected.instances.insert(name.clone())),
-                Resource::Image { name } => drop(expected.images.insert(name.clone())),
+                Resource::Image { name, .. } => drop(expected.images.insert(name.clone())),
                 Resource::StaticIp { id: Some(id), .. } => drop(expected.static_ips.insert(id.clone())),
                 Resource::LoginKey { name } => drop(expected.login_keys.insert(name.clone())),
                 Resource::StaticIp { id: None, .. } | Resource::Record { .. } | Resource::Marker { .. } => {}
@@ -166,6 +166,10 @@ async fn clean_up(context: &CaseContext, leaks: &mut Vec<String>) {
             Resource::Marker { name } => note(leaks, cleaner.marker(name).await),
             _ => {}
         }
+    }
+    for (name, instance) in context.ledger().captures() {
+        let spec = CaptureSpec { name, instance, labels: context.labels().with(label::ROLE, "image") };
+        note(leaks, cleaner.capture(&spec).await);
     }
     let ended = static_ips(context, &cleaner, &expected, leaks).await;
     note(leaks, ended);

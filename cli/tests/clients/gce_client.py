@@ -38,6 +38,24 @@ RULES = client(compute_v1.ForwardingRulesClient)
 TARGETS = client(compute_v1.TargetInstancesClient)
 FIREWALLS = client(compute_v1.FirewallsClient)
 PROJECTS = client(compute_v1.ProjectsClient)
+GLOBAL_OPERATIONS = client(compute_v1.GlobalOperationsClient)
+REGION_OPERATIONS = client(compute_v1.RegionOperationsClient)
+ZONE_OPERATIONS = client(compute_v1.ZoneOperationsClient)
+
+
+def finish(operation):
+    """Waits until an operation is done. The clients' own `result()` would ask Google, whatever endpoint they were given."""
+    here = {"project": PROJECT, "operation": operation.name}
+    deadline = time.monotonic() + PATIENCE
+    while operation.status != compute_v1.Operation.Status.DONE:
+        assert time.monotonic() < deadline, operation
+        if operation.zone:
+            operation = ZONE_OPERATIONS.wait(**here, zone=ZONE)
+        elif operation.region:
+            operation = REGION_OPERATIONS.wait(**here, region=REGION)
+        else:
+            operation = GLOBAL_OPERATIONS.wait(**here)
+    assert not operation.error.errors, operation
 
 
 def port(number):
@@ -108,9 +126,9 @@ def launch(name, image, text):
     request = compute_v1.InsertInstanceRequest(
         project=PROJECT, zone=ZONE, instance_resource=instance, request_id=str(uuid.uuid4())
     )
-    INSTANCES.insert(request=request).result(timeout=PATIENCE)
+    finish(INSTANCES.insert_unary(request=request))
     # The same call again, as after a lost answer, is the same instance.
-    INSTANCES.insert(request=request).result(timeout=PATIENCE)
+    finish(INSTANCES.insert_unary(request=request))
     return show(name)
 
 
@@ -141,12 +159,12 @@ def look_around():
     project = PROJECTS.get(project=PROJECT)
     metadata = project.common_instance_metadata
     metadata.items.append(compute_v1.Items(key="remint-mark", value="here"))
-    PROJECTS.set_common_instance_metadata(project=PROJECT, metadata_resource=metadata).result(timeout=PATIENCE)
+    finish(PROJECTS.set_common_instance_metadata_unary(project=PROJECT, metadata_resource=metadata))
     assert PROJECTS.get(project=PROJECT).common_instance_metadata.items[0].value == "here"
     firewall = compute_v1.Firewall(
         name="ssh", allowed=[compute_v1.Allowed(I_p_protocol="tcp", ports=["22"])], source_ranges=["0.0.0.0/0"]
     )
-    FIREWALLS.insert(project=PROJECT, firewall_resource=firewall).result(timeout=PATIENCE)
+    finish(FIREWALLS.insert_unary(project=PROJECT, firewall_resource=firewall))
     assert FIREWALLS.get(project=PROJECT, firewall="ssh").allowed[0].ports == ["22"]
     return image.self_link
 
@@ -157,16 +175,16 @@ def bake(base):
     assert builder.status == "RUNNING" and builder.labels["remint_service"] == "web", builder
     assert ssh(address_of(builder), "cat /root/made-by") == "the builder"
     ssh(address_of(builder), "echo v1 > /root/version && sync")
-    INSTANCES.stop(project=PROJECT, zone=ZONE, instance="builder").result(timeout=PATIENCE)
+    finish(INSTANCES.stop_unary(project=PROJECT, zone=ZONE, instance="builder"))
     assert show("builder").status == "TERMINATED"
     image = compute_v1.Image(
         name="web-1", family="web", source_disk=f"zones/{ZONE}/disks/builder", labels={"remint_fingerprint": "abc"}
     )
-    IMAGES.insert(project=PROJECT, image_resource=image).result(timeout=PATIENCE)
+    finish(IMAGES.insert_unary(project=PROJECT, image_resource=image))
     refused(exceptions.Conflict, IMAGES.insert, project=PROJECT, image_resource=image)
     found = list(IMAGES.list(request={"project": PROJECT, "filter": "labels.remint_fingerprint=abc"}))
     assert [image.name for image in found] == ["web-1"], found
-    INSTANCES.delete(project=PROJECT, zone=ZONE, instance="builder").result(timeout=PATIENCE)
+    finish(INSTANCES.delete_unary(project=PROJECT, zone=ZONE, instance="builder"))
     refused(exceptions.NotFound, INSTANCES.get, project=PROJECT, zone=ZONE, instance="builder")
 
 
@@ -176,19 +194,18 @@ def move_an_address():
         instance = launch(name, "global/images/family/web", name)
         assert ssh(address_of(instance), "cat /root/version") == "v1"
         target = compute_v1.TargetInstance(name=name, instance=instance.self_link)
-        TARGETS.insert(project=PROJECT, zone=ZONE, target_instance_resource=target).result(timeout=PATIENCE)
+        finish(TARGETS.insert_unary(project=PROJECT, zone=ZONE, target_instance_resource=target))
     address = compute_v1.Address(name="web", labels={"remint_service": "web"})
-    ADDRESSES.insert(project=PROJECT, region=REGION, address_resource=address).result(timeout=PATIENCE)
+    finish(ADDRESSES.insert_unary(project=PROJECT, region=REGION, address_resource=address))
     ip = ADDRESSES.get(project=PROJECT, region=REGION, address="web").address
     rule = compute_v1.ForwardingRule(
         name="web", I_p_address=ip, I_p_protocol="TCP", port_range="1-65535", target=f"zones/{ZONE}/targetInstances/one"
     )
-    RULES.insert(project=PROJECT, region=REGION, forwarding_rule_resource=rule).result(timeout=PATIENCE)
+    finish(RULES.insert_unary(project=PROJECT, region=REGION, forwarding_rule_resource=rule))
     assert ssh(ip, "cat /root/made-by") == "one"
     target = compute_v1.TargetReference(target=f"zones/{ZONE}/targetInstances/two")
-    RULES.set_target(
-        project=PROJECT, region=REGION, forwarding_rule="web", target_reference_resource=target
-    ).result(timeout=PATIENCE)
+    arguments = {"forwarding_rule": "web", "target_reference_resource": target}
+    finish(RULES.set_target_unary(project=PROJECT, region=REGION, **arguments))
     assert ssh(ip, "cat /root/made-by") == "two"
     scopes = dict(INSTANCES.aggregated_list(project=PROJECT))
     assert {instance.name for instance in scopes[f"zones/{ZONE}"].instances} == {"one", "two"}
@@ -202,7 +219,7 @@ def relabel():
         labels={"remint_service": "db"}, label_fingerprint=instance.label_fingerprint
     )
     arguments = {"project": PROJECT, "zone": ZONE, "instance": "one", "instances_set_labels_request_resource": labels}
-    INSTANCES.set_labels(**arguments).result(timeout=PATIENCE)
+    finish(INSTANCES.set_labels_unary(**arguments))
     refused(exceptions.PreconditionFailed, INSTANCES.set_labels, **arguments)
     found = INSTANCES.list(request={"project": PROJECT, "zone": ZONE, "filter": "labels.remint_service=db"})
     assert [instance.name for instance in found] == ["one"]
@@ -242,13 +259,13 @@ def records(ip):
 
 def destroy():
     here = {"project": PROJECT, "region": REGION}
-    RULES.delete(**here, forwarding_rule="web").result(timeout=PATIENCE)
-    ADDRESSES.delete(**here, address="web").result(timeout=PATIENCE)
+    finish(RULES.delete_unary(**here, forwarding_rule="web"))
+    finish(ADDRESSES.delete_unary(**here, address="web"))
     for name in ["one", "two"]:
-        TARGETS.delete(project=PROJECT, zone=ZONE, target_instance=name).result(timeout=PATIENCE)
-        INSTANCES.delete(project=PROJECT, zone=ZONE, instance=name).result(timeout=PATIENCE)
-    IMAGES.delete(project=PROJECT, image="web-1").result(timeout=PATIENCE)
-    FIREWALLS.delete(project=PROJECT, firewall="ssh").result(timeout=PATIENCE)
+        finish(TARGETS.delete_unary(project=PROJECT, zone=ZONE, target_instance=name))
+        finish(INSTANCES.delete_unary(project=PROJECT, zone=ZONE, instance=name))
+    finish(IMAGES.delete_unary(project=PROJECT, image="web-1"))
+    finish(FIREWALLS.delete_unary(project=PROJECT, firewall="ssh"))
     for left in [
         INSTANCES.list(project=PROJECT, zone=ZONE),
         DISKS.list(project=PROJECT, zone=ZONE),

@@ -51,7 +51,7 @@ impl fmt::Display for Estimate {
 /// Blocks, in the order of the suite, the cases that no longer fit the budget. Where the price is not known, all that
 /// cost money.
 pub(super) fn keep_within(suite: &mut Suite, budget: f64, hourly_usd: Option<f64>) {
-    let mut left = budget;
+    let mut left = micros(budget);
     for planned in &mut suite.cases {
         if planned.plan != Plan::Run || planned.case.cost != Cost::Billable {
             continue;
@@ -63,8 +63,14 @@ pub(super) fn keep_within(suite: &mut Suite, budget: f64, hourly_usd: Option<f64
     }
 }
 
+/// In millionths, as [`micros`].
 fn price(case: &Case, hourly_usd: f64) -> f64 {
-    hourly_usd * f64::from(case.machines)
+    micros(hourly_usd) * f64::from(case.machines)
+}
+
+/// Whole millionths, so that sums of prices are exact: a budget of six times a price pays for six.
+fn micros(money: f64) -> f64 {
+    (money * 1e6).round()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 use remint_core::provider::{
-    Error, ErrorKind, ImageId, InstanceId, Labels, LoginKeyId, Provider, RecordKind, Result, Selector, StaticIpId,
-    label,
+    CaptureSpec, Error, ErrorKind, ImageId, InstanceId, Labels, LoginKeyId, Provider, RecordKind, Result, Selector,
+    StaticIpId, label,
 };
 
 use crate::{PastRun, RUN_LABEL, Resource, SERVICE, cleaning::Cleaner};
@@ -88,6 +88,8 @@ pub enum Thing {
     Marker(String),
     /// A static IP.
     StaticIp(StaticIpId),
+    /// The capture of an image that may be under way, and what comes of it.
+    Capture(CaptureSpec),
     /// An instance and its name.
     Instance(InstanceId, String),
     /// An image and its name.
@@ -102,6 +104,9 @@ impl fmt::Display for Thing {
             Self::Record(zone, name, kind) => write!(f, "record {name}.{zone} {kind}"),
             Self::Marker(name) => write!(f, "marker {name}"),
             Self::StaticIp(id) => write!(f, "static IP {id}"),
+            Self::Capture(spec) => {
+                write!(f, "image {}, which may be under capture from instance {}", spec.name, spec.instance)
+            }
             Self::Instance(id, name) => write!(f, "instance {id} ({name})"),
             Self::Image(id, name) => write!(f, "image {id} ({name})"),
             Self::LoginKey(id, name) => write!(f, "login key {id} ({name})"),
@@ -180,16 +185,30 @@ impl Sweep {
 
     async fn machines(&mut self, provider: &dyn Provider, judge: &Judge<'_>, runs: &[&PastRun]) -> Result<()> {
         let selector = Selector::all().with(label::SERVICE, SERVICE);
+        let standing = provider.instances().list(&selector).await?;
         let mut instances = Vec::new();
-        for instance in provider.instances().list(&selector).await? {
-            let what = Thing::Instance(instance.id, instance.name);
+        for instance in &standing {
+            let what = Thing::Instance(instance.id.clone(), instance.name.clone());
             self.judge(judge, what, &instance.labels, &mut instances);
         }
+        let labelled = provider.images().list(&selector).await?;
+        let mut captures = Vec::new();
+        for run in runs {
+            // An image whose labels are there is found by them.
+            let unlabelled = run.captures().filter(|(name, _)| !labelled.iter().any(|image| image.name == *name));
+            for (name, id) in unlabelled {
+                let Some(instance) = standing.iter().find(|instance| instance.id == *id) else { continue };
+                let labels = instance.labels.clone();
+                let what = Thing::Capture(CaptureSpec { name: name.to_owned(), instance: id.clone(), labels });
+                captures.push(Doomed { what, why: Why::Ledger { run: run.header.run.clone() } });
+            }
+        }
         let mut images = Vec::new();
-        for image in provider.images().list(&selector).await? {
+        for image in labelled {
             self.judge(judge, Thing::Image(image.id, image.name), &image.labels, &mut images);
         }
         self.static_ips(provider, judge, runs, &instances).await?;
+        self.doomed.extend(captures);
         self.doomed.extend(instances);
         self.doomed.extend(images);
         Ok(())
@@ -277,6 +296,7 @@ impl Sweep {
                     Thing::Record(zone, name, kind) => cleaner.record(zone, name, *kind).await,
                     Thing::Marker(name) => cleaner.marker(name).await,
                     Thing::StaticIp(id) => cleaner.static_ip(id).await,
+                    Thing::Capture(spec) => cleaner.capture(spec).await,
                     Thing::Instance(id, _) => cleaner.instance(id).await,
                     Thing::Image(id, _) => cleaner.image(id).await,
                     Thing::LoginKey(id, _) => cleaner.login_key(id).await,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use remint_core::provider::InstanceId;
 use serde::{Deserialize, Serialize};
 
 use super::Resource;
@@ -51,7 +52,7 @@ pub struct Line {
 pub enum Step {
     /// A call goes out that may make the resources.
     Intent,
-    /// They are there, and their ids are known.
+    /// They are there, and their ids or labels are known.
     Made,
     /// All that the case made is gone.
     Clean,
@@ -151,6 +152,17 @@ pub struct PastRun {
 }
 
 impl PastRun {
+    /// Captures that may have been under way at the end: the images' names, and the instances.
+    pub fn captures(&self) -> impl Iterator<Item = (&str, &InstanceId)> {
+        self.left.iter().filter_map(|resource| match resource {
+            Resource::Image { name, instance: Some(instance) } => {
+                let done = Resource::Image { name: name.clone(), instance: None };
+                (!self.left.contains(&done)).then_some((name.as_str(), instance))
+            }
+            _ => None,
+        })
+    }
+
     /// Reads all ledgers (`*.jsonl`) of a folder; one that is not there has none.
     ///
     /// # Errors
@@ -250,6 +262,18 @@ mod tests {
         let run = PastRun::read(&path).unwrap();
         assert_eq!(run.left, BTreeSet::from([instance("three"), ip]));
         assert_eq!((run.finished, run.header), (false, header()));
+    }
+
+    #[test]
+    fn a_capture_is_under_way_until_its_image_is_there() {
+        let image = |name: &str, from: Option<&str>| Resource::Image {
+            name: name.to_owned(),
+            instance: from.map(InstanceId::from),
+        };
+        let left =
+            BTreeSet::from([image("old", None), image("one", Some("1")), image("two", Some("2")), image("two", None)]);
+        let run = PastRun { path: "x".into(), header: header(), finished: false, left };
+        assert_eq!(run.captures().collect::<Vec<_>>(), [("one", &InstanceId::from("1"))]);
     }
 
     #[test]

@@ -14,10 +14,13 @@ pub enum Resource {
         /// The name.
         name: String,
     },
-    /// An image of a name.
+    /// An image of a name. Some clouds label an image only when it is done; until it is, the instance is what leads to it.
     Image {
         /// The name.
         name: String,
+        /// The instance that it is captured from, until the capture is done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<InstanceId>,
     },
     /// A static IP for an instance. Some clouds neither name nor label addresses; until its id is known, the instance is
     /// what leads to it.
@@ -53,7 +56,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instance { name } => write!(f, "instance {name}"),
-            Self::Image { name } => write!(f, "image {name}"),
+            Self::Image { name, .. } => write!(f, "image {name}"),
             Self::StaticIp { id: Some(id), .. } => write!(f, "static IP {id}"),
             Self::StaticIp { instance, id: None } => write!(f, "static IP of instance {instance}"),
             Self::Record { zone, name, record } => write!(f, "record {name}.{zone} {record}"),

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Image, ImageId, Images, Instance, InstanceId, Instances, Labels, LaunchSpec, PowerOp,
-    Region, Result, Selector, Shape, SizeName,
+    CaptureProgress, CaptureSpec, Effect, Image, ImageId, Images, Instance, InstanceId, Instances, Labels, LaunchSpec,
+    PowerOp, Region, Result, Selector, Shape, SizeName,
 };
 
 use super::{Recorded, unwritten};
@@ -55,9 +55,15 @@ impl Images for Recorded {
     }
 
     async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
-        let image = Resource::Image { name: spec.name.clone() };
-        self.ledger.intend(vec![image]).await.map_err(unwritten("capture image"))?;
-        self.inner.images().capture(spec).await
+        let unwritten = unwritten("capture image");
+        self.ledger.capturing(&spec.name, &spec.instance).await.map_err(&unwritten)?;
+        let progress = self.inner.images().capture(spec).await;
+        match &progress {
+            Ok(CaptureProgress::Done(_)) => self.ledger.made_image(&spec.name).await.map_err(unwritten)?,
+            Err(error) if error.effect() == Effect::NotApplied => self.ledger.not_captured(&spec.name),
+            Ok(CaptureProgress::Pending) | Err(_) => {}
+        }
+        progress
     }
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Image>> {

@@ -116,7 +116,8 @@ impl RecordSet {
     }
 }
 
-fn is_record_name(name: &str) -> bool {
+/// Whether a name below a zone can be a record's: `@`, a domain name, or one with a `*` in front.
+pub fn is_record_name(name: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
     name == "@" || name == "*" || is_domain_name(name)
 }

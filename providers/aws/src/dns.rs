@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_route53::types::{
     Change, ChangeAction, ChangeBatch, ChangeInfo, ChangeStatus, ResourceRecord, ResourceRecordSet, RrType,
 };
-use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest};
+use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, is_record_name, nearest};
 use tokio::time::Instant;
 
 use crate::{Aws, error::Ask, provider::LIMITS};
@@ -70,6 +70,9 @@ impl Aws {
         kind: Option<RecordKind>,
     ) -> Result<Vec<ResourceRecordSet>> {
         let id = self.zone_id(operation, zone).await?;
+        if !is_record_name(name) {
+            return Ok(Vec::new()); // Route 53 refuses to look for some of them.
+        }
         let full = if name == "@" { zone.to_owned() } else { format!("{name}.{zone}") };
         let client = self.client.route53(&self.any_region());
         let request = client

@@ -2,7 +2,10 @@
 //! itself recognises its repetition.
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
+use aws_sdk_ec2::{
+    operation::RequestId as _,
+    types::{InstanceStateName, ResourceType},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use remint_core::provider::{
@@ -92,15 +95,20 @@ impl Aws {
             let ask = Ask::read(operation).about(id);
             match self.client.call(&ask, || request.clone().send()).await {
                 Ok(answer) => {
+                    let request_id = answer.request_id().map(str::to_owned);
+                    let said = |error: Error| match &request_id {
+                        Some(id) => error.with_request_id(id),
+                        None => error,
+                    };
                     let mut bodies = answer.reservations.unwrap_or_default().into_iter();
                     let found = bodies.find_map(|reservation| reservation.instances?.into_iter().next());
                     match found {
                         Some(body) if state(&body).is_some() => return Ok((region, body)),
                         Some(body) => {
                             self.instance(&region, &body);
-                            return Err(gone(operation, id, &body));
+                            return Err(said(gone(operation, id, &body)));
                         }
-                        None => missing = Some(ask.error(ErrorKind::NotFound, "the answer leaves it out")),
+                        None => missing = Some(said(ask.error(ErrorKind::NotFound, "the answer leaves it out"))),
                     }
                 }
                 Err(error) if never_was(&error, id.as_str(), "i-") => missing = Some(error),
@@ -235,6 +243,9 @@ impl Instances for Aws {
         } else {
             self.find_instance(OPERATION, id).await?.0
         };
+        if new.is_empty() {
+            return Ok(()); // EC2 refuses a call without tags.
+        }
         let request = self.client.ec2(&region).create_tags().resources(id.as_str()).set_tags(Some(new));
         self.client.call(&Ask::idempotent(OPERATION).about(id), || request.clone().send()).await?;
         if let Some(seen) = self.memory.lock().instances.get_mut(id.as_str()) {

@@ -56,6 +56,14 @@ pub const LIMITS: Limits = Limits {
     destroy_time: Duration::from_secs(10),
 };
 
+/// What is known of an API of the same shape on this machine: the same, but not how long things take there.
+static LOCAL: Descriptor = Descriptor {
+    limits: Limits { launch_time: SOON, capture_time: SOON, assign_time: SOON, destroy_time: SOON, ..LIMITS },
+    ..DESCRIPTOR
+};
+
+const SOON: Duration = Duration::from_millis(100);
+
 /// The rate that an account has in a region: each group of EC2's actions has a bucket of 50 calls or more, which refills at
 /// 5 a second or more (EC2 developer guide, "Request throttling"); Route 53 takes 5 a second. Some is left for others.
 pub const RATE: RatePolicy = RatePolicy { burst: 50, per_second: 5.0, reserved_for_mutations: 10 };
@@ -78,6 +86,7 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
             config,
             service_ports: context.service_ports.clone(),
             ports: PortMap::from_env(&context.env)?,
+            descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
             ..Settings::default()
         };
         Ok(Arc::new(Aws::from_sdk(sdk, home, settings)) as Arc<dyn Provider>)
@@ -85,9 +94,16 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
     .boxed()
 }
 
+/// Whether an endpoint is one of this machine: AWS's own are reached by TLS alone.
+fn is_local(url: &str) -> bool {
+    url.starts_with("http://")
+}
+
 /// How the provider behaves, wherever it gets its credentials.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What the provider says of itself.
+    pub descriptor: &'static Descriptor,
     /// The options of the manifest.
     pub config: Config,
     /// The ports that Remint's own security group opens beside 22.
@@ -112,6 +128,7 @@ impl Default for Settings {
     /// What holds for AWS itself.
     fn default() -> Self {
         Self {
+            descriptor: &DESCRIPTOR,
             config: Config::default(),
             service_ports: Vec::new(),
             ports: PortMap::default(),
@@ -198,7 +215,7 @@ impl Aws {
 #[async_trait]
 impl Provider for Aws {
     fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
+        self.settings.descriptor
     }
 
     async fn account(&self) -> Result<Account> {

@@ -60,7 +60,7 @@ pub(super) async fn run(
         env.retain(|name, _| !CLOUDS.iter().any(|prefix| name.starts_with(prefix)));
         env.extend(variables.into_iter().map(|one| (one.name.to_owned(), one.value)));
         env.insert("REMINT_SANDBOX".to_owned(), name.clone());
-        let target = target(registration, place, env).await?;
+        let target = target(registration, api, place, env).await?;
         let suite = Suite::of(registration.descriptor, &target.settings());
         let suite = suite.only(&args.only).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
         let started = Timestamp::now();
@@ -79,6 +79,7 @@ pub(super) async fn run(
 
 async fn target(
     registration: &'static Registration,
+    api: Api,
     place: Place,
     env: BTreeMap<String, String>,
 ) -> Result<Target, Failure> {
@@ -89,7 +90,7 @@ async fn target(
         zone: Some(ZONE.to_owned()),
         stranger: stranger(registration, &context).await?,
         another: Some(another(registration, context, &provider)),
-        static_ip_limit: u64::try_from(AccountLimits::default().reserved_ips).ok(),
+        static_ip_limit: u64::try_from(AccountLimits::default().static_ips(api)).ok(),
         poll: std::time::Duration::from_millis(50),
         patience: PATIENCE,
         ..Target::new(provider, place.region, place.size, place.base)

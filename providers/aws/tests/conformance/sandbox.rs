@@ -32,7 +32,7 @@ pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
         zone: Some(ZONE.to_owned()),
         stranger: Some(provider(&sandbox, "revoked".into())),
         interference: Some(Arc::new(Faults(sandbox.clone()))),
-        static_ip_limit: u64::try_from(limits.reserved_ips).ok(),
+        static_ip_limit: u64::try_from(limits.static_ips(Api::Ec2)).ok(),
         poll: Duration::from_millis(20),
         // Two minutes for most cases; they take a second or two on an idle machine.
         patience: 0.2,

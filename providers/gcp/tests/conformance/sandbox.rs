@@ -14,8 +14,6 @@ use remint_sandbox::{
 
 use crate::interference::Faults;
 
-/// How many static addresses the sandbox gives a region at least: a new project's quota.
-const STATIC_ADDRESSES: usize = 8;
 const ZONE: &str = "conformance.example";
 
 pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
@@ -36,7 +34,7 @@ pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
         zone: Some(ZONE.to_owned()),
         stranger: Some(provider(&sandbox, anonymous::Builder::new().build()).await),
         interference: Some(Arc::new(Faults(sandbox.clone()))),
-        static_ip_limit: u64::try_from(limits.reserved_ips.max(STATIC_ADDRESSES)).ok(),
+        static_ip_limit: u64::try_from(limits.static_ips(Api::Gce)).ok(),
         poll: Duration::from_millis(20),
         // Two minutes for most cases; they take a second or two on an idle machine.
         patience: 0.2,

@@ -46,6 +46,21 @@ pub struct AccountLimits {
     pub reserved_ips: usize,
 }
 
+impl AccountLimits {
+    /// Static IPs in a region at one time, on an account of this API: as many as the cloud itself gives a new one, where the
+    /// sandbox's own limit is not higher.
+    ///
+    /// Sources: Amazon's "Elastic IP address quotas" (5), Google's "Compute Engine quotas" (8 in a new project).
+    pub fn static_ips(&self, api: Api) -> usize {
+        let new = match api {
+            Api::DigitalOcean => 0,
+            Api::Ec2 => 5,
+            Api::Gce => 8,
+        };
+        self.reserved_ips.max(new)
+    }
+}
+
 impl Default for AccountLimits {
     fn default() -> Self {
         Self { droplets: 25, reserved_ips: 3 }

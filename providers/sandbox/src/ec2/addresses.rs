@@ -16,12 +16,9 @@ use super::{
     xml::Xml,
 };
 use crate::cloud::{
-    AccountLimits, ApiError, ApiResult, now,
+    Api, ApiError, ApiResult, now,
     state::{ReservedIp, State},
 };
-
-/// How many addresses an account has in a region, where the sandbox's limit is not higher.
-const LIMIT: usize = 5;
 
 /// The fields of an address that filters may name.
 const FIELDS: &[&str] = &[
@@ -35,11 +32,6 @@ const FIELDS: &[&str] = &[
     "private-ip-address",
     "public-ip",
 ];
-
-/// How many addresses an account has in a region.
-pub(super) fn limit(limits: &AccountLimits) -> usize {
-    limits.reserved_ips.max(LIMIT)
-}
 
 /// `AllocateAddress`.
 pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
@@ -57,7 +49,7 @@ pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let address = call.change(|state| {
         let config = call.config();
         let here = state.ec2.addresses.values().filter(|address| address.region == call.region).count();
-        if here >= limit(&config.limits) {
+        if here >= config.limits.static_ips(Api::Ec2) {
             let message = "The maximum number of addresses has been reached.";
             return Err(refuse("AddressLimitExceeded", message));
         }

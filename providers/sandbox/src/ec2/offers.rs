@@ -197,8 +197,8 @@ pub(super) fn attributes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         ("default-vpc", vpc),
         ("max-instances", limits.droplets.to_string()),
         ("vpc-max-security-groups-per-interface", "5".to_owned()),
-        ("max-elastic-ips", super::addresses::limit(&limits).to_string()),
-        ("vpc-max-elastic-ips", super::addresses::limit(&limits).to_string()),
+        ("max-elastic-ips", limits.static_ips(Api::Ec2).to_string()),
+        ("vpc-max-elastic-ips", limits.static_ips(Api::Ec2).to_string()),
     ];
     let shown = all.iter().filter(|(name, _)| named.is_empty() || named.contains(name));
     xml.items("accountAttributeSet", shown, |xml, (name, value)| {

@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use super::{
     PROJECT, access,
     call::{Body, Call, Done, Plan, Tell, time},
-    catalogue::static_addresses,
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
     reference::{check_name, full},
     state::Address,
 };
 use crate::cloud::{
-    Cloud, now,
+    Api, Cloud, now,
     state::{ReservedIp, State},
 };
 
@@ -122,7 +121,7 @@ async fn insert(
             }
         }
         let here = state.gce.addresses.values().filter(|address| address.region == region).count();
-        let limit = static_addresses(config.limits);
+        let limit = config.limits.static_ips(Api::Gce);
         if here >= limit {
             return Err(Refusal::quota("STATIC_ADDRESSES", limit as u64, &region));
         }

@@ -1,15 +1,9 @@
 //! What Compute Engine has on offer beside what the engine's catalogue says: regions, and how a zone tells its own.
 
 use crate::cloud::{
-    AccountLimits, Api,
+    Api,
     catalogue::{self, Region, Size},
 };
-
-/// How many static addresses a region may have: a new project's quota, or the account's own limit where that is higher.
-pub(super) fn static_addresses(limits: AccountLimits) -> usize {
-    const NEW_PROJECT: usize = 8;
-    limits.reserved_ips.max(NEW_PROJECT)
-}
 
 /// The zones; the `name` of each is its region.
 pub(super) fn zones() -> &'static [Region] {

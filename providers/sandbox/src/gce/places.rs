@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::{
     call::{Call, time},
-    catalogue::{self, static_addresses},
+    catalogue,
     error::{Refusal, Result},
     reference::full,
 };
 use crate::cloud::{
-    Cloud,
+    Api, Cloud,
     catalogue::{Region, Size},
     state::State,
 };
@@ -70,7 +70,7 @@ fn region_view(call: &Call, cloud: &Cloud, state: &State, region: &str) -> Value
         "zones": zones.map(|zone| call.link(&format!("zones/{}", zone.slug))).collect::<Vec<_>>(),
         "quotas": [
             quota("INSTANCES", cloud.config().limits.droplets, instances),
-            quota("STATIC_ADDRESSES", static_addresses(cloud.config().limits), addresses),
+            quota("STATIC_ADDRESSES", cloud.config().limits.static_ips(Api::Gce), addresses),
             quota("FORWARDING_RULES", 15, rules),
         ],
         "selfLink": call.link(&format!("regions/{region}")),

@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use serde_json::Value;
 
 /// The documents of both APIs.
@@ -106,7 +106,7 @@ impl Document {
                 let good = match format {
                     "uint64" => text.parse::<u64>().is_ok(),
                     "int64" => text.parse::<i64>().is_ok(),
-                    "byte" => STANDARD.decode(text).is_ok(),
+                    "byte" => URL_SAFE.decode(text).is_ok(),
                     _ => true,
                 };
                 if !good {

@@ -504,6 +504,10 @@ disk; it checks no host key and seals nothing. Each is the median of {qemu_runs}
 {calls}"""
 
 
+# What follows this line in the page is kept when it is written anew.
+BY_HAND = "<!-- Written by hand from here on. -->"
+
+
 def table(rows: list[Row]) -> str:
     lines = ["| measure | bound | measured | |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
@@ -559,7 +563,8 @@ def main() -> None:
         qemu_runs=QEMU_RUNS,
         calls=calls,
     )
-    PAGE.write_text(page)
+    _, mark, by_hand = PAGE.read_text().partition(BY_HAND)
+    PAGE.write_text(f"{page}\n{mark}{by_hand}" if mark else page)
     print(table(rows))
     print(f"\nwritten to {PAGE.relative_to(ROOT)}")
     if any("missed" in row[3] for row in rows):

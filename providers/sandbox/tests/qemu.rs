@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU8, Ordering},
     time::Duration,
 };
 
@@ -52,6 +53,8 @@ struct Bench {
     qemu: Qemu,
     login: LoginKey,
     host: HostKey,
+    /// Tells the tests of this process apart.
+    number: u8,
 }
 
 impl Bench {
@@ -59,10 +62,12 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let options = QemuOptions { images: images.to_owned(), accel: AccelChoice::Auto, warm };
         let qemu = Qemu::new(dir.path().to_owned(), options).unwrap();
-        Self { dir, qemu, login: LoginKey::generate(), host: HostKey::generate() }
+        static BENCHES: AtomicU8 = AtomicU8::new(0);
+        let number = BENCHES.fetch_add(1, Ordering::Relaxed);
+        Self { dir, qemu, login: LoginKey::generate(), host: HostKey::generate(), number }
     }
 
-    /// A machine whose address differs between runs that go on at the same time.
+    /// A machine whose address differs between tests and runs that go on at the same time.
     fn spec(&self, id: u64, image: &str) -> MachineSpec {
         let indent: String =
             self.host.private_pem().expose_secret().lines().map(|line| format!("    {line}\n")).collect();
@@ -71,7 +76,7 @@ impl Bench {
         MachineSpec {
             id,
             name: format!("machine-{id}"),
-            address: [127, 200 + (id % 50) as u8, a, b].into(),
+            address: [127, 200 + self.number * 10 + (id % 10) as u8, a, b].into(),
             ports: PortMap { through: 1023, offset: 20000 },
             open: vec![8080],
             image: DiskImage(image.into()),

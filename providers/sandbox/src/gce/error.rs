@@ -118,6 +118,7 @@ impl From<ApiError> for Refusal {
     /// What the engine refused.
     fn from(error: ApiError) -> Self {
         let (code, reason) = match error.status {
+            501 => return Self { status: Some("UNIMPLEMENTED"), ..Self::new(501, "notImplemented", error.message) },
             404 => (404, "notFound"),
             // How Compute Engine refuses what comes too fast: not by 429.
             429 => (403, "rateLimitExceeded"),
@@ -168,6 +169,8 @@ mod tests {
     fn what_the_faults_layer_refuses_is_worded_like_google() {
         let limited = Refusal::from(ApiError::too_many_requests());
         assert_eq!((limited.code, limited.reason), (403, "rateLimitExceeded"));
+        let foreign = Refusal::from(ApiError::not_implemented("x"));
+        assert_eq!((foreign.code, foreign.reason), (501, "notImplemented"));
         let broken = Refusal::from(ApiError::internal("x"));
         assert_eq!((broken.code, broken.reason), (503, "backendError"));
     }

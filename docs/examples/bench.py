@@ -315,7 +315,9 @@ QEMU_BUILDER = {
     "disk_image": True,
     "disk_compression": False,
     "skip_compaction": True,
-    "use_backing_file": True,
+    # Packer 1.6 makes overlays without naming the format of what is below, which today's qemu-img refuses: it copies.
+    "use_backing_file": False,
+    "disk_size": "25G",
     "disk_interface": "virtio",
     "net_device": "virtio-net",
     "format": "qcow2",

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     events::Event,
     journal::{Entry, Phase, ReleaseRecord},
-    provider::{Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, label},
+    provider::{Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector, label},
     watch::{Observed, Wait},
 };
 
@@ -152,8 +152,12 @@ impl Run<'_> {
 
     /// The instances of this release that stand.
     pub(super) async fn own_instances(&self) -> Result<Vec<Instance>, DeployError> {
-        let selector = instance_selector(self.ctx).with(label::RELEASE, self.release.id().0.to_string());
-        Ok(self.ctx.provider.instances().list(&selector).await?)
+        Ok(self.ctx.provider.instances().list(&self.own_selector()).await?)
+    }
+
+    /// What finds this release's own instances, and its address on clouds that label addresses.
+    pub(super) fn own_selector(&self) -> Selector {
+        instance_selector(self.ctx).with(label::RELEASE, self.release.id().0.to_string())
     }
 
     /// Destroys instances side by side, and waits until they are gone.

@@ -543,24 +543,34 @@ async fn a_replacement_killed_anywhere_is_undone_by_abort() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_deploy_killed_anywhere_is_undone_by_abort_without_a_trace() {
+    abort_without_a_trace(async || Stand::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_points_nowhere_yet_is_given_back_by_abort() {
+    let prepare = async || {
+        let stand = Stand::new();
+        stand.cloud.label_static_ips();
+        stand
+    };
+    abort_without_a_trace(prepare).await;
+}
+
+async fn abort_without_a_trace(prepare: impl AsyncFn() -> Stand) {
     let again = async |stand: &Stand| {
         let ctx = stand.context();
         unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
     };
-    kill_everywhere(
-        async || Stand::new(),
-        again,
-        async |stand| {
-            let history = stand.journal().history().await.unwrap();
-            if history.last().is_none_or(|last| last.phase() == Phase::Undone) {
-                assert!(stand.cloud.standing().is_empty());
-                assert!(stand.cloud.static_ip_list().is_empty(), "{:?}", stand.cloud.static_ip_list());
-                assert_eq!(stand.cloud.record("www"), None);
-                assert!(stand.cloud.key_names().is_empty());
-            } else {
-                stand.check_settled(1).await;
-            }
-        },
-    )
+    kill_everywhere(prepare, again, async |stand| {
+        let history = stand.journal().history().await.unwrap();
+        if history.last().is_none_or(|last| last.phase() == Phase::Undone) {
+            assert!(stand.cloud.standing().is_empty());
+            assert!(stand.cloud.static_ip_list().is_empty(), "{:?}", stand.cloud.static_ip_list());
+            assert_eq!(stand.cloud.record("www"), None);
+            assert!(stand.cloud.key_names().is_empty());
+        } else {
+            stand.check_settled(1).await;
+        }
+    })
     .await;
 }

@@ -123,7 +123,12 @@ impl Run<'_> {
             Some(_) => None,
             None => {
                 let all = self.static_ips()?.list(&Selector::all()).await?;
-                let going = |ip: &&StaticIp| ip.assigned_to.as_ref() == Some(&instance);
+                // Where addresses carry labels, one that was made and points nowhere yet is known by them.
+                let labels = self.own_selector();
+                let going = |ip: &&StaticIp| match &ip.assigned_to {
+                    Some(to) => *to == instance,
+                    None => !ip.busy && ip.labels.matches(&labels),
+                };
                 let mut found = all.iter().find(going).map(|ip| ip.id.clone());
                 if found.is_none()
                     && let Some(busy) = all.into_iter().find(|ip| ip.busy && ip.assigned_to.is_none())

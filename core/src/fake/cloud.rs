@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) failing: BTreeMap<&'static str, ErrorKind>,
     pub(super) log: Vec<String>,
+    /// Whether static IPs are made with labels by one call, and pointed at an instance by another.
+    pub(super) labels_ips: bool,
     /// Every instance that a static IP ever pointed at.
     pub(super) pointed_at: Vec<InstanceId>,
 }
@@ -172,6 +174,11 @@ impl FakeCloud {
             Some(kind) => world.failing.insert(operation, kind),
             None => world.failing.remove(operation),
         };
+    }
+
+    /// Makes static IPs with labels by one call, and points them at an instance by another.
+    pub(crate) fn label_static_ips(&self) {
+        self.lock().labels_ips = true;
     }
 
     /// Calls since the cloud was made.

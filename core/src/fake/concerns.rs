@@ -11,6 +11,7 @@ use crate::provider::{
     CaptureProgress, CaptureSpec, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images, Instance, InstanceId,
     InstanceState, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, RecordKind,
     RecordSet, Region, Regions, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
+    label,
 };
 
 fn not_found(operation: &'static str, what: impl std::fmt::Display) -> Error {
@@ -211,7 +212,7 @@ impl Images for FakeCloud {
 impl StaticIps for FakeCloud {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
         self.before("ensure static IP").await?;
-        let ip = {
+        let (id, two_calls) = {
             let mut world = self.lock();
             let points = |ip: &&Ip| {
                 ip.ip.assigned_to.as_ref() == Some(&spec.instance)
@@ -223,12 +224,29 @@ impl StaticIps for FakeCloud {
             if !world.machines.contains_key(&spec.instance) {
                 return Err(not_found("ensure static IP", &spec.instance));
             }
-            let number = world.number();
-            let mut ip = static_ip(number, None);
-            ip.busy = true;
-            let moving = Some((spec.instance.clone(), Instant::now() + self.pace.assign));
-            world.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving });
-            ip
+            let service = |ip: &&Ip| ip.ip.labels.0.contains_key(label::SERVICE);
+            let standing = world.ips.values().find(service).map(|ip| ip.ip.id.clone());
+            let id = standing.unwrap_or_else(|| {
+                let number = world.number();
+                let mut ip = static_ip(number, None);
+                if world.labels_ips {
+                    ip.labels = spec.labels.clone();
+                }
+                let id = ip.id.clone();
+                world.ips.insert(id.clone(), Ip { ip, moving: None });
+                id
+            });
+            (id, world.labels_ips)
+        };
+        if two_calls {
+            self.kill.step().await;
+        }
+        let ip = {
+            let mut world = self.lock();
+            let ip = world.ips.get_mut(&id).ok_or_else(|| not_found("ensure static IP", &id))?;
+            ip.ip.busy = true;
+            ip.moving = Some((spec.instance.clone(), Instant::now() + self.pace.assign));
+            ip.ip.clone()
         };
         self.after(format!("ensure {} at {}", ip.id, spec.instance)).await;
         Ok(ip)

@@ -2,7 +2,7 @@
 """Takes the measures of docs/performance.md, prints them as a table, and writes the page.
 
     docs/examples/bench.py                      all measures
-    docs/examples/bench.py cloud small          only these; the page says which were not taken
+    docs/examples/bench.py cloud small          only these; the page has the others as they were taken last
 
 The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
 builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `qemu` (a bake on
@@ -31,6 +31,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
 REMINT = Path(os.environ.get("REMINT", ROOT / TARGET / "release" / "remint"))
 CLIENT = Path(__file__).with_name("client.py")
 PAGE = ROOT / "docs" / "performance.md"
+# What was found last of each measure, so that they need not all be taken at one time.
+FOUND = ROOT / TARGET / "bench.json"
 
 SEEDS = (1, 2)
 RATE = 200
@@ -468,7 +470,9 @@ TEXT = """# Performance
 
 <!-- Written by docs/examples/bench.py. -->
 
-Measured by `{command}` on {date}, on {machine}, with {version} ({build}).
+Measured by `make bench`, on {machine}:
+
+{taken}
 
 {table}
 
@@ -518,43 +522,56 @@ def table(rows: list[Row]) -> str:
 def machine() -> str:
     memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     gib = int(memory[1]) / 1024 / 1024 if memory else 0
+    return f"a {platform.system()} machine ({platform.machine()}) with {os.cpu_count()} cores and {gib:.0f} GiB of memory"
+
+
+def taken() -> str:
+    """When, of what, and beside what else a measure is taken."""
+    version = subprocess.run([REMINT, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    debug = "debug" in REMINT.parts or os.environ.get("REMINT_BUILD") == "debug"
+    build = "debug build" if debug else "release build"
     busy = os.getloadavg()[0]
     other = f", with other work going on (load {busy:.1f})" if busy > (os.cpu_count() or 1) / 2 else ""
-    return f"a {platform.system()} machine ({platform.machine()}) with {os.cpu_count()} cores and {gib:.0f} GiB of memory{other}"
+    return f"{datetime.date.today().isoformat()}, {version} ({build}){other}"
 
 
 def main() -> None:
     wanted = sys.argv[1:] or list(NOT_TAKEN)
     if unknown := set(wanted) - set(NOT_TAKEN):
         sys.exit(f"no such measure: {', '.join(sorted(unknown))}; there are {', '.join(NOT_TAKEN)}")
-    where = machine()
-    version = subprocess.run([REMINT, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    now = taken()
+    found = json.loads(FOUND.read_text()) if FOUND.exists() else {}
+
+    def keep(measure: str, value: object) -> None:
+        # At once: what comes after it may fail.
+        found[measure] = {"taken": now, "value": value}
+        FOUND.parent.mkdir(parents=True, exist_ok=True)
+        FOUND.write_text(json.dumps(found))
+
     # Most of the time passes in sleep, so these run side by side; what needs the processor comes after them.
     with concurrent.futures.ThreadPoolExecutor() as pool:
         clouds = [pool.submit(cloud, seed) for seed in SEEDS] if "cloud" in wanted else []
         packers = [pool.submit(packer, seed) for seed in SEEDS[:1]] if "packer" in wanted else []
-    found = {
-        "cloud": [run.result() for run in clouds],
-        "packer": [run.result() for run in packers],
-        "small": small() if "small" in wanted else None,
-        "qemu": qemu() if "qemu" in wanted else None,
-    }
+    for measure, runs in (("cloud", clouds), ("packer", packers)):
+        if runs:
+            keep(measure, [run.result() for run in runs])
+    for measure, take in (("small", small), ("qemu", qemu)):
+        if measure in wanted:
+            keep(measure, take())
+    value = {measure: last["value"] for measure, last in found.items()}
     rows = []
-    rows += cloud_rows(found["cloud"]) if found["cloud"] else NOT_TAKEN["cloud"]
-    rows += small_rows(found["small"]) if found["small"] else NOT_TAKEN["small"]
-    rows += packer_rows(found["packer"], found["cloud"]) if found["packer"] else NOT_TAKEN["packer"]
-    rows += qemu_rows(found["qemu"]) if found["qemu"] else NOT_TAKEN["qemu"]
+    rows += cloud_rows(value["cloud"]) if "cloud" in value else NOT_TAKEN["cloud"]
+    rows += small_rows(value["small"]) if "small" in value else NOT_TAKEN["small"]
+    rows += packer_rows(value["packer"], value.get("cloud", [])) if "packer" in value else NOT_TAKEN["packer"]
+    rows += qemu_rows(value["qemu"]) if "qemu" in value else NOT_TAKEN["qemu"]
     calls = ""
-    if found["cloud"]:
-        first = found["cloud"][0]
+    if "cloud" in value:
+        first = value["cloud"][0]
         for name, what in (("bake", "bake"), ("replace", "replacement")):
             calls += f"\n## The calls of a {what} (seed {first['seed']})\n\n```text\n{listed(first[f'{name} calls'])}```\n"
     page = TEXT.format(
-        command=" ".join(["docs/examples/bench.py", *sys.argv[1:]]),
-        date=datetime.date.today().isoformat(),
-        machine=where,
-        version=version,
-        build="debug build" if "debug" in REMINT.parts or os.environ.get("REMINT_BUILD") == "debug" else "release build",
+        machine=machine(),
+        taken="\n".join(f"- `{measure}`: {found[measure]['taken']}" for measure in NOT_TAKEN if measure in found),
         table=table(rows),
         seeds=" and ".join(map(str, SEEDS)),
         successes=SUCCESSES,

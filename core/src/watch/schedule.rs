@@ -8,6 +8,8 @@ use tokio::time::Instant;
 ///
 /// Half of it is the delay that looking adds on average. A tenth costs about seven looks while a wait doubles.
 const SHARE: f64 = 0.1;
+/// The same for a short part of a long run: a few looks less for a delay that the run hardly notices.
+const SHORT_PART_SHARE: f64 = 0.15;
 /// The same where nothing else waits for the end, and each look is dear beside it.
 const LEISURELY_SHARE: f64 = 0.45;
 /// The pause as a share of the time that a whole run has taken so far: what looking can add to the run at most.
@@ -44,6 +46,13 @@ impl Wait {
     #[must_use]
     pub fn leisurely(mut self) -> Self {
         self.share = LEISURELY_SHARE;
+        self
+    }
+
+    /// Looks somewhat less often: it is a short part of a long run.
+    #[must_use]
+    pub fn short_part(mut self) -> Self {
+        self.share = SHORT_PART_SHARE;
         self
     }
 

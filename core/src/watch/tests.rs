@@ -179,3 +179,23 @@ async fn the_long_part_of_a_run_is_seldom_looked_at_and_ends_little_later() {
         assert!(looks <= 10, "{looks} looks in {takes} s");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_short_part_of_a_run_takes_few_looks_and_ends_little_later() {
+    let cloud = FakeCloud::new(Pace::default());
+    let watcher = Watcher::new(cloud as Arc<dyn Provider>);
+    // What a static IP takes to move, at best, on average, and at worst.
+    for takes in [5, 10, 15] {
+        let began = Instant::now();
+        let mut looks = 0;
+        let look = || {
+            looks += 1;
+            let done = began.elapsed() >= seconds(takes);
+            async move { Ok(if done { Observed::Done(()) } else { Observed::NotYet("moving".to_owned()) }) }
+        };
+        watcher.poll("static IP", Wait::new("to move").first(seconds(5)).short_part(), look).await.unwrap();
+        let late = began.elapsed().as_secs_f64() / takes as f64;
+        assert!(late < 1.18, "{late} after {takes} s");
+        assert!(looks <= 9, "{looks} looks in {takes} s");
+    }
+}

@@ -40,6 +40,7 @@ lint:
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo fmt --manifest-path docs/examples/provider-hetzner/Cargo.toml --check
 	cargo clippy $(EXAMPLE) --all-targets -- --deny warnings
+	cargo fetch --locked
 	cargo deny --offline check --hide-inclusion-graph bans licenses sources
 
 bench:

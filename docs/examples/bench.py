@@ -37,7 +37,7 @@ FOUND = ROOT / TARGET / "bench.json"
 SEEDS = (1, 2)
 RATE = 200
 START_UPS = 21
-QEMU_RUNS = 3
+QEMU_RUNS = int(os.environ.get("BENCH_QEMU_RUNS", "3"))
 
 # What the example's manifest asks for, in seconds.
 SUCCESSES, INTERVAL, OBSERVE, DRAIN = 3, 0.5, 5.0, 2.0
@@ -399,6 +399,11 @@ def verdict(holds: bool) -> str:
     return "holds" if holds else "**missed**"
 
 
+def runs_of(qemu: dict | None) -> str:
+    count = len(qemu["warm"]) if qemu else QEMU_RUNS
+    return "1 run" if count == 1 else f"{count} runs"
+
+
 def span(values: list[float], form: str) -> str:
     low, high = format(min(values), form), format(max(values), form)
     return low if low == high else f"{low} – {high}"
@@ -503,8 +508,9 @@ key that the template's user data installs; the project's tests run it with its 
 
 **QEMU.** The example is baked on real machines of 1 GiB and one processor, emulated (TCG) where KVM does not work: from a
 guest that was saved after booting (the first bake of all saves it, and is not counted), from a cold boot (`remint sandbox start
---cold`), and by Packer's `qemu` builder from the same base image and kernel, with the same steps. Packer's run ends with the
-disk; it checks no host key and seals nothing. Each is the median of {qemu_runs} runs, with the least and the most.
+--cold`), and by Packer's `qemu` builder from the same base image and kernel, with the same steps. Packer's run begins with a copy of
+the base image and ends with the disk; it checks no host key and seals nothing. Each is the median of {qemu_runs}, with the least
+and the most.
 
 **Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
 {calls}"""
@@ -579,7 +585,7 @@ def main() -> None:
         observe=OBSERVE,
         drain=DRAIN,
         start_ups=START_UPS,
-        qemu_runs=QEMU_RUNS,
+        qemu_runs=runs_of(value.get("qemu")),
         calls=calls,
     )
     _, mark, by_hand = PAGE.read_text().partition(BY_HAND)

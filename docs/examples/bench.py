@@ -453,7 +453,8 @@ def packer_rows(runs: list[dict], own: list[dict]) -> list[Row]:
 
 def qemu_rows(found: dict) -> list[Row]:
     def seconds(values: list[float]) -> str:
-        return f"{statistics.median(values):.0f} s ({span(values, '.0f')})"
+        spread = f" ({span(values, '.0f')})" if len(values) > 1 else ""
+        return f"{statistics.median(values):.0f} s{spread}"
 
     rows = []
     for name, what in (("warm", "from a saved guest"), ("cold", "from a cold boot")):

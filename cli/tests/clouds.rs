@@ -26,9 +26,7 @@ impl Clouds {
 
     async fn remint(&self, provider: &str, args: &[&str]) -> Ended {
         let args = [&["--provider", provider], args].concat();
-        let mut command = self.world.command(&args);
-        command.envs(self.variables.iter().cloned());
-        Ended::of(&args, command.output().await.unwrap())
+        self.world.remint_with(&args, &self.variables).await
     }
 
     async fn status(&self, provider: &str) -> Value {

@@ -4,14 +4,8 @@
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
 
-use common::{Ended, World};
+use common::World;
 use serde_json::Value;
-
-async fn run(world: &World, args: &[&str], variables: &[(String, String)]) -> Ended {
-    let mut command = world.command(args);
-    command.envs(variables.iter().cloned());
-    Ended::of(args, command.output().await.unwrap())
-}
 
 /// The end of the bake on one of several providers.
 fn end<'a>(result: &'a Value, provider: &str) -> &'a Value {
@@ -24,7 +18,7 @@ async fn several_providers_are_baked_on_side_by_side_and_one_that_fails_stops_no
     let (world, other) = (World::with_service().await, World::empty().await);
     let mut variables = other.variables("digitalocean").await;
     let args = ["--json", "bake", "--provider", "sandbox,digitalocean"];
-    let baked = run(&world, &args, &variables).await.success();
+    let baked = world.remint_with(&args, &variables).await.success();
     for provider in ["sandbox", "digitalocean"] {
         assert_eq!(end(&baked.result(), provider)["baked"]["reused"], false, "{}", baked.text());
         let ready = baked.events("image_ready");
@@ -40,7 +34,7 @@ async fn several_providers_are_baked_on_side_by_side_and_one_that_fails_stops_no
     let token = variables.iter_mut().find(|(name, _)| name == "DIGITALOCEAN_TOKEN").unwrap();
     token.1 = "dop_v1_0123456789012345678901234567890123456789012345678901234567890123".to_owned();
     let args = ["bake", "--provider", "digitalocean", "--provider", "sandbox", "--var", "version=v2"];
-    let ended = run(&world, &args, &variables).await.code(4);
+    let ended = world.remint_with(&args, &variables).await.code(4);
     let ended = ended.says("[digitalocean] error:").says("digitalocean: failed").says("sandbox: image hello-");
     assert_eq!(world.standing().await.images.len(), 2, "{}", ended.text());
     assert!(world.json(&["status"]).await["lock"].is_null(), "the lock was given back");
@@ -69,6 +63,6 @@ async fn providers_and_doctor_tell_what_there_is() {
     ended.says("service hello").says("in nyc3").says("DIGITALOCEAN_TOKEN");
     world.remint(&["doctor", "--provider", "digitalocean"]).await.code(1);
     let variables = world.variables("digitalocean").await;
-    let ended = run(&world, &["doctor", "--provider", "digitalocean"], &variables).await.success();
+    let ended = world.remint_with(&["doctor", "--provider", "digitalocean"], &variables).await.success();
     ended.says(&format!("at {}", world.api_url)).says_not(&world.token);
 }

@@ -401,7 +401,7 @@ def verdict(holds: bool) -> str:
 
 def runs_of(qemu: dict | None) -> str:
     count = len(qemu["warm"]) if qemu else QEMU_RUNS
-    return "1 run" if count == 1 else f"{count} runs"
+    return "Each was run once" if count == 1 else f"Each is the median of {count} runs, with the least and the most"
 
 
 def span(values: list[float], form: str) -> str:
@@ -476,7 +476,7 @@ TEXT = """# Performance
 
 <!-- Written by docs/examples/bench.py. -->
 
-Measured by `make bench`, on {machine}:
+Measured by `docs/examples/bench.py`, which `make bench` runs with the release build, on {machine}:
 
 {taken}
 
@@ -510,8 +510,7 @@ key that the template's user data installs; the project's tests run it with its 
 **QEMU.** The example is baked on real machines of 1 GiB and one processor, emulated (TCG) where KVM does not work: from a
 guest that was saved after booting (the first bake of all saves it, and is not counted), from a cold boot (`remint sandbox start
 --cold`), and by Packer's `qemu` builder from the same base image and kernel, with the same steps. Packer's run begins with a copy of
-the base image and ends with the disk; it checks no host key and seals nothing. Each is the median of {qemu_runs}, with the least
-and the most.
+the base image and ends with the disk; it checks no host key and seals nothing. {qemu_runs}.
 
 **Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
 {calls}"""

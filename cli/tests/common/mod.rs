@@ -225,6 +225,13 @@ impl World {
         Ended::of(args, self.command(args).output().await.unwrap())
     }
 
+    /// As [`World::remint`], with further variables: another account's, or another secret.
+    pub(crate) async fn remint_with(&self, args: &[&str], variables: &[(String, String)]) -> Ended {
+        let mut command = self.command(args);
+        command.envs(variables.iter().cloned());
+        Ended::of(args, command.output().await.unwrap())
+    }
+
     /// The data of a command's result, which must succeed.
     pub(crate) async fn json(&self, args: &[&str]) -> Value {
         let args: Vec<_> = std::iter::once("--json").chain(args.iter().copied()).collect();

@@ -45,3 +45,20 @@ pub struct Limits {
     /// How long after an accepted removal an instance is gone, at best.
     pub destroy_time: Duration,
 }
+
+impl Limits {
+    /// The pause before the first look at an API on this machine.
+    pub const SOON: Duration = Duration::from_millis(100);
+
+    /// The same for an API of the same shape on this machine: how long things take there is not known.
+    #[must_use]
+    pub const fn on_this_machine(self) -> Self {
+        Self {
+            launch_time: Self::SOON,
+            capture_time: Self::SOON,
+            assign_time: Self::SOON,
+            destroy_time: Self::SOON,
+            ..self
+        }
+    }
+}

@@ -56,13 +56,8 @@ pub const LIMITS: Limits = Limits {
     destroy_time: Duration::from_secs(10),
 };
 
-/// What is known of an API of the same shape on this machine: the same, but not how long things take there.
-static LOCAL: Descriptor = Descriptor {
-    limits: Limits { launch_time: SOON, capture_time: SOON, assign_time: SOON, destroy_time: SOON, ..LIMITS },
-    ..DESCRIPTOR
-};
-
-const SOON: Duration = Duration::from_millis(100);
+/// What is known of an API of the same shape on this machine.
+static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESCRIPTOR };
 
 /// The rate that an account has in a region: each group of EC2's actions has a bucket of 50 calls or more, which refills at
 /// 5 a second or more (EC2 developer guide, "Request throttling"); Route 53 takes 5 a second. Some is left for others.

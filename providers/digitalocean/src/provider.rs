@@ -52,13 +52,8 @@ pub const LIMITS: Limits = Limits {
     destroy_time: Duration::from_secs(5),
 };
 
-/// What is known of an API of the same shape on this machine: the same, but not how long things take there.
-static LOCAL: Descriptor = Descriptor {
-    limits: Limits { launch_time: SOON, capture_time: SOON, assign_time: SOON, destroy_time: SOON, ..LIMITS },
-    ..DESCRIPTOR
-};
-
-const SOON: Duration = Duration::from_millis(100);
+/// What is known of an API of the same shape on this machine.
+static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESCRIPTOR };
 
 /// The rate that an account has: 250 requests a minute and 5,000 an hour, with some left for other programs. In the
 /// long run it is the hour that binds, at 1.38 a second.

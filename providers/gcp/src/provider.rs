@@ -51,13 +51,8 @@ pub const LIMITS: Limits = Limits {
     destroy_time: Duration::from_secs(30),
 };
 
-/// What is known of an API of the same shape on this machine: the same, but not how long things take there.
-static LOCAL: Descriptor = Descriptor {
-    limits: Limits { launch_time: SOON, capture_time: SOON, assign_time: SOON, destroy_time: SOON, ..LIMITS },
-    ..DESCRIPTOR
-};
-
-const SOON: Duration = Duration::from_millis(100);
+/// What is known of an API of the same shape on this machine.
+static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESCRIPTOR };
 
 /// The rate that a project has, by "Compute Engine rate quotas": 1,500 calls a minute in each group of methods, which
 /// makes 25 a second, with some left for other programs.
@@ -79,7 +74,8 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         let project = config.project(&context.env, found.project.as_deref())?;
         let ports = PortMap::from_env(&context.env)?;
         let own = ClientOptions::new(project, found.credentials);
-        let (descriptor, look) = if is_local(&compute_url) { (&LOCAL, SOON) } else { (own.descriptor, own.look) };
+        let (descriptor, look) =
+            if is_local(&compute_url) { (&LOCAL, Limits::SOON) } else { (own.descriptor, own.look) };
         let service_ports = context.service_ports;
         let options = ClientOptions { compute_url, dns_url, config, service_ports, ports, descriptor, look, ..own };
         Ok(Arc::new(Gcp::new(options).await?) as Arc<dyn Provider>)

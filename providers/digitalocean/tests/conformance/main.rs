@@ -5,18 +5,8 @@
 mod interference;
 mod sandbox;
 
-use remint_conformance::{Setting, Settings, libtest};
-
-const SETTINGS: Settings = &[
-    Setting::SecondRegion,
-    Setting::Zone,
-    Setting::Stranger,
-    Setting::Another,
-    Setting::Boots,
-    Setting::LostReplies,
-    Setting::StaticIpLimit,
-];
+use remint_conformance::{Setting, libtest};
 
 fn main() -> std::process::ExitCode {
-    libtest(&remint_digitalocean::DESCRIPTOR, SETTINGS, &[], |tenancy| Box::pin(sandbox::start(tenancy)))
+    libtest(&remint_digitalocean::DESCRIPTOR, Setting::ALL, &[], |tenancy| Box::pin(sandbox::start(tenancy)))
 }

@@ -8,24 +8,23 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test lint bench docs base-image providers test-programs
+.PHONY: build demo test lint bench docs base-image providers
+
+# With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
+# big is compiled a second time for the tests.
+BUILD := cargo build --workspace --lib --bins --examples
 
 build:
 	.ci/setup build
-	cargo build --workspace
+	$(BUILD)
 
 demo:
 	.ci/setup build machines test || echo "demo: without Debian's packages, on simulated machines"
-	cargo build --workspace
+	$(BUILD)
 	PROVIDER=$(PROVIDER) docs/examples/demo.sh
 
-# Built as the tests need it: with the features that their own dependencies ask for, so that nothing big is built twice.
-test-programs:
-	.ci/setup build
-	cargo test --workspace --no-run
-
 # The tests' real machines start from the same base image as a user's.
-base-image: test-programs
+base-image: build
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 

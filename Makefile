@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test lint bench docs base-image providers
+.PHONY: build demo test lint bench docs base-image providers test-programs
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -23,8 +23,13 @@ demo:
 	$(BUILD)
 	PROVIDER=$(PROVIDER) docs/examples/demo.sh
 
+# All at once: what needs nothing of the big SDKs is compiled beside them.
+test-programs:
+	.ci/setup build
+	cargo test --workspace --no-run
+
 # The tests' real machines start from the same base image as a user's.
-base-image: build
+base-image: test-programs
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 

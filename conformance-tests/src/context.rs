@@ -222,6 +222,17 @@ impl CaseContext {
         interference.refuse_next(call, refusal, times).await.map_err(Failure::new)
     }
 
+    /// Lets the cloud be well again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub async fn recover(&self) -> Result<(), Failure> {
+        let interference = self.target().interference.as_ref();
+        let interference = interference.ok_or_else(|| Failure::new("the case interferes and does not say so"))?;
+        interference.recover().await.map_err(Failure::new)
+    }
+
     /// Holds that as many replies were really lost: without that, a case about lost replies proves nothing.
     ///
     /// # Errors

@@ -62,7 +62,14 @@ pub trait Interference: Send + Sync {
     /// Why it cannot.
     async fn refuse_next(&self, call: LostReply, refusal: Refusal, times: u64) -> Result<(), String>;
 
-    /// How many calls were hit since the target was made.
+    /// Lets the cloud be well again: no further call is turned away, and no reply is lost.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    async fn recover(&self) -> Result<(), String>;
+
+    /// How many calls were hit since the target was made, or has recovered.
     ///
     /// # Errors
     ///

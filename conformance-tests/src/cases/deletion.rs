@@ -22,6 +22,8 @@ pub(super) const CASES: &[Case] = table! {
     "deletion.image_name_again", "a name can be captured again once its image is gone", image_name_again;
     "deletion.static_ip", "a released static IP is really gone, and releasing it again is a success", static_ip,
         needs(&[Capability::StaticIp]);
+    "deletion.static_ip_methods", "every method answers NotFound for a static IP that was released", static_ip_methods,
+        needs(&[Capability::StaticIp]);
     "deletion.static_ip_keeps_instance", "releasing a static IP leaves its instance running, with an address of its own",
         static_ip_keeps_instance, needs(&[Capability::StaticIp]);
     "deletion.static_ip_neighbour", "releasing one static IP leaves the other where it points", static_ip_neighbour,
@@ -167,6 +169,20 @@ async fn static_ip(context: CaseContext) -> Result<(), Failure> {
     context.static_ip_gone(&ip.id).await?;
     refused(ips.assign(&ip.id, &instance.id).await, &[ErrorKind::NotFound], "assigning what is released")?;
     ips.release(&ip.id).await?;
+    Ok(())
+}
+
+async fn static_ip_methods(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let ip = context.static_ip(&instance.id).await?;
+    let (ips, kinds) = (context.static_ips()?, &[ErrorKind::NotFound]);
+    context.patiently("release", || ips.release(&ip.id)).await?;
+    context.static_ip_gone(&ip.id).await?;
+    refused(ips.get(&ip.id).await, kinds, "reading an address that was released")?;
+    refused(ips.assign(&ip.id, &instance.id).await, kinds, "assigning an address that was released")?;
+    refused(ips.unassign(&ip.id).await, kinds, "taking away an address that was released")?;
+    let listed = ips.list(&context.selector()).await?;
+    check!(listed.is_empty(), "an address came back: {listed:?}");
     Ok(())
 }
 

@@ -38,6 +38,14 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
     "dns.bad_name", "a name that no resolver asks for is InvalidInput, and sets nothing", bad_name,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
+    "dns.malformed_ipv6", "a value that is no IPv6 address is InvalidInput, and leaves what stands whole",
+        malformed_ipv6, needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
+    "dns.malformed_cname", "a CNAME of what is no name is InvalidInput, and sets nothing", malformed_cname,
+        needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
+    "dns.wildcard_inside", "a wildcard that is not the first label is InvalidInput, and sets nothing", wildcard_inside,
+        needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
+    "dns.too_long", "a name longer than DNS has is InvalidInput, and sets nothing", too_long,
+        needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
     "dns.remove_unknown_zone", "removing a record of a zone that the account lacks is NotFound", remove_unknown_zone,
         needs(&[Capability::Dns]), costs(Cost::Free);
     "dns.zone_alike", "a zone is not found by the end or the beginning of its name", zone_alike,
@@ -208,7 +216,7 @@ async fn text(context: CaseContext) -> Result<(), Failure> {
 }
 
 /// Holds that a record set is not there.
-async fn absent(context: &CaseContext, set: &RecordSet) -> Result<(), Failure> {
+pub(super) async fn absent(context: &CaseContext, set: &RecordSet) -> Result<(), Failure> {
     let found = context.dns()?.get(&set.zone, &set.name, set.kind).await?;
     check!(found.is_none(), "{} {} is there: {found:?}", set.fqdn(), set.kind);
     Ok(())
@@ -267,6 +275,45 @@ async fn bad_name(context: CaseContext) -> Result<(), Failure> {
         refused(context.dns()?.upsert(&bad).await, &[ErrorKind::InvalidInput], "a name that cannot be")?;
     }
     Ok(())
+}
+
+async fn malformed_ipv6(context: CaseContext) -> Result<(), Failure> {
+    let record = set(&context, "www", RecordKind::Aaaa, &["2001:db8::1", "2001:db8::2"])?;
+    context.dns()?.upsert(&record).await?;
+    for bad in ["2001:db8::1::2", "2001:db8:1:2:3:4:5:6:7", "2001:db8::g", ""] {
+        let values = ["2001:db8::3", bad].map(str::to_owned).to_vec();
+        let other = RecordSet { values, ..record.clone() };
+        refused(context.dns()?.upsert(&other).await, &[ErrorKind::InvalidInput], "a malformed IPv6 address")?;
+        stands(&context, &record).await?;
+    }
+    Ok(())
+}
+
+async fn malformed_cname(context: CaseContext) -> Result<(), Failure> {
+    for bad in ["not a name", "double..dot", ""] {
+        let cname = set(&context, "www", RecordKind::Cname, &[bad])?;
+        refused(context.dns()?.upsert(&cname).await, &[ErrorKind::InvalidInput], "a CNAME of what is no name")?;
+        absent(&context, &cname).await?;
+    }
+    Ok(())
+}
+
+async fn wildcard_inside(context: CaseContext) -> Result<(), Failure> {
+    let record = set(&context, "www", RecordKind::A, &["192.0.2.1"])?;
+    for name in [format!("{}.*", record.name), format!("a.*.{}", record.name), format!("w*.{}", record.name)] {
+        let bad = RecordSet { name, ..record.clone() };
+        refused(context.dns()?.upsert(&bad).await, &[ErrorKind::InvalidInput], "a wildcard within a name")?;
+    }
+    absent(&context, &record).await
+}
+
+async fn too_long(context: CaseContext) -> Result<(), Failure> {
+    let record = set(&context, "www", RecordKind::A, &["192.0.2.1"])?;
+    // Each label may be, and the whole may not.
+    let name = [record.name.as_str()].into_iter().chain(["w".repeat(60).as_str(); 4]).collect::<Vec<_>>().join(".");
+    let bad = RecordSet { name, ..record.clone() };
+    refused(context.dns()?.upsert(&bad).await, &[ErrorKind::InvalidInput], "a name that is too long")?;
+    absent(&context, &record).await
 }
 
 async fn remove_unknown_zone(context: CaseContext) -> Result<(), Failure> {

@@ -1,16 +1,13 @@
 //! Errors and effects: what they say, and that they are true.
 
 use remint_core::provider::{
-    Capability, Effect, Error, ErrorKind, ImageId, InstanceId, InstanceState, PowerOp, RecordKind, RecordSet, Selector,
-    StaticIpSpec,
+    Capability, Error, ErrorKind, ImageId, InstanceId, PowerOp, RecordKind, RecordSet, Selector, StaticIpSpec, label,
 };
 
 use super::{dns, table};
-use crate::{Case, CaseContext, Cost, Failure, LostReply, Refusal, Setting, context::check, steps::refused};
+use crate::{Case, CaseContext, Cost, Failure, Setting, context::check, steps::refused};
 
 const STRANGER: &[Setting] = &[Setting::Stranger];
-const REFUSALS: &[Setting] = &[Setting::LostReplies];
-const REFUSALS_AND_ZONE: &[Setting] = &[Setting::LostReplies, Setting::Zone];
 
 pub(super) const CASES: &[Case] = table! {
     "errors.words", "an error is a fragment that names operation and resource, and ends without a period", words,
@@ -26,23 +23,20 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Stranger, Setting::Zone]), costs(Cost::Cheap);
     "errors.stranger_login_keys", "refused credentials are Unauthenticated for login keys, too", stranger_login_keys,
         needs(&[Capability::LoginKey]), with(STRANGER), costs(Cost::Free);
-    "errors.rate_limited_launch", "a launch that is turned away for the rate is repeated, and makes one instance",
-        rate_limited_launch, with(REFUSALS);
-    "errors.unavailable_launch", "a launch that met an outage says so or is repeated, and makes one instance",
-        unavailable_launch, with(REFUSALS);
-    "errors.unavailable_destroy", "a destruction that met an outage never claims to have happened",
-        unavailable_destroy, with(REFUSALS);
-    "errors.unavailable_power", "a stop that met an outage never claims to have happened", unavailable_power,
-        with(REFUSALS);
-    "errors.unavailable_capture", "a capture that met an outage makes one image once it is repeated",
-        unavailable_capture, with(REFUSALS);
-    "errors.unavailable_static_ip", "a static IP whose making met an outage is one address once it is repeated",
-        unavailable_static_ip, needs(&[Capability::StaticIp]), with(REFUSALS);
-    "errors.unavailable_assign", "a move that met an outage leaves the address where it was, or moves it",
-        unavailable_assign, needs(&[Capability::StaticIp]), with(REFUSALS), machines(2);
-    "errors.unavailable_record", "a record set that met an outage leaves the former one whole, or is set",
-        unavailable_record, needs(&[Capability::Dns]), with(REFUSALS_AND_ZONE), costs(Cost::Cheap);
-    "errors.bounded", "an outage that lasts is told in the end, and nothing was made", bounded, with(REFUSALS);
+    "errors.stranger_launch", "refused credentials are Unauthenticated for a launch, and nothing is launched",
+        stranger_launch, with(STRANGER), machines(2);
+    "errors.stranger_shape", "refused credentials are Unauthenticated for sizes, too, and never InvalidInput",
+        stranger_shape, with(STRANGER), costs(Cost::Free);
+    "errors.stranger_label", "refused credentials are Unauthenticated for labels, and the labels stay", stranger_label,
+        needs(&[Capability::InstanceRelabel]), with(STRANGER);
+    "errors.stranger_console", "refused credentials are Unauthenticated for the console, too", stranger_console,
+        needs(&[Capability::InstanceConsole]), with(STRANGER);
+    "errors.stranger_copy", "refused credentials are Unauthenticated for a copy, and nothing is copied", stranger_copy,
+        needs(&[Capability::ImageCopyRegions]), with(&[Setting::Stranger, Setting::SecondRegion]), minutes(30);
+    "errors.stranger_delete", "refused credentials are Unauthenticated for a deletion, and the image stays",
+        stranger_delete, with(STRANGER), minutes(30);
+    "errors.stranger_markers", "refused credentials are Unauthenticated for markers, and what was set stays",
+        stranger_markers, needs(&[Capability::Marker]), with(STRANGER), costs(Cost::Cheap);
 };
 
 async fn words(context: CaseContext) -> Result<(), Failure> {
@@ -153,116 +147,63 @@ async fn stranger_login_keys(context: CaseContext) -> Result<(), Failure> {
     unauthenticated(keys.remove(&"999999999".into()).await, "removing a key")
 }
 
-async fn rate_limited_launch(context: CaseContext) -> Result<(), Failure> {
+async fn stranger_launch(context: CaseContext) -> Result<(), Failure> {
     let spec = context.spec("web").await?;
-    context.refuse_next(LostReply::Launch, Refusal::RateLimited, 2).await?;
-    context.launch(&spec).await?;
-    check!(context.standing().await? == spec.names, "standing: {:?}", context.standing().await?);
-    context.has_lost(2).await
-}
-
-/// A call that met an outage has succeeded by repeating it, or says truthfully what it did.
-fn truthful<T: std::fmt::Debug>(result: Result<T, Error>, what: &str) -> Result<bool, Failure> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(error) => {
-            let kinds = [ErrorKind::Unavailable, ErrorKind::Timeout];
-            check!(kinds.contains(&error.kind()), "{what} met an outage: {:?}: {error}", error.kind());
-            check!(error.effect() != Effect::Applied, "{what} was turned away, and says that it was done: {error}");
-            Ok(false)
-        }
-    }
-}
-
-async fn unavailable_launch(context: CaseContext) -> Result<(), Failure> {
-    let spec = context.spec("web").await?;
-    context.refuse_next(LostReply::Launch, Refusal::Unavailable, 1).await?;
-    truthful(context.instances().launch(&spec).await, "a launch")?;
-    let made = context.launch(&spec).await?;
-    context.reaches(&made.id, InstanceState::Running).await?;
-    check!(context.standing().await? == spec.names, "standing: {:?}", context.standing().await?);
-    context.has_lost(1).await
-}
-
-async fn unavailable_destroy(context: CaseContext) -> Result<(), Failure> {
-    let instance = context.running("web").await?;
-    context.refuse_next(LostReply::Destroy, Refusal::Unavailable, 1).await?;
-    if truthful(context.instances().destroy(&instance.id).await, "a destruction")? {
-        context.gone(&instance.id).await?;
-    }
-    context.destroy(&instance.id).await?;
-    context.has_lost(1).await
-}
-
-async fn unavailable_power(context: CaseContext) -> Result<(), Failure> {
-    let instance = context.running("web").await?;
-    let stop = || context.instances().power(&instance.id, PowerOp::ForceStop);
-    context.refuse_next(LostReply::Power, Refusal::Unavailable, 1).await?;
-    if truthful(stop().await, "a stop")? {
-        context.reaches(&instance.id, InstanceState::Stopped).await?;
-    }
-    context.patiently("stop", stop).await?;
-    context.reaches(&instance.id, InstanceState::Stopped).await?;
-    context.has_lost(1).await
-}
-
-async fn unavailable_capture(context: CaseContext) -> Result<(), Failure> {
-    let builder = context.stopped("builder").await?;
-    let spec = context.capture_spec("image", &builder.id);
-    context.refuse_next(LostReply::Capture, Refusal::Unavailable, 1).await?;
-    match context.images().capture(&spec).await {
-        Err(error) if error.kind() == ErrorKind::Busy => {}
-        result => drop(truthful(result, "a capture")?),
-    }
-    let image = context.capture(&spec).await?;
-    let listed = context.images().list(&context.selector()).await?;
-    check!(listed.len() == 1 && listed[0].id == image.id, "images of one capture: {listed:?}");
-    context.has_lost(1).await
-}
-
-async fn unavailable_static_ip(context: CaseContext) -> Result<(), Failure> {
-    let instance = context.running("web").await?;
-    let (ips, spec) = (context.static_ips()?, context.static_ip_spec(&instance.id));
-    context.refuse_next(LostReply::EnsureStaticIp, Refusal::Unavailable, 1).await?;
-    truthful(ips.ensure(&spec).await, "a static IP")?;
-    context.static_ip(&instance.id).await?;
-    let listed = ips.list(&context.selector()).await?;
-    check!(listed.len() == 1, "one instance, several addresses: {listed:?}");
-    context.has_lost(1).await
-}
-
-async fn unavailable_assign(context: CaseContext) -> Result<(), Failure> {
-    let (one, two) = (context.running("one").await?, context.running("two").await?);
-    let ip = context.static_ip(&one.id).await?;
-    let ips = context.static_ips()?;
-    context.refuse_next(LostReply::AssignStaticIp, Refusal::Unavailable, 1).await?;
-    let goal = if truthful(ips.assign(&ip.id, &two.id).await, "a move")? { &two.id } else { &one.id };
-    context.points_at(&ip, Some(goal)).await?;
-    context.patiently("assign", || ips.assign(&ip.id, &two.id)).await?;
-    context.points_at(&ip, Some(&two.id)).await?;
-    context.has_lost(1).await
-}
-
-async fn unavailable_record(context: CaseContext) -> Result<(), Failure> {
-    let former = dns::set(&context, "www", RecordKind::A, &["192.0.2.1", "192.0.2.2"])?;
-    let dns = context.dns()?;
-    dns.upsert(&former).await?;
-    let other = RecordSet { values: vec!["192.0.2.3".to_owned(), "192.0.2.4".to_owned()], ..former.clone() };
-    context.refuse_next(LostReply::UpsertRecord, Refusal::Unavailable, 1).await?;
-    let stands = if truthful(dns.upsert(&other).await, "a record set")? { &other } else { &former };
-    dns::stands(&context, stands).await?;
-    dns.upsert(&other).await?;
-    dns::stands(&context, &other).await?;
-    context.has_lost(1).await
-}
-
-async fn bounded(context: CaseContext) -> Result<(), Failure> {
-    let spec = context.spec("web").await?;
-    // More often than any client repeats.
-    context.refuse_next(LostReply::Launch, Refusal::Unavailable, 1000).await?;
-    let done = truthful(context.instances().launch(&spec).await, "a launch")?;
-    check!(!done, "every launch is turned away, and one succeeded");
+    unauthenticated(context.stranger()?.instances().launch(&spec).await, "launching")?;
+    // What it made all the same, lists show by the time that another one runs.
+    let other = context.running("other").await?;
     let standing = context.standing().await?;
-    check!(standing.is_empty(), "every launch is turned away, and standing: {standing:?}");
+    check!(standing == [other.name], "it was refused, and standing: {standing:?}");
+    Ok(())
+}
+
+async fn stranger_shape(context: CaseContext) -> Result<(), Failure> {
+    let (target, stranger) = (context.target(), context.stranger()?);
+    unauthenticated(stranger.instances().shape(&target.size, &target.region).await, "looking a size up")?;
+    // Not even what is wrong anyway is told.
+    unauthenticated(stranger.instances().shape(&"no-such-size".into(), &target.region).await, "looking a size up")
+}
+
+async fn stranger_label(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let more = context.labels().with(label::ROLE, "parked");
+    unauthenticated(context.stranger()?.instances().label(&instance.id, &more).await, "labelling")?;
+    let now = context.instances().get(&instance.id).await?;
+    check!(now.labels == instance.labels, "it was refused, and the labels became {:?}", now.labels);
+    Ok(())
+}
+
+async fn stranger_console(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    unauthenticated(context.stranger()?.instances().console_output(&instance.id).await, "reading the console")
+}
+
+async fn stranger_copy(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    let second = context.second_region()?;
+    unauthenticated(context.stranger()?.images().copy(&image.id, second).await, "copying an image")?;
+    let now = context.images().get(&image.id).await?;
+    check!(now.regions == image.regions, "it was refused, and the image is in {}", now.regions);
+    Ok(())
+}
+
+async fn stranger_delete(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    unauthenticated(context.stranger()?.images().delete(&image.id).await, "deleting an image")?;
+    let now = context.images().get(&image.id).await?;
+    check!(now == image, "it was {image:?}, and is {now:?}");
+    Ok(())
+}
+
+async fn stranger_markers(context: CaseContext) -> Result<(), Failure> {
+    let name = context.name("mark");
+    context.markers()?.set(&name, "on").await?;
+    let stranger = context.stranger()?;
+    let markers = stranger.markers().ok_or_else(|| Failure::new("no markers with refused credentials"))?;
+    unauthenticated(markers.get(&name).await, "reading a marker")?;
+    unauthenticated(markers.set(&name, "off").await, "setting a marker")?;
+    unauthenticated(markers.remove(&name).await, "removing a marker")?;
+    let read = context.markers()?.get(&name).await?;
+    check!(read.as_deref() == Some("on"), "it was refused, and the marker is {read:?}");
     Ok(())
 }

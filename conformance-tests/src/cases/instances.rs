@@ -22,6 +22,8 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::InstanceRelabel]), machines(2);
     "instances.relabel_refused", "a label without a value is InvalidInput, and changes nothing", relabel_refused,
         needs(&[Capability::InstanceRelabel]);
+    "instances.relabel_foreign", "a label of a key that is not Remint's is InvalidInput, and changes nothing",
+        relabel_foreign, needs(&[Capability::InstanceRelabel]);
     "instances.address_own", "two instances have each an address of their own", address_own, machines(2);
     "instances.size_alike", "a size is not found under another name, however alike", size_alike,
         costs(Cost::Free);
@@ -171,6 +173,18 @@ async fn relabel_refused(context: CaseContext) -> Result<(), Failure> {
     refused(result, &[ErrorKind::InvalidInput], "a label without a value")?;
     let now = context.instances().get(&instance.id).await?;
     check!(now.labels == instance.labels, "it was refused, and the labels became {:?}", now.labels);
+    Ok(())
+}
+
+async fn relabel_foreign(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    for key in ["role", "Remint:role", "remint:"] {
+        let bad = Labels::new().with(label::ROLE, "parked").with(key, "text");
+        let result = context.instances().label(&instance.id, &bad).await;
+        refused(result, &[ErrorKind::InvalidInput], "a key that is not Remint's")?;
+        let now = context.instances().get(&instance.id).await?;
+        check!(now.labels == instance.labels, "it was refused, and the labels became {:?}", now.labels);
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod limits;
 mod login_keys;
 mod lost_replies;
 mod markers;
+mod outages;
 mod power;
 mod refusals;
 mod static_ips;
@@ -49,6 +50,7 @@ pub const TABLES: &[&[Case]] = &[
     limits::CASES,
     refusals::CASES,
     errors::CASES,
+    outages::CASES,
     deletion::CASES,
     consistency::CASES,
     idempotency::CASES,

@@ -100,7 +100,7 @@ impl RecordSet {
             let (ttl, least) = (self.ttl.as_secs(), limits.dns_min_ttl.as_secs());
             return invalid(format!("a TTL of {ttl} s; {least} s is the least"));
         }
-        if !is_record_name(&self.name) || self.fqdn().len() > DNS_NAME {
+        if !is_record_name(&self.name, &self.zone) {
             return invalid(format!("`{}` cannot be a record's name", self.name));
         }
         if self.values.is_empty() {
@@ -116,10 +116,11 @@ impl RecordSet {
     }
 }
 
-/// Whether a name below a zone can be a record's: `@`, a domain name, or one with a `*` in front.
-pub fn is_record_name(name: &str) -> bool {
-    let name = name.strip_prefix("*.").unwrap_or(name);
-    name == "@" || name == "*" || is_domain_name(name)
+/// Whether a name below a zone can be a record's: `@`, a domain name, or one with a `*` in front; and with the zone it is no
+/// longer than DNS has.
+pub fn is_record_name(name: &str, zone: &str) -> bool {
+    let below = name.strip_prefix("*.").unwrap_or(name);
+    name == "@" || (name == "*" || is_domain_name(below)) && name.len() + 1 + zone.len() <= DNS_NAME
 }
 
 fn is_domain_name(name: &str) -> bool {
@@ -228,8 +229,10 @@ mod tests {
             ("", A, "192.0.2.1"),
             ("a..b", A, "192.0.2.1"),
             ("a.*", A, "192.0.2.1"),
+            ("*.*", A, "192.0.2.1"),
             ("a b", A, "192.0.2.1"),
             (&*long, A, "192.0.2.1"),
+            (&*[&long[1..]; 4].join("."), A, "192.0.2.1"),
             ("www", A, "2001:db8::1"),
             ("www", Aaaa, "192.0.2.1"),
             ("www", A, ""),

@@ -70,7 +70,7 @@ impl Aws {
         kind: Option<RecordKind>,
     ) -> Result<Vec<ResourceRecordSet>> {
         let id = self.zone_id(operation, zone).await?;
-        if !is_record_name(name) {
+        if !is_record_name(name, zone) {
             return Ok(Vec::new()); // Route 53 refuses to look for some of them.
         }
         let full = if name == "@" { zone.to_owned() } else { format!("{name}.{zone}") };

@@ -199,6 +199,11 @@ impl Embedded {
         self.edge.faults().add(rule).map(drop)
     }
 
+    /// Removes all fault rules, and what is known of their hits.
+    pub fn clear_faults(&self) {
+        self.edge.faults().remove(None);
+    }
+
     /// How many calls fault rules have hit.
     pub fn faults_hit(&self) -> u64 {
         self.edge.faults().list().iter().map(|status| status.hit).sum()

@@ -138,6 +138,13 @@ impl Interference for Cloud {
         Ok(())
     }
 
+    async fn recover(&self) -> Result<(), String> {
+        let mut trouble = self.trouble();
+        trouble.losses.clear();
+        trouble.refusals.clear();
+        Ok(())
+    }
+
     async fn lost(&self) -> Result<u64, String> {
         Ok(self.trouble().hits)
     }

@@ -1,52 +1,13 @@
 //! DNS of the model.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use async_trait::async_trait;
 use remint_conformance::LostReply;
-use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone};
+use remint_core::provider::{DnsZones, ErrorKind, RecordKind, RecordSet, Result, Zone};
 
 use super::{Model, World, cloud::ZONE, not_found, refusal};
 
 fn check_zone(operation: &'static str, zone: &str) -> Result<()> {
     if zone == ZONE { Ok(()) } else { Err(not_found(operation, zone).with_hint(format!("the account has {ZONE}"))) }
-}
-
-fn invalid(message: String) -> Error {
-    refusal(ErrorKind::InvalidInput, "upsert record", message)
-}
-
-/// Whether it can be a name below a zone.
-fn is_name(name: &str) -> bool {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    let is_part = |part: &str| (1..=63).contains(&part.len()) && part.chars().all(plain);
-    name == "@" || name.strip_prefix("*.").unwrap_or(name).split('.').all(is_part)
-}
-
-impl Model {
-    fn check_set(&self, set: &RecordSet) -> Result<()> {
-        let least = self.descriptor.limits.dns_min_ttl;
-        if set.ttl < least {
-            return Err(invalid(format!("a TTL of {} s; {} s is the least", set.ttl.as_secs(), least.as_secs())));
-        }
-        if !is_name(&set.name) {
-            return Err(invalid(format!("{:?} is no name below a zone", set.name)));
-        }
-        let good = |value: &String| match set.kind {
-            RecordKind::A => value.parse::<Ipv4Addr>().is_ok(),
-            RecordKind::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
-            RecordKind::Cname => !value.is_empty() && !value.contains(char::is_whitespace),
-            RecordKind::Txt => true,
-        };
-        match set.values.iter().find(|value| !good(value)) {
-            Some(value) => Err(invalid(format!("{value:?} is no value of {} records", set.kind))),
-            None if set.values.is_empty() => Err(invalid("a record set without values".to_owned())),
-            None if set.kind == RecordKind::Cname && set.values.len() > 1 => {
-                Err(invalid("a CNAME has one value".to_owned()))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 impl World {
@@ -89,7 +50,7 @@ impl DnsZones for Model {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        self.check_set(set)?;
+        set.check("upsert record", &self.descriptor.limits)?;
         let mut wanted = set.clone();
         wanted.values.sort();
         wanted.values.dedup();

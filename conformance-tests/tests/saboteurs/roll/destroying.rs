@@ -23,7 +23,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "destroy.images_too", "`Instances::destroy`: an instance and its disk",
         Destroy(id) => images_too, ["deletion.instance_keeps_image"];
     "destroy.claims_outage", "`Instances::destroy`: returns when the cloud has accepted it",
-        Destroy(id) => claims_outage, ["errors.unavailable_destroy"];
+        Destroy(id) => claims_outage, ["outages.destroy"];
 };
 
 async fn only_says_so(on: On, id: InstanceId) -> Result<()> {

@@ -46,7 +46,13 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "upsert.mends_names", "`DnsZones::upsert`: `InvalidInput`",
         Upsert(set) => mends_names, ["dns.bad_name"];
     "upsert.good_values_only", "`DnsZones::upsert`: exactly these values",
-        Upsert(set) => good_values_only, ["dns.malformed_value", "dns.kind_of_address"];
+        Upsert(set) => good_values_only, ["dns.malformed_value", "dns.malformed_ipv6", "dns.kind_of_address"];
+    "upsert.wildcards_anywhere", "`DnsZones::upsert`: `InvalidInput`",
+        Upsert(set) => wildcards_anywhere, ["dns.wildcard_inside"];
+    "upsert.any_cname", "`DnsZones::upsert`: `InvalidInput`",
+        Upsert(set) => any_cname, ["dns.malformed_cname"];
+    "upsert.any_length", "`DnsZones::upsert`: `InvalidInput`",
+        Upsert(set) => any_length, ["dns.too_long"];
     "upsert.nothing_removes", "`DnsZones::upsert`: `InvalidInput`",
         Upsert(set) => nothing_removes, ["dns.no_values"];
     "upsert.cname_replaces", "`DnsZones::upsert`: a CNAME stands alone",
@@ -216,6 +222,29 @@ async fn good_values_only(on: On, mut set: RecordSet) -> Result<()> {
         RecordKind::Cname | RecordKind::Txt => {}
     }
     if set.values.is_empty() { Ok(()) } else { on.model.upsert(&set).await }
+}
+
+/// Sets what is like this without asking whether it can be.
+async fn unchecked(on: On, set: RecordSet, is_like: bool) -> Result<()> {
+    if is_like {
+        return on.model.change(LostReply::UpsertRecord, |world| world.put(&set)).await;
+    }
+    on.model.upsert(&set).await
+}
+
+async fn wildcards_anywhere(on: On, set: RecordSet) -> Result<()> {
+    let is_like = set.name.contains('*');
+    unchecked(on, set, is_like).await
+}
+
+async fn any_cname(on: On, set: RecordSet) -> Result<()> {
+    let is_like = set.kind == RecordKind::Cname && set.values.len() == 1;
+    unchecked(on, set, is_like).await
+}
+
+async fn any_length(on: On, set: RecordSet) -> Result<()> {
+    let is_like = set.fqdn().len() > 253;
+    unchecked(on, set, is_like).await
 }
 
 async fn nothing_removes(on: On, set: RecordSet) -> Result<()> {

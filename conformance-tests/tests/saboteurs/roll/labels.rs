@@ -39,6 +39,8 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Label(id, labels) => neighbours_too, ["instances.relabel_one"];
     "relabel.good_ones_first", "`Effect::NotApplied`: nothing was changed",
         Label(id, labels) => good_ones_first, ["instances.relabel_refused"];
+    "relabel.foreign_dropped", "`Instances::label`: `InvalidInput`",
+        Label(id, labels) => relabel_foreign_dropped, ["instances.relabel_foreign"];
     "relabel.gone_is_success", "`Instances::label`: `NotFound`",
         Label(id, labels) => gone_is_success, ["deletion.instance_methods"];
     "relabel.keeps_old_value", "`Instances::label`: replacing the values of keys that it has",
@@ -150,6 +152,11 @@ async fn good_ones_first(on: On, id: InstanceId, labels: Labels) -> Result<()> {
     let good = labels.0.iter().filter(|(_, value)| !value.is_empty());
     let good = Labels(good.map(|(key, value)| (key.clone(), value.clone())).collect());
     on.model.label(&id, &good).await?;
+    on.model.label(&id, &labels).await
+}
+
+async fn relabel_foreign_dropped(on: On, id: InstanceId, mut labels: Labels) -> Result<()> {
+    labels.0.retain(|key, _| key.starts_with("remint:"));
     on.model.label(&id, &labels).await
 }
 

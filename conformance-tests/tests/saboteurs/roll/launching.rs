@@ -52,9 +52,9 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "launch.own_memory", "`Instances::launch`: idempotent by name and labels",
         Launch(spec) => own_memory, ["consistency.launch_elsewhere"];
     "launch.gives_up", "`ErrorKind::RateLimited`: waiting and asking again can help",
-        Launch(spec) => gives_up, ["errors.rate_limited_launch"];
+        Launch(spec) => gives_up, ["outages.rate_launch"];
     "launch.hopes", "`Instances::launch`: each exists afterwards",
-        Launch(spec) => hopes, ["errors.bounded"];
+        Launch(spec) => hopes, ["outages.lasting_launch"];
     "launch.mends_names", "`LaunchSpec::names`: each of `a-z`, `0-9`, `-`",
         Launch(spec) => mends_names, ["limits.name_characters"];
     "launch.cuts_names", "`Limits::name_length`: the longest instance name",

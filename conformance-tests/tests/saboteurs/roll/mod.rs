@@ -10,6 +10,7 @@ mod launching;
 mod listing;
 mod login_keys;
 mod markers;
+mod outages;
 mod power;
 mod static_ips;
 mod undeclared;
@@ -30,6 +31,7 @@ const TABLES: &[&[Saboteur]] = &[
     dns::SABOTEURS,
     login_keys::SABOTEURS,
     markers::SABOTEURS,
+    outages::SABOTEURS,
     undeclared::SABOTEURS,
 ];
 

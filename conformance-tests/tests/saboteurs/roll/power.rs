@@ -29,7 +29,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "power.forgets_labels", "`InstanceState::Stopped`: off, with its disk kept",
         Power(id, op) => forgets_labels, ["power.keeps"];
     "power.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
-        Power(id, op) => claims_outage, ["errors.unavailable_power"];
+        Power(id, op) => claims_outage, ["outages.power"];
     "console.of_another", "`Instances::console_output`: what the instance wrote",
         Console(id) => of_another, ["instances.console_own"];
     "console.gone_is_empty", "`Instances::console_output`: `NotFound`",

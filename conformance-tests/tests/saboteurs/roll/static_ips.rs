@@ -40,6 +40,8 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Assign(id, instance) => malformed_is_invalid, ["static_ips.nonsense"];
     "unassign.releases", "`StaticIps::unassign`: takes a static IP from its instance and keeps it",
         Unassign(id) => releases, ["static_ips.unassign"];
+    "unassign.gone_is_success", "`StaticIps::unassign`: `NotFound`",
+        Unassign(id) => unassign_gone_is_success, ["deletion.static_ip_methods"];
     "unassign.refuses_unassigned", "`StaticIps::unassign`: one that points nowhere is left alone",
         Unassign(id) => refuses_unassigned, ["static_ips.unassign"];
     "unassign.always_mutates", "`StaticIps::unassign`: one that points nowhere is left alone",
@@ -123,6 +125,13 @@ async fn always_mutates(on: On, id: StaticIpId, instance: InstanceId) -> Result<
 
 async fn releases(on: On, id: StaticIpId) -> Result<()> {
     on.model.release(&id).await
+}
+
+async fn unassign_gone_is_success(on: On, id: StaticIpId) -> Result<()> {
+    match on.model.unassign(&id).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        answer => answer,
+    }
 }
 
 async fn refuses_unassigned(on: On, id: StaticIpId) -> Result<()> {

@@ -96,20 +96,15 @@ impl DnsZones for Cloud {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        let failed = |kind, problem: &str| Err(Error::new(kind, "set record", problem).with_resource(set.fqdn()));
-        if set.ttl < DESCRIPTOR.limits.dns_min_ttl {
-            return failed(ErrorKind::InvalidInput, "the TTL is below 60 s, the least");
-        }
-        if set.values.is_empty() {
-            return failed(ErrorKind::InvalidInput, "a record set without values; remove it instead");
-        }
+        set.check("set record", &DESCRIPTOR.limits)?;
         let _held = self.dns.lock().await;
         for _ in 0..3 {
             if self.bring_about(set).await? {
                 return Ok(());
             }
         }
-        failed(ErrorKind::Busy, "somebody else makes and removes this record set again and again")
+        let problem = "somebody else makes and removes this record set again and again";
+        Err(Error::new(ErrorKind::Busy, "set record", problem).with_resource(set.fqdn()))
     }
 
     async fn remove(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()> {

@@ -103,6 +103,11 @@ impl Interference for Faults {
         Ok(())
     }
 
+    async fn recover(&self) -> Result<(), String> {
+        self.0.mend();
+        Ok(())
+    }
+
     async fn lost(&self) -> Result<u64, String> {
         Ok(self.0.hit())
     }

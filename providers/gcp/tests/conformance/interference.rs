@@ -45,6 +45,11 @@ impl Interference for Faults {
         self.0.add_fault(FaultRule { count: times, ..rule }).map_err(|error| error.to_string())
     }
 
+    async fn recover(&self) -> Result<(), String> {
+        self.0.clear_faults();
+        Ok(())
+    }
+
     async fn lost(&self) -> Result<u64, String> {
         Ok(self.0.faults_hit())
     }

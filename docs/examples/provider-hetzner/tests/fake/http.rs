@@ -69,6 +69,11 @@ impl Fake {
         self.lock().rules.push(Rule { method, paths, fault, times });
     }
 
+    /// Lets nothing go wrong any more.
+    pub(crate) fn mend(&self) {
+        self.lock().rules.clear();
+    }
+
     /// How many calls went wrong.
     pub(crate) fn hit(&self) -> u64 {
         self.lock().hit

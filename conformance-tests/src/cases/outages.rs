@@ -237,6 +237,8 @@ async fn remove_record(context: CaseContext) -> Result<(), Failure> {
     context.refuse_next(LostReply::RemoveRecord, Refusal::Unavailable, 1).await?;
     if truthful(dns.remove(&record.zone, &record.name, record.kind).await, "a removal")? {
         dns::absent(&context, &record).await?;
+    } else {
+        dns::stands(&context, &record).await?;
     }
     dns.remove(&record.zone, &record.name, record.kind).await?;
     dns::absent(&context, &record).await?;

@@ -101,7 +101,11 @@ impl RecordSet {
             return invalid(format!("a TTL of {ttl} s; {least} s is the least"));
         }
         if !is_record_name(&self.name, &self.zone) {
-            return invalid(format!("`{}` cannot be a record's name", self.name));
+            return invalid(format!(
+                "`{}` cannot be a record's name: its labels are 1 to {DNS_LABEL} of letters, digits, `-` and `_`, only the \
+                 first may be `*`, and with the zone it has at most {DNS_NAME} characters",
+                self.name
+            ));
         }
         if self.values.is_empty() {
             return invalid("a record set without values; remove it instead".to_owned());

@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test lint bench docs base-image providers test-programs
+.PHONY: build demo test test-programs test-machines test-rest lint bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -33,10 +33,20 @@ base-image: test-programs
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 
-test: base-image
+# Tests on real machines mostly wait for them to boot: they run beside all others.
+test: test-programs
 	.ci/setup build machines test
-	REMINT_REQUIRE_QEMU=1 cargo test --workspace
-	cargo test $(EXAMPLE)
+	$(MAKE) --no-print-directory -j2 test-machines test-rest
+
+# What it prints is shown at its end, so that it does not mix with that of the others. Cargo is not to count its jobs among
+# make's, hence no MAKEFLAGS.
+test-machines: base-image
+	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace --test qemu --test clients -- real_machine \
+	  >$(TARGET)/test-machines.log 2>&1; status=$$?; cat $(TARGET)/test-machines.log; exit $$status
+
+test-rest: test-programs
+	MAKEFLAGS= cargo test --workspace -- --skip real_machine
+	MAKEFLAGS= cargo test $(EXAMPLE)
 
 lint:
 	.ci/setup build lint

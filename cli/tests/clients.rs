@@ -100,6 +100,7 @@ async fn packer_bakes_an_image_on_simulated_machines_and_remint_deploys_it() {
 #[tokio::test]
 async fn packer_bakes_an_image_on_real_machines_and_remint_deploys_it() {
     if let Some(missing) = no_real_machines() {
+        assert!(std::env::var_os("REMINT_REQUIRE_QEMU").is_none_or(|value| value != "1"), "{missing}");
         println!("not run: {missing}; `make test` brings both");
         return;
     }

@@ -152,7 +152,7 @@ fn hurry(manifest: &Path) {
 }
 
 #[test]
-fn a_service_is_baked_deployed_replaced_under_a_client_and_rolled_back() {
+fn a_service_on_real_machines_is_baked_deployed_replaced_under_a_client_and_rolled_back() {
     if let Some(missing) = missing() {
         assert!(std::env::var_os("REMINT_REQUIRE_QEMU").is_none_or(|value| value != "1"), "{missing}");
         eprintln!("NOT RUN: {missing}");

@@ -155,7 +155,7 @@ async fn output(connection: &Connection, command: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_machine_boots_is_captured_and_found_again() {
+async fn a_real_machine_boots_is_captured_and_found_again() {
     let Some(images) = images() else { return };
     let bench = Bench::new(&images, false);
     let spec = bench.spec(1, DEBIAN_12);
@@ -216,7 +216,7 @@ async fn a_machine_boots_is_captured_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_saved_guest_becomes_each_machine_anew() {
+async fn a_saved_guest_becomes_each_real_machine_anew() {
     let Some(images) = images() else { return };
     let bench = Bench::new(&images, true);
     bench.qemu.warm(DEBIAN_12, 1, 1024, &|line: &str| eprintln!("{line}")).await.unwrap();
@@ -279,7 +279,7 @@ fn boot_sector(word: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_imported_disk_boots_by_itself() {
+async fn an_imported_disk_boots_as_a_real_machine() {
     if ["qemu-system-x86_64", "qemu-img"]
         .iter()
         .any(|p| std::process::Command::new(p).arg("--version").output().is_err())

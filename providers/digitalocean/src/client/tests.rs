@@ -29,6 +29,45 @@ async fn a_list_is_read_page_by_page_without_following_links() {
     assert_eq!(cloud.calls().count(), CallCount { reads: 2, mutations: 0, retries: 0 });
 }
 
+/// Pages of two of a list out of which the first name was removed between the answers: what followed has moved up.
+fn shrinking(names: &'static [&'static str], removed_at: &'static [u32]) -> impl Fn(&Request) -> ResponseTemplate {
+    let asked = AtomicU32::new(0);
+    move |request| {
+        let now = asked.fetch_add(1, Ordering::Relaxed);
+        let left = &names[removed_at.iter().filter(|at| now >= **at).count()..];
+        let page = request.url.query_pairs().find(|(key, _)| key == "page");
+        let page: usize = page.map_or(1, |(_, page)| page.parse().unwrap());
+        let shown: Vec<_> = left.iter().skip(2 * (page - 1)).take(2).map(|name| json!({ "name": name })).collect();
+        let links = if left.len() > 2 * page { json!({"pages": {"next": "x"}}) } else { json!({}) };
+        let meta = json!({"total": left.len()});
+        ResponseTemplate::new(200).set_body_json(json!({"domains": shown, "links": links, "meta": meta}))
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_shrinks_between_two_pages_is_read_anew() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(shrinking(&["a", "b", "c", "d"], &[1])).expect(4).mount(&server).await;
+    let cloud = provider(&server);
+    let ask = Ask::get("list", &["v2", "domains"]);
+    let domains: Vec<crate::wire::Domain> = cloud.client.pages(&ask, "domains").await.unwrap();
+    assert_eq!(domains.iter().map(|domain| domain.name.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_list_that_never_holds_still_is_an_error() {
+    let server = MockServer::start().await;
+    let at: &[u32] = &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19];
+    let names: &[&str] =
+        &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
+    Mock::given(method("GET")).respond_with(shrinking(names, at)).mount(&server).await;
+    let cloud = provider(&server);
+    let ask = Ask::get("list", &["v2", "domains"]);
+    let error = cloud.client.pages::<crate::wire::Domain>(&ask, "domains").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.to_string().contains("changed between its pages"), "{error}");
+}
+
 #[tokio::test]
 async fn a_read_comes_through_a_burst_limit_and_an_html_failure() {
     let server = MockServer::start().await;

@@ -1,7 +1,7 @@
 //! Calls that the cloud turns away for an outage or for the rate: what becomes of them, and what is told.
 
 use remint_core::provider::{
-    Capability, CaptureProgress, Effect, Error, ErrorKind, InstanceState, PowerOp, RecordKind, RecordSet, label,
+    Capability, Effect, Error, ErrorKind, InstanceState, PowerOp, RecordKind, RecordSet, label,
 };
 
 use super::{dns, login_keys::public_key, table};
@@ -48,7 +48,7 @@ pub(super) const CASES: &[Case] = table! {
         with(REFUSALS);
     "outages.lasting_label", "an outage that outlasts labels is told, and the former ones stay", lasting_label,
         needs(RELABEL), with(REFUSALS);
-    "outages.lasting_capture", "while an outage lasts no capture is done, and once it is over there is one image", lasting_capture,
+    "outages.lasting_capture", "while an outage lasts a capture says so, and once it is over there is one image", lasting_capture,
         with(REFUSALS), minutes(30);
     "outages.lasting_copy", "an outage that outlasts a copy is told, and the image stays where it was", lasting_copy,
         needs(COPY), with(REFUSALS_AND_REGION), minutes(30);
@@ -298,10 +298,7 @@ async fn lasting_capture(context: CaseContext) -> Result<(), Failure> {
     let builder = context.stopped("builder").await?;
     let spec = context.capture_spec("image", &builder.id);
     context.refuse_next(LostReply::Capture, Refusal::Unavailable, LASTING).await?;
-    let answer = context.images().capture(&spec).await;
-    if !matches!(answer, Ok(CaptureProgress::Pending)) {
-        told(answer, "a capture")?; // Otherwise it will be looked for, and asked for again.
-    }
+    told(context.images().capture(&spec).await, "a capture")?;
     let listed = context.images().list(&context.selector()).await?;
     check!(listed.is_empty(), "no capture was let through, and images are {listed:?}");
     context.recover().await?;

@@ -8,7 +8,7 @@ use super::{BakeError, builder::Builder, prepare};
 use crate::{
     context::Context,
     journal::Journal,
-    provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, Fingerprint, Image, Labels, label},
+    provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, Labels, label},
     watch::{Observed, Wait},
 };
 
@@ -48,9 +48,14 @@ pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Insta
     let what = format!("image {}", spec.name);
     let timeout = ctx.loaded.manifest.image.capture_timeout.0;
     let images = ctx.provider.images();
-    let first = super::builder::patiently(ctx, || images.capture(spec)).await;
-    if let CaptureProgress::Done(image) = first.map_err(BakeError::cloud("cannot capture the builder"))? {
-        return Ok(image);
+    match super::builder::patiently(ctx, || images.capture(spec)).await {
+        Ok(CaptureProgress::Done(image)) => return Ok(image),
+        Ok(CaptureProgress::Pending) => {}
+        // Whether it was begun, the next call sees. An outage that lasts is named when the time is up.
+        Err(error) if error.kind().is_transient() || error.effect() != Effect::NotApplied => {
+            tracing::debug!(%error, "whether the capture began is not known");
+        }
+        Err(error) => return Err(BakeError::cloud("cannot capture the builder")(error)),
     }
     let wait = Wait::new("to be captured").first(ctx.provider.descriptor().limits.capture_time);
     let wait = wait.of_run(started).timeout(timeout);
@@ -102,4 +107,74 @@ pub(super) async fn finish_copies(ctx: &Context, image: Image) -> Result<Image, 
 fn missing_regions<'a>(ctx: &'a Context, image: &Image) -> impl Iterator<Item = &'a crate::provider::Region> {
     let there = image.regions.clone();
     ctx.loaded.section.copy_to.iter().filter(move |region| !there.contains(region))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        events::Events,
+        fake::{FakeCloud, Pace},
+        manifest::{LoadOptions, load},
+        provider::{InstanceId, Provider},
+    };
+
+    const MANIFEST: &str = r#"
+service = "app"
+provider = "fake"
+
+[providers.fake]
+region = "here"
+base = "debian"
+size = "small"
+
+[image]
+capture_timeout = "10m"
+
+[health.check.tcp]
+port = 80
+"#;
+
+    async fn captured(cloud: &Arc<FakeCloud>) -> Result<Image, BakeError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("remint.toml");
+        std::fs::write(&path, MANIFEST).unwrap();
+        let loaded = load(&path, &LoadOptions::default()).unwrap();
+        let ctx = Context::new(loaded, Arc::clone(cloud) as Arc<dyn Provider>, Events::new(|_| ()));
+        let spec = CaptureSpec { instance: InstanceId::new("1"), name: "app-1".to_owned(), labels: Labels::new() };
+        until_done(&ctx, &spec, Instant::now()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_capture_comes_through_an_outage_that_passes() {
+        let cloud = FakeCloud::new(Pace::default());
+        cloud.fail("capture", Some(ErrorKind::Unavailable));
+        let over = Arc::clone(&cloud);
+        let passing = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            over.fail("capture", None);
+        });
+        assert_eq!(captured(&cloud).await.unwrap().name, "app-1");
+        passing.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_that_lasts_is_named_and_a_refusal_is_told_at_once() {
+        let cloud = FakeCloud::new(Pace::default());
+        cloud.fail("capture", Some(ErrorKind::Unavailable));
+        let started = Instant::now();
+        let error = captured(&cloud).await.unwrap_err();
+        let BakeError::Watch { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.provider_error().unwrap().kind(), ErrorKind::Unavailable);
+        assert!(started.elapsed() >= Duration::from_secs(600), "{:?}", started.elapsed());
+
+        cloud.fail("capture", Some(ErrorKind::Forbidden));
+        let asked = cloud.count("capture");
+        let error = captured(&cloud).await.unwrap_err();
+        let BakeError::Cloud { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), ErrorKind::Forbidden);
+        assert_eq!(cloud.count("capture"), asked + 1);
+    }
 }

@@ -148,7 +148,8 @@ pub trait Images: Send + Sync {
     ///   it.
     /// - *Idempotency*: by name. Ten calls, or a call after a lost reply, make one image.
     /// - *Errors*: `Busy` when the instance is occupied; `Conflict` when the instance runs; `Unexpected` with effect
-    ///   `NotApplied` when the cloud reports that the capture failed: the next call starts afresh.
+    ///   `NotApplied` when the cloud reports that the capture failed: the next call starts afresh. A transient kind with
+    ///   effect `Unknown` when the reply was lost: the next call sees whether there is a capture.
     /// - *Cancellation*: dropping the future leaves at most one image of that name behind.
     async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress>;
 

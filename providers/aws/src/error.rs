@@ -156,11 +156,6 @@ pub(crate) fn never_was(error: &Error, id: &str, prefix: &str) -> bool {
     error.kind() == ErrorKind::NotFound || (malformed && !is_id(id, prefix))
 }
 
-/// Whether nobody knows what a call did.
-pub(crate) fn is_lost<T>(result: &Result<T, Error>) -> bool {
-    matches!(result, Err(error) if error.effect() != Effect::NotApplied)
-}
-
 /// The kind of a code. Sources: the EC2 API reference, "Error codes for the Amazon EC2 API"; the Route 53, SSM and STS API
 /// references, "Common errors" and the errors of each action.
 fn kind(code: &str, status: u16) -> ErrorKind {

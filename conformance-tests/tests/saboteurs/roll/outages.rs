@@ -18,6 +18,8 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Power(id, op) => power_hopes, ["outages.lasting_power"];
     "relabel.hopes", "`Instances::label`: adds labels to an instance",
         Label(id, labels) => relabel_hopes, ["outages.lasting_label"];
+    "capture.hopes", "`Images::capture`: a transient kind with effect `Unknown` when the reply was lost",
+        Capture(spec) => capture_hopes, ["outages.lasting_capture"];
     "capture.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
         Capture(spec) => capture_claims, ["outages.lasting_capture", "outages.capture"];
     "copy.hopes", "`Images::copy`: starts copying an image",
@@ -94,6 +96,10 @@ async fn power_hopes(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
 
 async fn relabel_hopes(on: On, id: InstanceId, labels: Labels) -> Result<()> {
     hopes(on.model.label(&id, &labels).await)
+}
+
+async fn capture_hopes(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
+    instead(ErrorKind::Unavailable, on.model.capture(&spec).await, CaptureProgress::Pending)
 }
 
 async fn capture_claims(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {

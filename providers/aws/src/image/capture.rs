@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Body, image, is_original};
 use crate::{
     Aws,
-    error::{Ask, is_code, is_lost},
+    error::{Ask, is_code},
     tags,
 };
 
@@ -110,12 +110,7 @@ impl Aws {
             .set_tag_specifications(Some(self.image_tags(&all)));
         let ask = Ask::mutation(OPERATION).about(&spec.instance);
         self.memory.lock().asked.insert(spec.instance.as_str().to_owned());
-        let result = self.client.call(&ask, || request.clone().send()).await;
-        if is_lost(&result) {
-            // Not an error: whether the image is being made is for the next call to see.
-            return Ok(CaptureProgress::Pending);
-        }
-        match result {
+        match self.client.call(&ask, || request.clone().send()).await {
             Ok(answer) => {
                 let id = answer.image_id.unwrap_or_default();
                 let mut memory = self.memory.lock();

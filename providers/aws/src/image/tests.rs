@@ -1,4 +1,4 @@
-use remint_core::provider::{CaptureProgress, CaptureSpec, ErrorKind, Images, Labels, Region, Selector, label};
+use remint_core::provider::{CaptureProgress, CaptureSpec, Effect, ErrorKind, Images, Labels, Region, Selector, label};
 use wiremock::MockServer;
 
 use crate::testing::{actions, ec2, field, forms, image, images, instance, instances, provider, refusal, serve};
@@ -100,7 +100,8 @@ async fn a_capture_whose_reply_is_lost_finds_its_image_by_name() {
     ];
     serve(&server, "CreateImage", answers).await;
     let aws = provider(&server);
-    assert_eq!(aws.capture(&capture_spec()).await.unwrap(), CaptureProgress::Pending);
+    let lost = aws.capture(&capture_spec()).await.unwrap_err();
+    assert_eq!((lost.kind(), lost.effect()), (ErrorKind::Unavailable, Effect::Unknown));
     let CaptureProgress::Done(image) = aws.capture(&capture_spec()).await.unwrap() else { panic!("it is there") };
     assert_eq!(image.id.as_str(), ORIGINAL);
     assert_eq!(forms(&server, "CreateImage").await.len(), 2, "a name cannot be taken twice");

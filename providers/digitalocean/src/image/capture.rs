@@ -138,9 +138,8 @@ impl DigitalOcean {
         let ask = Ask::post(OPERATION, &path, body).about(&spec.instance);
         let result = self.client.json::<wire::ActionAnswer>(&ask).await;
         if is_lost(&result) {
-            // Not an error: whether the snapshot is being made is for the next call to see.
+            // Whether the snapshot is being made is for the next call to see.
             self.remember(spec, Capture::Lost(Instant::now()));
-            return Ok(CaptureProgress::Pending);
         }
         self.remember(spec, Capture::Running(result?.action.id));
         Ok(CaptureProgress::Pending)

@@ -33,7 +33,7 @@ base-image: test-programs
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 
-# Tests on real machines mostly wait for them to boot: they run beside all others.
+# Tests on real machines, which have real_machine in their names, mostly wait for them to boot: they run beside all others.
 test: test-programs
 	.ci/setup build machines test
 	$(MAKE) --no-print-directory -j2 test-machines test-rest
@@ -45,7 +45,7 @@ test-machines: base-image
 	  >$(TARGET)/test-machines.log 2>&1; status=$$?; cat $(TARGET)/test-machines.log; exit $$status
 
 test-rest: test-programs
-	MAKEFLAGS= cargo test --workspace -- --skip real_machine
+	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace -- --skip real_machine
 	MAKEFLAGS= cargo test $(EXAMPLE)
 
 lint:

@@ -189,6 +189,31 @@ fn nothing_of_remint_knows_the_example() {
 }
 
 #[test]
+fn every_test_that_make_leaves_out_is_run_by_itself() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let mut all = Vec::new();
+    for folder in ["core", "cli", "conformance-tests", "providers"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let mut found = 0;
+    for file in all {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        let is_left_out = |pair: &&[&str]| {
+            let name = pair[1].trim_start_matches("async ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            pair[0].ends_with("test]") && name.is_some_and(|name| name.contains("real_machine"))
+        };
+        for pair in lines.windows(2).filter(is_left_out) {
+            found += 1;
+            let program = file.file_stem().unwrap().to_str().unwrap();
+            let told = format!("--test {program} ");
+            assert!(makefile.contains(&told), "test-machines in the Makefile lacks `{told}`: {}", pair[1]);
+        }
+    }
+    assert!(found >= 5, "{found} tests on real machines");
+}
+
+#[test]
 fn the_links_of_a_page_are_found_outside_code() {
     let page = "[a](a.md) and ![b](b.svg#x)\n```sh\n[c](c.md)\n```\n[d](https://d.example)";
     assert_eq!(links(page), ["a.md", "b.svg#x", "https://d.example"]);

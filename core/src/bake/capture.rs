@@ -51,9 +51,9 @@ pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Insta
     match super::builder::patiently(ctx, || images.capture(spec)).await {
         Ok(CaptureProgress::Done(image)) => return Ok(image),
         Ok(CaptureProgress::Pending) => {}
-        // Whether it was begun, the next call sees. An outage that lasts is named when the time is up.
+        // The next call sees whether it has begun. An outage that lasts is named when the time is up.
         Err(error) if error.kind().is_transient() || error.effect() != Effect::NotApplied => {
-            tracing::debug!(%error, "whether the capture began is not known");
+            tracing::debug!(%error, "the capture may not have begun");
         }
         Err(error) => return Err(BakeError::cloud("cannot capture the builder")(error)),
     }

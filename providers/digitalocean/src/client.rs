@@ -202,7 +202,10 @@ impl Client {
                 return Ok(all);
             }
         }
-        Err(ask.error(ErrorKind::Busy, format!("the list changed between its pages, {MAX_READINGS} times in a row")))
+        let message = format!("the list changed between its pages, {MAX_READINGS} times in a row");
+        Err(ask
+            .error(ErrorKind::Busy, message)
+            .with_hint("run this again when less is made and removed in the account"))
     }
 
     /// All pages of a list, unless its total changed between them.

@@ -131,7 +131,9 @@ impl Client {
             }
         }
         let message = format!("the list changed between its pages, {READINGS} times in a row");
-        Err(ask.error(ErrorKind::Busy, message))
+        Err(ask
+            .error(ErrorKind::Busy, message)
+            .with_hint("run this again when less is made and removed in the project"))
     }
 
     /// All pages of a list, unless its total changed between them.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,9 +15,34 @@ use tokio::sync::OwnedMutexGuard;
 #[derive(Debug, Default)]
 pub struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
-/// A turn. It ends when this is dropped.
+/// A turn. It ends when this is dropped, and no call that it [covers](Self::cover) is under way.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held for what dropping it does")] Vec<OwnedMutexGuard<()>>);
+pub struct Turn(Arc<Vec<OwnedMutexGuard<()>>>);
+
+impl Turn {
+    /// Makes a call to its end, also when the caller is dropped meanwhile. A cloud may carry out what was asked after the
+    /// one who asked is gone: who takes the next turn must not look before that, and then ask again.
+    ///
+    /// # Panics
+    ///
+    /// When the call does.
+    pub async fn cover<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
+        let held = Arc::clone(&self.0);
+        let covered = tokio::spawn(async move {
+            let result = call.await;
+            drop(held);
+            result
+        });
+        match covered.await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending, and with it the caller.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
 
 impl Turns {
     /// Waits for the turn of all these keys at once. Calls whose keys have nothing in common do not wait for each other;
@@ -33,7 +59,7 @@ impl Turns {
         for lock in locks {
             held.push(lock.lock_owned().await);
         }
-        Turn(held)
+        Turn(Arc::new(held))
     }
 }
 
@@ -52,6 +78,33 @@ mod tests {
         assert!(soon(vec!["c"]).await.is_ok(), "what waited for b does not hold c");
         drop(first);
         assert!(soon(vec!["b", "a"]).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_covered_call_outlives_its_caller_and_the_turn_lasts_as_long() {
+        let turns = Turns::default();
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let caller = async {
+            let turn = turns.take(["a"]).await;
+            turn.cover(async {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                answer.send(()).unwrap();
+            })
+            .await;
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(1), caller).await.is_err(), "the caller is dropped");
+        let soon = || tokio::time::timeout(Duration::from_secs(3), turns.take(["a"]));
+        assert!(soon().await.is_err(), "the call is under way still");
+        assert!(soon().await.is_ok(), "and then it is not");
+        answered.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_covered_call_answers_its_caller() {
+        let turns = Turns::default();
+        let turn = turns.take(["a"]).await;
+        assert_eq!(turn.cover(async { 1 }).await, 1);
+        assert_eq!(turn.cover(async { 2 }).await, 2, "one turn covers many calls");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use std::{
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use remint_core::provider::{Calls, Region, Result};
+use remint_core::provider::{Calls, Region, Result, Turn};
 
 use crate::error::Ask;
 
@@ -72,5 +72,21 @@ impl Client {
     {
         // The SDK's futures are kilobytes large.
         self.calls.run(ask.class, || async { Box::pin(send()).await.map_err(|error| ask.failed(error)) }).await
+    }
+
+    /// The same for what EC2 would make twice: each attempt is waited for within the turn, also when the caller is
+    /// dropped.
+    pub(crate) async fn call_within<T, E, F, Fut>(&self, turn: &Turn, ask: &Ask, send: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn() -> Fut,
+        Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let attempt = || {
+            let (sent, ask) = (Box::pin(send()), ask.clone());
+            turn.cover(async move { sent.await.map_err(|error| ask.failed(error)) })
+        };
+        self.calls.run(ask.class, attempt).await
     }
 }

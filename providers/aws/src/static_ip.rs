@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::{AccountAttributeName, DomainType, InstanceStateName, ResourceType};
 use remint_core::provider::{
     Address, Effect, Error, ErrorKind, InstanceId, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
-    StaticIps, label,
+    StaticIps, Turn, label,
 };
 
 use crate::{
@@ -130,7 +130,7 @@ impl Aws {
     }
 
     /// Makes an address with its tags. EC2 has no token for this: after a lost reply it is looked for by its name.
-    async fn allocate(&self, operation: &'static str, spec: &StaticIpSpec) -> Result<Body> {
+    async fn allocate(&self, operation: &'static str, turn: &Turn, spec: &StaticIpSpec) -> Result<Body> {
         let mut all = tags::tags(operation, &spec.labels)?;
         all.push(tags::tag(tags::NAME, &spec.name));
         let request = self.client.ec2(&spec.region).allocate_address().domain(DomainType::Vpc);
@@ -139,7 +139,7 @@ impl Aws {
         loop {
             calls += 1;
             let ask = Ask::mutation(operation).about(&spec.name);
-            let error = match self.client.call(&ask, || request.clone().send()).await {
+            let error = match self.client.call_within(turn, &ask, || request.clone().send()).await {
                 Ok(made) => {
                     return Ok(Body::builder()
                         .set_allocation_id(made.allocation_id)
@@ -187,7 +187,7 @@ impl StaticIps for Aws {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
         const OPERATION: &str = "reserve static ip";
         // EC2 has no token for an address: two that look at once would both make one.
-        let _turn = self.turns.take([format!("static ip {}", spec.name)]).await;
+        let turn = self.turns.take([format!("static ip {}", spec.name)]).await;
         let standing = self.named_address(OPERATION, spec).await?;
         if let Some(body) = &standing
             && body.instance_id() == Some(spec.instance.as_str())
@@ -197,7 +197,7 @@ impl StaticIps for Aws {
         self.check_target(OPERATION, &spec.instance, &spec.region).await?;
         let body = match standing {
             Some(body) => body,
-            None => self.allocate(OPERATION, spec).await?,
+            None => self.allocate(OPERATION, &turn, spec).await?,
         };
         let id = body.allocation_id().unwrap_or_default();
         // The address carries its name: should this fail, the next call finds it.

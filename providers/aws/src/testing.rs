@@ -1,8 +1,12 @@
 //! What the tests share: a provider with short pauses in front of a mock server that speaks EC2's Query API.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use remint_core::provider::{LaunchSpec, PortMap, RatePolicy, RetryPolicy, Shape, SizeName, label};
@@ -133,6 +137,41 @@ impl Respond for InOrder {
     fn respond(&self, _: &Request) -> ResponseTemplate {
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         self.answers[asked.min(self.answers.len() - 1)].clone()
+    }
+}
+
+/// Serves an action that takes its time, and one that shows what it made: before that time is over, and after.
+pub(crate) async fn serve_late(
+    server: &MockServer,
+    (make, made): (&str, ResponseTemplate),
+    (show, before, after): (&str, ResponseTemplate, ResponseTemplate),
+) {
+    const TIME: Duration = Duration::from_millis(300);
+    let asked: Arc<OnceLock<Instant>> = Arc::default();
+    let since = Arc::clone(&asked);
+    let making = move |_: &Request| {
+        asked.get_or_init(Instant::now);
+        made.clone().set_delay(TIME)
+    };
+    let showing = move |_: &Request| {
+        let shown = since.get().is_some_and(|at| at.elapsed() >= TIME);
+        if shown { after.clone() } else { before.clone() }
+    };
+    let of = |action: &str| Mock::given(method("POST")).and(body_string_contains(format!("Action={action}&")));
+    of(make).respond_with(making).mount(server).await;
+    of(show).respond_with(showing).mount(server).await;
+}
+
+/// Drops a call as soon as the action has been asked for.
+pub(crate) async fn drop_once_asked<T>(server: &MockServer, action: &str, call: impl Future<Output = T>) {
+    let asked = async {
+        while forms(server, action).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = call => panic!("{action} was answered at once"),
+        () = asked => {}
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Result};
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Result, Turn};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -168,10 +168,18 @@ impl Client {
 
     /// Sends a request and reads its JSON answer.
     pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T> {
-        self.run(ask, |body, subject| {
-            serde_json::from_slice(&body.bytes).map_err(|error| subject.unreadable(body.status, error))
-        })
-        .await
+        self.run(ask, json).await
+    }
+
+    /// The same for what makes something that the API would make twice: each attempt is waited for within the turn, also
+    /// when the caller is dropped.
+    pub(crate) async fn json_within<T: DeserializeOwned + Send + 'static>(&self, turn: &Turn, ask: &Ask) -> Result<T> {
+        let url = self.url(ask)?;
+        let attempt = || {
+            let (client, ask, url) = (self.clone(), ask.clone(), url.clone());
+            turn.cover(async move { client.attempt(&ask, &url, &json).await })
+        };
+        self.calls.run(ask.class, attempt).await
     }
 
     /// Sends a request whose answer says nothing but that it was accepted.
@@ -247,6 +255,10 @@ impl Client {
 
     async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
         let url = self.url(ask)?;
+        self.calls.run(ask.class, || self.attempt(ask, &url, &read)).await
+    }
+
+    async fn attempt<T>(&self, ask: &Ask, url: &Url, read: &impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
         let subject = Subject {
             operation: ask.operation,
             resource: ask.resource.as_deref(),
@@ -254,13 +266,8 @@ impl Client {
             path: url.path(),
             unprocessable_is_busy: ask.unprocessable_is_busy,
         };
-        let (url, subject, read) = (&url, &subject, &read);
-        self.calls
-            .run(ask.class, || async move {
-                let body = self.once(ask, url.clone(), subject).await?;
-                read(body, subject)
-            })
-            .await
+        let body = self.once(ask, url.clone(), &subject).await?;
+        read(body, &subject)
     }
 
     async fn once(&self, ask: &Ask, url: Url, subject: &Subject<'_>) -> Result<Body> {
@@ -294,6 +301,10 @@ impl Client {
         }
         Ok(url)
     }
+}
+
+fn json<T: DeserializeOwned>(body: Body, subject: &Subject<'_>) -> Result<T> {
+    serde_json::from_slice(&body.bytes).map_err(|error| subject.unreadable(body.status, error))
 }
 
 struct Body {

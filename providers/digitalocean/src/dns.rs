@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remint_core::provider::{DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest};
+use remint_core::provider::{DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Turn, Zone, nearest};
 use serde_json::{Value, json};
 
 use crate::{DigitalOcean, client::Ask, wire};
@@ -58,8 +58,9 @@ impl DigitalOcean {
     }
 
     /// One look, and the changes that are needed. `Ok(false)` when a reply was lost, and it must be looked again.
-    async fn bring_about(&self, set: &RecordSet, ttl: u64) -> Result<bool> {
+    async fn bring_about(&self, turn: &Turn, set: &RecordSet) -> Result<bool> {
         const OPERATION: &str = "set record";
+        let ttl = set.ttl.as_secs();
         let all = self.records(OPERATION, &set.zone, &set.name, None).await?;
         let conflicting = |record: &&wire::Record| match set.kind {
             RecordKind::Cname => !matches!(record.kind.as_str(), "CNAME" | "SOA" | "NS"),
@@ -108,7 +109,7 @@ impl DigitalOcean {
         }
         for change in changes {
             let change = change.about(set.fqdn());
-            match self.client.json::<wire::RecordAnswer>(&change).await {
+            match self.client.json_within::<wire::RecordAnswer>(turn, &change).await {
                 Ok(wire::RecordAnswer { domain_record: record }) => {
                     if record.ttl.is_some_and(|standing| standing != ttl) {
                         // Rectified to the TTL of another record of the name: say it once more, for all of them.
@@ -196,9 +197,9 @@ impl DnsZones for DigitalOcean {
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
         set.check("set record", &self.descriptor.limits)?;
         // All records of a name: they share a TTL, and exclude a CNAME.
-        let _turn = self.turns.take([format!("record {}", set.fqdn())]).await;
+        let turn = self.turns.take([format!("record {}", set.fqdn())]).await;
         for (round, pause) in (1..=ROUNDS).zip(self.settle_pauses()) {
-            if self.bring_about(set, set.ttl.as_secs()).await? {
+            if self.bring_about(&turn, set).await? {
                 return Ok(());
             }
             if round < ROUNDS {

@@ -1,8 +1,12 @@
 //! What the tests share: a provider with short pauses in front of a mock server.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use remint_core::provider::{PortMap, RetryPolicy};
@@ -93,6 +97,36 @@ pub(crate) fn lost() -> ResponseTemplate {
 pub(crate) async fn serve(server: &MockServer, verb: &str, route: &str, answers: Vec<ResponseTemplate>) {
     let answers = InOrder { answers, asked: AtomicUsize::new(0) };
     Mock::given(method(verb)).and(path(route)).respond_with(answers).mount(server).await;
+}
+
+/// Serves a `POST` that takes its time, and the list that shows what it made: before that time is over, and after.
+pub(crate) async fn serve_late(server: &MockServer, route: &str, made: ResponseTemplate, lists: [ResponseTemplate; 2]) {
+    const TIME: Duration = Duration::from_millis(300);
+    let asked: Arc<OnceLock<Instant>> = Arc::default();
+    let (since, [before, after]) = (Arc::clone(&asked), lists);
+    let making = move |_: &Request| {
+        asked.get_or_init(Instant::now);
+        made.clone().set_delay(TIME)
+    };
+    let showing = move |_: &Request| {
+        let shown = since.get().is_some_and(|at| at.elapsed() >= TIME);
+        if shown { after.clone() } else { before.clone() }
+    };
+    Mock::given(method("POST")).and(path(route)).respond_with(making).mount(server).await;
+    Mock::given(method("GET")).and(path(route)).respond_with(showing).mount(server).await;
+}
+
+/// Drops a call as soon as the route has been asked by `POST`.
+pub(crate) async fn drop_once_asked<T>(server: &MockServer, route: &str, call: impl Future<Output = T>) {
+    let asked = async {
+        while bodies(server, "POST", route).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = call => panic!("POST {route} was answered at once"),
+        () = asked => {}
+    }
 }
 
 /// What was asked, as `METHOD path`, in order.

@@ -5,7 +5,7 @@
 
 use aws_sdk_ec2::types::InstanceStateName;
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, Region, Result, Selector,
+    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, Region, Result, Selector, Turn,
 };
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const OPERATION: &str = "capture image";
 impl Aws {
     pub(super) async fn advance_capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
         // For its name, where a cloud does not keep names unique.
-        let _turn = self.turns.take([format!("image {}", spec.name)]).await;
+        let turn = self.turns.take([format!("image {}", spec.name)]).await;
         let known = self.memory.lock().captures.get(&spec.name).cloned();
         if let Some((id, region, since)) = known {
             return match self.fetch_image(OPERATION, &region, &id).await? {
@@ -49,7 +49,7 @@ impl Aws {
                 return self.finish(spec, &region, &body).await;
             }
         }
-        self.order(spec).await
+        self.order(&turn, spec).await
     }
 
     /// Whether this process made the instance, has seen it stopped, and never asked for an image of it: then there is
@@ -95,7 +95,7 @@ impl Aws {
     }
 
     /// Asks for the image. EC2 has no token for this; its unique names take the place of one.
-    async fn order(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+    async fn order(&self, turn: &Turn, spec: &CaptureSpec) -> Result<CaptureProgress> {
         let region = self.places(OPERATION, spec.instance.as_str())?.remove(0);
         self.check_encryption(spec, &region).await?;
         let all = tags::tags(OPERATION, &spec.labels)?;
@@ -110,7 +110,7 @@ impl Aws {
             .set_tag_specifications(Some(self.image_tags(&all)));
         let ask = Ask::mutation(OPERATION).about(&spec.instance);
         self.memory.lock().asked.insert(spec.instance.as_str().to_owned());
-        match self.client.call(&ask, || request.clone().send()).await {
+        match self.client.call_within(turn, &ask, || request.clone().send()).await {
             Ok(answer) => {
                 let id = answer.image_id.unwrap_or_default();
                 let mut memory = self.memory.lock();

@@ -1,7 +1,10 @@
 use remint_core::provider::{CaptureProgress, CaptureSpec, Effect, ErrorKind, Images, Labels, Region, Selector, label};
 use wiremock::MockServer;
 
-use crate::testing::{actions, ec2, field, forms, image, images, instance, instances, provider, refusal, serve};
+use crate::testing::{
+    actions, drop_once_asked, ec2, field, forms, image, images, instance, instances, provider, refusal, serve,
+    serve_late,
+};
 
 const ORIGINAL: &str = "ami-00000001";
 const COPY: &str = "ami-00000002";
@@ -105,6 +108,19 @@ async fn a_capture_whose_reply_is_lost_finds_its_image_by_name() {
     let CaptureProgress::Done(image) = aws.capture(&capture_spec()).await.unwrap() else { panic!("it is there") };
     assert_eq!(image.id.as_str(), ORIGINAL);
     assert_eq!(forms(&server, "CreateImage").await.len(), 2, "a name cannot be taken twice");
+}
+
+#[tokio::test]
+async fn an_image_that_is_being_asked_for_by_a_dropped_call_is_the_one_of_the_next() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[instance(INSTANCE, "b", "stopped", "")])]).await;
+    let order = ec2("CreateImage", &format!("<imageId>{ORIGINAL}</imageId>"));
+    let made = image(ORIGINAL, "available", "snap-1", &labels());
+    serve_late(&server, ("CreateImage", order), ("DescribeImages", images(&[]), images(&[made]))).await;
+    let aws = provider(&server);
+    drop_once_asked(&server, "CreateImage", aws.capture(&capture_spec())).await;
+    let CaptureProgress::Done(image) = aws.capture(&capture_spec()).await.unwrap() else { panic!("it is there") };
+    assert_eq!((image.id.as_str(), forms(&server, "CreateImage").await.len()), (ORIGINAL, 1));
 }
 
 #[tokio::test]

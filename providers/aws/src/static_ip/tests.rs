@@ -1,7 +1,7 @@
 use remint_core::provider::{ErrorKind, Labels, StaticIpSpec, StaticIps, label};
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::testing::{actions, ec2, forms, instance, instances, provider, refusal, serve};
+use crate::testing::{actions, drop_once_asked, ec2, forms, instance, instances, provider, refusal, serve, serve_late};
 
 const INSTANCE: &str = "i-0123456789abcdef0";
 const ADDRESS: &str = "eipalloc-0a1b2c3d";
@@ -46,6 +46,23 @@ async fn an_address_whose_reply_is_lost_is_found_by_its_name() {
     assert_eq!(forms(&server, "AllocateAddress").await.len(), 1);
     let form = forms(&server, "AssociateAddress").await.remove(0);
     assert!(form.contains("AllowReassociation=true"), "{form}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_being_made_for_a_dropped_call_is_the_one_of_the_next() {
+    let server = MockServer::start().await;
+    serve_instance(&server, "running").await;
+    let made = ec2(
+        "AllocateAddress",
+        &format!("<publicIp>198.51.100.7</publicIp><domain>vpc</domain><allocationId>{ADDRESS}</allocationId>"),
+    );
+    serve_late(&server, ("AllocateAddress", made), ("DescribeAddresses", none(), addresses(None))).await;
+    serve(&server, "AssociateAddress", vec![ec2("AssociateAddress", "<associationId>eipassoc-1</associationId>")])
+        .await;
+    let aws = provider(&server);
+    drop_once_asked(&server, "AllocateAddress", aws.ensure(&spec())).await;
+    assert_eq!(aws.ensure(&spec()).await.unwrap().id.as_str(), ADDRESS);
+    assert_eq!(forms(&server, "AllocateAddress").await.len(), 1);
 }
 
 #[tokio::test]

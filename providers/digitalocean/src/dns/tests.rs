@@ -39,6 +39,18 @@ async fn one_value_replaces_another_in_a_single_call() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_being_made_for_a_dropped_call_is_the_one_of_the_next() {
+    let server = MockServer::start().await;
+    let standing = [record(1, "A", "www", "192.0.2.1", 60)];
+    testing::serve_late(&server, RECORDS, accepted(1, 60), [listed(&[]), listed(&standing)]).await;
+    let cloud = testing::provider(&server);
+    let wanted = set(RecordKind::A, 60, &["192.0.2.1"]);
+    testing::drop_once_asked(&server, RECORDS, cloud.upsert(&wanted)).await;
+    cloud.upsert(&wanted).await.unwrap();
+    assert_eq!(testing::bodies(&server, "POST", RECORDS).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_record_set_that_stands_is_left_alone() {
     let server = MockServer::start().await;
     let standing = [record(1, "CNAME", "www", "app.example.org.", 60)];

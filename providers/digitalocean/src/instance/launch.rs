@@ -1,6 +1,8 @@
 //! Launching: look, create what is missing, and never create twice what may be there.
 
-use remint_core::provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label};
+use remint_core::provider::{
+    Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, Turn, label,
+};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ impl DigitalOcean {
     /// Costs one list call and one create call; each lost reply adds up to four list calls and a create call.
     pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         self.check(spec)?;
-        let _turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
+        let turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
         let selector = lookup(spec);
         let mut standing = self.droplets(OPERATION, &selector).await?;
         let mut calls = 0;
@@ -24,7 +26,7 @@ impl DigitalOcean {
                 return Ok(in_order(spec, standing));
             }
             calls += 1;
-            match self.create(spec, &missing).await {
+            match self.create(&turn, spec, &missing).await {
                 Ok(created) => {
                     if let Some(name) = missing.iter().find(|name| !created.iter().any(|made| made.name == **name)) {
                         return Err(Error::new(ErrorKind::Unexpected, OPERATION, "the API's answer leaves it out")
@@ -52,7 +54,7 @@ impl DigitalOcean {
     }
 
     /// One create call for all of the names.
-    async fn create(&self, spec: &LaunchSpec, names: &[&str]) -> Result<Vec<Instance>> {
+    async fn create(&self, turn: &Turn, spec: &LaunchSpec, names: &[&str]) -> Result<Vec<Instance>> {
         let mut body = json!({
             "region": spec.region,
             "size": spec.size,
@@ -73,7 +75,7 @@ impl DigitalOcean {
             body["ssh_keys"] = spec.login_keys.iter().map(|id| key(id.as_str())).collect();
         }
         let ask = Ask::post(OPERATION, &["v2", "droplets"], body).about(names.join(", "));
-        let answer: wire::CreateAnswer = self.client.json(&ask).await?;
+        let answer: wire::CreateAnswer = self.client.json_within(turn, &ask).await?;
         let droplets = answer.droplet.into_iter().chain(answer.droplets);
         Ok(droplets.map(|droplet| self.remember_launched(&droplet, &spec.labels)).collect())
     }

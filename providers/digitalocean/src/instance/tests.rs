@@ -79,6 +79,18 @@ async fn a_launch_whose_reply_is_lost_is_found_again_and_not_made_twice() {
 }
 
 #[tokio::test]
+async fn a_droplet_that_is_being_made_for_a_dropped_call_is_the_one_of_the_next() {
+    let server = MockServer::start().await;
+    let droplet = testing::droplet(1, "app-0", "new", &TAGS);
+    let made = testing::status(202, json!({ "droplet": droplet }));
+    testing::serve_late(&server, DROPLETS, made, [listed(&[]), listed(&[droplet])]).await;
+    let cloud = testing::provider(&server);
+    testing::drop_once_asked(&server, DROPLETS, cloud.launch(&spec(&["app-0"]))).await;
+    let launched = cloud.launch(&spec(&["app-0"])).await.unwrap();
+    assert_eq!((launched[0].id.as_str(), creates(&server).await), ("1", 1));
+}
+
+#[tokio::test]
 async fn a_launch_that_was_lost_for_good_is_made_again() {
     let server = MockServer::start().await;
     cloud(&server, 0, vec![false, true], testing::lost()).await;

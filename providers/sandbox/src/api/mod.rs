@@ -1,8 +1,9 @@
 //! The routes: one file for each resource of DigitalOcean's API v2, and the server that serves all APIs.
 //!
 //! The files here read requests and write answers; the rules are in [`crate::cloud`]. From the outside in, a request
-//! passes: the request id and log, the token check, the edge's layers (faults, rate limits, counts; `/v2` only), its
-//! route. What has no route is answered 501, so that a client never mistakes a missing feature for a missing resource.
+//! passes: what sees it through when its client goes away, the request id and log, the token check, the edge's layers
+//! (faults, rate limits, counts; `/v2` only), its route. What has no route is answered 501, so that a client never
+//! mistakes a missing feature for a missing resource.
 
 mod account;
 mod actions;

@@ -1,14 +1,15 @@
-//! How answers are written: the error shape, and the request id on every answer.
+//! How answers are written: the error shape, and the request id on every answer; and that they are, in any case.
 
 use axum::{
     Json,
     body::Body,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cloud::ApiError;
@@ -32,6 +33,18 @@ pub fn error_response(error: ApiError) -> Response {
     let mut response = status.into_response();
     response.extensions_mut().insert(Refusal(error));
     response
+}
+
+/// Carries each request out to its end, until the sandbox stops: a client that goes away meanwhile takes nothing back.
+pub(super) async fn see_through(State(stop): State<CancellationToken>, request: Request, next: Next) -> Response {
+    let carried_out = tokio::spawn(async move { stop.run_until_cancelled(next.run(request)).await });
+    match carried_out.await {
+        Ok(response) => response.unwrap_or_else(|| StatusCode::SERVICE_UNAVAILABLE.into_response()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    }
 }
 
 /// Gives each request an id, logs it, and writes the id into errors.

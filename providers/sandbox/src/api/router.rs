@@ -55,11 +55,11 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
     };
     let gce = if served(Api::Gce) { gce::routes(&accounts.gce) } else { not_spoken(Api::Gce, GCE) };
     app = app.merge(ec2).merge(edge.layers(Api::Gce, gce));
-    let app = app.layer(middleware::from_fn(reply::identify));
-    match recorder {
-        Some(recorder) => app.layer(middleware::from_fn_with_state(recorder, record::layer)),
-        None => app,
+    app = app.layer(middleware::from_fn(reply::identify));
+    if let Some(recorder) = recorder {
+        app = app.layer(middleware::from_fn_with_state(recorder, record::layer));
     }
+    app.layer(middleware::from_fn_with_state(accounts.digitalocean.stopped(), reply::see_through))
 }
 
 fn digitalocean() -> Router<Cloud> {

@@ -1,5 +1,7 @@
 //! Faults by rule, in each service's words, and the counts of calls.
 
+use std::time::Duration;
+
 use remint_sandbox::faults::{Fault, FaultRule};
 use reqwest::Method;
 
@@ -30,6 +32,24 @@ async fn a_rule_names_an_action_and_the_api_answers_in_its_own_words() {
     let throttled = account.zones(Method::GET, "/2013-04-01/hostedzone", "").await;
     assert_eq!((throttled.status, throttled.code().as_str()), (400, "Throttling"));
     assert_eq!(account.sandbox.faults_hit(), 5);
+}
+
+#[tokio::test]
+async fn a_call_whose_client_has_gone_away_is_carried_out() {
+    let account = Account::start().await;
+    let slow = FaultRule { delay_ms: Some(100), ..rule("/", "AllocateAddress", Fault::Delay) };
+    account.sandbox.add_fault(slow).unwrap();
+    let call = account.call("AllocateAddress", &[]);
+    assert!(tokio::time::timeout(Duration::from_millis(30), call).await.is_err(), "answered before its delay");
+    let mut shown = Vec::new();
+    for _ in 0..1000 {
+        shown = account.call("DescribeAddresses", &[]).await.all("allocationId");
+        if !shown.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((shown.len(), account.sandbox.faults_hit()), (1, 1));
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ pub trait DnsZones: Send + Sync {
     /// - *Idempotency*: a record set that is already this one is left alone.
     /// - *Errors*: `NotFound` for the zone; `Conflict` when a CNAME stands at the name, or anything where a CNAME should;
     ///   `InvalidInput` for what [`RecordSet::check`] refuses, before anything is changed.
+    /// - *Cancellation*: after a dropped call, one made again leaves exactly these values.
     async fn upsert(&self, set: &RecordSet) -> Result<()>;
 
     /// Removes the record set of a name and kind.

@@ -43,6 +43,7 @@ pub trait StaticIps: Send + Sync {
     ///
     /// - *Idempotency*: by name and labels, or by the instance that it points at; ten calls make one address.
     /// - *Errors*: `Quota`, with the limit in the message; `NotFound` for the instance; `Busy`.
+    /// - *Cancellation*: after a dropped call, one made again leaves one address.
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp>;
 
     /// Static IPs of the account that carry the labels. On clouds without labels on addresses: all of them, for an

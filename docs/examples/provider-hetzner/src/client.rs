@@ -84,7 +84,7 @@ impl Ask {
 }
 
 /// Sends requests with the project's token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     endpoint: Url,

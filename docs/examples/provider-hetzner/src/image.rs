@@ -1,6 +1,6 @@
 //! Images are snapshots of servers; base images are the public ones for x86, by their names.
 //!
-//! A snapshot has no name, so its description stands for one. Looking for it and making it are two calls; within a process a lock
+//! A snapshot has no name, so its description stands for one. Looking for it and making it are two calls; within a process a turn
 //! ties them together, and no two processes ask for the same name, because the bake's run is in it.
 
 use async_trait::async_trait;
@@ -77,7 +77,7 @@ impl Images for Cloud {
     // ANCHOR: capture
     async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
         const OPERATION: &str = "capture image";
-        let _held = self.one_at_a_time.lock().await;
+        let turn = self.turns.take([format!("image {}", spec.name)]).await;
         let standing = self.snapshots(OPERATION, &Selector(spec.labels.0.clone())).await?;
         if let Some(image) = standing.into_iter().find(|image| image.name == spec.name) {
             return progress(image);
@@ -91,8 +91,10 @@ impl Images for Cloud {
         let tags = labels::write(OPERATION, &spec.labels)?;
         let body = json!({ "type": "snapshot", "description": spec.name, "labels": tags });
         let path = ["servers", &server.id.to_string(), "actions", "create_image"];
-        // Not repeated when its reply is lost: the next call finds what came of it.
-        let answer: wire::ImageAnswer = self.client.json(&Ask::post(OPERATION, &path, body).about(&spec.name)).await?;
+        let (client, ask) = (self.client.clone(), Ask::post(OPERATION, &path, body).about(&spec.name));
+        // Not repeated when its reply is lost: the next call finds what came of it. Nor does that look too early when this
+        // one is dropped, for the turn lasts as long as the request.
+        let answer: wire::ImageAnswer = turn.cover(async move { client.json(&ask).await }).await?;
         progress(image(answer.image))
     }
     // ANCHOR_END: capture

@@ -150,11 +150,12 @@ impl Instances for Cloud {
     async fn label(&self, id: &InstanceId, added: &Labels) -> Result<()> {
         const OPERATION: &str = "label instance";
         // Labels are written as a whole: two writers would undo one another's.
-        let _held = self.one_at_a_time.lock().await;
+        let turn = self.turns.take([format!("labels of {id}")]).await;
         let server = self.server(OPERATION, id).await?;
         let tags = labels::merge(OPERATION, &server.labels, added)?;
         let ask = Ask::put(OPERATION, &["servers", &server.id.to_string()], json!({ "labels": tags })).about(id);
-        self.client.json::<wire::ServerAnswer>(&ask).await?;
+        let client = self.client.clone();
+        turn.cover(async move { client.json::<wire::ServerAnswer>(&ask).await }).await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    Provider, Registration, Result, StaticIps,
+    Provider, Registration, Result, StaticIps, Turns,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
@@ -61,8 +61,8 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
 pub struct Cloud {
     pub(crate) client: Client,
     pub(crate) catalogue: OnceCell<Catalogue>,
-    /// Held from a look until the write that follows from it, where the API has nothing that ties the two together.
-    pub(crate) one_at_a_time: Mutex<()>,
+    /// Taken from a look until the write that follows from it, where the API has nothing that ties the two together.
+    pub(crate) turns: Turns,
     /// Held while a zone is changed: the API locks it, and turns away whoever else comes.
     pub(crate) dns: Mutex<()>,
     project: String,
@@ -79,7 +79,7 @@ impl Cloud {
         Ok(Self {
             client: Client::new(options)?,
             catalogue: OnceCell::new(),
-            one_at_a_time: Mutex::default(),
+            turns: Turns::default(),
             dns: Mutex::default(),
             project,
         })

@@ -7,6 +7,7 @@
 //! - the model passes each case, with nothing blocked and nothing left undeclared, and so does a modest one that
 //!   declares nothing, of the cases that then remain;
 //! - each saboteur fails each case that is said to catch it;
+//! - each case is said to catch one, unless it needs machines that boot;
 //! - a case that alone catches a saboteur cannot be taken away: without it, the same judgement fails.
 //!
 //! `--table` prints `docs/saboteurs.md` in place of running tests; a test compares.

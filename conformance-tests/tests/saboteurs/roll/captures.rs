@@ -23,11 +23,11 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "capture.own_memory", "`Images::capture`: idempotent by name",
         Capture(spec) => own_memory, ["consistency.capture_elsewhere"];
     "capture.one_each", "`Images::capture`: idempotent by name",
-        Capture(spec) => one_each, ["images.two"];
+        Capture(spec) => one_each, ["images.two", "deletion.image_name_again"];
     "capture.doubles_disk", "`Image::min_disk_gib`: the smallest disk that it fits on",
         Capture(spec) => doubles_disk, ["images.fits"];
     "capture.done_too_early", "`CaptureProgress::Done`: the image can be launched",
-        Capture(spec) => done_too_early, ["images.capture"];
+        Capture(spec) => done_too_early, ["images.capture", "consistency.image_at_once", "consistency.image_not_before"];
     "capture.unlabelled", "`Images::capture`: `list` shows the image with its labels",
         Capture(spec) => unlabelled, ["images.capture"];
     "capture.ignores_name", "`CaptureSpec::name`: the image's name",

@@ -15,7 +15,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "destroy.gone_is_error", "`Instances::destroy`: an instance that is gone is a success",
         Destroy(id) => gone_is_error, ["deletion.instance"];
     "destroy.neighbours_too", "`Instances::destroy`: destroys an instance",
-        Destroy(id) => neighbours_too, ["deletion.instance_neighbour"];
+        Destroy(id) => neighbours_too, ["deletion.instance_neighbour", "journeys.failed_release"];
     "destroy.refuses_pending", "`Instances::destroy`: `Busy` when the cloud will not yet",
         Destroy(id) => refuses_pending, ["deletion.instance_pending"];
     "destroy.refuses_stopped", "`Instances::destroy`: destroys an instance and its disk",

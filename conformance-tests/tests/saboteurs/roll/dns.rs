@@ -9,7 +9,7 @@ use remint_conformance::LostReply;
 use remint_core::provider::{DnsZones, ErrorKind, RecordKind, RecordSet, Result, Zone};
 
 use crate::{
-    model::{FULL, ZONE, not_found},
+    model::{FULL, ZONE, not_found, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -30,9 +30,9 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "record.first_value", "`DnsZones::get`: the record set of a name and kind",
         GetRecord(zone, name, kind) => first_value, ["dns.several_values"];
     "record.quoted_text", "`RecordSet::values`: the data",
-        GetRecord(zone, name, kind) => quoted_text, ["dns.text"];
+        GetRecord(zone, name, kind) => quoted_text, ["dns.text", "dns.texts"];
     "upsert.adds", "`DnsZones::upsert`: after it, exactly these values",
-        Upsert(set) => adds, ["dns.upsert", "dns.several_values"];
+        Upsert(set) => adds, ["dns.upsert", "dns.several_values", "dns.fewer"];
     "upsert.keeps_ttl", "`DnsZones::upsert`: with this TTL",
         Upsert(set) => keeps_ttl, ["dns.upsert"];
     "upsert.raises_ttl", "`Limits::dns_min_ttl`: the smallest TTL of a DNS record",
@@ -63,6 +63,16 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Upsert(set) => cuts_text, ["dns.long_text"];
     "upsert.whole_zone", "`Provider`: all methods may be called concurrently",
         Upsert(set) => whole_zone, ["concurrency.record_others", "concurrency.record_kinds"];
+    "record.cached", "`DnsZones::get`: the record set of a name and kind",
+        GetRecord(zone, name, kind) => cached, ["consistency.record_at_once"];
+    "record.full_ipv6", "`RecordSet::values`: the data",
+        GetRecord(zone, name, kind) => full_ipv6, ["dns.ipv6"];
+    "upsert.refuses_apex", "`RecordSet::name`: below the zone, `@` for the zone itself",
+        Upsert(set) => refuses_apex, ["dns.apex"];
+    "upsert.first_label", "`RecordSet::name`: below the zone",
+        Upsert(set) => first_label, ["dns.deep_name"];
+    "upsert.one_kind", "`DnsZones::upsert`: makes the record set of a name and kind be this one",
+        Upsert(set) => one_kind, ["dns.kinds"];
     "upsert.always_mutates", "`DnsZones::upsert`: a record set that is already this one is left alone",
         Upsert(set) => always_mutates, ["idempotency.record"];
     "remove_record.whole_name", "`DnsZones::remove`: removes the record set of a name and kind",
@@ -291,6 +301,50 @@ async fn whole_zone(on: On, set: RecordSet) -> Result<()> {
             Ok(())
         })
         .await
+}
+
+async fn cached(on: On, zone: String, name: String, kind: RecordKind) -> Result<Option<RecordSet>> {
+    let key = format!("{name} {kind}");
+    if let Some(known) = on.recall::<RecordSet>(&key) {
+        return Ok(Some(known));
+    }
+    let set = DnsZones::get(&on.model, &zone, &name, kind).await?;
+    if let Some(set) = &set {
+        on.note(key, set);
+    }
+    Ok(set)
+}
+
+async fn full_ipv6(on: On, zone: String, name: String, kind: RecordKind) -> Result<Option<RecordSet>> {
+    read(&on, (zone, name, kind), |set| {
+        for value in &mut set.values {
+            if let Ok(address) = value.parse::<Ipv6Addr>() {
+                *value = address.segments().map(|part| format!("{part:04x}")).join(":");
+            }
+        }
+    })
+    .await
+}
+
+async fn refuses_apex(on: On, set: RecordSet) -> Result<()> {
+    if set.name == "@" {
+        return Err(refusal(ErrorKind::InvalidInput, "upsert record", "the name has no label").with_resource(set.zone));
+    }
+    on.model.upsert(&set).await
+}
+
+async fn first_label(on: On, mut set: RecordSet) -> Result<()> {
+    set.name = set.name.split('.').next().unwrap_or_default().to_owned();
+    on.model.upsert(&set).await
+}
+
+async fn one_kind(on: On, set: RecordSet) -> Result<()> {
+    for kind in [RecordKind::A, RecordKind::Aaaa, RecordKind::Txt] {
+        if kind != set.kind && set.kind != RecordKind::Cname {
+            DnsZones::remove(&on.model, &set.zone, &set.name, kind).await?;
+        }
+    }
+    on.model.upsert(&set).await
 }
 
 async fn remove_in_unknown_zone(on: On, zone: String, name: String, kind: RecordKind) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Faults in the other methods of `Images`.
 
 use remint_conformance::LostReply;
-use remint_core::provider::{ErrorKind, Image, ImageId, ImageState, Images, Region, Regions, Result, Selector};
+use remint_core::provider::{
+    ErrorKind, Image, ImageId, ImageState, Images, Instances, Region, Regions, Result, Selector,
+};
 
 use crate::{
     model::{ELSEWHERE, FULL, HOME, World},
@@ -41,9 +43,11 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "delete_image.only_says_so", "`Images::delete`: deletes an image",
         DeleteImage(id) => only_says_so, ["deletion.image", "lost_replies.delete_image"];
     "delete_image.gone_is_error", "`Images::delete`: an image that is gone is a success",
-        DeleteImage(id) => gone_is_error, ["deletion.image"];
+        DeleteImage(id) => gone_is_error, ["deletion.image", "idempotency.delete_image", "concurrency.delete_image"];
     "delete_image.leaves_copies", "`Images::delete`: with whatever the cloud keeps for it alone",
         DeleteImage(id) => leaves_copies, ["images.copy_deleted"];
+    "delete_image.instances_too", "`Images::delete`: deletes an image",
+        DeleteImage(id) => instances_too, ["deletion.image_in_use"];
     "delete_image.neighbours_too", "`Images::delete`: deletes an image",
         DeleteImage(id) => neighbours_too, ["deletion.image_neighbour"];
 };
@@ -169,6 +173,16 @@ async fn leaves_copies(on: On, id: ImageId) -> Result<()> {
         Ok(true) => Ok(()),
         _ => on.model.delete(&id).await,
     }
+}
+
+async fn instances_too(on: On, id: ImageId) -> Result<()> {
+    // What was launched from it, so that it can be deleted.
+    for instance in Instances::list(&on.model, &Selector::all()).await? {
+        if instance.image.as_ref() == Some(&id) {
+            on.model.destroy(&instance.id).await?;
+        }
+    }
+    on.model.delete(&id).await
 }
 
 async fn neighbours_too(on: On, id: ImageId) -> Result<()> {

@@ -14,13 +14,13 @@ use crate::{
 pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     on &FULL;
     "labels.cut_at_63", "`Labels`: stored reversibly in whatever the cloud has",
-        Launch(spec) => cut_at_63, ["labels.instance"];
+        Launch(spec) => cut_at_63, ["labels.instance", "labels.long", "labels.fingerprint"];
     "labels.lower_cased", "`Labels`: stored reversibly in whatever the cloud has",
         Launch(spec) => lower_cased, ["labels.instance", "labels.case"];
     "labels.replaced_letters", "`Labels`: stored reversibly in whatever the cloud has",
-        Launch(spec) => replaced_letters, ["labels.instance"];
+        Launch(spec) => replaced_letters, ["labels.instance", "labels.characters"];
     "labels.lost", "`LaunchSpec::labels`: labels of each of them",
-        Launch(spec) => lost, ["instances.launch", "labels.instance"];
+        Launch(spec) => lost, ["instances.launch", "labels.instance", "labels.many"];
     "labels.image_cut_at_63", "`CaptureSpec::labels`: the image's labels",
         Capture(spec) => image_cut_at_63, ["labels.image"];
     "labels.empty_dropped", "`Labels`: keys to values, both non-empty",
@@ -46,7 +46,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "relabel.keeps_old_value", "`Instances::label`: replacing the values of keys that it has",
         Label(id, labels) => keeps_old_value, ["instances.relabel"];
     "relabel.only_says_so", "`Instances::label`: adds labels to an instance",
-        Label(id, labels) => only_says_so, ["instances.relabel"];
+        Label(id, labels) => only_says_so, ["instances.relabel", "consistency.labels_elsewhere"];
 };
 
 fn each_value(labels: &Labels, change: impl Fn(&str) -> String) -> Labels {

@@ -16,17 +16,17 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "launch.ignores_name", "`Instances::launch`: an instance of each name exists",
         Launch(spec) => ignores_name, ["instances.launch"];
     "launch.ignores_region", "`LaunchSpec::region`: where",
-        Launch(spec) => ignores_region, ["instances.launch"];
+        Launch(spec) => ignores_region, ["instances.launch", "refusals.unknown_region"];
     "launch.ignores_size", "`LaunchSpec::size`: the size",
         Launch(spec) => ignores_size, ["instances.launch"];
     "launch.ignores_image", "`LaunchSpec::image`: the image to launch from",
         Launch(spec) => ignores_image, ["images.launch"];
     "launch.default_image", "`Instances::launch`: `InvalidInput` for a bad image",
-        Launch(spec) => default_image, ["refusals.unknown_image"];
+        Launch(spec) => default_image, ["refusals.unknown_image", "deletion.image_launch"];
     "launch.other_order", "`Instances::launch`: returned in the order of the names",
         Launch(spec) => other_order, ["instances.launch_batch"];
     "launch.new_ones_only", "`Instances::launch`: each exists and is returned",
-        Launch(spec) => new_ones_only, ["idempotency.launch", "instances.launch_batch"];
+        Launch(spec) => new_ones_only, ["idempotency.launch", "instances.launch_batch", "idempotency.batch"];
     "launch.always_new", "`Instances::launch`: ten calls make one instance",
         Launch(spec) => always_new, ["idempotency.launch", "idempotency.launch_running"];
     "launch.always_mutates", "`Instances::launch`: launching those that are missing",
@@ -36,7 +36,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "launch.denies_effect", "`Effect::Unknown`: nobody knows, look before repeating",
         Launch(spec) => denies_effect, ["lost_replies.launch"];
     "launch.from_memory", "`Instances::launch`: each exists afterwards",
-        Launch(spec) => from_memory, ["instances.name_again"];
+        Launch(spec) => from_memory, ["instances.name_again", "consistency.destroyed_elsewhere"];
     "launch.takes_over", "`Instances::launch`: `Conflict` when an instance of that name carries other labels",
         Launch(spec) => takes_over, ["refusals.name_taken"];
     "launch.cuts_user_data", "`Instances::launch`: `InvalidInput` for user data over the limit",
@@ -45,12 +45,10 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Launch(spec) => checks_afterwards, ["user_data.limit_exceeded"];
     "launch.as_many_as_fit", "`LaunchSpec::names`: at most `launch_batch` of them",
         Launch(spec) => as_many_as_fit, ["limits.batch_too_large"];
-    "launch.forgets_dropped", "`Instances::launch`: dropping the future leaves at most one instance per name",
-        Launch(spec) => forgets_dropped, ["cancellation.launch"];
     "launch.looks_first", "`Provider`: all methods may be called concurrently",
         Launch(spec) => looks_first, ["concurrency.launch", "concurrency.launch_overlap"];
     "launch.own_memory", "`Instances::launch`: idempotent by name and labels",
-        Launch(spec) => own_memory, ["consistency.launch_elsewhere"];
+        Launch(spec) => own_memory, ["consistency.launch_elsewhere", "journeys.resumed"];
     "launch.gives_up", "`ErrorKind::RateLimited`: waiting and asking again can help",
         Launch(spec) => gives_up, ["outages.rate_launch"];
     "launch.hopes", "`Instances::launch`: each exists afterwards",
@@ -69,10 +67,22 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Launch(spec) => tells_user_data, ["user_data.not_told"];
     "launch.identified_by_user_data", "`Instances::launch`: idempotent by name and labels",
         Launch(spec) => identified_by_user_data, ["user_data.not_identity"];
+    "launch.takes_any_names", "`LaunchSpec::names`: at least one, and none of them empty",
+        Launch(spec) => takes_any_names, ["limits.name_empty", "limits.names_none"];
+    "launch.refuses_longest_name", "`Limits::name_length`: the longest instance name",
+        Launch(spec) => refuses_longest_name, ["limits.name_longest"];
+    "launch.refuses_full_batch", "`LaunchSpec::names`: at most `launch_batch` of them",
+        Launch(spec) => refuses_full_batch, ["limits.batch_full"];
+    "launch.refuses_full_user_data", "`Limits::user_data_bytes`: the longest user data",
+        Launch(spec) => refuses_full_user_data, ["user_data.limit_met"];
+    "launch.needs_user_data", "`LaunchSpec::user_data`: cloud-init's user data, or none",
+        Launch(spec) => needs_user_data, ["user_data.none"];
+    "launch.originals_only", "`Image::regions`: where it can be launched",
+        Launch(spec) => originals_only, ["images.copy_launch"];
     "launch.drops_login_keys", "`LaunchSpec::login_keys`: registered login keys",
         Launch(spec) => drops_login_keys, ["login_keys.unknown"];
     "shape.any_size", "`Instances::shape`: `InvalidInput` for an unknown size",
-        Shape(size, region) => any_size, ["instances.shape", "refusals.shape_hints"];
+        Shape(size, region) => any_size, ["instances.shape", "refusals.shape_hints", "instances.size_alike"];
     "shape.empty", "`Instances::shape`: looks up a size",
         Shape(size, region) => empty_shape, ["instances.shape"];
 };
@@ -110,6 +120,45 @@ async fn default_image(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
     on.model.launch(&spec).await
 }
 
+async fn takes_any_names(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let is_odd = spec.names.is_empty() || spec.names.iter().any(String::is_empty);
+    if is_odd { create(&on, &spec).await } else { on.model.launch(&spec).await }
+}
+
+/// Refuses what is like this, although it is allowed.
+async fn refuses(on: On, spec: LaunchSpec, is_like: bool) -> Result<Vec<Instance>> {
+    if is_like {
+        return Err(refusal(ErrorKind::InvalidInput, "launch", "not within the limits"));
+    }
+    on.model.launch(&spec).await
+}
+
+async fn refuses_longest_name(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let is_like = spec.names.iter().any(|name| name.len() >= LIMITS.name_length);
+    refuses(on, spec, is_like).await
+}
+
+async fn refuses_full_batch(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let is_like = spec.names.len() >= LIMITS.launch_batch;
+    refuses(on, spec, is_like).await
+}
+
+async fn refuses_full_user_data(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let is_like = spec.user_data.as_ref().is_some_and(|data| data.expose_secret().len() >= LIMITS.user_data_bytes);
+    refuses(on, spec, is_like).await
+}
+
+async fn needs_user_data(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let is_like = spec.user_data.is_none();
+    refuses(on, spec, is_like).await
+}
+
+async fn originals_only(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    // Of an image that was copied it knows the one that was captured.
+    let is_like = spec.image.as_str().starts_with("img-") && spec.region.as_str() == ELSEWHERE;
+    refuses(on, spec, is_like).await
+}
+
 async fn other_order(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     let mut launched = on.model.launch(&spec).await?;
     launched.sort_by(|one, other| one.name.cmp(&other.name));
@@ -123,7 +172,7 @@ async fn new_ones_only(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 }
 
 /// One create call that carries no token.
-async fn create(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+pub(super) async fn create(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
     let create = |world: &mut World| spec.names.iter().map(|name| world.create(None, name, spec)).collect();
     let made: Vec<Instance> = on.model.change_once(LostReply::Launch, create).await?;
     on.model.remember(&made);
@@ -206,18 +255,6 @@ async fn as_many_as_fit(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     let names = spec.names[..LIMITS.launch_batch].to_vec();
     on.model.launch(&LaunchSpec { names, ..spec }).await?;
     Err(Error::new(ErrorKind::InvalidInput, "launch", "some names were left out"))
-}
-
-async fn forgets_dropped(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
-    let _turn = on.turn.lock().await;
-    let key = spec.names.join(" ");
-    if on.recall::<bool>(&key).is_some() {
-        return on.model.launch(&spec).await;
-    }
-    // What it did is noted once it is done: of a call that is dropped it knows nothing.
-    let made = create(&on, &spec).await;
-    on.note(key, &true);
-    made
 }
 
 async fn looks_first(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {

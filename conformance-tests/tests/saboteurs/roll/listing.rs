@@ -1,8 +1,11 @@
 //! Faults in `Instances::list` and `Instances::get`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
-use remint_core::provider::{Instance, InstanceId, InstanceState, Instances, Result, Selector};
+use remint_core::provider::{Address, Instance, InstanceId, InstanceState, Instances, Result, Selector};
 
 use crate::{
     model::{FULL, PAGE, not_found},
@@ -20,27 +23,29 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "list.any_label", "`Selector`: those that carry all of these labels",
         ListInstances(selector) => any_label, ["instances.list_selects"];
     "list.ignores_last_label", "`Selector`: those that carry all of these labels",
-        ListInstances(selector) => ignores_last_label, ["instances.list_selects"];
+        ListInstances(selector) => ignores_last_label, ["instances.list_selects", "labels.superset"];
     "list.matches_prefix", "`Labels::matches`: every label is there with the same value",
-        ListInstances(selector) => matches_prefix, ["labels.like"];
+        ListInstances(selector) => matches_prefix, ["labels.like", "journeys.two_services"];
     "list.ignores_case", "`Labels::matches`: every label is there with the same value",
         ListInstances(selector) => ignores_case, ["labels.case"];
     "list.nothing_for_all", "`Selector`: an empty one selects whatever Remint made",
-        ListInstances(selector) => nothing_for_all, ["instances.list_selects"];
+        ListInstances(selector) => nothing_for_all, ["instances.list_selects", "labels.empty_selector"];
     "list.ten_pages", "`Instances::list`: all pages",
         ListInstances(selector) => ten_pages, ["consistency.many"];
     "list.hides_stopped", "`Instances::list`: whatever their state",
         ListInstances(selector) => hides_stopped, ["consistency.listed_while_stopped"];
     "list.any_key", "`Labels::matches`: every label of the selector",
-        ListInstances(selector) => any_key, ["labels.other_key"];
+        ListInstances(selector) => any_key, ["labels.other_key", "labels.keys_alike"];
     "list.keeps_gone", "`Instances::list`: an instance is in it until it is gone",
         ListInstances(selector) => list_keeps_gone, ["deletion.instance"];
     "get.missing_while_made", "`Instances::get`: never reported missing while it is being made",
-        GetInstance(id) => missing_while_made, ["instances.never_missing"];
+        GetInstance(id) => missing_while_made, ["instances.never_missing", "consistency.read_at_once"];
     "get.keeps_gone", "`Instances::get`: `NotFound` when the instance is gone",
         GetInstance(id) => get_keeps_gone, ["deletion.instance"];
     "get.without_address", "`Instance::address`: its own public address",
         GetInstance(id) => without_address, ["instances.launch"];
+    "get.one_address_for_all", "`Instance::address`: its own public address",
+        GetInstance(id) => one_address_for_all, ["instances.address_own"];
     "get.without_labels", "`Instance::labels`: Remint's labels on it",
         GetInstance(id) => without_labels, ["instances.launch"];
 };
@@ -158,6 +163,12 @@ async fn get_keeps_gone(on: On, id: InstanceId) -> Result<Instance> {
 
 async fn without_address(on: On, id: InstanceId) -> Result<Instance> {
     Ok(Instance { address: None, ..Instances::get(&on.model, &id).await? })
+}
+
+async fn one_address_for_all(on: On, id: InstanceId) -> Result<Instance> {
+    // Of the gateway that all of them are behind.
+    let gateway = Some(Address::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1))));
+    Ok(Instance { address: gateway, ..Instances::get(&on.model, &id).await? })
 }
 
 async fn without_labels(on: On, id: InstanceId) -> Result<Instance> {

@@ -11,7 +11,7 @@ use crate::{
 pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     on &FULL;
     "login_key.registers_again", "`LoginKeys::ensure`: one that is registered is returned, whatever its name",
-        EnsureLoginKey(name, line) => registers_again, ["login_keys.ensure", "lost_replies.login_key"];
+        EnsureLoginKey(name, line) => registers_again, ["login_keys.ensure", "lost_replies.login_key", "idempotency.login_key"];
     "login_key.by_name", "`LoginKeys::ensure`: idempotent by the key itself",
         EnsureLoginKey(name, line) => by_name, ["login_keys.ensure"];
     "login_key.takes_any_text", "`LoginKeys::ensure`: `InvalidInput` for a key that the cloud does not take",

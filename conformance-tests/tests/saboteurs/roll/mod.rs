@@ -4,15 +4,18 @@ mod account;
 mod captures;
 mod destroying;
 mod dns;
+mod dropped;
 mod images;
 mod labels;
 mod launching;
 mod listing;
 mod login_keys;
+mod lost;
 mod markers;
 mod outages;
 mod power;
 mod static_ips;
+mod together;
 mod undeclared;
 
 use crate::sabotage::Saboteur;
@@ -32,6 +35,9 @@ const TABLES: &[&[Saboteur]] = &[
     login_keys::SABOTEURS,
     markers::SABOTEURS,
     outages::SABOTEURS,
+    lost::SABOTEURS,
+    dropped::SABOTEURS,
+    together::SABOTEURS,
     undeclared::SABOTEURS,
 ];
 

@@ -8,7 +8,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::{FULL, refusal},
+    model::{FULL, World, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -30,6 +30,14 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Assign(id, instance) => assign_hopes, ["outages.lasting_assign"];
     "login_key.hopes", "`LoginKeys::ensure`: makes sure that the public key is registered",
         EnsureLoginKey(name, line) => login_key_hopes, ["outages.lasting_login_key"];
+    "launch.another_name", "`Instances::launch`: makes sure that an instance of each name exists",
+        Launch(spec) => another_name, ["outages.launch"];
+    "ensure_ip.asks_both", "`StaticIps::ensure`: ten calls make one address",
+        EnsureStaticIp(spec) => asks_both, ["outages.static_ip"];
+    "assign.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
+        Assign(id, instance) => assign_claims, ["outages.assign"];
+    "upsert.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
+        Upsert(set) => upsert_claims, ["outages.record"];
     "relabel.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
         Label(id, labels) => relabel_claims, ["outages.label"];
     "copy.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
@@ -117,6 +125,37 @@ async fn allocates_elsewhere(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
         on.model.change(None, |world| world.allocate(None, &spec)).await?;
     }
     answer
+}
+
+async fn another_name(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    let launch = |world: &mut World| spec.names.iter().map(|name| world.create(Some(name), name, &spec)).collect();
+    let answer: Result<Vec<Instance>> = on.model.cloud.serve(Some(LostReply::Launch), launch).await;
+    if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+        // The name may be taken by what the outage left.
+        let names = spec.names.iter().map(|name| format!("{name}-2")).collect();
+        on.model.launch(&LaunchSpec { names, ..spec.clone() }).await?;
+    }
+    on.model.launch(&spec).await
+}
+
+async fn asks_both(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
+    let token = Some(&spec.instance);
+    match on.model.cloud.serve(Some(LostReply::EnsureStaticIp), |world| world.allocate(token, &spec)).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            // Two of the cloud's endpoints, neither of which knows the other's tokens.
+            on.model.change(None, |world| world.allocate(None, &spec)).await?;
+            on.model.change(None, |world| world.allocate(None, &spec)).await
+        }
+        answer => answer,
+    }
+}
+
+async fn assign_claims(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
+    claims(assign_gives_up(on, id, instance).await)
+}
+
+async fn upsert_claims(on: On, set: RecordSet) -> Result<()> {
+    claims(upsert_gives_up(on, set).await)
 }
 
 async fn assign_hopes(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {

@@ -27,11 +27,13 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "power.neighbours_too", "`Instances::power`: changes the power",
         Power(id, op) => neighbours_too, ["power.neighbour"];
     "power.forgets_labels", "`InstanceState::Stopped`: off, with its disk kept",
-        Power(id, op) => forgets_labels, ["power.keeps"];
+        Power(id, op) => forgets_labels, ["power.keeps", "images.builder_starts"];
     "power.claims_outage", "`Effect::Applied`: the change was made, although the call failed",
         Power(id, op) => claims_outage, ["outages.power"];
     "console.of_another", "`Instances::console_output`: what the instance wrote",
         Console(id) => of_another, ["instances.console_own"];
+    "console.of_stopped_only", "`Instances::console_output`: the last part of what the instance wrote",
+        Console(id) => of_stopped_only, ["instances.console"];
     "console.gone_is_empty", "`Instances::console_output`: `NotFound`",
         Console(id) => gone_is_empty, ["deletion.instance_methods"];
 };
@@ -105,6 +107,13 @@ async fn of_another(on: On, id: InstanceId) -> Result<String> {
     // The newest machine's, since its console is asked for by a name that all of them share.
     let newest = on.model.read(|world| Ok(world.machines.keys().next_back().cloned())).await?;
     on.model.console_output(&newest.unwrap_or(id)).await
+}
+
+async fn of_stopped_only(on: On, id: InstanceId) -> Result<String> {
+    if Instances::get(&on.model, &id).await?.state != InstanceState::Stopped {
+        return Err(refusal(ErrorKind::Conflict, "console", "the console is in use").with_resource(id));
+    }
+    on.model.console_output(&id).await
 }
 
 async fn gone_is_empty(on: On, id: InstanceId) -> Result<String> {

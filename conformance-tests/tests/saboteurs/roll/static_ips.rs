@@ -6,7 +6,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::{FULL, Ip, World, refusal},
+    model::{FULL, Ip, World, not_found, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -25,7 +25,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "ensure_ip.points_nowhere", "`StaticIps::ensure`: it points at the instance or is on its way to it",
         EnsureStaticIp(spec) => points_nowhere, ["static_ips.ensure"];
     "assign.refuses_move", "`StaticIps::assign`: moving it from another where it has one",
-        Assign(id, instance) => refuses_move, ["static_ips.assign"];
+        Assign(id, instance) => refuses_move, ["static_ips.assign", "journeys.parked"];
     "assign.unassigns_first", "`Capability::StaticIpReassign`: connections find the old or the new instance",
         Assign(id, instance) => unassigns_first, ["static_ips.reassign"];
     "assign.only_says_so", "`StaticIps::assign`: points a static IP at an instance",
@@ -39,7 +39,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "assign.malformed_is_invalid", "`StaticIps::assign`: `NotFound`",
         Assign(id, instance) => malformed_is_invalid, ["static_ips.nonsense"];
     "unassign.releases", "`StaticIps::unassign`: takes a static IP from its instance and keeps it",
-        Unassign(id) => releases, ["static_ips.unassign"];
+        Unassign(id) => releases, ["static_ips.unassign", "journeys.name_to_address"];
     "unassign.gone_is_success", "`StaticIps::unassign`: `NotFound`",
         Unassign(id) => unassign_gone_is_success, ["deletion.static_ip_methods"];
     "unassign.refuses_unassigned", "`StaticIps::unassign`: one that points nowhere is left alone",
@@ -54,13 +54,20 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         ListStaticIps(selector) => ignores_labels, ["static_ips.list_selects"];
     "get_ip.told_too_early", "`StaticIp::busy`: a move is under way, `assigned_to` may still be the old one",
         GetStaticIp(id) => told_too_early, ["static_ips.told_alike"];
+    "get_ip.missing_while_moving", "`StaticIps::get`: one static IP, `NotFound` only where there is none",
+        GetStaticIp(id) => missing_while_moving, ["consistency.static_ip_at_once"];
     "release.only_unassigns", "`StaticIps::release`: gives a static IP back to the cloud",
-        Release(id) => only_unassigns, ["deletion.static_ip", "lost_replies.release"];
+        Release(id) => only_unassigns, ["deletion.static_ip", "lost_replies.release", "journeys.clean"];
     "release.gone_is_error", "`StaticIps::release`: one that is gone is a success",
-        Release(id) => gone_is_error, ["deletion.static_ip"];
+        Release(id) => gone_is_error, ["deletion.static_ip", "idempotency.release"];
     "get_ip.keeps_gone_instance", "`StaticIp::assigned_to`: the instance that it points at",
         GetStaticIp(id) => keeps_gone_instance, ["static_ips.outlives"];
 };
+
+async fn missing_while_moving(on: On, id: StaticIpId) -> Result<StaticIp> {
+    let ip = StaticIps::get(&on.model, &id).await?;
+    if ip.busy { Err(not_found("get static IP", id)) } else { Ok(ip) }
+}
 
 async fn second_address(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     on.model.change(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await

@@ -1,16 +1,26 @@
 //! Faults of a provider that declares nothing: what it lacks must answer `Unsupported` and change nothing.
 
 use remint_core::provider::{
-    Capability, Error, ErrorKind, ImageId, InstanceId, Instances, Labels, Region, Regions, Result,
+    Capability, Error, ErrorKind, ImageId, Instance, InstanceId, Instances, Labels, LaunchSpec, Region, Regions, Result,
 };
 
 use crate::{
     model::{HOME, MODEST, refusal},
-    sabotage::{On, Saboteur, saboteurs},
+    sabotage::{Fault, On, Saboteur, saboteurs},
 };
 
 pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     on &MODEST;
+    "undeclared.static_ips_there", "`Provider::static_ips`: there exactly when `StaticIp` is declared",
+        = Fault::With(Capability::StaticIp), ["undeclared.static_ip"];
+    "undeclared.zones_there", "`Provider::dns_zones`: there exactly when `Dns` is declared",
+        = Fault::With(Capability::Dns), ["undeclared.dns"];
+    "undeclared.login_keys_there", "`Provider::login_keys`: there exactly when `LoginKey` is declared",
+        = Fault::With(Capability::LoginKey), ["undeclared.login_key"];
+    "undeclared.markers_there", "`Provider::markers`: there exactly when `Marker` is declared",
+        = Fault::With(Capability::Marker), ["undeclared.account.marker"];
+    "undeclared.batch_launches", "`Capability::InstanceLaunchBatch`: one call launches several",
+        Launch(spec) => batch_launches, ["undeclared.instance.launch_batch"];
     "undeclared.console_answers", "`Instances::console_output`: `Unsupported`",
         Console(id) => console_answers, ["undeclared.instance.console_output"];
     "undeclared.label_applies", "`ErrorKind::Unsupported`: and nothing is changed",
@@ -20,6 +30,16 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
     "undeclared.copy_is_invalid", "`Images::copy`: `Unsupported`",
         CopyImage(id, region) => copy_is_invalid, ["undeclared.image.copy_regions"];
 };
+
+async fn batch_launches(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
+    // A loop, and no batch: should it end in the middle, some are made.
+    let mut launched = Vec::new();
+    for name in &spec.names {
+        let one = LaunchSpec { names: vec![name.clone()], ..spec.clone() };
+        launched.extend(on.model.launch(&one).await?);
+    }
+    Ok(launched)
+}
 
 async fn console_answers(on: On, id: InstanceId) -> Result<String> {
     Instances::get(&on.model, &id).await?;

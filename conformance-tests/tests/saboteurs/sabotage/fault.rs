@@ -59,6 +59,8 @@ macro_rules! faults {
             Descriptor(&'static Descriptor),
             /// The concern of this capability is declared, and `None`.
             Without(Capability),
+            /// The concern of this capability is not declared, and there.
+            With(Capability),
             /// [`remint_core::provider::Provider::calls`] gives a meter that no call goes through.
             Uncounted,
         }

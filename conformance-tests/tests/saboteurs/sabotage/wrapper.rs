@@ -41,8 +41,11 @@ impl Sabotaged {
     }
 
     fn has(&self, capability: Capability) -> bool {
-        let without = matches!(self.fault, Fault::Without(lacking) if *lacking == capability);
-        self.on.model.descriptor().has(capability) && !without
+        match self.fault {
+            Fault::Without(lacking) if *lacking == capability => false,
+            Fault::With(extra) if *extra == capability => true,
+            _ => self.on.model.descriptor().has(capability),
+        }
     }
 }
 

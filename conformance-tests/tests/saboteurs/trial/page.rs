@@ -13,9 +13,9 @@ pub(super) fn page(saboteurs: &[&Saboteur], cases: &[&Case]) -> String {
         "# Saboteurs\n\n<!-- Made by `make docs`; a test compares. -->\n\n\
          Who tests the tests? The conformance suite is run against providers that are broken on purpose: a correct provider\n\
          of a cloud in memory, with one fault each, of the kind that real providers have. Each must be caught by a case that\n\
-         names its fault; a sentence of the contracts that no case checks shows as a saboteur that walks free. The correct\n\
-         provider passes everything but the cases that log in to machines, which its cloud does not have: those are held\n\
-         against the sandbox.\n\n",
+         names its fault; a sentence of the contracts that no case checks shows as a saboteur that walks free. And each case\n\
+         must name the fault of one, so that it is known to fail when it should. The correct provider passes everything but\n\
+         the cases that log in to machines, which its cloud does not have: those are held against the sandbox.\n\n",
     );
     let count = saboteurs.len();
     let _ =

@@ -50,6 +50,7 @@ pub(crate) fn main() -> ExitCode {
             passes(&MODEST, |outcome| matches!(outcome, Outcome::NotDeclared(_)))
         }),
         test("suite::needs_every_case_that_alone_catches", needs_every_case_that_alone_catches),
+        test("suite::has_no_case_that_catches_nobody", has_no_case_that_catches_nobody),
         test("docs::page_is_up_to_date", page_is_up_to_date),
     ];
     trials.extend(
@@ -110,6 +111,15 @@ fn is_caught(saboteur: &Saboteur) -> Result<(), Failed> {
         return Err(format!("it passes {blind:?}, or they are no cases; noticed by {noticed:?}").into());
     }
     Ok(())
+}
+
+/// Every case names the fault of some saboteur, so that each is known to fail when it should. Of what needs machines that
+/// boot nothing is known here.
+fn has_no_case_that_catches_nobody() -> Result<(), Failed> {
+    let catching: Cases = SABOTEURS.iter().flat_map(|saboteur| saboteur.caught_by).copied().collect();
+    let boots = |case: &Case| case.settings.contains(&Setting::Boots);
+    let idle = suite().into_iter().filter(|case| !boots(case) && !catching.contains(case.id));
+    verdict(idle.map(|case| format!("{} catches nobody", case.id)).collect())
 }
 
 /// Takes away each case that alone catches a saboteur, and judges again: that saboteur must walk free.

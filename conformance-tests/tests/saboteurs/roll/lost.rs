@@ -1,0 +1,49 @@
+//! Faults in what is told of a call whose reply was lost.
+
+use remint_conformance::LostReply;
+use remint_core::provider::{DnsZones, Effect, Error, InstanceId, Labels, PowerOp, RecordSet, Result};
+
+use crate::{
+    model::FULL,
+    sabotage::{On, Saboteur, saboteurs},
+};
+
+pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
+    on &FULL;
+    "power.denies_effect", "`Effect::Unknown`: nobody knows, look before repeating",
+        Power(id, op) => power, ["lost_replies.power"];
+    "relabel.denies_effect", "`Effect::Unknown`: nobody knows, look before repeating",
+        Label(id, labels) => relabel, ["lost_replies.label"];
+    "destroy.denies_effect", "`Effect::Unknown`: nobody knows, look before repeating",
+        Destroy(id) => destroy, ["lost_replies.destroy"];
+    "upsert.denies_effect", "`Effect::Unknown`: nobody knows, look before repeating",
+        Upsert(set) => upsert, ["lost_replies.record"];
+};
+
+/// No answer, so nothing was done.
+fn denies(error: Error) -> Error {
+    error.with_effect(Effect::NotApplied)
+}
+
+async fn power(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
+    on.model.change_once(LostReply::Power, |world| world.power(&id, op)).await.map_err(denies)
+}
+
+async fn relabel(on: On, id: InstanceId, labels: Labels) -> Result<()> {
+    let add = on.model.change_once(LostReply::Label, |world| {
+        world.machine("label", &id)?.instance.labels.0.extend(labels.0.clone());
+        Ok(())
+    });
+    add.await.map_err(denies)
+}
+
+async fn destroy(on: On, id: InstanceId) -> Result<()> {
+    on.model.change_once(LostReply::Destroy, |world| world.destroy(&id)).await.map_err(denies)
+}
+
+async fn upsert(on: On, set: RecordSet) -> Result<()> {
+    if DnsZones::get(&on.model, &set.zone, &set.name, set.kind).await?.as_ref() == Some(&set) {
+        return Ok(());
+    }
+    on.model.change_once(LostReply::UpsertRecord, |world| world.put(&set)).await.map_err(denies)
+}

@@ -8,6 +8,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use remint_core::provider::PortMap;
@@ -47,11 +48,14 @@ pub struct Options {
     pub speed: f64,
     /// The accounts' limits.
     pub limits: AccountLimits,
+    /// How long a call that changes something is held back before it is carried out; not at all, by default. It is carried
+    /// out even when its client has gone meanwhile.
+    pub hold: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { profile: Profile::Instant, speed: 1.0, limits: AccountLimits::default() }
+        Self { profile: Profile::Instant, speed: 1.0, limits: AccountLimits::default(), hold: Duration::ZERO }
     }
 }
 
@@ -114,6 +118,7 @@ impl Embedded {
             RateLimits::new(1.0, false),
             Box::new(|_| Ok(())),
         );
+        edge.faults().hold_changes(options.hold);
         let token: SecretString = format!("dop_v1_{}", uuid::Uuid::new_v4().simple()).into();
         let config = Config {
             record: None,

@@ -14,6 +14,8 @@ use secrecy::SecretString;
 use crate::interference::Faults;
 
 const ZONE: &str = "conformance.example";
+/// Long enough for the next call to come by, when a change is dropped.
+const HOLD: Duration = Duration::from_millis(20);
 const BASE: &str = "136693071363/debian-12-amd64-20260101-0000";
 
 pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
@@ -21,7 +23,7 @@ pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
         Tenancy::Alone => AccountLimits::default(),
         Tenancy::Shared => AccountLimits { droplets: 500, reserved_ips: 100 },
     };
-    let sandbox = Arc::new(Embedded::start(Options { limits, ..Options::default() }).await.unwrap());
+    let sandbox = Arc::new(Embedded::start(Options { limits, hold: HOLD, ..Options::default() }).await.unwrap());
     sandbox.add_zone(Api::Ec2, ZONE).await.unwrap();
     let another = {
         let sandbox = sandbox.clone();

@@ -15,13 +15,15 @@ use remint_sandbox::{
 use crate::interference::Faults;
 
 const ZONE: &str = "conformance.example";
+/// Long enough for the next call to come by, when a change is dropped.
+const HOLD: Duration = Duration::from_millis(20);
 
 pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
     let limits = match tenancy {
         Tenancy::Alone => AccountLimits::default(),
         Tenancy::Shared => AccountLimits { droplets: 500, reserved_ips: 100 },
     };
-    let sandbox = Arc::new(Embedded::start(Options { limits, ..Options::default() }).await.unwrap());
+    let sandbox = Arc::new(Embedded::start(Options { limits, hold: HOLD, ..Options::default() }).await.unwrap());
     sandbox.add_zone(Api::Gce, ZONE).await.unwrap();
     let key = sandbox.service_account().unwrap().path;
     let another = {

@@ -42,6 +42,10 @@ pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, reque
     if let Some(rule) = &rule {
         tracing::info!(%method, path = uri.path(), fault = rule.fault.name(), "a fault rule hits");
     }
+    let hold = faults.hold(call);
+    if !hold.is_zero() {
+        tokio::time::sleep(hold).await;
+    }
     let list = (method == Method::GET).then(|| uri.to_string());
     let mut response = apply(&faults, api, rule.as_ref(), request, next, list).await;
     if rule.is_some() {

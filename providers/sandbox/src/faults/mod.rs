@@ -16,13 +16,17 @@ pub use rule::{Fault, FaultRule, InvalidRule};
 pub(crate) use admin::routes;
 pub(crate) use inject::layer;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
 /// All rules, and what they need to know of the past.
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Mutex<Rules>,
     lists: stale::Lists,
+    hold: OnceLock<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +48,26 @@ pub struct Call<'a> {
     pub action: Option<&'a str>,
 }
 
+impl Call<'_> {
+    /// Whether it only reads. Amazon's APIs are asked by `POST` for everything, and tell by the operation's name.
+    fn is_read(&self) -> bool {
+        let reads = |name: &str| ["Describe", "Get", "List"].iter().any(|verb| name.starts_with(verb));
+        self.method == "GET" || self.action.is_some_and(reads)
+    }
+}
+
 impl Faults {
+    /// Holds every call that changes something back for so long before it is carried out, as a cloud takes longer to
+    /// change than to read. No rule, and no fault: nothing counts it. Once set, it stays.
+    pub fn hold_changes(&self, hold: Duration) {
+        self.hold.get_or_init(|| hold);
+    }
+
+    /// How long a call is held back.
+    fn hold(&self, call: Call<'_>) -> Duration {
+        if call.is_read() { Duration::ZERO } else { self.hold.get().copied().unwrap_or_default() }
+    }
+
     /// Adds a rule.
     ///
     /// # Errors

@@ -83,6 +83,26 @@ fn the_oldest_rule_has_its_way_and_the_others_count() {
 }
 
 #[test]
+fn only_what_changes_something_is_held() {
+    let faults = Faults::default();
+    let create = call("POST", "/v2/droplets");
+    assert_eq!(faults.hold(create), Duration::ZERO, "nothing, by default");
+    faults.hold_changes(Duration::from_millis(20));
+    let amazon = |action| Call { action: Some(action), ..call("POST", "/") };
+    for (call, held) in [
+        (create, true),
+        (call("GET", "/v2/droplets"), false),
+        (call("DELETE", "/v2/droplets/1"), true),
+        (Call { action: Some("snapshot"), ..call("POST", "/v2/droplets/1/actions") }, true),
+        (amazon("RunInstances"), true),
+        (amazon("DescribeInstances"), false),
+        (amazon("GetCallerIdentity"), false),
+    ] {
+        assert_eq!(!faults.hold(call).is_zero(), held, "{call:?}");
+    }
+}
+
+#[test]
 fn rules_without_sense_are_refused() {
     for (text, problem) in [
         (r#"{"path":"v2","fault":"server_error"}"#, "begins with"),

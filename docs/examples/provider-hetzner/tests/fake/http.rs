@@ -4,6 +4,7 @@ use std::{
     io,
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -19,6 +20,9 @@ use super::{refusal::Refusal, routes, state::Project};
 
 /// The only token that the project has.
 pub(crate) const TOKEN: &str = "fake-token";
+
+/// How long a change takes.
+const CHANGE: Duration = Duration::from_millis(20);
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +94,18 @@ impl Drop for Fake {
     }
 }
 
+/// Carries a request out, whether its client waits for that or not. A change takes longer than a read.
 async fn serve(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
+    let carried_out = tokio::spawn(async move {
+        if request.method() != Method::GET {
+            tokio::time::sleep(CHANGE).await;
+        }
+        carry_out(&shared, request).await
+    });
+    carried_out.await.unwrap()
+}
+
+async fn carry_out(shared: &Mutex<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path: Vec<&str> = parts.uri.path().trim_start_matches("/v1/").split('/').collect();
     let query = Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Result, Turn};
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Page, Result, Turn, all_pages};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -19,10 +19,6 @@ use crate::{
 
 /// The most that the API gives on a page.
 const PAGE_SIZE: u32 = 200;
-/// How many pages are followed before the server is taken to be broken.
-const MAX_PAGES: u32 = 500;
-/// How often a list is read that changes between its pages.
-const MAX_READINGS: u32 = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const USER_AGENT: &str = concat!("remint/", env!("CARGO_PKG_VERSION"));
@@ -125,14 +121,6 @@ struct Pages {
     next: Option<String>,
 }
 
-/// A page of a list.
-struct Page<T> {
-    items: Vec<T>,
-    /// How much the whole list holds.
-    total: Option<u64>,
-    more: bool,
-}
-
 /// Sends requests with the account's token.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -201,41 +189,15 @@ impl Client {
     }
 
     /// Reads all pages of a list, each a call; `key` is the list's name in the answer.
-    ///
-    /// Pages are counted off: where something is removed meanwhile, what follows moves up, and one of it to a page that was
-    /// read already. So a list whose total changes between two pages is read anew.
     pub(crate) async fn pages<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
-        for _ in 0..MAX_READINGS {
-            if let Some(all) = self.reading(ask, key).await? {
-                return Ok(all);
-            }
-        }
-        let message = format!("the list changed between its pages, {MAX_READINGS} times in a row");
-        Err(ask
-            .error(ErrorKind::Busy, message)
-            .with_hint("run this again when less is made and removed in the account"))
-    }
-
-    /// All pages of a list, unless its total changed between them.
-    async fn reading<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Option<Vec<T>>> {
-        let mut all = Vec::new();
-        let mut first_total = None;
-        for page in 1..=MAX_PAGES {
+        all_pages(ask.operation, |number| async move {
             let mut ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
-            if page > 1 {
-                ask = ask.query("page", page.to_string());
+            if number > 1 {
+                ask = ask.query("page", number.to_string());
             }
-            let Page { items, total, more } = self.page(&ask, key).await?;
-            if total != *first_total.get_or_insert(total) {
-                return Ok(None);
-            }
-            let empty = items.is_empty();
-            all.extend(items);
-            if !more || empty {
-                return Ok(Some(all));
-            }
-        }
-        Err(ask.error(ErrorKind::Unexpected, format!("the list did not end after {MAX_PAGES} pages")))
+            self.page(&ask, key).await
+        })
+        .await
     }
 
     async fn page<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Page<T>> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Result};
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Page, Result, Turn, all_pages};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -12,8 +12,6 @@ use crate::{Options, error, wire};
 
 /// The most that the API gives on a page.
 const PAGE: u32 = 50;
-/// How often a list is read that changes between its pages.
-const READINGS: u32 = 10;
 /// How long an action may take that a method waits for: those of DNS and of addresses take a second or two.
 const ACTION: Duration = Duration::from_secs(60);
 
@@ -120,39 +118,28 @@ impl Client {
         self.calls.run(ask.class, || self.once(ask)).await
     }
 
-    /// Reads all pages of a list; `key` is its name in the answer.
-    ///
-    /// Where something is removed meanwhile, what follows moves up, and one of it to a page that was read already. So a list
-    /// whose total changes between two pages is read anew.
-    pub(crate) async fn list<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Vec<T>> {
-        for _ in 0..READINGS {
-            if let Some(all) = self.reading(ask, key).await? {
-                return Ok(all);
-            }
-        }
-        let message = format!("the list changed between its pages, {READINGS} times in a row");
-        Err(ask
-            .error(ErrorKind::Busy, message)
-            .with_hint("run this again when less is made and removed in the project"))
+    /// The same for what must not be asked for twice: each attempt is waited for within the turn, also when the caller is
+    /// dropped.
+    pub(crate) async fn json_within<T: DeserializeOwned + Send + 'static>(&self, turn: &Turn, ask: &Ask) -> Result<T> {
+        let attempt = || {
+            let (client, ask) = (self.clone(), ask.clone());
+            turn.cover(async move { client.once(&ask).await })
+        };
+        self.calls.run(ask.class, attempt).await
     }
 
-    /// All pages of a list, unless its total changed between them.
-    async fn reading<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Option<Vec<T>>> {
-        let (mut all, mut page, mut total) = (Vec::new(), Some(1), None);
-        while let Some(number) = page {
+    /// Reads all pages of a list; `key` is its name in the answer.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Vec<T>> {
+        all_pages(ask.operation, |number| async move {
             let ask = ask.clone().query("page", number.to_string()).query("per_page", PAGE.to_string());
             let mut answer: Map<String, Value> = self.json(&ask).await?;
             let items = answer.remove(key).unwrap_or_default();
-            let pagination = answer.remove("meta").unwrap_or_default()["pagination"].take();
             let items: Vec<T> = serde_json::from_value(items).map_err(|error| unreadable(&ask, error))?;
-            let now = pagination["total_entries"].as_u64();
-            if now != *total.get_or_insert(now) {
-                return Ok(None);
-            }
-            page = pagination["next_page"].as_u64().filter(|next| *next > number && !items.is_empty());
-            all.extend(items);
-        }
-        Ok(Some(all))
+            let pagination = answer.remove("meta").unwrap_or_default()["pagination"].take();
+            let more = pagination["next_page"].as_u64().is_some_and(|next| next > number.into());
+            Ok(Page { items, total: pagination["total_entries"].as_u64(), more })
+        })
+        .await
     }
 
     /// Removes something; what is gone already is a success.

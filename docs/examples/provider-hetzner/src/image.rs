@@ -91,10 +91,10 @@ impl Images for Cloud {
         let tags = labels::write(OPERATION, &spec.labels)?;
         let body = json!({ "type": "snapshot", "description": spec.name, "labels": tags });
         let path = ["servers", &server.id.to_string(), "actions", "create_image"];
-        let (client, ask) = (self.client.clone(), Ask::post(OPERATION, &path, body).about(&spec.name));
+        let ask = Ask::post(OPERATION, &path, body).about(&spec.name);
         // Not repeated when its reply is lost: the next call finds what came of it. Nor does that look too early when this
         // one is dropped, for the turn lasts as long as the request.
-        let answer: wire::ImageAnswer = turn.cover(async move { client.json(&ask).await }).await?;
+        let answer: wire::ImageAnswer = self.client.json_within(&turn, &ask).await?;
         progress(image(answer.image))
     }
     // ANCHOR_END: capture

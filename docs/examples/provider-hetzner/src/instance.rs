@@ -154,8 +154,7 @@ impl Instances for Cloud {
         let server = self.server(OPERATION, id).await?;
         let tags = labels::merge(OPERATION, &server.labels, added)?;
         let ask = Ask::put(OPERATION, &["servers", &server.id.to_string()], json!({ "labels": tags })).about(id);
-        let client = self.client.clone();
-        turn.cover(async move { client.json::<wire::ServerAnswer>(&ask).await }).await?;
+        self.client.json_within::<wire::ServerAnswer>(&turn, &ask).await?;
         Ok(())
     }
 

@@ -55,20 +55,6 @@ async fn a_list_that_shrinks_between_two_pages_is_read_anew() {
 }
 
 #[tokio::test]
-async fn a_list_that_never_holds_still_is_an_error() {
-    let server = MockServer::start().await;
-    let at: &[u32] = &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19];
-    let names: &[&str] =
-        &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
-    Mock::given(method("GET")).respond_with(shrinking(names, at)).mount(&server).await;
-    let cloud = provider(&server);
-    let ask = Ask::get("list", &["v2", "domains"]);
-    let error = cloud.client.pages::<crate::wire::Domain>(&ask, "domains").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Busy);
-    assert!(error.to_string().contains("changed between its pages"), "{error}");
-}
-
-#[tokio::test]
 async fn a_read_comes_through_a_burst_limit_and_an_html_failure() {
     let server = MockServer::start().await;
     let asked = AtomicU32::new(0);

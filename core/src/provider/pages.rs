@@ -1,0 +1,119 @@
+//! Lists by numbered pages.
+
+use std::future::Future;
+
+use super::{Error, ErrorKind, Result};
+
+/// How often a list is read that changes between its pages.
+const READINGS: u32 = 10;
+/// How many pages a list may have.
+const PAGES: u32 = 1000;
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// How much the whole list holds, where the cloud says so.
+    pub total: Option<u64>,
+    /// Whether another page follows.
+    pub more: bool,
+}
+
+/// Reads all pages of a list, each asked for by its number, from 1 on.
+///
+/// Such pages are counted off: where something is removed meanwhile, what follows moves up, and one of it to a page that was
+/// read already. So a list whose total changes between two pages is read anew. What is removed and made between the same
+/// two pages leaves the total as it is, and may still hide something; a list by cursors, where a cloud has one, does not.
+///
+/// # Errors
+///
+/// Those of `fetch`; `Busy` when the list has changed between its pages ten times in a row; `Unexpected` when it does not
+/// end.
+pub async fn all_pages<T, F, Fut>(operation: &'static str, fetch: F) -> Result<Vec<T>>
+where
+    F: Fn(u32) -> Fut,
+    Fut: Future<Output = Result<Page<T>>>,
+{
+    for _ in 0..READINGS {
+        if let Some(all) = reading(operation, &fetch).await? {
+            return Ok(all);
+        }
+    }
+    let message = format!("the list changed between its pages, {READINGS} times in a row");
+    Err(Error::new(ErrorKind::Busy, operation, message)
+        .with_hint("run this again when less is made and removed in the account"))
+}
+
+/// All pages of a list, unless its total changed between them.
+async fn reading<T, F, Fut>(operation: &'static str, fetch: &F) -> Result<Option<Vec<T>>>
+where
+    F: Fn(u32) -> Fut,
+    Fut: Future<Output = Result<Page<T>>>,
+{
+    let (mut all, mut first_total) = (Vec::new(), None);
+    for number in 1..=PAGES {
+        let Page { items, total, more } = fetch(number).await?;
+        if total != *first_total.get_or_insert(total) {
+            return Ok(None);
+        }
+        let is_last = !more || items.is_empty();
+        all.extend(items);
+        if is_last {
+            return Ok(Some(all));
+        }
+    }
+    Err(Error::new(ErrorKind::Unexpected, operation, format!("the list did not end after {PAGES} pages")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Reads a list of numbers by pages of two, of which the first is removed before each of these requests, counted from 0.
+    async fn read(numbers: &[u32], removed_before: impl Fn(u32) -> bool) -> (Result<Vec<u32>>, u32) {
+        let asked = Cell::new(0);
+        let all = all_pages("list", |page| {
+            let now = asked.replace(asked.get() + 1);
+            let gone = (0..=now).filter(|request| removed_before(*request)).count();
+            let left = &numbers[gone..];
+            let start = 2 * (page as usize - 1);
+            let items = left.iter().skip(start).take(2).copied().collect();
+            std::future::ready(Ok(Page { items, total: u64::try_from(left.len()).ok(), more: left.len() > start + 2 }))
+        })
+        .await;
+        (all, asked.get())
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_once_while_nothing_changes() {
+        let (all, asked) = read(&[1, 2, 3, 4, 5], |_| false).await;
+        assert_eq!((all.unwrap(), asked), (vec![1, 2, 3, 4, 5], 3));
+        let (all, asked) = read(&[], |_| false).await;
+        assert_eq!((all.unwrap(), asked), (Vec::new(), 1));
+    }
+
+    #[tokio::test]
+    async fn a_list_that_shrinks_between_two_pages_is_read_anew() {
+        let (all, asked) = read(&[1, 2, 3, 4], |request| request == 1).await;
+        assert_eq!((all.unwrap(), asked), (vec![2, 3, 4], 4), "without that, 3 would be missing");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_never_holds_still_is_an_error() {
+        let (all, asked) = read(&[0; 100], |request| request % 2 == 1).await;
+        let error = all.unwrap_err();
+        assert_eq!((error.kind(), asked), (ErrorKind::Busy, 2 * READINGS));
+        assert!(error.to_string().contains("changed between its pages") && error.hint().is_some(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_end_is_an_error() {
+        let endless = |_| std::future::ready(Ok(Page { items: vec![0], total: None, more: true }));
+        assert_eq!(all_pages("list", endless).await.unwrap_err().kind(), ErrorKind::Unexpected);
+        let empty = |_| std::future::ready(Ok(Page::<u32> { items: Vec::new(), total: None, more: true }));
+        assert_eq!(all_pages("list", empty).await.unwrap(), Vec::<u32>::new(), "nothing follows an empty page");
+    }
+}

@@ -275,7 +275,7 @@ async fn own_memory(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 }
 
 /// One call, with the cloud's tokens, that is never repeated.
-async fn once(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
+pub(super) async fn once(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
     let create = |world: &mut World| spec.names.iter().map(|name| world.create(Some(name), name, spec)).collect();
     on.model.cloud.serve(Some(LostReply::Launch), create).await
 }

@@ -1,5 +1,7 @@
 //! Faults in what is made of a call that the cloud turned away: for an outage, for the rate, or for the credentials.
 
+use std::sync::Arc;
+
 use remint_conformance::LostReply;
 use remint_core::provider::{
     CaptureProgress, CaptureSpec, Effect, ErrorKind, ImageId, Images, Instance, InstanceId, Instances, Labels,
@@ -7,8 +9,9 @@ use remint_core::provider::{
     SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
 };
 
+use super::launching::once;
 use crate::{
-    model::{FULL, World, refusal},
+    model::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -128,9 +131,7 @@ async fn allocates_elsewhere(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 }
 
 async fn another_name(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
-    let launch = |world: &mut World| spec.names.iter().map(|name| world.create(Some(name), name, &spec)).collect();
-    let answer: Result<Vec<Instance>> = on.model.cloud.serve(Some(LostReply::Launch), launch).await;
-    if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+    if once(&on, &spec).await.is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
         // The name may be taken by what the outage left.
         let names = spec.names.iter().map(|name| format!("{name}-2")).collect();
         on.model.launch(&LaunchSpec { names, ..spec.clone() }).await?;
@@ -139,8 +140,7 @@ async fn another_name(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 }
 
 async fn asks_both(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let token = Some(&spec.instance);
-    match on.model.cloud.serve(Some(LostReply::EnsureStaticIp), |world| world.allocate(token, &spec)).await {
+    match ensure_ip_gives_up(Arc::clone(&on), spec.clone()).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             // Two of the cloud's endpoints, neither of which knows the other's tokens.
             on.model.change(None, |world| world.allocate(None, &spec)).await?;

@@ -64,15 +64,7 @@ pub fn open(dir: &Path, name: &str) -> Result<Manifest> {
 /// Removes an image. One that is gone is a success; machines that were made from it keep running.
 pub fn remove(dir: &Path, name: &str) -> Result<()> {
     check_name(name)?;
-    let failed = |error: io::Error| ImageError::new("remove", name, error);
-    let trash = match Staging::new(dir) {
-        Ok(trash) => trash,
-        Err(error) => return Err(failed(error)),
-    };
-    match fs::rename(dir.join(name), trash.path().join("removed")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-        _ => Ok(()),
-    }
+    Staging::discard(dir, name).map_err(|error| ImageError::new("remove", name, error))
 }
 
 /// Refuses names that are no plain file name, or that would be hidden.
@@ -97,6 +89,16 @@ impl Staging {
     /// Where to prepare.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Removes what stands in a store under `name` in one step: nothing half-removed can be found there, and whoever still
+    /// writes into it is not in the way. What is gone is a success.
+    pub(crate) fn discard(store: &Path, name: &str) -> io::Result<()> {
+        let trash = Self::new(store)?;
+        match fs::rename(store.join(name), trash.path().join("removed")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Puts the prepared folder `from` in place under `name`, where another may stand: that one is gone afterwards.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -203,15 +203,6 @@ pub(super) fn error(operation: &'static str, machine: impl ToString, message: im
     MachineError { operation, machine: machine.to_string(), message: message.to_string() }
 }
 
-/// Removes a folder in one step: nothing half-removed can be taken for a machine.
-fn remove(store: &Path, folder: &Path) -> io::Result<()> {
-    let trash = Staging::new(store)?;
-    match fs::rename(folder, trash.path().join("removed")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[async_trait]
 impl Hypervisor for Qemu {
     async fn create(&self, spec: &MachineSpec) -> Result<()> {
@@ -286,7 +277,7 @@ impl Hypervisor for Qemu {
         let failed = |message: String| error("destroy", id, message);
         let folder = self.folder(id);
         stop(&folder).await.map_err(failed)?;
-        remove(&self.machines_dir(), &folder).map_err(|error| failed(error.to_string()))?;
+        Staging::discard(&self.machines_dir(), &id.to_string()).map_err(|error| failed(error.to_string()))?;
         self.collect().await.map_err(failed)
     }
 

@@ -191,8 +191,7 @@ impl Layers {
     pub(super) fn collect(&self, used: impl IntoIterator<Item = String>) -> io::Result<()> {
         let all = self.all()?;
         for name in unneeded(&all, used) {
-            let trash = Staging::new(&self.dir)?;
-            fs::rename(self.dir.join(&name), trash.path().join("layer"))?;
+            Staging::discard(&self.dir, &name)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::{
     machine::{Machine, Start, lock},
-    store::{self, Store},
+    store::Store,
 };
 use crate::machine::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result};
 
@@ -89,7 +89,7 @@ impl Hypervisor for Simulated {
         let made = Machine::create(self.store.machine(id), spec.clone(), disk).await;
         let machine = made.map_err(|error| {
             // Nothing half-made stays behind; the error itself says what went wrong.
-            store::remove(&self.store.machine(id)).ok();
+            self.store.remove(id).ok();
             failed("create", id, &error)
         })?;
         match lock(&self.machines).entry(id) {
@@ -150,10 +150,11 @@ impl Hypervisor for Simulated {
 
     async fn destroy(&self, id: u64) -> Result<()> {
         let _making = self.making.lock().await;
-        let Some(machine) = lock(&self.machines).remove(&id) else { return Ok(()) };
-        machine.power_off().await.map_err(|error| failed("destroy", id, &error))?;
-        let folder = self.store.machine(id);
-        self.on_store("destroy", &id.to_string(), move |_| store::remove(&folder)).await
+        let Some(machine) = lock(&self.machines).get(&id).cloned() else { return Ok(()) };
+        machine.retire();
+        self.on_store("destroy", &id.to_string(), move |store| store.remove(id)).await?;
+        lock(&self.machines).remove(&id);
+        Ok(())
     }
 
     async fn console(&self, id: u64) -> Result<String> {

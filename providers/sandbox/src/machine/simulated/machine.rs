@@ -47,12 +47,22 @@ pub(super) struct Machine {
     record: Mutex<Record>,
     disk: SharedDisk,
     console: Mutex<Vec<u8>>,
-    /// Cancelled when the power goes; `None` while it is off.
-    power: Mutex<Option<CancellationToken>>,
+    /// What guest and services run on.
+    supply: Mutex<Supply>,
     /// Goes up whenever the services should look at their configuration again.
     services: watch::Sender<u64>,
     /// The version of the disk that was written last; held while writing.
-    saved: tokio::sync::Mutex<Option<u64>>,
+    saved: Arc<tokio::sync::Mutex<Option<u64>>>,
+}
+
+/// Where a machine's power comes from.
+#[derive(Debug)]
+enum Supply {
+    Off,
+    /// Cancelled when the power goes.
+    On(CancellationToken),
+    /// The machine is destroyed, and has no power any more.
+    Gone,
 }
 
 impl Machine {
@@ -84,9 +94,9 @@ impl Machine {
             record: Mutex::new(record),
             disk: Arc::new(Mutex::new(disk)),
             console: Mutex::new(console),
-            power: Mutex::new(None),
+            supply: Mutex::new(Supply::Off),
             services: watch::Sender::new(0),
-            saved: tokio::sync::Mutex::new(None),
+            saved: Arc::default(),
         }
     }
 
@@ -132,18 +142,17 @@ impl Machine {
 
     /// Whether it has power.
     pub(super) fn power(&self) -> Power {
-        if lock(&self.power).is_some() { Power::On } else { Power::Off }
+        if matches!(*lock(&self.supply), Supply::On(_)) { Power::On } else { Power::Off }
     }
 
     /// Switches on, if it is off.
     pub(super) fn start(self: &Arc<Self>, how: Start) -> io::Result<()> {
-        let token = {
-            let mut power = lock(&self.power);
-            if power.is_some() {
-                return Ok(());
-            }
-            power.insert(CancellationToken::new()).clone()
-        };
+        let token = CancellationToken::new();
+        match &mut *lock(&self.supply) {
+            supply @ Supply::Off => *supply = Supply::On(token.clone()),
+            Supply::On(_) => return Ok(()),
+            Supply::Gone => return Err(io::Error::new(io::ErrorKind::NotFound, "it is destroyed")),
+        }
         self.set_power(Power::On)?;
         guest::run(self.clone(), token, how);
         Ok(())
@@ -151,17 +160,36 @@ impl Machine {
 
     /// Cuts the power, and writes the disk.
     pub(super) async fn power_off(&self) -> io::Result<()> {
-        let token = lock(&self.power).take();
-        if let Some(token) = token {
-            token.cancel();
+        if self.cut(Supply::Off) {
             self.set_power(Power::Off)?;
         }
         self.save().await
     }
 
+    /// Cuts the power for ever.
+    pub(super) fn retire(&self) {
+        self.cut(Supply::Gone);
+    }
+
+    /// Leaves it without power, and says whether it had any.
+    fn cut(&self, left: Supply) -> bool {
+        let mut supply = lock(&self.supply);
+        if matches!(*supply, Supply::Gone) {
+            return false;
+        }
+        let had = std::mem::replace(&mut *supply, left);
+        if let Supply::On(token) = &had {
+            token.cancel();
+        }
+        matches!(had, Supply::On(_))
+    }
+
     /// Shuts down in order, and starts again if `again`; returns at once.
     pub(super) fn shutdown(self: &Arc<Self>, again: bool) {
-        let Some(token) = lock(&self.power).clone() else { return };
+        let token = match &*lock(&self.supply) {
+            Supply::On(token) => token.clone(),
+            Supply::Off | Supply::Gone => return,
+        };
         let machine = self.clone();
         tokio::spawn(async move {
             machine.log(if again { "reboot: Restarting system" } else { "reboot: Power down" });
@@ -174,8 +202,8 @@ impl Machine {
                 machine.power_off().await?;
                 if again { machine.start(Start::Boot) } else { Ok(()) }
             };
-            if let Err(error) = done.await {
-                tracing::error!(machine = %machine.folder.display(), %error, "cannot keep a simulated machine");
+            if let Err(error) = done.await.or_else(|error| machine.unless_gone(error)) {
+                tracing::error!(machine = machine.spec().id, %error, "cannot keep a simulated machine");
             }
         });
     }
@@ -187,25 +215,26 @@ impl Machine {
         self.save().await
     }
 
-    /// Writes the disk and the console, if the disk changed since it was written last.
+    /// Writes the disk and the console, if the disk changed since it was written last. What is begun is written to its
+    /// end, also when the caller is dropped meanwhile: two that write at once would leave the older disk behind.
     pub(super) async fn save(&self) -> io::Result<()> {
-        let mut saved = self.saved.lock().await;
-        fs::write(self.folder.join("console.log"), &*lock(&self.console)).or_else(|error| self.unless_gone(error))?;
+        let mut saved = self.saved.clone().lock_owned().await;
+        let console = lock(&self.console).clone();
         let disk = {
             let disk = lock(&self.disk);
-            if *saved == Some(disk.version()) {
-                return Ok(());
-            }
-            disk.clone()
+            (*saved != Some(disk.version())).then(|| disk.clone())
         };
-        let file = self.folder.join("disk");
-        let version = disk.version();
-        tokio::task::spawn_blocking(move || disk::save(&disk, &file))
-            .await
-            .map_err(io::Error::other)?
-            .or_else(|error| self.unless_gone(error))?;
-        *saved = Some(version);
-        Ok(())
+        let folder = self.folder.clone();
+        let write = move || {
+            fs::write(folder.join("console.log"), console)?;
+            if let Some(disk) = disk {
+                disk::save(&disk, &folder.join("disk"))?;
+                *saved = Some(disk.version());
+            }
+            Ok(())
+        };
+        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+        written.or_else(|error| self.unless_gone(error))
     }
 
     /// A destroyed machine's folder is gone, and its last connections have nowhere to write: no error.

@@ -3,11 +3,14 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use super::disk::{self, Disk};
-use crate::machine::{DiskImage, DiskInfo};
+use crate::{
+    base_image::Staging,
+    machine::{DiskImage, DiskInfo},
+};
 
 /// What a base image would occupy on a real machine's disk, in GiB: the API refuses sizes with a smaller disk.
 const VIRTUAL_GIB: u64 = 10;
@@ -35,6 +38,11 @@ impl Store {
     /// A machine's folder.
     pub(super) fn machine(&self, id: u64) -> PathBuf {
         self.dir.join("machines").join(id.to_string())
+    }
+
+    /// Removes a machine's folder; one that is gone is a success.
+    pub(super) fn remove(&self, id: u64) -> io::Result<()> {
+        Staging::discard(&self.dir.join("machines"), &id.to_string())
     }
 
     /// The folders of all machines, with their ids.
@@ -98,9 +106,4 @@ fn info(disk: &Disk) -> DiskInfo {
 
 fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
-}
-
-/// Removes a folder with all in it; one that is gone is a success.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    fs::remove_dir_all(folder).or_else(ignore_missing)
 }

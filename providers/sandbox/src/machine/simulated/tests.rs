@@ -1,7 +1,8 @@
 //! Machines from end to end: SSH, SFTP, HTTP, cloud-init, capture, restart.
 
-use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, path::Path, pin::pin, sync::Arc, time::Duration};
 
+use futures::poll;
 use remint_core::provider::PortMap;
 use russh::{
     ChannelMsg,
@@ -10,7 +11,11 @@ use russh::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Simulated;
+use super::{
+    Simulated,
+    disk::{self, Disk},
+    machine::{Machine, lock},
+};
 use crate::machine::{DiskImage, Hypervisor, MachineSpec, Power};
 
 const PORTS: PortMap = PortMap { through: 1023, offset: 20000 };
@@ -310,4 +315,41 @@ async fn a_reboot_drops_connections_and_comes_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     machines.destroy(10).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_keeping_its_disk_is_destroyed_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login) = (open(dir.path()).await, key());
+    // More than once: it is a matter of moments. The boot ends by keeping the disk.
+    for id in 100..300 {
+        machines.create(&spec(id, &login, None)).await.unwrap();
+        machines.start(id).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(id % 50 * 100)).await;
+        machines.destroy(id).await.unwrap();
+    }
+    assert_eq!(machines.machines().await.unwrap(), [] as [u64; 0]);
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("machines")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_kept_for_a_dropped_call_does_not_outlive_a_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("machine");
+    let machine = Machine::create(folder.clone(), spec(11, &key(), None), Disk::default()).await.unwrap();
+    for round in 0..50 {
+        let write = |text: &str| lock(machine.disk()).write("/round", text.as_bytes()).unwrap();
+        // The older one takes longer.
+        lock(machine.disk()).write("/big", &[0; 1 << 20]).unwrap();
+        write("older");
+        // Dropped where it waits for the disk; nearly always, since the thread that writes it may be that fast.
+        drop(poll!(pin!(machine.save())));
+        lock(machine.disk()).remove_tree("/big").unwrap();
+        write(&format!("newer {round}"));
+        machine.save().await.unwrap();
+        // Time for what may still be written.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(disk::load(&folder.join("disk")).unwrap().text("/round"), format!("newer {round}"));
+    }
 }

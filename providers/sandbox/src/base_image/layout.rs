@@ -108,11 +108,7 @@ impl Staging {
             match fs::rename(from, &target) {
                 Err(error) if target.exists() => {
                     tracing::debug!(%error, target = %target.display(), "replacing what stands there");
-                    let old = tempfile::Builder::new().prefix("old-").tempdir_in(self.path())?;
-                    match fs::rename(&target, old.path().join("old")) {
-                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                        _ => {}
-                    }
+                    Self::discard(store, name)?;
                 }
                 done => return done,
             }

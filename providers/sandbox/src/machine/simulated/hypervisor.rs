@@ -151,7 +151,7 @@ impl Hypervisor for Simulated {
     async fn destroy(&self, id: u64) -> Result<()> {
         let _making = self.making.lock().await;
         let Some(machine) = lock(&self.machines).get(&id).cloned() else { return Ok(()) };
-        machine.retire();
+        machine.retire().await;
         self.on_store("destroy", &id.to_string(), move |store| store.remove(id)).await?;
         lock(&self.machines).remove(&id);
         Ok(())

@@ -166,9 +166,15 @@ impl Machine {
         self.save().await
     }
 
-    /// Cuts the power for ever.
-    pub(super) fn retire(&self) {
+    /// Cuts the power for ever. When this returns, nothing is being written, and nothing will be.
+    pub(super) async fn retire(&self) {
         self.cut(Supply::Gone);
+        drop(self.saved.lock().await);
+        drop(lock(&self.record));
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(*lock(&self.supply), Supply::Gone)
     }
 
     /// Leaves it without power, and says whether it had any.
@@ -202,7 +208,9 @@ impl Machine {
                 machine.power_off().await?;
                 if again { machine.start(Start::Boot) } else { Ok(()) }
             };
-            if let Err(error) = done.await.or_else(|error| machine.unless_gone(error)) {
+            if let Err(error) = done.await
+                && !machine.is_gone()
+            {
                 tracing::error!(machine = machine.spec().id, %error, "cannot keep a simulated machine");
             }
         });
@@ -216,9 +224,13 @@ impl Machine {
     }
 
     /// Writes the disk and the console, if the disk changed since it was written last. What is begun is written to its
-    /// end, also when the caller is dropped meanwhile: two that write at once would leave the older disk behind.
+    /// end, also when the caller is dropped meanwhile: two that write at once would leave the older disk behind. The last
+    /// connections of a destroyed machine have nowhere to write: no error.
     pub(super) async fn save(&self) -> io::Result<()> {
         let mut saved = self.saved.clone().lock_owned().await;
+        if self.is_gone() {
+            return Ok(());
+        }
         let console = lock(&self.console).clone();
         let disk = {
             let disk = lock(&self.disk);
@@ -233,13 +245,7 @@ impl Machine {
             }
             Ok(())
         };
-        let written = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
-        written.or_else(|error| self.unless_gone(error))
-    }
-
-    /// A destroyed machine's folder is gone, and its last connections have nowhere to write: no error.
-    fn unless_gone(&self, error: io::Error) -> io::Result<()> {
-        if self.folder.exists() { Err(error) } else { Ok(()) }
+        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
 
     fn set_power(&self, power: Power) -> io::Result<()> {
@@ -249,6 +255,6 @@ impl Machine {
 
     fn save_record(&self) -> io::Result<()> {
         let record = lock(&self.record);
-        record.save(&self.folder.join("machine.json")).or_else(|error| self.unless_gone(error))
+        if self.is_gone() { Ok(()) } else { record.save(&self.folder.join("machine.json")) }
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{
     Simulated,
     disk::{self, Disk},
-    machine::{Machine, lock},
+    machine::{Machine, Start, lock},
 };
 use crate::machine::{DiskImage, Hypervisor, MachineSpec, Power};
 
@@ -351,5 +351,27 @@ async fn a_disk_that_is_kept_for_a_dropped_call_does_not_outlive_a_newer_one() {
         // Time for what may still be written.
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(disk::load(&folder.join("disk")).unwrap().text("/round"), format!("newer {round}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_for_a_machine_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("machine");
+    let entries = || std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    for _ in 0..20 {
+        let machine = Machine::create(folder.clone(), spec(12, &key(), None), Disk::default()).await.unwrap();
+        lock(machine.disk()).write("/big", &[0; 1 << 20]).unwrap();
+        drop(poll!(pin!(machine.save())));
+        machine.retire().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+        // Another of that id may be made at once.
+        std::fs::create_dir(&folder).unwrap();
+        machine.start(Start::Boot).unwrap_err();
+        machine.power_off().await.unwrap();
+        machine.change(|spec| spec.vcpus = 2).unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(entries().is_empty(), "{:?}", entries());
+        std::fs::remove_dir(&folder).unwrap();
     }
 }

@@ -75,6 +75,30 @@ string_id! {
     Fingerprint;
     /// The name of one standing copy of a service (`production`, `staging`); `default` when the manifest has none.
     EnvironmentName;
+    /// The id of a service: 16 hexadecimal digits, drawn when its journal is created. All environments of a journal share
+    /// it, and so do their images. Unlike the service's name, nobody else can have it by accident.
+    ServiceId;
+    /// The id of one environment: 16 hexadecimal digits, drawn when its part of the journal is created.
+    EnvironmentId;
+}
+
+impl ServiceId {
+    /// A new id, which nothing carries yet.
+    pub fn generate() -> Self {
+        Self(draw())
+    }
+}
+
+impl EnvironmentId {
+    /// A new id, which nothing carries yet.
+    pub fn generate() -> Self {
+        Self(draw())
+    }
+}
+
+/// 64 random bits: short enough for names and tags, and two of one account never meet.
+fn draw() -> String {
+    hex::encode(rand::random::<[u8; 8]>())
 }
 
 /// How the fingerprint of a given image begins; no digest does.

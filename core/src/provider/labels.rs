@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 pub mod label {
     /// The service's name.
     pub const SERVICE: &str = "remint:service";
+    /// The service's id, on images: proof that they are of the journal that holds the id. A name is no proof.
+    pub const SERVICE_ID: &str = "remint:service-id";
     /// The environment's name.
     pub const ENV: &str = "remint:env";
+    /// The environment's id, on instances, builders, check machines and, where the cloud labels them, static IPs: proof that
+    /// they are of the journal that holds the id.
+    pub const ENV_ID: &str = "remint:env-id";
     /// The release's number, without the `r`.
     pub const RELEASE: &str = "remint:release";
     /// What an instance is for: `builder`, `instance`, `check` (a throw-away boot of a new image).

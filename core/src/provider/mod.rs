@@ -40,7 +40,8 @@ pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use ids::{
-    EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
+    EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId,
+    ServiceId, SizeName, StaticIpId,
 };
 pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions};
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};

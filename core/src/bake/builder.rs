@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{BakeError, cleanup::Cleanup, prepare};
+use super::{BakeError, Owner, cleanup::Cleanup, prepare};
 use crate::{
     context::Context,
     events::Event,
-    provider::{Fingerprint, Image, Instance, InstanceState, Labels, LaunchSpec, Selector, SizeName, label},
+    provider::{Fingerprint, Image, Instance, InstanceState, LaunchSpec, Selector, SizeName},
     remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, RemoteError, WaitOptions, wait_for_ssh},
     userdata::UserData,
     watch::Wait,
@@ -47,7 +47,12 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Builder<'a> {
     /// Launches a machine and waits until Remint is logged in to it.
-    pub(super) async fn launch(ctx: &'a Context, plan: &Plan<'_>, cleanup: &Cleanup) -> Result<Self, BakeError> {
+    pub(super) async fn launch(
+        ctx: &'a Context,
+        owner: &Owner<'_>,
+        plan: &Plan<'_>,
+        cleanup: &Cleanup,
+    ) -> Result<Self, BakeError> {
         let (host_key, login) = (HostKey::generate(), LoginKey::generate());
         let name = name(ctx, plan);
         let limits = &ctx.provider.descriptor().limits;
@@ -56,15 +61,15 @@ impl<'a> Builder<'a> {
         let login_keys = match ctx.provider.login_keys() {
             None => Vec::new(),
             Some(keys) => {
-                let key_name = format!("{}{}", key_prefix(ctx), ctx.run4());
+                let key_name = format!("{}{}", owner.builder_keys(), ctx.run4());
                 cleanup.expect_key(key_name.clone());
-                let key = keys.ensure(&key_name, &login.public().line()).await;
+                let key = ctx.commit(keys.ensure(&key_name, &login.public().line())).await;
                 let key = key.map_err(BakeError::cloud("cannot register the login key"))?;
                 cleanup.registered(&key.id);
                 vec![key.id]
             }
         };
-        let labels = labels(ctx, plan);
+        let labels = prepare::labels(ctx, owner, plan.fingerprint, plan.role);
         let selector = Selector(labels.0.clone());
         cleanup.expect_instances(selector.clone());
         let spec = LaunchSpec {
@@ -77,7 +82,7 @@ impl<'a> Builder<'a> {
             login_keys,
         };
         let started = Instant::now();
-        let launched = ctx.provider.instances().launch(&spec).await;
+        let launched = ctx.commit(ctx.provider.instances().launch(&spec)).await;
         let launched = launched.map_err(BakeError::cloud("cannot launch the builder"))?;
         let Some(instance) = launched.into_iter().next() else {
             let nothing = crate::provider::Error::new(
@@ -236,15 +241,6 @@ where
 fn name(ctx: &Context, plan: &Plan<'_>) -> String {
     let verb = if plan.role == "builder" { "bake" } else { plan.role };
     format!("{}-{verb}-{}-{}", ctx.loaded.manifest.service, plan.fingerprint.short(), ctx.run4())
-}
-
-/// What the names of the login keys of this environment's builders start with.
-pub(super) fn key_prefix(ctx: &Context) -> String {
-    format!("remint-{}-{}-bake-", ctx.loaded.manifest.service, ctx.loaded.environment)
-}
-
-fn labels(ctx: &Context, plan: &Plan<'_>) -> Labels {
-    prepare::labels(ctx, plan.fingerprint, plan.role).with(label::ENV, ctx.loaded.environment.as_str())
 }
 
 async fn reach(

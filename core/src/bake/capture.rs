@@ -4,41 +4,40 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BakeError, builder::Builder, prepare};
+use super::{BakeError, Owner, builder::Builder, prepare};
 use crate::{
     context::Context,
-    journal::Journal,
-    provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, Labels, label},
+    provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, label},
     watch::{Observed, Wait},
 };
 
 /// How long a copy to another region may take.
 const COPY_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
-/// The image's name: the same for everybody who bakes this fingerprint, so that two bakes at once find each other's.
-fn name(ctx: &Context, fingerprint: &Fingerprint) -> String {
-    format!("{}-{}", ctx.loaded.manifest.service, fingerprint.short())
+/// The image's name: the same for every environment of a journal that bakes this fingerprint, so that two bakes at once find each
+/// other's.
+fn name(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint) -> String {
+    format!("{}-{}-{}", ctx.loaded.manifest.service, fingerprint.short(), owner.service_digits())
 }
 
 /// Captures the stopped builder, unless somebody else has baked the same meanwhile.
 pub(super) async fn capture(
     ctx: &Context,
+    owner: &Owner<'_>,
     builder: &Builder<'_>,
     fingerprint: &Fingerprint,
-    journal: &Journal,
 ) -> Result<Image, BakeError> {
-    if let Some(image) = prepare::find_image(ctx, fingerprint).await? {
-        ctx.events.info(format!("{} was baked by somebody else meanwhile; taking theirs", image.name));
+    if let Some(image) = prepare::find_image(ctx, owner, fingerprint).await? {
+        ctx.events.info(format!("another environment baked {} meanwhile; using that image", image.name));
         return Ok(image);
     }
     builder.progress("capturing");
     // The image outlives the run, and is the same whoever baked it; and each label costs a call where a cloud labels by tags.
-    let labels =
-        Labels::new().with(label::SERVICE, &ctx.loaded.manifest.service).with(label::FINGERPRINT, fingerprint.as_str());
-    let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, fingerprint), labels };
-    journal.set_capture(Some(&spec)).await?;
+    let labels = owner.of_images().with(label::FINGERPRINT, fingerprint.as_str());
+    let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, owner, fingerprint), labels };
+    owner.journal.set_capture(owner.lock, Some(&spec)).await?;
     let image = until_done(ctx, &spec, builder.launched).await?;
-    journal.set_capture(None).await?;
+    owner.journal.set_capture(owner.lock, None).await?;
     Ok(image)
 }
 
@@ -118,7 +117,7 @@ mod tests {
         events::Events,
         fake::{FakeCloud, Pace},
         manifest::{LoadOptions, load},
-        provider::{InstanceId, Provider},
+        provider::{InstanceId, Labels, Provider},
     };
 
     const MANIFEST: &str = r#"

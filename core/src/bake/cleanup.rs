@@ -7,10 +7,11 @@ use std::{
 
 use tokio::time::timeout;
 
+use super::Owner;
 use crate::{
     context::Context,
     events::Event,
-    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector, label},
+    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector},
     watch::Wait,
 };
 
@@ -143,14 +144,11 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
     Ok(())
 }
 
-/// Removes the builders and checks that an earlier run of this service in this environment left behind when it was killed. The
-/// caller holds the environment's lock, so none of them is anybody's.
-pub(super) async fn sweep(ctx: &Context) -> Result<()> {
+/// Removes the builders and check machines that an earlier run of this environment left behind when it was killed. They carry the
+/// environment's id, and the caller holds its lock, so none of them is in use.
+pub(super) async fn sweep(ctx: &Context, owner: &Owner<'_>) -> Result<()> {
     for role in ["builder", "check"] {
-        let selector = Selector::all()
-            .with(label::SERVICE, &ctx.loaded.manifest.service)
-            .with(label::ENV, ctx.loaded.environment.as_str())
-            .with(label::ROLE, role);
+        let selector = owner.machines(role);
         // A check can only be left over where there are checks.
         if role == "check" && !ctx.loaded.manifest.image.boot_check {
             continue;

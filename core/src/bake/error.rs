@@ -118,7 +118,7 @@ pub enum BakeError {
         source: HealthError,
     },
     /// The capture cannot be written down.
-    #[error("the journal does not serve")]
+    #[error("the journal cannot be read")]
     Journal(#[from] JournalError),
     /// The health check cannot be asked.
     #[error("the health check cannot be asked: {0}")]
@@ -159,6 +159,26 @@ impl BakeError {
         match self {
             Self::Cloud { source, .. } => refused(source),
             Self::Watch { source, .. } => source.provider_error().is_some_and(refused),
+            _ => false,
+        }
+    }
+
+    /// Whether the lock was lost, so that nothing more was sent.
+    pub fn lost_lock(&self) -> bool {
+        match self {
+            Self::Cloud { source, .. } => source.kind() == ErrorKind::LockLost,
+            Self::Watch { source, .. } => source.provider_error().is_some_and(|e| e.kind() == ErrorKind::LockLost),
+            Self::Journal(source) => matches!(source, JournalError::Lost { .. } | JournalError::Held { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether it is certain by now that nothing is captured, and nothing will be.
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = |error: &Error| error.kind() == ErrorKind::NotFound;
+        match self {
+            Self::Cloud { source, .. } => settled(source),
+            Self::Watch { source, .. } => source.provider_error().is_some_and(settled),
             _ => false,
         }
     }

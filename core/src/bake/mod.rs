@@ -15,6 +15,7 @@ mod check;
 mod cleanup;
 mod error;
 pub mod fingerprint;
+mod owner;
 mod prepare;
 mod recover;
 mod report;
@@ -24,6 +25,8 @@ mod steps;
 pub mod tree;
 
 pub use error::BakeError;
+pub(crate) use owner::key_prefix;
+pub use owner::Owner;
 pub use prepare::{Prepared, prepare};
 pub use recover::recover;
 pub use report::BakeReport;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BakeError,
+    BakeError, Owner,
     fingerprint::{self, InputDigest, Inputs},
     tree,
 };
@@ -31,13 +31,13 @@ pub struct Prepared {
 /// # Errors
 ///
 /// An input that cannot be read, or the cloud's refusal.
-pub async fn prepare(ctx: &Context) -> Result<Prepared, BakeError> {
+pub async fn prepare(ctx: &Context, owner: &Owner<'_>) -> Result<Prepared, BakeError> {
     let section = &ctx.loaded.section;
     let images = ctx.provider.images();
     let base = images.resolve(&section.base, &section.region).await;
     let base = base.map_err(BakeError::cloud("cannot find the base image"))?;
     let (fingerprint, inputs) = take_fingerprint(ctx, &base).await?;
-    let image = find_image(ctx, &fingerprint).await?;
+    let image = find_image(ctx, owner, &fingerprint).await?;
     Ok(Prepared { fingerprint, inputs, base, image })
 }
 
@@ -61,12 +61,14 @@ async fn take_fingerprint(ctx: &Context, base: &Image) -> Result<(Fingerprint, V
     }
 }
 
-/// The available image of a fingerprint. Where there are several, the one with the smallest id, so that everybody who looks
-/// finds the same.
-pub(super) async fn find_image(ctx: &Context, fingerprint: &Fingerprint) -> Result<Option<Image>, BakeError> {
-    let selector = Selector::all()
-        .with(label::SERVICE, &ctx.loaded.manifest.service)
-        .with(label::FINGERPRINT, fingerprint.as_str());
+/// The available image of a fingerprint that is proven to be this service's. Where there are several, the one with the smallest
+/// id, so that everybody who looks finds the same.
+pub(super) async fn find_image(
+    ctx: &Context,
+    owner: &Owner<'_>,
+    fingerprint: &Fingerprint,
+) -> Result<Option<Image>, BakeError> {
+    let selector = Selector(owner.of_images().0).with(label::FINGERPRINT, fingerprint.as_str());
     let found = ctx.provider.images().list(&selector).await;
     let found = found.map_err(BakeError::cloud("cannot look for the image"))?;
     let region = &ctx.loaded.section.region;
@@ -75,10 +77,12 @@ pub(super) async fn find_image(ctx: &Context, fingerprint: &Fingerprint) -> Resu
     Ok(usable.min_by(|a, b| a.id.cmp(&b.id)))
 }
 
-/// The labels of what a bake makes.
-pub(super) fn labels(ctx: &Context, fingerprint: &Fingerprint, role: &str) -> Labels {
-    Labels::new()
-        .with(label::SERVICE, &ctx.loaded.manifest.service)
+/// The labels of a machine of a bake.
+pub(super) fn labels(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint, role: &str) -> Labels {
+    owner
+        .of_images()
+        .with(label::ENV, ctx.loaded.environment.as_str())
+        .with(label::ENV_ID, owner.identity.environment.id.as_str())
         .with(label::FINGERPRINT, fingerprint.as_str())
         .with(label::ROLE, role)
         .with(label::RUN, ctx.run.to_string())

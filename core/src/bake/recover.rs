@@ -6,11 +6,8 @@
 
 use tokio::time::Instant;
 
-use super::{BakeError, builder::key_prefix, capture, cleanup::sweep};
-use crate::{
-    context::Context,
-    journal::{Journal, LockGuard},
-};
+use super::{BakeError, Owner, capture, cleanup::sweep};
+use crate::context::Context;
 
 /// Finishes the capture that an earlier run began, and removes the builders and keys of a run that died.
 ///
@@ -19,35 +16,42 @@ use crate::{
 /// # Errors
 ///
 /// The cloud's and the journal's; [`BakeError::Cancelled`].
-pub async fn recover(ctx: &Context, journal: &Journal, lock: &LockGuard) -> Result<(), BakeError> {
+pub async fn recover(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> {
     let work = async {
-        finish_capture(ctx, journal).await?;
-        if !lock.took_over() {
+        finish_capture(ctx, owner).await?;
+        if !owner.lock.took_over() {
             return Ok(());
         }
-        sweep(ctx).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
-        remove_keys(ctx).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
+        sweep(ctx, owner).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
+        remove_keys(ctx, owner).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
     };
     tokio::select! {
         done = work => done,
-        () = ctx.cancel.cancelled() => Err(BakeError::Cancelled),
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
     }
 }
 
-/// Finishes the capture that the journal names, if it names one.
-pub(super) async fn finish_capture(ctx: &Context, journal: &Journal) -> Result<(), BakeError> {
-    let Some(spec) = journal.capture().await? else { return Ok(()) };
+/// Finishes the capture that the journal names, if it names one. Its note stays until there is an image, or certainly none.
+pub(super) async fn finish_capture(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> {
+    let Some(spec) = owner.journal.capture().await? else { return Ok(()) };
     ctx.events.info(format!("finishing the capture of {}, which was left under way", spec.name));
-    if let Err(error) = capture::until_done(ctx, &spec, Instant::now()).await {
-        ctx.events.warn(format!("the capture of {} came to nothing: {error}", spec.name));
+    match capture::until_done(ctx, &spec, Instant::now()).await {
+        Ok(image) => ctx.events.info(format!("{} is captured", image.name)),
+        Err(error) if error.is_settled() => {
+            ctx.events.warn(format!("the capture of {} failed: {error}", spec.name));
+        }
+        Err(error) => {
+            ctx.events.warn(format!("the capture of {} is not settled yet: {error}; it stays in the journal", spec.name));
+            return Ok(());
+        }
     }
-    Ok(journal.set_capture(None).await?)
+    Ok(owner.journal.set_capture(owner.lock, None).await?)
 }
 
 /// Removes the login keys of this environment's builders. The caller holds the lock, so no builder needs them.
-async fn remove_keys(ctx: &Context) -> crate::provider::Result<()> {
+async fn remove_keys(ctx: &Context, owner: &Owner<'_>) -> crate::provider::Result<()> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
-    for key in keys.list(&key_prefix(ctx)).await? {
+    for key in keys.list(&owner.builder_keys()).await? {
         keys.remove(&key.id).await?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    BakeError, BakeReport, Prepared,
+    BakeError, BakeReport, Owner, Prepared,
     builder::{Builder, Plan},
     capture,
     check::boot_check,
@@ -14,7 +14,11 @@ use super::{
     seal::seal,
     steps::Steps,
 };
-use crate::{context::Context, events::Event, journal::Journal, provider::Image};
+use crate::{
+    context::Context,
+    events::Event,
+    provider::{Image, Images, Labels, label},
+};
 
 /// Makes sure that an image of the manifest's recipe exists, and returns it.
 ///
@@ -25,19 +29,18 @@ use crate::{context::Context, events::Event, journal::Journal, provider::Image};
 /// # Errors
 ///
 /// [`BakeError`], with a hint and the last lines of output where there are any.
-pub async fn bake(ctx: &Context) -> Result<BakeReport, BakeError> {
+pub async fn bake(ctx: &Context, owner: &Owner<'_>) -> Result<BakeReport, BakeError> {
     let started = Instant::now();
-    let journal = Journal::open(&ctx.loaded)?;
     let calls = ctx.provider.calls().count();
     let mut phases = Phases::new(&ctx.events);
     let prepared = tokio::select! {
-        prepared = phases.run("fingerprint", prepare(ctx)) => prepared?,
-        () = ctx.cancel.cancelled() => return Err(BakeError::Cancelled),
+        prepared = phases.run("fingerprint", prepare(ctx, owner)) => prepared?,
+        () = ctx.interrupted() => return Err(BakeError::Cancelled),
     };
     let reused = prepared.image.is_some();
     let (image, leftovers) = match &prepared.image {
-        Some(image) => (with_copies(ctx, image.clone()).await?, Vec::new()),
-        None => make(ctx, &prepared, &journal, &mut phases).await?,
+        Some(image) => reuse(ctx, &prepared, owner, image.clone(), &mut phases).await?,
+        None => make(ctx, &prepared, owner, &mut phases).await?,
     };
     let Prepared { fingerprint, inputs, .. } = prepared;
     ctx.events.emit(Event::ImageReady { image: image.id.clone(), fingerprint: fingerprint.clone(), reused });
@@ -46,48 +49,54 @@ pub async fn bake(ctx: &Context) -> Result<BakeReport, BakeError> {
     Ok(BakeReport { image, fingerprint, inputs, reused, phases: phases.done, calls, elapsed, leftovers })
 }
 
-/// An image that was there may still lack a region that the manifest names since.
-async fn with_copies(ctx: &Context, image: Image) -> Result<Image, BakeError> {
-    let copied = async {
-        capture::start_copies(ctx, &image).await?;
-        capture::finish_copies(ctx, image).await
+/// An image that exists may still lack a region that the manifest names since, or the boot check.
+async fn reuse(
+    ctx: &Context,
+    prepared: &Prepared,
+    owner: &Owner<'_>,
+    image: Image,
+    phases: &mut Phases<'_>,
+) -> Result<(Image, Vec<String>), BakeError> {
+    let cleanup = Cleanup::default();
+    let finished = tokio::select! {
+        image = async {
+            capture::start_copies(ctx, &image).await?;
+            finish(ctx, prepared, owner, image, &cleanup, phases).await
+        } => image,
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
-    tokio::select! {
-        image = copied => image,
-        () = ctx.cancel.cancelled() => Err(BakeError::Cancelled),
-    }
+    let left = cleanup.run(ctx).await;
+    Ok((finished?, left))
 }
 
 /// Bakes, and cleans up however that ends.
 async fn make(
     ctx: &Context,
     prepared: &Prepared,
-    journal: &Journal,
+    owner: &Owner<'_>,
     phases: &mut Phases<'_>,
 ) -> Result<(Image, Vec<String>), BakeError> {
     let cleanup = Cleanup::default();
     let baked = tokio::select! {
-        image = until_captured(ctx, prepared, journal, &cleanup, phases) => image,
-        () = ctx.cancel.cancelled() => Err(BakeError::Cancelled),
+        image = until_captured(ctx, prepared, owner, &cleanup, phases) => image,
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     if let Err(error) = &baked {
         let why = if error.is_cancelled() { "interrupted" } else { "the bake failed" };
         ctx.events.info(format!("{why}: removing the builder and its key"));
-        let settled = if error.is_cancelled() {
-            // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole.
-            recover::finish_capture(ctx, journal).await
-        } else {
-            journal.set_capture(None).await.map_err(BakeError::from)
-        };
-        if let Err(error) = settled {
+        // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole. A capture that takes too
+        // long stays in the journal: the next command looks for its image.
+        if error.is_cancelled()
+            && let Err(error) = recover::finish_capture(ctx, owner).await
+        {
             ctx.events.warn(format!("could not settle the capture: {error}"));
         }
     }
     let mut left = cleanup.run(ctx).await;
     let image = baked?;
     let finished = tokio::select! {
-        image = finish(ctx, prepared, image, &cleanup, phases) => image,
-        () = ctx.cancel.cancelled() => Err(BakeError::Cancelled),
+        image = finish(ctx, prepared, owner, image, &cleanup, phases) => image,
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     left.extend(cleanup.run(ctx).await);
     Ok((finished?, left))
@@ -96,23 +105,23 @@ async fn make(
 async fn until_captured(
     ctx: &Context,
     prepared: &Prepared,
-    journal: &Journal,
+    owner: &Owner<'_>,
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
 ) -> Result<Image, BakeError> {
     let Prepared { fingerprint, base, .. } = prepared;
     let started = Instant::now();
     prepare::check(ctx, prepared).await?;
-    sweep(ctx).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
+    sweep(ctx, owner).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
-    let mut builder = phases.run("builder", Builder::launch(ctx, &plan, cleanup)).await?;
+    let mut builder = phases.run("builder", Builder::launch(ctx, owner, &plan, cleanup)).await?;
     phases.run("cloud-init", builder.first_boot_done()).await?;
     let steps = Steps::new(ctx, fingerprint);
     phases.run("provision", steps.provision(&mut builder)).await?;
     phases.run("verify", steps.verify(&mut builder)).await?;
     phases.run("seal", seal(&builder)).await?;
     phases.run("stop", builder.stop()).await?;
-    let image = phases.run("capture", capture::capture(ctx, &builder, fingerprint, journal)).await?;
+    let image = phases.run("capture", capture::capture(ctx, owner, &builder, fingerprint)).await?;
     capture::start_copies(ctx, &image).await?;
     let (task, message) = (builder.task.clone(), format!("captured as {}", image.name));
     ctx.events.emit(Event::TaskFinished { task, message, elapsed: started.elapsed() });
@@ -122,13 +131,20 @@ async fn until_captured(
 async fn finish(
     ctx: &Context,
     prepared: &Prepared,
+    owner: &Owner<'_>,
     image: Image,
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
 ) -> Result<Image, BakeError> {
     let image = phases.run("copy", capture::finish_copies(ctx, image)).await?;
-    if ctx.loaded.manifest.image.boot_check {
-        phases.run("boot check", boot_check(ctx, &image, &prepared.fingerprint, cleanup)).await?;
+    if !ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some() {
+        return Ok(image);
     }
+    phases.run("boot check", boot_check(ctx, owner, &image, &prepared.fingerprint, cleanup)).await?;
+    // Only now may a deploy take it for baked.
+    let now = crate::clock::wall().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let checked = Labels::new().with(label::CHECKED, now);
+    let labelled = Images::label(ctx.provider.images(), &image.id, &checked).await;
+    labelled.map_err(BakeError::cloud("cannot label the image as checked"))?;
     Ok(image)
 }

@@ -1,15 +1,19 @@
-//! A release on its way through the phases.
+//! What all commands work with, and how one that changes something begins.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use super::{DeployError, DeployErrorKind, gate::SshOutside, outside::Outside};
+use super::{
+    DeployError, DeployErrorKind,
+    gate::SshOutside,
+    observe::{self, image_selector},
+    outside::Outside,
+    ownership::{Ownership, Standing, foreign},
+};
 use crate::{
-    bake,
+    bake::{self, Owner},
     context::Context,
-    events::Event,
-    health::ProbeRun,
-    journal::{Entry, Holder, Journal, LockGuard, Phase, Release, Resources},
-    provider::InstanceId,
+    journal::{Holder, Identity, Journal, LockGuard, Place, Release},
+    provider::{Capability, ErrorKind, Images, Labels, label},
 };
 
 /// What all commands work with.
@@ -18,6 +22,23 @@ pub(super) struct Engine<'a> {
     journal: Journal,
     outside: Arc<dyn Outside>,
     holder: Holder,
+}
+
+/// What a command that changes something holds: the lock, the ids that prove what is ours, and what it found on the way in.
+pub(super) struct Session {
+    pub(super) lock: LockGuard,
+    pub(super) identity: Identity,
+    /// All releases, as they stood when the lock was taken.
+    pub(super) history: Vec<Release>,
+    /// The instances that stood then; whoever looks first need not ask again.
+    pub(super) standing: Standing,
+}
+
+impl Session {
+    /// What a bake needs to know of it.
+    pub(super) fn owner<'s>(&'s self, journal: &'s Journal) -> Owner<'s> {
+        Owner { journal, lock: &self.lock, identity: &self.identity }
+    }
 }
 
 impl<'a> Engine<'a> {
@@ -39,16 +60,97 @@ impl<'a> Engine<'a> {
         &*self.outside
     }
 
-    /// Takes the lock for a command.
-    pub(super) async fn lock(&self, command: &str) -> Result<LockGuard, DeployError> {
+    /// What the journal proves to be ours.
+    pub(super) async fn ownership(&self, history: &[Release]) -> Result<Ownership, DeployError> {
+        Ok(Ownership::new(self.journal.identity().await?.as_ref(), history))
+    }
+
+    /// Takes the lock for a command, and makes sure that what runs here is ours to change. Before that is known, nothing is
+    /// changed; then, whatever the command is, what a run that was killed in its bake left behind goes.
+    pub(super) async fn begin(&self, command: &str) -> Result<Session, DeployError> {
         let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
         let lock = self.journal.lock(holder).await?;
-        // Whatever the command is: first, what a run that was killed in its bake left behind goes.
-        if let Err(error) = bake::recover(self.ctx, &self.journal, &lock).await {
-            self.give_back(lock).await;
-            return Err(DeployError::bake(error));
+        self.fence(self.ctx, &lock);
+        let found = async {
+            let (identity, history, standing) = self.enter(&lock).await?;
+            let owner = Owner { journal: &self.journal, lock: &lock, identity: &identity };
+            bake::recover(self.ctx, &owner).await.map_err(DeployError::bake)?;
+            Ok((identity, history, standing))
+        };
+        match found.await {
+            Ok((identity, history, standing)) => Ok(Session { lock, identity, history, standing }),
+            Err(error) => {
+                self.give_back(lock).await;
+                Err(error)
+            }
         }
-        Ok(lock)
+    }
+
+    /// Works under another engine's lock, of the same environment at another provider.
+    pub(super) async fn join(&self, session: &Session) -> Result<(), DeployError> {
+        self.fence(self.ctx, &session.lock);
+        let standing = Standing::sort(
+            observe::instances(self.ctx).await?,
+            &Ownership::new(Some(&session.identity), &session.history),
+        );
+        if !standing.foreign.is_empty() {
+            return Err(foreign(self.ctx, &session.history, &standing.foreign));
+        }
+        self.journal.identify(&session.lock, &self.ctx.loaded.manifest.service, &self.ctx.place()).await?;
+        let owner = session.owner(&self.journal);
+        bake::recover(self.ctx, &owner).await.map_err(DeployError::bake)
+    }
+
+    async fn enter(&self, lock: &LockGuard) -> Result<(Identity, Vec<Release>, Standing), DeployError> {
+        let ctx = self.ctx;
+        let service = &ctx.loaded.manifest.service;
+        self.journal.check_service(service).await?;
+        let history = self.journal.history().await?;
+        let ownership = self.ownership(&history).await?;
+        let mut standing = Standing::sort(observe::instances(ctx).await?, &ownership);
+        if !standing.foreign.is_empty() {
+            return Err(foreign(ctx, &history, &standing.foreign));
+        }
+        let mut identity = self.journal.identify(lock, service, &ctx.place()).await?;
+        if identity.environment.unlabelled {
+            self.label_all(lock, &mut identity, &history).await?;
+            for instance in &mut standing.ours {
+                instance.labels = std::mem::take(&mut instance.labels)
+                    .with(label::ENV_ID, identity.environment.id.as_str());
+            }
+        }
+        Ok((identity, history, standing))
+    }
+
+    /// Labels what a Remint that knew no ids deployed, wherever that is.
+    async fn label_all(
+        &self,
+        lock: &LockGuard,
+        identity: &mut Identity,
+        history: &[Release],
+    ) -> Result<(), DeployError> {
+        let ownership = Ownership::new(Some(identity), history);
+        for place in identity.environment.places.clone() {
+            let ctx = self.at(&place, lock).await?;
+            label_at(&ctx, identity, &ownership).await?;
+        }
+        identity.environment.unlabelled = false;
+        Ok(self.journal.set_environment_record(lock, &identity.environment).await?)
+    }
+
+    /// The same run at another place where the environment was, with its mutations under the same lock.
+    pub(super) async fn at(&self, place: &Place, lock: &LockGuard) -> Result<Context, DeployError> {
+        let ctx = elsewhere(self.ctx, place).await?;
+        self.fence(&ctx, lock);
+        Ok(ctx)
+    }
+
+    /// From here on, no mutation is sent without the lock.
+    fn fence(&self, ctx: &Context, lock: &LockGuard) {
+        ctx.provider.calls().fence(lock.fence());
+        if let Some(dns) = &ctx.dns {
+            dns.calls().fence(lock.fence());
+        }
     }
 
     /// Gives the lock back; one that cannot be given back expires.
@@ -64,152 +166,34 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// One release, with the lock under which its journal is written.
-pub(super) struct Run<'a> {
-    pub(super) engine: &'a Engine<'a>,
-    pub(super) ctx: &'a Context,
-    pub(super) lock: &'a LockGuard,
-    pub(super) release: Release,
-    pub(super) resources: Resources,
-    /// Asks the service through the stable address while it moves.
-    pub(super) probe: Option<ProbeRun>,
-    /// Whether this run made the release, so that nothing of it can exist yet.
-    pub(super) fresh: bool,
-    /// The phase that was told last, and since when.
-    told: Option<(Phase, Instant)>,
+/// The same run at another place where the environment was.
+pub(super) async fn elsewhere(ctx: &Context, place: &Place) -> Result<Context, DeployError> {
+    ctx.at(place).await.map_err(|error| {
+        let message = format!("something of {} was created in {place}, which cannot be reached", ctx.loaded.environment);
+        DeployError::new(DeployErrorKind::Provider, message)
+            .because(error)
+            .hint(format!("give the credentials of {}, and keep its `[providers.{}]` section", place.provider, place.provider))
+    })
 }
 
-impl<'a> Run<'a> {
-    pub(super) async fn new(
-        engine: &'a Engine<'a>,
-        lock: &'a LockGuard,
-        release: Release,
-        fresh: bool,
-    ) -> Result<Self, DeployError> {
-        let resources = engine.journal.resources().await?;
-        Ok(Self { engine, ctx: engine.ctx, lock, release, resources, probe: None, fresh, told: None })
-    }
-
-    pub(super) fn outside(&self) -> &'a dyn Outside {
-        self.engine.outside()
-    }
-
-    /// Writes an entry; durable when this returns.
-    pub(super) async fn note(&mut self, entry: Entry) -> Result<(), DeployError> {
-        Ok(self.engine.journal.append(self.lock, &mut self.release, entry).await?)
-    }
-
-    /// Enters a phase, unless the release is in it.
-    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), DeployError> {
-        if self.release.entries.is_empty() || self.release.phase() != phase {
-            self.note(Entry::Phase { phase }).await?;
-        }
-        self.tell(phase);
-        Ok(())
-    }
-
-    /// Tells that a phase has begun, which stands in the journal by then, and that the one before it is over.
-    fn tell(&mut self, phase: Phase) {
-        if phase == Phase::Failed || self.told.is_some_and(|(told, _)| told == phase) {
-            return;
-        }
-        if let Some((former, since)) = self.told.take() {
-            let elapsed = since.elapsed();
-            self.ctx.events.emit(Event::PhaseFinished { phase: former.to_string(), elapsed });
-        }
-        if !phase.is_final() && phase != Phase::Planned {
-            self.ctx.events.emit(Event::PhaseStarted { phase: phase.to_string() });
-            self.told = Some((phase, Instant::now()));
+async fn label_at(ctx: &Context, identity: &Identity, ownership: &Ownership) -> Result<(), DeployError> {
+    let capable = |capability| ctx.provider.descriptor().has(capability);
+    let id = Labels::new().with(label::ENV_ID, identity.environment.id.as_str());
+    if capable(Capability::InstanceRelabel) {
+        let standing = Standing::sort(observe::instances(ctx).await?, ownership);
+        for instance in standing.ours.iter().filter(|instance| instance.labels.get(label::ENV_ID).is_none()) {
+            ctx.events.info(format!("labelling {}, which an older remint deployed", instance.name));
+            ctx.provider.instances().label(&instance.id, &id).await?;
         }
     }
-
-    pub(super) async fn save_resources(&mut self) -> Result<(), DeployError> {
-        Ok(self.engine.journal.set_resources(self.lock, &self.resources).await?)
-    }
-
-    /// Whether an instance has passed this release's gate.
-    pub(super) fn is_gated(&self, id: &InstanceId) -> bool {
-        self.release.gated().contains(id)
-    }
-
-    /// Takes the release to its end: done, or undone with the error that made it so.
-    pub(super) async fn finish(mut self) -> Result<Release, DeployError> {
-        if self.release.phase() == Phase::Failed {
-            self.undo().await?;
-            return Ok(self.release);
-        }
-        let lost = self.lock.lost().clone();
-        let walked = tokio::select! {
-            biased;
-            () = lost.cancelled() => return Err(self.lock_lost().await),
-            walked = self.walk() => walked,
-        };
-        let Err(error) = walked else { return Ok(self.release) };
-        if matches!(error.kind(), DeployErrorKind::Locked | DeployErrorKind::Journal) {
-            return Err(error.hint("run `remint resume` to go on, or `remint abort` to undo it"));
-        }
-        if self.release.phase() == Phase::Retiring {
-            return Err(error.hint(format!(
-                "{} serves; run `remint resume` to remove what is left of the release before it",
-                self.release.id()
-            )));
-        }
-        self.ctx.events.warn(format!("{}: {}; undoing it", self.release.id(), error.chain()));
-        match self.fail(&error).await {
-            Ok(()) => Err(error),
-            Err(second) => {
-                self.ctx.events.warn(format!("undoing {} failed: {}", self.release.id(), second.chain()));
-                Err(error.hint("run `remint abort` to finish undoing it"))
+    let service = Labels::new().with(label::SERVICE_ID, identity.service.id.as_str());
+    for image in ctx.provider.images().list(&image_selector(ctx)).await? {
+        if image.labels.get(label::SERVICE_ID).is_none() && ownership.has_image(&image) {
+            match Images::label(ctx.provider.images(), &image.id, &service).await {
+                Err(error) if error.kind() == ErrorKind::Unsupported => break,
+                labelled => labelled?,
             }
         }
     }
-
-    async fn lock_lost(&self) -> DeployError {
-        let checked = self.engine.journal.set_resources(self.lock, &self.resources).await;
-        match checked {
-            Err(error) => error.into(),
-            Ok(()) => DeployError::new(DeployErrorKind::Locked, "the lock could not be renewed in time"),
-        }
-    }
-
-    async fn fail(&mut self, error: &DeployError) -> Result<(), DeployError> {
-        self.note(Entry::Failure { reason: error.chain() }).await?;
-        self.undo().await
-    }
-
-    async fn walk(&mut self) -> Result<(), DeployError> {
-        loop {
-            let phase = self.release.phase();
-            self.tell(phase);
-            let cancel = self.ctx.cancel.clone();
-            let next = match phase {
-                Phase::Planned | Phase::Launching | Phase::Gating => {
-                    tokio::select! {
-                        biased;
-                        () = cancel.cancelled() => return Err(DeployError::interrupted()),
-                        done = self.launch_and_gate() => done?,
-                    }
-                    Phase::Switching
-                }
-                Phase::Switching => {
-                    self.switch().await?;
-                    Phase::Verifying
-                }
-                Phase::Verifying => {
-                    tokio::select! {
-                        biased;
-                        () = cancel.cancelled() => return Err(DeployError::interrupted()),
-                        done = self.verify() => done?,
-                    }
-                    Phase::Retiring
-                }
-                Phase::Retiring => {
-                    self.retire().await?;
-                    Phase::Done
-                }
-                _ => return Ok(()),
-            };
-            self.enter(next).await?;
-        }
-    }
+    Ok(())
 }

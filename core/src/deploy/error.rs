@@ -27,6 +27,8 @@ pub enum DeployErrorKind {
     Gate,
     /// Something belongs to something else, or is not as the journal says.
     Conflict,
+    /// The service runs here, deployed by another journal. Nothing was changed.
+    Foreign,
     /// Somebody else holds the lock, or took it.
     Locked,
     /// The user asked to stop.
@@ -56,9 +58,11 @@ impl DeployError {
     /// A bake that failed, or was interrupted.
     pub fn bake(source: BakeError) -> Self {
         let hints = source.hint().into_iter().collect();
-        let (kind, message) = match source.is_cancelled() {
-            true => (DeployErrorKind::Interrupted, "the bake did not end"),
-            false => (DeployErrorKind::Bake, "the image could not be baked"),
+        let (kind, message) = match &source {
+            source if source.is_cancelled() => (DeployErrorKind::Interrupted, "the bake was stopped"),
+            source if source.is_refused() => (DeployErrorKind::Credentials, "the image could not be baked"),
+            source if source.lost_lock() => (DeployErrorKind::Locked, "the bake lost the lock"),
+            _ => (DeployErrorKind::Bake, "the image could not be baked"),
         };
         Self { hints, ..Self::new(kind, message).because(source) }
     }
@@ -127,6 +131,7 @@ fn kind_of(error: &provider::Error) -> DeployErrorKind {
     match error.kind() {
         ErrorKind::Unauthenticated | ErrorKind::Forbidden => DeployErrorKind::Credentials,
         ErrorKind::Conflict => DeployErrorKind::Conflict,
+        ErrorKind::LockLost => DeployErrorKind::Locked,
         _ => DeployErrorKind::Provider,
     }
 }
@@ -143,7 +148,7 @@ impl From<WatchError> for DeployError {
     fn from(error: WatchError) -> Self {
         let kind = error.provider_error().map_or(DeployErrorKind::Provider, kind_of);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
-        Self { hints, ..Self::new(kind, "waiting was in vain").because(error) }
+        Self { hints, ..Self::new(kind, "the cloud did not get there in time").because(error) }
     }
 }
 
@@ -151,14 +156,15 @@ impl From<JournalError> for DeployError {
     fn from(error: JournalError) -> Self {
         let kind = match error {
             JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
-            JournalError::Url { .. } => DeployErrorKind::Manifest,
+            JournalError::Url { .. } | JournalError::OtherService { .. } => DeployErrorKind::Manifest,
             JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
             _ => DeployErrorKind::Journal,
         };
         let hints = error.hint().into_iter().collect();
         let message = match kind {
             DeployErrorKind::Locked => "cannot go on without the lock",
-            _ => "the journal does not serve",
+            DeployErrorKind::Manifest => "the journal cannot be used",
+            _ => "the journal cannot be read",
         };
         Self { hints, ..Self::new(kind, message).because(error) }
     }

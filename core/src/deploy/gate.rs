@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     events::{Event, Stream},
     health::{Probe, ProbeRun, wait_healthy},
-    manifest::{HealthCheck, RenderContext, Secrets, Template},
+    manifest::{HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
     remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
@@ -31,7 +31,7 @@ const LOG_WITHIN: Duration = Duration::from_secs(10);
 
 /// Real machines.
 pub(super) struct SshOutside {
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
 }
 
 /// A release's keys, in memory only.
@@ -42,8 +42,7 @@ struct Keys {
 
 impl SshOutside {
     pub(super) fn new(ctx: &Context) -> Self {
-        let sources = ctx.loaded.manifest.secrets.clone();
-        Self { secrets: Secrets::new(sources, ctx.loaded.base_dir.clone(), &ctx.process_env) }
+        Self { secrets: Arc::clone(&ctx.loaded.secrets) }
     }
 
     fn probe_of(ctx: &Context, address: &Address, connection: Option<Arc<Connection>>) -> Result<Probe, DeployError> {
@@ -62,15 +61,8 @@ impl SshOutside {
         let fqdn = fqdn(ctx);
         let render = self.render_context(ctx, release, static_ip, fqdn.as_deref());
         let mut parts = Vec::new();
-        for part in &ctx.loaded.manifest.instance.user_data {
-            let name = part.path.display().to_string();
-            let read = tokio::fs::read_to_string(ctx.loaded.base_dir.join(&part.path)).await;
-            let text = read.map_err(|error| {
-                let message = format!("cannot read {name} (instance.user_data)");
-                DeployError::new(DeployErrorKind::Manifest, message).because(error)
-            })?;
-            let body = if part.interpolate { Template(text).render(&render).await? } else { SecretString::from(text) };
-            parts.push((name, body));
+        for part in &ctx.loaded.user_data {
+            parts.push((part.name.clone(), part.content.render(&render).await?));
         }
         Ok(parts)
     }

@@ -1,170 +1,433 @@
-//! Removing: what nothing accounts for, and on request everything.
+//! Finding and removing what nothing accounts for, of every kind, wherever the environment ever was.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
     DeployError,
-    engine::{Engine, Run},
-    images::prune_all,
+    engine::{Engine, Session, elsewhere},
     launch::destroy_all,
-    observe::{instance_selector, instances, release_of},
+    observe::{image_selector, instance_selector, ownership_of_images, release_of},
+    ownership::{Ownership, Standing, foreign},
+    remove::{give_back, remove_record, written},
 };
 use crate::{
+    bake::key_prefix,
     context::Context,
-    journal::{Phase, Release, Resources, current},
+    journal::{Identity, Owned, Place, Release, Resource, Resources, current},
     manifest::Retire,
-    provider::{Instance, Selector, label},
-    watch::{Observed, Wait},
+    provider::{
+        EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner, Selector,
+        StaticIp, StaticIps, Stray, Strays, label,
+    },
 };
-
-/// After so long, a builder is no longer at work: longer than boot and capture may take by default.
-const BUILDER_LASTS: SignedDuration = SignedDuration::from_hours(3);
 
 /// Something that nothing accounts for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leftover {
-    /// `instance`, `builder`, `login key`.
-    pub kind: &'static str,
+    /// `instance`, `builder`, `check machine`, `login key`, `image`, `static IP`, `record`, or the kind of a provider's stray.
+    pub kind: String,
+    /// The cloud's id of it.
+    pub id: String,
     /// Its name.
     pub name: String,
+    /// The provider that has it.
+    pub provider: String,
+    /// Where it is, for what has a place.
+    pub region: Option<String>,
+    /// When it was created, where the cloud tells.
+    pub created_at: Option<Timestamp>,
     /// Why it is a leftover.
     pub why: String,
+    /// Whether it is proven to be ours. What is only perhaps ours is listed, and never removed.
+    pub ours: bool,
 }
 
-/// Finds what neither the journal nor a running bake accounts for, and removes it unless `dry`.
+/// What [`gc`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Leftovers {
+    /// All of it.
+    pub found: Vec<Leftover>,
+    /// Instances under our names that another journal deployed; nothing is removed while there are any.
+    pub foreign: Vec<Instance>,
+}
+
+/// One leftover with what it takes to remove it.
+struct Found {
+    leftover: Leftover,
+    removal: Option<Removal>,
+}
+
+enum Removal {
+    Instance(Instance),
+    Key(LoginKeyId),
+    Image(ImageId),
+    Owned(Owned),
+    StaticIp(StaticIp),
+    Stray(Stray),
+}
+
+/// Finds what neither the journal nor a running bake accounts for; removes and changes nothing.
 ///
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn gc(ctx: &Context, dry: bool) -> Result<Vec<Leftover>, DeployError> {
-    gc_with(&Engine::new(ctx)?, dry).await
+pub async fn leftovers(ctx: &Context) -> Result<Leftovers, DeployError> {
+    leftovers_with(&Engine::new(ctx)?).await
 }
 
-pub(super) async fn gc_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Leftover>, DeployError> {
-    let lock = if dry { None } else { Some(engine.lock("gc").await?) };
-    let found = collect(engine, dry).await;
-    if let Some(lock) = lock {
-        engine.give_back(lock).await;
+pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, DeployError> {
+    let (ctx, journal) = (engine.ctx, engine.journal());
+    journal.check_service(&ctx.loaded.manifest.service).await?;
+    let history = journal.history().await?;
+    let identity = journal.identity().await?;
+    // Whoever bakes or deploys holds the lock: then builders and keys may be in use.
+    let quiet = journal.held().await?.is_none();
+    let mut all = Leftovers::default();
+    let places = identity.as_ref().map_or_else(Vec::new, |identity| identity.environment.places.clone());
+    for place in with(places, ctx.place()) {
+        let at = elsewhere(ctx, &place).await?;
+        let search = Search::new(&at, engine, identity.clone(), history.clone(), quiet).await?;
+        let (found, foreign) = search.run().await?;
+        all.found.extend(found.into_iter().map(|one| one.leftover));
+        all.foreign.extend(foreign);
     }
-    found
+    Ok(all)
 }
 
-async fn collect(engine: &Engine<'_>, dry: bool) -> Result<Vec<Leftover>, DeployError> {
-    let ctx = engine.ctx;
-    let history = engine.journal().history().await?;
-    let orphans: Vec<_> =
-        instances(ctx).await?.into_iter().filter(|instance| !is_accounted_for(ctx, &history, instance)).collect();
-    // Who bakes holds the lock; and so do we, unless nothing is to be removed.
-    let quiet = !dry || engine.journal().held().await?.is_none();
-    let builders = idle_builders(ctx, quiet).await?;
-    let mut found: Vec<Leftover> = orphans.iter().map(orphan).chain(builders.iter().map(builder)).collect();
-    let unfinished = history.last().filter(|last| !last.phase().is_final());
-    if let (Some(keys), None) = (ctx.provider.login_keys(), unfinished) {
-        let prefix = format!("remint-{}-{}-", ctx.loaded.manifest.service, ctx.loaded.environment);
-        let of_a_run = |name: &str| {
-            let rest = name.strip_prefix(&prefix).unwrap_or_default();
-            rest.strip_prefix('r').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-                || (quiet && rest.starts_with("bake-"))
-        };
-        for key in keys.list(&prefix).await?.into_iter().filter(|key| of_a_run(&key.name)) {
-            let why = "nothing is being baked or gated".to_owned();
-            found.push(Leftover { kind: "login key", name: key.name, why });
-            if !dry {
-                keys.remove(&key.id).await?;
-            }
-        }
-    }
-    if !dry {
-        destroy_all(ctx, &orphans).await?;
-        destroy_all(ctx, &builders).await?;
-    }
-    Ok(found)
-}
-
-fn is_accounted_for(ctx: &Context, history: &[Release], instance: &Instance) -> bool {
-    let Some(release) = release_of(instance).and_then(|id| history.iter().find(|release| release.id() == id)) else {
-        return false;
-    };
-    let serving = current(history);
-    let parked = serving
-        .and_then(|release| release.record.replaces)
-        .filter(|_| ctx.loaded.manifest.deploy.retire == Retire::Park);
-    !release.phase().is_final() || serving.map(Release::id) == Some(release.id()) || parked == Some(release.id())
-}
-
-fn orphan(instance: &Instance) -> Leftover {
-    let why = match release_of(instance) {
-        Some(release) => format!("{release} neither serves nor is parked nor is being deployed"),
-        None => "it belongs to no release".to_owned(),
-    };
-    Leftover { kind: "instance", name: instance.name.clone(), why }
-}
-
-fn builder(instance: &Instance) -> Leftover {
-    Leftover { kind: "builder", name: instance.name.clone(), why: "nothing is being baked with it".to_owned() }
-}
-
-/// Builders that nobody works with: those of this environment where it is `quiet`, and those of others that are too old.
-async fn idle_builders(ctx: &Context, quiet: bool) -> Result<Vec<Instance>, DeployError> {
-    let service = Selector::all().with(label::SERVICE, &ctx.loaded.manifest.service);
-    let oldest = Timestamp::now() - BUILDER_LASTS;
-    let mut old = Vec::new();
-    for role in ["builder", "check"] {
-        let all = ctx.provider.instances().list(&service.clone().with(label::ROLE, role)).await?;
-        let here = Some(ctx.loaded.environment.as_str());
-        old.extend(all.into_iter().filter(|instance| {
-            (quiet && instance.labels.get(label::ENV) == here) || instance.created_at.is_some_and(|at| at < oldest)
-        }));
-    }
-    Ok(old)
-}
-
-/// Removes an environment: record, instances, the static IP that Remint made, and with `images` the service's images.
+/// Removes what was found before and still nothing accounts for; returns what is gone. What was not in `approved` stays.
 ///
 /// # Errors
 ///
-/// The cloud's and the journal's; running it again goes on.
-pub async fn destroy(ctx: &Context, images: bool) -> Result<(), DeployError> {
-    destroy_with(&Engine::new(ctx)?, images).await
+/// The cloud's and the journal's.
+pub async fn gc(ctx: &Context, approved: &Leftovers) -> Result<Vec<Leftover>, DeployError> {
+    gc_with(&Engine::new(ctx)?, Some(approved)).await
 }
 
-pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<(), DeployError> {
-    let ctx = engine.ctx;
-    let lock = engine.lock("destroy").await?;
-    let mut resources = engine.journal().resources().await?;
-    // Clients first, so that nobody is sent to an address that is gone.
-    if let (Some(owned), Some(zones)) = (resources.record.take(), ctx.dns_provider().dns_zones()) {
-        zones.remove(&owned.zone, &owned.name, owned.kind).await?;
-        engine.journal().set_resources(&lock, &resources).await?;
+/// `approved` is what may be removed; without it, whatever is found.
+pub(super) async fn gc_with(
+    engine: &Engine<'_>,
+    approved: Option<&Leftovers>,
+) -> Result<Vec<Leftover>, DeployError> {
+    let session = engine.begin("gc").await?;
+    let removed = collect(engine, &session, approved).await;
+    engine.give_back(session.lock).await;
+    removed
+}
+
+async fn collect(
+    engine: &Engine<'_>,
+    session: &Session,
+    approved: Option<&Leftovers>,
+) -> Result<Vec<Leftover>, DeployError> {
+    let mut removed = Vec::new();
+    for place in &session.identity.environment.places {
+        let at = engine.at(place, &session.lock).await?;
+        let history = engine.journal().history().await?;
+        let search = Search::new(&at, engine, Some(session.identity.clone()), history, true).await?;
+        let (found, strangers) = search.run().await?;
+        if !strangers.is_empty() {
+            return Err(foreign(&at, &session.history, &strangers));
+        }
+        for one in found {
+            let may = |approved: &Leftovers| {
+                let same = |other: &Leftover| (&other.kind, &other.id) == (&one.leftover.kind, &one.leftover.id);
+                approved.found.iter().any(same)
+            };
+            if !one.leftover.ours || !approved.is_none_or(may) {
+                continue;
+            }
+            if let Some(removal) = one.removal
+                && search.remove(session, removal).await?
+            {
+                removed.push(one.leftover);
+            }
+        }
     }
-    let all = ctx.provider.instances().list(&instance_selector(ctx)).await?;
-    destroy_all(ctx, &all).await?;
-    give_back(ctx, &resources).await?;
-    engine.journal().set_resources(&lock, &Resources::default()).await?;
-    if images {
-        prune_all(ctx).await?;
+    Ok(removed)
+}
+
+/// The places, with the manifest's own.
+fn with(mut places: Vec<Place>, own: Place) -> Vec<Place> {
+    if !places.contains(&own) {
+        places.push(own);
     }
-    for release in engine.journal().history().await? {
-        let end = match release.phase() {
-            Phase::Done => Phase::Destroyed,
-            phase if !phase.is_final() => Phase::Undone,
-            _ => continue,
+    places
+}
+
+/// A search at one place.
+struct Search<'a> {
+    ctx: &'a Context,
+    engine: &'a Engine<'a>,
+    identity: Option<Identity>,
+    history: Vec<Release>,
+    ownership: Ownership,
+    resources: Resources,
+    /// Whether nobody bakes or deploys in this environment.
+    quiet: bool,
+}
+
+impl<'a> Search<'a> {
+    async fn new(
+        ctx: &'a Context,
+        engine: &'a Engine<'a>,
+        identity: Option<Identity>,
+        history: Vec<Release>,
+        quiet: bool,
+    ) -> Result<Self, DeployError> {
+        let ownership = Ownership::new(identity.as_ref(), &history);
+        let resources = engine.journal().resources().await?;
+        Ok(Self { ctx, engine, identity, history, ownership, resources, quiet })
+    }
+
+    async fn run(&self) -> Result<(Vec<Found>, Vec<Instance>), DeployError> {
+        let (mut found, foreign) = self.instances().await?;
+        found.extend(self.machines_of_bakes().await?);
+        found.extend(self.keys().await?);
+        found.extend(self.images().await?);
+        found.extend(self.static_ips().await?);
+        found.extend(self.owned());
+        found.extend(self.strays().await?);
+        Ok((found, foreign))
+    }
+
+    fn environment(&self) -> Option<&EnvironmentId> {
+        self.identity.as_ref().map(|identity| &identity.environment.id)
+    }
+
+    fn leftover(&self, kind: &str, id: impl ToString, name: &str, why: impl Into<String>) -> Leftover {
+        Leftover {
+            kind: kind.to_owned(),
+            id: id.to_string(),
+            name: name.to_owned(),
+            provider: self.ctx.provider.descriptor().id.to_owned(),
+            region: None,
+            created_at: None,
+            why: why.into(),
+            ours: true,
+        }
+    }
+
+    fn machine(&self, kind: &str, instance: Instance, why: impl Into<String>, ours: bool) -> Found {
+        let leftover = Leftover {
+            region: Some(instance.region.to_string()),
+            created_at: instance.created_at,
+            ours,
+            ..self.leftover(kind, &instance.id, &instance.name, why)
         };
-        Run::new(engine, &lock, release, false).await?.enter(end).await?;
+        Found { leftover, removal: ours.then_some(Removal::Instance(instance)) }
     }
-    lock.release().await?;
-    Ok(())
-}
 
-async fn give_back(ctx: &Context, resources: &Resources) -> Result<(), DeployError> {
-    let (Some(owned), Some(static_ips)) = (&resources.static_ip, ctx.provider.static_ips()) else { return Ok(()) };
-    if owned.made_by.is_none() {
-        return Ok(());
+    async fn instances(&self) -> Result<(Vec<Found>, Vec<Instance>), DeployError> {
+        let mut all = self.ctx.provider.instances().list(&instance_selector(self.ctx)).await?;
+        all.retain(|instance| instance.state != InstanceState::Destroying);
+        let Standing { ours, foreign } = Standing::sort(all, &self.ownership);
+        let orphans = ours.into_iter().filter_map(|instance| {
+            let why = self.why_orphan(&instance)?;
+            Some(self.machine("instance", instance, why, true))
+        });
+        Ok((orphans.collect(), foreign))
     }
-    let wait = Wait::new("to be given back").timeout(Duration::from_secs(120));
-    let release = || async move { static_ips.release(&owned.id).await.map(Observed::Done) };
-    Ok(ctx.watcher.poll(&format!("static IP {}", owned.id), wait, release).await?)
+
+    /// Why nothing accounts for an instance of ours, where nothing does.
+    fn why_orphan(&self, instance: &Instance) -> Option<String> {
+        let of = release_of(instance).and_then(|id| self.history.iter().find(|release| release.id() == id));
+        let Some(release) = of else { return Some("it belongs to no release".to_owned()) };
+        if !release.phase().is_final() {
+            return None;
+        }
+        let serving = current(&self.history);
+        let parked = serving
+            .and_then(|release| release.record.replaces)
+            .filter(|_| self.ctx.loaded.manifest.deploy.retire == Retire::Park);
+        let id = release.id();
+        if serving.map(Release::id) != Some(id) && parked != Some(id) {
+            return Some(format!("{id} neither serves nor is parked nor is being deployed"));
+        }
+        (!release.gated().contains(&instance.id)).then(|| format!("it never passed the gate of {id}, which serves"))
+    }
+
+    /// Builders and check machines of this environment; those of a remint that knew no ids are perhaps ours.
+    async fn machines_of_bakes(&self) -> Result<Vec<Found>, DeployError> {
+        if !self.quiet {
+            return Ok(Vec::new());
+        }
+        let named = Selector::all()
+            .with(label::SERVICE, &self.ctx.loaded.manifest.service)
+            .with(label::ENV, self.ctx.loaded.environment.as_str());
+        let mut found = Vec::new();
+        for (role, kind) in [("builder", "builder"), ("check", "check machine")] {
+            for instance in self.ctx.provider.instances().list(&named.clone().with(label::ROLE, role)).await? {
+                match instance.labels.get(label::ENV_ID) {
+                    Some(id) if self.ownership.is_environment(id) => {
+                        found.push(self.machine(kind, instance, "nothing is being baked with it", true));
+                    }
+                    Some(_) => {}
+                    None => {
+                        let why = "it carries no id: an older remint, or somebody else, created it";
+                        found.push(self.machine(kind, instance, why, false));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn keys(&self) -> Result<Vec<Found>, DeployError> {
+        let unfinished = self.history.last().is_some_and(|last| !last.phase().is_final());
+        let (Some(keys), Some(environment)) = (self.ctx.provider.login_keys(), self.environment()) else {
+            return Ok(Vec::new());
+        };
+        if unfinished || !self.quiet {
+            return Ok(Vec::new());
+        }
+        let all = LoginKeys::list(keys, &key_prefix(environment)).await?;
+        let found = all.into_iter().map(|key| Found {
+            leftover: self.leftover("login key", &key.id, &key.name, "nothing is being baked or gated"),
+            removal: Some(Removal::Key(key.id)),
+        });
+        Ok(found.collect())
+    }
+
+    /// Images that were never finished. Those that are whole are `remint images prune`'s.
+    async fn images(&self) -> Result<Vec<Found>, DeployError> {
+        let ownership = ownership_of_images(self.ctx, self.engine.journal()).await?;
+        let all = Images::list(self.ctx.provider.images(), &image_selector(self.ctx)).await?;
+        let broken = all.into_iter().filter(|image| matches!(image.state, ImageState::Failed(_)));
+        Ok(broken.map(|image| self.image(image, &ownership)).collect())
+    }
+
+    fn image(&self, image: Image, ownership: &Ownership) -> Found {
+        let ours = ownership.has_image(&image);
+        let leftover = Leftover {
+            created_at: image.created_at,
+            ours,
+            ..self.leftover("image", &image.id, &image.name, "its capture failed")
+        };
+        Found { leftover, removal: ours.then_some(Removal::Image(image.id)) }
+    }
+
+    /// Static IPs that carry this environment's id and that its journal does not know.
+    async fn static_ips(&self) -> Result<Vec<Found>, DeployError> {
+        let (Some(static_ips), Some(environment)) = (self.ctx.provider.static_ips(), self.environment()) else {
+            return Ok(Vec::new());
+        };
+        let unfinished = self.history.last().is_some_and(|last| !last.phase().is_final());
+        let labelled = self.ctx.provider.descriptor().has(crate::provider::Capability::StaticIpLabels);
+        if !labelled || unfinished || !self.quiet {
+            return Ok(Vec::new());
+        }
+        let mut all = StaticIps::list(static_ips, &Selector::all().with(label::ENV_ID, environment.as_str())).await?;
+        all.retain(|ip| self.resources.static_ips().all(|(_, owned)| owned.id != ip.id));
+        let found = all.into_iter().map(|ip| {
+            let name = ip.address.ip.to_string();
+            let leftover = Leftover {
+                region: Some(ip.region.to_string()),
+                ..self.leftover("static IP", &ip.id, &name, "no release serves under it")
+            };
+            Found { leftover, removal: Some(Removal::StaticIp(ip)) }
+        });
+        Ok(found.collect())
+    }
+
+    /// What the journal names as not wanted any more, once resolvers have forgotten it.
+    fn owned(&self) -> Vec<Found> {
+        let here = |owned: &&Owned| {
+            owned.provider.as_str() == self.ctx.provider.descriptor().id
+                && owned.region.as_ref().is_none_or(|region| *region == self.ctx.place().region)
+        };
+        let longest = self.resources.owned.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max();
+        let due = |owned: &&Owned| {
+            let Some(superseded) = &owned.superseded else { return false };
+            let ttl = owned.as_record().map_or(longest.unwrap_or_default(), |record| record.ttl);
+            let until = superseded.since.checked_add(std::time::Duration::from_secs(ttl)).unwrap_or(Timestamp::MAX);
+            owned.made_by.is_some() && until <= crate::clock::wall()
+        };
+        let superseded = self.resources.superseded().filter(here).filter(due);
+        let found = superseded.map(|owned| {
+            let (kind, id) = match &owned.resource {
+                Resource::StaticIp(ip) => ("static IP", ip.id.to_string()),
+                Resource::Record(record) => ("record", format!("{} {}", record.fqdn(), record.kind)),
+            };
+            let leftover = Leftover {
+                region: owned.region.as_ref().map(ToString::to_string),
+                ..self.leftover(kind, id, &owned.title(), "the manifest does not ask for it any more")
+            };
+            Found { leftover, removal: Some(Removal::Owned(owned.clone())) }
+        });
+        found.collect()
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        let identity = self.identity.as_ref()?;
+        let environment = Some(identity.environment.id.clone());
+        Some(Owner { service: identity.service.id.clone(), environment })
+    }
+
+    /// What the provider created beside what it was asked for. What is younger than a request may last is left alone.
+    async fn strays(&self) -> Result<Vec<Found>, DeployError> {
+        let (Some(strays), Some(owner)) = (self.ctx.provider.strays(), self.owner()) else { return Ok(Vec::new()) };
+        if !self.quiet {
+            return Ok(Vec::new());
+        }
+        let settle_time = self.ctx.provider.descriptor().limits.settle_time;
+        let newest = crate::clock::wall().checked_sub(settle_time).unwrap_or(Timestamp::MIN);
+        let all = Strays::list(strays, &owner).await?;
+        let old = all.into_iter().filter(|stray| stray.created_at.is_none_or(|at| at < newest));
+        let found = old.map(|stray| {
+            let leftover = Leftover {
+                region: stray.region.as_ref().map(ToString::to_string),
+                created_at: stray.created_at,
+                ..self.leftover(stray.kind.as_str(), &stray.id, &stray.name, stray.why.clone())
+            };
+            Found { leftover, removal: Some(Removal::Stray(stray)) }
+        });
+        Ok(found.collect())
+    }
+
+    /// Removes one; returns whether it is gone. Its use is read again first.
+    async fn remove(&self, session: &Session, removal: Removal) -> Result<bool, DeployError> {
+        let ctx = self.ctx;
+        match removal {
+            Removal::Instance(instance) => {
+                if let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), self.resources.static_ip()) {
+                    let ip = super::observe::find(static_ips, &owned.id).await?;
+                    if ip.is_some_and(|ip| ip.assigned_to.as_ref() == Some(&instance.id)) {
+                        ctx.events.warn(format!("{} stays: the static IP points at it", instance.name));
+                        return Ok(false);
+                    }
+                }
+                destroy_all(ctx, &[instance]).await?;
+            }
+            Removal::Key(id) => match ctx.provider.login_keys() {
+                Some(keys) => LoginKeys::remove(keys, &id).await?,
+                None => return Ok(false),
+            },
+            Removal::Image(id) => ctx.provider.images().delete(&id).await?,
+            Removal::StaticIp(ip) => {
+                let owned = crate::journal::OwnedStaticIp { id: ip.id, address: ip.address };
+                return give_back(ctx, &owned, &self.ownership).await;
+            }
+            Removal::Owned(owned) => {
+                let gone = match &owned.resource {
+                    Resource::StaticIp(ip) => give_back(ctx, ip, &self.ownership).await?,
+                    Resource::Record(record) => {
+                        remove_record(ctx, &owned.provider, record, &written(&self.history, None)).await?
+                    }
+                };
+                if gone {
+                    let journal = self.engine.journal();
+                    let mut resources = journal.resources().await?;
+                    resources.forget(&owned.resource);
+                    journal.set_resources(&session.lock, &resources).await?;
+                }
+                return Ok(gone);
+            }
+            Removal::Stray(stray) => match (ctx.provider.strays(), self.owner()) {
+                (Some(strays), Some(owner)) => Strays::remove(strays, &owner, &stray).await?,
+                _ => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
 }

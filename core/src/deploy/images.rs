@@ -4,10 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{DeployError, engine::Engine, observe::image_selector};
+use super::{
+    DeployError,
+    engine::Engine,
+    observe::{image_selector, ownership_of_images},
+    ownership::Ownership,
+};
 use crate::{
     context::Context,
-    journal::{Phase, Release},
+    journal::{Journal, Phase, Release},
     provider::{Image, ImageId, ReleaseId},
 };
 
@@ -19,30 +24,54 @@ pub struct ImageUse {
     pub image: Image,
     /// The releases of this environment that were launched from it.
     pub releases: Vec<ReleaseId>,
+    /// The other environments whose releases need it.
+    pub needed_by: Vec<String>,
+    /// Whether it is proven to be of this journal's service; another's is never deleted.
+    pub ours: bool,
     /// Whether [`prune`] keeps it.
     pub kept: bool,
 }
 
-/// The service's images, newest first.
+/// The images under the service's name, newest first.
 ///
 /// # Errors
 ///
 /// The cloud's and the journal's.
 pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, DeployError> {
-    images_with(&Engine::new(ctx)?).await
+    images_with(ctx, Engine::new(ctx)?.journal()).await
 }
 
-async fn images_with(engine: &Engine<'_>) -> Result<Vec<ImageUse>, DeployError> {
-    let ctx = engine.ctx;
-    let history = engine.journal().history().await?;
-    let kept = kept(&history, ctx.loaded.manifest.deploy.keep_images);
+async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, DeployError> {
+    let history = journal.history().await?;
+    let keep = ctx.loaded.manifest.deploy.keep_images;
+    let kept_here = kept(&history, keep);
+    let others = needed_elsewhere(ctx, journal).await?;
+    let ownership = ownership_of_images(ctx, journal).await?;
     let mut images = ctx.provider.images().list(&image_selector(ctx)).await?;
     images.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
     let uses = images.into_iter().map(|image| {
         let releases = history.iter().filter(|release| release.record.image == image.id).map(Release::id).collect();
-        ImageUse { kept: kept.contains(&image.id), releases, image }
+        let needing = others.iter().filter(|(_, needed)| needed.contains(&image.id));
+        let needed_by: Vec<_> = needing.map(|(name, _)| name.clone()).collect();
+        let kept = kept_here.contains(&image.id) || !needed_by.is_empty();
+        ImageUse { kept, ours: ownership.has_image(&image), releases, needed_by, image }
     });
     Ok(uses.collect())
+}
+
+/// The images that the releases of the other environments need, read from their journals now.
+async fn needed_elsewhere(
+    ctx: &Context,
+    journal: &Journal,
+) -> Result<Vec<(String, BTreeSet<ImageId>)>, DeployError> {
+    let mut needed = Vec::new();
+    for name in journal.environments().await? {
+        if name != ctx.loaded.environment.as_str() {
+            let history = journal.sibling(&name).history().await?;
+            needed.push((name, kept(&history, ctx.loaded.manifest.deploy.keep_images)));
+        }
+    }
+    Ok(needed)
 }
 
 /// The images of the last releases that served, and of any that is under way.
@@ -60,29 +89,58 @@ fn kept(history: &[Release], keep: u32) -> BTreeSet<ImageId> {
     kept
 }
 
-/// Deletes the images that `deploy.keep_images` does not keep and that some release of this environment has used; returns
-/// them. An image that no release here knows may belong to another environment, and stays. With `dry`, nothing is deleted.
+/// Deletes the images that `deploy.keep_images` does not keep, that no other environment needs, and that some release of this
+/// environment has used; returns them. With `dry`, nothing is deleted.
 ///
 /// # Errors
 ///
 /// The cloud's and the journal's.
 pub async fn prune(ctx: &Context, dry: bool) -> Result<Vec<Image>, DeployError> {
-    let engine = Engine::new(ctx)?;
-    let lock = if dry { None } else { Some(engine.lock("images prune").await?) };
-    let uses = images_with(&engine).await?;
-    let doomed: Vec<_> = uses.into_iter().filter(|image| !image.kept && !image.releases.is_empty()).collect();
-    if let Some(lock) = lock {
-        for image in &doomed {
-            ctx.provider.images().delete(&image.image.id).await?;
-        }
-        lock.release().await?;
-    }
-    Ok(doomed.into_iter().map(|image| image.image).collect())
+    prune_with(&Engine::new(ctx)?, dry).await
 }
 
-/// Deletes every image of the service.
-pub(super) async fn prune_all(ctx: &Context) -> Result<(), DeployError> {
+pub(super) async fn prune_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Image>, DeployError> {
+    let ctx = engine.ctx;
+    if dry {
+        return Ok(superfluous(images_with(ctx, engine.journal()).await?));
+    }
+    let session = engine.begin("images prune").await?;
+    let pruned = async {
+        let mut pruned = Vec::new();
+        for image in superfluous(images_with(ctx, engine.journal()).await?) {
+            // Another environment may have deployed it a moment ago.
+            if is_needed(ctx, engine.journal(), &image.id).await? {
+                continue;
+            }
+            ctx.provider.images().delete(&image.id).await?;
+            pruned.push(image);
+        }
+        Ok(pruned)
+    };
+    let pruned = pruned.await;
+    engine.give_back(session.lock).await;
+    pruned
+}
+
+fn superfluous(uses: Vec<ImageUse>) -> Vec<Image> {
+    let doomed = uses.into_iter().filter(|one| one.ours && !one.kept && !one.releases.is_empty());
+    doomed.map(|one| one.image).collect()
+}
+
+async fn is_needed(ctx: &Context, journal: &Journal, image: &ImageId) -> Result<bool, DeployError> {
+    Ok(needed_elsewhere(ctx, journal).await?.iter().any(|(_, needed)| needed.contains(image)))
+}
+
+/// Deletes every image of the service that no other environment needs.
+pub(super) async fn prune_all(ctx: &Context, journal: &Journal, ownership: &Ownership) -> Result<(), DeployError> {
     for image in ctx.provider.images().list(&image_selector(ctx)).await? {
+        if !ownership.has_image(&image) {
+            continue;
+        }
+        if is_needed(ctx, journal, &image.id).await? {
+            ctx.events.info(format!("image {} stays: another environment needs it", image.name));
+            continue;
+        }
         ctx.provider.images().delete(&image.id).await?;
     }
     Ok(())

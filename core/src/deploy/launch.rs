@@ -3,21 +3,28 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::try_join_all;
-use tokio::time::Instant;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::{
     DeployError, DeployErrorKind,
-    engine::Run,
-    observe::{ROLE_INSTANCE, instance_selector, release_of},
+    observe::{self, ROLE_INSTANCE, instance_selector, release_of},
     outside::{Opened, Prepared},
+    walk::Run,
 };
 use crate::{
+    bake::key_prefix,
     context::Context,
     events::Event,
-    journal::{Entry, Phase, ReleaseRecord},
-    provider::{Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector, label},
+    journal::{Entry, EntryRecord, Phase, Resources},
+    provider::{
+        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector, label,
+    },
     watch::{Observed, Wait},
 };
+
+/// How often a request whose reply is not known is looked for.
+const SETTLE_LOOKS: Duration = Duration::from_secs(2);
 
 /// How long a machine may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(300);
@@ -26,24 +33,27 @@ impl Run<'_> {
     /// Makes sure that an instance of this release has passed the gate.
     pub(super) async fn launch_and_gate(&mut self) -> Result<(), DeployError> {
         if !self.fresh {
+            self.settle_launches().await?;
             let standing = self.own_instances().await?;
-            let passed = |instance: &Instance| instance.state == InstanceState::Running && self.is_gated(&instance.id);
-            if standing.iter().any(passed) {
+            let passed = |instance: &&Instance| self.may_serve(instance);
+            if let Some(instance) = standing.iter().find(passed) {
+                self.still_healthy(instance).await?;
                 return self.remove_login_keys().await;
             }
             // Nobody holds the keys of these any more.
-            self.destroy_all(&standing).await?;
+            self.destroy_unused(&standing).await?;
             self.remove_login_keys().await?;
         }
         let deadline = Instant::now() + self.ctx.loaded.manifest.deploy.timeout.0;
-        let name = instance_name(self.ctx, self.release.id(), 0);
-        let static_ip = self.resources.static_ip.as_ref().map(|owned| owned.address.ip);
-        // Composed, and its size checked, before anything is made.
-        let prepared = self.outside().prepare(self.ctx, self.release.id(), &name, static_ip).await?;
+        let name = instance_name(&self.ctx, self.release.id(), 0);
+        let static_ip = self.resources.static_ip().map(|(_, owned)| owned.address.ip);
+        // Composed, and its size checked, before anything is created.
+        let prepared = self.outside().prepare(&self.ctx, self.release.id(), &name, static_ip).await?;
         self.enter(Phase::Launching).await?;
         self.fresh = false;
-        let key = self.register_key(&prepared).await?;
-        let instance = self.launch(&name, &prepared, key.as_ref()).await?;
+        let ctx = self.ctx.clone();
+        let key = ctx.commit(self.register_key(&prepared)).await?;
+        let instance = ctx.commit(self.launch(&name, &prepared, key.as_ref())).await?;
         self.enter(Phase::Gating).await?;
         let instance = self.with_address(instance, deadline).await?;
         let gated = self.gate(&instance, &prepared, deadline).await;
@@ -58,9 +68,22 @@ impl Run<'_> {
         gated
     }
 
+    /// Whether an instance runs and has passed this release's gate.
+    pub(super) fn may_serve(&self, instance: &Instance) -> bool {
+        instance.state == InstanceState::Running && self.is_gated(&instance.id)
+    }
+
+    /// An instance that passed its gate in an earlier run may be sick by now.
+    async fn still_healthy(&self, instance: &Instance) -> Result<(), DeployError> {
+        match &instance.address {
+            Some(address) => self.outside().observe(&self.ctx, address, Duration::ZERO).await,
+            None => Ok(()),
+        }
+    }
+
     async fn register_key(&mut self, prepared: &Prepared) -> Result<Option<LoginKey>, DeployError> {
         let Some(keys) = self.ctx.provider.login_keys() else { return Ok(None) };
-        let name = format!("{}{}", key_prefix(self.ctx, self.release.id()), self.ctx.run4());
+        let name = format!("{}{}", self.key_prefix(), self.ctx.run4());
         Ok(Some(keys.ensure(&name, &prepared.public_key).await?))
     }
 
@@ -77,11 +100,12 @@ impl Run<'_> {
             image: record.image.clone(),
             size: record.size.clone(),
             region: record.region.clone(),
-            labels: instance_labels(self.ctx, &record),
+            labels: self.instance_labels(),
             user_data: Some(prepared.user_data.clone()),
             login_keys: key.map(|key| key.id.clone()).into_iter().collect(),
         };
-        let launched = self.ctx.provider.instances().launch(&spec).await?;
+        let launched = self.ctx.provider.instances().launch(&spec).await;
+        let launched = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
         let Some(instance) = launched.into_iter().next() else {
             return Err(DeployError::new(DeployErrorKind::Provider, format!("the cloud launched no instance {name}")));
         };
@@ -90,6 +114,15 @@ impl Run<'_> {
         let (id, name) = (instance.id.clone(), instance.name.clone());
         self.ctx.events.emit(Event::InstanceLaunched { instance: id, name });
         Ok(instance)
+    }
+
+    fn instance_labels(&self) -> Labels {
+        Labels::new()
+            .with(label::SERVICE, &self.ctx.loaded.manifest.service)
+            .with(label::ENV, self.ctx.loaded.environment.as_str())
+            .with(label::ENV_ID, self.session.identity.environment.id.as_str())
+            .with(label::ROLE, ROLE_INSTANCE)
+            .with(label::RELEASE, self.release.id().0.to_string())
     }
 
     /// Waits for the instance's address only: SSH tells sooner than the cloud, and for nothing, that it runs.
@@ -101,12 +134,12 @@ impl Run<'_> {
             .first(self.ctx.provider.descriptor().limits.launch_time)
             .timeout(deadline.saturating_duration_since(Instant::now()));
         let has_address = |instance: &Instance| instance.address.is_some();
-        Ok(self.ctx.watcher.instance(&instance_selector(self.ctx), &instance.id, wait, has_address).await?)
+        Ok(self.ctx.watcher.instance(&instance_selector(&self.ctx), &instance.id, wait, has_address).await?)
     }
 
     async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), DeployError> {
         let within = deadline.saturating_duration_since(Instant::now());
-        let ctx = self.ctx;
+        let ctx = &self.ctx.clone();
         let opened = self.outside().open(ctx, instance, prepared, within).await;
         let mut opened = match opened {
             Ok(opened) => opened,
@@ -150,29 +183,111 @@ impl Run<'_> {
         }
     }
 
-    /// The instances of this release that stand.
+    /// The instances of this release that exist: those that carry its label, and those that its journal names, which a list may
+    /// lag behind.
     pub(super) async fn own_instances(&self) -> Result<Vec<Instance>, DeployError> {
-        Ok(self.ctx.provider.instances().list(&self.own_selector()).await?)
+        let ownership = self.ownership();
+        let instances = self.ctx.provider.instances();
+        let mut own = instances.list(&self.own_selector()).await?;
+        own.retain(|instance| ownership.has(instance));
+        for id in self.release.launched() {
+            if own.iter().any(|instance| instance.id == id) {
+                continue;
+            }
+            match instances.get(&id).await {
+                Ok(instance) if belongs(&instance, self.release.id()) && ownership.has(&instance) => own.push(instance),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(own)
     }
 
     /// What finds this release's own instances, and its address on clouds that label addresses.
     pub(super) fn own_selector(&self) -> Selector {
-        instance_selector(self.ctx).with(label::RELEASE, self.release.id().0.to_string())
+        instance_selector(&self.ctx).with(label::RELEASE, self.release.id().0.to_string())
     }
 
-    /// Destroys instances side by side, and waits until they are gone.
-    pub(super) async fn destroy_all(&self, instances: &[Instance]) -> Result<(), DeployError> {
-        destroy_all(self.ctx, instances).await
+    /// Waits until nothing can come any more of a launch that a dead run sent, or whose reply was lost.
+    pub(super) async fn settle_launches(&self) -> Result<(), DeployError> {
+        if self.refused {
+            return Ok(());
+        }
+        let entries = &self.release.entries;
+        let Some(at) = entries.iter().rposition(|record| matches!(record.entry, Entry::Launching { .. })) else {
+            return Ok(());
+        };
+        let answered = |record: &EntryRecord| matches!(record.entry, Entry::Launched { .. });
+        if entries[at..].iter().any(answered) {
+            return Ok(());
+        }
+        let Entry::Launching { names } = &entries[at].entry else { return Ok(()) };
+        let shows = async || {
+            let standing = self.ctx.provider.instances().list(&self.own_selector()).await?;
+            Ok(names.iter().all(|name| standing.iter().any(|instance| instance.name == *name)))
+        };
+        self.settled(entries[at].at, &format!("the launch of {}", names.join(", ")), shows).await
+    }
+
+    /// Waits until a request that was sent at a time has taken effect, or cannot any more.
+    pub(super) async fn settled(
+        &self,
+        sent: Timestamp,
+        what: &str,
+        mut shows: impl AsyncFnMut() -> Result<bool, DeployError>,
+    ) -> Result<(), DeployError> {
+        let settle_time = self.ctx.provider.descriptor().limits.settle_time;
+        let age = Duration::try_from(crate::clock::wall().duration_since(sent)).unwrap_or_default();
+        let deadline = Instant::now() + settle_time.saturating_sub(age);
+        let mut told = false;
+        while Instant::now() < deadline {
+            if shows().await? {
+                return Ok(());
+            }
+            if !told {
+                let message = format!("{what} has no reply in the journal; waiting in case it still takes effect");
+                self.ctx.events.info(message);
+                told = true;
+            }
+            sleep(SETTLE_LOOKS.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+        Ok(())
+    }
+
+    /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from
+    /// the cloud first.
+    pub(super) async fn destroy_unused(&self, doomed: &[Instance]) -> Result<(), DeployError> {
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        check_unused(&self.ctx, &self.resources, doomed).await?;
+        destroy_all(&self.ctx, doomed).await
+    }
+
+    /// What the names of this release's login keys start with. The environment's id is in it: nobody else's do.
+    fn key_prefix(&self) -> String {
+        format!("{}r{}-", key_prefix(&self.session.identity.environment.id), self.release.id().0)
     }
 
     /// Removes the login keys that runs of this release registered with the account.
     pub(super) async fn remove_login_keys(&self) -> Result<(), DeployError> {
         let Some(keys) = self.ctx.provider.login_keys() else { return Ok(()) };
-        for key in keys.list(&key_prefix(self.ctx, self.release.id())).await? {
+        for key in keys.list(&self.key_prefix()).await? {
             keys.remove(&key.id).await?;
         }
         Ok(())
     }
+}
+
+/// Fails when the static IP of the environment points at one of these instances.
+async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance]) -> Result<(), DeployError> {
+    let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), resources.static_ip()) else { return Ok(()) };
+    let Some(ip) = observe::find(static_ips, &owned.id).await? else { return Ok(()) };
+    let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else { return Ok(()) };
+    let message = format!("static IP {} points at {}, which was about to be destroyed", ip.address.ip, used.name);
+    Err(DeployError::new(DeployErrorKind::Conflict, message)
+        .hint("somebody moved the address; run `remint status`, and then the command again"))
 }
 
 async fn with_log(error: DeployError, opened: &mut dyn Opened) -> DeployError {
@@ -207,19 +322,6 @@ fn instance_name(ctx: &Context, release: ReleaseId, index: u32) -> String {
     let mut name = format!("{}-{}", ctx.loaded.manifest.service, ctx.loaded.environment);
     name.truncate(ctx.provider.descriptor().limits.name_length.saturating_sub(tail.len()));
     name + &tail
-}
-
-/// What the names of a release's login keys start with.
-pub(super) fn key_prefix(ctx: &Context, release: ReleaseId) -> String {
-    format!("remint-{}-{}-{release}-", ctx.loaded.manifest.service, ctx.loaded.environment)
-}
-
-fn instance_labels(ctx: &Context, record: &ReleaseRecord) -> Labels {
-    Labels::new()
-        .with(label::SERVICE, &ctx.loaded.manifest.service)
-        .with(label::ENV, ctx.loaded.environment.as_str())
-        .with(label::ROLE, ROLE_INSTANCE)
-        .with(label::RELEASE, record.id.0.to_string())
 }
 
 /// Whether an instance belongs to a release.

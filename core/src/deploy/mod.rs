@@ -15,6 +15,8 @@
 //! A rollback takes the image of an earlier release, and the configuration of the manifest as it is now: configurations
 //! hold secrets, and are kept nowhere.
 
+mod bake;
+mod destroy;
 mod engine;
 mod error;
 mod gate;
@@ -23,22 +25,31 @@ mod images;
 mod launch;
 mod observe;
 mod outside;
+mod ownership;
 mod plan;
 mod planner;
 mod preflight;
+mod remove;
 mod retire;
+mod rollback;
 mod run;
 mod status;
 mod switch;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod unfinished;
+mod walk;
 
+pub use bake::{bake, bake_each};
+pub use destroy::destroy;
 pub use error::{DeployError, DeployErrorKind};
-pub use gc::{Leftover, destroy, gc};
+pub use gc::{Leftover, Leftovers, gc, leftovers};
 pub use images::{ImageUse, images, prune};
 pub use outside::Baker;
 pub use plan::plan;
-pub use planner::{Plan, Step};
-pub use run::{DeployOptions, DeployReport, abort, deploy, resume, rollback};
+pub use planner::{Plan, Refusal, Step};
+pub use rollback::rollback;
+pub use run::{DeployOptions, DeployReport, deploy};
 pub use status::{InstanceStatus, Status, history, host_key, show, status};
+pub use unfinished::{abort, resume};

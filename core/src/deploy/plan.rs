@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use super::{
     DeployError, DeployErrorKind, DeployOptions,
     engine::Engine,
-    observe::{World, release_of},
+    observe::{Wanted, World, record_ttl, release_of, wanted_record_name},
     outside::Outside,
-    planner::{AddressFacts, CurrentFacts, Facts, Plan, decide},
+    ownership::foreign,
+    planner::{AddressFacts, CurrentFacts, Facts, Plan, RecordFacts, Refusal, Superfluous, decide},
     preflight,
 };
 use crate::{
     bake::fingerprint::changed,
     context::Context,
-    journal::{Release, Retired, current},
+    journal::{Owned, OwnedRecord, Release, Resource, Resources, Retired, current},
     manifest::{Retire, StaticIpChoice},
-    provider::{Instance, InstanceState, RecordSet, ReleaseId},
+    provider::{Instance, InstanceId, InstanceState, RecordSet, ReleaseId},
 };
 
 /// Says what a deploy would do, and changes nothing. At most six calls to the cloud where nothing changed.
@@ -24,12 +25,30 @@ use crate::{
 ///
 /// Whatever would stop the deploy before it changes anything.
 pub async fn plan(ctx: &Context, options: &DeployOptions) -> Result<Plan, DeployError> {
-    let engine = Engine::new(ctx)?;
-    let world = World::observe(ctx, engine.journal(), engine.outside(), options.image.as_ref()).await?;
-    let facts = facts(ctx, &world, engine.outside(), options.force).await?;
+    plan_with(&Engine::new(ctx)?, options).await
+}
+
+pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> Result<Plan, DeployError> {
+    let ctx = engine.ctx;
+    engine.journal().check_service(&ctx.loaded.manifest.service).await?;
+    let (world, wanted) = tokio::try_join!(
+        World::observe(ctx, engine.journal(), None),
+        Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+    )?;
+    if !world.foreign.is_empty() {
+        let refused = Refusal::from(&foreign(ctx, &world.history, &world.foreign));
+        return Ok(Plan {
+            service: ctx.loaded.manifest.service.clone(),
+            environment: ctx.loaded.environment.to_string(),
+            current: current(&world.history).map(Release::id),
+            steps: Vec::new(),
+            refused: Some(refused),
+        });
+    }
+    let facts = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
     let plan = decide(&facts);
     if plan.makes_release() {
-        preflight::check(ctx, &world, &facts, engine.outside()).await?;
+        preflight::check(ctx, &world, &wanted, &facts, engine.outside()).await?;
     }
     Ok(plan)
 }
@@ -38,15 +57,14 @@ pub async fn plan(ctx: &Context, options: &DeployOptions) -> Result<Plan, Deploy
 pub(super) async fn facts(
     ctx: &Context,
     world: &World,
+    wanted: &Wanted,
     outside: &dyn Outside,
     force: bool,
 ) -> Result<Facts, DeployError> {
-    check_manifest(ctx)?;
-    check_address(world)?;
-    check_record(ctx, world)?;
+    check(ctx, world)?;
     let manifest = &ctx.loaded.manifest;
     let current = match current(&world.history) {
-        Some(release) => Some(current_facts(ctx, world, outside, release).await?),
+        Some(release) => Some(current_facts(ctx, world, wanted, outside, release).await?),
         None => None,
     };
     let address = match (&manifest.address.static_ip, &world.static_ip) {
@@ -61,26 +79,24 @@ pub(super) async fn facts(
         AddressFacts::None => own.and_then(|instance| instance.address.as_ref()).map(|address| address.ip),
         AddressFacts::Missing => None,
     };
-    let fqdn = manifest
-        .dns
-        .as_ref()
-        .map(|dns| if dns.name == "@" { dns.zone.clone() } else { format!("{}.{}", dns.name, dns.zone) });
     let last = world.history.last();
     Ok(Facts {
         service: manifest.service.clone(),
         environment: ctx.loaded.environment.to_string(),
         unfinished: last.filter(|last| !last.phase().is_final()).map(|last| (last.id(), last.phase())),
         next: ReleaseId(last.map_or(1, |last| last.id().0 + 1)),
+        address_change: current.as_ref().and_then(|_| address_change(ctx, world)),
         current,
-        fingerprint: world.recipe.fingerprint.clone(),
-        image: world.image(&world.recipe.fingerprint).map(|image| image.id.clone()),
+        fingerprint: wanted.recipe.fingerprint.clone(),
+        image: wanted.image().map(|image| image.id.clone()),
         size: ctx.loaded.section.size.clone(),
         region: ctx.loaded.section.region.clone(),
         count: manifest.instance.count,
         address,
-        record: fqdn.map(|fqdn| (fqdn, world.record.as_ref().map(|record| record.values.clone()))),
+        record: record_facts(ctx, world),
         record_target,
         standing: world.instances.iter().map(|instance| instance.id.clone()).collect(),
+        superfluous: superfluous(ctx, world),
         retire: match manifest.deploy.retire {
             Retire::Destroy => Retired::Destroyed,
             Retire::Park => Retired::Parked,
@@ -89,9 +105,55 @@ pub(super) async fn facts(
     })
 }
 
+/// How the manifest's choice of the address differs from what the environment serves under.
+fn address_change(ctx: &Context, world: &World) -> Option<String> {
+    let choice = &ctx.loaded.manifest.address.static_ip;
+    let standing = world.resources.static_ip();
+    let now = match standing {
+        Some((_, owned)) => owned.address.ip.to_string(),
+        None => "the instance's own".to_owned(),
+    };
+    match (choice, standing) {
+        (StaticIpChoice::None, None) => None,
+        (StaticIpChoice::Managed, Some((owned, _))) if owned.made_by.is_some() => None,
+        (StaticIpChoice::Existing(ip), Some((_, owned))) if owned.address.ip == *ip => None,
+        (StaticIpChoice::None, Some(_)) => Some(format!("the address changes from {now} to the instance's own")),
+        (StaticIpChoice::Managed, _) => Some(format!("the address changes from {now} to a new static IP")),
+        (StaticIpChoice::Existing(ip), _) => Some(format!("the address changes from {now} to {ip}")),
+    }
+}
+
+fn record_facts(ctx: &Context, world: &World) -> Option<RecordFacts> {
+    let dns = ctx.loaded.manifest.dns.as_ref()?;
+    let ttl = record_ttl(ctx)?;
+    Some(RecordFacts {
+        fqdn: if dns.name == "@" { dns.zone.clone() } else { format!("{}.{}", dns.name, dns.zone) },
+        before: world.record.as_ref().map(|record| (record.values.clone(), record.ttl)),
+        ttl,
+        raised_from: (ttl > dns.ttl.0).then_some(dns.ttl.0),
+    })
+}
+
+/// What the environment has and the manifest does not want any more.
+fn superfluous(ctx: &Context, world: &World) -> Vec<Superfluous> {
+    let record = wanted_record_name(ctx);
+    let stays = |owned: &Owned| match &owned.resource {
+        Resource::StaticIp(_) => address_change(ctx, world).is_none(),
+        Resource::Record(standing) => record.as_ref().is_some_and(|(provider, wanted)| {
+            owned.provider.as_str() == *provider && standing.is_same(wanted)
+        }),
+    };
+    let wanted = world.resources.wanted().filter(|owned| !stays(owned));
+    // A record that is wanted again stays, whatever it was before.
+    let superseded = world.resources.superseded().filter(|owned| owned.as_record().is_none() || !stays(owned));
+    let all = superseded.chain(wanted);
+    all.map(|owned| Superfluous { resource: owned.title(), keeps: owned.made_by.is_none() }).collect()
+}
+
 async fn current_facts(
     ctx: &Context,
     world: &World,
+    wanted: &Wanted,
     outside: &dyn Outside,
     release: &Release,
 ) -> Result<CurrentFacts, DeployError> {
@@ -111,15 +173,23 @@ async fn current_facts(
         release: record.id,
         fingerprint: record.fingerprint.clone(),
         size: record.size.clone(),
-        region: record.region.clone(),
         same_config: digest == record.config_digest,
-        changed_inputs: changed(&record.inputs, &world.recipe.inputs),
+        changed_inputs: changed(&record.inputs, &wanted.recipe.inputs),
         instances: running.iter().map(|instance| instance.id.clone()).collect(),
         unhealthy,
     })
 }
 
-fn check_manifest(ctx: &Context) -> Result<(), DeployError> {
+/// Refuses what cannot be, and what belongs to somebody else, before anything is created.
+pub(super) fn check(ctx: &Context, world: &World) -> Result<(), DeployError> {
+    check_count(ctx)?;
+    check_place(ctx, world)?;
+    check_address(world)?;
+    check_record(ctx, world)?;
+    check_others(ctx, world)
+}
+
+fn check_count(ctx: &Context) -> Result<(), DeployError> {
     if ctx.loaded.manifest.instance.count == 1 {
         return Ok(());
     }
@@ -128,22 +198,58 @@ fn check_manifest(ctx: &Context) -> Result<(), DeployError> {
     Err(DeployError::new(DeployErrorKind::Manifest, message).hint("write `count = 1` in `[instance]`"))
 }
 
+/// An environment does not move to another provider or region: its address cannot go with it.
+fn check_place(ctx: &Context, world: &World) -> Result<(), DeployError> {
+    let Some(release) = current(&world.history) else { return Ok(()) };
+    let (from, to) = (release.record.place(), ctx.place());
+    if from == to {
+        return Ok(());
+    }
+    let environment = &ctx.loaded.environment;
+    let message = format!("{environment} runs in {from} ({}), and the manifest asks for {to}", release.id());
+    let what = if from.provider == to.provider { "region" } else { "provider" };
+    Err(DeployError::new(DeployErrorKind::Manifest, message)
+        .hint(format!(
+            "to move without a gap, deploy a second environment in {to} (`[environments.NAME]`, `remint -e NAME deploy`), switch \
+             clients to it, and run `remint -e {environment} destroy` with the former {what}"
+        ))
+        .hint(format!("to move with a gap, run `remint destroy` with the former {what}, then deploy")))
+}
+
 /// A static IP that points at something that is not ours is left alone.
 fn check_address(world: &World) -> Result<(), DeployError> {
     let Some(ip) = &world.static_ip else { return Ok(()) };
+    if !world.ownership.may_be(ip) {
+        let message = format!("static IP {} belongs to another environment, by its labels", ip.address.ip);
+        return Err(DeployError::new(DeployErrorKind::Conflict, message).hint("choose another one in `[address]`"));
+    }
     let Some(to) = &ip.assigned_to else { return Ok(()) };
     if world.instances.iter().any(|instance| instance.id == *to) {
         return Ok(());
     }
-    let address: IpAddr = ip.address.ip;
-    let message = format!("static IP {address} points at {to}, which is no instance of this environment");
-    Err(DeployError::new(DeployErrorKind::Conflict, message)
-        .hint("take the address from that instance first, or choose another one in `[address]`"))
+    Err(points_elsewhere(ip.address.ip, to))
 }
 
-fn check_record(ctx: &Context, world: &World) -> Result<(), DeployError> {
-    let (Some(dns), Some(record)) = (&ctx.loaded.manifest.dns, &world.record) else { return Ok(()) };
-    if dns.adopt || owns(world, record) {
+/// An address that somebody gave to an instance that is not ours.
+pub(super) fn points_elsewhere(address: IpAddr, to: &InstanceId) -> DeployError {
+    let message = format!("static IP {address} points at {to}, which is no instance of this environment");
+    DeployError::new(DeployErrorKind::Conflict, message)
+        .hint("take the address from that instance first, or choose another one in `[address]`")
+}
+
+/// A record that somebody else made is left alone, unless the manifest takes it over.
+pub(super) fn check_record(ctx: &Context, world: &World) -> Result<(), DeployError> {
+    match &world.record {
+        Some(record) => may_write(ctx, &world.resources, record),
+        None => Ok(()),
+    }
+}
+
+/// Whether a record that exists may be changed: it is ours, or the manifest takes it over.
+pub(super) fn may_write(ctx: &Context, resources: &Resources, record: &RecordSet) -> Result<(), DeployError> {
+    let Some(dns) = &ctx.loaded.manifest.dns else { return Ok(()) };
+    let named = OwnedRecord { zone: record.zone.clone(), name: record.name.clone(), kind: record.kind, ttl: 0 };
+    if dns.adopt || resources.find_record(ctx.dns_provider().descriptor().id, &named).is_some() {
         return Ok(());
     }
     let message =
@@ -152,10 +258,23 @@ fn check_record(ctx: &Context, world: &World) -> Result<(), DeployError> {
         .hint("remove the record, choose another name, or take it over: `adopt = true` in `[dns]`"))
 }
 
-fn owns(world: &World, record: &RecordSet) -> bool {
-    world
-        .resources
-        .record
-        .as_ref()
-        .is_some_and(|owned| owned.zone == record.zone && owned.name == record.name && owned.kind == record.kind)
+/// Two environments cannot serve under one record or one static IP.
+fn check_others(ctx: &Context, world: &World) -> Result<(), DeployError> {
+    let record = wanted_record_name(ctx);
+    for (environment, resources) in &world.others {
+        let taken = resources.wanted().find(|owned| match &owned.resource {
+            Resource::StaticIp(ip) => world.static_ip.as_ref().is_some_and(|wanted| wanted.id == ip.id),
+            Resource::Record(standing) => record.as_ref().is_some_and(|(provider, wanted)| {
+                owned.provider.as_str() == *provider && standing.is_same(wanted)
+            }),
+        });
+        if let Some(owned) = taken {
+            let message = format!("{} belongs to environment {environment}", owned.title());
+            return Err(DeployError::new(DeployErrorKind::Conflict, message).hint(format!(
+                "give each environment its own (`[environments.{}.dns]` or `.address`)",
+                ctx.loaded.environment
+            )));
+        }
+    }
+    Ok(())
 }

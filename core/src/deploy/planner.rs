@@ -1,9 +1,10 @@
 //! Deciding what a deploy would do: pure, from facts.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
+use super::DeployError;
 use crate::{
     journal::{DnsChange, Phase, Retired},
     provider::{Fingerprint, ImageId, InstanceId, Region, ReleaseId, SizeName},
@@ -20,6 +21,20 @@ pub struct Plan {
     pub current: Option<ReleaseId>,
     /// The steps, in order; none when everything is as it should be.
     pub steps: Vec<Step>,
+    /// Why a deploy would be refused as things are, where it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+/// Why a deploy would be refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The reason.
+    pub message: String,
+    /// What it is about, a line each.
+    pub details: Vec<String>,
+    /// What the user can do.
+    pub hints: Vec<String>,
 }
 
 impl Plan {
@@ -31,6 +46,16 @@ impl Plan {
     /// Whether a new release would be made.
     pub fn makes_release(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Launch { .. }))
+    }
+}
+
+impl From<&DeployError> for Refusal {
+    fn from(error: &DeployError) -> Self {
+        Self {
+            message: error.chain(),
+            details: error.detail_lines().to_vec(),
+            hints: error.hints().to_vec(),
+        }
     }
 }
 
@@ -89,6 +114,12 @@ pub enum Step {
         before: Option<Vec<String>>,
         /// Its values afterwards; `None` while the address is not known yet.
         after: Option<Vec<String>>,
+        /// How long resolvers may keep it now, in seconds.
+        ttl_before: Option<u64>,
+        /// How long they may keep it afterwards, in seconds.
+        ttl: u64,
+        /// What the manifest asks for, in seconds, where the DNS provider has no TTL that short.
+        ttl_raised_from: Option<u64>,
     },
     /// Instances that stand are retired.
     Retire {
@@ -96,6 +127,13 @@ pub enum Step {
         instances: Vec<InstanceId>,
         /// How.
         how: Retired,
+    },
+    /// A static IP or record that the manifest does not want any more goes, once resolvers have forgotten it.
+    Remove {
+        /// What it is.
+        resource: String,
+        /// Whether Remint only stops using it, because the user named it.
+        keeps: bool,
     },
 }
 
@@ -105,7 +143,6 @@ pub(super) struct CurrentFacts {
     pub(super) release: ReleaseId,
     pub(super) fingerprint: Fingerprint,
     pub(super) size: SizeName,
-    pub(super) region: Region,
     /// Whether the configuration is what the manifest says now.
     pub(super) same_config: bool,
     /// Inputs that changed since.
@@ -127,6 +164,24 @@ pub(super) enum AddressFacts {
     Stands { address: IpAddr, points_at: Option<InstanceId> },
 }
 
+/// The record that is wanted, and how it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RecordFacts {
+    pub(super) fqdn: String,
+    /// Its values and TTL now.
+    pub(super) before: Option<(Vec<String>, Duration)>,
+    pub(super) ttl: Duration,
+    /// What the manifest asks for, where the DNS provider has no TTL that short.
+    pub(super) raised_from: Option<Duration>,
+}
+
+/// A resource that the manifest does not want any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Superfluous {
+    pub(super) resource: String,
+    pub(super) keeps: bool,
+}
+
 /// What is wanted, and what stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -141,12 +196,16 @@ pub(super) struct Facts {
     pub(super) region: Region,
     pub(super) count: u32,
     pub(super) address: AddressFacts,
-    /// The record's full name and values, where one is wanted.
-    pub(super) record: Option<(String, Option<Vec<String>>)>,
+    /// How the choice of the address differs from what serves.
+    pub(super) address_change: Option<String>,
+    /// The record, where one is wanted.
+    pub(super) record: Option<RecordFacts>,
     /// The address that the record must have, where it is known without a new instance.
     pub(super) record_target: Option<IpAddr>,
     /// Every instance that stands.
     pub(super) standing: Vec<InstanceId>,
+    /// What goes in the end.
+    pub(super) superfluous: Vec<Superfluous>,
     pub(super) retire: Retired,
     /// Launch whatever stands.
     pub(super) force: bool,
@@ -166,9 +225,7 @@ impl Facts {
         if current.size != self.size {
             why.push(format!("the size changed from {} to {}", current.size, self.size));
         }
-        if current.region != self.region {
-            why.push(format!("the region changed from {} to {}", current.region, self.region));
-        }
+        why.extend(self.address_change.clone());
         if current.instances.is_empty() {
             why.push(format!("no instance of {} runs", current.release));
         } else if let Some(unhealthy) = &current.unhealthy {
@@ -200,22 +257,39 @@ pub(super) fn decide(facts: &Facts) -> Plan {
         }
         AddressFacts::None | AddressFacts::Stands { .. } => {}
     }
-    if let Some((fqdn, before)) = &facts.record {
-        let after = facts.record_target.map(|address| vec![address.to_string()]);
-        if after.is_none() || *before != after {
-            steps.push(Step::SetRecord { fqdn: fqdn.clone(), before: before.clone(), after });
-        }
+    if let Some(record) = &facts.record {
+        steps.extend(set_record(facts, record, new));
     }
     let old: Vec<_> = facts.standing.iter().filter(|id| Some(*id) != serves).cloned().collect();
     if new && !old.is_empty() {
         steps.push(Step::Retire { instances: old, how: facts.retire });
     }
+    let removals = facts.superfluous.iter();
+    steps.extend(removals.map(|one| Step::Remove { resource: one.resource.clone(), keeps: one.keeps }));
     Plan {
         service: facts.service.clone(),
         environment: facts.environment.clone(),
         current: facts.current.as_ref().map(|current| current.release),
         steps,
+        refused: None,
     }
+}
+
+fn set_record(facts: &Facts, record: &RecordFacts, new: bool) -> Option<Step> {
+    // Without a static IP, the record follows the instance.
+    let follows = facts.address == AddressFacts::None && new;
+    let target = facts.record_target.filter(|_| !follows);
+    let after = target.map(|address| vec![address.to_string()]);
+    let before = record.before.as_ref();
+    let stands = before.zip(after.as_ref()).is_some_and(|((values, ttl), after)| values == after && *ttl == record.ttl);
+    (!stands).then(|| Step::SetRecord {
+        fqdn: record.fqdn.clone(),
+        before: before.map(|(values, _)| values.clone()),
+        after,
+        ttl_before: before.map(|(_, ttl)| ttl.as_secs()),
+        ttl: record.ttl.as_secs(),
+        ttl_raised_from: record.raised_from.map(|ttl| ttl.as_secs()),
+    })
 }
 
 fn new_release(facts: &Facts, why: Vec<String>) -> [Step; 2] {
@@ -241,7 +315,7 @@ impl Step {
     /// What the step does to a record, where it does.
     pub fn dns_change(&self) -> Option<DnsChange> {
         match self {
-            Self::SetRecord { fqdn, before, after: Some(after) } => {
+            Self::SetRecord { fqdn, before, after: Some(after), .. } => {
                 Some(DnsChange { fqdn: fqdn.clone(), before: before.clone(), after: after.clone() })
             }
             _ => None,
@@ -255,13 +329,14 @@ mod tests {
 
     use super::*;
 
+    const TTL: Duration = Duration::from_secs(60);
+
     fn current() -> impl Strategy<Value = Option<CurrentFacts>> {
-        let fields = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3usize, any::<bool>());
-        proptest::option::of(fields.prop_map(|(image, size, region, same_config, running, healthy)| CurrentFacts {
+        let fields = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3usize, any::<bool>());
+        proptest::option::of(fields.prop_map(|(image, size, same_config, running, healthy)| CurrentFacts {
             release: ReleaseId(3),
             fingerprint: if image { "new" } else { "old" }.into(),
             size: if size { "small" } else { "large" }.into(),
-            region: if region { "here" } else { "there" }.into(),
             same_config,
             changed_inputs: vec!["step 1".to_owned()],
             instances: (0..running).map(|n| InstanceId::new(format!("i-{n}"))).collect(),
@@ -284,7 +359,8 @@ mod tests {
     prop_compose! {
         fn facts()(
             current in current(), address in address(), image in any::<bool>(), force in any::<bool>(),
-            record in proptest::option::of(proptest::option::of(1..3u8)),
+            record in proptest::option::of(proptest::option::of((1..3u8, 60..62u64))), change in any::<bool>(),
+            superfluous in any::<bool>(),
         ) -> Facts {
             let standing = current.as_ref().map(|current| current.instances.clone()).unwrap_or_default();
             let value = |n: u8| vec![IpAddr::from([198, 51, 100, n]).to_string()];
@@ -302,7 +378,15 @@ mod tests {
                     AddressFacts::Stands { address, .. } => Some(*address),
                     _ => None,
                 },
-                record: record.map(|before| ("www.example.org".to_owned(), before.map(value))),
+                record: record.map(|before| RecordFacts {
+                    fqdn: "www.example.org".to_owned(),
+                    before: before.map(|(n, ttl)| (value(n), Duration::from_secs(ttl))),
+                    ttl: TTL,
+                    raised_from: None,
+                }),
+                address_change: change.then(|| "the address changes".to_owned()),
+                superfluous: superfluous.then(|| Superfluous { resource: "old.example.org A".to_owned(), keeps: false })
+                    .into_iter().collect(),
                 current, address, standing, force,
                 retire: Retired::Destroyed,
             }
@@ -320,6 +404,9 @@ mod tests {
             let moved = position(|step| matches!(step, Step::MoveAddress { .. } | Step::MakeAddress));
             prop_assert_eq!(launch.is_some(), !facts.reasons().is_empty());
             prop_assert_eq!(bake.is_some(), launch.is_some() && facts.image.is_none(), "bakes only what is not there");
+            let removed = position(|step| matches!(step, Step::Remove { .. }));
+            prop_assert_eq!(removed.is_some(), !facts.superfluous.is_empty());
+            prop_assert!(removed.is_none_or(|removed| removed + 1 == plan.steps.len()), "nothing goes before the end");
             if let Some(retire) = retire {
                 prop_assert!(launch < Some(retire), "creates before it destroys");
                 prop_assert!(moved.is_none_or(|moved| moved < retire), "moves before it destroys");
@@ -344,7 +431,6 @@ mod tests {
                     release: facts.next,
                     fingerprint: facts.fingerprint.clone(),
                     size: facts.size.clone(),
-                    region: facts.region.clone(),
                     same_config: true,
                     changed_inputs: Vec::new(),
                     instances: vec![serves.clone()],
@@ -354,7 +440,11 @@ mod tests {
                     AddressFacts::None => AddressFacts::None,
                     _ => AddressFacts::Stands { address: target, points_at: Some(serves.clone()) },
                 },
-                record: facts.record.clone().map(|(fqdn, _)| (fqdn, Some(vec![target.to_string()]))),
+                record: facts.record.clone().map(|record| {
+                    RecordFacts { before: Some((vec![target.to_string()], TTL)), ..record }
+                }),
+                address_change: None,
+                superfluous: Vec::new(),
                 record_target: Some(target),
                 standing: vec![serves],
                 force: false,

@@ -3,7 +3,7 @@
 
 use super::{
     DeployError, DeployErrorKind,
-    observe::World,
+    observe::{Wanted, World},
     outside::Outside,
     planner::{AddressFacts, Facts},
 };
@@ -16,22 +16,23 @@ use crate::{
 pub(super) async fn check(
     ctx: &Context,
     world: &World,
+    wanted: &Wanted,
     facts: &Facts,
     outside: &dyn Outside,
 ) -> Result<(), DeployError> {
-    check_disk(ctx, world, facts).await?;
+    check_disk(ctx, wanted).await?;
     check_user_data(ctx, world, facts, outside).await?;
     if facts.address == AddressFacts::Missing { check_quota(ctx).await } else { Ok(()) }
 }
 
 /// The image that there is, or the one that the bake would capture, must fit on the instances' disk.
-async fn check_disk(ctx: &Context, world: &World, facts: &Facts) -> Result<(), DeployError> {
+async fn check_disk(ctx: &Context, wanted: &Wanted) -> Result<(), DeployError> {
     let section = &ctx.loaded.section;
     let shape = shape(ctx, &section.size, "size").await?;
-    let (what, needed) = match world.image(&facts.fingerprint) {
+    let (what, needed) = match wanted.image() {
         Some(image) => (format!("image {}", image.name), image.min_disk_gib),
         None => {
-            let base = &world.base;
+            let base = &wanted.base;
             let base = (format!("base image {}", base.name), base.min_disk_gib);
             match &section.builder_size {
                 // An image is as large as the disk that it was captured from.

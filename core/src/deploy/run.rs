@@ -1,4 +1,4 @@
-//! The commands that change what serves.
+//! Deploying: what serves becomes what the manifest says.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Baker, DeployError, DeployErrorKind, Plan, Step,
-    engine::{Engine, Run},
-    observe::{World, release_of},
+    Baker, DeployError, Plan,
+    engine::{Engine, Session},
+    observe::{Wanted, World},
     plan::facts,
-    planner::decide,
+    planner::{Facts, decide},
     preflight,
+    walk::Run,
 };
 use crate::{
+    bake::fingerprint::InputDigest,
     context::Context,
     events::Event,
-    journal::{Entry, LockGuard, Phase, Release, ReleaseRecord, current},
-    provider::{
-        CallCount, Capability, Fingerprint, ImageId, ImageState, Instance, InstanceState, Labels, ReleaseId, label,
-    },
+    journal::{Phase, Release, ReleaseRecord, current},
+    provider::{CallCount, Fingerprint, ImageId, ReleaseId},
 };
 
 /// How a deploy is made.
@@ -49,14 +49,14 @@ pub struct DeployReport {
 
 /// Makes what serves be what the manifest says.
 ///
-/// `baker` makes the image where there is none. A release that an earlier run left unfinished is finished first, or undone where it is not what is wanted any more.
+/// `baker` makes the image where there is none. A release that an earlier run left unfinished is finished first, or undone where
+/// it is not what is wanted any more.
 ///
 /// # Errors
 ///
 /// [`DeployError`]; by then what was begun is undone, unless the error's hints say otherwise.
 pub async fn deploy(ctx: &Context, options: DeployOptions, baker: &dyn Baker) -> Result<DeployReport, DeployError> {
-    let engine = Engine::new(ctx)?;
-    deploy_with(&engine, options, baker).await
+    deploy_with(&Engine::new(ctx)?, options, baker).await
 }
 
 pub(super) async fn deploy_with(
@@ -64,38 +64,48 @@ pub(super) async fn deploy_with(
     options: DeployOptions,
     baker: &dyn Baker,
 ) -> Result<DeployReport, DeployError> {
-    let lock = engine.lock("deploy").await?;
-    let result = deploy_locked(engine, &lock, options, baker).await;
-    engine.give_back(lock).await;
+    let session = engine.begin("deploy").await?;
+    let result = deploy_locked(engine, &session, options, baker).await;
+    engine.give_back(session.lock).await;
     result
 }
 
 async fn deploy_locked(
     engine: &Engine<'_>,
-    lock: &LockGuard,
+    session: &Session,
     options: DeployOptions,
     baker: &dyn Baker,
 ) -> Result<DeployReport, DeployError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
-    let mut world = World::observe(ctx, engine.journal(), engine.outside(), options.image.as_ref()).await?;
-    let mut found = facts(ctx, &world, engine.outside(), options.force).await?;
-    let plan = decide(&found);
-    if found.unfinished.is_some() {
-        settle(engine, lock, &world).await?;
-        world = World::observe(ctx, engine.journal(), engine.outside(), options.image.as_ref()).await?;
-        found = facts(ctx, &world, engine.outside(), options.force).await?;
+    let look = async |standing| {
+        let (world, wanted) = tokio::try_join!(
+            World::observe(ctx, engine.journal(), standing),
+            Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+        )?;
+        let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
+        Ok::<_, DeployError>((world, wanted, found))
+    };
+    let unfinished = session.history.last().filter(|last| !last.phase().is_final());
+    let mut settled = None;
+    if let Some(last) = unfinished {
+        // Whatever the manifest says now, what was begun comes to its end first.
+        settled = Some((last.id(), last.phase()));
+        settle(engine, session, last, &options).await?;
     }
-    let now = decide(&found);
-    let mut report = meter.report(plan, current(&world.history).map(Release::id));
-    if !now.changes() {
+    let standing = unfinished.is_none().then(|| session.standing.clone());
+    let (world, wanted, found) = look(standing).await?;
+    let plan = decide(&found);
+    let told = decide(&Facts { unfinished: settled, ..found.clone() });
+    let mut report = meter.report(told, current(&world.history).map(Release::id));
+    if !plan.changes() {
         return Ok(report);
     }
-    if !now.makes_release() {
-        repair(engine, lock, &world).await?;
+    if !plan.makes_release() {
+        repair(engine, session, &world).await?;
         return Ok(meter.report(report.plan, report.release));
     }
-    preflight::check(ctx, &world, &found, engine.outside()).await?;
+    preflight::check(ctx, &world, &wanted, &found, engine.outside()).await?;
     let image = match &found.image {
         Some(image) => {
             announce(ctx, image, &found.fingerprint);
@@ -103,15 +113,21 @@ async fn deploy_locked(
         }
         None => {
             report.baked = true;
-            baker.bake(ctx).await?
+            baker.bake(ctx, &session.owner(engine.journal())).await?
         }
     };
     if ctx.cancel.is_cancelled() {
         return Err(DeployError::interrupted());
     }
-    let chosen = Chosen { image, fingerprint: found.fingerprint.clone(), rollback_of: None, stands: None };
-    let release = new_release(engine, lock, &world, chosen).await?;
-    let finished = Run::new(engine, lock, release, true).await?.finish().await?;
+    let chosen = Chosen {
+        image,
+        fingerprint: found.fingerprint.clone(),
+        inputs: wanted.recipe.inputs.clone(),
+        rollback_of: None,
+        stands: None,
+    };
+    let release = new_release(engine, session, &world, chosen).await?;
+    let finished = Run::new(engine, session, release, true).await?.finish().await?;
     let baked = report.baked;
     report = meter.report(report.plan, Some(finished.id()));
     report.baked = baked;
@@ -120,54 +136,62 @@ async fn deploy_locked(
     Ok(report)
 }
 
-/// Tells of an image that is there; a bake tells of its own.
-fn announce(ctx: &Context, image: &ImageId, fingerprint: &Fingerprint) {
+/// Reports an image that exists already; a bake reports its own.
+pub(super) fn announce(ctx: &Context, image: &ImageId, fingerprint: &Fingerprint) {
     let (image, fingerprint) = (image.clone(), fingerprint.clone());
     ctx.events.emit(Event::ImageReady { image, fingerprint, reused: true });
 }
 
 /// Finishes the release that was left unfinished, or undoes it: where it has not switched yet and is not what is wanted.
-async fn settle(engine: &Engine<'_>, lock: &LockGuard, world: &World) -> Result<(), DeployError> {
-    let Some(last) = world.history.last().filter(|last| !last.phase().is_final()) else { return Ok(()) };
+async fn settle(
+    engine: &Engine<'_>,
+    session: &Session,
+    last: &Release,
+    options: &DeployOptions,
+) -> Result<(), DeployError> {
+    let mut run = Run::new(engine, session, last.clone(), false).await?;
     let ctx = engine.ctx;
-    let mut run = Run::new(engine, lock, last.clone(), false).await?;
-    if last.phase() == Phase::Failed || (!last.entered(Phase::Switching) && !is_wanted(engine, world, last).await?) {
+    if last.phase() == Phase::Failed || (!last.entered(Phase::Switching) && !is_wanted(engine, last, options).await?) {
         ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
-        return run.undo().await;
+        return run.undo().await.map(drop);
     }
     ctx.events.info(format!("{} was left unfinished in {}: going on", last.id(), last.phase()));
-    run.finish().await.map(|_| ())
+    run.finish().await.map(drop)
 }
 
-async fn is_wanted(engine: &Engine<'_>, world: &World, release: &Release) -> Result<bool, DeployError> {
-    let ctx = engine.ctx;
-    let record = &release.record;
-    let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
-    Ok(record.rollback_of.is_none()
-        && record.fingerprint == world.recipe.fingerprint
-        && record.size == ctx.loaded.section.size
-        && record.region == ctx.loaded.section.region
+async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptions) -> Result<bool, DeployError> {
+    let (ctx, record) = (engine.ctx, &release.record);
+    if record.rollback_of.is_some() || record.place() != ctx.place() || record.size != ctx.loaded.section.size {
+        return Ok(false);
+    }
+    let wanted = Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref()).await?;
+    let resources = engine.journal().resources().await?;
+    let static_ip = resources.static_ip().map(|(_, owned)| owned.address.ip);
+    Ok(record.fingerprint == wanted.recipe.fingerprint
         && engine.outside().config_digest(ctx, &record.salt, static_ip).await? == record.config_digest)
 }
 
-/// Puts address and record right where only they are wrong.
-async fn repair(engine: &Engine<'_>, lock: &LockGuard, world: &World) -> Result<(), DeployError> {
+/// Puts address and record right where only they are wrong, and removes what is not wanted any more.
+async fn repair(engine: &Engine<'_>, session: &Session, world: &World) -> Result<(), DeployError> {
     let Some(current) = current(&world.history) else { return Ok(()) };
-    let mut run = Run::new(engine, lock, current.clone(), false).await?;
-    run.switch().await
+    let mut run = Run::new(engine, session, current.clone(), false).await?;
+    run.switch().await?;
+    run.remove_superseded().await
 }
 
-struct Chosen {
-    image: ImageId,
-    fingerprint: Fingerprint,
-    rollback_of: Option<ReleaseId>,
+/// What a new release is made of.
+pub(super) struct Chosen {
+    pub(super) image: ImageId,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) inputs: Vec<InputDigest>,
+    pub(super) rollback_of: Option<ReleaseId>,
     /// What the instance that is taken over was launched with, where none is launched.
-    stands: Option<ReleaseRecord>,
+    pub(super) stands: Option<ReleaseRecord>,
 }
 
-async fn new_release(
+pub(super) async fn new_release(
     engine: &Engine<'_>,
-    lock: &LockGuard,
+    session: &Session,
     world: &World,
     chosen: Chosen,
 ) -> Result<Release, DeployError> {
@@ -182,13 +206,6 @@ async fn new_release(
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)
         }
     };
-    let inputs = match chosen.rollback_of {
-        None => world.recipe.inputs.clone(),
-        Some(of) => {
-            let former = world.history.iter().find(|release| release.id() == of);
-            former.map(|release| release.record.inputs.clone()).unwrap_or_default()
-        }
-    };
     let record = ReleaseRecord {
         id: ReleaseId(world.history.last().map_or(1, |last| last.id().0 + 1)),
         service: ctx.loaded.manifest.service.clone(),
@@ -199,7 +216,7 @@ async fn new_release(
         count: ctx.loaded.manifest.instance.count,
         image: chosen.image,
         fingerprint: chosen.fingerprint,
-        inputs,
+        inputs: chosen.inputs,
         config_digest,
         salt,
         rollback_of: chosen.rollback_of,
@@ -208,7 +225,7 @@ async fn new_release(
         created_by: engine.author(),
         created_at: Timestamp::now(),
     };
-    Ok(engine.journal().create(lock, record).await?)
+    Ok(engine.journal().create(&session.lock, record).await?)
 }
 
 /// The commit of the manifest's folder, where git knows one.
@@ -219,176 +236,19 @@ async fn commit(ctx: &Context) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned()).filter(|commit| !commit.is_empty())
 }
 
-/// Goes back to an earlier release: the one before the current one, or the one that is named.
-///
-/// At once where its instance is parked and healthy; else from its image. Nothing is baked.
-///
-/// # Errors
-///
-/// [`DeployErrorKind::Conflict`] when there is no such release or its image is gone; else as [`deploy`].
-pub async fn rollback(ctx: &Context, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
-    let engine = Engine::new(ctx)?;
-    rollback_with(&engine, to).await
-}
-
-pub(super) async fn rollback_with(engine: &Engine<'_>, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
-    let lock = engine.lock("rollback").await?;
-    let result = rollback_locked(engine, &lock, to).await;
-    engine.give_back(lock).await;
-    result
-}
-
-async fn rollback_locked(
-    engine: &Engine<'_>,
-    lock: &LockGuard,
-    to: Option<ReleaseId>,
-) -> Result<DeployReport, DeployError> {
-    let ctx = engine.ctx;
-    let meter = Meter::start(ctx);
-    let mut world = World::observe(ctx, engine.journal(), engine.outside(), None).await?;
-    if world.history.last().is_some_and(|last| !last.phase().is_final()) {
-        settle(engine, lock, &world).await?;
-        world = World::observe(ctx, engine.journal(), engine.outside(), None).await?;
-    }
-    let target = target(ctx, &world, to)?.clone();
-    let image = match ctx.provider.images().get(&target.record.image).await {
-        Ok(image) if image.state == ImageState::Available => image,
-        _ => {
-            let message = format!("the image of {} ({}) is gone", target.id(), target.record.image);
-            return Err(DeployError::new(DeployErrorKind::Conflict, message)
-                .hint("check out the commit of that release and run `remint deploy`, which bakes it again"));
-        }
-    };
-    let fingerprint = target.record.fingerprint.clone();
-    announce(ctx, &image.id, &fingerprint);
-    let plan = Plan {
-        service: ctx.loaded.manifest.service.clone(),
-        environment: ctx.loaded.environment.to_string(),
-        current: current(&world.history).map(Release::id),
-        steps: vec![Step::Reuse { image: image.id.clone(), fingerprint: fingerprint.clone() }],
-    };
-    let parked = parked(engine, &world, &target).await;
-    let stands = parked.as_ref().map(|_| target.record.clone());
-    let chosen = Chosen { image: image.id, fingerprint, rollback_of: Some(target.id()), stands };
-    let release = new_release(engine, lock, &world, chosen).await?;
-    let mut run = Run::new(engine, lock, release, true).await?;
-    if let Some(parked) = parked {
-        adopt(&mut run, &parked).await?;
-    }
-    let finished = run.finish().await?;
-    let report = meter.report(plan, Some(finished.id()));
-    let DeployReport { calls, elapsed, .. } = report;
-    ctx.events.emit(Event::ReleaseFinished { release: finished.id(), calls, elapsed });
-    Ok(report)
-}
-
-fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<&'a Release, DeployError> {
-    let serving = current(&world.history).map(Release::id);
-    let before = |release: &&Release| release.phase() == Phase::Done && Some(release.id()) < serving;
-    let found = match to {
-        Some(id) => world.history.iter().find(|release| release.id() == id && release.phase() == Phase::Done),
-        None => {
-            // What was rolled back from is not what one goes back to next.
-            let skip = current(&world.history).and_then(|release| release.record.rollback_of);
-            world.history.iter().rev().filter(before).find(|release| skip.is_none_or(|skip| release.id() < skip))
-        }
-    };
-    found.ok_or_else(|| {
-        let environment = &ctx.loaded.environment;
-        let message = match to {
-            Some(id) => format!("{id} in {environment} never served"),
-            None => format!("there is no release in {environment} to go back to"),
-        };
-        DeployError::new(DeployErrorKind::Conflict, message).hint("`remint history` lists the releases")
-    })
-}
-
-/// The parked instance of a release, if it is healthy, and can be handed to a new release.
-async fn parked(engine: &Engine<'_>, world: &World, target: &Release) -> Option<Instance> {
-    let ctx = engine.ctx;
-    if !ctx.provider.descriptor().has(Capability::InstanceRelabel) {
-        return None;
-    }
-    let gated = target.gated();
-    let stands = |instance: &&Instance| {
-        release_of(instance) == Some(target.id())
-            && instance.state == InstanceState::Running
-            && gated.contains(&instance.id)
-    };
-    let instance = world.instances.iter().find(stands)?;
-    match engine.outside().ask(ctx, instance.address.as_ref()?).await {
-        Some(Ok(())) => Some(instance.clone()),
-        _ => None,
-    }
-}
-
-/// Hands a parked instance, which passed its gate under its own release, to a new release.
-async fn adopt(run: &mut Run<'_>, parked: &Instance) -> Result<(), DeployError> {
-    run.enter(Phase::Launching).await?;
-    run.fresh = false;
-    run.note(Entry::Launching { names: vec![parked.name.clone()] }).await?;
-    let labels = Labels::new().with(label::RELEASE, run.release.id().0.to_string());
-    run.ctx.provider.instances().label(&parked.id, &labels).await?;
-    run.note(Entry::Launched { instances: vec![parked.id.clone()], host_key: None }).await?;
-    run.note(Entry::GatePassed { instance: parked.id.clone() }).await
-}
-
-/// Goes on with the release that was left unfinished.
-///
-/// # Errors
-///
-/// As [`deploy`].
-pub async fn resume(ctx: &Context) -> Result<Option<ReleaseId>, DeployError> {
-    let engine = Engine::new(ctx)?;
-    unfinished(&engine, "resume", false).await
-}
-
-/// Undoes the release that was left unfinished. One that is past the point of return is finished instead.
-///
-/// # Errors
-///
-/// As [`deploy`].
-pub async fn abort(ctx: &Context) -> Result<Option<ReleaseId>, DeployError> {
-    let engine = Engine::new(ctx)?;
-    unfinished(&engine, "abort", true).await
-}
-
-pub(super) async fn unfinished(
-    engine: &Engine<'_>,
-    command: &str,
-    undo: bool,
-) -> Result<Option<ReleaseId>, DeployError> {
-    let lock = engine.lock(command).await?;
-    let result = async {
-        let history = engine.journal().history().await?;
-        let Some(last) = history.last().filter(|last| !last.phase().is_final()) else { return Ok(None) };
-        let id = last.id();
-        let mut run = Run::new(engine, &lock, last.clone(), false).await?;
-        if undo && last.phase() != Phase::Retiring {
-            run.undo().await?;
-        } else {
-            run.finish().await?;
-        }
-        Ok(Some(id))
-    }
-    .await;
-    engine.give_back(lock).await;
-    result
-}
-
 /// Time and calls of a command.
-struct Meter<'a> {
+pub(super) struct Meter<'a> {
     ctx: &'a Context,
     started: Instant,
     before: CallCount,
 }
 
 impl<'a> Meter<'a> {
-    fn start(ctx: &'a Context) -> Self {
+    pub(super) fn start(ctx: &'a Context) -> Self {
         Self { ctx, started: Instant::now(), before: ctx.provider.calls().count() }
     }
 
-    fn report(&self, plan: Plan, release: Option<ReleaseId>) -> DeployReport {
+    pub(super) fn report(&self, plan: Plan, release: Option<ReleaseId>) -> DeployReport {
         let calls = self.ctx.provider.calls().count().since(self.before);
         DeployReport { release, plan, baked: false, elapsed: self.started.elapsed(), calls }
     }

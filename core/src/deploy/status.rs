@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::{
     DeployError, DeployErrorKind, Plan,
     engine::Engine,
-    observe::{World, release_of},
+    observe::{Wanted, World, release_of},
+    ownership::foreign,
     plan::facts,
-    planner::decide,
+    planner::{Refusal, decide},
 };
 use crate::{
     context::Context,
-    journal::{Entry, LockRecord, Phase, Release, current},
+    journal::{Entry, Journal, LockRecord, Phase, Release, current},
     manifest::HealthCheck,
     provider::{Address, Instance, InstanceState, ReleaseId, label},
 };
@@ -33,6 +34,10 @@ pub struct Status {
     pub lock: Option<LockRecord>,
     /// The instances.
     pub instances: Vec<InstanceStatus>,
+    /// Instances under the same names that another journal deployed, or a newer copy of this one.
+    pub foreign: Vec<Instance>,
+    /// Environments of the journal that the manifest has no section for; `-e NAME` works on them.
+    pub undeclared: Vec<String>,
     /// The stable address.
     pub address: Option<Address>,
     /// Where the service answers on it, for checks that ask a port.
@@ -72,8 +77,26 @@ pub async fn status(ctx: &Context) -> Result<Status, DeployError> {
 
 pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployError> {
     let ctx = engine.ctx;
-    let world = World::observe(ctx, engine.journal(), engine.outside(), None).await?;
-    let drift = decide(&facts(ctx, &world, engine.outside(), false).await?);
+    let (world, wanted) = tokio::try_join!(
+        World::observe(ctx, engine.journal(), None),
+        Wanted::resolve(ctx, engine.journal(), engine.outside(), None)
+    )?;
+    // What would stop a deploy is the plan's to say; what stands is shown all the same.
+    let (drift, refused) = match facts(ctx, &world, &wanted, engine.outside(), false).await {
+        Ok(facts) => (decide(&facts).steps, None),
+        Err(error) => (Vec::new(), Some(Refusal::from(&error))),
+    };
+    let refused = match world.foreign.is_empty() {
+        true => refused,
+        false => Some(Refusal::from(&foreign(ctx, &world.history, &world.foreign))),
+    };
+    let drift = Plan {
+        service: ctx.loaded.manifest.service.clone(),
+        environment: ctx.loaded.environment.to_string(),
+        current: current(&world.history).map(Release::id),
+        steps: drift,
+        refused,
+    };
     let port = match &ctx.loaded.manifest.health.check {
         HealthCheck::Http(check) => Some(check.port),
         HealthCheck::Tcp(check) => Some(check.port),
@@ -103,12 +126,21 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
         unfinished: last.map(|last| (last.id(), last.phase())),
         lock: engine.journal().held().await?,
         instances,
+        foreign: world.foreign,
+        undeclared: undeclared(ctx, engine.journal()).await?,
         address: world.static_ip.as_ref().map(|ip| ip.address.clone()),
         endpoint,
         points_at: points_at.map(|id| id.to_string()),
         record: world.record.map(|record| record.values),
         drift,
     })
+}
+
+/// The environments that the journal knows and the manifest does not.
+async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<String>, DeployError> {
+    let mut names = journal.environments().await?;
+    names.retain(|name| !ctx.loaded.environments.iter().any(|declared| declared == name));
+    Ok(names)
 }
 
 /// All releases of the environment, oldest first. Asks no cloud.

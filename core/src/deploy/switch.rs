@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     DeployError, DeployErrorKind,
-    engine::Run,
     observe::{self, wanted_record},
+    ownership::Standing,
+    plan::{may_write, points_elsewhere},
+    walk::Run,
 };
 use crate::{
     events::Event,
-    journal::{DnsChange, Entry, OwnedRecord, OwnedStaticIp},
+    journal::{DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp},
     manifest::StaticIpChoice,
     provider::{
-        Address, Capability, DnsZones, Error, Instance, InstanceId, InstanceState, StaticIp, StaticIpId, StaticIpSpec,
-        StaticIps,
+        Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpId,
+        StaticIpSpec, StaticIps,
     },
     watch::{Observed, Wait},
 };
@@ -26,7 +30,7 @@ const ORDERS: u32 = 3;
 impl Run<'_> {
     /// Points the stable address and the record at this release.
     pub(super) async fn switch(&mut self) -> Result<(), DeployError> {
-        let standing = observe::instances(self.ctx).await?;
+        let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
         let instance = self.passed(&standing)?;
         let address = self.point_address_at(&instance, &standing).await?;
         self.set_record(&address).await
@@ -38,54 +42,86 @@ impl Run<'_> {
     }
 
     fn passed(&self, standing: &[Instance]) -> Result<Instance, DeployError> {
-        let passed = |instance: &&Instance| instance.state == InstanceState::Running && self.is_gated(&instance.id);
-        standing.iter().find(passed).cloned().ok_or_else(|| {
+        standing.iter().find(|instance| self.may_serve(instance)).cloned().ok_or_else(|| {
             let message = format!("the instance of {} that passed the gate does not run any more", self.release.id());
             DeployError::new(DeployErrorKind::Gate, message)
         })
     }
 
     /// Points the stable address at an instance, and returns the address under which clients find the service.
-    pub(super) async fn point_address_at(
-        &mut self,
-        instance: &Instance,
-        ours: &[Instance],
-    ) -> Result<Address, DeployError> {
+    async fn point_address_at(&mut self, instance: &Instance, ours: &[Instance]) -> Result<Address, DeployError> {
+        let release = self.release.id();
         if self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None {
+            if self.resources.static_ip().is_some() {
+                self.resources.supersede(release, |owned| owned.as_static_ip().is_some());
+                self.save_resources().await?;
+            }
             return instance.address.clone().ok_or_else(|| {
                 DeployError::new(DeployErrorKind::Provider, format!("instance {} has no address", instance.name))
             });
         }
-        let ip = match observe::static_ip(self.ctx, &self.resources).await? {
-            Some(ip) => ip,
-            None => self.make_address(instance).await?,
+        let (ip, made) = match observe::static_ip(&self.ctx, &self.resources).await? {
+            Some(ip) => (ip, false),
+            None => (self.make_address(instance).await?, true),
         };
-        if self.resources.static_ip.as_ref().is_none_or(|owned| owned.id != ip.id) {
-            let made_by = match self.ctx.loaded.manifest.address.static_ip {
-                StaticIpChoice::Managed => Some(self.release.id()),
-                _ => None,
-            };
-            let owned = OwnedStaticIp { id: ip.id.clone(), address: ip.address.clone(), made_by };
-            self.resources.static_ip = Some(owned);
+        if self.resources.static_ip().is_none_or(|(_, owned)| owned.id != ip.id) {
+            let owned = OwnedStaticIp { id: ip.id.clone(), address: ip.address.clone() };
+            let place = self.release.record.place();
+            self.resources.want_static_ip(owned, &place, made, release);
             self.save_resources().await?;
         }
-        check_ours(&ip, ours)?;
+        if let Some(to) = ip.assigned_to.as_ref().filter(|to| !ours.iter().any(|instance| instance.id == **to)) {
+            // Somebody may have given the address away since the plan was made.
+            return Err(points_elsewhere(ip.address.ip, to));
+        }
         if ip.assigned_to.is_some() {
-            self.probe = self.outside().probe(self.ctx, &ip.address);
+            self.probe = self.outside().probe(&self.ctx, &ip.address);
         }
         self.assign(&ip, &instance.id).await?;
         Ok(ip.address)
     }
 
     async fn make_address(&mut self, instance: &Instance) -> Result<StaticIp, DeployError> {
+        self.check_unaddressed(instance).await?;
         self.note(Entry::MakingAddress { instance: instance.id.clone() }).await?;
         let spec = StaticIpSpec {
-            name: format!("{}-{}", self.ctx.loaded.manifest.service, self.ctx.loaded.environment),
+            name: self.address_name(),
             labels: instance.labels.clone(),
             region: instance.region.clone(),
             instance: instance.id.clone(),
         };
         Ok(self.static_ips()?.ensure(&spec).await?)
+    }
+
+    /// Where a cloud does not label addresses, one that points at the instance would be taken for the one that is to be made. One
+    /// that somebody put there by hand is not ours.
+    async fn check_unaddressed(&self, instance: &Instance) -> Result<(), DeployError> {
+        let intended = |record: &EntryRecord| {
+            matches!(&record.entry, Entry::MakingAddress { instance: made_for } if *made_for == instance.id)
+        };
+        let labelled = self.ctx.provider.descriptor().has(Capability::StaticIpLabels);
+        if labelled || self.release.entries.iter().any(intended) {
+            return Ok(());
+        }
+        let all = self.static_ips()?.list(&Selector::all()).await?;
+        let Some(foreign) = all.into_iter().find(|ip| ip.assigned_to.as_ref() == Some(&instance.id)) else {
+            return Ok(());
+        };
+        let address = foreign.address.ip;
+        let message = format!("static IP {address} points at {}, and was not made by remint", instance.name);
+        Err(DeployError::new(DeployErrorKind::Conflict, message)
+            .hint(format!("name it: `static_ip = {{ existing = \"{address}\" }}` in `[address]`, or take it away")))
+    }
+
+    /// The name of the static IP, where the cloud names addresses. The environment's id is in it: another journal's
+    /// environment of the same name has another.
+    fn address_name(&self) -> String {
+        let id = self.session.identity.environment.id.as_str();
+        let tail = format!("-{}", id.get(..8).unwrap_or(id));
+        let mut name = format!("{}-{}", self.ctx.loaded.manifest.service, self.ctx.loaded.environment);
+        name.truncate(self.ctx.provider.descriptor().limits.name_length.saturating_sub(tail.len()));
+        name.truncate(name.trim_end_matches('-').len());
+        name + &tail
     }
 
     /// Moves a static IP, and waits until it has moved.
@@ -109,7 +145,7 @@ impl Run<'_> {
             if attempt > 1 {
                 self.ctx.events.warn(format!("static IP {} did not move; asking again", ip.address.ip));
             }
-            order(self.ctx, self.static_ips()?, &ip.id, to).await?;
+            order(&self.ctx, self.static_ips()?, &ip.id, to).await?;
             let wait = Wait::new(format!("to point at {to}")).first(self.assign_time()).short_part();
             let wait = wait.timeout(MOVED_WITHIN);
             seen = self.ctx.watcher.static_ip(&ip.id, wait, at_rest).await?;
@@ -141,38 +177,51 @@ impl Run<'_> {
 
     /// Sets the record where it is not as it should be. That it is ours is written down before it is made.
     pub(super) async fn set_record(&mut self, address: &Address) -> Result<(), DeployError> {
-        let Some(wanted) = wanted_record(self.ctx, address.ip) else { return Ok(()) };
+        let Some(wanted) = wanted_record(&self.ctx, address.ip) else {
+            if self.resources.record().is_some() {
+                self.resources.supersede(self.release.id(), |owned| owned.as_record().is_some());
+                self.save_resources().await?;
+            }
+            return Ok(());
+        };
         let standing = self.dns_zones()?.get(&wanted.zone, &wanted.name, wanted.kind).await?;
-        let before = standing.as_ref().map(|record| record.values.clone());
+        if let Some(standing) = &standing {
+            may_write(&self.ctx, &self.resources, standing)?;
+        }
+        let ttl = wanted.ttl.as_secs();
+        let named = OwnedRecord { zone: wanted.zone.clone(), name: wanted.name.clone(), kind: wanted.kind, ttl };
+        if standing.as_ref() != Some(&wanted) {
+            let before = standing.as_ref().map(|record| record.values.clone());
+            let change = DnsChange { fqdn: wanted.fqdn(), before, after: wanted.values.clone() };
+            self.note(Entry::SettingRecord { change }).await?;
+        }
+        if self.resources.record().is_none_or(|(_, owned)| *owned != named) {
+            let provider = self.ctx.dns_provider().descriptor().id;
+            self.resources.want_record(named, provider, self.release.id());
+            self.save_resources().await?;
+        }
         if standing.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        let change = DnsChange { fqdn: wanted.fqdn(), before, after: wanted.values.clone() };
-        self.note(Entry::SettingRecord { change }).await?;
-        let known = self.resources.record.as_ref();
-        if known.is_none_or(|owned| (&owned.zone, &owned.name) != (&wanted.zone, &wanted.name)) {
-            self.resources.record = Some(OwnedRecord {
-                zone: wanted.zone.clone(),
-                name: wanted.name.clone(),
-                kind: wanted.kind,
-                provider: self.ctx.dns_provider().descriptor().id.into(),
-                made_by: self.release.id(),
-            });
-            self.save_resources().await?;
+        self.dns_zones()?.upsert(&wanted).await?;
+        // Resolvers hand out the former address until then, so what it leads to must stay.
+        if let Some(former) = standing.filter(|former| former.values != wanted.values) {
+            let until = crate::clock::wall().checked_add(former.ttl).unwrap_or(Timestamp::MAX);
+            self.note(Entry::AwaitingResolvers { until }).await?;
         }
-        Ok(self.dns_zones()?.upsert(&wanted).await?)
+        Ok(())
     }
 
     /// Watches the service through the stable address.
     pub(super) async fn verify(&mut self) -> Result<(), DeployError> {
-        let address = match &self.resources.static_ip {
-            Some(owned) if self.ctx.loaded.manifest.address.static_ip != StaticIpChoice::None => owned.address.clone(),
-            _ => match self.gated_instance().await?.address {
+        let address = match self.resources.static_ip() {
+            Some((_, owned)) => owned.address.clone(),
+            None => match self.gated_instance().await?.address {
                 Some(address) => address,
                 None => return Ok(()),
             },
         };
-        let observed = self.outside().observe(self.ctx, &address, self.ctx.loaded.manifest.deploy.observe.0).await;
+        let observed = self.outside().observe(&self.ctx, &address, self.ctx.loaded.manifest.deploy.observe.0).await;
         if let Some(probe) = self.probe.take() {
             let report = probe.finish().await;
             self.ctx.events.emit(Event::Probed {
@@ -181,7 +230,37 @@ impl Run<'_> {
                 longest_gap: report.longest_gap,
             });
         }
-        observed
+        observed?;
+        self.answered_by_us().await
+    }
+
+    /// Makes sure that it was this release that answered through the address. Somebody, or a request of a run that died, may have
+    /// moved it meanwhile: then it is moved once more and watched again.
+    pub(super) async fn answered_by_us(&mut self) -> Result<(), DeployError> {
+        let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
+            return Ok(());
+        };
+        for attempt in 1..=ORDERS {
+            let ip = observe::find(self.static_ips()?, &owned.id).await?;
+            let points_here =
+                |ip: &StaticIp| !ip.busy && ip.assigned_to.as_ref().is_some_and(|to| self.is_gated(to));
+            let Some(ip) = ip.filter(|ip| !points_here(ip)) else { return Ok(()) };
+            if attempt == ORDERS {
+                break;
+            }
+            self.ctx.events.warn(format!("static IP {} was moved away; moving it to {}", ip.address.ip, self.release.id()));
+            let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
+            if let Some(to) = ip.assigned_to.as_ref().filter(|to| !standing.iter().any(|one| one.id == **to)) {
+                return Err(points_elsewhere(ip.address.ip, to));
+            }
+            let instance = self.passed(&standing)?;
+            self.assign(&ip, &instance.id).await?;
+            let during = self.ctx.loaded.manifest.deploy.observe.0;
+            self.outside().observe(&self.ctx, &ip.address, during).await?;
+        }
+        let message = format!("static IP {} is moved away from {} again and again", owned.address.ip, self.release.id());
+        Err(DeployError::new(DeployErrorKind::Conflict, message)
+            .hint("find out who else moves it; `remint status` shows where it points"))
     }
 }
 
@@ -195,15 +274,4 @@ async fn order(
     let wait = Wait::new("to take the order to move").timeout(MOVED_WITHIN);
     let order = || async move { static_ips.assign(ip, to).await.map(Observed::Done) };
     Ok(ctx.watcher.poll(&format!("static IP {ip}"), wait, order).await?)
-}
-
-/// Somebody may have given the address away since the plan was made.
-fn check_ours(ip: &StaticIp, ours: &[Instance]) -> Result<(), DeployError> {
-    let Some(to) = &ip.assigned_to else { return Ok(()) };
-    if ours.iter().any(|instance| instance.id == *to) {
-        return Ok(());
-    }
-    let message = format!("static IP {} points at {to}, which is no instance of this environment", ip.address.ip);
-    Err(DeployError::new(DeployErrorKind::Conflict, message)
-        .hint("take the address from that instance first, or choose another one in `[address]`"))
 }

@@ -1,70 +1,148 @@
-//! Undoing: a release that did not work out leaves nothing behind.
+//! Undoing: a release that did not work out leaves nothing behind, and takes nothing with it.
+//!
+//! It removes only what this release created: instances that it launched, a static IP or record that it made. A parked instance
+//! that it took over goes back to its own release. Where no other instance serves any more, the release stays instead.
 
-use super::{DeployError, engine::Run, launch::belongs, observe};
+use super::{
+    DeployError,
+    launch::belongs,
+    observe::{self, wanted_record_name},
+    ownership::Standing,
+    walk::{Run, Undone},
+};
 use crate::{
     journal::{Entry, Phase},
-    manifest::StaticIpChoice,
-    provider::{Instance, InstanceState, RecordSet, Selector, StaticIp},
+    provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     watch::{Observed, Wait},
 };
 
 impl Run<'_> {
-    /// Moves the address back, removes what the release made, and closes the release. May be entered again.
-    pub(super) async fn undo(&mut self) -> Result<(), DeployError> {
+    /// Moves the address back, removes what the release created, and closes the release. May be entered again.
+    pub(super) async fn undo(&mut self) -> Result<Undone, DeployError> {
         let switched = self.release.entered(Phase::Switching);
         self.enter(Phase::Failed).await?;
         self.probe = None;
-        if switched {
-            self.move_back().await?;
-        }
+        self.settle_launches().await?;
+        let former = self.former_instance().await?;
         let own = self.own_instances().await?;
-        self.destroy_all(&own).await?;
+        if switched {
+            self.settle_move().await?;
+            if former.is_none() && self.is_last_to_serve(&own).await {
+                return self.keep().await;
+            }
+            self.move_back(former.as_ref()).await?;
+        }
+        let adopted = self.release.adopted();
+        let launched: Vec<_> =
+            own.iter().filter(|instance| adopted.iter().all(|(id, _)| *id != instance.id)).cloned().collect();
+        self.destroy_unused(&launched).await?;
+        if let Some(former) = former.filter(|_| switched) {
+            // An order of a run that died may have come late.
+            self.address_back_at(&former).await?;
+        }
+        for (instance, from) in adopted {
+            if own.iter().any(|standing| standing.id == instance) {
+                let labels = Labels::new().with(label::RELEASE, from.0.to_string());
+                self.ctx.provider.instances().label(&instance, &labels).await?;
+            }
+        }
         self.remove_login_keys().await?;
         self.enter(Phase::Undone).await?;
         self.ctx.events.info(format!("{} is undone; nothing of it is left", self.release.id()));
-        Ok(())
+        Ok(Undone::Removed)
     }
 
-    async fn move_back(&mut self) -> Result<(), DeployError> {
-        match self.former_instance().await? {
-            Some(former) => {
-                self.ctx.events.info(format!("moving the address back to {}", former.name));
-                let address = match observe::static_ip(self.ctx, &self.resources).await? {
-                    Some(ip) if self.points_at_own(&ip).await? || ip.busy => {
-                        let ip = self.at_rest(ip).await?;
-                        self.assign(&ip, &former.id).await?;
-                        Some(ip.address)
-                    }
-                    Some(ip) => Some(ip.address),
-                    None => None,
-                };
-                let made = self.resources.static_ip.as_ref().and_then(|owned| owned.made_by);
-                if made == Some(self.release.id()) {
-                    // The former release did without: it goes back to what it was.
-                    self.give_back_address().await?;
-                }
-                let target = if self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None {
-                    former.address
-                } else {
-                    address
-                };
-                match target {
-                    Some(target) if !self.made_record() => self.set_record(&target).await,
-                    _ => self.take_back_record().await,
-                }
-            }
-            None => {
-                self.take_back_record().await?;
-                self.give_back_address().await
-            }
+    /// Whether this release replaced one that is gone, and one of its instances, which has passed its gate, is healthy.
+    async fn is_last_to_serve(&self, own: &[Instance]) -> bool {
+        if self.release.record.replaces.is_none() {
+            return false;
         }
+        let Some(instance) = own.iter().find(|instance| self.may_serve(instance)) else { return false };
+        match &instance.address {
+            Some(address) => !matches!(self.outside().ask(&self.ctx, address).await, Some(Err(_))),
+            None => false,
+        }
+    }
+
+    /// Finishes the release instead of undoing it: nothing else is healthy.
+    async fn keep(&mut self) -> Result<Undone, DeployError> {
+        self.ctx.events.warn(format!(
+            "no instance of {} runs any more: {} stays and serves",
+            self.release.record.replaces.map_or_else(String::new, |former| former.to_string()),
+            self.release.id()
+        ));
+        self.switch().await?;
+        self.probe = None;
+        self.enter(Phase::Retiring).await?;
+        self.retire().await?;
+        self.enter(Phase::Done).await?;
+        Ok(Undone::Kept)
+    }
+
+    /// Waits until nothing can come any more of a move that a dead run ordered.
+    async fn settle_move(&self) -> Result<(), DeployError> {
+        let entries = &self.release.entries;
+        let is_order = |entry: &Entry| matches!(entry, Entry::Assigning { .. } | Entry::MakingAddress { .. });
+        let Some(at) = entries.iter().rposition(|record| is_order(&record.entry)) else { return Ok(()) };
+        if entries[at..].iter().any(|record| matches!(record.entry, Entry::Assigned { .. })) {
+            return Ok(());
+        }
+        let (to, static_ip) = match &entries[at].entry {
+            Entry::Assigning { to, static_ip, .. } => (to, Some(static_ip)),
+            Entry::MakingAddress { instance } => (instance, None),
+            _ => return Ok(()),
+        };
+        let arrived = async || {
+            let ip = match static_ip {
+                Some(id) => observe::find(self.static_ips()?, id).await?,
+                None => {
+                    let all = self.static_ips()?.list(&Selector::all()).await?;
+                    all.into_iter().find(|ip| ip.assigned_to.as_ref() == Some(to))
+                }
+            };
+            Ok(ip.is_some_and(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)))
+        };
+        self.settled(entries[at].at, "a move of the static IP", arrived).await
+    }
+
+    async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), DeployError> {
+        let Some(former) = former else {
+            self.take_back_record().await?;
+            return self.give_back_address().await;
+        };
+        self.ctx.events.info(format!("moving the address back to {}", former.name));
+        // Where this release served under another address, the former one still points at the former instance.
+        self.resources.restore(self.release.id(), |owned| owned.as_static_ip().is_some());
+        self.save_resources().await?;
+        let address = self.address_back_at(former).await?;
+        self.take_back_record().await?;
+        let same_record = wanted_record_name(&self.ctx)
+            .zip(self.resources.record())
+            .is_some_and(|((_, wanted), (_, standing))| standing.is_same(&wanted));
+        if let Some(target) = address.or_else(|| former.address.clone()).filter(|_| same_record) {
+            self.set_record(&target).await?;
+        }
+        self.give_back_address().await
+    }
+
+    /// Points the static IP at the former instance, where there is one and it points at one of this release, or nowhere.
+    async fn address_back_at(&mut self, former: &Instance) -> Result<Option<Address>, DeployError> {
+        let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
+            return Ok(None);
+        };
+        let Some(ip) = observe::find(self.static_ips()?, &owned.id).await? else { return Ok(Some(owned.address.clone())) };
+        let ip = self.at_rest(ip).await?;
+        if self.points_at_own(&ip).await? {
+            self.assign(&ip, &former.id).await?;
+        }
+        Ok(Some(ip.address))
     }
 
     /// The instance that served before, if it still does.
     async fn former_instance(&self) -> Result<Option<Instance>, DeployError> {
         let Some(former) = self.release.record.replaces else { return Ok(None) };
         let gated = self.engine.journal().release(former).await?.gated();
-        let standing = observe::instances(self.ctx).await?;
+        let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
         Ok(standing.into_iter().find(|instance| {
             belongs(instance, former) && instance.state == InstanceState::Running && gated.contains(&instance.id)
         }))
@@ -84,47 +162,52 @@ impl Run<'_> {
     }
 
     fn made_record(&self) -> bool {
-        self.resources.record.as_ref().is_some_and(|owned| owned.made_by == self.release.id())
+        self.resources.record().is_some_and(|(owned, _)| owned.made_by == Some(self.release.id()))
     }
 
-    /// Removes the record that this release made, or puts the values back that it took over.
+    /// Removes the record that this release made, or puts the values back that it took over; then the one of before is wanted
+    /// again.
     async fn take_back_record(&mut self) -> Result<(), DeployError> {
-        if !self.made_record() {
-            return Ok(());
-        }
-        let Some(owned) = self.resources.record.clone() else { return Ok(()) };
-        let before = self.release.entries.iter().find_map(|record| match &record.entry {
-            Entry::SettingRecord { change } => Some(change.before.clone()),
-            _ => None,
-        });
-        let zones = self.dns_zones()?;
-        match before.flatten() {
-            Some(values) => {
-                if let Some(standing) = zones.get(&owned.zone, &owned.name, owned.kind).await? {
-                    zones.upsert(&RecordSet { values, ..standing }).await?;
+        if self.made_record()
+            && let Some((owned, record)) = self.resources.record().map(|(owned, record)| (owned.clone(), record.clone()))
+        {
+            let fqdn = record.fqdn();
+            let before = self.release.entries.iter().find_map(|record| match &record.entry {
+                Entry::SettingRecord { change } if change.fqdn == fqdn => Some(change.before.clone()),
+                _ => None,
+            });
+            let zones = self.dns_zones()?;
+            match before.flatten() {
+                Some(values) => {
+                    if let Some(standing) = zones.get(&record.zone, &record.name, record.kind).await? {
+                        zones.upsert(&RecordSet { values, ..standing }).await?;
+                    }
                 }
+                None => zones.remove(&record.zone, &record.name, record.kind).await?,
             }
-            None => zones.remove(&owned.zone, &owned.name, owned.kind).await?,
+            self.resources.forget(&owned.resource);
         }
-        self.resources.record = None;
+        self.resources.restore(self.release.id(), |owned| owned.as_record().is_some());
         self.save_resources().await
     }
 
     /// Gives back the static IP that this release made, known or, after a crash, only intended.
     async fn give_back_address(&mut self) -> Result<(), DeployError> {
+        let release = self.release.id();
         let intended = self.release.entries.iter().find_map(|record| match &record.entry {
             Entry::MakingAddress { instance } => Some(instance.clone()),
             _ => None,
         });
         let Some(instance) = intended else { return Ok(()) };
-        let owned = self.resources.static_ip.clone();
-        let ip = match owned {
-            Some(owned) if owned.made_by == Some(self.release.id()) => Some(owned.id),
-            Some(_) => None,
+        let known = self.resources.static_ips().find(|(owned, _)| owned.made_by == Some(release));
+        let ip = match known.map(|(_, owned)| owned.id.clone()) {
+            Some(id) => Some(id),
             None => {
-                let all = self.static_ips()?.list(&Selector::all()).await?;
+                let owned: Vec<_> = self.resources.static_ips().map(|(_, owned)| owned.id.clone()).collect();
+                let mut all = self.static_ips()?.list(&Selector::all()).await?;
+                all.retain(|ip| !owned.contains(&ip.id));
                 // Where addresses carry labels, one that was made and points nowhere yet is known by them.
-                let labels = self.own_selector();
+                let labels = self.own_selector().with(label::ENV_ID, self.session.identity.environment.id.as_str());
                 let going = |ip: &&StaticIp| match &ip.assigned_to {
                     Some(to) => *to == instance,
                     None => !ip.busy && ip.labels.matches(&labels),
@@ -140,14 +223,22 @@ impl Run<'_> {
             }
         };
         let Some(id) = ip else { return Ok(()) };
-        let ctx = self.ctx;
+        if let Some(ip) = observe::find(self.static_ips()?, &id).await? {
+            let own = self.own_instances().await?;
+            if let Some(to) = ip.assigned_to.as_ref().filter(|to| !own.iter().any(|instance| instance.id == **to)) {
+                let message = format!("static IP {} stays: it points at {to}, which is not of {release}", ip.address.ip);
+                self.ctx.events.warn(message);
+                return Ok(());
+            }
+        }
+        let ctx = &self.ctx;
         let static_ips = self.static_ips()?;
-        let release = || {
+        let order = || {
             let id = &id;
             async move { static_ips.release(id).await.map(Observed::Done) }
         };
-        ctx.watcher.poll(&format!("static IP {id}"), Wait::new("to be given back"), release).await?;
-        self.resources.static_ip = None;
+        ctx.watcher.poll(&format!("static IP {id}"), Wait::new("to be given back"), order).await?;
+        self.resources.owned.retain(|owned| owned.as_static_ip().is_none_or(|ip| ip.id != id));
         self.save_resources().await
     }
 }

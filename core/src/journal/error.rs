@@ -70,6 +70,14 @@ pub enum JournalError {
     /// An object that must be new is there already.
     #[error("`{0}` in the journal exists already: another run wrote it")]
     Exists(String),
+    /// The journal is another service's.
+    #[error("the journal is of service {of}, and the manifest is of service {manifest}")]
+    OtherService {
+        /// The journal's service.
+        of: String,
+        /// The manifest's.
+        manifest: String,
+    },
     /// There is no such release.
     #[error("there is no release {release} in {environment}")]
     NoRelease {
@@ -95,6 +103,10 @@ impl JournalError {
             Self::NoRelease { .. } => Some("`remint history` lists the releases".into()),
             Self::Url { .. } => Some("write `url = \"file:.remint\"`, or the URL of an object store".into()),
             Self::Store { .. } => Some("check that the journal's place exists and can be written".into()),
+            Self::OtherService { of, .. } => Some(format!(
+                "write `service = \"{of}\"` again; to rename the service, run `remint destroy` under the old name first; a new \
+                 service needs a journal of its own: `url` in `[journal]`"
+            )),
             Self::Damaged { .. } | Self::Exists(_) => None,
         }
     }

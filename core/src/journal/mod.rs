@@ -3,9 +3,11 @@
 //! Everything is an object in a store chosen by URL, below the environment's name:
 //!
 //! ```text
+//! service.json                             whose journal this is: the service's name and id
+//! ENV/environment.json                     the environment's id, and every place where it ever stood
 //! ENV/releases/000007/release.json         the release; never changed
 //! ENV/releases/000007/journal/000012.json  what was intended, what was done, in order; never changed
-//! ENV/resources.json                       the static IP and the DNS record that outlive releases
+//! ENV/resources.json                       the static IPs and DNS records that outlive releases
 //! ENV/captures/PROVIDER.json           the builder that is being captured there, while it is
 //! ENV/lock/000000000042.json               who writes; the highest number counts
 //! ```
@@ -20,18 +22,20 @@
 
 mod error;
 mod holder;
+mod identity;
 mod lock;
 mod records;
 mod releases;
+mod resources;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use error::JournalError;
 pub use holder::Holder;
+pub use identity::{EnvironmentRecord, Identity, Place, ServiceRecord};
 pub use lock::{LockGuard, LockRecord};
-pub use records::{
-    DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp, Phase, ReleaseRecord, Resources, Retired,
-};
+pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};
 pub(crate) use releases::current;
 pub use releases::{Journal, Release};
+pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};

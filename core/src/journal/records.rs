@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Place;
 use crate::{
     bake::fingerprint::InputDigest,
     provider::{
-        Address, EnvironmentName, Fingerprint, ImageId, InstanceId, ProviderId, RecordKind, Region, ReleaseId,
-        SizeName, StaticIpId,
+        EnvironmentName, Fingerprint, ImageId, InstanceId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
     },
 };
 
@@ -54,6 +54,13 @@ pub struct ReleaseRecord {
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
+}
+
+impl ReleaseRecord {
+    /// Where its instances are.
+    pub fn place(&self) -> Place {
+        Place { provider: self.provider.clone(), region: self.region.clone() }
+    }
 }
 
 /// Where a release stands.
@@ -146,6 +153,13 @@ pub enum Entry {
         /// Their names.
         names: Vec<String>,
     },
+    /// A parked instance is about to get this release's label, instead of one being launched.
+    Adopting {
+        /// The instance.
+        instance: InstanceId,
+        /// The release that it belongs to, and goes back to when this one is undone.
+        from: ReleaseId,
+    },
     /// Instances were launched.
     Launched {
         /// Their ids, in the order of the names.
@@ -187,6 +201,11 @@ pub enum Entry {
         /// The change.
         change: DnsChange,
     },
+    /// The instances from before stay until resolvers have forgotten the former address.
+    AwaitingResolvers {
+        /// When they have.
+        until: Timestamp,
+    },
     /// Old instances are about to be retired.
     Retiring {
         /// The instances.
@@ -215,41 +234,4 @@ pub struct EntryRecord {
     /// What it says.
     #[serde(flatten)]
     pub entry: Entry,
-}
-
-/// The static IP of an environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedStaticIp {
-    /// The provider's id of it.
-    pub id: StaticIpId,
-    /// The address.
-    pub address: Address,
-    /// The release that made it; `None` for one that Remint did not make and never gives back.
-    pub made_by: Option<ReleaseId>,
-}
-
-/// The DNS record that Remint keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedRecord {
-    /// The zone.
-    pub zone: String,
-    /// The name below the zone.
-    pub name: String,
-    /// The kind.
-    pub kind: RecordKind,
-    /// The provider that serves the zone.
-    pub provider: ProviderId,
-    /// The release that made or adopted it.
-    pub made_by: ReleaseId,
-}
-
-/// What outlives releases.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
-    /// The static IP.
-    #[serde(default)]
-    pub static_ip: Option<OwnedStaticIp>,
-    /// The DNS record.
-    #[serde(default)]
-    pub record: Option<OwnedRecord>,
 }

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Entry, EntryRecord, Holder, JournalError, LockGuard, LockRecord, Phase, ReleaseRecord, Resources, lock,
-    store::Store,
+    Entry, EntryRecord, Holder, JournalError, LockGuard, LockRecord, Phase, ReleaseRecord, lock, store::Store,
 };
 use crate::{
     manifest::Loaded,
@@ -54,6 +53,34 @@ impl Release {
         gated.collect()
     }
 
+    /// The instances that this release has: launched by it, or parked ones that it took over. Each was written down as soon as
+    /// the cloud had named it.
+    pub fn launched(&self) -> Vec<InstanceId> {
+        let launched = self.entries.iter().filter_map(|record| match &record.entry {
+            Entry::Launched { instances, .. } => Some(instances.clone()),
+            _ => None,
+        });
+        launched.flatten().collect()
+    }
+
+    /// The names under which instances of this release were launched; each was written down before the call.
+    pub fn names(&self) -> Vec<&str> {
+        let names = self.entries.iter().filter_map(|record| match &record.entry {
+            Entry::Launching { names } => Some(names.iter().map(String::as_str)),
+            _ => None,
+        });
+        names.flatten().collect()
+    }
+
+    /// The parked instances that this release took over, with the release that each goes back to when this one is undone.
+    pub fn adopted(&self) -> Vec<(InstanceId, ReleaseId)> {
+        let adopted = self.entries.iter().filter_map(|record| match &record.entry {
+            Entry::Adopting { instance, from } => Some((instance.clone(), *from)),
+            _ => None,
+        });
+        adopted.collect()
+    }
+
     /// Whether the command before the switch has succeeded.
     pub fn before_switch_done(&self) -> bool {
         self.entries.iter().any(|record| record.entry == Entry::BeforeSwitchDone)
@@ -96,6 +123,36 @@ impl Journal {
     #[cfg(test)]
     pub(crate) fn over(objects: Arc<dyn object_store::ObjectStore>, environment: &str) -> Self {
         Self { store: Store::over(objects), environment: environment.into(), provider: "fake".into() }
+    }
+
+    /// The environment that it is of.
+    pub(super) fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The journal of another environment of the same service.
+    pub(crate) fn sibling(&self, environment: &str) -> Self {
+        Self { environment: environment.into(), ..self.clone() }
+    }
+
+    /// The environments that the journal knows, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn environments(&self) -> Result<Vec<String>> {
+        let ours = |name: &String| {
+            let (environment, rest) = name.split_once('/')?;
+            let known = rest.starts_with("releases/") || rest == "environment.json" || rest == "resources.json";
+            known.then(|| environment.to_owned())
+        };
+        let mut found: Vec<String> = self.store.list("").await?.iter().filter_map(ours).collect();
+        found.dedup();
+        Ok(found)
     }
 
     /// Takes the lock.
@@ -150,25 +207,6 @@ impl Journal {
         found.ok_or_else(|| JournalError::NoRelease { release: id, environment: self.environment.to_string() })
     }
 
-    /// What outlives releases.
-    ///
-    /// # Errors
-    ///
-    /// The store's.
-    pub async fn resources(&self) -> Result<Resources> {
-        Ok(self.store.get(&format!("{}/resources.json", self.environment)).await?.unwrap_or_default())
-    }
-
-    /// Writes down what outlives releases.
-    ///
-    /// # Errors
-    ///
-    /// [`JournalError::Lost`] without the lock.
-    pub async fn set_resources(&self, lock: &LockGuard, resources: &Resources) -> Result<()> {
-        lock.check().await?;
-        self.store.replace(&format!("{}/resources.json", self.environment), resources).await
-    }
-
     /// The capture of a builder at this provider that was begun, and is not known to have ended.
     ///
     /// # Errors
@@ -178,8 +216,9 @@ impl Journal {
         self.store.get(&self.capture_name()).await
     }
 
-    /// Writes down that a builder is about to be captured, or that its capture is settled. The caller holds the lock.
-    pub(crate) async fn set_capture(&self, capture: Option<&CaptureSpec>) -> Result<()> {
+    /// Writes down that a builder is about to be captured, or that its capture is settled.
+    pub(crate) async fn set_capture(&self, lock: &LockGuard, capture: Option<&CaptureSpec>) -> Result<()> {
+        lock.check().await?;
         let name = self.capture_name();
         match capture {
             Some(capture) => self.store.replace(&name, capture).await,

@@ -39,6 +39,10 @@ pub struct Loaded {
     pub manifest: Manifest,
     /// The environment.
     pub environment: EnvironmentName,
+    /// The environments that the manifest has, in the order of their names.
+    pub environments: Vec<String>,
+    /// Why the chosen environment is refused, unless the journal knows it: the manifest has no section for it (any more).
+    pub undeclared: Option<Diagnostics>,
     /// The provider: `--provider`, else the manifest's.
     pub provider: ProviderId,
     /// `[providers.ID]` of that provider.

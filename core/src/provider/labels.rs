@@ -23,6 +23,8 @@ pub mod label {
     pub const FINGERPRINT: &str = "remint:fingerprint";
     /// Set to the time (RFC 3339, seconds, UTC) when somebody logged in to an instance through `remint ssh`.
     pub const TOUCHED: &str = "remint:touched";
+    /// Set to the time (RFC 3339, seconds, UTC) when an image passed its boot check.
+    pub const CHECKED: &str = "remint:checked";
     /// The run (a UUID) that made a builder; tells two bakes of one fingerprint apart.
     pub const RUN: &str = "remint:run";
     /// When (RFC 3339, seconds, UTC) whatever carries it may be swept away: set by conformance runs on an account.

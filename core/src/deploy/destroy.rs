@@ -1,0 +1,125 @@
+//! Removing an environment, on request.
+
+use super::{
+    DeployError, DeployErrorKind,
+    engine::{Engine, Session},
+    images::prune_all,
+    launch::destroy_all,
+    observe::{instance_selector, ownership_of_images},
+    ownership::{Ownership, Standing, foreign},
+    remove::{foreign_user, give_back, remove_record, written},
+    walk::Run,
+};
+use crate::{
+    context::Context,
+    journal::{Owned, Phase, Place, Resource, Resources},
+    provider::{EnvironmentId, LoginKeys},
+};
+
+/// Removes an environment, wherever it was: records, instances, the static IPs that Remint made, and with `images` the service's
+/// images that no other environment needs.
+///
+/// # Errors
+///
+/// [`DeployErrorKind::Conflict`] when somebody else uses one of the static IPs, before anything is destroyed; the cloud's and the
+/// journal's. Running it again goes on.
+pub async fn destroy(ctx: &Context, images: bool) -> Result<(), DeployError> {
+    destroy_with(&Engine::new(ctx)?, images).await
+}
+
+pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<(), DeployError> {
+    let session = engine.begin("destroy").await?;
+    let result = destroy_locked(engine, &session, images).await;
+    engine.give_back(session.lock).await;
+    result
+}
+
+async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) -> Result<(), DeployError> {
+    let (ctx, journal) = (engine.ctx, engine.journal());
+    let ownership = Ownership::new(Some(&session.identity), &session.history);
+    let mut resources = journal.resources().await?;
+    if let Some(last) = session.history.last().filter(|last| !last.phase().is_final()) {
+        Run::new(engine, session, last.clone(), false).await?.settle_launches().await?;
+    }
+    let mut places = Vec::new();
+    for place in &session.identity.environment.places {
+        let at = engine.at(place, &session.lock).await?;
+        let all = at.provider.instances().list(&instance_selector(&at)).await?;
+        let standing = Standing::sort(all, &ownership);
+        if !standing.foreign.is_empty() {
+            return Err(foreign(&at, &session.history, &standing.foreign));
+        }
+        places.push((place.clone(), at, standing.ours));
+    }
+    for (_, ip) in resources.static_ips().filter(|(owned, _)| owned.made_by.is_some()) {
+        let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
+        if let Some(user) = foreign_user(at, ip, &ownership).await? {
+            let message = format!("static IP {} is used by {user}, which is not of this environment", ip.address.ip);
+            return Err(DeployError::new(DeployErrorKind::Conflict, message)
+                .hint("take the address from that instance first; nothing was destroyed"));
+        }
+    }
+    // Clients first, so that nobody is sent to an address that is gone.
+    let values = written(&session.history, None);
+    for owned in resources.owned.clone() {
+        if let Resource::Record(record) = &owned.resource {
+            remove_record(ctx, &owned.provider, record, &values).await?;
+            forget(engine, session, &mut resources, &owned).await?;
+        }
+    }
+    for (_, at, ours) in &places {
+        destroy_all(at, ours).await?;
+        remove_keys(at, &session.identity.environment.id).await?;
+    }
+    for owned in resources.owned.clone() {
+        if let (Resource::StaticIp(ip), Some(_)) = (&owned.resource, owned.made_by) {
+            let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
+            give_back(at, ip, &ownership).await?;
+        }
+        forget(engine, session, &mut resources, &owned).await?;
+    }
+    if images {
+        let ownership = ownership_of_images(ctx, journal).await?;
+        for (_, at, _) in &places {
+            prune_all(at, journal, &ownership).await?;
+        }
+    }
+    for release in journal.history().await? {
+        let end = match release.phase() {
+            Phase::Done => Phase::Destroyed,
+            phase if !phase.is_final() => Phase::Undone,
+            _ => continue,
+        };
+        Run::new(engine, session, release, false).await?.enter(end).await?;
+    }
+    Ok(())
+}
+
+async fn forget(
+    engine: &Engine<'_>,
+    session: &Session,
+    resources: &mut Resources,
+    owned: &Owned,
+) -> Result<(), DeployError> {
+    resources.forget(&owned.resource);
+    Ok(engine.journal().set_resources(&session.lock, resources).await?)
+}
+
+/// The context of the place where a static IP is.
+fn place_of<'a>(
+    places: &'a [(Place, Context, Vec<crate::provider::Instance>)],
+    resources: &Resources,
+    ip: &crate::provider::StaticIpId,
+) -> Option<&'a Context> {
+    let place = resources.static_ips().find(|(_, owned)| owned.id == *ip)?.0.place()?;
+    places.iter().find(|(known, ..)| *known == place).map(|(_, at, _)| at)
+}
+
+/// Removes the login keys of all runs of the environment. The caller holds the lock, so nobody needs them.
+async fn remove_keys(ctx: &Context, environment: &EnvironmentId) -> Result<(), DeployError> {
+    let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
+    for key in LoginKeys::list(keys, &crate::bake::key_prefix(environment)).await? {
+        keys.remove(&key.id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! A release on its way through the phases.
+
+use std::time::Instant;
+
+use super::{
+    DeployError, DeployErrorKind,
+    engine::{Engine, Session},
+    outside::Outside,
+    ownership::Ownership,
+};
+use crate::{
+    context::Context,
+    events::Event,
+    health::ProbeRun,
+    journal::{Entry, Phase, Release, Resources},
+    provider::InstanceId,
+};
+
+/// One release, with the lock under which its journal is written.
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a Engine<'a>,
+    pub(super) session: &'a Session,
+    /// The run at the place of the release, which is not always the manifest's.
+    pub(super) ctx: Context,
+    pub(super) release: Release,
+    pub(super) resources: Resources,
+    /// Asks the service through the stable address while it moves.
+    pub(super) probe: Option<ProbeRun>,
+    /// Whether this run made the release, so that nothing of it can exist yet.
+    pub(super) fresh: bool,
+    /// Whether a launch was refused, so that what the journal announces was not begun.
+    pub(super) refused: bool,
+    /// The phase that was reported last, and since when.
+    reported: Option<(Phase, Instant)>,
+}
+
+/// What became of a release that was to be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Nothing of it is left.
+    Removed,
+    /// It stays, because nothing else serves.
+    Kept,
+}
+
+impl<'a> Run<'a> {
+    pub(super) async fn new(
+        engine: &'a Engine<'a>,
+        session: &'a Session,
+        release: Release,
+        fresh: bool,
+    ) -> Result<Self, DeployError> {
+        let resources = engine.journal().resources().await?;
+        let ctx = engine.at(&release.record.place(), &session.lock).await?;
+        Ok(Self { engine, session, ctx, release, resources, probe: None, fresh, refused: false, reported: None })
+    }
+
+    pub(super) fn outside(&self) -> &'a dyn Outside {
+        self.engine.outside()
+    }
+
+    /// What is proven to be ours, this release's instances included.
+    pub(super) fn ownership(&self) -> Ownership {
+        let before = self.session.history.iter().filter(|release| release.id() != self.release.id());
+        let history: Vec<Release> = before.cloned().chain([self.release.clone()]).collect();
+        Ownership::new(Some(&self.session.identity), &history)
+    }
+
+    /// Writes an entry; durable when this returns.
+    pub(super) async fn note(&mut self, entry: Entry) -> Result<(), DeployError> {
+        Ok(self.engine.journal().append(&self.session.lock, &mut self.release, entry).await?)
+    }
+
+    /// Enters a phase, unless the release is in it.
+    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), DeployError> {
+        if self.release.entries.is_empty() || self.release.phase() != phase {
+            self.note(Entry::Phase { phase }).await?;
+        }
+        self.report(phase);
+        Ok(())
+    }
+
+    /// Reports that a phase has begun, which is in the journal by then, and that the one before it is over.
+    fn report(&mut self, phase: Phase) {
+        if phase == Phase::Failed || self.reported.is_some_and(|(reported, _)| reported == phase) {
+            return;
+        }
+        if let Some((former, since)) = self.reported.take() {
+            let elapsed = since.elapsed();
+            self.ctx.events.emit(Event::PhaseFinished { phase: former.to_string(), elapsed });
+        }
+        if !phase.is_final() && phase != Phase::Planned {
+            self.ctx.events.emit(Event::PhaseStarted { phase: phase.to_string() });
+            self.reported = Some((phase, Instant::now()));
+        }
+    }
+
+    pub(super) async fn save_resources(&mut self) -> Result<(), DeployError> {
+        Ok(self.engine.journal().set_resources(&self.session.lock, &self.resources).await?)
+    }
+
+    /// Whether an instance has passed this release's gate.
+    pub(super) fn is_gated(&self, id: &InstanceId) -> bool {
+        self.release.gated().contains(id)
+    }
+
+    /// Takes the release to its end: done, or undone with the error that made it so.
+    pub(super) async fn finish(mut self) -> Result<Release, DeployError> {
+        if self.release.phase() == Phase::Failed {
+            self.undo().await?;
+            return Ok(self.release);
+        }
+        let lost = self.session.lock.lost().clone();
+        let walked = tokio::select! {
+            biased;
+            () = lost.cancelled() => return Err(self.lock_lost().await),
+            walked = self.walk() => walked,
+        };
+        let Err(error) = walked else { return Ok(self.release) };
+        if matches!(error.kind(), DeployErrorKind::Locked | DeployErrorKind::Journal) {
+            return Err(error.hint("run `remint resume` to go on, or `remint abort` to undo it"));
+        }
+        if self.release.phase() == Phase::Retiring {
+            return Err(error.hint(format!(
+                "{} serves; run `remint resume` to remove what is left of the release before it",
+                self.release.id()
+            )));
+        }
+        self.ctx.events.warn(format!("{}: {}; undoing it", self.release.id(), error.chain()));
+        match self.fail(&error).await {
+            Ok(Undone::Removed) => Err(error),
+            Ok(Undone::Kept) => Err(error.hint(format!(
+                "{} stays and serves, because no other instance is healthy; deploy again to replace it",
+                self.release.id()
+            ))),
+            Err(second) => {
+                self.ctx.events.warn(format!("undoing {} failed: {}", self.release.id(), second.chain()));
+                Err(error.hint("run `remint abort` to finish undoing it"))
+            }
+        }
+    }
+
+    async fn lock_lost(&self) -> DeployError {
+        let checked = self.engine.journal().set_resources(&self.session.lock, &self.resources).await;
+        match checked {
+            Err(error) => error.into(),
+            Ok(()) => DeployError::new(DeployErrorKind::Locked, "the lock could not be renewed in time"),
+        }
+    }
+
+    async fn fail(&mut self, error: &DeployError) -> Result<Undone, DeployError> {
+        self.note(Entry::Failure { reason: error.chain() }).await?;
+        self.undo().await
+    }
+
+    async fn walk(&mut self) -> Result<(), DeployError> {
+        loop {
+            let phase = self.release.phase();
+            self.report(phase);
+            let ctx = self.ctx.clone();
+            let next = match phase {
+                Phase::Planned | Phase::Launching | Phase::Gating => {
+                    tokio::select! {
+                        biased;
+                        () = ctx.interrupted() => return Err(DeployError::interrupted()),
+                        done = self.launch_and_gate() => done?,
+                    }
+                    Phase::Switching
+                }
+                Phase::Switching => {
+                    self.switch().await?;
+                    Phase::Verifying
+                }
+                Phase::Verifying => {
+                    tokio::select! {
+                        biased;
+                        () = ctx.interrupted() => return Err(DeployError::interrupted()),
+                        done = self.verify() => done?,
+                    }
+                    Phase::Retiring
+                }
+                Phase::Retiring => {
+                    self.retire().await?;
+                    Phase::Done
+                }
+                _ => return Ok(()),
+            };
+            self.enter(next).await?;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Who a journal belongs to: the ids of its service and environments, and where an environment has ever stood.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, JournalError, LockGuard};
+use crate::provider::{EnvironmentId, ProviderId, Region, ServiceId};
+
+/// `service.json`: whose journal this is. All environments share it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// The service's name. A manifest of another name is refused.
+    pub service: String,
+    /// Its id, which its images carry.
+    pub id: ServiceId,
+    /// When the journal was created.
+    pub created_at: Timestamp,
+}
+
+/// `ENV/environment.json`: one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentRecord {
+    /// Its id, which its instances carry.
+    pub id: EnvironmentId,
+    /// Every place where something of it was ever created: written before the first call that creates anything there.
+    pub places: Vec<Place>,
+    /// Whether releases of a Remint that knew no ids are still to be labelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlabelled: bool,
+    /// When its part of the journal was created.
+    pub created_at: Timestamp,
+}
+
+/// A region at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The provider.
+    pub provider: ProviderId,
+    /// The region.
+    pub region: Region,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.provider, self.region)
+    }
+}
+
+/// The ids that prove what is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The service.
+    pub service: ServiceRecord,
+    /// The environment.
+    pub environment: EnvironmentRecord,
+}
+
+const SERVICE: &str = "service.json";
+
+impl Journal {
+    fn environment_name(&self) -> String {
+        format!("{}/environment.json", self.environment())
+    }
+
+    /// Whose journal this is; `None` for a new one, or one of a Remint that knew no ids.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn service(&self) -> Result<Option<ServiceRecord>, JournalError> {
+        self.store().get(SERVICE).await
+    }
+
+    /// The environment's record; `None` for a new environment, or one of a Remint that knew no ids.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn environment_record(&self) -> Result<Option<EnvironmentRecord>, JournalError> {
+        self.store().get(&self.environment_name()).await
+    }
+
+    /// The ids, where the journal has them.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn identity(&self) -> Result<Option<Identity>, JournalError> {
+        let (Some(service), Some(environment)) = (self.service().await?, self.environment_record().await?) else {
+            return Ok(None);
+        };
+        Ok(Some(Identity { service, environment }))
+    }
+
+    /// The service's name that the journal is of: its own word, or that of the latest release of a Remint that knew no ids.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn service_name(&self) -> Result<Option<String>, JournalError> {
+        if let Some(record) = self.service().await? {
+            return Ok(Some(record.service));
+        }
+        for environment in self.environments().await? {
+            if let Some(last) = self.sibling(&environment).history().await?.last() {
+                return Ok(Some(last.record.service.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes sure that the journal has ids and knows a place, before anything is created there.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OtherService`] when the journal is another service's; [`JournalError::Lost`] without the lock.
+    pub async fn identify(&self, lock: &LockGuard, service: &str, place: &Place) -> Result<Identity, JournalError> {
+        self.check_service(service).await?;
+        lock.check().await?;
+        let fresh = ServiceRecord {
+            service: service.to_owned(),
+            id: ServiceId::generate(),
+            created_at: crate::clock::wall(),
+        };
+        // Another environment's run may be first: then its id counts.
+        let service = match self.service().await? {
+            Some(record) => record,
+            None if self.store().create(SERVICE, &fresh).await? => fresh,
+            None => self.service().await?.unwrap_or(fresh),
+        };
+        let known = self.environment_record().await?;
+        let mut environment = match &known {
+            Some(record) => record.clone(),
+            None => {
+                let history = self.history().await?;
+                let mut places: Vec<Place> = history.iter().map(|release| release.record.place()).collect();
+                places.dedup();
+                EnvironmentRecord {
+                    id: EnvironmentId::generate(),
+                    places,
+                    unlabelled: !history.is_empty(),
+                    created_at: crate::clock::wall(),
+                }
+            }
+        };
+        if !environment.places.contains(place) {
+            environment.places.push(place.clone());
+        }
+        if known.as_ref() != Some(&environment) {
+            self.set_environment_record(lock, &environment).await?;
+        }
+        Ok(Identity { service, environment })
+    }
+
+    /// Writes the environment's record.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Lost`] without the lock.
+    pub(crate) async fn set_environment_record(
+        &self,
+        lock: &LockGuard,
+        record: &EnvironmentRecord,
+    ) -> Result<(), JournalError> {
+        lock.check().await?;
+        self.store().replace(&self.environment_name(), record).await
+    }
+
+    /// Refuses a manifest of another service than the journal's.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::OtherService`].
+    pub async fn check_service(&self, service: &str) -> Result<(), JournalError> {
+        match self.service_name().await? {
+            Some(of) if of != service => Err(JournalError::OtherService { of, manifest: service.to_owned() }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -14,7 +14,8 @@ use super::Kill;
 use crate::provider::{
     Account, Address, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Image, ImageId, ImageState, Images,
     Instance, InstanceId, InstanceState, Instances, Labels, Limits, LoginKey, LoginKeyId, LoginKeys, Markers, Provider,
-    RatePolicy, RecordKind, RecordSet, Region, Regions, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, label,
+    RatePolicy, RecordKind, RecordSet, Region, Regions, Result, RetryPolicy, StaticIp, StaticIpId, StaticIps, Strays,
+    label,
 };
 
 /// What the fake cloud declares.
@@ -41,6 +42,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         capture_time: Duration::from_secs(60),
         assign_time: Duration::from_secs(5),
         destroy_time: Duration::from_secs(3),
+        settle_time: Limits::CLOUD_SETTLES,
     },
 };
 
@@ -336,5 +338,9 @@ impl Provider for FakeCloud {
 
     fn markers(&self) -> Option<&dyn Markers> {
         Some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        None
     }
 }

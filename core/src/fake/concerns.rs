@@ -187,6 +187,17 @@ impl Images for FakeCloud {
         self.lock().images.get(id).cloned().ok_or_else(|| not_found("get image", id))
     }
 
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        self.before("label image").await?;
+        {
+            let mut world = self.lock();
+            let image = world.images.get_mut(id).ok_or_else(|| not_found("label image", id))?;
+            image.labels.0.extend(labels.0.clone());
+        }
+        self.after(format!("label {id}")).await;
+        Ok(())
+    }
+
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
         self.before("copy image").await?;
         {
@@ -286,6 +297,17 @@ impl StaticIps for FakeCloud {
             ip.moving = Some((instance.clone(), Instant::now() + self.pace.assign));
         }
         self.after(format!("assign {id} to {instance}")).await;
+        Ok(())
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        self.before("label static IP").await?;
+        {
+            let mut world = self.lock();
+            let ip = world.ips.get_mut(id).ok_or_else(|| not_found("label static IP", id))?;
+            ip.ip.labels.0.extend(labels.0.clone());
+        }
+        self.after(format!("label {id}")).await;
         Ok(())
     }
 

@@ -1,0 +1,56 @@
+//! Random numbers that are the same for the same seed, on every machine and in every version of any crate.
+
+use std::time::Duration;
+
+/// SplitMix64: small, and good enough to choose with.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Other dice, whose numbers have nothing to do with these.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`, which is not zero.
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// A number from zero to one.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Whether something of this probability happens.
+    pub(crate) fn hits(&mut self, probability: f64) -> bool {
+        self.share() < probability
+    }
+
+    /// One of several, none of which is preferred.
+    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        let index = self.below(of.len() as u64) as usize;
+        &of[index]
+    }
+
+    /// A time up to `most`, in milliseconds.
+    pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
+        Duration::from_millis(self.below(most.as_millis() as u64 + 1))
+    }
+
+    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        least + self.up_to(most.saturating_sub(least))
+    }
+}

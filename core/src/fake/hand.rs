@@ -1,0 +1,172 @@
+//! What a test puts into the cloud by hand, and looks at.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{FakeCloud, Flavour, Machine, State, World, state::Ip};
+use crate::provider::{
+    Address, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, RecordKind, RecordSet,
+    Region, Regions, StaticIp, StaticIpId, label,
+};
+
+pub(super) fn address(number: u32) -> Address {
+    Address::new(IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + number)))
+}
+
+pub(super) fn static_ip(number: u32, assigned_to: Option<InstanceId>) -> StaticIp {
+    let address = Address::new(IpAddr::V4(Ipv4Addr::from(0xC633_6400 + number)));
+    StaticIp {
+        id: StaticIpId::new(address.ip.to_string()),
+        address,
+        assigned_to,
+        busy: false,
+        region: "here".into(),
+        labels: Labels::new(),
+    }
+}
+
+impl State {
+    /// Puts an image there, as a bake would.
+    pub(crate) fn add_image(&mut self, labels: Labels) -> Image {
+        let image = Image {
+            id: ImageId::new(format!("image-{}", self.number())),
+            name: format!("image-{}", labels.get(label::FINGERPRINT).unwrap_or_default()),
+            labels,
+            state: ImageState::Available,
+            regions: Regions::Only(vec![Region::from("here")]),
+            min_disk_gib: 10,
+            size_bytes: None,
+            created_at: None,
+        };
+        self.images.insert(image.id.clone(), image.clone());
+        image
+    }
+
+    /// Puts an instance there that runs already.
+    pub(crate) fn add_instance(&mut self, name: &str, labels: Labels) -> Instance {
+        let number = self.number();
+        let instance = Instance {
+            id: InstanceId::new(format!("i-{number}")),
+            name: name.to_owned(),
+            labels,
+            state: InstanceState::Running,
+            busy: false,
+            address: Some(address(number)),
+            image: None,
+            size: "small".into(),
+            region: "here".into(),
+            created_at: None,
+        };
+        let machine = Machine {
+            instance: instance.clone(),
+            running_at: Instant::now(),
+            gone_at: None,
+            build: String::new(),
+            unwell: false,
+        };
+        self.machines.insert(instance.id.clone(), machine);
+        instance
+    }
+
+    /// Puts a static IP there.
+    pub(crate) fn add_static_ip(&mut self, assigned_to: Option<InstanceId>) -> StaticIp {
+        let ip = static_ip(self.number(), assigned_to);
+        self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: String::new(), moving: None });
+        ip
+    }
+
+    /// Puts a record there.
+    pub(crate) fn add_record(&mut self, name: &str, value: &str) {
+        let set = RecordSet {
+            zone: "example.org".to_owned(),
+            name: name.to_owned(),
+            kind: RecordKind::A,
+            ttl: Duration::from_secs(60),
+            values: vec![value.to_owned()],
+        };
+        self.records.insert((set.zone.clone(), set.name.clone(), set.kind), set);
+    }
+}
+
+/// Shorthands for tests of one process.
+impl FakeCloud {
+    /// Makes every call of an operation fail, or work again.
+    pub(crate) fn fail(&self, operation: &'static str, kind: Option<ErrorKind>) {
+        self.world.fail(operation, kind);
+    }
+
+    /// Makes static IPs with labels by one call, and points them at an instance by another.
+    pub(crate) fn label_static_ips(&self) {
+        self.world.set_flavour(Flavour { labelled_ips: true, ..self.world.flavour() });
+    }
+
+    /// Calls of an operation since the world was made, the attempts counted each.
+    pub(crate) fn count(&self, operation: &'static str) -> u64 {
+        self.world.count(operation)
+    }
+
+    /// All calls.
+    pub(crate) fn total(&self) -> u64 {
+        self.world.total()
+    }
+
+    /// What mutations have changed, in their order.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.world.log()
+    }
+
+    /// The instances that stand.
+    pub(crate) fn standing(&self) -> Vec<Instance> {
+        self.world.state().machines.values().map(|machine| machine.instance.clone()).collect()
+    }
+
+    /// The static IPs that stand.
+    pub(crate) fn static_ip_list(&self) -> Vec<StaticIp> {
+        self.world.state().ips.values().map(|ip| ip.ip.clone()).collect()
+    }
+
+    /// Every instance that a static IP ever came to point at, in order.
+    pub(crate) fn pointed_at(&self) -> Vec<InstanceId> {
+        self.world.pointed_at()
+    }
+
+    /// The values of a record.
+    pub(crate) fn record(&self, name: &str) -> Option<Vec<String>> {
+        let key = ("example.org".to_owned(), name.to_owned(), RecordKind::A);
+        self.world.state().records.get(&key).map(|set| set.values.clone())
+    }
+
+    /// The registered login keys.
+    pub(crate) fn key_names(&self) -> Vec<String> {
+        self.world.state().keys.values().map(|(key, _)| key.name.clone()).collect()
+    }
+
+    /// Puts an image there, as a bake would.
+    pub(crate) fn add_image(&self, labels: Labels) -> Image {
+        self.by_hand("an image", |state| state.add_image(labels))
+    }
+
+    /// Puts an instance there that runs already.
+    pub(crate) fn add_instance(&self, name: &str, labels: Labels) -> Instance {
+        self.by_hand("an instance", |state| state.add_instance(name, labels))
+    }
+
+    /// Puts a static IP there.
+    pub(crate) fn add_static_ip(&self, assigned_to: Option<InstanceId>) -> StaticIp {
+        self.by_hand("a static IP", |state| state.add_static_ip(assigned_to))
+    }
+
+    /// Puts a record there.
+    pub(crate) fn add_record(&self, name: &str, value: &str) {
+        self.by_hand("a record", |state| state.add_record(name, value));
+    }
+
+    /// Changes the world by hand.
+    pub(crate) fn by_hand<T>(&self, what: &str, change: impl FnOnce(&mut State) -> T) -> T {
+        World::by_hand(&self.world, what, change)
+    }
+}

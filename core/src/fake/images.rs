@@ -1,0 +1,120 @@
+//! The fake cloud's images.
+
+use async_trait::async_trait;
+
+use super::{
+    FakeCloud, State,
+    client::not_found,
+    compute::REGIONS,
+    state::Capture,
+    world::{Done, Moment},
+};
+use crate::provider::{
+    CallClass, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, InstanceState,
+    Labels, Region, Regions, Result, Selector,
+};
+
+/// What a capture shows without changing anything; `None` where something has to be done.
+fn observe(state: &State, spec: &CaptureSpec) -> Option<CaptureProgress> {
+    match state.images.values().find(|image| image.name == spec.name) {
+        Some(image) if image.state != ImageState::Available => Some(CaptureProgress::Pending),
+        Some(image) if image.labels == spec.labels => Some(CaptureProgress::Done(image.clone())),
+        Some(_) => None,
+        None => state.captures.contains_key(&spec.name).then_some(CaptureProgress::Pending),
+    }
+}
+
+fn capture(state: &mut State, moment: &Moment, spec: &CaptureSpec) -> Result<Done<CaptureProgress>> {
+    if let Some(progress) = observe(state, spec) {
+        return Done::unchanged(progress);
+    }
+    if let Some(image) = state.images.values_mut().find(|image| image.name == spec.name) {
+        image.labels = spec.labels.clone();
+        return Done::changed(CaptureProgress::Done(image.clone()), format!("label image {}", spec.name));
+    }
+    if moment.flavour.strict {
+        let machine = state.machines.get(&spec.instance).ok_or_else(|| not_found("capture", &spec.instance))?;
+        if machine.instance.state != InstanceState::Stopped {
+            return Err(Error::new(ErrorKind::Conflict, "capture", "it is not stopped").with_resource(&spec.instance));
+        }
+    }
+    let capture = Capture { spec: spec.clone(), at: moment.now + moment.pace.capture };
+    state.captures.insert(spec.name.clone(), capture);
+    if moment.flavour.labelled_captures {
+        let image = state.new_image(spec, ImageState::Pending);
+        state.images.insert(image.id.clone(), image);
+    }
+    Done::changed(CaptureProgress::Pending, format!("capture {}", spec.name))
+}
+
+#[async_trait]
+impl Images for FakeCloud {
+    async fn resolve(&self, base: &str, region: &Region) -> Result<Image> {
+        let strict = self.world.flavour().strict;
+        let resolve = |state: &State| {
+            if let Some(image) = state.images.get(base) {
+                return Ok(image.clone());
+            }
+            if strict && !REGIONS.contains(&region.as_str()) {
+                return Err(Error::new(ErrorKind::InvalidInput, "resolve image", "no such region"));
+            }
+            if strict && base != "debian" {
+                return Err(not_found("resolve image", base));
+            }
+            Ok(Image {
+                id: ImageId::from(base),
+                name: base.to_owned(),
+                labels: Labels::new(),
+                state: ImageState::Available,
+                regions: Regions::Only(vec![region.clone()]),
+                min_disk_gib: 10,
+                size_bytes: None,
+                created_at: None,
+            })
+        };
+        self.read("resolve image", resolve).await
+    }
+
+    async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
+        if let Some(progress) = self.read("capture", |state| Ok(observe(state, spec))).await? {
+            return Ok(progress);
+        }
+        let spec = spec.clone();
+        let apply = move |state: &mut State, moment: &Moment| capture(state, moment, &spec);
+        self.mutate(CallClass::IdempotentMutation, "start capture", apply).await
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Image>> {
+        let list = |state: &State| {
+            state.images.values().filter(|image| image.labels.matches(selector)).cloned().collect::<Vec<_>>()
+        };
+        self.read_list("list images", list).await
+    }
+
+    async fn get(&self, id: &ImageId) -> Result<Image> {
+        let get = |state: &State| state.images.get(id).cloned().ok_or_else(|| not_found("get image", id));
+        self.read("get image", get).await
+    }
+
+    async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
+        let (id, region) = (id.clone(), region.clone());
+        let apply = move |state: &mut State, _: &Moment| {
+            let image = state.images.get_mut(&id).ok_or_else(|| not_found("copy image", &id))?;
+            match &mut image.regions {
+                Regions::Only(regions) if !regions.contains(&region) => regions.push(region.clone()),
+                _ => return Done::unchanged(()),
+            }
+            Done::changed((), format!("copy {id} {region}"))
+        };
+        self.mutate(CallClass::IdempotentMutation, "copy image", apply).await
+    }
+
+    async fn delete(&self, id: &ImageId) -> Result<()> {
+        let id = id.clone();
+        let apply = move |state: &mut State, _: &Moment| match state.images.remove(&id) {
+            Some(image) => Done::changed((), format!("delete image {} ({id})", image.name)),
+            None => Done::unchanged(()),
+        };
+        self.mutate(CallClass::IdempotentMutation, "delete image", apply).await
+    }
+}

@@ -1,0 +1,186 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+use super::{Actor, Dice, FakeCloud, Faults, Flavour, Pace, Rates, World};
+use crate::provider::{
+    DnsZones, Effect, ErrorKind, Instances, Labels, LaunchSpec, Provider, RecordKind, RecordSet, RetryPolicy, Selector,
+    StaticIpSpec, StaticIps, label,
+};
+
+const CALM: Rates = Rates { refused: 0.0, lost: 0.0, late: 0.0, stale: 0.0, dud: 0.0 };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn once() -> RetryPolicy {
+    RetryPolicy { attempts: 1, ..RetryPolicy::default() }
+}
+
+fn world(rates: Rates, flavour: Flavour) -> (Arc<World>, Arc<FakeCloud>) {
+    let world = World::new(Pace::default(), flavour);
+    world.set_faults(Faults::new(Dice::new(1), rates));
+    let cloud = FakeCloud::client(Arc::clone(&world), Actor("one".to_owned()), once());
+    (world, cloud)
+}
+
+fn spec(cloud: &FakeCloud) -> LaunchSpec {
+    let image = cloud.add_image(Labels::new());
+    LaunchSpec {
+        names: vec!["app".to_owned()],
+        image: image.id,
+        size: "small".into(),
+        region: "here".into(),
+        labels: Labels::new().with(label::SERVICE, "app"),
+        user_data: None,
+        login_keys: Vec::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_caller_asked_for_happens_all_the_same() {
+    let (_, cloud) = world(Rates { late: 1.0, ..CALM }, Flavour::default());
+    let spec = spec(&cloud);
+    let dropped = timeout(seconds(1) / 2, cloud.launch(&spec)).await;
+    assert!(dropped.is_err() && cloud.standing().is_empty(), "nothing has happened yet");
+    sleep(seconds(10)).await;
+    assert_eq!(cloud.standing().len(), 1);
+    // The same again, late once more, finds it.
+    assert_eq!(cloud.launch(&spec).await.unwrap()[0].id, cloud.standing()[0].id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_leaves_the_effect_unknown_and_the_call_layer_repeats_what_is_idempotent() {
+    let (world, cloud) = world(Rates { lost: 1.0, ..CALM }, Flavour::default());
+    let spec = spec(&cloud);
+    let error = cloud.launch(&spec).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown));
+    assert_eq!(cloud.standing().len(), 1);
+
+    world.set_faults(Faults::new(Dice::new(2), Rates { lost: 0.5, ..CALM }));
+    let patient = FakeCloud::client(Arc::clone(&world), Actor("two".to_owned()), RetryPolicy::default());
+    let before = patient.calls().count().mutations;
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        patient.launch(&LaunchSpec { names: vec![name.to_owned()], ..spec.clone() }).await.unwrap();
+    }
+    assert!(patient.calls().count().mutations > before + 6, "some were repeated");
+    assert_eq!(cloud.standing().len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_lags_behind_others_and_never_behind_oneself() {
+    let (world, cloud) = world(Rates { stale: 1.0, ..CALM }, Flavour::default());
+    let other = FakeCloud::client(Arc::clone(&world), Actor("other".to_owned()), once());
+    let spec = spec(&cloud);
+    sleep(seconds(60)).await;
+    let id = cloud.launch(&spec).await.unwrap()[0].id.clone();
+    let seen = async |cloud: &FakeCloud| Instances::list(cloud, &Selector::all()).await.unwrap().len();
+    assert_eq!(seen(&cloud).await, 1);
+    assert_eq!(seen(&other).await, 0);
+    assert_eq!(Instances::get(&*other, &id).await.unwrap().id, id, "asked by its id, it is there");
+    sleep(seconds(6)).await;
+    assert_eq!(seen(&other).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_is_told_of_every_change_with_its_moments() {
+    let (world, cloud) = world(Rates { late: 1.0, ..CALM }, Flavour::default());
+    let spec = spec(&cloud);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&told);
+    world.watch(move |change| {
+        assert!(change.called <= change.began && change.began <= change.sent && change.sent <= change.at);
+        let (before, after) = (change.before.machines.len(), change.after.machines.len());
+        let actor = change.actor.map_or("nobody".to_owned(), ToString::to_string);
+        notes.lock().unwrap().push(format!("{actor}: {} {before} {after}", change.operation));
+    });
+    let id = cloud.launch(&spec).await.unwrap()[0].id.clone();
+    sleep(seconds(31)).await;
+    cloud.destroy(&id).await.unwrap();
+    cloud.destroy(&id).await.unwrap();
+    sleep(seconds(4)).await;
+    assert!(cloud.standing().is_empty());
+    cloud.add_instance("by hand", Labels::new());
+    let expected = ["one: launch 0 1", "nobody: time 1 1", "one: destroy 1 1", "nobody: time 1 0"];
+    let told = told.lock().unwrap();
+    assert_eq!(told[..4], expected);
+    assert_eq!(told[4..], ["nobody: by hand 0 1"], "the second destroy has changed nothing");
+}
+
+fn ip_spec(name: &str, id: &str, instance: &crate::provider::Instance) -> StaticIpSpec {
+    StaticIpSpec {
+        name: name.to_owned(),
+        labels: Labels::new().with(label::SERVICE, "app").with(label::ENV_ID, id),
+        region: "here".into(),
+        instance: instance.id.clone(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_without_labels_is_found_by_its_instance_which_has_one_at_most() {
+    let (_, cloud) = world(CALM, Flavour::default());
+    let (one, two) = (cloud.add_instance("one", Labels::new()), cloud.add_instance("two", Labels::new()));
+    let made = cloud.ensure(&ip_spec("app", "a", &one)).await.unwrap();
+    assert_eq!(cloud.ensure(&ip_spec("other", "b", &one)).await.unwrap().id, made.id);
+    let other = cloud.add_static_ip(None);
+    let error = cloud.assign(&other.id, &one.id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(cloud.assign(&made.id, &two.id).await.unwrap_err().kind(), ErrorKind::Busy);
+    sleep(seconds(11)).await;
+    cloud.assign(&made.id, &two.id).await.unwrap();
+    sleep(seconds(11)).await;
+    assert_eq!(StaticIps::get(&*cloud, &made.id).await.unwrap().assigned_to, Some(two.id));
+    cloud.assign(&other.id, &one.id).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_with_labels_is_found_by_its_name_and_the_ids_on_it() {
+    let (_, cloud) = world(CALM, Flavour { labelled_ips: true, ..Flavour::default() });
+    let (one, two) = (cloud.add_instance("one", Labels::new()), cloud.add_instance("two", Labels::new()));
+    let made = cloud.ensure(&ip_spec("app", "a", &one)).await.unwrap();
+    assert_eq!(cloud.ensure(&ip_spec("app", "a", &one)).await.unwrap().id, made.id);
+    let foreign = cloud.ensure(&ip_spec("app", "b", &two)).await.unwrap();
+    assert_ne!(foreign.id, made.id, "the same name, and another id");
+    sleep(seconds(11)).await;
+    let points = Selector::all().with(label::ENV_ID, "a");
+    let found = StaticIps::list(&*cloud, &points).await.unwrap();
+    assert_eq!(found.iter().map(|ip| (&ip.id, &ip.assigned_to)).collect::<Vec<_>>(), [(&made.id, &Some(one.id))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_that_is_accepted_and_not_carried_out_ends_where_it_began() {
+    let (_, cloud) = world(Rates { dud: 1.0, ..CALM }, Flavour::default());
+    let one = cloud.add_instance("one", Labels::new());
+    let ip = cloud.add_static_ip(None);
+    cloud.assign(&ip.id, &one.id).await.unwrap();
+    assert!(StaticIps::get(&*cloud, &ip.id).await.unwrap().busy);
+    sleep(seconds(11)).await;
+    let seen = StaticIps::get(&*cloud, &ip.id).await.unwrap();
+    assert!(!seen.busy && seen.assigned_to.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_times() {
+    let run = async || {
+        let rates = Rates { refused: 0.3, lost: 0.3, late: 0.3, stale: 0.3, dud: 0.0 };
+        let (_, cloud) = world(rates, Flavour::default());
+        let started = tokio::time::Instant::now();
+        let mut times = Vec::new();
+        for value in 0..20 {
+            let set = RecordSet {
+                zone: "example.org".to_owned(),
+                name: "www".to_owned(),
+                kind: RecordKind::A,
+                ttl: seconds(60),
+                values: vec![value.to_string()],
+            };
+            times.push((cloud.upsert(&set).await.is_ok(), started.elapsed()));
+        }
+        times
+    };
+    assert_eq!(run().await, run().await);
+}

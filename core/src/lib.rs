@@ -6,6 +6,7 @@
 //! [`watch`] waits for the cloud on behalf of everybody in it. No cloud's name appears here.
 
 pub mod bake;
+mod clock;
 pub mod context;
 pub mod deploy;
 pub mod events;
@@ -16,5 +17,6 @@ pub mod journal;
 pub mod manifest;
 pub mod provider;
 pub mod remote;
+mod spawn;
 pub mod userdata;
 pub mod watch;

@@ -17,5 +17,6 @@ pub mod journal;
 pub mod manifest;
 pub mod provider;
 pub mod remote;
+mod spawn;
 pub mod userdata;
 pub mod watch;

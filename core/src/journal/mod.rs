@@ -10,10 +10,15 @@
 //! ENV/resources.json                       the static IPs and DNS records that outlive releases
 //! ENV/captures/PROVIDER.json           the builder that is being captured there, while it is
 //! ENV/lock/000000000042.json               who writes; the highest number counts
+//! ENV/damaged/TIME/...                     what `remint journal repair` took away
 //! ```
 //!
 //! Which release is the current one is derived from the journals, not stored: there is no pointer that a crash could leave
 //! behind. Every object has a format version. Objects hold no secret.
+//!
+//! Whatever else lies in the folder is ignored, with a note. But of what Remint wrote nothing may be missing: releases and
+//! their entries are numbered without a gap, and a hole or an object that cannot be read is an error, because what a command
+//! does not know of, it might destroy or forget.
 //!
 //! The store of a local folder can create an object only if it is not there, but cannot replace one only if it is
 //! unchanged. So the lock is a row of numbered objects, each made by whoever is first to create it: the number is the
@@ -21,8 +26,12 @@
 //! simpler, and would shut out the local folder.
 
 mod error;
+mod folder;
+mod history;
 mod holder;
 mod identity;
+mod layout;
+mod lease;
 mod lock;
 mod records;
 mod releases;
@@ -31,8 +40,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use error::JournalError;
-pub use holder::Holder;
+pub use error::{JournalError, Known};
+pub use holder::{Holder, Liveness, ProcessState};
 pub use identity::{EnvironmentRecord, Identity, Place, ServiceRecord};
 pub use lock::{LockGuard, LockRecord};
 pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};

@@ -11,7 +11,7 @@ use super::{
     world::{Done, Moment},
 };
 use crate::provider::{
-    CallClass, Error, ErrorKind, InstanceId, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps, label,
+    CallClass, Error, ErrorKind, InstanceId, Labels, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps, label,
 };
 
 /// What has to agree for an address of the same name to be the same address.
@@ -139,6 +139,16 @@ impl StaticIps for FakeCloud {
         let (id, to) = (id.clone(), instance.clone());
         let apply = move |state: &mut State, moment: &Moment| assign(state, moment, &id, &to);
         self.mutate(CallClass::IdempotentMutation, "assign", apply).await.map(|_| ())
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        let (id, labels) = (id.clone(), labels.clone());
+        let apply = move |state: &mut State, _: &Moment| {
+            let ip = state.ips.get_mut(&id).ok_or_else(|| not_found("label static IP", &id))?;
+            ip.ip.labels.0.extend(labels.0.clone());
+            Done::changed((), format!("label {id}"))
+        };
+        self.mutate(CallClass::IdempotentMutation, "label static IP", apply).await
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

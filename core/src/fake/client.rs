@@ -12,7 +12,7 @@ use super::{
 };
 use crate::provider::{
     Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps,
+    LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays, Strays,
 };
 
 /// What the fake cloud declares.
@@ -39,6 +39,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         capture_time: Duration::from_secs(60),
         assign_time: Duration::from_secs(5),
         destroy_time: Duration::from_secs(3),
+        settle_time: Limits::CLOUD_SETTLES,
     },
 };
 
@@ -159,5 +160,9 @@ impl Provider for FakeCloud {
 
     fn markers(&self) -> Option<&dyn Markers> {
         Some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        None
     }
 }

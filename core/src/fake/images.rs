@@ -96,6 +96,16 @@ impl Images for FakeCloud {
         self.read("get image", get).await
     }
 
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        let (id, labels) = (id.clone(), labels.clone());
+        let apply = move |state: &mut State, _: &Moment| {
+            let image = state.images.get_mut(&id).ok_or_else(|| not_found("label image", &id))?;
+            image.labels.0.extend(labels.0.clone());
+            Done::changed((), format!("label {id}"))
+        };
+        self.mutate(CallClass::IdempotentMutation, "label image", apply).await
+    }
+
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
         let (id, region) = (id.clone(), region.clone());
         let apply = move |state: &mut State, _: &Moment| {

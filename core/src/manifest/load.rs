@@ -77,8 +77,20 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
 
     // Every environment is looked at, whichever is chosen.
     check_environments(&root, &mut reporter);
-    let Some(environment) = choose_environment(&mut root, options.env.as_deref(), &mut reporter) else {
-        return Err(fail(&mut reporter));
+    let environments = environment_names(&root);
+    let mut undeclared = None;
+    let clean = reporter.is_clean();
+    let environment = match choose_environment(&mut root, options.env.as_deref(), &mut reporter) {
+        Some(environment) => environment,
+        // The journal may know it from before: whoever opens it decides.
+        None => match options.env.as_deref().filter(|name| clean && is_environment_name(name)) {
+            Some(name) => {
+                undeclared = Some(fail(&mut reporter));
+                reporter = Reporter::new(path, &text);
+                EnvironmentName::new(name)
+            }
+            None => return Err(fail(&mut reporter)),
+        },
     };
     let base_dir = base_dir(path);
     let interpolator = Interpolator::new(&root, options, &base_dir, &mut reporter);
@@ -94,7 +106,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };
     let user_data = read_user_data(&manifest, &base_dir, &interpolator)?;
     let secrets = Arc::new(Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env));
-    Ok(Loaded { manifest, environment, provider, section, base_dir, path: path.to_owned(), user_data, secrets })
+    let path = path.to_owned();
+    Ok(Loaded { manifest, environment, environments, undeclared, provider, section, base_dir, path, user_data, secrets })
 }
 
 /// Looks at the top level and at each environment alone: their keys and types, not what is missing.
@@ -118,6 +131,15 @@ fn check_environments(root: &Node, reporter: &mut Reporter<'_>) {
             reporter.report(environment.head(), &show(&path(name)), message, Some(help.to_owned()));
         }
         Shape::check(environment, schema::partial(), path(name), true, reporter);
+    }
+}
+
+/// The environments of a manifest, or the one that it has without any.
+fn environment_names(root: &Node) -> Vec<String> {
+    let named = root.as_table().and_then(|table| table.get("environments")).and_then(Node::as_table);
+    match named.filter(|named| !named.is_empty()) {
+        Some(named) => named.keys().cloned().collect(),
+        None => vec![DEFAULT_ENVIRONMENT.to_owned()],
     }
 }
 

@@ -81,7 +81,7 @@ pub enum Command {
     /// Show what a deploy would do
     Plan(PlanArgs),
     /// Bake the image, unless one with the same fingerprint exists
-    Bake,
+    Bake(BakeArgs),
     /// Bake if needed, launch, wait until healthy, move the address, retire the old instances
     Deploy(DeployArgs),
     /// Deploy an earlier release again, without baking
@@ -96,7 +96,7 @@ pub enum Command {
     Resume,
     /// Undo a release that was interrupted
     Abort,
-    /// Find what no release accounts for, and delete it
+    /// Find what no release accounts for, and delete it after a question
     Gc(GcArgs),
     /// Delete the environment: instances, address, DNS record
     Destroy(DestroyArgs),
@@ -140,9 +140,20 @@ pub struct PlanArgs {
     pub image: Option<ImageId>,
 }
 
+/// Arguments of `remint bake`.
+#[derive(Debug, Args)]
+pub struct BakeArgs {
+    /// Start a new journal inside the checkout, although `CI` is set
+    #[arg(long)]
+    pub new_journal: bool,
+}
+
 /// Arguments of `remint deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
+    /// Start a new journal inside the checkout, although `CI` is set
+    #[arg(long)]
+    pub new_journal: bool,
     /// Replace the instances even if nothing changed
     #[arg(long)]
     pub force: bool,

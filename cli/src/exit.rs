@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use remint_core::{
-    bake::BakeError,
-    deploy::{DeployError, DeployErrorKind},
-};
+use remint_core::deploy::{DeployError, DeployErrorKind};
 
 /// How the command ended. The numbers are an interface: scripts depend on them (`docs/cli.md` lists them).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +34,8 @@ pub enum ExitStatus {
     NothingRun = 11,
     /// All cases that were run did as they should, and something that they made is left.
     Leaked = 12,
+    /// The service runs here, deployed by another journal. Nothing was changed.
+    Foreign = 13,
     /// Ctrl-C, and everything was cleaned up.
     Interrupted = 130,
 }
@@ -57,6 +56,7 @@ impl ExitStatus {
         (Self::NotConformant, "conformance: a case failed, or did not end in time"),
         (Self::NothingRun, "conformance: no case was run, which proves nothing"),
         (Self::Leaked, "conformance: the cases passed, and something that they made is left"),
+        (Self::Foreign, "the service already runs here, deployed by another journal; nothing was changed"),
         (Self::Interrupted, "interrupted, and cleaned up"),
     ];
 
@@ -122,7 +122,7 @@ impl From<remint_core::journal::JournalError> for Failure {
         use remint_core::journal::JournalError;
         let status = match &error {
             JournalError::Held { .. } | JournalError::Lost { .. } => ExitStatus::Locked,
-            JournalError::Url { .. } => ExitStatus::Manifest,
+            JournalError::Url { .. } | JournalError::OtherService { .. } => ExitStatus::Manifest,
             _ => ExitStatus::Failure,
         };
         let hints = error.hint().into_iter().collect();
@@ -138,24 +138,13 @@ impl From<DeployError> for Failure {
             DeployErrorKind::Bake => ExitStatus::Bake,
             DeployErrorKind::Gate => ExitStatus::Gate,
             DeployErrorKind::Locked => ExitStatus::Locked,
+            DeployErrorKind::Foreign => ExitStatus::Foreign,
             DeployErrorKind::Interrupted => ExitStatus::Interrupted,
             DeployErrorKind::Conflict | DeployErrorKind::Provider => ExitStatus::Provider,
             _ => ExitStatus::Failure,
         };
         let (hints, details) = (error.hints().to_vec(), error.detail_lines().to_vec());
         Self { hints, details, ..Self::new(status, error) }
-    }
-}
-
-impl From<BakeError> for Failure {
-    fn from(error: BakeError) -> Self {
-        let status = match &error {
-            error if error.is_cancelled() => ExitStatus::Interrupted,
-            error if error.is_refused() => ExitStatus::Credentials,
-            _ => ExitStatus::Bake,
-        };
-        let hints = error.hint().into_iter().collect();
-        Self { hints, ..Self::new(status, error) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! From settings to what the engine works on: the manifest loaded, the providers built.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use remint_core::{
-    context::Context,
+    context::{Context, Elsewhere},
+    journal::Journal,
     manifest::{HealthCheck, LoadOptions, Loaded, load},
-    provider::{BuildContext, Provider, ProviderId, Registry},
+    provider::{BuildContext, Error, ErrorKind, Provider, ProviderId, Region, Registry, UnknownProvider},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,29 @@ use crate::{
     settings::Settings,
 };
 
-/// Reads the manifest, without asking any cloud.
+/// Reads the manifest, without asking any cloud. An environment that it does not have is refused.
 pub(crate) fn manifest(settings: &Settings) -> Result<Loaded, Failure> {
+    let mut loaded = read(settings)?;
+    match loaded.undeclared.take() {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(loaded),
+    }
+}
+
+/// Reads the manifest, without asking any cloud. An environment that it does not have (any more) is accepted where the journal
+/// knows it: it can still be looked at, and removed.
+pub(crate) async fn with_journal(settings: &Settings) -> Result<(Loaded, Journal), Failure> {
+    let loaded = read(settings)?;
+    let journal = Journal::open(&loaded)?;
+    if let Some(refusal) = &loaded.undeclared
+        && !journal.environments().await?.iter().any(|known| known == loaded.environment.as_str())
+    {
+        return Err(refusal.clone().into());
+    }
+    Ok((loaded, journal))
+}
+
+fn read(settings: &Settings) -> Result<Loaded, Failure> {
     let options = LoadOptions {
         env: settings.env.clone(),
         vars: settings.vars.clone(),
@@ -36,14 +58,60 @@ pub(crate) async fn open(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Result<Context, Failure> {
-    let loaded = manifest(settings)?;
+    let (loaded, _) = with_journal(settings).await?;
     let provider = build(&loaded, &loaded.provider, settings).await?;
     let dns = match dns_provider(&loaded) {
         Some(id) => Some(build(&loaded, id, settings).await?),
         None => None,
     };
+    let elsewhere = elsewhere(loaded.clone(), settings.clone());
     let context = Context::new(loaded, provider, printer.events());
-    Ok(Context { dns, cancel, process_env: settings.process_env.clone(), ..context })
+    Ok(Context { dns, cancel, elsewhere, process_env: settings.process_env.clone(), ..context })
+}
+
+/// Builds the providers of places where the environment was before.
+fn elsewhere(loaded: Loaded, settings: Settings) -> Elsewhere {
+    let (loaded, settings) = (Arc::new(loaded), Arc::new(settings));
+    Elsewhere::new(move |place| {
+        let (loaded, settings) = (Arc::clone(&loaded), Arc::clone(&settings));
+        Box::pin(async move {
+            let unknown = |error: UnknownProvider| Error::new(ErrorKind::InvalidInput, "configure provider", error.to_string());
+            let registration = Registry::find(place.provider.as_str()).map_err(unknown)?;
+            (registration.build)(build_context(&loaded, &place.provider, Some(place.region), &settings)).await
+        })
+    })
+}
+
+/// Refuses to begin a journal that the end of a CI job would throw away: the next job would have none, and could neither replace
+/// nor remove what this one deploys. `allowed` says that the folder is kept.
+pub(crate) async fn check_new_journal(context: &Context, allowed: bool) -> Result<(), Failure> {
+    let in_ci = context.process_env.get("CI").is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    if allowed || !in_ci {
+        return Ok(());
+    }
+    let Some(folder) = local_journal(&context.loaded) else { return Ok(()) };
+    let journal = Journal::open(&context.loaded)?;
+    if !folder.starts_with(checkout(&context.loaded)) || !journal.environments().await?.is_empty() {
+        return Ok(());
+    }
+    let message = format!("`CI` is set, and a new journal would lie inside the checkout ({})", folder.display());
+    Err(Failure::new(ExitStatus::Manifest, anyhow::anyhow!(message))
+        .hint("keep the journal where the next job finds it: `url` in `[journal]`, a folder outside of the checkout")
+        .hint("if this checkout is kept between jobs, pass `--new-journal` once"))
+}
+
+/// The folder of a journal that is one, as an absolute path.
+fn local_journal(loaded: &Loaded) -> Option<PathBuf> {
+    let path = loaded.manifest.journal.url.strip_prefix("file:")?;
+    let folder = loaded.base_dir.join(path.strip_prefix("//").unwrap_or(path));
+    folder.canonicalize().ok()
+}
+
+/// The folder that is checked out: the nearest one above the manifest that git knows, or the manifest's own.
+fn checkout(loaded: &Loaded) -> PathBuf {
+    let own = loaded.base_dir.canonicalize().unwrap_or_else(|_| loaded.base_dir.clone());
+    let found = own.ancestors().find(|folder| folder.join(".git").exists()).map(PathBuf::from);
+    found.unwrap_or(own)
 }
 
 /// The provider of the DNS record, where it is not the service's own.
@@ -55,15 +123,19 @@ fn dns_provider(loaded: &Loaded) -> Option<&ProviderId> {
 /// Builds a provider with the options that the manifest has for it.
 pub(crate) async fn build(loaded: &Loaded, id: &ProviderId, settings: &Settings) -> Result<Arc<dyn Provider>, Failure> {
     let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Manifest, error))?;
+    let region = loaded.manifest.providers.get(id).map(|section| section.region.clone());
+    Ok((registration.build)(build_context(loaded, id, region, settings)).await?)
+}
+
+fn build_context(loaded: &Loaded, id: &ProviderId, region: Option<Region>, settings: &Settings) -> BuildContext {
     let section = loaded.manifest.providers.get(id);
-    let context = BuildContext {
+    BuildContext {
         options: section.map(|section| section.options.clone()).unwrap_or_default(),
-        region: section.map(|section| section.region.clone()),
+        region,
         base_dir: loaded.base_dir.clone(),
         service_ports: service_ports(loaded),
         env: settings.process_env.clone(),
-    };
-    Ok((registration.build)(context).await?)
+    }
 }
 
 fn service_ports(loaded: &Loaded) -> Vec<u16> {

@@ -1,13 +1,11 @@
 //! `remint bake`, on one provider or on several side by side, and the baker that `remint deploy` uses.
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use remint_core::{
-    bake::{self, BakeReport},
+    bake::{self, BakeReport, Owner},
     context::Context,
-    deploy::{Baker, DeployError},
+    deploy::{self, Baker, DeployError},
     events::{Event, Level},
-    journal::{Holder, Journal, LockGuard},
     provider::{ImageId, ProviderId},
 };
 use serde::Serialize;
@@ -15,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
 use crate::{
+    args::BakeArgs,
     exit::{ExitStatus, Failure},
     printer::{Printer, Summary, duration},
     session,
@@ -55,25 +54,15 @@ impl Baked {
     }
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(args: &BakeArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
     if settings.providers.len() > 1 {
-        return side_by_side(settings, printer, cancel).await;
+        return side_by_side(args, settings, printer, cancel).await;
     }
     let context = session::open(settings, printer, cancel).await?;
-    let journal = Journal::open(&context.loaded)?;
-    let lock = journal.lock(Holder::current(context.run, "bake")).await?;
-    let result = one(&context, &journal, &lock).await;
-    let released = lock.release().await;
-    let baked = Baked::new(result?, printer.summary());
-    released?;
+    session::check_new_journal(&context, args.new_journal).await?;
+    let baked = Baked::new(deploy::bake(&context).await?, printer.summary());
     printer.result("bake", &baked, || baked.text())?;
     Ok(ExitStatus::Success)
-}
-
-/// Bakes under the environment's lock: builders that a dead run left behind are destroyed, so nobody else may be baking.
-async fn one(context: &Context, journal: &Journal, lock: &LockGuard) -> Result<BakeReport, Failure> {
-    bake::recover(context, journal, lock).await?;
-    Ok(bake::bake(context).await?)
 }
 
 /// How the bake on one of several providers ended.
@@ -92,36 +81,37 @@ enum End {
 }
 
 /// Bakes on each provider at the same time, under one lock. One that fails stops no other, and the highest exit code counts.
-async fn side_by_side(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    // What the manifest lacks for one of them is told before anything is made anywhere.
-    let mut journals = Vec::new();
+async fn side_by_side(args: &BakeArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    // What the manifest lacks for one of them is reported before anything is created anywhere.
     for id in &settings.providers {
-        journals.push(Journal::open(&session::manifest(&settings.for_provider(id))?)?);
+        session::manifest(&settings.for_provider(id))?;
     }
-    let lock = journals[0].lock(Holder::current(uuid::Uuid::now_v7(), "bake")).await?;
-    let bakes = settings.providers.iter().zip(&journals).map(|(id, journal)| {
-        let (settings, printer, cancel, lock) =
-            (settings.for_provider(id), printer.of(id.as_str()), cancel.clone(), &lock);
-        async move {
-            let baked = async {
-                let context = session::open(&settings, &printer, cancel).await?;
-                one(&context, journal, lock).await
-            };
-            let result = baked.await;
-            if let Err(failure) = &result {
-                let message = format!("failed: {failure}");
-                printer.events().emit(Event::Note { level: Level::Warning, message });
-            }
-            (id, printer, result)
-        }
+    let mut opened = Vec::new();
+    for id in &settings.providers {
+        let printer = printer.of(id.as_str());
+        let context = session::open(&settings.for_provider(id), &printer, cancel.clone()).await;
+        opened.push((id, printer, context));
+    }
+    let contexts: Vec<Context> = opened.iter().filter_map(|(.., context)| context.as_ref().ok().cloned()).collect();
+    if let Some(first) = contexts.first() {
+        session::check_new_journal(first, args.new_journal).await?;
+    }
+    let mut reports = deploy::bake_each(&contexts).await?.into_iter();
+    let results = opened.into_iter().map(|(id, printer, context)| {
+        let result = context.and_then(|_| match reports.next() {
+            Some(report) => Ok(report?),
+            None => Err(Failure::from(anyhow::anyhow!("nothing was baked on {id}"))),
+        });
+        (id, printer, result)
     });
-    let results = join_all(bakes).await;
-    let released = lock.release().await;
+    let results: Vec<_> = results.collect();
     let (mut worst, mut ended) = (ExitStatus::Success, Vec::new());
     for (id, printer, result) in results {
         let end = match result {
             Ok(report) => End::Baked(Box::new(Baked::new(report, printer.summary()))),
             Err(failure) => {
+                let message = format!("failed: {failure}");
+                printer.events().emit(Event::Note { level: Level::Warning, message });
                 printer.failure(&failure);
                 if failure.status.code() > worst.code() {
                     worst = failure.status;
@@ -132,7 +122,6 @@ async fn side_by_side(settings: &Settings, printer: &Printer, cancel: Cancellati
         };
         ended.push(Ended { provider: id.clone(), end });
     }
-    released?;
     printer.result("bake", &ended, || ended.iter().map(line).collect())?;
     Ok(worst)
 }
@@ -150,8 +139,8 @@ pub(super) struct Builder;
 
 #[async_trait]
 impl Baker for Builder {
-    async fn bake(&self, context: &Context) -> Result<ImageId, DeployError> {
-        match bake::bake(context).await {
+    async fn bake(&self, context: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError> {
+        match bake::bake(context, owner).await {
             Ok(report) => Ok(report.image.id),
             Err(error) => Err(DeployError::bake(error)),
         }

@@ -30,6 +30,7 @@ pub(super) async fn deploy(
     cancel: CancellationToken,
 ) -> Outcome {
     let context = session::open(settings, printer, cancel).await?;
+    session::check_new_journal(&context, args.new_journal).await?;
     let options = DeployOptions { force: args.force, image: args.image.clone() };
     let report = deploy::deploy(&context, options, &Builder).await?;
     tell("deploy", report, printer)

@@ -1,6 +1,7 @@
 //! `remint gc` and `remint destroy`: deleting what is not, or no longer, wanted.
 
-use remint_core::deploy;
+use jiff::Timestamp;
+use remint_core::deploy::{self, Leftover, Leftovers};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -8,22 +9,66 @@ use super::Outcome;
 use crate::{
     args::{DestroyArgs, GcArgs},
     exit::{ExitStatus, Failure},
-    printer::Printer,
+    printer::{Printer, duration},
     session,
     settings::Settings,
 };
 
+/// What `remint gc` found and did.
+#[derive(Debug, Serialize)]
+struct Collected<'a> {
+    found: &'a [Leftover],
+    removed: &'a [Leftover],
+    foreign: Vec<&'a str>,
+}
+
 pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
     let context = session::open(settings, printer, cancel).await?;
-    let leftovers = deploy::gc(&context, args.dry_run).await?;
-    printer.result("gc", &leftovers, || {
-        if leftovers.is_empty() {
-            return "nothing is left that no release accounts for".to_owned();
+    let listed = deploy::leftovers(&context).await?;
+    let foreign: Vec<_> = listed.foreign.iter().map(|instance| instance.name.as_str()).collect();
+    let ours = listed.found.iter().filter(|left| left.ours).count();
+    // What another journal deployed is refused by the engine, with all that there is to say of it.
+    if args.dry_run || (ours == 0 && foreign.is_empty()) {
+        let collected = Collected { found: &listed.found, removed: &[], foreign };
+        printer.result("gc", &collected, || text(&listed, None))?;
+        return Ok(ExitStatus::Success);
+    }
+    if !settings.yes && foreign.is_empty() {
+        printer.say(text(&listed, None).trim_end());
+        if !printer.confirm(&format!("Delete these {ours}?"))? {
+            let error = anyhow::anyhow!("nothing was deleted; {ours} things are left that no release accounts for");
+            return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
         }
-        let verb = if args.dry_run { "would delete" } else { "deleted" };
-        leftovers.iter().map(|left| format!("{verb} {} {}: {}\n", left.kind, left.name, left.why)).collect()
-    })?;
+    }
+    let removed = deploy::gc(&context, &listed).await?;
+    let collected = Collected { found: &listed.found, removed: &removed, foreign };
+    printer.result("gc", &collected, || text(&listed, Some(&removed)))?;
     Ok(ExitStatus::Success)
+}
+
+/// What is left, a line each with age and reason; after `removed`, what became of it.
+fn text(listed: &Leftovers, removed: Option<&[Leftover]>) -> String {
+    let mut text = String::new();
+    for left in &listed.found {
+        let verb = match removed {
+            _ if !left.ours => "perhaps ours, left alone:",
+            None => "left:",
+            Some(removed) if removed.contains(left) => "deleted",
+            Some(_) => "still in use, left alone:",
+        };
+        let age = left.created_at.map_or_else(String::new, |at| format!(", {} old", age(at)));
+        let place = left.region.as_ref().map_or_else(String::new, |region| format!(" in {} {region}", left.provider));
+        text.push_str(&format!("{verb} {} {}{place}{age}: {}\n", left.kind, left.name, left.why));
+    }
+    for instance in &listed.foreign {
+        text.push_str(&format!("not ours: instance {}, deployed by another journal\n", instance.name));
+    }
+    if text.is_empty() { "nothing is left that no release accounts for".to_owned() } else { text }
+}
+
+fn age(since: Timestamp) -> String {
+    let elapsed = Timestamp::now().duration_since(since);
+    duration(std::time::Duration::try_from(elapsed).unwrap_or_default())
 }
 
 #[derive(Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 use remint_core::{
-    journal::{Entry, Journal, Phase, Release},
+    journal::{Entry, Phase, Release},
     provider::ReleaseId,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> Outcome {
-    let journal = Journal::open(&session::manifest(settings)?)?;
+    let (_, journal) = session::with_journal(settings).await?;
     let mut releases = journal.history().await?;
     releases.sort_by_key(|release| std::cmp::Reverse(release.id()));
     releases.truncate(args.limit);
@@ -25,7 +25,7 @@ pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Prin
 }
 
 pub(super) async fn show(id: ReleaseId, settings: &Settings, printer: &Printer) -> Outcome {
-    let release = Journal::open(&session::manifest(settings)?)?.release(id).await?;
+    let release = session::with_journal(settings).await?.1.release(id).await?;
     printer.result("show", &release, || details(&release))?;
     Ok(ExitStatus::Success)
 }
@@ -104,6 +104,7 @@ fn sentence(entry: &Entry) -> String {
     match entry {
         Entry::Phase { phase } => format!("{} {phase}", Styled::cyan("==>")),
         Entry::Launching { names } => format!("launching {}", names.join(", ")),
+        Entry::Adopting { instance, from } => format!("taking over the parked instance {instance} of {from}"),
         Entry::Launched { instances, .. } => format!("launched {}", join(instances)),
         Entry::BeforeSwitchStarted => "running the command before the switch".to_owned(),
         Entry::BeforeSwitchDone => "the command before the switch has succeeded".to_owned(),
@@ -112,6 +113,7 @@ fn sentence(entry: &Entry) -> String {
         Entry::Assigning { static_ip, to, .. } => format!("moving {static_ip} to instance {to}"),
         Entry::Assigned { to } => format!("the static IP points at instance {to}"),
         Entry::SettingRecord { change } => format!("setting {} to {}", change.fqdn, change.after.join(", ")),
+        Entry::AwaitingResolvers { until } => format!("resolvers may know the former address until {}", time(*until)),
         Entry::Retiring { instances, how } => format!("retiring {} ({how:?})", join(instances)).to_lowercase(),
         Entry::Failure { reason } => format!("{} {reason}", Styled::red("failed:")),
     }

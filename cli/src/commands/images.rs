@@ -49,9 +49,15 @@ fn table(images: &[ImageUse]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["image", "name", "fingerprint", "size", "regions", "releases", "kept"]);
-    for ImageUse { image, releases, kept } in images {
+    for ImageUse { image, releases, needed_by, ours, kept } in images {
         let fingerprint = image.labels.get(label::FINGERPRINT).unwrap_or_default();
-        let releases: Vec<_> = releases.iter().map(ToString::to_string).collect();
+        let releases = releases.iter().map(ToString::to_string).chain(needed_by.iter().cloned());
+        let releases: Vec<_> = releases.collect();
+        let kept = match (ours, kept) {
+            (false, _) => "not ours: deployed by another journal",
+            (true, true) => "yes",
+            (true, false) => "-",
+        };
         table.add_row([
             image.id.to_string(),
             image.name.clone(),
@@ -59,7 +65,7 @@ fn table(images: &[ImageUse]) -> String {
             image.size_bytes.map(size).unwrap_or_default(),
             image.regions.to_string(),
             releases.join(" "),
-            if *kept { "yes" } else { "-" }.to_owned(),
+            kept.to_owned(),
         ]);
     }
     table.trim_fmt()

@@ -34,7 +34,7 @@ pub(crate) type Outcome = Result<ExitStatus, Failure>;
 /// Runs a command.
 pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
     let (settings, printer) = (&settings, &printer);
-    if settings.providers.len() > 1 && !matches!(command, Command::Bake) {
+    if settings.providers.len() > 1 && !matches!(command, Command::Bake(_)) {
         let error = anyhow::anyhow!("only `remint bake` works on several providers at once");
         return Err(Failure::new(ExitStatus::Usage, error).hint("name one: --provider ID"));
     }
@@ -42,7 +42,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Init(args) => init::run(&args, settings, printer),
         Command::Validate => validate::run(settings, printer),
         Command::Plan(args) => plan::run(&args, settings, printer, cancel).await,
-        Command::Bake => bake::run(settings, printer, cancel).await,
+        Command::Bake(args) => bake::run(&args, settings, printer, cancel).await,
         Command::Deploy(args) => deploy::deploy(&args, settings, printer, cancel).await,
         Command::Rollback(args) => deploy::rollback(args.release, settings, printer, cancel).await,
         Command::Status => status::run(settings, printer, cancel).await,

@@ -1,6 +1,6 @@
 //! `remint plan`: what a deploy would do.
 
-use remint_core::deploy::{self, DeployOptions, Plan, Step};
+use remint_core::deploy::{self, DeployOptions, Plan, Refusal, Step};
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
@@ -17,12 +17,15 @@ pub(super) async fn run(args: &PlanArgs, settings: &Settings, printer: &Printer,
     let options = DeployOptions { image: args.image.clone(), ..DeployOptions::default() };
     let plan = deploy::plan(&context, &options).await?;
     printer.result("plan", &plan, || text(&plan))?;
-    Ok(if args.detailed_exit_code && plan.changes() { ExitStatus::Changes } else { ExitStatus::Success })
+    Ok(if args.detailed_exit_code && (plan.changes() || plan.refused.is_some()) { ExitStatus::Changes } else { ExitStatus::Success })
 }
 
 /// The plan as lines, in the signs that people know: `+` made, `~` changed, `-` removed.
 pub(super) fn text(plan: &Plan) -> String {
     let title = format!("{} in {}", plan.service, plan.environment);
+    if let Some(refused) = &plan.refused {
+        return refusal(&title, refused);
+    }
     if !plan.changes() {
         return format!("{title}: nothing to do");
     }
@@ -39,6 +42,18 @@ pub(super) fn text(plan: &Plan) -> String {
         for reason in why {
             text.push_str(&format!("      {}\n", Styled::dim(reason)));
         }
+    }
+    text
+}
+
+/// Why a deploy would be refused, as the deploy itself would say it.
+fn refusal(title: &str, refused: &Refusal) -> String {
+    let mut text = format!("{}: a deploy is refused\n  {}\n", Styled::bold(title), Styled::red(&refused.message));
+    for line in &refused.details {
+        text.push_str(&format!("      {}\n", Styled::dim(line)));
+    }
+    for hint in &refused.hints {
+        text.push_str(&format!("  {} {hint}\n", Styled::cyan("hint:")));
     }
     text
 }
@@ -63,13 +78,28 @@ fn line(step: &Step) -> (char, String, &[String]) {
         }
         Step::MakeAddress => ('+', "make a static IP".to_owned(), &[]),
         Step::MoveAddress { address, .. } => ('~', format!("move {address} to the new instance"), &[]),
-        Step::SetRecord { fqdn, before, after } => {
-            let change = format!("{} -> {}", values(before, "none"), values(after, "the static IP"));
-            ('~', format!("set {fqdn}: {change}"), &[])
+        Step::SetRecord { fqdn, before, after, ttl_before, ttl, ttl_raised_from } => {
+            let mut changes = Vec::new();
+            if before != after || after.is_none() {
+                changes.push(format!("{} -> {}", values(before, "none"), values(after, "the new address")));
+            }
+            match ttl_before {
+                Some(before) if before != ttl => changes.push(format!("TTL {before} s -> {ttl} s")),
+                Some(_) => {}
+                None => changes.push(format!("TTL {ttl} s")),
+            }
+            if let Some(asked) = ttl_raised_from {
+                changes.push(format!("{asked} s is below the DNS provider's minimum"));
+            }
+            ('~', format!("set {fqdn}: {}", changes.join(", ")), &[])
         }
         Step::Retire { instances, how } => {
             let ids: Vec<_> = instances.iter().map(ToString::to_string).collect();
             ('-', format!("retire {} ({how:?})", ids.join(", ")).to_lowercase(), &[])
+        }
+        Step::Remove { resource, keeps: true } => ('-', format!("stop using {resource}, which stays in the account"), &[]),
+        Step::Remove { resource, keeps: false } => {
+            ('-', format!("remove {resource}, once resolvers have forgotten it"), &[])
         }
     }
 }

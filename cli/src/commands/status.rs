@@ -43,7 +43,18 @@ fn text(status: &Status) -> String {
     for instance in &status.instances {
         row("instance", line(instance));
     }
-    if status.current.is_some() && status.drift.changes() {
+    for instance in &status.foreign {
+        let name = format!("{} ({}), deployed by another journal", instance.name, instance.id);
+        row("not ours", Styled::red(name).to_string());
+    }
+    if !status.undeclared.is_empty() {
+        let names = status.undeclared.join(", ");
+        row("also", format!("the journal has environments without a section in the manifest: {names} (`-e NAME`)"));
+    }
+    if status.drift.refused.is_some() {
+        text.push('\n');
+        text.push_str(&plan::text(&status.drift));
+    } else if status.current.is_some() && status.drift.changes() {
         text.push_str("\na deploy would change this:\n");
         text.push_str(&plan::text(&status.drift));
     }

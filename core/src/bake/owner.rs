@@ -18,7 +18,7 @@ pub struct Owner<'a> {
 
 impl Owner<'_> {
     /// The labels of images: all environments of the journal share them.
-    pub(super) fn of_images(&self) -> Labels {
+    pub(crate) fn of_images(&self) -> Labels {
         Labels::new()
             .with(label::SERVICE, &self.identity.service.service)
             .with(label::SERVICE_ID, self.identity.service.id.as_str())

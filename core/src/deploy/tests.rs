@@ -12,14 +12,18 @@ use object_store::memory::InMemory;
 use tokio::time::sleep;
 
 use super::{
-    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport, Step,
+    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport, Leftovers, Step,
     engine::Engine,
-    gc::{destroy_with, gc_with},
+    destroy::destroy_with,
+    gc::leftovers_with,
     outside::{Opened, Outside, Prepared, Recipe},
-    run::{deploy_with, rollback_with, unfinished},
+    rollback::rollback_with,
+    run::deploy_with,
     status::status_with,
+    unfinished::unfinished,
 };
 use crate::{
+    bake::Owner,
     context::Context,
     events::Events,
     fake::{FakeCloud, Kill, KillStore, Pace},
@@ -81,11 +85,11 @@ impl FakeOutside {
 
 #[async_trait]
 impl Baker for FakeOutside {
-    async fn bake(&self, _: &Context) -> Result<ImageId, DeployError> {
+    async fn bake(&self, _: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError> {
         self.kill().step().await;
         *self.baked.lock().unwrap() += 1;
         let fingerprint = self.fingerprint.lock().unwrap().clone();
-        let labels = Labels::new().with(label::SERVICE, "app").with(label::FINGERPRINT, fingerprint);
+        let labels = owner.of_images().with(label::FINGERPRINT, fingerprint);
         let image = self.cloud.add_image(labels);
         self.kill().step().await;
         Ok(image.id)
@@ -273,7 +277,7 @@ impl Stand {
         assert!(history.iter().all(|release| release.phase().is_final()));
         assert_eq!(done, releases);
         let ctx = self.context();
-        assert_eq!(gc_with(&self.engine(&ctx), true).await.unwrap(), []);
+        assert_eq!(leftovers_with(&self.engine(&ctx)).await.unwrap(), Leftovers::default());
     }
 }
 
@@ -456,8 +460,7 @@ async fn a_parked_release_that_came_back_keeps_its_configuration_and_the_next_de
 async fn an_address_that_was_moved_by_hand_is_moved_back() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();
-    let ip = stand.cloud.static_ip_list()[0].clone();
-    crate::provider::StaticIps::unassign(&*stand.cloud, &ip.id).await.unwrap();
+    stand.cloud.by_hand("unassign", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = None));
     let ctx = stand.context();
     let status = status_with(&stand.engine(&ctx)).await.unwrap();
     assert!(matches!(status.drift.steps[..], [Step::MoveAddress { from: None, .. }]), "{:?}", status.drift);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::provider::{
     Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays, Strays,
+    LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
 /// What the fake cloud declares.

@@ -43,7 +43,7 @@ impl OwnedRecord {
 
 /// The resource itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "resource", rename_all = "snake_case")]
 pub enum Resource {
     /// A static IP.
     StaticIp(OwnedStaticIp),

@@ -139,7 +139,7 @@ async fn version_one_of_the_format_is_read() {
     assert_eq!(history[0].gated(), ["4711".into()]);
     assert_eq!(history[0].record.size.as_str(), "s-1vcpu-1gb");
     let resources = journal.resources().await.unwrap();
-    assert_eq!(resources.static_ip.unwrap().made_by, Some(ReleaseId(1)));
+    assert_eq!(resources.static_ip().unwrap().0.made_by, Some(ReleaseId(1)));
 }
 
 #[tokio::test]

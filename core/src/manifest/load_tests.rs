@@ -353,7 +353,13 @@ fn environments_are_laid_over_the_top_level() {
     assert_eq!(staging.manifest.secrets["pw"], super::super::SecretSource::File("pw.txt".into()));
     assert_eq!(staging.manifest.vars["who"], "staging");
     assert_eq!(staging.environment.as_str(), "staging");
-    assert!(load_env("stagin").unwrap_err().contains("did you mean `staging`?"));
+    assert_eq!(staging.environments, ["production", "staging"]);
+    // The journal may know it; whoever opens that decides.
+    let unknown = load_env("stagin").unwrap();
+    let refusal = unknown.undeclared.unwrap().to_string();
+    assert!(refusal.contains("did you mean `staging`?"), "{refusal}");
+    assert_eq!((unknown.environment.as_str(), unknown.manifest.vars["who"].as_str()), ("stagin", "nobody"));
+    assert!(load_env("No Name").unwrap_err().contains("there is no environment `No Name`"));
 }
 
 #[test]

@@ -74,6 +74,10 @@ impl Images for Recorded {
         self.inner.images().get(id).await
     }
 
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        self.inner.images().label(id, labels).await
+    }
+
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
         // The copy is of an image that the ledger has already.
         self.inner.images().copy(id, region).await

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Turns,
+    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Strays, Turns,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -36,8 +36,10 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::InstanceRelabel,
         Capability::StaticIp,
         Capability::StaticIpReassign,
+        Capability::StaticIpLabels,
         Capability::Dns,
         Capability::Marker,
+        Capability::Strays,
     ],
     limits: LIMITS,
 };
@@ -54,6 +56,7 @@ pub const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(1),
     destroy_time: Duration::from_secs(10),
+    settle_time: Limits::CLOUD_SETTLES,
 };
 
 /// What is known of an API of the same shape on this machine.
@@ -246,6 +249,10 @@ impl Provider for Aws {
     }
 
     fn markers(&self) -> Option<&dyn Markers> {
+        Some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
         Some(self)
     }
 }

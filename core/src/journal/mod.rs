@@ -27,9 +27,13 @@ mod error;
 mod folder;
 mod history;
 mod holder;
+#[cfg(test)]
+mod interleavings;
 mod layout;
 mod lease;
 mod lock;
+#[cfg(test)]
+mod lock_tests;
 mod records;
 mod releases;
 mod store;

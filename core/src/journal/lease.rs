@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// How long a lock lasts when it is not renewed.
-pub(super) const LASTS: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_secs(60);
 /// How often it is renewed.
-pub(super) const RENEWED: Duration = Duration::from_secs(15);
+const RENEWED: Duration = Duration::from_secs(15);
 /// How much the clocks of two hosts may differ.
-pub(super) const MARGIN: Duration = Duration::from_secs(15);
+const MARGIN: Duration = Duration::from_secs(15);
 
 /// When a lock expires that is written now.
 pub(super) fn expiry() -> Timestamp {
@@ -75,12 +75,12 @@ impl Lease {
     }
 
     async fn check_store(&self) -> Result<(), JournalError> {
-        let highest = lock::numbers(&self.store, &self.environment).await?.into_iter().max();
+        let highest = lock::numbers(&self.store, &self.environment).await?.pop();
         if highest == Some(self.record.token) { Ok(()) } else { Err(self.lose("another run has taken it over")) }
     }
 
     /// Fails when the lease has run out, as far as this process knows.
-    fn check_here(&self) -> Result<(), JournalError> {
+    pub(super) fn check_here(&self) -> Result<(), JournalError> {
         match self.state() {
             State::Until(until) if clock::boottime() < until => Ok(()),
             State::Until(_) => Err(self.lose("it was not renewed in time")),
@@ -144,7 +144,7 @@ impl Lease {
 
     /// Writes down that the lock is given back, unless somebody else has it.
     pub(super) async fn give_back(&self, unsettled: bool) -> Result<(), JournalError> {
-        let highest = lock::numbers(&self.store, &self.environment).await?.into_iter().max();
+        let highest = lock::numbers(&self.store, &self.environment).await?.pop();
         if highest != Some(self.record.token) {
             return Ok(());
         }

@@ -9,8 +9,10 @@
 //!   there is no lock.
 //! - Between looking and creating, others may have come and gone, so that the number that was created is an old one, which was
 //!   deleted before. So whoever has created a number lists again, and withdraws if there is a higher one.
-//! - A folder is not read in one moment. So the last few numbers before the holder's stay, and a list that runs while locks change
-//!   hands still has a number that is higher than those of the past.
+//! - A list is not made in one moment: it may lack what was deleted before it was answered, also what was the highest when it
+//!   began. So a list counts only if the run's own number is in it: holders delete from the lowest on, so whoever has deleted what
+//!   was the highest when the list began has deleted that number before.
+//! - What was read may be old. So whether a lock has expired is asked of the time before it was read.
 //! - A holder renews its own number only while its [lease](super::lease) lasts, and stops before others may take it over.
 //!
 //! A holder that can be seen to be alive on this host keeps its lock whatever the clock says, and one that can be seen to be dead
@@ -30,13 +32,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Holder, JournalError, Liveness, ProcessState, layout,
     layout::Object,
-    lease::{LASTS, Lease, MARGIN, expiry},
+    lease::{Lease, expiry},
     store::Store,
 };
 use crate::{clock, provider::Fence, spawn::spawn};
 
-/// How many numbers before the holder's stay.
-const KEPT: u64 = 3;
 /// How often a lock that is listed and cannot be read is looked at again.
 const LOOKS: u32 = 50;
 /// How long giving back waits for a renewal that is under way, which would write over it.
@@ -62,13 +62,15 @@ pub struct LockRecord {
 }
 
 impl LockRecord {
-    /// Whether somebody still holds it, given what is known of the holder's process.
-    pub fn is_held(&self, process: ProcessState) -> bool {
+    /// Whether somebody held it at this time, given what is known of the holder's process.
+    ///
+    /// The time must be from before the lock was read: what was read may be old, and renewed since.
+    pub(super) fn is_held(&self, process: ProcessState, at: Timestamp) -> bool {
         !self.released
             && match process {
                 ProcessState::Alive => true,
                 ProcessState::Dead => false,
-                ProcessState::Unknown => self.expires > clock::wall(),
+                ProcessState::Unknown => self.expires > at,
             }
     }
 }
@@ -105,11 +107,11 @@ impl LockGuard {
         liveness: &dyn Liveness,
         take: Take,
     ) -> Result<Self, JournalError> {
-        let mut own: Option<LockRecord> = None;
+        let mut own = None;
         loop {
             let former = match take {
                 Take::Above(token) => Former::damaged(store, environment, token).await?,
-                _ => Former::look(store, environment, own.as_ref(), liveness, take).await?,
+                _ => Former::look(store, environment, own, liveness, take).await?,
             };
             let token = former.token + 1;
             let started = clock::boottime();
@@ -127,22 +129,28 @@ impl LockGuard {
                 continue;
             }
             let numbers = numbers(store, environment).await?;
-            if numbers.iter().any(|number| *number > token) {
-                store.delete(&name).await?;
-                continue;
+            match numbers.last() {
+                Some(highest) if *highest == token => {}
+                Some(highest) if *highest > token => {
+                    store.delete(&name).await?;
+                    continue;
+                }
+                // A holder of a higher one has deleted it.
+                _ => continue,
             }
-            if clock::boottime() >= started + LASTS - MARGIN {
-                // Suspended meanwhile: it is as good as expired, and somebody may be about to take it over.
-                own = Some(record);
-                continue;
-            }
-            for old in numbers.into_iter().filter(|number| number + KEPT < token) {
-                // The next holder tries again.
+            let guard = Self::hold(Lease::new(store.clone(), environment, record, started));
+            for old in numbers.into_iter().filter(|number| *number < token) {
                 if let Err(error) = store.delete(&layout::lock(environment, old)).await {
                     tracing::debug!(%error, "cannot delete a former lock");
+                    // The next holder tries again, from the lowest.
+                    break;
                 }
             }
-            return Ok(Self::hold(Lease::new(store.clone(), environment, record, started)));
+            if guard.lease.check_here().is_ok() {
+                return Ok(guard);
+            }
+            // All this took so long, as after a suspend, that somebody may have taken it over, or be about to.
+            own = Some(token);
         }
     }
 
@@ -231,14 +239,16 @@ impl Former {
     async fn look(
         store: &Store,
         environment: &str,
-        own: Option<&LockRecord>,
+        own: Option<u64>,
         liveness: &dyn Liveness,
         take: Take,
     ) -> Result<Self, JournalError> {
+        let at = clock::wall();
         let Some(lock) = latest(store, environment).await? else { return Ok(Self { token: 0, unsettled: false }) };
         let process = liveness.of(&lock.holder);
         let given = take == Take::From(lock.token) && process != ProcessState::Alive;
-        if own != Some(&lock) && !given && lock.is_held(process) {
+        let again = own == Some(lock.token);
+        if !again && !given && lock.is_held(process, at) {
             return Err(JournalError::Held {
                 environment: environment.to_owned(),
                 holder: Box::new(lock.holder),
@@ -247,13 +257,12 @@ impl Former {
                 expires: lock.expires,
             });
         }
-        let own_again = own == Some(&lock);
-        Ok(Self { token: lock.token, unsettled: lock.unsettled || !(lock.released || own_again) })
+        Ok(Self { token: lock.token, unsettled: lock.unsettled || !(lock.released || again) })
     }
 
     /// Stands on a lock that cannot be read; whoever held it, if anybody did, is fenced off by the next number.
     async fn damaged(store: &Store, environment: &str, token: u64) -> Result<Self, JournalError> {
-        let highest = numbers(store, environment).await?.into_iter().max();
+        let highest = numbers(store, environment).await?.pop();
         if highest == Some(token) {
             return Ok(Self { token, unsettled: true });
         }
@@ -265,7 +274,7 @@ impl Former {
 pub(super) async fn latest(store: &Store, environment: &str) -> Result<Option<LockRecord>, JournalError> {
     let mut looks = 0;
     loop {
-        let Some(token) = numbers(store, environment).await?.into_iter().max() else { return Ok(None) };
+        let Some(token) = numbers(store, environment).await?.pop() else { return Ok(None) };
         let name = layout::lock(environment, token);
         match store.get::<LockRecord>(&name).await? {
             Some(lock) if lock.token == token => return Ok(Some(lock)),
@@ -283,7 +292,7 @@ pub(super) async fn latest(store: &Store, environment: &str) -> Result<Option<Lo
     }
 }
 
-/// The numbers of the locks, in no order.
+/// The numbers of the locks, in their order.
 pub(super) async fn numbers(store: &Store, environment: &str) -> Result<Vec<u64>, JournalError> {
     let mut numbers = Vec::new();
     for name in store.list(&layout::locks(environment)).await? {
@@ -292,5 +301,6 @@ pub(super) async fn numbers(store: &Store, environment: &str) -> Result<Vec<u64>
             _ => store.ignore(&name),
         }
     }
+    numbers.sort_unstable();
     Ok(numbers)
 }

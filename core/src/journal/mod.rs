@@ -30,9 +30,13 @@ mod folder;
 mod history;
 mod holder;
 mod identity;
+#[cfg(test)]
+mod interleavings;
 mod layout;
 mod lease;
 mod lock;
+#[cfg(test)]
+mod lock_tests;
 mod records;
 mod releases;
 mod resources;

@@ -194,8 +194,9 @@ impl Journal {
     ///
     /// The store's; [`JournalError::Damaged`].
     pub async fn held(&self) -> Result<Option<LockRecord>> {
+        let at = clock::wall();
         let latest = lock::latest(&self.store, &self.environment).await?;
-        Ok(latest.filter(|lock| lock.is_held(self.liveness.of(&lock.holder))))
+        Ok(latest.filter(|lock| lock.is_held(self.liveness.of(&lock.holder), at)))
     }
 
     /// All releases, oldest first.

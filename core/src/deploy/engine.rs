@@ -60,6 +60,13 @@ impl<'a> Engine<'a> {
         &*self.outside
     }
 
+    /// Reports what reading the journal has ignored.
+    pub(super) fn report_notes(&self) {
+        for note in self.journal.take_notes() {
+            self.ctx.events.warn(note);
+        }
+    }
+
     /// What the journal proves to be ours.
     pub(super) async fn ownership(&self, history: &[Release]) -> Result<Ownership, DeployError> {
         Ok(Ownership::new(self.journal.identity().await?.as_ref(), history))
@@ -106,6 +113,7 @@ impl<'a> Engine<'a> {
         let service = &ctx.loaded.manifest.service;
         self.journal.check_service(service).await?;
         let history = self.journal.history().await?;
+        self.report_notes();
         let ownership = self.ownership(&history).await?;
         let mut standing = Standing::sort(observe::instances(ctx).await?, &ownership);
         if !standing.foreign.is_empty() {
@@ -130,9 +138,18 @@ impl<'a> Engine<'a> {
         history: &[Release],
     ) -> Result<(), DeployError> {
         let ownership = Ownership::new(Some(identity), history);
+        let mut everywhere = true;
         for place in identity.environment.places.clone() {
-            let ctx = self.at(&place, lock).await?;
-            label_at(&ctx, identity, &ownership).await?;
+            match self.at(&place, lock).await {
+                Ok(ctx) => label_at(&ctx, identity, &ownership).await?,
+                Err(error) => {
+                    self.ctx.events.warn(format!("cannot label what an older remint deployed: {}", error.chain()));
+                    everywhere = false;
+                }
+            }
+        }
+        if !everywhere {
+            return Ok(());
         }
         identity.environment.unlabelled = false;
         Ok(self.journal.set_environment_record(lock, &identity.environment).await?)

@@ -86,7 +86,13 @@ pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, Dep
     let mut all = Leftovers::default();
     let places = identity.as_ref().map_or_else(Vec::new, |identity| identity.environment.places.clone());
     for place in with(places, ctx.place()) {
-        let at = elsewhere(ctx, &place).await?;
+        let at = match elsewhere(ctx, &place).await {
+            Ok(at) => at,
+            Err(error) => {
+                ctx.events.warn(error.chain());
+                continue;
+            }
+        };
         let search = Search::new(&at, engine, identity.clone(), history.clone(), quiet).await?;
         let (found, foreign) = search.run().await?;
         all.found.extend(found.into_iter().map(|one| one.leftover));
@@ -122,7 +128,8 @@ async fn collect(
 ) -> Result<Vec<Leftover>, DeployError> {
     let mut removed = Vec::new();
     for place in &session.identity.environment.places {
-        let at = engine.at(place, &session.lock).await?;
+        // The list that was approved has said so.
+        let Ok(at) = engine.at(place, &session.lock).await else { continue };
         let history = engine.journal().history().await?;
         let search = Search::new(&at, engine, Some(session.identity.clone()), history, true).await?;
         let (found, strangers) = search.run().await?;
@@ -187,6 +194,7 @@ impl<'a> Search<'a> {
         found.extend(self.images().await?);
         found.extend(self.static_ips().await?);
         found.extend(self.owned());
+        found.extend(self.capture().await?);
         found.extend(self.strays().await?);
         Ok((found, foreign))
     }
@@ -295,6 +303,18 @@ impl<'a> Search<'a> {
         let all = Images::list(self.ctx.provider.images(), &image_selector(self.ctx)).await?;
         let broken = all.into_iter().filter(|image| matches!(image.state, ImageState::Failed(_)));
         Ok(broken.map(|image| self.image(image, &ownership)).collect())
+    }
+
+    /// A capture that an earlier run began. Every command that changes something finishes it first.
+    async fn capture(&self) -> Result<Option<Found>, DeployError> {
+        if !self.quiet || *self.ctx.provider.descriptor().id != *self.ctx.loaded.provider.as_str() {
+            return Ok(None);
+        }
+        let capture = self.engine.journal().capture().await?;
+        Ok(capture.map(|spec| Found {
+            leftover: self.leftover("capture", &spec.instance, &spec.name, "it was left under way, and is finished first"),
+            removal: None,
+        }))
     }
 
     fn image(&self, image: Image, ownership: &Ownership) -> Found {

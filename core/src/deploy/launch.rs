@@ -40,8 +40,16 @@ impl Run<'_> {
                 self.still_healthy(instance).await?;
                 return self.remove_login_keys().await;
             }
+            let adopted = self.release.adopted();
+            let is_adopted = |instance: &Instance| adopted.iter().any(|(id, _)| *id == instance.id);
+            if let Some(instance) = standing.iter().find(|one| is_adopted(one) && one.state == InstanceState::Running) {
+                // A parked one, which passed the gate of its own release.
+                self.still_healthy(instance).await?;
+                return self.note(Entry::GatePassed { instance: instance.id.clone() }).await;
+            }
             // Nobody holds the keys of these any more.
-            self.destroy_unused(&standing).await?;
+            let unopened: Vec<_> = standing.into_iter().filter(|instance| !is_adopted(instance)).collect();
+            self.destroy_unused(&unopened).await?;
             self.remove_login_keys().await?;
         }
         let deadline = Instant::now() + self.ctx.loaded.manifest.deploy.timeout.0;

@@ -10,6 +10,7 @@ use super::{
     ownership::foreign,
     planner::{AddressFacts, CurrentFacts, Facts, Plan, RecordFacts, Refusal, Superfluous, decide},
     preflight,
+    status::undeclared,
 };
 use crate::{
     bake::fingerprint::changed,
@@ -35,6 +36,12 @@ pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> R
         World::observe(ctx, engine.journal(), None),
         Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
     )?;
+    engine.report_notes();
+    let undeclared = undeclared(ctx, engine.journal()).await?;
+    if !undeclared.is_empty() {
+        let names = undeclared.join(", ");
+        ctx.events.info(format!("the journal has environments without a section in the manifest: {names} (`-e NAME`)"));
+    }
     if !world.foreign.is_empty() {
         let refused = Refusal::from(&foreign(ctx, &world.history, &world.foreign));
         return Ok(Plan {

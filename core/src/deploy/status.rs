@@ -77,10 +77,12 @@ pub async fn status(ctx: &Context) -> Result<Status, DeployError> {
 
 pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployError> {
     let ctx = engine.ctx;
+    engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (world, wanted) = tokio::try_join!(
         World::observe(ctx, engine.journal(), None),
         Wanted::resolve(ctx, engine.journal(), engine.outside(), None)
     )?;
+    engine.report_notes();
     // What would stop a deploy is the plan's to say; what stands is shown all the same.
     let (drift, refused) = match facts(ctx, &world, &wanted, engine.outside(), false).await {
         Ok(facts) => (decide(&facts).steps, None),
@@ -137,7 +139,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
 }
 
 /// The environments that the journal knows and the manifest does not.
-async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<String>, DeployError> {
+pub(super) async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<String>, DeployError> {
     let mut names = journal.environments().await?;
     names.retain(|name| !ctx.loaded.environments.iter().any(|declared| declared == name));
     Ok(names)

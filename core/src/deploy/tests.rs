@@ -33,6 +33,8 @@ use crate::{
     provider::{Address, ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId, label},
 };
 
+mod ownership;
+
 const MANIFEST: &str = r#"
 service = "app"
 provider = "fake"

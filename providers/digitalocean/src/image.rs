@@ -217,7 +217,10 @@ impl Images for DigitalOcean {
         let ask = Ask::delete("delete image", &["v2", "images", id.as_str()]).about(id);
         self.client.remove(&ask).await?;
         if let Ok(number) = id.as_str().parse() {
-            self.memory.lock().captured.remove(&number);
+            let mut memory = self.memory.lock();
+            if let Some((deleted, _)) = memory.captured.remove(&number) {
+                memory.removed.insert(deleted.name);
+            }
         }
         Ok(())
     }

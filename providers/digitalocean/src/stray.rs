@@ -74,6 +74,10 @@ impl Strays for DigitalOcean {
         if !self.is_left(REMOVE, &snapshot).await? {
             return refuse(ErrorKind::Conflict, "it is in use: the droplet that it was taken of is there");
         }
-        self.client.remove(&Ask::delete(REMOVE, &["v2", "images", id]).about(id)).await
+        self.client.remove(&Ask::delete(REMOVE, &["v2", "images", id]).about(id)).await?;
+        let mut memory = self.memory.lock();
+        memory.captures.remove(&snapshot.name);
+        memory.removed.insert(snapshot.name);
+        Ok(())
     }
 }

@@ -135,6 +135,7 @@ impl DigitalOcean {
         if let Some(launched) = self.memory.lock().launched.get_mut(&number) {
             launched.captured = true;
         }
+        self.memory.lock().removed.remove(&spec.name);
         let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
         let body = json!({ "type": "snapshot", "name": spec.name });
         let ask = Ask::post(OPERATION, &path, body).about(&spec.instance);
@@ -202,6 +203,9 @@ impl DigitalOcean {
     async fn without_droplet(&self, spec: &CaptureSpec, error: Error) -> Result<CaptureProgress> {
         if let Some(id) = self.find_in_account(spec).await? {
             return self.finish(spec, id).await;
+        }
+        if self.memory.lock().removed.contains(&spec.name) {
+            return Err(error);
         }
         let number = droplet_number(OPERATION, &spec.instance)?;
         // The latest come first: what is under way, or ended a moment ago, is among them.

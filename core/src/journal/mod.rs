@@ -23,9 +23,12 @@
 //! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
 //! simpler, and would shut out the local folder.
 
+mod check;
 mod error;
 mod folder;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod holder;
 #[cfg(test)]
 mod interleavings;
@@ -36,10 +39,13 @@ mod lock;
 mod lock_tests;
 mod records;
 mod releases;
+mod repair;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wait;
 
+pub use check::{Finding, Remedy};
 pub use error::{JournalError, Known};
 pub use holder::{Holder, Liveness, ProcessState};
 pub use lock::{LockGuard, LockRecord};
@@ -48,3 +54,5 @@ pub use records::{
 };
 pub(crate) use releases::current;
 pub use releases::{Journal, Release};
+pub use repair::Repaired;
+pub use wait::LockStatus;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Entry, Holder, Journal, JournalError, Phase, tests::record};
 
 /// A journal with three releases of four entries each, of which the last is not done.
-async fn written(objects: Arc<dyn ObjectStore>) -> Journal {
+pub(super) async fn written(objects: Arc<dyn ObjectStore>) -> Journal {
     let journal = Journal::over(objects, "production");
     let lock = journal.lock(Holder::current(Uuid::now_v7(), "deploy")).await.unwrap();
     for id in 1..=3 {
@@ -20,11 +20,11 @@ async fn written(objects: Arc<dyn ObjectStore>) -> Journal {
     journal
 }
 
-fn release(id: u64) -> Path {
+pub(super) fn release(id: u64) -> Path {
     Path::from(format!("production/releases/{id:06}/release.json"))
 }
 
-fn entry(id: u64, seq: u64) -> Path {
+pub(super) fn entry(id: u64, seq: u64) -> Path {
     Path::from(format!("production/releases/{id:06}/journal/{seq:06}.json"))
 }
 

@@ -40,6 +40,8 @@ mod lock_tests;
 mod records;
 mod releases;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Finding, Holder, Journal, JournalError, LockGuard, Remedy, lock, lock::Take};
 use crate::{clock, events::Events};
 
-/// How long nobody must have written a lock that cannot be read: a little longer than a holder takes to renew it.
+/// For how long a lock must have been so that it cannot be read: a little longer than a holder takes to renew it.
 const QUIET: Duration = Duration::from_secs(20);
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -88,6 +88,7 @@ impl Journal {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<LockGuard> {
+        let mut seen: Option<(u64, Duration)> = None;
         loop {
             let error = match self.lock_within(holder.clone(), wait, events, cancel).await {
                 Err(error @ JournalError::Damaged { .. }) => error,
@@ -96,7 +97,13 @@ impl Journal {
             let Some(token) = lock::numbers(&self.store, &self.environment).await?.pop() else { return Err(error) };
             let name = super::layout::lock(&self.environment, token);
             let Some(age) = self.store.age(&name).await? else { continue };
-            let left = QUIET.saturating_sub(age);
+            let now = clock::boottime();
+            let since = match seen {
+                Some((number, since)) if number == token => since,
+                _ => now,
+            };
+            seen = Some((token, since));
+            let left = QUIET.saturating_sub(age.max(now - since));
             if left.is_zero() {
                 return self.take(holder, Take::Above(token)).await;
             }

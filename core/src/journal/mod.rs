@@ -25,9 +25,12 @@
 //! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
 //! simpler, and would shut out the local folder.
 
+mod check;
 mod error;
 mod folder;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod holder;
 mod identity;
 #[cfg(test)]
@@ -40,10 +43,15 @@ mod lock_tests;
 mod records;
 mod releases;
 mod resources;
+mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wait;
 
+pub use check::{Finding, Remedy};
 pub use error::{JournalError, Known};
 pub use holder::{Holder, Liveness, ProcessState};
 pub use identity::{EnvironmentRecord, Identity, Place, ServiceRecord};
@@ -52,3 +60,5 @@ pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};
 pub(crate) use releases::current;
 pub use releases::{Journal, Release};
 pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
+pub use repair::Repaired;
+pub use wait::LockStatus;

@@ -22,6 +22,8 @@ pub(super) struct Store {
     objects: Arc<dyn ObjectStore>,
     /// The folder of a local store: its files are closed to other users.
     folder: Option<Arc<PathBuf>>,
+    /// The kind of network file system that the folder is on, if it is on one.
+    network: Option<&'static str>,
     /// What was ignored while reading, for the user to know.
     notes: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -49,19 +51,35 @@ impl Store {
         let local = LocalFileSystem::new_with_prefix(&root).map_err(|error| refuse(error.to_string()))?;
         let network = folder::network(&root);
         // An intent must be on the disk before the call that it announces.
-        let store = Self { folder: Some(Arc::new(root)), ..Self::over(Arc::new(local.with_fsync(true))) };
-        if let Some(kind) = network {
-            store.note(format!(
-                "the journal is on a network file system ({kind}): where its lists come from a cache, the lock does not \
-                 keep two hosts apart"
-            ));
+        let store = Self { folder: Some(Arc::new(root)), network, ..Self::over(Arc::new(local.with_fsync(true))) };
+        if let Some((folder, what)) = store.weakness() {
+            store.note(format!("the journal in {folder}: {what}"));
         }
         Ok(store)
     }
 
     /// A store over given objects.
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, folder: None, notes: Arc::default() }
+        Self { objects, folder: None, network: None, notes: Arc::default() }
+    }
+
+    /// Where a local journal is, and why the lock may not keep two hosts apart there.
+    pub(super) fn weakness(&self) -> Option<(String, String)> {
+        let (folder, kind) = (self.folder.as_ref()?, self.network?);
+        let what = format!(
+            "it is on a network file system ({kind}); where that answers from a cache, the lock does not keep two hosts apart"
+        );
+        Some((folder.display().to_string(), what))
+    }
+
+    /// The files that runs left behind which were killed while they wrote them.
+    pub(super) fn unfinished(&self, prefix: &str) -> Result<Vec<String>> {
+        let Some(root) = &self.folder else { return Ok(Vec::new()) };
+        folder::unfinished(root, prefix).map_err(|error| JournalError::Store {
+            operation: "list",
+            path: prefix.to_owned(),
+            source: error.into(),
+        })
     }
 
     /// Keeps a sentence for the user.
@@ -198,7 +216,10 @@ fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
         JournalError::damaged(name, what)
     };
     // The format first: the rest of a newer one may not parse at all.
-    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    let Format { format } = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => JournalError::damaged(name, "it has no format number"),
+        _ => damaged(error),
+    })?;
     if format > FORMAT {
         return Err(JournalError::TooNew { path: name.to_owned(), found: format, known: FORMAT });
     }

@@ -151,3 +151,18 @@ async fn a_newer_format_is_refused() {
     let error = Journal::over(objects, "production").resources().await.unwrap_err();
     assert_eq!(error.to_string(), "`production/resources.json` in the journal has format 3; this remint reads up to 2");
 }
+
+#[test]
+fn a_url_that_keeps_nothing_or_names_no_store_of_this_build_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |url: &str| Store::open(url, folder.path()).unwrap_err();
+    let memory = refusal("memory:///");
+    assert_eq!(
+        memory.to_string(),
+        "cannot keep the journal at `memory:///`: memory keeps nothing, and what Remint creates would be forgotten"
+    );
+    assert!(memory.hint().unwrap().contains("file:.remint"));
+    for url in ["memory:", "s3://bucket/path", "https://example.org/", ".remint", ""] {
+        assert!(matches!(refusal(url), JournalError::Url { .. }), "{url}");
+    }
+}

@@ -54,6 +54,14 @@ impl Account {
         Self::read(&state.join(folder))
     }
 
+    /// Changes the state file of a sandbox that is stopped.
+    pub(super) fn rewrite(state: &Path, provider: &str, change: impl FnOnce(&mut Value)) {
+        let (_, folder) = ACCOUNTS.iter().find(|(name, _)| *name == provider).unwrap();
+        let Self(mut books) = Self::of(state, provider);
+        change(&mut books);
+        fs::write(state.join(folder).join("cloud.json"), books.to_string()).unwrap();
+    }
+
     fn read(folder: &Path) -> Self {
         let text = fs::read_to_string(folder.join("cloud.json")).unwrap_or_else(|_| "{}".to_owned());
         Self(serde_json::from_str(&text).unwrap())

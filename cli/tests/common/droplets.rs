@@ -44,6 +44,26 @@ impl World {
         id
     }
 
+    /// A droplet's own address.
+    pub(crate) async fn address_of(&self, id: u64) -> String {
+        let (_, answer) = self.api(Method::GET, &format!("/v2/droplets/{id}"), None).await;
+        let networks = answer["droplet"]["networks"]["v4"].as_array().unwrap().clone();
+        let public = networks.iter().find(|network| network["type"] == "public").unwrap();
+        public["ip_address"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a droplet's own page, or its health route, no longer answers with success.
+    pub(crate) async fn fails(&self, id: u64, path: &str) {
+        let ip = self.address_of(id).await;
+        for _ in 0..3000 {
+            if self.page_at(&ip, path).await.0 != 200 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{path} of droplet {id} goes on answering");
+    }
+
     async fn look(&self, path: &str, status: u16, is: impl Fn(&Value) -> bool) {
         let mut last = Value::Null;
         for _ in 0..500 {

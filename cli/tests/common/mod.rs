@@ -367,6 +367,11 @@ impl World {
         Account::of(&self.state(), provider)
     }
 
+    /// Changes the books of a provider's account, while the sandbox is stopped.
+    pub(crate) fn rewrite_books(&self, provider: &str, change: impl FnOnce(&mut Value)) {
+        Account::rewrite(&self.state(), provider, change);
+    }
+
     fn state(&self) -> PathBuf {
         self.root.path().join("sandboxes").join(&self.name).join("state")
     }
@@ -402,7 +407,12 @@ impl World {
     /// The page at an address, as a client sees it that asks for the first time: the status and the body, or 0 and what
     /// went wrong.
     pub(crate) async fn page(&self, ip: &str) -> (u16, String) {
-        match self.http.get(format!("http://{}/", self.endpoint(ip, 80))).send().await {
+        self.page_at(ip, "/").await
+    }
+
+    /// As [`World::page`], of another path.
+    pub(crate) async fn page_at(&self, ip: &str, path: &str) -> (u16, String) {
+        match self.http.get(format!("http://{}{path}", self.endpoint(ip, 80))).send().await {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap()),
             Err(error) => (0, format!("{error:?}")),
         }

@@ -6,7 +6,6 @@
 mod common;
 
 use common::{Ended, World};
-use reqwest::Method;
 use serde_json::json;
 
 /// Runs a command that must fail with this exit code, say all this, and change nothing at all.
@@ -163,9 +162,7 @@ async fn a_zone_that_does_not_exist_is_refused() {
 #[tokio::test]
 async fn a_static_ip_of_something_else_is_left_alone() {
     let world = World::with_service().await;
-    let droplet = json!({ "name": "other", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64" });
-    let other = world.make("/v2/droplets", droplet).await["droplet"]["id"].as_u64().unwrap();
-    active(&world, other).await;
+    let other = world.droplet_by_hand("other").await;
     let reserved = world.make("/v2/reserved_ips", json!({ "droplet_id": other })).await;
     let ip = reserved["reserved_ip"]["ip"].as_str().unwrap().to_owned();
     world.append(&format!("[address]\nstatic_ip = {{ existing = \"{ip}\" }}\n"));
@@ -174,18 +171,6 @@ async fn a_static_ip_of_something_else_is_left_alone() {
     }
     world.edit(&format!("\"{ip}\""), "\"198.51.100.7\"");
     refused_untouched(&world, &["deploy"], 3, &["198.51.100.7", "address.static_ip"]).await;
-}
-
-/// Waits until a droplet has come up.
-async fn active(world: &World, id: u64) {
-    for _ in 0..500 {
-        let (_, answer) = world.api(Method::GET, &format!("/v2/droplets/{id}"), None).await;
-        if answer["droplet"]["status"] == "active" && answer["droplet"]["locked"] == false {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("droplet {id} did not come up");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod client;
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
+#[expect(dead_code, reason = "other test files use the rest")]
 #[path = "common/stopped.rs"]
 mod stopped;
 

@@ -27,6 +27,11 @@ impl Ended {
         }
     }
 
+    /// Of no run: for messages of what nothing came before.
+    pub(crate) fn nothing() -> Self {
+        Self { args: String::new(), code: None, stdout: String::new(), stderr: String::new() }
+    }
+
     /// All that it wrote, for messages.
     pub(crate) fn text(&self) -> String {
         let Self { args, code, stdout, stderr } = self;

@@ -10,6 +10,8 @@
 //! as long as it does not use all of it.
 
 mod answers;
+mod books;
+mod droplets;
 mod ended;
 mod standing;
 
@@ -25,6 +27,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+pub(crate) use books::{Account, Books};
 pub(crate) use ended::Ended;
 pub(crate) use standing::Standing;
 
@@ -87,10 +90,28 @@ path = "/"
 body = "version {file:/opt/version}"
 "#;
 
+/// What [`TINY`] needs on the other two clouds.
+const FURTHER_CLOUDS: &str = r#"
+[providers.aws]
+region = "us-east-1"
+base = "136693071363/debian-12-amd64-*"
+size = "t3.micro"
+
+[providers.gcp]
+region = "us-central1-a"
+base = "debian-cloud/debian-12"
+size = "e2-micro"
+"#;
+
+/// Where a service's journal is, unless its manifest says otherwise.
+const JOURNAL: &str = ".remint";
+
 /// A sandbox with a service folder.
 pub(crate) struct World {
     root: TempDir,
     name: String,
+    /// What `remint` finds in its environment beside the sandbox.
+    variables: Vec<(String, String)>,
     /// The API's address, without `/v2`.
     pub(crate) api_url: String,
     /// The API's token.
@@ -118,6 +139,21 @@ impl World {
         world
     }
 
+    /// A world with the service [`TINY`], in which `--provider digitalocean`, `aws` and `gcp` work too.
+    pub(crate) async fn on_every_cloud() -> Self {
+        let mut world = Self::with_service().await;
+        world.append(FURTHER_CLOUDS);
+        world.open_accounts().await;
+        world
+    }
+
+    /// Puts the variables of all three accounts into the environment of every further `remint`.
+    pub(crate) async fn open_accounts(&mut self) {
+        for account in ["digitalocean", "aws", "gcp"] {
+            self.variables.extend(self.variables(account).await);
+        }
+    }
+
     /// A world whose sandbox is started with these arguments, on simulated machines.
     pub(crate) async fn started_with(args: &[&str]) -> Self {
         Self::of_kind("simulated", args).await
@@ -131,12 +167,14 @@ impl World {
         let mut world = Self {
             root,
             name,
+            variables: Vec::new(),
             api_url: String::new(),
             token: String::new(),
             dns: SocketAddr::from(([127, 0, 0, 1], 0)),
             port_through: 0,
             port_offset: 0,
-            http: reqwest::Client::new(),
+            // A connection that is kept would still lead to the machine that served before.
+            http: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
         };
         let mut start = vec!["sandbox", "start", "--kind", kind, "--no-rate-limits"];
         start.extend(args);
@@ -164,6 +202,28 @@ impl World {
     /// The service folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.root.path().join("service")
+    }
+
+    /// Where a folder beside the service folder is.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// A second checkout of the service, with a journal of its own; what `-C` takes to work in it.
+    pub(crate) fn checkout(&self, name: &str) -> String {
+        copy_folder(&self.folder(), &self.beside(name));
+        let _ = fs::remove_dir_all(self.beside(name).join(JOURNAL));
+        format!("../{name}")
+    }
+
+    /// The journal's folder.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder().join(JOURNAL)
+    }
+
+    /// Loses the journal, as a fresh clone does.
+    pub(crate) fn lose_journal(&self) {
+        fs::remove_dir_all(self.journal()).unwrap();
     }
 
     /// Writes a file of the service folder.
@@ -200,12 +260,26 @@ impl World {
         command
     }
 
+    /// As [`World::command`], in a namespace of processes of its own: it and all others take each other for processes of
+    /// another machine.
+    pub(crate) fn elsewhere(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("unshare");
+        self.environment(command.as_std_mut());
+        if !nix::unistd::geteuid().is_root() {
+            command.args(["--user", "--map-current-user"]);
+        }
+        command.args(["--pid", "--fork", "--kill-child", env!("CARGO_BIN_EXE_remint")]);
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
     /// Makes a process see this world's sandbox, and nothing of the developer's own settings.
     fn environment(&self, command: &mut std::process::Command) {
-        // What the developer's own shell says must not matter.
+        // What the developer's own shell says must not matter; nor whether the tests are run by continuous integration,
+        // where a first deploy with a journal in the checkout is refused.
         for (name, _) in std::env::vars() {
             let prefixes = ["REMINT_", "DIGITALOCEAN_", "AWS_", "GOOGLE_", "CLOUDSDK_", "XDG_CONFIG"];
-            if prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            if name == "CI" || prefixes.iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
@@ -217,12 +291,29 @@ impl World {
             // The base images of real machines are the user's own.
             .env("XDG_STATE_HOME", state_home())
             .env("HOME", self.root.path())
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.variables.iter().cloned());
     }
 
     /// Runs `remint` to its end.
     pub(crate) async fn remint(&self, args: &[&str]) -> Ended {
         Ended::of(args, self.command(args).output().await.unwrap())
+    }
+
+    /// Runs `remint` to its end, which must be this exit code, and must change nothing in any account.
+    pub(crate) async fn refused(&self, args: &[&str], code: i32) -> Ended {
+        self.untouched(args).await.code(code)
+    }
+
+    /// Runs `remint` to its end, and asserts that it changes nothing in any account: not even something that is taken back.
+    pub(crate) async fn untouched(&self, args: &[&str]) -> Ended {
+        let (before, calls) = (self.books(), self.mutations().await);
+        let ended = self.remint(args).await;
+        let (after, later) = (self.books(), self.mutations().await);
+        let (gone, new) = (before.beyond(&after), after.beyond(&before));
+        assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}\n{}", ended.text());
+        assert_eq!(calls, later, "it changed something, and took it back:\n{}", ended.text());
+        ended
     }
 
     /// As [`World::remint`], with further variables: another account's, or another secret.
@@ -266,12 +357,40 @@ impl World {
         Standing::of(self).await
     }
 
-    /// How many calls the API has served that change something, since it started.
+    /// What stands in all accounts.
+    pub(crate) fn books(&self) -> Books {
+        Books::read(&self.state())
+    }
+
+    /// What stands in the account of a provider.
+    pub(crate) fn account(&self, provider: &str) -> Account {
+        Account::of(&self.state(), provider)
+    }
+
+    /// Changes the books of a provider's account, while the sandbox is stopped.
+    pub(crate) fn rewrite_books(&self, provider: &str, change: impl FnOnce(&mut Value)) {
+        Account::rewrite(&self.state(), provider, change);
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.path().join("sandboxes").join(&self.name).join("state")
+    }
+
+    /// Adds a fault rule.
+    pub(crate) async fn fault(&self, rule: Value) {
+        self.remint(&["sandbox", "faults", "add", &rule.to_string()]).await.success();
+    }
+
+    /// Removes all fault rules.
+    pub(crate) async fn no_faults(&self) {
+        self.remint(&["sandbox", "faults", "clear"]).await.success();
+    }
+
+    /// How many calls the APIs have served that change something, since the sandbox started.
     pub(crate) async fn mutations(&self) -> u64 {
         let calls = self.calls().await;
-        let changing = |call: &str| !call.starts_with("GET") && !call.starts_with("HEAD");
         let calls = calls["calls"].as_object().unwrap();
-        calls.iter().filter(|(call, _)| changing(call)).map(|(_, count)| count.as_u64().unwrap()).sum()
+        calls.iter().filter(|(call, _)| changes(call)).map(|(_, count)| count.as_u64().unwrap()).sum()
     }
 
     /// The API's own count of its calls.
@@ -285,10 +404,18 @@ impl World {
         format!("{ip}:{}", if port <= self.port_through { port + self.port_offset } else { port })
     }
 
-    /// The page at an address, as a client sees it; the status and the body.
+    /// The page at an address, as a client sees it that asks for the first time: the status and the body, or 0 and what
+    /// went wrong.
     pub(crate) async fn page(&self, ip: &str) -> (u16, String) {
-        let answer = self.http.get(format!("http://{}/", self.endpoint(ip, 80))).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        self.page_at(ip, "/").await
+    }
+
+    /// As [`World::page`], of another path.
+    pub(crate) async fn page_at(&self, ip: &str, path: &str) -> (u16, String) {
+        match self.http.get(format!("http://{}{path}", self.endpoint(ip, 80))).send().await {
+            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap()),
+            Err(error) => (0, format!("{error:?}")),
+        }
     }
 
     /// The environment's static IP, of which there must be one.
@@ -324,6 +451,26 @@ impl World {
     /// Where the sandbox's own files are.
     pub(crate) fn sandbox_dir(&self) -> &Path {
         self.root.path()
+    }
+}
+
+/// Whether a call, as the sandbox counts it, changes something. Amazon's APIs read by POST, Google's give tokens by it.
+fn changes(call: &str) -> bool {
+    let reads = ["GET ", "HEAD ", "POST /token"].iter().any(|way| call.starts_with(way));
+    let operation = call.rsplit_once("Action=").map(|(_, operation)| operation);
+    !reads && !operation.is_some_and(|name| ["Describe", "Get", "List"].iter().any(|word| name.starts_with(word)))
+}
+
+/// Copies a folder with all that is in it; what is there already is overwritten.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.as_ref().unwrap().path(), to.join(entry.as_ref().unwrap().file_name()));
+        if entry.is_dir() {
+            copy_folder(&entry, &to);
+        } else {
+            fs::copy(&entry, &to).unwrap();
+        }
     }
 }
 

@@ -27,8 +27,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it.
     pub(crate) fn start(world: &World, args: &[&str]) -> Self {
-        let json: Vec<_> = std::iter::once("--json").chain(args.iter().copied()).collect();
-        let mut command: Command = world.command(&json);
+        Self::of(world.command(&with_json(args)), args)
+    }
+
+    /// Starts it so that it and all others take each other for processes of another machine.
+    pub(crate) fn start_elsewhere(world: &World, args: &[&str]) -> Self {
+        Self::of(world.elsewhere(&with_json(args)), args)
+    }
+
+    /// Starts a command that is a `remint --json`.
+    pub(crate) fn of(mut command: Command, args: &[&str]) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut pipe = child.stderr.take().unwrap();
@@ -54,15 +62,20 @@ impl Running {
 
     /// Reads until an event passes by: the beginning of a phase of this name, or an event of this kind or with this text.
     pub(crate) async fn until(&mut self, moment: &str) {
+        assert!(self.reaches(moment).await, "`remint {}` ended without {moment}\n{}", self.args, self.stdout);
+    }
+
+    /// As [`Running::until`]; `false` where it ends before.
+    pub(crate) async fn reaches(&mut self, moment: &str) -> bool {
         while let Some(event) = self.event().await {
             let is = |field: &str| event[field] == moment;
             // A single word is a phase or an event: tasks use such words in their messages, too.
             let says = moment.contains(' ') && event["message"].as_str().is_some_and(|text| text.contains(moment));
             if is("event") || (event["event"] == "phase_started" && is("phase")) || is("line") || says {
-                return;
+                return true;
             }
         }
-        panic!("`remint {}` ended without {moment}\n{}", self.args, self.stdout);
+        false
     }
 
     /// Sends it a signal.
@@ -77,6 +90,19 @@ impl Running {
         let stderr = self.stderr.await.unwrap();
         Ended::of(&[&self.args], Output { status, stdout: self.stdout.into_bytes(), stderr })
     }
+}
+
+fn with_json<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    std::iter::once("--json").chain(args.iter().copied()).collect()
+}
+
+/// As [`stop_at`]; one that ends before the event is left alone.
+pub(crate) async fn stop_if_at(world: &World, args: &[&str], moment: &str, signal: Signal) -> Ended {
+    let mut running = Running::start(world, args);
+    if running.reaches(moment).await {
+        running.signal(signal);
+    }
+    running.end().await
 }
 
 /// Runs it until an event passes by, sends the signal, and waits for its end.

@@ -65,8 +65,12 @@ pub(crate) async fn open(
         None => None,
     };
     let elsewhere = elsewhere(loaded.clone(), settings.clone());
-    let context = Context::new(loaded, provider, printer.events());
-    Ok(Context { dns, cancel, elsewhere, process_env: settings.process_env.clone(), ..context })
+    let mut context = Context::new(loaded, provider, printer.events());
+    context.dns = dns;
+    context.cancel = cancel;
+    context.elsewhere = elsewhere;
+    context.process_env.clone_from(&settings.process_env);
+    Ok(context)
 }
 
 /// Builds the providers of places where the environment was before.

@@ -104,6 +104,7 @@ impl From<remint_core::provider::Error> for Failure {
         use remint_core::provider::ErrorKind;
         let status = match error.kind() {
             ErrorKind::Unauthenticated | ErrorKind::Forbidden => ExitStatus::Credentials,
+            ErrorKind::LockLost => ExitStatus::Locked,
             _ => ExitStatus::Provider,
         };
         let hints = error.hint().map(str::to_owned).into_iter().collect();
@@ -123,6 +124,7 @@ impl From<remint_core::journal::JournalError> for Failure {
         let status = match &error {
             JournalError::Held { .. } | JournalError::Lost { .. } => ExitStatus::Locked,
             JournalError::Url { .. } | JournalError::OtherService { .. } => ExitStatus::Manifest,
+            JournalError::Interrupted(_) => ExitStatus::Interrupted,
             _ => ExitStatus::Failure,
         };
         let hints = error.hint().into_iter().collect();

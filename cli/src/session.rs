@@ -68,6 +68,7 @@ pub(crate) async fn open(
     let mut context = Context::new(loaded, provider, printer.events());
     context.dns = dns;
     context.cancel = cancel;
+    context.lock_wait = settings.lock_wait;
     context.elsewhere = elsewhere;
     context.process_env.clone_from(&settings.process_env);
     Ok(context)

@@ -37,6 +37,8 @@ pub struct Context {
     pub run: Uuid,
     /// Environment variables that `secrets` may name, so that tests need not touch the process's own.
     pub process_env: BTreeMap<String, String>,
+    /// How long to wait for the environment's lock where another run holds it; `None` fails at once.
+    pub lock_wait: Option<Duration>,
     /// Waits for the cloud on behalf of everybody in this run.
     pub watcher: Watcher,
     /// Requests that change something and have no reply yet.
@@ -112,6 +114,7 @@ impl Context {
             cancel: CancellationToken::new(),
             run: Uuid::now_v7(),
             process_env: std::env::vars_os().filter_map(text).collect(),
+            lock_wait: None,
             watcher,
             sent: Sent::default(),
         }

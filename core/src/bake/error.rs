@@ -118,7 +118,7 @@ pub enum BakeError {
         source: HealthError,
     },
     /// The capture cannot be written down.
-    #[error("the journal cannot be read")]
+    #[error("the journal cannot be read or written")]
     Journal(#[from] JournalError),
     /// The health check cannot be asked.
     #[error("the health check cannot be asked: {0}")]
@@ -164,7 +164,7 @@ impl BakeError {
     }
 
     /// Whether the lock was lost, so that nothing more was sent.
-    pub fn lost_lock(&self) -> bool {
+    pub fn is_lock_lost(&self) -> bool {
         match self {
             Self::Cloud { source, .. } => source.kind() == ErrorKind::LockLost,
             Self::Watch { source, .. } => source.provider_error().is_some_and(|e| e.kind() == ErrorKind::LockLost),

@@ -76,18 +76,22 @@ impl<'a> Engine<'a> {
     /// changed; then, whatever the command is, what a run that was killed in its bake left behind goes.
     pub(super) async fn begin(&self, command: &str) -> Result<Session, DeployError> {
         let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
-        let lock = self.journal.lock(holder).await?;
-        self.fence(self.ctx, &lock);
+        let ctx = self.ctx;
+        let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
+        self.fence(ctx, &lock);
         let found = async {
             let (identity, history, standing) = self.enter(&lock).await?;
             let owner = Owner { journal: &self.journal, lock: &lock, identity: &identity };
-            bake::recover(self.ctx, &owner).await.map_err(DeployError::bake)?;
+            bake::recover(ctx, &owner).await.map_err(DeployError::bake)?;
             Ok((identity, history, standing))
         };
         match found.await {
             Ok((identity, history, standing)) => Ok(Session { lock, identity, history, standing }),
             Err(error) => {
-                self.give_back(lock).await;
+                // What a holder who died has left behind is for the next run to remove.
+                if let Err(error) = lock.release_unsettled().await {
+                    ctx.events.warn(format!("the lock could not be given back, and expires by itself: {error}"));
+                }
                 Err(error)
             }
         }

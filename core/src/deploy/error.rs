@@ -61,7 +61,7 @@ impl DeployError {
         let (kind, message) = match &source {
             source if source.is_cancelled() => (DeployErrorKind::Interrupted, "the bake was stopped"),
             source if source.is_refused() => (DeployErrorKind::Credentials, "the image could not be baked"),
-            source if source.lost_lock() => (DeployErrorKind::Locked, "the bake lost the lock"),
+            source if source.is_lock_lost() => (DeployErrorKind::Locked, "the bake lost the lock"),
             _ => (DeployErrorKind::Bake, "the image could not be baked"),
         };
         Self { hints, ..Self::new(kind, message).because(source) }
@@ -155,6 +155,7 @@ impl From<WatchError> for DeployError {
 impl From<JournalError> for DeployError {
     fn from(error: JournalError) -> Self {
         let kind = match error {
+            JournalError::Interrupted(_) => return Self::interrupted().because(error),
             JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
             JournalError::Url { .. } | JournalError::OtherService { .. } => DeployErrorKind::Manifest,
             JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
@@ -164,7 +165,7 @@ impl From<JournalError> for DeployError {
         let message = match kind {
             DeployErrorKind::Locked => "cannot go on without the lock",
             DeployErrorKind::Manifest => "the journal cannot be used",
-            _ => "the journal cannot be read",
+            _ => "the journal cannot be read or written",
         };
         Self { hints, ..Self::new(kind, message).because(error) }
     }

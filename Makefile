@@ -1,5 +1,6 @@
 # make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
 # make test    everything that is tested, one journey on real virtual machines included
+# make stopped a run that is suspended for longer than its lock lasts, in each phase: two minutes
 # make lint    formatting, clippy, licences and sources of dependencies
 # make providers   the book's page of what each provider can do, with what the suite says of it
 # make bench   the measures of docs/performance.md
@@ -8,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest lint bench docs base-image providers
+.PHONY: build demo test test-programs test-machines test-rest stopped lint bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -47,6 +48,9 @@ test-machines: base-image
 test-rest: test-programs
 	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace -- --skip real_machine
 	MAKEFLAGS= cargo test $(EXAMPLE)
+
+stopped: test-programs
+	MAKEFLAGS= cargo test --workspace --test stopped_clock -- --include-ignored
 
 lint:
 	.ci/setup build lint

@@ -113,13 +113,13 @@ async fn a_release_that_was_killed_is_finished_by_resume_or_undone_by_abort() {
 #[tokio::test]
 async fn a_killed_bake_leaves_nothing_after_resume_abort_or_gc() {
     let world = world().await;
-    for verb in ["resume", "abort", "gc"] {
+    for verb in [&["resume"][..], &["abort"], &["gc", "--yes"]] {
         stop_at(&world, &["deploy"], "provision", Signal::SIGKILL).await;
         let left = world.standing().await;
         assert_eq!((left.droplets.len(), left.keys.len()), (1, 1), "{left:#?}");
-        world.remint(&[verb]).await.success();
+        world.remint(verb).await.success();
         let standing = world.standing().await;
-        assert!(standing.is_empty(), "{verb}: {standing:#?}");
+        assert!(standing.is_empty(), "{verb:?}: {standing:#?}");
     }
 }
 

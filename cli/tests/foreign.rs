@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
 
-use common::{World, copy_folder};
+use common::World;
 
 /// The exit code of a command that finds what another journal deployed.
 const FOREIGN: i32 = 13;
@@ -101,7 +101,7 @@ async fn an_older_copy_of_the_journal_changes_nothing_on_any_cloud() {
         let deployed = Deployed::new(World::on_every_cloud().await, provider).await;
         let world = &deployed.world;
         let second = world.checkout("second");
-        copy_folder(&world.journal(), &world.beside("second/.remint"));
+        world.copy(&world.journal(), "second/.remint");
         world.remint(&["--provider", provider, "deploy", "--var", "version=v2"]).await.success();
         deployed.is_left_alone_by(&second).await;
         deployed.is_still_ours().await;

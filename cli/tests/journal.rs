@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{World, copy_folder};
+use common::World;
 use nix::sys::signal::Signal;
 use stopped::stop_at;
 
@@ -122,10 +122,8 @@ async fn what_is_not_ours_in_the_journal_s_folder_is_ignored_with_a_note() {
     }
     let journal = world.journal().join("default/releases/000001/journal");
     fs::copy(journal.join("000001.json"), journal.join("000001.json~")).unwrap();
-    copy_folder(
-        &world.journal().join("default/releases/000001"),
-        &world.journal().join("default/releases/000001 copy"),
-    );
+    let release = world.journal().join("default/releases/000001");
+    world.copy(&release, "service/.remint/default/releases/000001 copy");
     world.remint(&["status"]).await.success().says("r1");
     world.remint(&["deploy", "--force"]).await.success().says("latest.json");
     world.remint(&["rollback"]).await.success();

@@ -80,7 +80,7 @@ async fn a_service_is_deployed_replaced_rolled_back_and_destroyed() {
     // Cleaned up, and away.
     let before = world.standing().await;
     world.remint(&["images", "prune"]).await.success();
-    world.remint(&["gc"]).await.success();
+    world.remint(&["gc", "--yes"]).await.success();
     assert_eq!(world.standing().await, before, "everything that stands is accounted for");
     world.remint(&["destroy"]).await.code(1).says("--yes");
     assert_eq!(world.standing().await, before, "nobody said yes");

@@ -48,7 +48,8 @@ impl Journey {
         let mut command = Command::new(env!("CARGO_BIN_EXE_remint"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("REMINT_SANDBOX", &self.name).env("REMINT_SANDBOX_DIR", self.dir.path().join("sandboxes"));
-        for variable in ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "REMINT_ENV"] {
+        for variable in ["CI", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "REMINT_ENV"]
+        {
             command.env_remove(variable);
         }
         command

@@ -56,8 +56,9 @@ class Sandbox:
         self.folder = Path(tempfile.mkdtemp(prefix=f"remint-bench-{label}-"))
         self.service = self.folder / "hello"
         self.env = {**os.environ, "REMINT_SANDBOX": f"bench-{label}-{os.getpid()}"}
-        for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            self.env.pop(proxy, None)
+        # With CI set, a first deploy asks where its journal is to be kept.
+        for name in ("CI", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            self.env.pop(name, None)
         self.options = options
 
     def __enter__(self) -> "Sandbox":

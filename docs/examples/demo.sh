@@ -14,6 +14,8 @@ case ${CARGO_TARGET_DIR:-} in /*) remint=${REMINT:-$CARGO_TARGET_DIR/debug/remin
 examples=$PWD/docs/examples
 client=$examples/client.py
 work=$(mktemp -d "${TMPDIR:-/tmp}/remint-demo.XXXXXX")
+# With CI set, a first deploy asks where its journal is to be kept; this one's goes with the folder.
+unset CI
 export REMINT_SANDBOX=demo-$$
 provider=${PROVIDER:-sandbox}
 case $provider in

@@ -11,8 +11,10 @@
 
 mod answers;
 mod books;
+mod checkout;
 mod droplets;
 mod ended;
+mod looking;
 mod standing;
 
 use std::{
@@ -22,7 +24,6 @@ use std::{
     process::Stdio,
 };
 
-use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -102,9 +103,6 @@ region = "us-central1-a"
 base = "debian-cloud/debian-12"
 size = "e2-micro"
 "#;
-
-/// Where a service's journal is, unless its manifest says otherwise.
-const JOURNAL: &str = ".remint";
 
 /// A sandbox with a service folder.
 pub(crate) struct World {
@@ -199,58 +197,6 @@ impl World {
         variables.as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect()
     }
 
-    /// The service folder.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.root.path().join("service")
-    }
-
-    /// Where a folder beside the service folder is.
-    pub(crate) fn beside(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    /// A second checkout of the service, with a journal of its own; what `-C` takes to work in it.
-    pub(crate) fn checkout(&self, name: &str) -> String {
-        copy_folder(&self.folder(), &self.beside(name));
-        let _ = fs::remove_dir_all(self.beside(name).join(JOURNAL));
-        format!("../{name}")
-    }
-
-    /// The journal's folder.
-    pub(crate) fn journal(&self) -> PathBuf {
-        self.folder().join(JOURNAL)
-    }
-
-    /// Loses the journal, as a fresh clone does.
-    pub(crate) fn lose_journal(&self) {
-        fs::remove_dir_all(self.journal()).unwrap();
-    }
-
-    /// Writes a file of the service folder.
-    pub(crate) fn write(&self, path: &str, content: &str) {
-        let path = self.folder().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    /// Replaces text of the manifest, which must be in it.
-    pub(crate) fn edit(&self, from: &str, to: &str) {
-        self.edit_file("remint.toml", from, to);
-    }
-
-    /// Replaces text of a file of the service folder, which must be in it.
-    pub(crate) fn edit_file(&self, path: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.folder().join(path)).unwrap();
-        assert!(text.contains(from), "{path} does not contain {from:?}:\n{text}");
-        self.write(path, &text.replacen(from, to, 1));
-    }
-
-    /// Adds text to the end of the manifest.
-    pub(crate) fn append(&self, text: &str) {
-        let manifest = fs::read_to_string(self.folder().join("remint.toml")).unwrap();
-        self.write("remint.toml", &format!("{manifest}\n{text}"));
-    }
-
     /// `remint` with these arguments, in the service folder, against this world's sandbox. It is killed when its handle is
     /// dropped.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -329,102 +275,6 @@ impl World {
         self.remint(&args).await.success().result()
     }
 
-    /// Calls the sandbox's API; the status and the body.
-    pub(crate) async fn api(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.api_url)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap_or(Value::Null))
-    }
-
-    /// Makes something by the API, which must succeed.
-    pub(crate) async fn make(&self, path: &str, body: Value) -> Value {
-        let (status, answer) = self.api(Method::POST, path, Some(body)).await;
-        assert!((200..300).contains(&status), "POST {path}: {status} {answer}");
-        answer
-    }
-
-    /// Makes a zone.
-    pub(crate) async fn make_zone(&self, zone: &str) {
-        self.make("/v2/domains", serde_json::json!({ "name": zone })).await;
-    }
-
-    /// What stands in the account now.
-    pub(crate) async fn standing(&self) -> Standing {
-        Standing::of(self).await
-    }
-
-    /// What stands in all accounts.
-    pub(crate) fn books(&self) -> Books {
-        Books::read(&self.state())
-    }
-
-    /// What stands in the account of a provider.
-    pub(crate) fn account(&self, provider: &str) -> Account {
-        Account::of(&self.state(), provider)
-    }
-
-    /// Changes the books of a provider's account, while the sandbox is stopped.
-    pub(crate) fn rewrite_books(&self, provider: &str, change: impl FnOnce(&mut Value)) {
-        Account::rewrite(&self.state(), provider, change);
-    }
-
-    fn state(&self) -> PathBuf {
-        self.root.path().join("sandboxes").join(&self.name).join("state")
-    }
-
-    /// Adds a fault rule.
-    pub(crate) async fn fault(&self, rule: Value) {
-        self.remint(&["sandbox", "faults", "add", &rule.to_string()]).await.success();
-    }
-
-    /// Removes all fault rules.
-    pub(crate) async fn no_faults(&self) {
-        self.remint(&["sandbox", "faults", "clear"]).await.success();
-    }
-
-    /// How many calls the APIs have served that change something, since the sandbox started.
-    pub(crate) async fn mutations(&self) -> u64 {
-        let calls = self.calls().await;
-        let calls = calls["calls"].as_object().unwrap();
-        calls.iter().filter(|(call, _)| changes(call)).map(|(_, count)| count.as_u64().unwrap()).sum()
-    }
-
-    /// The API's own count of its calls.
-    pub(crate) async fn calls(&self) -> Value {
-        let ended = self.remint(&["--json", "sandbox", "calls"]).await.success();
-        serde_json::from_str(&ended.stdout).unwrap()
-    }
-
-    /// Where a port of one of this sandbox's addresses answers.
-    pub(crate) fn endpoint(&self, ip: &str, port: u16) -> String {
-        format!("{ip}:{}", if port <= self.port_through { port + self.port_offset } else { port })
-    }
-
-    /// The page at an address, as a client sees it that asks for the first time: the status and the body, or 0 and what
-    /// went wrong.
-    pub(crate) async fn page(&self, ip: &str) -> (u16, String) {
-        self.page_at(ip, "/").await
-    }
-
-    /// As [`World::page`], of another path.
-    pub(crate) async fn page_at(&self, ip: &str, path: &str) -> (u16, String) {
-        match self.http.get(format!("http://{}{path}", self.endpoint(ip, 80))).send().await {
-            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap()),
-            Err(error) => (0, format!("{error:?}")),
-        }
-    }
-
-    /// The environment's static IP, of which there must be one.
-    pub(crate) async fn static_ip(&self) -> String {
-        let standing = self.standing().await;
-        assert_eq!(standing.reserved_ips.len(), 1, "{standing:#?}");
-        standing.reserved_ips.keys().next().unwrap().clone()
-    }
-
     /// Another program in the service folder, with the variables of `remint sandbox env`. It is killed when its handle is
     /// dropped.
     pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -451,26 +301,6 @@ impl World {
     /// Where the sandbox's own files are.
     pub(crate) fn sandbox_dir(&self) -> &Path {
         self.root.path()
-    }
-}
-
-/// Whether a call, as the sandbox counts it, changes something. Amazon's APIs read by POST, Google's give tokens by it.
-fn changes(call: &str) -> bool {
-    let reads = ["GET ", "HEAD ", "POST /token"].iter().any(|way| call.starts_with(way));
-    let operation = call.rsplit_once("Action=").map(|(_, operation)| operation);
-    !reads && !operation.is_some_and(|name| ["Describe", "Get", "List"].iter().any(|word| name.starts_with(word)))
-}
-
-/// Copies a folder with all that is in it; what is there already is overwritten.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (entry, to) = (entry.as_ref().unwrap().path(), to.join(entry.as_ref().unwrap().file_name()));
-        if entry.is_dir() {
-            copy_folder(&entry, &to);
-        } else {
-            fs::copy(&entry, &to).unwrap();
-        }
     }
 }
 

@@ -29,6 +29,7 @@ pub async fn recover(ctx: &Context, journal: &Journal, lock: &LockGuard) -> Resu
         remove_keys(ctx).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
     };
     tokio::select! {
+        biased;
         done = work => done,
         () = ctx.cancel.cancelled() => Err(BakeError::Cancelled),
     }

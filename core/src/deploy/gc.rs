@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{
@@ -110,7 +110,7 @@ fn builder(instance: &Instance) -> Leftover {
 /// Builders that nobody works with: those of this environment where it is `quiet`, and those of others that are too old.
 async fn idle_builders(ctx: &Context, quiet: bool) -> Result<Vec<Instance>, DeployError> {
     let service = Selector::all().with(label::SERVICE, &ctx.loaded.manifest.service);
-    let oldest = Timestamp::now() - BUILDER_LASTS;
+    let oldest = crate::clock::wall() - BUILDER_LASTS;
     let mut old = Vec::new();
     for role in ["builder", "check"] {
         let all = ctx.provider.instances().list(&service.clone().with(label::ROLE, role)).await?;

@@ -67,9 +67,13 @@ fn kept(history: &[Release], keep: u32) -> BTreeSet<ImageId> {
 ///
 /// The cloud's and the journal's.
 pub async fn prune(ctx: &Context, dry: bool) -> Result<Vec<Image>, DeployError> {
-    let engine = Engine::new(ctx)?;
+    prune_with(&Engine::new(ctx)?, dry).await
+}
+
+pub(super) async fn prune_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Image>, DeployError> {
+    let ctx = engine.ctx;
     let lock = if dry { None } else { Some(engine.lock("images prune").await?) };
-    let uses = images_with(&engine).await?;
+    let uses = images_with(engine).await?;
     let doomed: Vec<_> = uses.into_iter().filter(|image| !image.kept && !image.releases.is_empty()).collect();
     if let Some(lock) = lock {
         for image in &doomed {

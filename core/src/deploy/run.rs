@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -176,7 +175,7 @@ async fn new_release(
         // What is taken over stays as it is: the next plan must see where it is not what the manifest says now.
         Some(former) => (former.region, former.size, former.salt, former.config_digest),
         None => {
-            let salt = hex::encode(rand::random::<[u8; 16]>());
+            let salt = hex::encode(crate::chance::bytes::<16>());
             let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
             let digest = engine.outside().config_digest(ctx, &salt, static_ip).await?;
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)
@@ -204,19 +203,11 @@ async fn new_release(
         salt,
         rollback_of: chosen.rollback_of,
         replaces: current(&world.history).map(Release::id),
-        commit: commit(ctx).await,
+        commit: engine.outside().commit(ctx).await,
         created_by: engine.author(),
-        created_at: Timestamp::now(),
+        created_at: crate::clock::wall(),
     };
     Ok(engine.journal().create(lock, record).await?)
-}
-
-/// The commit of the manifest's folder, where git knows one.
-async fn commit(ctx: &Context) -> Option<String> {
-    let mut git = tokio::process::Command::new("git");
-    git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).current_dir(&ctx.loaded.base_dir).kill_on_drop(true);
-    let output = git.output().await.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned()).filter(|commit| !commit.is_empty())
 }
 
 /// Goes back to an earlier release: the one before the current one, or the one that is named.

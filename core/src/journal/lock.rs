@@ -32,7 +32,7 @@ pub struct LockRecord {
 impl LockRecord {
     /// Whether somebody still holds it.
     pub fn is_held(&self) -> bool {
-        !self.released && self.expires > Timestamp::now() && !self.holder.is_dead()
+        !self.released && self.expires > crate::clock::wall() && !self.holder.is_dead()
     }
 }
 
@@ -64,7 +64,7 @@ impl LockGuard {
                 });
             }
             let token = latest.as_ref().map_or(1, |lock| lock.token + 1);
-            let now = Timestamp::now();
+            let now = crate::clock::wall();
             let record =
                 LockRecord { token, holder: holder.clone(), since: now, expires: expiry(now), released: false };
             if store.create(&name(environment, token), &record).await? {
@@ -90,7 +90,9 @@ impl LockGuard {
             lost: lost.clone(),
         };
         let stopped = stop.clone();
-        tokio::spawn(async move { stopped.run_until_cancelled(renewal.run()).await });
+        crate::spawn::spawn(async move {
+            stopped.run_until_cancelled(renewal.run()).await;
+        });
         let _renewal = stop.drop_guard();
         Self { store: store.clone(), environment: environment.to_owned(), record, lost, took_over, _renewal }
     }
@@ -169,7 +171,7 @@ impl Renewal {
                     continue;
                 }
             }
-            self.record.expires = expiry(Timestamp::now());
+            self.record.expires = expiry(crate::clock::wall());
             match self.store.replace(&name(&self.environment, self.record.token), &self.record).await {
                 Ok(()) => renewed = tokio::time::Instant::now(),
                 Err(error) => {

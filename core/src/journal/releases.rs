@@ -215,7 +215,7 @@ impl Journal {
         lock.check().await?;
         let seq = release.entries.last().map_or(0, |last| last.seq) + 1;
         let run: Uuid = lock.holder().run;
-        let record = EntryRecord { seq, at: Timestamp::now(), run, token: lock.token(), entry };
+        let record = EntryRecord { seq, at: crate::clock::wall(), run, token: lock.token(), entry };
         let name = format!("{}/releases/{:06}/journal/{seq:06}.json", self.environment, release.id().0);
         if !self.store.create(&name, &record).await? {
             return Err(JournalError::Exists(name));

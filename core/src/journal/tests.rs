@@ -105,7 +105,7 @@ async fn an_expired_lock_is_free() {
         token: 7,
         holder: Holder { host: "elsewhere".to_owned(), place: None, ..holder("deploy") },
         since: Timestamp::UNIX_EPOCH,
-        expires: Timestamp::now() - jiff::SignedDuration::from_secs(1),
+        expires: crate::clock::wall() - jiff::SignedDuration::from_secs(1),
         released: false,
     };
     Store::over(objects).create("production/lock/000000000007.json", &record).await.unwrap();

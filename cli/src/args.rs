@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use remint_core::provider::{ImageId, ReleaseId};
+use remint_core::{
+    manifest::HumanDuration,
+    provider::{ImageId, ReleaseId},
+};
 
 pub mod conformance;
 
@@ -50,6 +53,9 @@ pub struct GlobalArgs {
     /// Answer yes to every question
     #[arg(short = 'y', long, global = true)]
     pub yes: bool,
+    /// Wait this long (`90s`, `5m`) for the environment's lock where another run holds it, instead of failing at once
+    #[arg(long, value_name = "DURATION", env = "REMINT_LOCK_WAIT", global = true)]
+    pub lock_wait: Option<HumanDuration>,
 }
 
 /// When to use colours.
@@ -102,6 +108,10 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// List or prune the service's images
     Images(ImagesArgs),
+    /// Show who holds the environment's lock, or take it away from them
+    Lock(LockArgs),
+    /// Check the journal for damage, and mend what can be mended
+    Journal(JournalArgs),
     /// Log in to an instance; marks it as touched
     Ssh(SshArgs),
     /// Show what an instance wrote to its console
@@ -208,6 +218,40 @@ pub enum ImagesCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// Arguments of `remint lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LockCommand,
+}
+
+/// The verbs of `remint lock`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum LockCommand {
+    /// Show who holds the lock, since when, and whether their process is alive
+    Status,
+    /// Take the lock away from a run that will not give it back; refused while its process is alive on this host
+    Release,
+}
+
+/// Arguments of `remint journal`.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: JournalCommand,
+}
+
+/// The verbs of `remint journal`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum JournalCommand {
+    /// List what is missing, damaged or not Remint's; ends with exit code 1 unless the journal is whole
+    Check,
+    /// Take away what was half-written when a run died, and keep a copy; leaves what cannot be mended
+    Repair,
 }
 
 /// Arguments of `remint ssh`.

@@ -104,6 +104,7 @@ impl From<remint_core::provider::Error> for Failure {
         use remint_core::provider::ErrorKind;
         let status = match error.kind() {
             ErrorKind::Unauthenticated | ErrorKind::Forbidden => ExitStatus::Credentials,
+            ErrorKind::LockLost => ExitStatus::Locked,
             _ => ExitStatus::Provider,
         };
         let hints = error.hint().map(str::to_owned).into_iter().collect();
@@ -122,6 +123,7 @@ impl From<remint_core::journal::JournalError> for Failure {
         use remint_core::journal::JournalError;
         let status = match &error {
             JournalError::Held { .. } | JournalError::Lost { .. } => ExitStatus::Locked,
+            JournalError::Interrupted(_) => ExitStatus::Interrupted,
             JournalError::Url { .. } => ExitStatus::Manifest,
             _ => ExitStatus::Failure,
         };
@@ -152,6 +154,7 @@ impl From<BakeError> for Failure {
         let status = match &error {
             error if error.is_cancelled() => ExitStatus::Interrupted,
             error if error.is_refused() => ExitStatus::Credentials,
+            error if error.is_lock_lost() => ExitStatus::Locked,
             _ => ExitStatus::Bake,
         };
         let hints = error.hint().into_iter().collect();

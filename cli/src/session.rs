@@ -43,7 +43,8 @@ pub(crate) async fn open(
         None => None,
     };
     let context = Context::new(loaded, provider, printer.events());
-    Ok(Context { dns, cancel, process_env: settings.process_env.clone(), ..context })
+    let (process_env, lock_wait) = (settings.process_env.clone(), settings.lock_wait);
+    Ok(Context { dns, cancel, process_env, lock_wait, ..context })
 }
 
 /// The provider of the DNS record, where it is not the service's own.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use remint_core::provider::ProviderId;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub color: ColorChoice,
     /// No questions.
     pub yes: bool,
+    /// How long to wait for the environment's lock.
+    pub lock_wait: Option<Duration>,
     /// The process's environment variables, those that are valid UTF-8.
     pub process_env: BTreeMap<String, String>,
 }
@@ -72,6 +75,7 @@ impl Settings {
             verbosity,
             color: args.color,
             yes: args.yes,
+            lock_wait: args.lock_wait.map(Duration::from),
             process_env,
         }
     }

@@ -1,16 +1,39 @@
-//! What time it is. In unit tests it follows tokio's clock, from a fixed start.
+//! The two clocks that decide something: the wall clock, which other hosts have too, and one that counts suspend.
+//!
+//! In unit tests both follow tokio's clock, from a fixed start, so that a test whose time is paused, and a simulation, see the
+//! same times in each run.
+
+pub(crate) use clocks::{boottime, wall};
 
 #[cfg(not(test))]
-use jiff::Timestamp;
+mod clocks {
+    use std::time::Duration;
 
-/// What time it is. Jumps when somebody sets the clock.
-#[cfg(not(test))]
-pub(crate) fn wall() -> Timestamp {
-    Timestamp::now()
+    use jiff::Timestamp;
+
+    /// What time it is. Jumps when somebody sets the clock.
+    pub(crate) fn wall() -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The time since the machine started, suspend included. Never jumps.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn boottime() -> Duration {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+        now.map_or_else(|_| monotonic(), Duration::from)
+    }
+
+    /// The time since this was first asked. Never jumps; whether it counts suspend is up to the system.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn boottime() -> Duration {
+        monotonic()
+    }
+
+    fn monotonic() -> Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
 }
-
-#[cfg(test)]
-pub(crate) use clocks::wall;
 
 #[cfg(test)]
 mod clocks {
@@ -31,6 +54,11 @@ mod clocks {
         start.checked_add(SignedDuration::try_from(elapsed()).unwrap()).unwrap()
     }
 
+    pub(crate) fn boottime() -> Duration {
+        // A machine has been up for a while.
+        Duration::from_secs(3600) + elapsed()
+    }
+
     /// The time since this runtime's clock was first asked; of another runtime, nothing is known here.
     fn elapsed() -> Duration {
         static STARTS: Mutex<Option<HashMap<Option<runtime::Id>, Instant>>> = Mutex::new(None);
@@ -39,5 +67,21 @@ mod clocks {
         let mut starts = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
         let start = *starts.get_or_insert_default().entry(runtime).or_insert(now);
         now.saturating_duration_since(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{boottime, wall};
+
+    #[tokio::test(start_paused = true)]
+    async fn both_clocks_follow_the_paused_time_of_a_test() {
+        let (wall_before, boot_before) = (wall(), boottime());
+        assert_eq!(wall_before.to_string(), "2026-11-28T12:00:00Z");
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        assert_eq!(wall().duration_since(wall_before).as_secs(), 70);
+        assert_eq!(boottime() - boot_before, Duration::from_secs(70));
     }
 }

@@ -1,6 +1,6 @@
 //! What every command of the engine is given.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct Context {
     pub run: Uuid,
     /// Environment variables that `secrets` may name, so that tests need not touch the process's own.
     pub process_env: BTreeMap<String, String>,
+    /// How long to wait for the environment's lock where another run holds it; `None` fails at once.
+    pub lock_wait: Option<Duration>,
     /// Waits for the cloud on behalf of everybody in this run.
     pub watcher: Watcher,
 }
@@ -40,6 +42,7 @@ impl Context {
             cancel: CancellationToken::new(),
             run: Uuid::now_v7(),
             process_env: std::env::vars().collect(),
+            lock_wait: None,
             watcher,
         }
     }

@@ -7,7 +7,7 @@ use remint_core::{
     context::Context,
     deploy::{Baker, DeployError},
     events::{Event, Level},
-    journal::{Holder, Journal, LockGuard},
+    journal::{Holder, Journal, JournalError, LockGuard},
     provider::{ImageId, ProviderId},
 };
 use serde::Serialize;
@@ -61,9 +61,10 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: Cancella
     }
     let context = session::open(settings, printer, cancel).await?;
     let journal = Journal::open(&context.loaded)?;
-    let lock = journal.lock(Holder::current(context.run, "bake")).await?;
+    let holder = Holder::current(context.run, "bake");
+    let lock = journal.lock_within(holder, context.lock_wait, &context.events, &context.cancel).await?;
     let result = one(&context, &journal, &lock).await;
-    let released = lock.release().await;
+    let released = give_back(lock, result.is_ok()).await;
     let baked = Baked::new(result?, printer.summary());
     released?;
     printer.result("bake", &baked, || baked.text())?;
@@ -72,8 +73,15 @@ pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: Cancella
 
 /// Bakes under the environment's lock: builders that a dead run left behind are destroyed, so nobody else may be baking.
 async fn one(context: &Context, journal: &Journal, lock: &LockGuard) -> Result<BakeReport, Failure> {
+    context.provider.calls().fence(lock.fence());
+    context.dns_provider().calls().fence(lock.fence());
     bake::recover(context, journal, lock).await?;
     Ok(bake::bake(context).await?)
+}
+
+/// Gives the lock back. What a run that died left behind is for the next run, unless this one got to its end.
+async fn give_back(lock: LockGuard, settled: bool) -> Result<(), JournalError> {
+    if settled { lock.release().await } else { lock.release_unsettled().await }
 }
 
 /// How the bake on one of several providers ended.
@@ -98,7 +106,8 @@ async fn side_by_side(settings: &Settings, printer: &Printer, cancel: Cancellati
     for id in &settings.providers {
         journals.push(Journal::open(&session::manifest(&settings.for_provider(id))?)?);
     }
-    let lock = journals[0].lock(Holder::current(uuid::Uuid::now_v7(), "bake")).await?;
+    let holder = Holder::current(uuid::Uuid::now_v7(), "bake");
+    let lock = journals[0].lock_within(holder, settings.lock_wait, &printer.events(), &cancel).await?;
     let bakes = settings.providers.iter().zip(&journals).map(|(id, journal)| {
         let (settings, printer, cancel, lock) =
             (settings.for_provider(id), printer.of(id.as_str()), cancel.clone(), &lock);
@@ -116,7 +125,7 @@ async fn side_by_side(settings: &Settings, printer: &Printer, cancel: Cancellati
         }
     });
     let results = join_all(bakes).await;
-    let released = lock.release().await;
+    let released = give_back(lock, results.iter().all(|(_, _, result)| result.is_ok())).await;
     let (mut worst, mut ended) = (ExitStatus::Success, Vec::new());
     for (id, printer, result) in results {
         let end = match result {

@@ -9,6 +9,8 @@ mod gc;
 mod history;
 mod images;
 mod init;
+mod journal;
+mod lock;
 mod plan;
 mod providers;
 #[cfg(feature = "sandbox")]
@@ -53,6 +55,8 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Gc(args) => gc::gc(&args, settings, printer, cancel).await,
         Command::Destroy(args) => gc::destroy(&args, settings, printer, cancel).await,
         Command::Images(args) => images::run(&args, settings, printer, cancel).await,
+        Command::Lock(args) => lock::run(args.command, settings, printer).await,
+        Command::Journal(args) => journal::run(args.command, settings, printer, cancel).await,
         Command::Ssh(args) => ssh::ssh(&args, settings, printer, cancel).await,
         Command::Console(args) => ssh::console(&args, settings, printer, cancel).await,
         Command::Providers => providers::run(printer),

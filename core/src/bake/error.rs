@@ -118,7 +118,7 @@ pub enum BakeError {
         source: HealthError,
     },
     /// The capture cannot be written down.
-    #[error("the journal does not serve")]
+    #[error("the journal cannot be read or written")]
     Journal(#[from] JournalError),
     /// The health check cannot be asked.
     #[error("the health check cannot be asked: {0}")]
@@ -159,6 +159,17 @@ impl BakeError {
         match self {
             Self::Cloud { source, .. } => refused(source),
             Self::Watch { source, .. } => source.provider_error().is_some_and(refused),
+            _ => false,
+        }
+    }
+
+    /// Whether this run lost the environment's lock.
+    pub fn is_lock_lost(&self) -> bool {
+        let lost = |error: &Error| error.kind() == ErrorKind::LockLost;
+        match self {
+            Self::Cloud { source, .. } => lost(source),
+            Self::Watch { source, .. } => source.provider_error().is_some_and(lost),
+            Self::Journal(source) => matches!(source, JournalError::Lost { .. }),
             _ => false,
         }
     }

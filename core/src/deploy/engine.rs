@@ -42,10 +42,16 @@ impl<'a> Engine<'a> {
     /// Takes the lock for a command.
     pub(super) async fn lock(&self, command: &str) -> Result<LockGuard, DeployError> {
         let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
-        let lock = self.journal.lock(holder).await?;
+        let ctx = self.ctx;
+        let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
+        ctx.provider.calls().fence(lock.fence());
+        ctx.dns_provider().calls().fence(lock.fence());
         // Whatever the command is: first, what a run that was killed in its bake left behind goes.
         if let Err(error) = bake::recover(self.ctx, &self.journal, &lock).await {
-            self.give_back(lock).await;
+            // It is for the next run to do it.
+            if let Err(error) = lock.release_unsettled().await {
+                ctx.events.warn(format!("the lock could not be given back, and expires by itself: {error}"));
+            }
             return Err(DeployError::bake(error));
         }
         Ok(lock)

@@ -58,6 +58,7 @@ impl DeployError {
         let hints = source.hint().into_iter().collect();
         let (kind, message) = match source.is_cancelled() {
             true => (DeployErrorKind::Interrupted, "the bake did not end"),
+            false if source.is_lock_lost() => (DeployErrorKind::Locked, "cannot go on without the lock"),
             false => (DeployErrorKind::Bake, "the image could not be baked"),
         };
         Self { hints, ..Self::new(kind, message).because(source) }
@@ -127,6 +128,7 @@ fn kind_of(error: &provider::Error) -> DeployErrorKind {
     match error.kind() {
         ErrorKind::Unauthenticated | ErrorKind::Forbidden => DeployErrorKind::Credentials,
         ErrorKind::Conflict => DeployErrorKind::Conflict,
+        ErrorKind::LockLost => DeployErrorKind::Locked,
         _ => DeployErrorKind::Provider,
     }
 }
@@ -150,6 +152,7 @@ impl From<WatchError> for DeployError {
 impl From<JournalError> for DeployError {
     fn from(error: JournalError) -> Self {
         let kind = match error {
+            JournalError::Interrupted(_) => return Self::interrupted().because(error),
             JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
             JournalError::Url { .. } => DeployErrorKind::Manifest,
             JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
@@ -158,7 +161,7 @@ impl From<JournalError> for DeployError {
         let hints = error.hint().into_iter().collect();
         let message = match kind {
             DeployErrorKind::Locked => "cannot go on without the lock",
-            _ => "the journal does not serve",
+            _ => "the journal cannot be read or written",
         };
         Self { hints, ..Self::new(kind, message).because(error) }
     }

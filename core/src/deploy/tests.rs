@@ -461,7 +461,7 @@ async fn an_address_that_was_moved_by_hand_is_moved_back() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();
     let ip = stand.cloud.static_ip_list()[0].clone();
-    crate::provider::StaticIps::unassign(&*stand.cloud, &ip.id).await.unwrap();
+    stand.cloud.by_hand("unassign", |state| state.ips.get_mut(&ip.id).unwrap().ip.assigned_to = None);
     let ctx = stand.context();
     let status = status_with(&stand.engine(&ctx)).await.unwrap();
     assert!(matches!(status.drift.steps[..], [Step::MoveAddress { from: None, .. }]), "{:?}", status.drift);

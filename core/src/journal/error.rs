@@ -1,8 +1,10 @@
 //! What goes wrong with the journal.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
-use super::Holder;
+use super::{Holder, ProcessState};
 use crate::provider::ReleaseId;
 
 /// A failed journal operation.
@@ -26,16 +28,17 @@ pub enum JournalError {
         path: String,
         /// Why.
         #[source]
-        source: Box<object_store::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An object does not say what it should.
-    #[error("`{path}` in the journal is damaged")]
+    /// An object is missing, or does not say what it should.
+    #[error("`{path}` in the journal is damaged: {what}{}", also(known))]
     Damaged {
         /// The object.
         path: String,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
+        /// What is wrong with it: `it is empty`.
+        what: String,
+        /// What can be read nevertheless, where it is about releases.
+        known: Option<Known>,
     },
     /// An object was written by a newer Remint.
     #[error("`{path}` in the journal has format {found}; this remint reads up to {known}")]
@@ -48,25 +51,30 @@ pub enum JournalError {
         known: u32,
     },
     /// Somebody else holds the lock.
-    #[error("{environment} is locked by {holder} since {since}; the lock expires at {expires} unless it is renewed")]
+    #[error("{environment} is locked by {holder} since {since}{}", how_long(*process, expires))]
     Held {
         /// The environment.
         environment: String,
         /// Who.
         holder: Box<Holder>,
+        /// What is known of their process.
+        process: ProcessState,
         /// Since when.
         since: Timestamp,
         /// Until when, at least.
         expires: Timestamp,
     },
-    /// The lock went to somebody else while this run held it.
+    /// The lock went to somebody else while this run held it, or may have.
     #[error("this run lost the lock on {environment}: {reason}")]
     Lost {
         /// The environment.
         environment: String,
         /// How.
-        reason: String,
+        reason: &'static str,
     },
+    /// The user asked to stop while this run waited for the lock.
+    #[error("interrupted while waiting for the lock on {0}")]
+    Interrupted(String),
     /// An object that must be new is there already.
     #[error("`{0}` in the journal exists already: another run wrote it")]
     Exists(String),
@@ -80,22 +88,103 @@ pub enum JournalError {
     },
 }
 
+/// Which releases of a damaged journal can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Those that can.
+    pub readable: Vec<ReleaseId>,
+    /// Those that cannot.
+    pub damaged: Vec<ReleaseId>,
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.readable[..], &self.damaged[..]) {
+            ([], damaged) => write!(f, "{} cannot be read", list(damaged)),
+            (readable, []) => write!(f, "{} can be read", list(readable)),
+            (readable, damaged) => write!(f, "{} can be read, {} cannot", list(readable), list(damaged)),
+        }
+    }
+}
+
+/// `r1 to r5 and r7`.
+fn list(ids: &[ReleaseId]) -> String {
+    let mut ranges: Vec<(ReleaseId, ReleaseId)> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some((_, last)) if last.0 + 1 == id.0 => *last = *id,
+            _ => ranges.push((*id, *id)),
+        }
+    }
+    let mut words: Vec<String> = Vec::new();
+    for (first, last) in ranges {
+        match last.0 - first.0 {
+            0 => words.push(first.to_string()),
+            1 => words.extend([first.to_string(), last.to_string()]),
+            _ => words.push(format!("{first} to {last}")),
+        }
+    }
+    match words.pop() {
+        Some(last) if words.is_empty() => last,
+        Some(last) => format!("{} and {last}", words.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn also(known: &Option<Known>) -> String {
+    known.as_ref().map_or_else(String::new, |known| format!("; {known}"))
+}
+
+fn how_long(process: ProcessState, expires: &Timestamp) -> String {
+    match process {
+        ProcessState::Alive => "; its process is alive on this host".to_owned(),
+        ProcessState::Dead | ProcessState::Unknown => format!("; the lock expires at {expires} unless it is renewed"),
+    }
+}
+
 impl JournalError {
+    /// A damaged object, in words that follow its name: `it is empty`.
+    pub(super) fn damaged(path: &str, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into(), known: None }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Held { holder, process: ProcessState::Alive, .. } => {
+                Some(format!("wait until it is done, or stop process {}; `--lock-wait 5m` waits for it", holder.pid))
+            }
             Self::Held { holder, expires, .. } => Some(format!(
-                "wait until it is done, or stop process {} on {}; a lock that is not renewed can be taken over after {expires}",
+                "wait until it is done (`--lock-wait 5m` does), or stop process {} on {}; a lock that is not renewed can be \
+                 taken over after {expires}",
                 holder.pid, holder.host
             )),
             Self::Lost { .. } => {
-                Some("run `remint status` to see who goes on; nothing is written without the lock".into())
+                Some("run `remint status` to see who goes on; nothing is changed without the lock".into())
             }
             Self::TooNew { .. } => Some("use the newer remint that wrote it".into()),
             Self::NoRelease { .. } => Some("`remint history` lists the releases".into()),
-            Self::Url { .. } => Some("write `url = \"file:.remint\"`, or the URL of an object store".into()),
+            Self::Url { .. } => Some("write `url = \"file:.remint\"`, or the path of another folder".into()),
             Self::Store { .. } => Some("check that the journal's place exists and can be written".into()),
-            Self::Damaged { .. } | Self::Exists(_) => None,
+            Self::Damaged { .. } => {
+                Some("`remint journal check` lists what is wrong, `remint journal repair` mends it".into())
+            }
+            Self::Exists(_) | Self::Interrupted(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_damaged_journal_reads_well() {
+        let ids = |ids: &[u64]| ids.iter().copied().map(ReleaseId).collect::<Vec<_>>();
+        let known =
+            |readable: &[u64], damaged: &[u64]| Known { readable: ids(readable), damaged: ids(damaged) }.to_string();
+        assert_eq!(known(&[1, 2], &[3]), "r1 and r2 can be read, r3 cannot");
+        assert_eq!(known(&[1, 2, 3, 4, 7], &[5, 6]), "r1 to r4 and r7 can be read, r5 and r6 cannot");
+        assert_eq!(known(&[], &[1]), "r1 cannot be read");
     }
 }

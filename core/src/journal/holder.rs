@@ -43,16 +43,6 @@ impl Holder {
             command: command.to_owned(),
         }
     }
-
-    /// Whether this process is known to be dead: it ran under this very kernel, and runs no more.
-    pub(super) fn is_dead(&self) -> bool {
-        #[cfg(test)]
-        if let Some(dead) = crate::sim::is_dead(self) {
-            return dead;
-        }
-        let here = place();
-        here.is_some() && here == self.place && self.started.is_some() && started(self.pid) != self.started
-    }
 }
 
 impl fmt::Display for Holder {
@@ -83,16 +73,75 @@ fn place() -> Option<String> {
     Some(format!("{boot} {}", namespace.display()))
 }
 
-/// Field 22 of `/proc/PID/stat`; the second field, the program's name, may hold anything, but ends at the last `)`.
-fn started(pid: u32) -> Option<u64> {
-    let stat = read(&format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    // A zombie holds nothing any more.
-    if fields.next()? == "Z" {
-        return None;
+/// What `/proc` shows of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Nothing: it does not exist, or belongs to another user and is hidden.
+    Nothing,
+    /// It has ended, and its parent has not asked for it yet.
+    Zombie,
+    /// It exists, running or suspended, and began then.
+    Since(u64),
+}
+
+/// Reads field 22 of `/proc/PID/stat`. The second field, the program's name, may hold anything, but ends at the last `)`.
+fn see(pid: u32) -> Seen {
+    let stat = read(&format!("/proc/{pid}/stat")).unwrap_or_default();
+    let mut fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    match fields.next() {
+        Some("Z" | "X") => Seen::Zombie,
+        _ => fields.nth(18).and_then(|field| field.parse().ok()).map_or(Seen::Nothing, Seen::Since),
     }
-    fields.nth(18)?.parse().ok()
+}
+
+fn started(pid: u32) -> Option<u64> {
+    if let Seen::Since(ticks) = see(pid) { Some(ticks) } else { None }
+}
+
+/// Whether a process of this id exists, also one of another user.
+fn exists(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
+}
+
+/// What is known of the process that holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// It exists on this host, running or suspended.
+    Alive,
+    /// It ran on this host, and is gone.
+    Dead,
+    /// It runs, or ran, on another host or in another container: nothing can be seen from here.
+    Unknown,
+}
+
+/// Tells whether a holder lives.
+///
+/// A seam: the journal asks the system, and a simulation answers for processes of its own.
+pub trait Liveness: Send + Sync + fmt::Debug {
+    /// What is known of this process now. `Dead` is for ever; whoever is not sure says `Unknown`.
+    fn of(&self, holder: &Holder) -> ProcessState;
+}
+
+/// Asks `/proc`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ThisHost;
+
+impl Liveness for ThisHost {
+    fn of(&self, holder: &Holder) -> ProcessState {
+        let here = place();
+        // Without them, a process id says nothing: it is used again one day, and means something else elsewhere.
+        if here.is_none() || here != holder.place || holder.started.is_none() {
+            return ProcessState::Unknown;
+        }
+        match see(holder.pid) {
+            Seen::Since(ticks) if Some(ticks) == holder.started => ProcessState::Alive,
+            // `/proc` may be mounted so that users see only their own processes.
+            Seen::Nothing if exists(holder.pid) => ProcessState::Unknown,
+            _ => ProcessState::Dead,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -102,17 +151,42 @@ mod tests {
     #[test]
     fn a_process_that_runs_is_alive_and_one_that_has_ended_is_dead() {
         let here = Holder::current(Uuid::nil(), "deploy");
-        assert!(!here.is_dead());
+        assert_eq!(ThisHost.of(&here), ProcessState::Alive);
         assert!(here.started.is_some());
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let started = started(child.id());
         let holder = Holder { pid: child.id(), started, ..here.clone() };
-        assert!(!holder.is_dead());
+        assert_eq!(ThisHost.of(&holder), ProcessState::Alive);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(holder.is_dead());
-        assert!(Holder { started: Some(1), ..here.clone() }.is_dead(), "another process has the id now");
-        let elsewhere = Some("another kernel".to_owned());
-        assert!(!Holder { place: elsewhere, ..holder }.is_dead(), "of another machine, nothing is known");
+        assert_eq!(ThisHost.of(&holder), ProcessState::Dead);
+        let reused = Holder { started: Some(1), ..here.clone() };
+        assert_eq!(ThisHost.of(&reused), ProcessState::Dead, "another process has the id now");
+    }
+
+    #[test]
+    fn of_another_host_and_of_a_holder_without_a_start_nothing_is_known() {
+        let here = Holder::current(Uuid::nil(), "deploy");
+        let elsewhere = Holder { place: Some("another kernel".to_owned()), ..here.clone() };
+        assert_eq!(ThisHost.of(&elsewhere), ProcessState::Unknown);
+        assert_eq!(ThisHost.of(&Holder { place: None, ..here.clone() }), ProcessState::Unknown);
+        assert_eq!(ThisHost.of(&Holder { started: None, ..here }), ProcessState::Unknown);
+    }
+
+    #[test]
+    fn a_suspended_process_is_alive_and_a_zombie_is_dead() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id();
+        let holder = Holder { pid, started: started(pid), ..Holder::current(Uuid::nil(), "deploy") };
+        let child_pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+        nix::sys::signal::kill(child_pid, nix::sys::signal::SIGSTOP).unwrap();
+        assert_eq!(ThisHost.of(&holder), ProcessState::Alive);
+        nix::sys::signal::kill(child_pid, nix::sys::signal::SIGKILL).unwrap();
+        // It becomes a zombie, which its parent has not asked for yet.
+        while see(pid) != Seen::Zombie {
+            std::thread::yield_now();
+        }
+        assert_eq!(ThisHost.of(&holder), ProcessState::Dead);
+        child.wait().unwrap();
     }
 }

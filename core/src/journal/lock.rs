@@ -1,17 +1,46 @@
 //! The lock: numbered objects, the highest of which counts.
+//!
+//! Whoever wants the lock creates the number above the highest, which succeeds for one only. What keeps it to one holder,
+//! whatever the order in which runs list, create, renew and delete:
+//!
+//! - **The highest number that was ever created is never deleted.** A holder deletes only numbers below its own, and one that
+//!   withdraws does so because there is a higher one. So no list is without the number that counts.
+//! - An object that was listed and is gone when it is read means that others have been here: look again. It never means that
+//!   there is no lock.
+//! - Between looking and creating, others may have come and gone, so that the number that was created is an old one, which was
+//!   deleted before. So whoever has created a number lists again, and withdraws if there is a higher one.
+//! - A list is not made in one moment: it may lack what was deleted before it was answered, also what was the highest when it
+//!   began. So a list counts only if the run's own number is in it: holders delete from the lowest on, so whoever has deleted what
+//!   was the highest when the list began has deleted that number before.
+//! - What was read may be old. So whether a lock has expired is asked of the time before it was read.
+//! - A holder renews its own number only while its [lease](super::lease) lasts, and stops before others may take it over.
+//!
+//! A holder that can be seen to be alive on this host keeps its lock whatever the clock says, and one that can be seen to be dead
+//! loses it at once. Of a holder on another host nothing can be seen: there `expires` decides.
+//!
+//! All this needs a store whose lists show what has been written. A network file system that answers lists from a cache is none:
+//! a run that was overtaken may not see it for as long as the cache lasts. Remint warns there, and does not refuse, because
+//! mounted without such a cache (NFS: `lookupcache=none,noac`) it works.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Holder, JournalError, store::Store};
+use super::{
+    Holder, JournalError, Liveness, ProcessState, layout,
+    layout::Object,
+    lease::{Lease, expiry},
+    store::Store,
+};
+use crate::{clock, provider::Fence, spawn::spawn};
 
-/// How long a lock lasts when it is not renewed.
-const LASTS: Duration = Duration::from_secs(60);
-/// How often it is renewed.
-const RENEWED: Duration = Duration::from_secs(15);
+/// How often a lock that is listed and cannot be read is looked at again.
+const LOOKS: u32 = 50;
+/// How long giving back waits for a renewal that is under way, which would write over it.
+const RENEWAL_ENDS: Duration = Duration::from_secs(10);
 
 /// A lock, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +56,34 @@ pub struct LockRecord {
     /// Whether the holder gave it back.
     #[serde(default)]
     pub released: bool,
+    /// Whether a holder before never gave it back, and nobody has cleaned up after that one yet.
+    #[serde(default)]
+    pub unsettled: bool,
 }
 
 impl LockRecord {
-    /// Whether somebody still holds it.
-    pub fn is_held(&self) -> bool {
-        !self.released && self.expires > crate::clock::wall() && !self.holder.is_dead()
+    /// Whether somebody held it at this time, given what is known of the holder's process.
+    ///
+    /// The time must be from before the lock was read: what was read may be old, and renewed since.
+    pub(super) fn is_held(&self, process: ProcessState, at: Timestamp) -> bool {
+        !self.released
+            && match process {
+                ProcessState::Alive => true,
+                ProcessState::Dead => false,
+                ProcessState::Unknown => self.expires > at,
+            }
     }
+}
+
+/// Whose lock may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// One that nobody holds.
+    Free,
+    /// This one, although it has not expired, unless its holder is alive on this host.
+    From(u64),
+    /// The number above one that cannot be read.
+    Above(u64),
 }
 
 /// The right to write, renewed in the background until it is released or dropped.
@@ -42,170 +92,215 @@ impl LockRecord {
 /// expired, or at once where it can see that this process is dead.
 #[derive(Debug)]
 pub struct LockGuard {
-    store: Store,
-    environment: String,
-    record: LockRecord,
-    lost: CancellationToken,
+    lease: Arc<Lease>,
     took_over: bool,
-    _renewal: DropGuard,
+    renewal: Option<JoinHandle<()>>,
+    stop: Option<DropGuard>,
 }
 
 impl LockGuard {
     /// Takes the lock of an environment.
-    pub(super) async fn acquire(store: &Store, environment: &str, holder: Holder) -> Result<Self, JournalError> {
+    pub(super) async fn acquire(
+        store: &Store,
+        environment: &str,
+        holder: Holder,
+        liveness: &dyn Liveness,
+        take: Take,
+    ) -> Result<Self, JournalError> {
+        let mut own = None;
         loop {
-            let latest = latest(store, environment).await?;
-            if let Some(held) = latest.as_ref().filter(|lock| lock.is_held()) {
-                return Err(JournalError::Held {
-                    environment: environment.to_owned(),
-                    holder: Box::new(held.holder.clone()),
-                    since: held.since,
-                    expires: held.expires,
-                });
+            let former = match take {
+                Take::Above(token) => Former::damaged(store, environment, token).await?,
+                _ => Former::look(store, environment, own, liveness, take).await?,
+            };
+            let token = former.token + 1;
+            let started = clock::boottime();
+            let record = LockRecord {
+                token,
+                holder: holder.clone(),
+                since: clock::wall(),
+                expires: expiry(),
+                released: false,
+                unsettled: former.unsettled,
+            };
+            let name = layout::lock(environment, token);
+            if !store.create(&name, &record).await? {
+                // Somebody else was first: look who.
+                continue;
             }
-            let token = latest.as_ref().map_or(1, |lock| lock.token + 1);
-            let now = crate::clock::wall();
-            let record =
-                LockRecord { token, holder: holder.clone(), since: now, expires: expiry(now), released: false };
-            if store.create(&name(environment, token), &record).await? {
-                for old in store.list(&folder(environment)).await? {
-                    if number(&old).is_some_and(|number| number < token) {
-                        store.delete(&old).await?;
-                    }
+            let numbers = numbers(store, environment).await?;
+            match numbers.last() {
+                Some(highest) if *highest == token => {}
+                Some(highest) if *highest > token => {
+                    store.delete(&name).await?;
+                    continue;
                 }
-                let took_over = latest.is_some_and(|former| !former.released);
-                return Ok(Self::hold(store, environment, record, took_over));
+                // A holder of a higher one has deleted it.
+                _ => continue,
             }
-            // Somebody else was first: look who.
+            let guard = Self::hold(Lease::new(store.clone(), environment, record, started));
+            for old in numbers.into_iter().filter(|number| *number < token) {
+                if let Err(error) = store.delete(&layout::lock(environment, old)).await {
+                    tracing::debug!(%error, "cannot delete a former lock");
+                    // The next holder tries again, from the lowest.
+                    break;
+                }
+            }
+            if guard.lease.check_here().is_ok() {
+                return Ok(guard);
+            }
+            // All this took so long, as after a suspend, that somebody may have taken it over, or be about to.
+            own = Some(token);
         }
     }
 
-    fn hold(store: &Store, environment: &str, record: LockRecord, took_over: bool) -> Self {
-        let lost = CancellationToken::new();
+    fn hold(lease: Lease) -> Self {
+        let lease = Arc::new(lease);
         let stop = CancellationToken::new();
-        let renewal = Renewal {
-            store: store.clone(),
-            environment: environment.to_owned(),
-            record: record.clone(),
-            lost: lost.clone(),
-        };
-        let stopped = stop.clone();
-        crate::spawn::spawn(async move {
-            stopped.run_until_cancelled(renewal.run()).await;
-        });
-        let _renewal = stop.drop_guard();
-        Self { store: store.clone(), environment: environment.to_owned(), record, lost, took_over, _renewal }
+        let renewal = spawn(Arc::clone(&lease).keep(stop.clone()));
+        let took_over = lease.record().unsettled;
+        Self { lease, took_over, renewal: Some(renewal), stop: Some(stop.drop_guard()) }
     }
 
-    /// Whether the holder before never gave it back: it died, and may have left things behind.
+    /// Whether a holder before never gave it back and nobody has cleaned up since: it died, and may have left things behind.
     pub fn took_over(&self) -> bool {
         self.took_over
     }
 
     /// The fencing token.
     pub fn token(&self) -> u64 {
-        self.record.token
+        self.lease.record().token
     }
 
     /// The run that holds it.
     pub fn holder(&self) -> &Holder {
-        &self.record.holder
+        &self.lease.record().holder
     }
 
     /// Is cancelled when the lock goes to somebody else, or can no longer be renewed.
     pub fn lost(&self) -> &CancellationToken {
-        &self.lost
+        self.lease.lost()
     }
 
-    /// Fails unless this is still the highest lock. Asked before every write.
+    /// What a provider's calls ask before each mutation. It refuses once the lock is lost, given back or dropped.
+    pub fn fence(&self) -> Arc<dyn Fence> {
+        Arc::clone(&self.lease) as _
+    }
+
+    /// Fails unless this is still the highest lock, and its lease lasts. Asked before every write.
     pub(super) async fn check(&self) -> Result<(), JournalError> {
-        if self.lost.is_cancelled() {
-            return Err(self.lost_because("it could not be renewed in time"));
-        }
-        let highest = self.store.list(&folder(&self.environment)).await?.iter().filter_map(|name| number(name)).max();
-        if highest == Some(self.record.token) {
-            Ok(())
-        } else {
-            self.lost.cancel();
-            Err(self.lost_because("another run has taken it over"))
-        }
+        self.lease.check().await
     }
 
-    fn lost_because(&self, reason: &str) -> JournalError {
-        JournalError::Lost { environment: self.environment.clone(), reason: reason.to_owned() }
-    }
-
-    /// Gives the lock back.
+    /// Gives the lock back, by a command that has cleaned up after a holder who died.
     ///
     /// # Errors
     ///
     /// The store's; the lock then expires by itself.
     pub async fn release(self) -> Result<(), JournalError> {
-        let name = name(&self.environment, self.record.token);
-        let record = LockRecord { released: true, ..self.record.clone() };
-        drop(self._renewal);
-        self.store.replace(&name, &record).await
+        self.give_back(false).await
+    }
+
+    /// Gives the lock back, by a command that did not look at what a holder who died has left behind: the next one does.
+    ///
+    /// # Errors
+    ///
+    /// The store's; the lock then expires by itself.
+    pub async fn release_unsettled(self) -> Result<(), JournalError> {
+        let unsettled = self.took_over;
+        self.give_back(unsettled).await
+    }
+
+    async fn give_back(mut self, unsettled: bool) -> Result<(), JournalError> {
+        self.lease.close("it was given back");
+        self.stop.take();
+        if let Some(renewal) = self.renewal.take() {
+            // One that takes longer writes over what is written here; then the lock expires by itself.
+            let _ = tokio::time::timeout(RENEWAL_ENDS, renewal).await;
+        }
+        self.lease.give_back(unsettled).await
     }
 }
 
-struct Renewal {
-    store: Store,
-    environment: String,
-    record: LockRecord,
-    lost: CancellationToken,
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.lease.close("it was given back");
+    }
 }
 
-impl Renewal {
-    async fn run(mut self) {
-        let mut renewed = tokio::time::Instant::now();
-        loop {
-            tokio::time::sleep(RENEWED).await;
-            match latest(&self.store, &self.environment).await {
-                Ok(Some(latest)) if latest.token == self.record.token && !latest.released => {}
-                Ok(_) => return self.lost.cancel(),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot look at the lock");
-                    if renewed.elapsed() > LASTS - RENEWED {
-                        return self.lost.cancel();
-                    }
-                    continue;
-                }
-            }
-            self.record.expires = expiry(crate::clock::wall());
-            match self.store.replace(&name(&self.environment, self.record.token), &self.record).await {
-                Ok(()) => renewed = tokio::time::Instant::now(),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot renew the lock");
-                    if renewed.elapsed() > LASTS - RENEWED {
-                        return self.lost.cancel();
-                    }
-                }
-            }
+/// What the next lock follows.
+struct Former {
+    token: u64,
+    unsettled: bool,
+}
+
+impl Former {
+    /// Looks at the lock that counts, and whether it may be taken.
+    async fn look(
+        store: &Store,
+        environment: &str,
+        own: Option<u64>,
+        liveness: &dyn Liveness,
+        take: Take,
+    ) -> Result<Self, JournalError> {
+        let at = clock::wall();
+        let Some(lock) = latest(store, environment).await? else { return Ok(Self { token: 0, unsettled: false }) };
+        let process = liveness.of(&lock.holder);
+        let given = take == Take::From(lock.token) && process != ProcessState::Alive;
+        let again = own == Some(lock.token);
+        if !again && !given && lock.is_held(process, at) {
+            return Err(JournalError::Held {
+                environment: environment.to_owned(),
+                holder: Box::new(lock.holder),
+                process,
+                since: lock.since,
+                expires: lock.expires,
+            });
         }
+        Ok(Self { token: lock.token, unsettled: lock.unsettled || !(lock.released || again) })
+    }
+
+    /// Stands on a lock that cannot be read; whoever held it, if anybody did, is fenced off by the next number.
+    async fn damaged(store: &Store, environment: &str, token: u64) -> Result<Self, JournalError> {
+        let highest = numbers(store, environment).await?.pop();
+        if highest == Some(token) {
+            return Ok(Self { token, unsettled: true });
+        }
+        Err(JournalError::Lost { environment: environment.to_owned(), reason: "another run has taken it over" })
     }
 }
 
 /// The lock that counts, held or not.
 pub(super) async fn latest(store: &Store, environment: &str) -> Result<Option<LockRecord>, JournalError> {
-    let names = store.list(&folder(environment)).await?;
-    match names.iter().max_by_key(|name| number(name)) {
-        Some(name) => store.get(name).await,
-        None => Ok(None),
+    let mut looks = 0;
+    loop {
+        let Some(token) = numbers(store, environment).await?.pop() else { return Ok(None) };
+        let name = layout::lock(environment, token);
+        match store.get::<LockRecord>(&name).await? {
+            Some(lock) if lock.token == token => return Ok(Some(lock)),
+            Some(lock) => {
+                return Err(JournalError::damaged(&name, format!("it says that its number is {}", lock.token)));
+            }
+            None => {}
+        }
+        // It is gone: there is a higher one by now.
+        looks += 1;
+        if looks == LOOKS {
+            return Err(JournalError::damaged(&name, "it is listed, and cannot be read"));
+        }
+        sleep(Duration::from_millis(10) * (looks - 1)).await;
     }
 }
 
-fn expiry(now: Timestamp) -> Timestamp {
-    now.checked_add(LASTS).unwrap_or(Timestamp::MAX)
-}
-
-fn folder(environment: &str) -> String {
-    format!("{environment}/lock")
-}
-
-fn name(environment: &str, token: u64) -> String {
-    format!("{}/{token:012}.json", folder(environment))
-}
-
-fn number(name: &str) -> Option<u64> {
-    name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()
+/// The numbers of the locks, in their order.
+pub(super) async fn numbers(store: &Store, environment: &str) -> Result<Vec<u64>, JournalError> {
+    let mut numbers = Vec::new();
+    for name in store.list(&layout::locks(environment)).await? {
+        match Object::parse(environment, &name) {
+            Some(Object::Lock(token)) => numbers.push(token),
+            _ => store.ignore(&name),
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }

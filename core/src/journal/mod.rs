@@ -8,30 +8,53 @@
 //! ENV/resources.json                       the static IP and the DNS record that outlive releases
 //! ENV/captures/PROVIDER.json           the builder that is being captured there, while it is
 //! ENV/lock/000000000042.json               who writes; the highest number counts
+//! ENV/damaged/TIME/...                     what `remint journal repair` took away
 //! ```
 //!
 //! Which release is the current one is derived from the journals, not stored: there is no pointer that a crash could leave
 //! behind. Every object has a format version. Objects hold no secret.
+//!
+//! Whatever else lies in the folder is ignored, with a note. But of what Remint wrote nothing may be missing: releases and
+//! their entries are numbered without a gap, and a hole or an object that cannot be read is an error, because what a command
+//! does not know of, it might destroy or forget.
 //!
 //! The store of a local folder can create an object only if it is not there, but cannot replace one only if it is
 //! unchanged. So the lock is a row of numbered objects, each made by whoever is first to create it: the number is the
 //! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
 //! simpler, and would shut out the local folder.
 
+mod check;
 mod error;
+mod folder;
+mod history;
+#[cfg(test)]
+mod history_tests;
 mod holder;
+#[cfg(test)]
+mod interleavings;
+mod layout;
+mod lease;
 mod lock;
+#[cfg(test)]
+mod lock_tests;
 mod records;
 mod releases;
+mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wait;
 
-pub use error::JournalError;
-pub use holder::Holder;
+pub use check::{Finding, Remedy};
+pub use error::{JournalError, Known};
+pub use holder::{Holder, Liveness, ProcessState};
 pub use lock::{LockGuard, LockRecord};
 pub use records::{
     DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp, Phase, ReleaseRecord, Resources, Retired,
 };
 pub(crate) use releases::current;
 pub use releases::{Journal, Release};
+pub use repair::Repaired;
+pub use wait::LockStatus;

@@ -6,10 +6,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Entry, EntryRecord, Holder, JournalError, LockGuard, LockRecord, Phase, ReleaseRecord, Resources, lock,
+    Entry, EntryRecord, Holder, JournalError, Liveness, LockGuard, LockRecord, Phase, ReleaseRecord, Resources,
+    history,
+    holder::ThisHost,
+    layout,
+    lock::{self, Take},
     store::Store,
 };
 use crate::{
+    clock,
     manifest::Loaded,
     provider::{CaptureSpec, InstanceId, ProviderId, ReleaseId},
 };
@@ -73,12 +78,13 @@ impl Release {
     }
 }
 
-/// The journal of one environment.
+/// The journal of one environment. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    store: Store,
-    environment: Arc<str>,
+    pub(super) store: Store,
+    pub(super) environment: Arc<str>,
     provider: ProviderId,
+    pub(super) liveness: Arc<dyn Liveness>,
 }
 
 impl Journal {
@@ -89,13 +95,26 @@ impl Journal {
     /// [`JournalError::Url`] for a URL that names no store.
     pub fn open(loaded: &Loaded) -> Result<Self> {
         let store = Store::open(&loaded.manifest.journal.url, &loaded.base_dir)?;
-        Ok(Self { store, environment: loaded.environment.as_str().into(), provider: loaded.provider.clone() })
+        let (environment, provider) = (loaded.environment.as_str().into(), loaded.provider.clone());
+        Ok(Self { store, environment, provider, liveness: Arc::new(ThisHost) })
     }
 
     /// A journal over given objects.
     #[cfg(test)]
     pub(crate) fn over(objects: Arc<dyn object_store::ObjectStore>, environment: &str) -> Self {
-        Self { store: Store::over(objects), environment: environment.into(), provider: "fake".into() }
+        let store = Store::over(objects);
+        Self { store, environment: environment.into(), provider: "fake".into(), liveness: Arc::new(ThisHost) }
+    }
+
+    /// Asks this about processes, instead of the system.
+    #[cfg(test)]
+    pub(crate) fn with_liveness(self, liveness: Arc<dyn Liveness>) -> Self {
+        Self { liveness, ..self }
+    }
+
+    /// What reading the journal has ignored since this was last asked: a sentence each, for the user.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.store.take_notes()
     }
 
     /// Takes the lock.
@@ -104,40 +123,34 @@ impl Journal {
     ///
     /// [`JournalError::Held`] when somebody else has it.
     pub async fn lock(&self, holder: Holder) -> Result<LockGuard> {
-        LockGuard::acquire(&self.store, &self.environment, holder).await
+        self.take(holder, Take::Free).await
+    }
+
+    pub(super) async fn take(&self, holder: Holder, take: Take) -> Result<LockGuard> {
+        LockGuard::acquire(&self.store, &self.environment, holder, &*self.liveness, take).await
     }
 
     /// The lock that somebody holds.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store's; [`JournalError::Damaged`].
     pub async fn held(&self) -> Result<Option<LockRecord>> {
-        Ok(lock::latest(&self.store, &self.environment).await?.filter(LockRecord::is_held))
+        let at = clock::wall();
+        let latest = lock::latest(&self.store, &self.environment).await?;
+        Ok(latest.filter(|lock| lock.is_held(self.liveness.of(&lock.holder), at)))
     }
 
     /// All releases, oldest first.
     ///
+    /// What Remint did not write is ignored with a note. Nothing that Remint wrote may be missing.
+    ///
     /// # Errors
     ///
-    /// The store's; [`JournalError::Damaged`], [`JournalError::TooNew`].
+    /// The store's; [`JournalError::Damaged`] when anything is missing or cannot be read, which says what can;
+    /// [`JournalError::TooNew`].
     pub async fn history(&self) -> Result<Vec<Release>> {
-        let folder = format!("{}/releases/", self.environment);
-        let mut releases: Vec<Release> = Vec::new();
-        // Names sort so that a release's journal comes before the release itself.
-        let mut entries = Vec::new();
-        for name in self.store.list(folder.trim_end_matches('/')).await? {
-            let missing = || JournalError::Exists(name.clone());
-            if name.contains("/journal/") {
-                let record: EntryRecord = self.store.get(&name).await?.ok_or_else(missing)?;
-                entries.push(record);
-            } else if name.ends_with("/release.json") {
-                let record: ReleaseRecord = self.store.get(&name).await?.ok_or_else(missing)?;
-                releases.push(Release { record, entries: std::mem::take(&mut entries) });
-            }
-        }
-        releases.sort_by_key(Release::id);
-        Ok(releases)
+        history::read(&self.store, &self.environment).await?.whole()
     }
 
     /// One release.
@@ -156,7 +169,7 @@ impl Journal {
     ///
     /// The store's.
     pub async fn resources(&self) -> Result<Resources> {
-        Ok(self.store.get(&format!("{}/resources.json", self.environment)).await?.unwrap_or_default())
+        Ok(self.store.get(&layout::resources(&self.environment)).await?.unwrap_or_default())
     }
 
     /// Writes down what outlives releases.
@@ -166,7 +179,7 @@ impl Journal {
     /// [`JournalError::Lost`] without the lock.
     pub async fn set_resources(&self, lock: &LockGuard, resources: &Resources) -> Result<()> {
         lock.check().await?;
-        self.store.replace(&format!("{}/resources.json", self.environment), resources).await
+        self.store.replace(&layout::resources(&self.environment), resources).await
     }
 
     /// The capture of a builder at this provider that was begun, and is not known to have ended.
@@ -199,7 +212,7 @@ impl Journal {
     /// [`JournalError::Lost`] without the lock; [`JournalError::Exists`] when the number is taken.
     pub async fn create(&self, lock: &LockGuard, record: ReleaseRecord) -> Result<Release> {
         lock.check().await?;
-        let name = format!("{}/releases/{:06}/release.json", self.environment, record.id.0);
+        let name = layout::release(&self.environment, record.id);
         if !self.store.create(&name, &record).await? {
             return Err(JournalError::Exists(name));
         }
@@ -215,8 +228,8 @@ impl Journal {
         lock.check().await?;
         let seq = release.entries.last().map_or(0, |last| last.seq) + 1;
         let run: Uuid = lock.holder().run;
-        let record = EntryRecord { seq, at: crate::clock::wall(), run, token: lock.token(), entry };
-        let name = format!("{}/releases/{:06}/journal/{seq:06}.json", self.environment, release.id().0);
+        let record = EntryRecord { seq, at: clock::wall(), run, token: lock.token(), entry };
+        let name = layout::entry(&self.environment, release.id(), seq);
         if !self.store.create(&name, &record).await? {
             return Err(JournalError::Exists(name));
         }

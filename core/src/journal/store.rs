@@ -1,120 +1,205 @@
 //! Objects by URL.
 
 use std::{
+    collections::BTreeSet,
     path::{Path as FilePath, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, local::LocalFileSystem, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::JournalError;
+use super::{JournalError, folder};
 
-/// The format of all objects that this Remint writes.
-pub(super) const FORMAT: u32 = 1;
+/// The format of all objects that this Remint writes. It reads those of earlier ones, too.
+pub(super) const FORMAT: u32 = 2;
 
-/// Where objects are kept.
+/// Where objects are kept. Clones share everything.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     objects: Arc<dyn ObjectStore>,
-    prefix: Path,
     /// The folder of a local store: its files are closed to other users.
-    folder: Option<PathBuf>,
+    folder: Option<Arc<PathBuf>>,
+    /// The kind of network file system that the folder is on, if it is on one.
+    network: Option<&'static str>,
+    /// What was ignored while reading, for the user to know.
+    notes: Arc<Mutex<BTreeSet<String>>>,
 }
 
 type Result<T> = std::result::Result<T, JournalError>;
 
 impl Store {
     /// Opens the store of a URL. A `file:` path is relative to the manifest's folder.
+    ///
+    /// Anything else is refused: this build has no other store, and one that keeps nothing (`memory:`) would forget what was
+    /// created as soon as the command ends.
     pub(super) fn open(url: &str, base_dir: &FilePath) -> Result<Self> {
         let refuse = |reason: String| JournalError::Url { url: url.to_owned(), reason };
-        if let Some(path) = url.strip_prefix("file:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            let folder = base_dir.join(path);
-            make_folder(&folder).map_err(|error| refuse(error.to_string()))?;
-            let folder = folder.canonicalize().map_err(|error| refuse(error.to_string()))?;
-            let local = LocalFileSystem::new_with_prefix(&folder).map_err(|error| refuse(error.to_string()))?;
-            // An intent must be on the disk before the call that it announces.
-            let objects = Arc::new(local.with_fsync(true));
-            return Ok(Self { objects, prefix: Path::default(), folder: Some(folder) });
+        let Some(path) = url.strip_prefix("file:") else {
+            return Err(refuse(match url.split_once(':') {
+                Some(("memory", _)) => "memory keeps nothing, and what Remint creates would be forgotten".to_owned(),
+                _ => "this remint keeps journals in local folders only".to_owned(),
+            }));
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let failed = |error: std::io::Error| refuse(error.to_string());
+        let root = base_dir.join(path);
+        folder::create(&root).map_err(failed)?;
+        let root = root.canonicalize().map_err(failed)?;
+        let local = LocalFileSystem::new_with_prefix(&root).map_err(|error| refuse(error.to_string()))?;
+        let network = folder::network(&root);
+        // An intent must be on the disk before the call that it announces.
+        let store = Self { folder: Some(Arc::new(root)), network, ..Self::over(Arc::new(local.with_fsync(true))) };
+        if let Some((folder, what)) = store.weakness() {
+            store.note(format!("the journal in {folder}: {what}"));
         }
-        let parsed = url::Url::parse(url).map_err(|error| refuse(error.to_string()))?;
-        let (objects, prefix) = object_store::parse_url(&parsed).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { objects: Arc::from(objects), prefix, folder: None })
+        Ok(store)
     }
 
     /// A store over given objects.
-    #[cfg(test)]
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, prefix: Path::default(), folder: None }
+        Self { objects, folder: None, network: None, notes: Arc::default() }
     }
 
-    fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    /// Where a local journal is, and why the lock may not keep two hosts apart there.
+    pub(super) fn weakness(&self) -> Option<(String, String)> {
+        let (folder, kind) = (self.folder.as_ref()?, self.network?);
+        let what = format!(
+            "it is on a network file system ({kind}); where that answers from a cache, the lock does not keep two hosts apart"
+        );
+        Some((folder.display().to_string(), what))
     }
 
-    /// Writes an object that must not be there yet; `false` when it is.
+    /// The files that runs left behind which were killed while they wrote them.
+    pub(super) fn unfinished(&self, prefix: &str) -> Result<Vec<String>> {
+        let Some(root) = &self.folder else { return Ok(Vec::new()) };
+        folder::unfinished(root, prefix).map_err(|error| JournalError::Store {
+            operation: "list",
+            path: prefix.to_owned(),
+            source: error.into(),
+        })
+    }
+
+    /// Keeps a sentence for the user.
+    pub(super) fn note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(note);
+    }
+
+    /// Notes that an object is not the journal's.
+    pub(super) fn ignore(&self, name: &str) {
+        self.note(format!("ignored `{name}` in the journal: Remint did not write it"));
+    }
+
+    /// What was ignored since this was last asked.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        notes.into_iter().collect()
+    }
+
+    /// Writes an object that must not be there yet; `false` when another one is.
+    ///
+    /// A store that repeats a request whose answer was lost says of our own object that it exists already. So what is there
+    /// is compared: the same bytes are ours. Whoever creates puts something into it that nobody else has, as its run.
     pub(super) async fn create<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
-        self.put(name, body, PutMode::Create).await
+        let bytes = serialize(name, body)?;
+        match self.put(name, bytes.clone(), PutMode::Create).await {
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(self.read(name).await? == Some(bytes)),
+            done => done.map(|()| true).map_err(|error| store_error("write", name, error)),
+        }
     }
 
     /// Writes an object, whatever was there.
     pub(super) async fn replace<T: Serialize>(&self, name: &str, body: &T) -> Result<()> {
-        self.put(name, body, PutMode::Overwrite).await.map(|_| ())
+        self.write(name, serialize(name, body)?).await
     }
 
-    async fn put<T: Serialize>(&self, name: &str, body: &T, mode: PutMode) -> Result<bool> {
-        let damaged = |source| JournalError::Damaged { path: name.to_owned(), source };
-        let mut value = serde_json::to_value(body).map_err(damaged)?;
-        if let Some(object) = value.as_object_mut() {
-            object.insert("format".to_owned(), FORMAT.into());
+    /// Writes an object's bytes, whatever was there.
+    pub(super) async fn write(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.put(name, bytes, PutMode::Overwrite).await.map_err(|error| store_error("write", name, error))
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
+        let file = self.folder.as_ref().map(|folder| folder.join(name));
+        if let Some(parent) = file.as_ref().and_then(|file| file.parent()) {
+            let failed =
+                |error: std::io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
+            folder::create(parent).map_err(failed)?;
         }
-        let mut bytes = serde_json::to_vec_pretty(&value).map_err(damaged)?;
-        bytes.push(b'\n');
         let options = PutOptions { mode, ..PutOptions::default() };
-        match self.objects.put_opts(&self.path(name), bytes.into(), options).await {
-            Ok(_) => {}
-            Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
-            Err(error) => return Err(store_error("write", name, error)),
+        self.objects.put_opts(&Path::from(name), bytes.into(), options).await?;
+        if let Some(file) = file {
+            folder::close(&file);
         }
-        if let Some(folder) = &self.folder {
-            close_to_others(&folder.join(name));
-        }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads an object; `None` when it is not there.
     pub(super) async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let bytes = match self.objects.get(&self.path(name)).await {
-            Ok(found) => found.bytes().await.map_err(|error| store_error("read", name, error))?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(store_error("read", name, error)),
-        };
-        parse(name, &bytes).map(Some)
+        self.read(name).await?.map(|bytes| parse(name, &bytes)).transpose()
+    }
+
+    /// Reads an object's bytes; `None` when it is not there.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
+        match self.objects.get(&Path::from(name)).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(|error| store_error("read", name, error)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_error("read", name, error)),
+        }
     }
 
     /// The names below a prefix, in their order.
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let path = self.path(prefix);
-        let found: Vec<_> =
-            self.objects.list(Some(&path)).try_collect().await.map_err(|error| store_error("list", prefix, error))?;
-        let strip = |location: &Path| -> Option<String> {
-            let rest: Vec<_> = location.prefix_match(&self.prefix)?.map(|part| part.as_ref().to_owned()).collect();
-            Some(rest.join("/"))
-        };
-        let mut names: Vec<String> = found.iter().filter_map(|meta| strip(&meta.location)).collect();
+        if let Some(root) = self.folder.clone() {
+            let (found, notes) = folder::list(root, prefix.to_owned()).await.map_err(|error| JournalError::Store {
+                operation: "list",
+                path: prefix.to_owned(),
+                source: error.into(),
+            })?;
+            notes.into_iter().for_each(|note| self.note(note));
+            return Ok(found);
+        }
+        let found = self.objects.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location.to_string());
+        let mut names: Vec<String> = found.try_collect().await.map_err(|error| store_error("list", prefix, error))?;
         names.sort();
         Ok(names)
     }
 
+    /// How long ago an object was written, by its store's clock; `None` when it is not there.
+    pub(super) async fn age(&self, name: &str) -> Result<Option<std::time::Duration>> {
+        match self.objects.head(&Path::from(name)).await {
+            Ok(meta) => {
+                let age = std::time::SystemTime::now().duration_since(meta.last_modified.into());
+                Ok(Some(age.unwrap_or_default()))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_error("read", name, error)),
+        }
+    }
+
     /// Deletes an object, if it is there.
     pub(super) async fn delete(&self, name: &str) -> Result<()> {
-        match self.objects.delete(&self.path(name)).await {
+        match self.objects.delete(&Path::from(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(store_error("delete", name, error)),
         }
     }
+}
+
+fn serialize<T: Serialize>(name: &str, body: &T) -> Result<Bytes> {
+    let failed = |error: serde_json::Error| JournalError::Store {
+        operation: "write",
+        path: name.to_owned(),
+        source: Box::new(error),
+    };
+    let mut value = serde_json::to_value(body).map_err(failed)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("format".to_owned(), FORMAT.into());
+    }
+    let mut bytes = serde_json::to_vec_pretty(&value).map_err(failed)?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
 }
 
 fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
@@ -122,9 +207,19 @@ fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
     struct Format {
         format: u32,
     }
-    let damaged = |source| JournalError::Damaged { path: name.to_owned(), source };
+    let damaged = |error: serde_json::Error| {
+        let what = match error.classify() {
+            _ if bytes.is_empty() => "it is empty".to_owned(),
+            serde_json::error::Category::Eof => format!("it breaks off after {} bytes", bytes.len()),
+            _ => error.to_string(),
+        };
+        JournalError::damaged(name, what)
+    };
     // The format first: the rest of a newer one may not parse at all.
-    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    let Format { format } = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => JournalError::damaged(name, "it has no format number"),
+        _ => damaged(error),
+    })?;
     if format > FORMAT {
         return Err(JournalError::TooNew { path: name.to_owned(), found: format, known: FORMAT });
     }
@@ -133,28 +228,4 @@ fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
 
 fn store_error(operation: &'static str, path: &str, source: object_store::Error) -> JournalError {
     JournalError::Store { operation, path: path.to_owned(), source: Box::new(source) }
-}
-
-#[cfg(unix)]
-fn make_folder(folder: &FilePath) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_folder(folder: &FilePath) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
-}
-
-/// The folder is closed already; this is for a folder that the user opened.
-fn close_to_others(file: &FilePath) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if let Err(error) = std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)) {
-            tracing::debug!(%error, file = %file.display(), "cannot close a journal file to others");
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = file;
 }

@@ -48,7 +48,8 @@ async fn a_release_and_its_journal_read_back_as_they_were_written() {
     assert_eq!(history, [first, second]);
     assert_eq!(history[0].gated(), ["i-1".into()]);
     assert_eq!(current(&history).unwrap().id(), ReleaseId(1));
-    let taken = journal.create(&lock, record(2)).await.unwrap_err();
+    let other = ReleaseRecord { created_by: "you@there".to_owned(), ..record(2) };
+    let taken = journal.create(&lock, other).await.unwrap_err();
     assert!(matches!(taken, JournalError::Exists(_)), "{taken}");
     let unknown = journal.release(ReleaseId(9)).await.unwrap_err();
     assert_eq!(unknown.to_string(), "there is no release r9 in production");
@@ -107,6 +108,7 @@ async fn an_expired_lock_is_free() {
         since: Timestamp::UNIX_EPOCH,
         expires: crate::clock::wall() - jiff::SignedDuration::from_secs(1),
         released: false,
+        unsettled: false,
     };
     Store::over(objects).create("production/lock/000000000007.json", &record).await.unwrap();
     assert_eq!(journal.lock(holder("deploy")).await.unwrap().token(), 8);
@@ -119,7 +121,7 @@ async fn a_local_journal_is_closed_to_other_users() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open("file:.remint", folder.path()).unwrap();
     assert!(store.create("production/resources.json", &super::Resources::default()).await.unwrap());
-    assert!(!store.create("production/resources.json", &super::Resources::default()).await.unwrap());
+    assert!(!store.create("production/resources.json", &record(1)).await.unwrap());
     let mode = |path: &str| folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(".remint"), 0o700);
     assert_eq!(mode(".remint/production/resources.json"), 0o600);
@@ -144,8 +146,23 @@ async fn version_one_of_the_format_is_read() {
 async fn a_newer_format_is_refused() {
     use object_store::ObjectStoreExt;
     let objects = Arc::new(InMemory::new());
-    let body = r#"{"format": 2, "anything": []}"#;
+    let body = r#"{"format": 3, "anything": []}"#;
     objects.put(&"production/resources.json".into(), body.into()).await.unwrap();
     let error = Journal::over(objects, "production").resources().await.unwrap_err();
-    assert_eq!(error.to_string(), "`production/resources.json` in the journal has format 2; this remint reads up to 1");
+    assert_eq!(error.to_string(), "`production/resources.json` in the journal has format 3; this remint reads up to 2");
+}
+
+#[test]
+fn a_url_that_keeps_nothing_or_names_no_store_of_this_build_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |url: &str| Store::open(url, folder.path()).unwrap_err();
+    let memory = refusal("memory:///");
+    assert_eq!(
+        memory.to_string(),
+        "cannot keep the journal at `memory:///`: memory keeps nothing, and what Remint creates would be forgotten"
+    );
+    assert!(memory.hint().unwrap().contains("file:.remint"));
+    for url in ["memory:", "s3://bucket/path", "https://example.org/", ".remint", ""] {
+        assert!(matches!(refusal(url), JournalError::Url { .. }), "{url}");
+    }
 }

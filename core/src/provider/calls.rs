@@ -3,7 +3,8 @@
 //! Retries live here and nowhere else. A read is repeated while its error is transient; a mutation only when the error
 //! vouches that nothing was applied; whatever else a provider can make idempotent (by the cloud's token) it runs as
 //! [`CallClass::IdempotentMutation`]. All calls share one token bucket per account; reads leave a part of it
-//! untouched, so that polling never starves a mutation.
+//! untouched, so that polling never starves a mutation. Where a [`Fence`] is installed, each attempt of a mutation passes
+//! it right before it is sent.
 
 use std::{
     future::Future,
@@ -17,7 +18,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Result};
+use super::{Effect, Error, Fence, Result};
 
 /// How a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,7 @@ struct Shared {
     reads: AtomicU64,
     mutations: AtomicU64,
     retries: AtomicU64,
+    fence: Mutex<Option<Arc<dyn Fence>>>,
 }
 
 #[derive(Debug)]
@@ -129,7 +131,27 @@ impl Calls {
                 reads: counter(),
                 mutations: counter(),
                 retries: counter(),
+                fence: Mutex::default(),
             }),
+        }
+    }
+
+    /// Asks this fence from now on, before each attempt of a mutation, instead of the one before. Without any, mutations
+    /// are sent unasked.
+    pub fn fence(&self, fence: Arc<dyn Fence>) {
+        *self.shared.fence.lock().unwrap_or_else(PoisonError::into_inner) = Some(fence);
+    }
+
+    /// Asks the fence, if there is one. For what else may only be written by whoever holds the lock.
+    ///
+    /// # Errors
+    ///
+    /// The fence's.
+    pub async fn check_fence(&self) -> Result<()> {
+        let fence = self.shared.fence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match fence {
+            Some(fence) => fence.check().await,
+            None => Ok(()),
         }
     }
 
@@ -146,7 +168,8 @@ impl Calls {
     ///
     /// # Errors
     ///
-    /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time.
+    /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time;
+    /// [`LockLost`](super::ErrorKind::LockLost) when the fence refuses an attempt, with the effect of those before it.
     pub async fn run<T, F, Fut>(&self, class: CallClass, mut call: F) -> Result<T>
     where
         F: FnMut() -> Fut,
@@ -155,8 +178,16 @@ impl Calls {
         let started = Instant::now();
         let retry = &self.shared.retry;
         let mut attempt = 1;
+        let mut effect = Effect::NotApplied;
         loop {
             self.take_token(class).await;
+            if class != CallClass::Read {
+                // Nothing may come between this and the call.
+                self.check_fence().await.map_err(|refused| refused.with_effect(effect))?;
+            }
+            if attempt > 1 {
+                self.shared.retries.fetch_add(1, Ordering::Relaxed);
+            }
             self.counter(class).fetch_add(1, Ordering::Relaxed);
             let error = match call().await {
                 Ok(value) => return Ok(value),
@@ -167,9 +198,11 @@ impl Calls {
                 return Err(error);
             }
             tracing::debug!(%error, attempt, ?pause, "repeating a call");
+            if error.effect() != Effect::NotApplied {
+                effect = Effect::Unknown;
+            }
             sleep(pause).await;
             attempt += 1;
-            self.shared.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -253,6 +286,69 @@ mod tests {
         assert_eq!(attempts(Mutation, ErrorKind::Unavailable, Effect::Unknown).await, 1);
         assert_eq!(attempts(Mutation, ErrorKind::RateLimited, Effect::NotApplied).await, 8);
         assert_eq!(attempts(IdempotentMutation, ErrorKind::Timeout, Effect::Unknown).await, 8);
+    }
+
+    /// Refuses from the given time on, or at once where there is none.
+    #[derive(Debug)]
+    struct Until(Option<Instant>);
+
+    #[async_trait::async_trait]
+    impl Fence for Until {
+        async fn check(&self) -> Result<()> {
+            match self.0 {
+                Some(until) if Instant::now() < until => Ok(()),
+                _ => Err(Error::new(ErrorKind::LockLost, "change anything", "")),
+            }
+        }
+    }
+
+    /// Repeats a call that fails with this effect, under a lease of a minute; gives the sent attempts and the error.
+    async fn under_a_lease(class: CallClass, kind: ErrorKind, effect: Effect) -> (u32, Error, CallCount) {
+        let calls = Calls::new(RatePolicy { burst: 100, ..RATE }, RetryPolicy::default());
+        calls.fence(Arc::new(Until(Some(Instant::now() + Duration::from_secs(60)))));
+        let sent = Cell::new(0);
+        let result: Result<()> = calls
+            .run(class, || {
+                sent.set(sent.get() + 1);
+                let error = Error::new(kind, "test", "").with_effect(effect);
+                async move { Err(error.with_retry_after(Duration::from_secs(25))) }
+            })
+            .await;
+        (sent.get(), result.unwrap_err(), calls.count())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeated_attempt_after_the_lease_is_not_sent() {
+        use CallClass::{IdempotentMutation, Mutation, Read};
+        let (sent, error, count) = under_a_lease(Mutation, ErrorKind::Busy, Effect::NotApplied).await;
+        assert_eq!((sent, error.kind(), error.effect()), (3, ErrorKind::LockLost, Effect::NotApplied));
+        assert_eq!((count.mutations, count.retries), (3, 2), "what was not sent does not count");
+        let (sent, error, _) = under_a_lease(IdempotentMutation, ErrorKind::Timeout, Effect::Unknown).await;
+        assert_eq!((sent, error.kind(), error.effect()), (3, ErrorKind::LockLost, Effect::Unknown));
+        let (sent, error, _) = under_a_lease(Read, ErrorKind::Busy, Effect::NotApplied).await;
+        assert_eq!((sent, error.kind()), (8, ErrorKind::Busy), "reads are not fenced");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mutation_that_waits_for_its_turn_is_checked_after_that() {
+        let calls =
+            Calls::new(RatePolicy { burst: 1, per_second: 0.01, reserved_for_mutations: 0 }, RetryPolicy::default());
+        calls.take_token(CallClass::Mutation).await;
+        calls.fence(Arc::new(Until(Some(Instant::now() + Duration::from_secs(60)))));
+        let result: Result<()> =
+            calls.run(CallClass::Mutation, || async { Err(Error::new(ErrorKind::Unexpected, "sent", "")) }).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::LockLost);
+        assert_eq!(calls.count().total(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clone_has_the_same_fence() {
+        let calls = Calls::new(RATE, RetryPolicy::default());
+        let earlier = calls.clone();
+        calls.fence(Arc::new(Until(None)));
+        let result: Result<()> =
+            earlier.run(CallClass::Mutation, || async { Err(Error::new(ErrorKind::Unexpected, "sent", "")) }).await;
+        assert_eq!(result.unwrap_err().effect(), Effect::NotApplied);
     }
 
     #[tokio::test(start_paused = true)]

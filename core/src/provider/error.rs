@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// An answer that fits no contract.
     Unexpected,
+    /// This run lost the environment's lock, so the call was not sent; see [`Fence`](super::Fence).
+    LockLost,
 }
 
 impl ErrorKind {
@@ -59,6 +61,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Timeout => "timed out",
             Self::Unexpected => "unexpected answer",
+            Self::LockLost => "lock lost",
         }
     }
 }

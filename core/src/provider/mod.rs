@@ -19,6 +19,7 @@ mod capability;
 mod contract;
 mod dns;
 mod error;
+mod fence;
 mod ids;
 mod image;
 mod instance;
@@ -39,6 +40,7 @@ pub use capability::Capability;
 pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
 pub use error::{Effect, Error, ErrorKind, Result};
+pub use fence::Fence;
 pub use ids::{
     EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId,
     ServiceId, SizeName, StaticIpId,

@@ -27,7 +27,7 @@ use crate::{
     },
     events::{Event, Events},
     fake::{Actor, FakeCloud, Kill},
-    journal::{Holder, Journal},
+    journal::{Holder, Journal, Liveness, ProcessState},
     provider::{Provider, RetryPolicy},
     spawn::WRAP,
 };
@@ -37,17 +37,19 @@ thread_local! {
     static PROCESSES: RefCell<BTreeMap<Uuid, (&'static str, Arc<Life>)>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-tokio::task_local! {
-    /// The host of the process that is asking.
-    static HOST: &'static str;
-}
+/// What a process on this host sees of others.
+#[derive(Debug)]
+struct Host(&'static str);
 
-/// Whether a process of the simulation is known to be dead by the process that asks; `None` outside of simulations.
-pub(crate) fn is_dead(holder: &Holder) -> Option<bool> {
-    let here = HOST.try_with(|host| *host).ok()?;
-    let dead =
-        PROCESSES.with_borrow(|all| all.get(&holder.run).is_some_and(|(host, life)| *host == here && !life.is_alive()));
-    Some(dead)
+impl Liveness for Host {
+    fn of(&self, holder: &Holder) -> ProcessState {
+        let found = PROCESSES.with_borrow(|all| all.get(&holder.run).cloned());
+        match found {
+            Some((host, life)) if host == self.0 && life.is_alive() => ProcessState::Alive,
+            Some((host, _)) if host == self.0 => ProcessState::Dead,
+            _ => ProcessState::Unknown,
+        }
+    }
 }
 
 pub(super) fn forget_processes() {
@@ -120,7 +122,7 @@ impl Sim {
             dice: Mutex::new(self.dice.fork()),
             late: if self.calm { 0.0 } else { 0.02 },
         };
-        let journal = Journal::over(Arc::new(store), environment);
+        let journal = Journal::over(Arc::new(store), environment).with_liveness(Arc::new(Host(host)));
         let machines = Arc::new(Machines {
             world: Arc::clone(&self.world),
             oracle: Arc::clone(&oracle),
@@ -169,8 +171,7 @@ impl Sim {
                 Verb::Destroy { images } => door.destroy(images).await.map(|()| Ended::Done { changes: true }),
             }
         };
-        let scoped = HOST.scope(host, WRAP.scope(on_host(host, life.wrap()), command));
-        let held = life.hold(scoped);
+        let held = life.hold(WRAP.scope(life.wrap(), command));
         let ending = Arc::clone(&life);
         let (oracle, name) = (Arc::clone(&self.oracle), actor.clone());
         let task = tokio::spawn(async move {
@@ -188,12 +189,4 @@ impl Sim {
         });
         Process { actor, environment, life, task }
     }
-}
-
-/// Tasks of the process know its host, too.
-fn on_host(host: &'static str, wrap: crate::spawn::Wrap) -> crate::spawn::Wrap {
-    Arc::new(move |task| {
-        let held = wrap(task);
-        Box::pin(HOST.scope(host, held))
-    })
 }

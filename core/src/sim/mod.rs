@@ -24,5 +24,3 @@ mod store;
 mod tests;
 mod trace;
 mod wishes;
-
-pub(crate) use command::is_dead;

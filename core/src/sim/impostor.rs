@@ -112,7 +112,8 @@ impl Sim {
             let _ = damaged.delete(&name).await;
         } else {
             self.oracle.line("user", format!("has {name} cut off"));
-            let left = self.dice.below(bytes.len() as u64) as usize;
+            // Every object ends in a brace and the end of a line.
+            let left = self.dice.below(bytes.len() as u64 - 1) as usize;
             let _ = damaged.put(&name, PutPayload::from(bytes.slice(..left))).await;
         }
         let why = Some("an object of its journal is damaged");

@@ -42,7 +42,7 @@ pub struct Context {
     /// Waits for the cloud on behalf of everybody in this run.
     pub watcher: Watcher,
     /// Requests that change something and have no reply yet.
-    sent: Sent,
+    pub(crate) sent: Sent,
 }
 
 /// Builds the provider of a place.
@@ -74,7 +74,7 @@ impl fmt::Debug for Elsewhere {
 
 /// How many requests are without a reply.
 #[derive(Debug, Clone)]
-struct Sent(Arc<watch::Sender<usize>>);
+pub(crate) struct Sent(Arc<watch::Sender<usize>>);
 
 impl Default for Sent {
     fn default() -> Self {

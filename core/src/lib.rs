@@ -6,6 +6,7 @@
 //! [`watch`] waits for the cloud on behalf of everybody in it. No cloud's name appears here.
 
 pub mod bake;
+mod chance;
 mod clock;
 pub mod context;
 pub mod deploy;
@@ -17,6 +18,8 @@ pub mod journal;
 pub mod manifest;
 pub mod provider;
 pub mod remote;
+#[cfg(test)]
+mod sim;
 mod spawn;
 pub mod userdata;
 pub mod watch;

@@ -16,7 +16,7 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
 /// The image's name: the same for every environment of a journal that bakes this fingerprint, so that two bakes at once find each
 /// other's.
-fn name(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint) -> String {
+pub(super) fn name(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint) -> String {
     format!("{}-{}-{}", ctx.loaded.manifest.service, fingerprint.short(), owner.service_digits())
 }
 

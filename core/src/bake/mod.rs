@@ -21,6 +21,8 @@ mod recover;
 mod report;
 mod run;
 mod seal;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod steps;
 pub mod tree;
 

@@ -26,6 +26,7 @@ pub async fn recover(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> 
         remove_keys(ctx, owner).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
     };
     tokio::select! {
+        biased;
         done = work => done,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     }

@@ -130,6 +130,13 @@ impl Outside for SshOutside {
         Ok(hex::encode(hasher.finalize()))
     }
 
+    async fn commit(&self, ctx: &Context) -> Option<String> {
+        let mut git = tokio::process::Command::new("git");
+        git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).current_dir(&ctx.loaded.base_dir).kill_on_drop(true);
+        let output = git.output().await.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned()).filter(|commit| !commit.is_empty())
+    }
+
     async fn prepare(
         &self,
         ctx: &Context,

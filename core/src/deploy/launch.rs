@@ -15,7 +15,7 @@ use super::{
 use crate::{
     bake::key_prefix,
     context::Context,
-    events::Event,
+    events::{Event, Events},
     journal::{Entry, EntryRecord, Phase, Resources},
     provider::{
         Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector, label,
@@ -231,36 +231,22 @@ impl Run<'_> {
             return Ok(());
         }
         let Entry::Launching { names } = &entries[at].entry else { return Ok(()) };
-        let shows = async || {
+        let mut settling = self.settling(entries[at].at, format!("the launch of {}", names.join(", ")));
+        while settling.goes_on().await {
             let standing = self.ctx.provider.instances().list(&self.own_selector()).await?;
-            Ok(names.iter().all(|name| standing.iter().any(|instance| instance.name == *name)))
-        };
-        self.settled(entries[at].at, &format!("the launch of {}", names.join(", ")), shows).await
+            if names.iter().all(|name| standing.iter().any(|instance| instance.name == *name)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    /// Waits until a request that was sent at a time has taken effect, or cannot any more.
-    pub(super) async fn settled(
-        &self,
-        sent: Timestamp,
-        what: &str,
-        mut shows: impl AsyncFnMut() -> Result<bool, DeployError>,
-    ) -> Result<(), DeployError> {
+    /// How long to look for the effect of a request that was sent at this time, and whose reply is not known.
+    pub(super) fn settling(&self, sent: Timestamp, what: String) -> Settling {
         let settle_time = self.ctx.provider.descriptor().limits.settle_time;
         let age = Duration::try_from(crate::clock::wall().duration_since(sent)).unwrap_or_default();
         let deadline = Instant::now() + settle_time.saturating_sub(age);
-        let mut told = false;
-        while Instant::now() < deadline {
-            if shows().await? {
-                return Ok(());
-            }
-            if !told {
-                let message = format!("{what} has no reply in the journal; waiting in case it still takes effect");
-                self.ctx.events.info(message);
-                told = true;
-            }
-            sleep(SETTLE_LOOKS.min(deadline.saturating_duration_since(Instant::now()))).await;
-        }
-        Ok(())
+        Settling { deadline, what, looks: 0, events: self.ctx.events.clone() }
     }
 
     /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from
@@ -285,6 +271,33 @@ impl Run<'_> {
             keys.remove(&key.id).await?;
         }
         Ok(())
+    }
+}
+
+/// Looks again and again for the effect of a request, until it cannot come any more.
+pub(super) struct Settling {
+    deadline: Instant,
+    what: String,
+    looks: u32,
+    events: Events,
+}
+
+impl Settling {
+    /// Whether to look once more; waits before every look but the first.
+    pub(super) async fn goes_on(&mut self) -> bool {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        if self.looks == 1 {
+            let what = &self.what;
+            self.events.info(format!("{what} has no reply in the journal; waiting in case it still takes effect"));
+        }
+        if self.looks > 0 {
+            sleep(SETTLE_LOOKS.min(left)).await;
+        }
+        self.looks += 1;
+        true
     }
 }
 

@@ -17,6 +17,8 @@
 
 mod bake;
 mod destroy;
+#[cfg(test)]
+pub(crate) mod door;
 mod engine;
 mod error;
 mod gate;

@@ -52,6 +52,9 @@ pub(crate) trait Outside: Send + Sync {
     /// A salted digest of the configuration that a release would have now, secrets included.
     async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, DeployError>;
 
+    /// The commit of the manifest's folder, where git knows one.
+    async fn commit(&self, ctx: &Context) -> Option<String>;
+
     /// Makes keys, and composes the user data, within the provider's limit.
     async fn prepare(
         &self,

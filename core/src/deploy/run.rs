@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -78,14 +77,6 @@ async fn deploy_locked(
 ) -> Result<DeployReport, DeployError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
-    let look = async |standing| {
-        let (world, wanted) = tokio::try_join!(
-            World::observe(ctx, engine.journal(), standing),
-            Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
-        )?;
-        let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
-        Ok::<_, DeployError>((world, wanted, found))
-    };
     let unfinished = session.history.last().filter(|last| !last.phase().is_final());
     let mut settled = None;
     if let Some(last) = unfinished {
@@ -94,7 +85,11 @@ async fn deploy_locked(
         settle(engine, session, last, &options).await?;
     }
     let standing = unfinished.is_none().then(|| session.standing.clone());
-    let (world, wanted, found) = look(standing).await?;
+    let (world, wanted) = tokio::try_join!(
+        World::observe(ctx, engine.journal(), standing),
+        Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+    )?;
+    let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
     let plan = decide(&found);
     let told = decide(&Facts { unfinished: settled, ..found.clone() });
     let mut report = meter.report(told, current(&world.history).map(Release::id));
@@ -200,7 +195,7 @@ pub(super) async fn new_release(
         // What is taken over stays as it is: the next plan must see where it is not what the manifest says now.
         Some(former) => (former.region, former.size, former.salt, former.config_digest),
         None => {
-            let salt = hex::encode(rand::random::<[u8; 16]>());
+            let salt = hex::encode(crate::chance::bytes::<16>());
             let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
             let digest = engine.outside().config_digest(ctx, &salt, static_ip).await?;
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)
@@ -221,19 +216,11 @@ pub(super) async fn new_release(
         salt,
         rollback_of: chosen.rollback_of,
         replaces: current(&world.history).map(Release::id),
-        commit: commit(ctx).await,
+        commit: engine.outside().commit(ctx).await,
         created_by: engine.author(),
-        created_at: Timestamp::now(),
+        created_at: crate::clock::wall(),
     };
     Ok(engine.journal().create(&session.lock, record).await?)
-}
-
-/// The commit of the manifest's folder, where git knows one.
-async fn commit(ctx: &Context) -> Option<String> {
-    let mut git = tokio::process::Command::new("git");
-    git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).current_dir(&ctx.loaded.base_dir).kill_on_drop(true);
-    let output = git.output().await.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned()).filter(|commit| !commit.is_empty())
 }
 
 /// Time and calls of a command.

@@ -108,6 +108,10 @@ impl Outside for FakeOutside {
         Ok(format!("{salt} {}", self.config.lock().unwrap()))
     }
 
+    async fn commit(&self, _: &Context) -> Option<String> {
+        None
+    }
+
     async fn prepare(&self, _: &Context, _: ReleaseId, name: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
         let public_key = format!("ssh-ed25519 {name}");
         Ok(Prepared {

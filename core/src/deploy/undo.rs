@@ -92,7 +92,8 @@ impl Run<'_> {
             Entry::MakingAddress { instance } => (instance, None),
             _ => return Ok(()),
         };
-        let arrived = async || {
+        let mut settling = self.settling(entries[at].at, "a move of the static IP".to_owned());
+        while settling.goes_on().await {
             let ip = match static_ip {
                 Some(id) => observe::find(self.static_ips()?, id).await?,
                 None => {
@@ -100,9 +101,11 @@ impl Run<'_> {
                     all.into_iter().find(|ip| ip.assigned_to.as_ref() == Some(to))
                 }
             };
-            Ok(ip.is_some_and(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)))
-        };
-        self.settled(entries[at].at, "a move of the static IP", arrived).await
+            if ip.is_some_and(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), DeployError> {

@@ -59,19 +59,14 @@ impl FakeCloud {
     pub(crate) fn new(pace: Pace) -> Arc<Self> {
         // An error that a test asks for comes at once: repeating is tested elsewhere.
         let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
-        Self::client(World::new(pace, Flavour::default()), Actor("test".to_owned()), retry)
+        Self::client(World::new(pace, Flavour::default()), Actor("test".to_owned()), retry, Arc::default())
     }
 
     /// A client of a world, for one process.
-    pub(crate) fn client(world: Arc<World>, actor: Actor, retry: RetryPolicy) -> Arc<Self> {
+    pub(crate) fn client(world: Arc<World>, actor: Actor, retry: RetryPolicy, kill: Arc<Kill>) -> Arc<Self> {
         let rate = RatePolicy { burst: 10_000, per_second: 1000.0, reserved_for_mutations: 1 };
         let calls = Calls::new(rate, retry);
-        Arc::new(Self { world, kill: Arc::default(), actor, calls, wrote: Mutex::default() })
-    }
-
-    /// The world behind it.
-    pub(crate) fn world(&self) -> &Arc<World> {
-        &self.world
+        Arc::new(Self { world, kill, actor, calls, wrote: Mutex::default() })
     }
 
     /// One mutation. The process can die before it is sent, and behind its reply.

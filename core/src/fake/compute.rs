@@ -73,7 +73,7 @@ fn launch(state: &mut State, moment: &Moment, spec: &Launch) -> Result<Done<Vec<
             image: Some(spec.image.clone()),
             size: spec.size.clone(),
             region: spec.region.clone(),
-            created_at: None,
+            created_at: Some(crate::clock::wall()),
         };
         let running_at = moment.now + moment.pace.launch;
         let machine =

@@ -1,6 +1,6 @@
 //! What goes wrong with requests, drawn from a seed.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::Dice;
 use crate::provider::{Effect, Error, ErrorKind};
@@ -25,6 +25,7 @@ pub(crate) struct Rates {
 pub(crate) struct Faults {
     dice: Dice,
     rates: Rates,
+    counts: BTreeMap<&'static str, u64>,
 }
 
 /// What becomes of one request.
@@ -46,6 +47,8 @@ pub(super) struct Fate {
 
 /// After this a caller gives a request up whose reply was lost.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// A commit is late from here on.
+const LATE: Duration = Duration::from_secs(1);
 /// The oldest state that a list shows.
 pub(super) const STALEST: Duration = Duration::from_secs(5);
 
@@ -68,7 +71,7 @@ impl Fate {
 
 impl Faults {
     pub(crate) fn new(dice: Dice, rates: Rates) -> Self {
-        Self { dice, rates }
+        Self { dice, rates, counts: BTreeMap::new() }
     }
 
     /// From now on nothing goes wrong any more; requests still take their time.
@@ -76,7 +79,32 @@ impl Faults {
         self.rates = Rates { refused: 0.0, lost: 0.0, late: 0.0, stale: 0.0, dud: 0.0 };
     }
 
+    /// How often what went wrong.
+    pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.counts.iter().map(|(fault, count)| (*fault, *count)).collect()
+    }
+
+    fn note(&mut self, fate: &Fate, late: bool) {
+        let refused = fate.refused.is_some();
+        let found = [
+            ("refused", refused),
+            ("lost", fate.lost),
+            ("late", late),
+            ("dud", fate.dud),
+            ("stale", !fate.stale.is_zero()),
+        ];
+        for (fault, _) in found.into_iter().filter(|(_, happened)| *happened) {
+            *self.counts.entry(fault).or_default() += 1;
+        }
+    }
+
     pub(super) fn mutation(&mut self, operation: &'static str) -> Fate {
+        let fate = self.draw(operation);
+        self.note(&fate, fate.commit >= LATE);
+        fate
+    }
+
+    fn draw(&mut self, operation: &'static str) -> Fate {
         let dice = &mut self.dice;
         let ms = Duration::from_millis;
         let mut fate = Fate { travel: dice.up_to(ms(20)), commit: dice.up_to(ms(300)), ..Fate::default() };
@@ -86,7 +114,7 @@ impl Faults {
             return fate;
         }
         if dice.hits(self.rates.late) {
-            fate.commit = dice.between(ms(1000), ms(9000));
+            fate.commit = dice.between(LATE, ms(9000));
         }
         fate.lost = dice.hits(self.rates.lost);
         fate.dud = operation == "assign" && dice.hits(self.rates.dud);
@@ -103,6 +131,7 @@ impl Faults {
         if dice.hits(self.rates.stale) {
             fate.stale = dice.up_to(STALEST);
         }
+        self.note(&fate, false);
         fate
     }
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::{FakeCloud, Flavour, Machine, State, World, state::Ip};
 use crate::provider::{
-    Address, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, RecordKind, RecordSet,
-    Region, Regions, StaticIp, StaticIpId, label,
+    Address, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoginKey, LoginKeyId,
+    RecordKind, RecordSet, Region, Regions, StaticIp, StaticIpId, label,
 };
 
 pub(super) fn address(number: u32) -> Address {
@@ -77,6 +77,13 @@ impl State {
         let ip = static_ip(self.number(), assigned_to);
         self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: String::new(), moving: None });
         ip
+    }
+
+    /// Registers a login key.
+    pub(crate) fn add_key(&mut self, name: &str) {
+        let id = LoginKeyId::new(format!("key-{}", self.number()));
+        let key = LoginKey { id: id.clone(), name: name.to_owned() };
+        self.keys.insert(id, (key, format!("ssh-ed25519 {name}")));
     }
 
     /// Puts a record there.

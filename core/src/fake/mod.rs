@@ -23,6 +23,6 @@ pub(crate) use client::FakeCloud;
 pub(crate) use dice::Dice;
 pub(crate) use faults::{Faults, Rates};
 pub(crate) use kill::Kill;
-pub(crate) use state::{Flavour, Machine, Pace, State};
+pub(crate) use state::{Flavour, Machine, Pace, RecordKey, State};
 pub(crate) use store::KillStore;
 pub(crate) use world::{Actor, Change, World};

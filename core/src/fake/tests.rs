@@ -24,7 +24,7 @@ fn once() -> RetryPolicy {
 fn world(rates: Rates, flavour: Flavour) -> (Arc<World>, Arc<FakeCloud>) {
     let world = World::new(Pace::default(), flavour);
     world.set_faults(Faults::new(Dice::new(1), rates));
-    let cloud = FakeCloud::client(Arc::clone(&world), Actor("one".to_owned()), once());
+    let cloud = FakeCloud::client(Arc::clone(&world), Actor("one".to_owned()), once(), Arc::default());
     (world, cloud)
 }
 
@@ -62,7 +62,8 @@ async fn a_lost_reply_leaves_the_effect_unknown_and_the_call_layer_repeats_what_
     assert_eq!(cloud.standing().len(), 1);
 
     world.set_faults(Faults::new(Dice::new(2), Rates { lost: 0.5, ..CALM }));
-    let patient = FakeCloud::client(Arc::clone(&world), Actor("two".to_owned()), RetryPolicy::default());
+    let patient =
+        FakeCloud::client(Arc::clone(&world), Actor("two".to_owned()), RetryPolicy::default(), Arc::default());
     let before = patient.calls().count().mutations;
     for name in ["a", "b", "c", "d", "e", "f"] {
         patient.launch(&LaunchSpec { names: vec![name.to_owned()], ..spec.clone() }).await.unwrap();
@@ -74,7 +75,7 @@ async fn a_lost_reply_leaves_the_effect_unknown_and_the_call_layer_repeats_what_
 #[tokio::test(start_paused = true)]
 async fn a_list_lags_behind_others_and_never_behind_oneself() {
     let (world, cloud) = world(Rates { stale: 1.0, ..CALM }, Flavour::default());
-    let other = FakeCloud::client(Arc::clone(&world), Actor("other".to_owned()), once());
+    let other = FakeCloud::client(Arc::clone(&world), Actor("other".to_owned()), once(), Arc::default());
     let spec = spec(&cloud);
     sleep(seconds(60)).await;
     let id = cloud.launch(&spec).await.unwrap()[0].id.clone();

@@ -43,8 +43,8 @@ pub(crate) struct Change<'a> {
     pub(crate) sent: Instant,
     /// When it happened.
     pub(crate) at: Instant,
-    pub(crate) before: &'a State,
-    pub(crate) after: &'a State,
+    pub(crate) before: &'a Arc<State>,
+    pub(crate) after: &'a Arc<State>,
 }
 
 type Checker = Box<dyn FnMut(&Change<'_>) + Send>;
@@ -137,6 +137,11 @@ impl World {
         if let Some(faults) = &mut self.lock().faults {
             faults.calm();
         }
+    }
+
+    /// How often what went wrong.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
+        self.lock().faults.as_ref().map(Faults::counts).unwrap_or_default()
     }
 
     /// Tells of every change from now on.
@@ -315,7 +320,7 @@ impl Inner {
         operation: &'static str,
         what: &str,
         [called, began, sent, at]: [Instant; 4],
-        before: &State,
+        before: &Arc<State>,
     ) {
         let Some(checker) = &mut self.checker else { return };
         let after = Arc::clone(&self.state);

@@ -217,7 +217,7 @@ impl Calls {
     fn pause(&self, attempt: u32) -> Duration {
         let retry = &self.shared.retry;
         let doubled = retry.first_pause.saturating_mul(1 << (attempt - 1).min(16));
-        doubled.min(retry.max_pause).mul_f64(rand::random_range(0.5..=1.0))
+        doubled.min(retry.max_pause).mul_f64(crate::chance::within(0.5..=1.0))
     }
 
     async fn take_token(&self, class: CallClass) {

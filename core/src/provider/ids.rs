@@ -100,7 +100,7 @@ impl EnvironmentId {
 
 /// 64 random bits: short enough for names and tags, and two of one account never meet.
 fn draw() -> String {
-    hex::encode(rand::random::<[u8; 8]>())
+    hex::encode(crate::chance::bytes::<8>())
 }
 
 /// How the fingerprint of a given image begins; no digest does.

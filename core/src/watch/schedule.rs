@@ -121,5 +121,5 @@ impl Schedule {
 
 /// A factor around one, so that many runs on one account do not look in step.
 pub(super) fn jitter() -> f64 {
-    rand::random_range(0.9..=1.1)
+    crate::chance::within(0.9..=1.1)
 }

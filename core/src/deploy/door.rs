@@ -1,0 +1,75 @@
+//! The way in for the simulation: each command on a journal, machines and a process of its own.
+
+use std::sync::Arc;
+
+pub(crate) use super::outside::{Opened, Outside, Prepared, Recipe};
+use super::{
+    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport,
+    destroy::destroy_with,
+    engine::Engine,
+    gc::{gc_with, leftovers_with},
+    images::prune_with,
+    rollback::rollback_with,
+    run::deploy_with,
+    unfinished::unfinished,
+};
+use crate::{
+    context::Context,
+    journal::{Holder, Journal},
+    provider::ReleaseId,
+};
+
+/// What the commands of one process work with.
+pub(crate) struct Door<'a> {
+    engine: Engine<'a>,
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn new(ctx: &'a Context, journal: Journal, outside: Arc<dyn Outside>, holder: Holder) -> Self {
+        Self { engine: Engine::with(ctx, journal, outside, holder) }
+    }
+
+    pub(crate) async fn deploy(&self, force: bool, baker: &dyn Baker) -> Result<DeployReport, DeployError> {
+        let options = DeployOptions { force, ..DeployOptions::default() };
+        deploy_with(&self.engine, options, baker).await
+    }
+
+    pub(crate) async fn rollback(&self, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
+        rollback_with(&self.engine, to).await
+    }
+
+    pub(crate) async fn resume(&self) -> Result<Option<ReleaseId>, DeployError> {
+        unfinished(&self.engine, "resume", false).await
+    }
+
+    pub(crate) async fn abort(&self) -> Result<Option<ReleaseId>, DeployError> {
+        unfinished(&self.engine, "abort", true).await
+    }
+
+    /// Returns the names of what was, or would be, removed.
+    pub(crate) async fn gc(&self, dry: bool) -> Result<Vec<String>, DeployError> {
+        let found = match dry {
+            true => leftovers_with(&self.engine).await?.found,
+            false => gc_with(&self.engine, None).await?,
+        };
+        Ok(found.into_iter().map(|leftover| leftover.name).collect())
+    }
+
+    pub(crate) async fn prune(&self) -> Result<usize, DeployError> {
+        Ok(prune_with(&self.engine, false).await?.len())
+    }
+
+    pub(crate) async fn destroy(&self, images: bool) -> Result<(), DeployError> {
+        destroy_with(&self.engine, images).await
+    }
+}
+
+/// An error of the machine, for [`Outside`].
+pub(crate) fn gate_error(message: impl Into<String>) -> DeployError {
+    DeployError::new(DeployErrorKind::Gate, message)
+}
+
+/// The chain of an error in one line.
+pub(crate) fn chain(error: &DeployError) -> String {
+    error.chain()
+}

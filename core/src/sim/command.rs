@@ -1,0 +1,191 @@
+//! Running one command as a process of its own.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use object_store::memory::InMemory;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    driver::Sim,
+    life::{Fuse, Life},
+    machines::Machines,
+    oracle::{Ended, Run, Verb},
+    store::SimStore,
+    wishes::Wishes,
+};
+use crate::{
+    context::Context,
+    deploy::{
+        DeployError,
+        door::{Door, chain},
+    },
+    events::{Event, Events},
+    fake::{Actor, FakeCloud, Kill},
+    journal::{Holder, Journal, Liveness, ProcessState},
+    provider::{Provider, RetryPolicy},
+    spawn::WRAP,
+};
+
+thread_local! {
+    /// The processes of the simulation of this thread, by their runs.
+    static PROCESSES: RefCell<BTreeMap<Uuid, (&'static str, Arc<Life>)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What a process on this host sees of others.
+#[derive(Debug)]
+struct Host(&'static str);
+
+impl Liveness for Host {
+    fn of(&self, holder: &Holder) -> ProcessState {
+        let found = PROCESSES.with_borrow(|all| all.get(&holder.run).cloned());
+        match found {
+            Some((host, life)) if host == self.0 && life.is_alive() => ProcessState::Alive,
+            Some((host, _)) if host == self.0 => ProcessState::Dead,
+            _ => ProcessState::Unknown,
+        }
+    }
+}
+
+pub(super) fn forget_processes() {
+    PROCESSES.with_borrow_mut(BTreeMap::clear);
+}
+
+/// What to run, and how.
+pub(super) struct Order {
+    pub(super) verb: Verb,
+    pub(super) wishes: Wishes,
+    pub(super) host: &'static str,
+    /// The journal, or something that is taken for it.
+    pub(super) objects: Arc<InMemory>,
+    pub(super) sealed: Option<&'static str>,
+    pub(super) fuse: Option<Fuse>,
+}
+
+/// A process that was started.
+pub(super) struct Process {
+    pub(super) actor: Actor,
+    pub(super) environment: &'static str,
+    pub(super) life: Arc<Life>,
+    task: JoinHandle<Ended>,
+}
+
+impl Process {
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for its end. A panic of it is told as such.
+    pub(super) async fn end(self) -> (Actor, Result<Ended, String>) {
+        let ended = match self.task.await {
+            Ok(ended) => Ok(ended),
+            Err(panic) => Err(format!("{} panicked: {panic}", self.actor)),
+        };
+        (self.actor, ended)
+    }
+}
+
+impl Sim {
+    /// Starts a command.
+    pub(super) fn start(&mut self, order: Order) -> Process {
+        let Order { verb, wishes, host, objects, sealed, fuse } = order;
+        self.processes += 1;
+        let actor = Actor(format!("p{}", self.processes));
+        let run = Uuid::from_u64_pair(self.dice.next(), self.dice.next());
+        let cancel = CancellationToken::new();
+        let life = {
+            let (oracle, actor) = (Arc::clone(&self.oracle), actor.clone());
+            Life::new(cancel.clone(), fuse, move |blow| oracle.struck(&actor, blow))
+        };
+        PROCESSES.with_borrow_mut(|all| all.insert(run, (host, Arc::clone(&life))));
+        let environment = wishes.environment;
+        let oracle = Arc::clone(&self.oracle);
+        let started =
+            Run { verb, wishes: wishes.clone(), host, run, life: Arc::clone(&life), sealed, disturbed: false };
+        oracle.started(&actor, started);
+
+        let kill = Arc::new(Kill::hooked({
+            let life = Arc::clone(&life);
+            move || life.step()
+        }));
+        let cloud = FakeCloud::client(Arc::clone(&self.world), actor.clone(), RetryPolicy::default(), kill);
+        let store = SimStore {
+            objects,
+            life: Arc::clone(&life),
+            actor: actor.clone(),
+            oracle: Arc::clone(&oracle),
+            dice: Mutex::new(self.dice.fork()),
+            late: if self.calm { 0.0 } else { 0.02 },
+        };
+        let journal = Journal::over(Arc::new(store), environment).with_liveness(Arc::new(Host(host)));
+        let machines = Arc::new(Machines {
+            world: Arc::clone(&self.world),
+            oracle: Arc::clone(&oracle),
+            life: Arc::clone(&life),
+            wishes: wishes.clone(),
+            dice: Mutex::new(self.dice.fork()),
+        });
+        let events = {
+            let actor = actor.clone();
+            Events::new(move |event| {
+                if let Event::Note { message, .. } = event {
+                    oracle.line(&actor, format!("says: {message}"));
+                }
+            })
+        };
+        let loaded = wishes.load(self.folder.path());
+        let ctx = Context {
+            run,
+            cancel,
+            process_env: BTreeMap::new(),
+            ..Context::new(loaded, cloud as Arc<dyn Provider>, events)
+        };
+        let holder = Holder {
+            user: "me".to_owned(),
+            host: host.to_owned(),
+            pid: self.processes,
+            place: Some(host.to_owned()),
+            started: Some(u64::from(self.processes)),
+            run,
+            command: verb.name().to_owned(),
+        };
+        let command = async move {
+            let outside: Arc<Machines> = Arc::clone(&machines);
+            let door = Door::new(&ctx, journal, outside, holder);
+            match verb {
+                Verb::Deploy { force } => {
+                    let report = door.deploy(force, &*machines).await?;
+                    Ok(Ended::Done { changes: report.plan.changes() })
+                }
+                Verb::Rollback(to) => door.rollback(to).await.map(|_| Ended::Done { changes: true }),
+                Verb::Resume => door.resume().await.map(|found| Ended::Done { changes: found.is_some() }),
+                Verb::Abort => door.abort().await.map(|found| Ended::Done { changes: found.is_some() }),
+                Verb::Gc { dry } => door.gc(dry).await.map(|found| Ended::Done { changes: !found.is_empty() }),
+                Verb::Prune => door.prune().await.map(|pruned| Ended::Done { changes: pruned > 0 }),
+                Verb::Destroy { images } => door.destroy(images).await.map(|()| Ended::Done { changes: true }),
+            }
+        };
+        let held = life.hold(WRAP.scope(life.wrap(), command));
+        let ending = Arc::clone(&life);
+        let (oracle, name) = (Arc::clone(&self.oracle), actor.clone());
+        let task = tokio::spawn(async move {
+            let ended = match held.await {
+                None => Ended::Killed,
+                Some(Ok(ended)) => ended,
+                Some(Err(error)) => {
+                    let error: DeployError = error;
+                    Ended::Failed { kind: format!("{:?}", error.kind()), chain: chain(&error) }
+                }
+            };
+            ending.end();
+            oracle.ended(&name, &ended);
+            ended
+        });
+        Process { actor, environment, life, task }
+    }
+}

@@ -1,0 +1,316 @@
+//! One simulated world from its seed to its end: what the users do, and when.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    command::{Order, Process},
+    life::{Blow, Fuse},
+    oracle::{Ended, Oracle, Verb},
+    resource::Resource,
+    trace::Counts,
+    wishes::{ENVIRONMENTS, Wishes},
+};
+use crate::{
+    chance,
+    fake::{Dice, Faults, Flavour, Machine, Pace, Rates, World},
+    provider::{InstanceId, InstanceState, ReleaseId, label},
+};
+
+/// No command takes longer, suspensions included.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
+
+pub(super) struct Sim {
+    pub(super) dice: Dice,
+    pub(super) world: Arc<World>,
+    pub(super) oracle: Arc<Oracle>,
+    /// The true journal.
+    pub(super) objects: Arc<InMemory>,
+    /// Older copies of it, each with the number of changes of the world until then.
+    pub(super) copies: Vec<(u64, Arc<InMemory>)>,
+    pub(super) folder: TempDir,
+    pub(super) wishes: BTreeMap<&'static str, Wishes>,
+    /// Two users, each of whom runs one command at a time.
+    pub(super) seats: [Option<Process>; 2],
+    hosts: [&'static str; 2],
+    pub(super) processes: u32,
+    /// A static IP of the user's for each environment.
+    pub(super) given: BTreeMap<&'static str, IpAddr>,
+    /// Whether the last command in an environment has ended well.
+    pub(super) quiet: BTreeMap<&'static str, bool>,
+    pub(super) calm: bool,
+    environments: usize,
+}
+
+/// What a world came to: how often what happened, or the broken rule with the trace.
+pub(super) struct Outcome {
+    pub(super) counts: Counts,
+    pub(super) failure: Option<(String, String)>,
+}
+
+/// A rule is broken; the oracle knows which.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl Sim {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        chance::seeded::start(dice.fork());
+        super::command::forget_processes();
+        let flavour = Flavour { labelled_ips: dice.hits(0.5), labelled_captures: dice.hits(0.5), strict: true };
+        let mut pace = |least, most| dice.between(Duration::from_secs(least), Duration::from_secs(most));
+        let pace = Pace { launch: pace(5, 40), destroy: pace(1, 15), assign: pace(2, 15), capture: pace(20, 120) };
+        let world = World::new(pace, flavour);
+        let trouble = if dice.hits(0.3) { 0.0 } else { 1.0 };
+        let late = if dice.hits(0.5) { 0.15 } else { 0.03 };
+        let rates =
+            Rates { refused: 0.02 * trouble, lost: 0.02 * trouble, late, stale: 0.2 * trouble, dud: 0.05 * trouble };
+        world.set_faults(Faults::new(dice.fork(), rates));
+        let oracle = Oracle::new(world.state());
+        let watching = Arc::clone(&oracle);
+        world.watch(move |change| watching.changed(change));
+        let environments = if dice.hits(0.5) { 2 } else { 1 };
+        let wishes = ENVIRONMENTS.map(|environment| (environment, Wishes::new(environment, &mut dice)));
+        Self {
+            hosts: if dice.hits(0.5) { ["here", "here"] } else { ["here", "elsewhere"] },
+            world,
+            oracle,
+            objects: Arc::new(InMemory::new()),
+            copies: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+            wishes: wishes.into(),
+            seats: [None, None],
+            processes: 0,
+            given: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            calm: false,
+            environments,
+            dice,
+        }
+    }
+
+    /// Lives through the world of a seed.
+    pub(super) async fn run(seed: u64) -> Outcome {
+        let mut sim = Self::new(seed);
+        let lived = sim.live().await;
+        let rested = match lived {
+            Ok(()) => sim.rest().await,
+            Err(broken) => Err(broken),
+        };
+        chance::seeded::stop();
+        let inner = sim.oracle.inner();
+        let mut counts = inner.counts.clone();
+        for (fault, count) in sim.world.faults() {
+            (0..count).for_each(|_| counts.add(format!("fault: {fault}")));
+        }
+        let failure = inner.violation.clone().map(|why| (why, inner.trace.to_string()));
+        assert_eq!(rested.is_err(), failure.is_some());
+        Outcome { counts, failure }
+    }
+
+    async fn live(&mut self) -> Result<(), Broken> {
+        self.furnish();
+        for _ in 0..6 + self.dice.below(25) {
+            self.step().await?;
+            let pause = match self.dice.below(4) {
+                0 => self.dice.up_to(Duration::from_millis(500)),
+                1 => self.dice.up_to(Duration::from_secs(10)),
+                _ => self.dice.up_to(Duration::from_secs(120)),
+            };
+            self.pass(pause).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), Broken> {
+        match self.dice.below(20) {
+            0..=6 => self.command(),
+            7..=9 => self.edit(),
+            10 | 11 => self.blow(),
+            12 => self.by_hand(),
+            13 => self.copies.push((self.oracle.inner().changes, Arc::new(self.objects.fork()))),
+            14 => self.impostor().await?,
+            16 => self.plot().await?,
+            15 => {
+                // The usual: something is deployed, and nothing else happens.
+                self.command();
+                self.settle().await?;
+            }
+            _ => {
+                self.command();
+                self.blow();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn environment(&mut self) -> &'static str {
+        ENVIRONMENTS[self.dice.below(self.environments as u64) as usize]
+    }
+
+    pub(super) fn edit(&mut self) {
+        let environment = self.environment();
+        let given = self.given.get(environment).copied();
+        let Some(wishes) = self.wishes.get_mut(environment) else { return };
+        let what = wishes.edit(given, &mut self.dice);
+        self.oracle.line("user", format!("edits {environment}: {what}"));
+        self.oracle.count("step: edit");
+    }
+
+    pub(super) fn verb(&mut self, environment: &str) -> Verb {
+        let dice = &mut self.dice;
+        match dice.below(20) {
+            0..=9 => Verb::Deploy { force: dice.hits(0.2) },
+            10..=12 => {
+                let highest = self.oracle.inner().releases.get(environment).copied().unwrap_or_default();
+                let named = dice.hits(0.5) && highest > 0;
+                Verb::Rollback(named.then(|| ReleaseId(1 + dice.below(highest))))
+            }
+            13 | 14 => Verb::Resume,
+            15 => Verb::Abort,
+            16 | 17 => Verb::Gc { dry: dice.hits(0.2) },
+            18 => Verb::Prune,
+            _ => Verb::Destroy { images: dice.hits(0.3) },
+        }
+    }
+
+    pub(super) fn a_blow(&mut self) -> Blow {
+        let dice = &mut self.dice;
+        match dice.below(5) {
+            0 | 1 => Blow::Kill,
+            2 => Blow::Interrupt,
+            3 => Blow::Suspend(dice.between(Duration::from_secs(65), Duration::from_secs(200))),
+            _ => Blow::Suspend(dice.up_to(Duration::from_secs(60))),
+        }
+    }
+
+    /// Something that befalls a process at some step, often while a request is under way.
+    pub(super) fn a_fuse(&mut self) -> Fuse {
+        let blow = self.a_blow();
+        let delay = if self.dice.hits(0.5) { Duration::ZERO } else { self.dice.up_to(Duration::from_millis(500)) };
+        Fuse { steps: self.dice.below(130) as u32, delay, blow }
+    }
+
+    /// A user who has nothing to do starts a command.
+    fn command(&mut self) {
+        let seat = self.dice.below(2) as usize;
+        let environment = self.environment();
+        let verb = self.verb(environment);
+        let fuse = if self.dice.hits(0.4) { Some(self.a_fuse()) } else { None };
+        self.start_at(seat, environment, verb, fuse);
+    }
+
+    /// Starts a command at a seat where nobody is at work.
+    pub(super) fn start_at(&mut self, seat: usize, environment: &'static str, verb: Verb, fuse: Option<Fuse>) {
+        if self.seats[seat].is_some() {
+            return;
+        }
+        let order = Order {
+            verb,
+            wishes: self.wishes[environment].clone(),
+            host: self.hosts[seat],
+            objects: Arc::clone(&self.objects),
+            sealed: None,
+            fuse,
+        };
+        self.seats[seat] = Some(self.start(order));
+    }
+
+    /// Something befalls a process.
+    fn blow(&mut self) {
+        let seat = self.dice.below(2) as usize;
+        let blow = self.a_blow();
+        if let Some(process) = &self.seats[seat] {
+            process.life.strike(blow);
+        }
+    }
+
+    /// Lets time pass, and notices what has ended by then.
+    pub(super) async fn pass(&mut self, time: Duration) -> Result<(), Broken> {
+        tokio::select! {
+            biased;
+            () = self.oracle.broken.notified() => return Err(Broken),
+            () = sleep(time) => {}
+        }
+        for seat in 0..self.seats.len() {
+            if self.seats[seat].as_ref().is_some_and(Process::has_ended) {
+                self.reap(seat).await?;
+            }
+        }
+        self.check()
+    }
+
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        if self.oracle.violation().is_some() { Err(Broken) } else { Ok(()) }
+    }
+
+    async fn reap(&mut self, seat: usize) -> Result<Option<Ended>, Broken> {
+        let Some(process) = self.seats[seat].take() else { return Ok(None) };
+        self.finish(process).await.map(Some)
+    }
+
+    /// Waits for the end of a process.
+    pub(super) async fn finish(&mut self, process: Process) -> Result<Ended, Broken> {
+        let (environment, actor) = (process.environment, process.actor.clone());
+        let ended = tokio::select! {
+            biased;
+            () = self.oracle.broken.notified() => return Err(Broken),
+            ended = timeout(LONGEST, process.end()) => ended,
+        };
+        let ended = match ended {
+            Ok((_, Ok(ended))) => ended,
+            Ok((_, Err(panic))) => {
+                self.oracle.fail(panic);
+                return Err(Broken);
+            }
+            Err(_) => {
+                self.oracle.fail(format!("{actor} does not come to an end"));
+                return Err(Broken);
+            }
+        };
+        self.quiet.insert(environment, matches!(ended, Ended::Done { .. }));
+        self.check()?;
+        Ok(ended)
+    }
+
+    /// Waits until nobody does anything any more.
+    pub(super) async fn settle(&mut self) -> Result<(), Broken> {
+        for seat in 0..self.seats.len() {
+            if let Some(process) = &self.seats[seat]
+                && self.calm
+            {
+                process.life.resume();
+            }
+            self.reap(seat).await?;
+        }
+        self.check()
+    }
+
+    /// Runs a command alone, to its end.
+    pub(super) async fn alone(
+        &mut self,
+        verb: Verb,
+        wishes: Wishes,
+        objects: Arc<InMemory>,
+        sealed: Option<&'static str>,
+    ) -> Result<Ended, Broken> {
+        let fuse = if !self.calm && self.dice.hits(0.3) { Some(self.a_fuse()) } else { None };
+        let host = self.hosts[self.dice.below(2) as usize];
+        let process = self.start(Order { verb, wishes, host, objects, sealed, fuse });
+        self.finish(process).await
+    }
+
+    /// The instances of an environment that serve, or are to serve, and are not on their way out.
+    pub(super) fn standing(&self, environment: &str) -> Vec<InstanceId> {
+        let inner = self.oracle.inner();
+        let serves = |machine: &&Machine| {
+            machine.instance.labels.get(label::ROLE) == Some("instance")
+                && machine.instance.state != InstanceState::Destroying
+        };
+        let all = inner.state.machines.values().filter(serves).map(|machine| machine.instance.id.clone());
+        all.filter(|id| inner.made_by(&Resource::Machine(id.clone()), environment)).collect()
+    }
+}

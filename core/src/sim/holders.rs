@@ -1,0 +1,109 @@
+//! Who works on an environment: one process at a time.
+//!
+//! A process works by sending a mutation or writing to a release's journal. Where another one begins to work, it has taken the
+//! lock over; that is right only where the former has ended, or its lease had run out and it could not be seen to live. From
+//! then on, the former sends at most the one request that had passed its check.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::oracle::{Inner, Run};
+use crate::{clock, fake::Actor};
+
+#[derive(Debug, Clone)]
+struct Work {
+    first: Instant,
+    /// When it was first succeeded by somebody else.
+    succeeded: Option<Instant>,
+    /// Mutations begun after that.
+    late: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    work: BTreeMap<&'static str, BTreeMap<Actor, Work>>,
+    /// Until when the lock of a run lasts, as it wrote last.
+    leases: BTreeMap<Uuid, Timestamp>,
+}
+
+impl Holders {
+    fn lease(&mut self, body: &[u8]) {
+        #[derive(serde::Deserialize)]
+        struct Lock {
+            holder: Holder,
+            expires: Timestamp,
+        }
+        #[derive(serde::Deserialize)]
+        struct Holder {
+            run: Uuid,
+        }
+        if let Ok(lock) = serde_json::from_slice::<Lock>(body) {
+            self.leases.insert(lock.holder.run, lock.expires);
+        }
+    }
+}
+
+impl Inner {
+    /// A write to the store of the true journal.
+    pub(super) fn note_write(&mut self, actor: &Actor, sent: Instant, path: &str, body: &[u8]) {
+        let Some(run) = self.runs.get(actor).filter(|run| run.sealed.is_none()).cloned() else { return };
+        if path.contains("/lock/") {
+            self.holders.lease(body);
+        }
+        let Some((_, release)) = path.split_once("/releases/") else { return };
+        if let Some(number) = release.split('/').next().and_then(|number| number.parse::<u64>().ok()) {
+            let highest = self.releases.entry(run.environment()).or_default();
+            *highest = number.max(*highest);
+        }
+        self.note_work(actor, &run, sent, false);
+        let entry = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+        if entry["entry"] == "phase" && entry["phase"] == "done" {
+            self.serves(&run);
+        }
+    }
+
+    /// A process works on its environment.
+    pub(super) fn note_work(&mut self, actor: &Actor, run: &Run, began: Instant, mutation: bool) {
+        let environment = run.environment();
+        let known = self.holders.work.get(environment).is_some_and(|work| work.contains_key(actor));
+        if !known && let Some(former) = self.unlawfully_succeeded(actor, run, began) {
+            self.violation = Some(format!("two holders: {actor} works in {environment} while {former} holds the lock"));
+            return;
+        }
+        let work = self.holders.work.entry(environment).or_default();
+        let own = Work { first: began, succeeded: None, late: 0 };
+        let own = work.entry(actor.clone()).or_insert(own);
+        own.first = own.first.min(began);
+        let first = own.first;
+        for (_, other) in work.iter_mut().filter(|(other, work)| *other != actor && work.first < first) {
+            other.succeeded = Some(other.succeeded.map_or(first, |before| before.min(first)));
+        }
+        let Some(own) = work.get_mut(actor) else { return };
+        if mutation && own.succeeded.is_some_and(|succeeded| began > succeeded) {
+            own.late += 1;
+            if own.late > 1 {
+                self.violation = Some(format!("{actor} goes on without the lock, which another run has taken over"));
+            }
+        }
+    }
+
+    /// Who still held the lock when `actor` began to work.
+    fn unlawfully_succeeded(&self, actor: &Actor, run: &Run, began: Instant) -> Option<Actor> {
+        let work = self.holders.work.get(run.environment())?;
+        let elapsed = Instant::now().saturating_duration_since(began);
+        let wall = clock::wall().checked_sub(elapsed).ok()?;
+        let holds = |(former, work): &(&Actor, &Work)| {
+            let Some(other) = self.runs.get(*former) else { return false };
+            let gone = other.life.ended_at().is_some_and(|ended| ended <= began);
+            if *former == actor || gone || work.succeeded.is_some() || work.first >= began {
+                return false;
+            }
+            let lease = self.holders.leases.get(&other.run);
+            other.host == run.host || lease.is_some_and(|expires| *expires > wall)
+        };
+        work.iter().find(holds).map(|(former, _)| former.clone())
+    }
+}

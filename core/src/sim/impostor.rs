@@ -1,0 +1,147 @@
+//! Commands that must change nothing: with a journal that is not the true one, beside somebody else's look-alike, or with a
+//! manifest that cannot be followed from here.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, memory::InMemory, path::Path};
+
+use super::{
+    driver::{Broken, Sim},
+    oracle::{Ended, Verb},
+    resource::Resource,
+};
+use crate::provider::{Labels, label};
+
+impl Sim {
+    /// One of them, when nobody else does anything.
+    pub(super) async fn impostor(&mut self) -> Result<(), Broken> {
+        self.settle().await?;
+        // Lists show what is there by now.
+        self.pass(std::time::Duration::from_secs(15)).await?;
+        let environment = self.environment();
+        let verb = self.verb(environment);
+        let wishes = self.wishes[environment].clone();
+        let stands = !self.standing(environment).is_empty();
+        match self.dice.below(6) {
+            0 if stands => {
+                self.oracle.count("step: lost journal");
+                self.alone(verb, wishes, Arc::default(), Some("its journal is lost")).await?;
+            }
+            1 if stands => self.older_copy(environment, verb).await?,
+            2 => self.damage(environment, verb).await?,
+            3 => self.look_alike(environment, verb).await?,
+            4 if self.is_settled(environment) => {
+                self.oracle.count("step: another region");
+                let elsewhere = super::wishes::Wishes { region: "there", ..wishes };
+                let why = Some("what stands is in another region");
+                let ended = self.alone(Verb::Deploy { force: false }, elsewhere, self.true_journal(), why).await?;
+                self.expect_refusal(&ended, why)?;
+            }
+            5 if self.is_settled(environment) && !matches!(verb, Verb::Gc { dry: true }) => {
+                self.oracle.count("step: another service");
+                let renamed = super::wishes::Wishes { service: "api".to_owned(), ..wishes };
+                let why = Some("the journal is of another service");
+                let ended = self.alone(verb, renamed, self.true_journal(), why).await?;
+                self.expect_refusal(&ended, why)?;
+            }
+            _ => {}
+        }
+        self.check()
+    }
+
+    pub(super) fn true_journal(&self) -> Arc<InMemory> {
+        Arc::clone(&self.objects)
+    }
+
+    /// Whether something serves, and nothing was left unfinished.
+    fn is_settled(&self, environment: &str) -> bool {
+        let quiet = self.quiet.get(environment) == Some(&true);
+        quiet && self.oracle.inner().serving.get(environment).is_some_and(|serving| !serving.excused)
+    }
+
+    fn expect_refusal(&self, ended: &Ended, why: Option<&str>) -> Result<(), Broken> {
+        if let Ended::Done { .. } = ended {
+            self.oracle.fail(format!("a command ends well, although {}", why.unwrap_or_default()));
+        }
+        self.check()
+    }
+
+    /// With a copy of the journal from before something was launched that stands now.
+    async fn older_copy(&mut self, environment: &'static str, verb: Verb) -> Result<(), Broken> {
+        let newest = {
+            let standing = self.standing(environment);
+            let inner = self.oracle.inner();
+            let made = standing.iter().filter_map(|id| inner.makers.get(&Resource::Machine(id.clone())));
+            made.map(|maker| maker.at).max().unwrap_or_default()
+        };
+        let older: Vec<_> = self.copies.iter().filter(|(at, _)| *at < newest).cloned().collect();
+        if older.is_empty() {
+            return Ok(());
+        }
+        self.oracle.count("step: older copy of the journal");
+        let objects = Arc::new(self.dice.pick(&older).1.fork());
+        let wishes = self.wishes[environment].clone();
+        self.alone(verb, wishes, objects, Some("its journal is an older copy")).await.map(|_| ())
+    }
+
+    /// With an object of the journal cut off, or gone.
+    async fn damage(&mut self, environment: &'static str, verb: Verb) -> Result<(), Broken> {
+        let prefix = Path::from(environment);
+        let listed: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await.unwrap_or_default();
+        let mut names: Vec<Path> = listed.into_iter().map(|meta| meta.location).collect();
+        names.retain(|name| {
+            let name = name.as_ref();
+            name.contains("/journal/") || name.ends_with("/release.json") || name.contains("/lock/")
+        });
+        // Of the locks, the last one counts.
+        let last_lock = names.iter().filter(|name| name.as_ref().contains("/lock/")).max().cloned();
+        names.retain(|name| !name.as_ref().contains("/lock/") || Some(name) == last_lock.as_ref());
+        names.sort();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let name = self.dice.pick(&names).clone();
+        let Ok(got) = self.objects.get(&name).await else { return Ok(()) };
+        let Ok(bytes) = got.bytes().await else { return Ok(()) };
+        self.oracle.count("step: damaged journal");
+        let damaged = Arc::new(self.objects.fork());
+        let whole_release = name.as_ref().ends_with("/release.json");
+        if whole_release && self.dice.hits(0.5) {
+            self.oracle.line("user", format!("loses {name}"));
+            let _ = damaged.delete(&name).await;
+        } else {
+            self.oracle.line("user", format!("has {name} cut off"));
+            // Every object ends in a brace and the end of a line.
+            let left = self.dice.below(bytes.len() as u64 - 1) as usize;
+            let _ = damaged.put(&name, PutPayload::from(bytes.slice(..left))).await;
+        }
+        let why = Some("an object of its journal is damaged");
+        let wishes = self.wishes[environment].clone();
+        let ended = self.alone(verb, wishes, damaged, why).await?;
+        self.expect_refusal(&ended, why)
+    }
+
+    /// Beside an instance or a builder of the same names that another journal has deployed.
+    async fn look_alike(&mut self, environment: &'static str, verb: Verb) -> Result<(), Broken> {
+        let builder = self.dice.hits(0.3);
+        let mut labels = Labels::new().with(label::SERVICE, "app").with(label::ENV, environment);
+        labels = match builder {
+            true => labels.with(label::ROLE, "builder").with(label::FINGERPRINT, "001good"),
+            false => labels.with(label::ROLE, "instance").with(label::RELEASE, "1"),
+        };
+        if self.dice.hits(0.5) {
+            labels = labels.with(label::ENV_ID, "0123456789abcdef");
+        }
+        self.oracle.count(if builder { "step: another's builder" } else { "step: another's instance" });
+        let id = self.world.by_hand("a look-alike", |state| state.add_instance("app-look-alike", labels).id);
+        self.oracle.inner().foreign.insert(Resource::Machine(id.clone()));
+        self.pass(std::time::Duration::from_secs(6)).await?;
+        let wishes = self.wishes[environment].clone();
+        let why = (!builder).then_some("another journal has deployed beside it");
+        self.alone(verb, wishes, self.true_journal(), why).await?;
+        self.world.by_hand("the look-alike leaves", |state| state.machines.remove(&id));
+        self.oracle.inner().foreign.remove(&Resource::Machine(id));
+        self.pass(std::time::Duration::from_secs(6)).await
+    }
+}

@@ -1,0 +1,301 @@
+//! Whether the rules hold, asked after every change of the world.
+//!
+//! The oracle sees what nobody in the world sees: who asked for what, who made what, which instance has passed its gate. It
+//! decides by the rules of the promise alone, and knows nothing of how the engine means to keep them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::{sync::Notify, time::Instant};
+use uuid::Uuid;
+
+use super::{
+    holders::Holders,
+    life::{Blow, Life},
+    resource::Resource,
+    rules::Pointing,
+    serving::Serving,
+    trace::{Counts, Trace},
+    wishes::Wishes,
+};
+use crate::{
+    fake::{Actor, Change, State},
+    provider::{InstanceId, ReleaseId},
+};
+
+/// What a process was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Deploy { force: bool },
+    Rollback(Option<ReleaseId>),
+    Resume,
+    Abort,
+    Gc { dry: bool },
+    Prune,
+    Destroy { images: bool },
+}
+
+impl Verb {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Deploy { .. } => "deploy",
+            Self::Rollback(_) => "rollback",
+            Self::Resume => "resume",
+            Self::Abort => "abort",
+            Self::Gc { .. } => "gc",
+            Self::Prune => "images prune",
+            Self::Destroy { .. } => "destroy",
+        }
+    }
+
+    pub(super) fn is_destroy(self) -> bool {
+        matches!(self, Self::Destroy { .. })
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::Deploy { force: true } => f.write_str(" --force"),
+            Self::Rollback(Some(to)) => write!(f, " {to}"),
+            Self::Gc { dry: true } => f.write_str(" --dry-run"),
+            Self::Gc { dry: false } => f.write_str(" --yes"),
+            Self::Destroy { images: true } => f.write_str(" --images"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One process, as the oracle knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) verb: Verb,
+    pub(super) wishes: Wishes,
+    pub(super) host: &'static str,
+    pub(super) run: Uuid,
+    pub(super) life: Arc<Life>,
+    /// Why it may change nothing at all, where it may not.
+    pub(super) sealed: Option<&'static str>,
+    /// Whether somebody changed things by hand meanwhile.
+    pub(super) disturbed: bool,
+}
+
+impl Run {
+    pub(super) fn environment(&self) -> &'static str {
+        self.wishes.environment
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub(super) enum Ended {
+    Killed,
+    /// Whether there was anything to do.
+    Done {
+        changes: bool,
+    },
+    Failed {
+        kind: String,
+        chain: String,
+    },
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed => f.write_str("killed"),
+            Self::Done { changes: true } => f.write_str("done"),
+            Self::Done { changes: false } => f.write_str("nothing to do"),
+            Self::Failed { kind, chain } => write!(f, "failed, {kind}: {chain}"),
+        }
+    }
+}
+
+/// Who made something: a process, in its environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maker {
+    pub(super) environment: &'static str,
+    /// The number of the change.
+    pub(super) at: u64,
+}
+
+pub(super) struct Inner {
+    pub(super) trace: Trace,
+    pub(super) counts: Counts,
+    pub(super) violation: Option<String>,
+    pub(super) state: Arc<State>,
+    pub(super) changes: u64,
+    /// Those of them that a process has asked for.
+    pub(super) acts: u64,
+    pub(super) runs: BTreeMap<Actor, Run>,
+    pub(super) gated: BTreeSet<InstanceId>,
+    pub(super) makers: BTreeMap<Resource, Maker>,
+    /// Somebody else's, put there by the driver.
+    pub(super) foreign: BTreeSet<Resource>,
+    /// The user's, which Remint may use, and may not destroy.
+    pub(super) given: BTreeSet<Resource>,
+    pub(super) serving: BTreeMap<&'static str, Serving>,
+    pub(super) holders: Holders,
+    pub(super) pointing: Pointing,
+    /// The highest number of a release, by environment.
+    pub(super) releases: BTreeMap<&'static str, u64>,
+}
+
+pub(super) struct Oracle {
+    inner: Mutex<Inner>,
+    pub(super) broken: Notify,
+}
+
+impl fmt::Debug for Oracle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Oracle")
+    }
+}
+
+impl Oracle {
+    pub(super) fn new(state: Arc<State>) -> Arc<Self> {
+        let inner = Inner {
+            trace: Trace::new(),
+            counts: Counts::default(),
+            violation: None,
+            state,
+            changes: 0,
+            acts: 0,
+            runs: BTreeMap::new(),
+            gated: BTreeSet::new(),
+            makers: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            given: BTreeSet::new(),
+            serving: BTreeMap::new(),
+            holders: Holders::default(),
+            pointing: Pointing::default(),
+            releases: BTreeMap::new(),
+        };
+        Arc::new(Self { inner: Mutex::new(inner), broken: Notify::new() })
+    }
+
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The first rule that was broken, in words.
+    pub(super) fn violation(&self) -> Option<String> {
+        self.inner().violation.clone()
+    }
+
+    pub(super) fn line(&self, who: impl fmt::Display, what: impl fmt::Display) {
+        self.with(|inner| inner.trace.line(Instant::now(), who, what));
+    }
+
+    pub(super) fn count(&self, what: impl Into<String>) {
+        self.inner().counts.add(what);
+    }
+
+    /// Nothing is noted once a rule was broken: the trace ends there.
+    fn with(&self, act: impl FnOnce(&mut Inner)) {
+        let mut inner = self.inner();
+        if inner.violation.is_some() {
+            return;
+        }
+        act(&mut inner);
+        if let Some(violation) = inner.violation.clone() {
+            inner.trace.line(Instant::now(), "****", violation);
+            self.broken.notify_one();
+        }
+    }
+
+    /// Says that a rule is broken.
+    pub(super) fn fail(&self, violation: impl Into<String>) {
+        self.with(|inner| inner.violation = Some(violation.into()));
+    }
+
+    pub(super) fn started(&self, actor: &Actor, run: Run) {
+        self.with(|inner| {
+            let Wishes { environment, .. } = run.wishes;
+            let sealed = run.sealed.map(|why| format!(" ({why})")).unwrap_or_default();
+            let line = format!("starts on {}: {} -e {environment}{sealed}", run.host, run.verb);
+            inner.trace.line(Instant::now(), actor, line);
+            inner.runs.insert(actor.clone(), run);
+        });
+    }
+
+    pub(super) fn ended(&self, actor: &Actor, ended: &Ended) {
+        self.with(|inner| {
+            inner.trace.line(Instant::now(), actor, format!("ends: {ended}"));
+            inner.end(actor, ended);
+        });
+    }
+
+    /// Something befalls a process.
+    pub(super) fn struck(&self, actor: &Actor, blow: Blow) {
+        self.with(|inner| {
+            inner.trace.line(Instant::now(), actor, format!("suffers {blow:?}"));
+            inner.counts.add(match blow {
+                Blow::Kill => "blow: kill",
+                Blow::Interrupt => "blow: interrupt",
+                Blow::Suspend(_) => "blow: suspend",
+            });
+        });
+    }
+
+    /// A change of the world.
+    pub(super) fn changed(&self, change: &Change<'_>) {
+        self.with(|inner| {
+            let who = change.actor.map_or("", |actor| actor.0.as_str());
+            let late = change.at.saturating_duration_since(change.sent).as_secs();
+            let late = if late > 0 { format!(", sent {late} s before") } else { String::new() };
+            inner.trace.line(change.at, who, format!("[{}] {}{late}", change.operation, change.what));
+            inner.changes += 1;
+            inner.acts += u64::from(change.actor.is_some());
+            inner.state = Arc::clone(change.after);
+            inner.check(change);
+        });
+    }
+
+    /// A write to the journal's store. `created`: the object was not there before.
+    pub(super) fn written(&self, actor: &Actor, sent: Instant, path: &str, body: &[u8]) {
+        self.with(|inner| {
+            inner.trace.line(Instant::now(), actor, format!("writes {}", shown(path, body)));
+            inner.note_write(actor, sent, path, body);
+        });
+    }
+
+    pub(super) fn deleted(&self, actor: &Actor, path: &str) {
+        self.line(actor, format!("deletes {path}"));
+    }
+
+    /// An instance has passed its gate.
+    pub(super) fn gated(&self, id: &InstanceId) {
+        self.with(|inner| {
+            inner.trace.line(Instant::now(), "", format!("{id} has passed its gate"));
+            inner.gated.insert(id.clone());
+        });
+    }
+
+    /// Somebody is about to change something of an environment by hand: its address may point anywhere for a while.
+    pub(super) fn disturb(&self, environment: &str) {
+        let mut inner = self.inner();
+        if let Some(serving) = inner.serving.get_mut(environment) {
+            serving.excused = true;
+        }
+        for run in inner.runs.values_mut().filter(|run| run.environment() == environment && run.life.is_alive()) {
+            run.disturbed = true;
+        }
+    }
+}
+
+/// An object of the journal in one line.
+fn shown(path: &str, body: &[u8]) -> String {
+    let Ok(serde_json::Value::Object(mut value)) = serde_json::from_slice(body) else { return path.to_owned() };
+    if !path.contains("/journal/") {
+        return path.to_owned();
+    }
+    for noise in ["format", "seq", "at", "run", "token"] {
+        value.remove(noise);
+    }
+    format!("{path} {}", serde_json::Value::Object(value))
+}

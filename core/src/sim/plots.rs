@@ -1,0 +1,126 @@
+//! Short scenes in which much comes together that seldom does by chance. What happens in them is drawn as everywhere else.
+
+use std::time::Duration;
+
+use super::{
+    driver::{Broken, Sim},
+    life::{Blow, Fuse},
+    oracle::Verb,
+};
+
+impl Sim {
+    pub(super) async fn plot(&mut self) -> Result<(), Broken> {
+        self.settle().await?;
+        let environment = self.environment();
+        match self.dice.below(5) {
+            0 => self.usurper(environment).await,
+            1 => self.race(environment).await,
+            2 => self.again(environment).await,
+            3 => self.meddler(environment).await,
+            _ => self.second_thoughts(environment).await,
+        }
+    }
+
+    /// Something that changes much.
+    fn replacement(&mut self, environment: &'static str) -> Verb {
+        self.edit();
+        if self.dice.hits(0.7) { Verb::Deploy { force: self.dice.hits(0.5) } } else { self.verb(environment) }
+    }
+
+    /// A process stands still for longer than its lock lasts, and another one comes.
+    async fn usurper(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: usurper");
+        let verb = self.replacement(environment);
+        let sleeps = self.dice.between(Duration::from_secs(62), Duration::from_secs(240));
+        let fuse = Fuse { blow: Blow::Suspend(sleeps), ..self.a_fuse() };
+        self.start_at(0, environment, verb, Some(fuse));
+        for _ in 0..400 {
+            let suspended = self.seats[0].as_ref().is_none_or(|process| process.life.is_suspended());
+            if suspended {
+                break;
+            }
+            self.pass(Duration::from_secs(1)).await?;
+        }
+        let comes = self.dice.between(Duration::from_secs(30), Duration::from_secs(110));
+        self.pass(comes).await?;
+        let verb = self.replacement(environment);
+        self.start_at(1, environment, verb, None);
+        self.pass(Duration::from_secs(200)).await
+    }
+
+    /// Two processes start at nearly the same moment, and one of them is slow.
+    async fn race(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: race");
+        let first = self.dice.below(2) as usize;
+        for seat in [first, 1 - first] {
+            let verb = self.replacement(environment);
+            let most = if self.dice.hits(0.3) { 90_000 } else { 200 };
+            let fuse = Fuse {
+                steps: self.dice.below(4) as u32,
+                delay: self.dice.up_to(Duration::from_millis(60)),
+                blow: Blow::Suspend(self.dice.up_to(Duration::from_millis(most))),
+            };
+            let fuse = self.dice.hits(0.7).then_some(fuse);
+            self.start_at(seat, environment, verb, fuse);
+            let pause = self.dice.up_to(Duration::from_millis(80));
+            self.pass(pause).await?;
+            if self.dice.hits(0.5)
+                && let Some(process) = &self.seats[seat]
+            {
+                let pause = self.dice.up_to(Duration::from_millis(most));
+                process.life.strike(Blow::Suspend(pause));
+            }
+        }
+        Ok(())
+    }
+
+    /// A process dies, or is interrupted, and the next command comes right after.
+    async fn again(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: again");
+        let verb = self.replacement(environment);
+        let blow = if self.dice.hits(0.6) { Blow::Kill } else { Blow::Interrupt };
+        let fuse = Fuse { blow, ..self.a_fuse() };
+        self.start_at(0, environment, verb, Some(fuse));
+        self.settle().await?;
+        let pause = self.dice.up_to(Duration::from_secs(8));
+        self.pass(pause).await?;
+        let next = match self.dice.below(6) {
+            0 => Verb::Abort,
+            1 => Verb::Gc { dry: false },
+            2 => Verb::Resume,
+            3 => self.verb(environment),
+            _ => Verb::Deploy { force: false },
+        };
+        self.start_at(0, environment, next, None);
+        self.settle().await
+    }
+
+    /// Somebody changes things by hand in the middle of it.
+    async fn meddler(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: meddler");
+        let verb = self.replacement(environment);
+        let fuse = if self.dice.hits(0.5) { Some(self.a_fuse()) } else { None };
+        self.start_at(0, environment, verb, fuse);
+        let mut pause = self.dice.up_to(Duration::from_secs(180));
+        for _ in 0..1 + self.dice.below(3) {
+            self.pass(pause).await?;
+            self.meddle(environment);
+            pause = self.dice.up_to(Duration::from_secs(40));
+        }
+        self.settle().await
+    }
+
+    /// A release is gone back to, or is not wanted any more, and that is cut short.
+    async fn second_thoughts(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: second thoughts");
+        self.start_at(0, environment, Verb::Deploy { force: false }, None);
+        self.settle().await?;
+        let highest = self.oracle.inner().releases.get(environment).copied().unwrap_or_default();
+        let to = (self.dice.hits(0.6) && highest > 0).then_some(crate::provider::ReleaseId(highest));
+        let fuse = Fuse { steps: self.dice.below(60) as u32, ..self.a_fuse() };
+        self.start_at(0, environment, Verb::Rollback(to), Some(fuse));
+        self.settle().await?;
+        self.start_at(0, environment, Verb::Deploy { force: false }, None);
+        self.settle().await
+    }
+}

@@ -1,0 +1,170 @@
+//! The rules that a change of the world must keep.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    oracle::{Inner, Maker, Run},
+    resource::{Fate, Resource, differences},
+    wishes::Choice,
+};
+use crate::{
+    fake::{Actor, Change, RecordKey, State},
+    provider::{ImageId, InstanceId, StaticIpId},
+};
+
+/// A use that is as old as this when a call begins must have been seen by its caller.
+const SEEN: Duration = Duration::from_secs(20);
+
+/// Where addresses and records have pointed, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Pointing {
+    ips: BTreeMap<StaticIpId, (InstanceId, Instant)>,
+    records: BTreeMap<RecordKey, (Vec<String>, Instant)>,
+}
+
+impl Pointing {
+    fn note(&mut self, state: &State, at: Instant) {
+        self.ips.retain(|id, (to, _)| state.ips.get(id).is_some_and(|ip| ip.ip.assigned_to.as_ref() == Some(to)));
+        for ip in state.ips.values() {
+            if let Some(to) = &ip.ip.assigned_to {
+                self.ips.entry(ip.ip.id.clone()).or_insert_with(|| (to.clone(), at));
+            }
+        }
+        self.records.retain(|key, (values, _)| state.records.get(key).is_some_and(|set| set.values == *values));
+        for (key, set) in &state.records {
+            self.records.entry(key.clone()).or_insert_with(|| (set.values.clone(), at));
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn check(&mut self, change: &Change<'_>) {
+        let differences = differences(change.before, change.after);
+        if let Some(actor) = change.actor {
+            let Some(run) = self.runs.get(actor).cloned() else { return };
+            if let Some(why) = run.sealed {
+                self.violation = Some(format!("{actor} must not change anything ({why})"));
+                return;
+            }
+            self.note_work(actor, &run, change.began, true);
+            for (resource, fate) in &differences {
+                if self.violation.is_none() {
+                    self.check_one(actor, &run, change, resource, *fate);
+                }
+            }
+            if run.verb.is_destroy() {
+                self.serving.remove(run.environment());
+            }
+        }
+        if change.operation != "by hand" {
+            self.check_pointing(change);
+        }
+        self.pointing.note(change.after, change.at);
+        if self.violation.is_none() {
+            self.check_serving();
+        }
+    }
+
+    fn check_one(&mut self, actor: &Actor, run: &Run, change: &Change<'_>, resource: &Resource, fate: Fate) {
+        let mut fail = |why: String| self.violation = Some(why);
+        let verb = match fate {
+            Fate::Created => {
+                let maker = Maker { environment: run.environment(), at: self.changes };
+                self.makers.insert(resource.clone(), maker);
+                return;
+            }
+            Fate::Changed => "changes",
+            Fate::Destroying | Fate::Removed => "destroys",
+        };
+        if self.foreign.contains(resource) {
+            return fail(format!("{actor} {verb} {resource}, which is somebody else's"));
+        }
+        if self.given.contains(resource) && fate != Fate::Changed {
+            return fail(format!("{actor} {verb} {resource}, which is the user's own"));
+        }
+        let maker = self.makers.get(resource).copied();
+        match resource {
+            Resource::Image(id) => {
+                if fate == Fate::Removed
+                    && let Some(user) = self.user_of(change.before, id, run)
+                {
+                    self.violation = Some(format!("{actor} destroys {resource}, from which {user} runs"));
+                }
+                return;
+            }
+            Resource::Ip(id) => {
+                let used = change.before.ips.get(id).and_then(|ip| ip.ip.assigned_to.clone());
+                let since = self.pointing.ips.get(id).map(|(_, since)| *since);
+                let seen = since.is_some_and(|since| since + SEEN <= change.called);
+                if let Some(used) = used.filter(|used| seen && self.foreign.contains(&Resource::Machine(used.clone())))
+                {
+                    return fail(format!("{actor} {verb} {resource}, which serves {used}, somebody else's"));
+                }
+            }
+            Resource::Machine(id) if fate == Fate::Destroying => {
+                if let Some(user) = self.points_at(change, id, run) {
+                    self.violation = Some(format!("{actor} destroys {resource}, at which {user} points"));
+                    return;
+                }
+            }
+            _ => {}
+        }
+        if let Some(maker) = maker
+            && maker.environment != run.environment()
+        {
+            self.violation = Some(format!("{actor} {verb} {resource}, which is of {}", maker.environment));
+        }
+    }
+
+    /// An instance that must keep the image it runs from.
+    fn user_of(&self, state: &State, image: &ImageId, run: &Run) -> Option<InstanceId> {
+        let mut uses = state.machines.values().filter(|machine| machine.instance.image.as_ref() == Some(image));
+        let counts = |id: &InstanceId| {
+            let maker = self.makers.get(&Resource::Machine(id.clone()))?;
+            let own = maker.environment == run.environment();
+            let serving = self.serving.contains_key(maker.environment) && self.is_healthy(state, id);
+            (serving && !(own && run.verb.is_destroy())).then(|| id.clone())
+        };
+        uses.find_map(|machine| counts(&machine.instance.id))
+    }
+
+    /// What leads clients to an instance that is healthy, and must not be destroyed for that.
+    fn points_at(&self, change: &Change<'_>, id: &InstanceId, run: &Run) -> Option<String> {
+        let environment = run.environment();
+        let served = self.serving.contains_key(environment);
+        if run.verb.is_destroy() || !served || !self.is_healthy(change.before, id) {
+            return None;
+        }
+        let seen = |since: &Instant| *since + SEEN <= change.called;
+        let ours = |resource: &Resource| self.makers.get(resource).is_some_and(|m| m.environment == environment);
+        for (ip, (to, since)) in &self.pointing.ips {
+            let resource = Resource::Ip(ip.clone());
+            let chosen = self.given.contains(&resource) && matches!(run.wishes.choice, Choice::Existing(_));
+            let leaving = change.before.ips.get(ip).is_some_and(|ip| ip.moving.is_some());
+            if to == id && seen(since) && !leaving && (ours(&resource) || chosen) {
+                return Some(resource.to_string());
+            }
+        }
+        let own = change.before.machines.get(id)?.instance.address.as_ref()?.ip.to_string();
+        for (key, (values, since)) in &self.pointing.records {
+            let resource = Resource::Record(key.clone());
+            if values.contains(&own) && seen(since) && ours(&resource) {
+                return Some(resource.to_string());
+            }
+        }
+        None
+    }
+
+    /// The address points at nothing that has not passed its gate.
+    fn check_pointing(&mut self, change: &Change<'_>) {
+        for (id, ip) in &change.after.ips {
+            let before = change.before.ips.get(id).and_then(|ip| ip.ip.assigned_to.as_ref());
+            let Some(to) = ip.ip.assigned_to.as_ref().filter(|to| before != Some(*to)) else { continue };
+            if !self.foreign.contains(&Resource::Ip(id.clone())) && !self.gated.contains(to) {
+                self.violation = Some(format!("static IP {id} points at {to}, which has not passed its gate"));
+            }
+        }
+    }
+}

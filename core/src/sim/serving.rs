@@ -1,0 +1,128 @@
+//! Whether clients find something healthy: once a release has served, always.
+
+use std::net::IpAddr;
+
+use super::{
+    machines::instance_at,
+    oracle::{Ended, Inner, Maker, Run, Verb},
+    resource::Resource,
+    wishes::{Choice, Wishes},
+};
+use crate::{
+    fake::{Actor, Machine, RecordKey, State},
+    provider::{InstanceId, RecordKind},
+};
+
+/// What serves an environment, and how clients find it.
+#[derive(Debug, Clone)]
+pub(super) struct Serving {
+    record: Option<RecordKey>,
+    choice: Choice,
+    /// Whether somebody has changed things by hand, or a machine has failed, since.
+    pub(super) excused: bool,
+}
+
+impl Serving {
+    fn of(wishes: &Wishes) -> Self {
+        let record = wishes.record.as_ref().map(|name| ("example.org".to_owned(), name.clone(), RecordKind::A));
+        Self { record, choice: wishes.choice, excused: false }
+    }
+}
+
+impl Inner {
+    /// Whether a process made it for an environment.
+    pub(super) fn made_by(&self, resource: &Resource, environment: &str) -> bool {
+        self.makers.get(resource).is_some_and(|Maker { environment: maker, .. }| *maker == environment)
+    }
+
+    /// Whether an instance has passed its gate, and answers.
+    pub(super) fn is_healthy(&self, state: &State, id: &InstanceId) -> bool {
+        self.gated.contains(id) && state.machines.get(id).is_some_and(Machine::answers)
+    }
+
+    /// Why clients that look for the service like this find nothing healthy; `None` where they do.
+    fn unreachable(&self, state: &State, environment: &str, serving: &Serving) -> Option<String> {
+        let healthy = |id: &InstanceId| self.is_healthy(state, id);
+        if let Some(key) = &serving.record {
+            let Some(record) = state.records.get(key) else { return Some(format!("there is no record {}", key.1)) };
+            let leads = |value: &String| {
+                let address: Option<IpAddr> = value.parse().ok();
+                address.and_then(|address| instance_at(state, address)).is_some_and(|id| healthy(&id))
+            };
+            let ok = !record.values.is_empty() && record.values.iter().all(leads);
+            return (!ok).then(|| format!("record {} leads to nothing healthy ({})", key.1, record.values.join(" ")));
+        }
+        let found = match serving.choice {
+            Choice::None => {
+                let ours = |id: &&InstanceId| self.made_by(&Resource::Machine((*id).clone()), environment);
+                state.machines.keys().filter(ours).any(healthy)
+            }
+            Choice::Existing(address) => instance_at(state, address).is_some_and(|id| healthy(&id)),
+            Choice::Managed => {
+                let ours = state.ips.values().filter(|ip| self.made_by(&Resource::Ip(ip.ip.id.clone()), environment));
+                ours.filter_map(|ip| ip.ip.assigned_to.as_ref()).any(healthy)
+            }
+        };
+        (!found).then(|| format!("the address ({:?}) leads to nothing healthy", serving.choice))
+    }
+
+    /// A release has come to serve.
+    pub(super) fn serves(&mut self, run: &Run) {
+        let environment = run.environment();
+        let state = std::sync::Arc::clone(&self.state);
+        let mut now = Serving::of(&run.wishes);
+        let reached = self.unreachable(&state, environment, &now).is_none();
+        if !reached && let Some(former) = self.serving.get(environment) {
+            // It was finished under another manifest than it was begun under.
+            now = Serving { excused: former.excused, ..former.clone() };
+        } else {
+            now.excused = run.disturbed || !reached;
+        }
+        self.serving.insert(environment, now);
+    }
+
+    /// Checks that clients find something healthy, as before or as the commands that run want it.
+    pub(super) fn check_serving(&mut self) {
+        let state = std::sync::Arc::clone(&self.state);
+        for (environment, serving) in &self.serving {
+            if serving.excused {
+                continue;
+            }
+            let Some(reason) = self.unreachable(&state, environment, serving) else { continue };
+            let mut running = self.runs.values().filter(|run| {
+                run.environment() == *environment && run.life.ended_at().is_none() && run.sealed.is_none()
+            });
+            let wanted = |run: &Run| self.unreachable(&state, environment, &Serving::of(&run.wishes)).is_none();
+            if !running.any(wanted) {
+                self.violation = Some(format!("{environment} does not serve any more: {reason}"));
+                return;
+            }
+        }
+    }
+
+    /// A process has ended: what it says must be so.
+    pub(super) fn end(&mut self, actor: &Actor, ended: &Ended) {
+        let Some(run) = self.runs.get(actor).cloned() else { return };
+        self.counts.add(match ended {
+            Ended::Failed { kind, .. } => format!("{}: {kind}", run.verb.name()),
+            other => format!("{}: {other}", run.verb.name()),
+        });
+        if !matches!((run.verb, ended), (Verb::Deploy { .. } | Verb::Rollback(_), Ended::Done { .. })) {
+            return self.check_serving();
+        }
+        let state = std::sync::Arc::clone(&self.state);
+        let now = Serving::of(&run.wishes);
+        match self.unreachable(&state, run.environment(), &now) {
+            None => drop(self.serving.insert(run.environment(), now)),
+            Some(_) if run.disturbed || self.was_replaced(actor, &run) => {}
+            Some(reason) => self.violation = Some(format!("{actor} says that all is well, and {reason}")),
+        }
+        self.check_serving();
+    }
+
+    /// Whether another process has begun something in the environment meanwhile.
+    fn was_replaced(&self, actor: &Actor, run: &Run) -> bool {
+        let mut others = self.runs.iter().filter(|(other, _)| *other != actor);
+        others.any(|(_, other)| other.environment() == run.environment() && other.life.is_alive())
+    }
+}

@@ -112,6 +112,7 @@ async fn until_captured(
     let Prepared { fingerprint, base, .. } = prepared;
     let started = Instant::now();
     prepare::check(ctx, prepared).await?;
+    owner.journal.claim_place(owner.lock, &ctx.place()).await?;
     sweep(ctx, owner).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
     let mut builder = phases.run("builder", Builder::launch(ctx, owner, &plan, cleanup)).await?;

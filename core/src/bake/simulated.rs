@@ -53,6 +53,7 @@ async fn until_captured(
 ) -> Result<Image, BakeError> {
     let cloud = BakeError::cloud;
     let failed = || cloud("the builder does not do as asked");
+    owner.journal.claim_place(owner.lock, &ctx.place()).await?;
     sweep(ctx, owner).await.map_err(failed())?;
     let started = Instant::now();
     let (instance, selector) = launch(ctx, owner, fingerprint, cleanup).await?;

@@ -1,5 +1,7 @@
 //! Removing an environment, on request.
 
+use std::collections::BTreeSet;
+
 use super::{
     DeployError, DeployErrorKind,
     engine::{Engine, Session},
@@ -13,7 +15,7 @@ use super::{
 use crate::{
     context::Context,
     journal::{Owned, Phase, Place, Resource, Resources},
-    provider::{EnvironmentId, LoginKeys},
+    provider::{EnvironmentId, Instance, LoginKeys},
 };
 
 /// Removes an environment, wherever it was: records, instances, the static IPs that Remint made, and with `images` the service's
@@ -42,6 +44,8 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         Run::new(engine, session, last.clone(), false).await?.settle_launches().await?;
     }
     let mut places = Vec::new();
+    // Some clouds list all regions at once.
+    let mut seen = BTreeSet::new();
     for place in &session.identity.environment.places {
         let at = engine.at(place, &session.lock).await?;
         let all = at.provider.instances().list(&instance_selector(&at)).await?;
@@ -49,7 +53,9 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         if !standing.foreign.is_empty() {
             return Err(foreign(&at, &session.history, &standing.foreign));
         }
-        places.push((place.clone(), at, standing.ours));
+        let mut fresh = |instance: &Instance| seen.insert((place.provider.clone(), instance.id.clone()));
+        let ours = standing.ours.into_iter().filter(|instance| fresh(instance)).collect();
+        places.push((place.clone(), at, ours));
     }
     for (_, ip) in resources.static_ips().filter(|(owned, _)| owned.made_by.is_some()) {
         let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
@@ -107,7 +113,7 @@ async fn forget(
 
 /// The context of the place where a static IP is.
 fn place_of<'a>(
-    places: &'a [(Place, Context, Vec<crate::provider::Instance>)],
+    places: &'a [(Place, Context, Vec<Instance>)],
     resources: &Resources,
     ip: &crate::provider::StaticIpId,
 ) -> Option<&'a Context> {

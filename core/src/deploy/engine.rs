@@ -107,8 +107,7 @@ impl<'a> Engine<'a> {
         if !standing.foreign.is_empty() {
             return Err(foreign(self.ctx, &session.history, &standing.foreign));
         }
-        self.journal.identify(&session.lock, &self.ctx.loaded.manifest.service, &self.ctx.place()).await?;
-        let owner = session.owner(&self.journal);
+                let owner = session.owner(&self.journal);
         bake::recover(self.ctx, &owner).await.map_err(DeployError::bake)
     }
 
@@ -123,7 +122,7 @@ impl<'a> Engine<'a> {
         if !standing.foreign.is_empty() {
             return Err(foreign(ctx, &history, &standing.foreign));
         }
-        let mut identity = self.journal.identify(lock, service, &ctx.place()).await?;
+        let mut identity = self.journal.identify(lock, service).await?;
         if identity.environment.unlabelled {
             self.label_all(lock, &mut identity, &history).await?;
             for instance in &mut standing.ours {

@@ -43,6 +43,13 @@ pub struct Leftover {
     pub ours: bool,
 }
 
+impl Leftover {
+    /// Whether both are one thing.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.provider, &self.kind, &self.id) == (&other.provider, &other.kind, &other.id)
+    }
+}
+
 /// What [`gc`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Leftovers {
@@ -95,8 +102,17 @@ pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, Dep
         };
         let search = Search::new(&at, engine, identity.clone(), history.clone(), quiet).await?;
         let (found, foreign) = search.run().await?;
-        all.found.extend(found.into_iter().map(|one| one.leftover));
-        all.foreign.extend(foreign);
+        // Some clouds list all regions at once.
+        for Found { leftover, .. } in found {
+            if !all.found.iter().any(|known| known.is_same(&leftover)) {
+                all.found.push(leftover);
+            }
+        }
+        for instance in foreign {
+            if !all.foreign.iter().any(|known| known.id == instance.id) {
+                all.foreign.push(instance);
+            }
+        }
     }
     Ok(all)
 }
@@ -137,10 +153,7 @@ async fn collect(
             return Err(foreign(&at, &session.history, &strangers));
         }
         for one in found {
-            let may = |approved: &Leftovers| {
-                let same = |other: &Leftover| (&other.kind, &other.id) == (&one.leftover.kind, &one.leftover.id);
-                approved.found.iter().any(same)
-            };
+            let may = |approved: &Leftovers| approved.found.iter().any(|other| other.is_same(&one.leftover));
             if !one.leftover.ours || !approved.is_none_or(may) {
                 continue;
             }

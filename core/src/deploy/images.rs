@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    journal::{Journal, Phase, Release},
+    journal::{Journal, Phase, Release, current},
     provider::{Image, ImageId, ReleaseId},
 };
 
@@ -74,8 +74,11 @@ async fn needed_elsewhere(
     Ok(needed)
 }
 
-/// The images of the last releases that served, and of any that is under way.
+/// The images of the last releases that served, of the one that the current one replaced, which may be parked, and of any that is
+/// under way.
 fn kept(history: &[Release], keep: u32) -> BTreeSet<ImageId> {
+    let replaced = current(history).and_then(|serving| serving.record.replaces);
+    let parked = history.iter().find(|release| Some(release.id()) == replaced).map(|release| &release.record.image);
     let mut kept = BTreeSet::new();
     let served = history.iter().rev().filter(|release| release.phase() == Phase::Done);
     for release in served {
@@ -86,6 +89,7 @@ fn kept(history: &[Release], keep: u32) -> BTreeSet<ImageId> {
     }
     let under_way = history.iter().filter(|release| !release.phase().is_final());
     kept.extend(under_way.map(|release| release.record.image.clone()));
+    kept.extend(parked.cloned());
     kept
 }
 

@@ -35,6 +35,8 @@ impl Run<'_> {
             let instances = parked.iter().map(|instance| instance.id.clone()).collect();
             self.note(Entry::Retiring { instances, how: Retired::Parked }).await?;
         }
+        // What leads to the old instances goes before they do.
+        self.remove_superseded(doomed.is_empty()).await?;
         if !doomed.is_empty() {
             self.forgotten_by_resolvers().await?;
             // Connections that the old instance still serves end by themselves.
@@ -45,7 +47,7 @@ impl Run<'_> {
             self.answered_by_us().await?;
             destroy_all(&self.ctx, &doomed).await?;
         }
-        self.remove_superseded().await
+        Ok(())
     }
 
     fn is_parked(&self, instance: &Instance) -> bool {
@@ -82,8 +84,9 @@ impl Run<'_> {
         }
     }
 
-    /// Removes the addresses and records that the manifest does not want any more, once nobody can be using them.
-    pub(super) async fn remove_superseded(&mut self) -> Result<(), DeployError> {
+    /// Removes the addresses and records that the manifest does not want any more, once nobody can be using them. With `soon`,
+    /// what resolvers keep for long is left for later.
+    pub(super) async fn remove_superseded(&mut self, soon: bool) -> Result<(), DeployError> {
         let mut superseded: Vec<_> = self.resources.superseded().cloned().collect();
         // Clients first, so that nobody is sent to an address that is gone.
         superseded.sort_by_key(|owned| owned.as_record().is_none());
@@ -93,7 +96,7 @@ impl Run<'_> {
             // Whoever was told the address by a record that goes with it may keep it as long.
             let ttl = Duration::from_secs(owned.as_record().map_or(longest, |record| record.ttl));
             if owned.made_by.is_some() {
-                if ttl > RESOLVERS_WITHIN {
+                if soon && ttl > RESOLVERS_WITHIN {
                     let until = since.checked_add(ttl).unwrap_or(Timestamp::MAX);
                     let (what, until) = (owned.title(), until.strftime("%Y-%m-%d %H:%M:%SZ"));
                     self.ctx.events.info(format!("{what} stays until resolvers have forgotten it, {until}; then `remint gc` removes it"));

@@ -171,7 +171,7 @@ async fn repair(engine: &Engine<'_>, session: &Session, world: &World) -> Result
     let Some(current) = current(&world.history) else { return Ok(()) };
     let mut run = Run::new(engine, session, current.clone(), false).await?;
     run.switch().await?;
-    run.remove_superseded().await
+    run.remove_superseded(true).await
 }
 
 /// What a new release is made of.
@@ -220,6 +220,7 @@ pub(super) async fn new_release(
         created_by: engine.author(),
         created_at: crate::clock::wall(),
     };
+    engine.journal().claim_place(&session.lock, &record.place()).await?;
     Ok(engine.journal().create(&session.lock, record).await?)
 }
 

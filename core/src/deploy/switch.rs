@@ -51,6 +51,7 @@ impl Run<'_> {
     /// Points the stable address at an instance, and returns the address under which clients find the service.
     async fn point_address_at(&mut self, instance: &Instance, ours: &[Instance]) -> Result<Address, DeployError> {
         let release = self.release.id();
+        self.own_intended_address().await?;
         if self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None {
             if self.resources.static_ip().is_some() {
                 self.resources.supersede(release, |owned| owned.as_static_ip().is_some());

@@ -3,17 +3,20 @@
 //! It removes only what this release created: instances that it launched, a static IP or record that it made. A parked instance
 //! that it took over goes back to its own release. Where no other instance serves any more, the release stays instead.
 
+use std::collections::BTreeSet;
+
 use super::{
     DeployError,
-    launch::belongs,
+    launch::{belongs, destroy_all},
     observe::{self, wanted_record_name},
     ownership::Standing,
+    remove::give_back,
     walk::{Run, Undone},
 };
 use crate::{
-    journal::{Entry, Phase},
+    journal::{Entry, Owned, OwnedStaticIp, Phase, Resource},
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
-    watch::{Observed, Wait},
+    watch::Wait,
 };
 
 impl Run<'_> {
@@ -25,17 +28,28 @@ impl Run<'_> {
         self.settle_launches().await?;
         let former = self.former_instance().await?;
         let own = self.own_instances().await?;
-        if switched {
+        if !switched {
+            if let Some(former) = &former {
+                // Somebody may have moved the address by hand.
+                self.address_back_at(former).await?;
+            }
+        } else {
             self.settle_move().await?;
+            self.own_intended_address().await?;
             if former.is_none() && self.is_last_to_serve(&own).await {
                 return self.keep().await;
             }
             self.move_back(former.as_ref()).await?;
+            self.take_back_given_address(&own).await?;
         }
         let adopted = self.release.adopted();
         let launched: Vec<_> =
             own.iter().filter(|instance| adopted.iter().all(|(id, _)| *id != instance.id)).cloned().collect();
-        self.destroy_unused(&launched).await?;
+        match &former {
+            Some(_) => self.destroy_unused(&launched).await?,
+            // Nothing else serves: the address may still point at what goes.
+            None => destroy_all(&self.ctx, &launched).await?,
+        }
         if let Some(former) = former.filter(|_| switched) {
             // An order of a run that died may have come late.
             self.address_back_at(&former).await?;
@@ -194,54 +208,69 @@ impl Run<'_> {
         self.save_resources().await
     }
 
-    /// Gives back the static IP that this release made, known or, after a crash, only intended.
-    async fn give_back_address(&mut self) -> Result<(), DeployError> {
-        let release = self.release.id();
+    /// The static IP that this release asked for and did not live to write down, where there is one.
+    async fn intended_address(&mut self) -> Result<Option<StaticIp>, DeployError> {
         let intended = self.release.entries.iter().find_map(|record| match &record.entry {
             Entry::MakingAddress { instance } => Some(instance.clone()),
             _ => None,
         });
-        let Some(instance) = intended else { return Ok(()) };
-        let known = self.resources.static_ips().find(|(owned, _)| owned.made_by == Some(release));
-        let ip = match known.map(|(_, owned)| owned.id.clone()) {
-            Some(id) => Some(id),
-            None => {
-                let owned: Vec<_> = self.resources.static_ips().map(|(_, owned)| owned.id.clone()).collect();
-                let mut all = self.static_ips()?.list(&Selector::all()).await?;
-                all.retain(|ip| !owned.contains(&ip.id));
-                // Where addresses carry labels, one that was made and points nowhere yet is known by them.
-                let labels = self.own_selector().with(label::ENV_ID, self.session.identity.environment.id.as_str());
-                let going = |ip: &&StaticIp| match &ip.assigned_to {
-                    Some(to) => *to == instance,
-                    None => !ip.busy && ip.labels.matches(&labels),
-                };
-                let mut found = all.iter().find(going).map(|ip| ip.id.clone());
-                if found.is_none()
-                    && let Some(busy) = all.into_iter().find(|ip| ip.busy && ip.assigned_to.is_none())
-                {
-                    let ip = self.at_rest(busy).await?;
-                    found = (ip.assigned_to.as_ref() == Some(&instance)).then_some(ip.id);
-                }
-                found
-            }
+        let made = |owned: &Owned| owned.as_static_ip().is_some() && owned.made_by == Some(self.release.id());
+        let Some(instance) = intended.filter(|_| !self.resources.owned.iter().any(made)) else { return Ok(None) };
+        self.settle_move().await?;
+        let owned: Vec<_> = self.resources.static_ips().map(|(_, owned)| owned.id.clone()).collect();
+        let mut all = self.static_ips()?.list(&Selector::all()).await?;
+        all.retain(|ip| !owned.contains(&ip.id));
+        // Where addresses carry labels, one that was made and points nowhere yet is known by them.
+        let labels = self.own_selector().with(label::ENV_ID, self.session.identity.environment.id.as_str());
+        let going = |ip: &&StaticIp| match &ip.assigned_to {
+            Some(to) => *to == instance,
+            None => !ip.busy && ip.labels.matches(&labels),
         };
-        let Some(id) = ip else { return Ok(()) };
-        if let Some(ip) = observe::find(self.static_ips()?, &id).await? {
-            let own = self.own_instances().await?;
-            if let Some(to) = ip.assigned_to.as_ref().filter(|to| !own.iter().any(|instance| instance.id == **to)) {
-                let message = format!("static IP {} stays: it points at {to}, which is not of {release}", ip.address.ip);
-                self.ctx.events.warn(message);
-                return Ok(());
+        if let Some(found) = all.iter().find(going) {
+            return Ok(Some(found.clone()));
+        }
+        let Some(busy) = all.into_iter().find(|ip| ip.busy && ip.assigned_to.is_none()) else { return Ok(None) };
+        let ip = self.at_rest(busy).await?;
+        Ok(Some(ip).filter(|ip| ip.assigned_to.as_ref() == Some(&instance)))
+    }
+
+    /// Writes down the static IP that a dead run of this release asked for.
+    pub(super) async fn own_intended_address(&mut self) -> Result<(), DeployError> {
+        let Some(ip) = self.intended_address().await? else { return Ok(()) };
+        let owned = OwnedStaticIp { id: ip.id, address: ip.address };
+        self.resources.want_static_ip(owned, &self.release.record.place(), true, self.release.id());
+        self.save_resources().await
+    }
+
+    /// Gives back the static IP that this release made.
+    async fn give_back_address(&mut self) -> Result<(), DeployError> {
+        let release = self.release.id();
+        let made = |owned: &Owned| owned.as_static_ip().is_some() && owned.made_by == Some(release);
+        let Some(owned) = self.resources.owned.iter().find(|owned| made(owned)).cloned() else { return Ok(()) };
+        let Resource::StaticIp(ip) = &owned.resource else { return Ok(()) };
+        if !give_back(&self.ctx, ip, &self.ownership()).await? {
+            return Ok(());
+        }
+        self.resources.forget(&owned.resource);
+        self.save_resources().await
+    }
+
+    /// Takes a static IP of the user's from this release's instance, where it pointed at nothing before: it is found as it was.
+    async fn take_back_given_address(&self, own: &[Instance]) -> Result<(), DeployError> {
+        let taken = self.release.entries.iter().filter_map(|record| match &record.entry {
+            Entry::Assigning { static_ip, from: None, .. } => Some(static_ip.clone()),
+            _ => None,
+        });
+        for id in taken.collect::<BTreeSet<_>>() {
+            if self.resources.static_ips().any(|(owned, ip)| ip.id == id && owned.made_by.is_some()) {
+                continue;
+            }
+            let Some(ip) = observe::find(self.static_ips()?, &id).await? else { continue };
+            let ip = self.at_rest(ip).await?;
+            if own.iter().any(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) {
+                self.static_ips()?.unassign(&id).await?;
             }
         }
-        let ctx = &self.ctx;
-        let static_ips = self.static_ips()?;
-        let order = || {
-            let id = &id;
-            async move { static_ips.release(id).await.map(Observed::Done) }
-        };
-        ctx.watcher.poll(&format!("static IP {id}"), Wait::new("to be given back"), order).await?;
-        self.resources.owned.retain(|owned| owned.as_static_ip().is_none_or(|ip| ip.id != id));
-        self.save_resources().await
+        Ok(())
     }
 }

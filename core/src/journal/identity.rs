@@ -109,12 +109,12 @@ impl Journal {
         Ok(None)
     }
 
-    /// Makes sure that the journal has ids and knows a place, before anything is created there.
+    /// Makes sure that the journal has ids, before anything is changed.
     ///
     /// # Errors
     ///
     /// [`JournalError::OtherService`] when the journal is another service's; [`JournalError::Lost`] without the lock.
-    pub async fn identify(&self, lock: &LockGuard, service: &str, place: &Place) -> Result<Identity, JournalError> {
+    pub async fn identify(&self, lock: &LockGuard, service: &str) -> Result<Identity, JournalError> {
         self.check_service(service).await?;
         lock.check().await?;
         let fresh = ServiceRecord {
@@ -129,27 +129,37 @@ impl Journal {
             None => self.service().await?.unwrap_or(fresh),
         };
         let known = self.environment_record().await?;
-        let mut environment = match &known {
-            Some(record) => record.clone(),
+        let environment = match known {
+            Some(record) => record,
             None => {
                 let history = self.history().await?;
                 let mut places: Vec<Place> = history.iter().map(|release| release.record.place()).collect();
                 places.dedup();
-                EnvironmentRecord {
+                let record = EnvironmentRecord {
                     id: EnvironmentId::generate(),
                     places,
                     unlabelled: !history.is_empty(),
                     created_at: crate::clock::wall(),
-                }
+                };
+                self.set_environment_record(lock, &record).await?;
+                record
             }
         };
-        if !environment.places.contains(place) {
-            environment.places.push(place.clone());
-        }
-        if known.as_ref() != Some(&environment) {
-            self.set_environment_record(lock, &environment).await?;
-        }
         Ok(Identity { service, environment })
+    }
+
+    /// Notes that something is about to be created at a place, so that it is looked for there for as long as the journal lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Lost`] without the lock.
+    pub(crate) async fn claim_place(&self, lock: &LockGuard, place: &Place) -> Result<(), JournalError> {
+        let Some(mut record) = self.environment_record().await? else { return Ok(()) };
+        if record.places.contains(place) {
+            return Ok(());
+        }
+        record.places.push(place.clone());
+        self.set_environment_record(lock, &record).await
     }
 
     /// Writes the environment's record.

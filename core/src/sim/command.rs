@@ -20,7 +20,7 @@ use super::{
     wishes::Wishes,
 };
 use crate::{
-    context::Context,
+    context::{Context, Elsewhere},
     deploy::{
         DeployError,
         door::{Door, chain},
@@ -139,8 +139,15 @@ impl Sim {
             })
         };
         let loaded = wishes.load(self.folder.path());
+        // The fake cloud has all its regions in one account.
+        let everywhere = Arc::clone(&cloud);
+        let elsewhere = Elsewhere::new(move |_| {
+            let provider: Arc<dyn Provider> = Arc::clone(&everywhere) as _;
+            Box::pin(async move { Ok(provider) })
+        });
         let ctx = Context {
             run,
+            elsewhere,
             cancel,
             process_env: BTreeMap::new(),
             ..Context::new(loaded, cloud as Arc<dyn Provider>, events)

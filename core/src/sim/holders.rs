@@ -4,7 +4,7 @@
 //! lock over; that is right only where the former has ended, or its lease had run out and it could not be seen to live. From
 //! then on, the former sends at most the one request that had passed its check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ pub(super) struct Holders {
     work: BTreeMap<&'static str, BTreeMap<Actor, Work>>,
     /// Until when the lock of a run lasts, as it wrote last.
     leases: BTreeMap<Uuid, Timestamp>,
+    /// The runs that gave their lock back; they may live on.
+    given_back: BTreeSet<Uuid>,
 }
 
 impl Holders {
@@ -35,6 +37,8 @@ impl Holders {
         struct Lock {
             holder: Holder,
             expires: Timestamp,
+            #[serde(default)]
+            released: bool,
         }
         #[derive(serde::Deserialize)]
         struct Holder {
@@ -42,6 +46,9 @@ impl Holders {
         }
         if let Ok(lock) = serde_json::from_slice::<Lock>(body) {
             self.leases.insert(lock.holder.run, lock.expires);
+            if lock.released {
+                self.given_back.insert(lock.holder.run);
+            }
         }
     }
 }
@@ -60,7 +67,7 @@ impl Inner {
         }
         self.note_work(actor, &run, sent, false);
         let entry = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-        if entry["entry"] == "phase" && entry["phase"] == "done" {
+        if entry["entry"] == "phase" && entry["phase"] == "retiring" {
             self.serves(&run);
         }
     }
@@ -98,6 +105,7 @@ impl Inner {
         let holds = |(former, work): &(&Actor, &Work)| {
             let Some(other) = self.runs.get(*former) else { return false };
             let gone = other.life.ended_at().is_some_and(|ended| ended <= began);
+            let gone = gone || self.holders.given_back.contains(&other.run);
             if *former == actor || gone || work.succeeded.is_some() || work.first >= began {
                 return false;
             }

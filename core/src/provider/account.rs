@@ -44,11 +44,23 @@ pub struct Limits {
     pub assign_time: Duration,
     /// How long after an accepted removal an instance is gone, at best.
     pub destroy_time: Duration,
+    /// How long after a request was sent it may still take effect, at most, when its sender died without the reply. What
+    /// such a request changes is only decided on afterwards.
+    ///
+    /// No cloud publishes a bound, so the figures are a judgement: the time that a request may wait in a proxy, plus the
+    /// time until the change shows in all of the API's answers.
+    pub settle_time: Duration,
 }
 
 impl Limits {
     /// The pause before the first look at an API on this machine.
     pub const SOON: Duration = Duration::from_millis(100);
+
+    /// [`Self::settle_time`] of a public cloud: load balancers in front of APIs give up on a request after 30 s or less.
+    pub const CLOUD_SETTLES: Duration = Duration::from_secs(30);
+
+    /// [`Self::settle_time`] of an API on this machine, where nothing but its own queue holds up a request.
+    pub const MACHINE_SETTLES: Duration = Duration::from_secs(10);
 
     /// The same for an API of the same shape on this machine: how long things take there is not known.
     #[must_use]
@@ -58,6 +70,7 @@ impl Limits {
             capture_time: Self::SOON,
             assign_time: Self::SOON,
             destroy_time: Self::SOON,
+            settle_time: Self::MACHINE_SETTLES,
             ..self
         }
     }

@@ -47,12 +47,16 @@ capabilities! {
     StaticIp = "static_ip";
     /// A static IP moves from one instance to another in one call.
     StaticIpReassign = "static_ip.reassign";
+    /// Static IPs carry labels, so that one can be proven to be of an environment.
+    StaticIpLabels = "static_ip.labels";
     /// DNS zones and record sets.
     Dns = "dns";
     /// Login keys are registered with the account, and named at launch.
     LoginKey = "login_key";
     /// Small named values can be kept with the account itself.
     Marker = "account.marker";
+    /// Parts that a cut off request leaves are found again and removed.
+    Strays = "strays";
 }
 
 impl fmt::Display for Capability {

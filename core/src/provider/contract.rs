@@ -13,4 +13,5 @@ pub const CONTRACTS: &[(&str, &str)] = &[
     ("dns", include_str!("dns.rs")),
     ("login_key", include_str!("login_key.rs")),
     ("marker", include_str!("marker.rs")),
+    ("stray", include_str!("stray.rs")),
 ];

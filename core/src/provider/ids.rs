@@ -66,6 +66,8 @@ string_id! {
     StaticIpId;
     /// The cloud's id of a registered login key.
     LoginKeyId;
+    /// A provider's id of a stray, in a form of its own.
+    StrayId;
     /// A region or zone, in the cloud's own words (`nyc3`, `eu-central-1`).
     Region;
     /// An instance size, in the cloud's own words (`s-1vcpu-1gb`, `t3.micro`).

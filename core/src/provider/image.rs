@@ -145,9 +145,12 @@ pub trait Images: Send + Sync {
     /// - *Behaviour*: level-triggered. Before: the instance is stopped. Each call looks for the image under its name,
     ///   then for a capture that is under way, and only when there is neither starts one. After `Done`, `list` shows
     ///   the image with its labels. Where the cloud cannot label at capture, the call that first sees the image labels
-    ///   it.
+    ///   it. None of this needs the instance once a capture has started: a call after the instance was destroyed, also by
+    ///   another process, still finds the capture or its image.
     /// - *Idempotency*: by name. Ten calls, or a call after a lost reply, make one image.
-    /// - *Errors*: `Busy` when the instance is occupied; `Conflict` when the instance runs; `Unexpected` with effect
+    /// - *Errors*: `NotFound`, effect `NotApplied`, when there is no image of that name, no capture under way and no
+    ///   instance: nothing was captured. `Busy` when the instance is occupied; `Conflict` when the instance runs, or when an
+    ///   image of that name carries other labels; `Unexpected` with effect
     ///   `NotApplied` when the cloud reports that the capture failed: the next call starts afresh. A transient kind with
     ///   effect `Unknown` when the reply was lost: the next call sees whether there is a capture.
     /// - *Cancellation*: dropping the future leaves at most one image of that name behind.
@@ -162,6 +165,15 @@ pub trait Images: Send + Sync {
     ///
     /// - *Errors*: `NotFound`.
     async fn get(&self, id: &ImageId) -> Result<Image>;
+
+    /// Adds labels to an image of the account, replacing the values of keys that it has.
+    ///
+    /// - *Behaviour*: its copies in other regions, and whatever the cloud keeps for it and labels, get them too. After:
+    ///   `get` and `list` show them.
+    /// - *Idempotency*: the same labels twice are one. Labels of different keys that are added at the same time all stand.
+    /// - *Errors*: `NotFound`; `InvalidInput` for what [`Labels::check`] refuses, before anything is changed.
+    /// - *Cancellation*: a dropped call may have labelled a part; one made again labels the rest.
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()>;
 
     /// Starts copying an image to a region; `get` shows the region once it is there.
     ///

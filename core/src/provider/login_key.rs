@@ -27,6 +27,9 @@ pub trait LoginKeys: Send + Sync {
     async fn ensure(&self, name: &str, public_key: &str) -> Result<LoginKey>;
 
     /// Registered keys whose name starts with `prefix`.
+    ///
+    /// - *Behaviour*: a plain comparison of text: `app-1` also lists `app-12`. A caller that means one owner passes a prefix
+    ///   that ends with an id and a dash.
     async fn list(&self, prefix: &str) -> Result<Vec<LoginKey>>;
 
     /// Removes a key from the account. Instances that were launched with it keep it.

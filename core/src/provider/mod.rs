@@ -1,7 +1,7 @@
 //! The contracts that a cloud implements, and what stands around them.
 //!
 //! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`DnsZones`], [`LoginKeys`],
-//! [`Markers`], tied together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
+//! [`Markers`], [`Strays`], tied together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
 //! repeated and how it fails; the conformance suite holds providers to those words.
 //!
 //! Three rules hold for all of them:
@@ -32,6 +32,7 @@ mod pages;
 mod registry;
 mod requests;
 mod static_ip;
+mod stray;
 mod turns;
 
 pub use account::{Account, Limits, Quota};
@@ -43,7 +44,7 @@ pub use error::{Effect, Error, ErrorKind, Result};
 pub use fence::Fence;
 pub use ids::{
     EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId,
-    ServiceId, SizeName, StaticIpId,
+    ServiceId, SizeName, StaticIpId, StrayId,
 };
 pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions};
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
@@ -56,6 +57,7 @@ pub use pages::{Page, all_pages};
 pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
+pub use stray::{Owner, Stray, StrayKind, Strays};
 pub use turns::{Turn, Turns};
 
 use async_trait::async_trait;
@@ -94,4 +96,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// Small named values kept with the account. `Some` exactly when [`Capability::Marker`] is declared.
     fn markers(&self) -> Option<&dyn Markers>;
+
+    /// What was created beside what was asked for. `Some` exactly when [`Capability::Strays`] is declared.
+    fn strays(&self) -> Option<&dyn Strays>;
 }

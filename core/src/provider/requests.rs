@@ -157,6 +157,7 @@ mod tests {
         capture_time: Duration::ZERO,
         assign_time: Duration::ZERO,
         destroy_time: Duration::ZERO,
+        settle_time: Duration::ZERO,
     };
 
     fn launch(names: &[&str]) -> LaunchSpec {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, InstanceId, Labels, Region, Result, Selector, StaticIpId};
+use super::{Address, InstanceId, Labels, Region, Result, Selector, StaticIpId, label};
 
 /// A static IP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct StaticIp {
 pub struct StaticIpSpec {
     /// A deterministic name, where the cloud names addresses.
     pub name: String,
-    /// Labels, where the cloud labels addresses.
+    /// Labels, where the cloud labels addresses. Those of [`StaticIpSpec::IDENTITY`] say whose it is.
     pub labels: Labels,
     /// Where.
     pub region: Region,
@@ -36,13 +36,31 @@ pub struct StaticIpSpec {
     pub instance: InstanceId,
 }
 
+impl StaticIpSpec {
+    /// The labels that decide whether a static IP is the one that a spec asks for. Others (the release that made it) may
+    /// differ.
+    pub const IDENTITY: [&str; 4] = [label::SERVICE, label::ENV, label::ENV_ID, label::RUN];
+
+    /// What a static IP must carry to be the one that is asked for: the spec's labels of [`Self::IDENTITY`].
+    #[must_use]
+    pub fn identity(&self) -> Selector {
+        let wanted = self.labels.iter().filter(|(key, _)| Self::IDENTITY.contains(key));
+        wanted.fold(Selector::all(), |selector, (key, value)| selector.with(key, value))
+    }
+}
+
 /// Static IPs. *Requires* [`super::Capability::StaticIp`] throughout.
 #[async_trait]
 pub trait StaticIps: Send + Sync {
     /// Makes sure that a static IP for this spec exists, and that it points at the instance or is on its way to it.
     ///
-    /// - *Idempotency*: by name and labels, or by the instance that it points at; ten calls make one address.
-    /// - *Errors*: `Quota`, with the limit in the message; `NotFound` for the instance; `Busy`.
+    /// - *Behaviour*: with [`super::Capability::StaticIpLabels`], an address is only taken for the one that is asked for
+    ///   when it carries the spec's [`StaticIpSpec::identity`], whatever its name is and wherever it points. Without, an
+    ///   address is the one when it points at the instance.
+    /// - *Idempotency*: by name and identity, or by the instance that it points at; ten calls make one address.
+    /// - *Errors*: `Conflict` when an address that does not carry the identity is in the way: it points at the instance, or
+    ///   has a name that can be had once; it is left as it is. `Quota`, with the limit in the message; `NotFound` for the
+    ///   instance; `Busy`.
     /// - *Cancellation*: after a dropped call, one made again leaves one address.
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp>;
 
@@ -63,6 +81,15 @@ pub trait StaticIps: Send + Sync {
     /// - *Idempotency*: a static IP that points there is left alone.
     /// - *Errors*: `NotFound`; `Busy` while either is occupied; `InvalidInput` across regions.
     async fn assign(&self, id: &StaticIpId, instance: &InstanceId) -> Result<()>;
+
+    /// Adds labels to a static IP, replacing the values of keys that it has.
+    ///
+    /// - *Requires*: [`super::Capability::StaticIpLabels`].
+    /// - *Behaviour*: after: `get` and `list` show them, wherever the address is moved.
+    /// - *Idempotency*: the same labels twice are one. Labels of different keys that are added at the same time all stand.
+    /// - *Errors*: `NotFound`, `Unsupported`; `InvalidInput` for what [`Labels::check`] refuses, before anything is
+    ///   changed.
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()>;
 
     /// Takes a static IP from its instance and keeps it.
     ///

@@ -6,16 +6,15 @@ use async_trait::async_trait;
 use super::{
     FakeCloud, State,
     client::not_found,
+    compute::in_words,
     hand::static_ip,
     state::{Ip, Move},
     world::{Done, Moment},
 };
 use crate::provider::{
-    CallClass, Error, ErrorKind, InstanceId, Labels, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps, label,
+    CallClass, Capability, Error, ErrorKind, InstanceId, Labels, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
+    StaticIps,
 };
-
-/// What has to agree for an address of the same name to be the same address.
-const PROOF: [&str; 3] = [label::SERVICE, label::ENV, label::ENV_ID];
 
 impl Ip {
     fn goes_to(&self, instance: &InstanceId) -> bool {
@@ -36,7 +35,7 @@ fn reserve(state: &mut State, moment: &Moment, spec: &StaticIpSpec) -> Result<Do
     ip.busy = true;
     ip.region = spec.region.clone();
     let moving = Some(Move { to: spec.instance.clone(), at: moment.now + moment.pace.assign, dud: false });
-    state.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: String::new(), moving });
+    state.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving });
     let what = format!("ensure {} at {}", ip.id, spec.instance);
     Done::changed(ip, what)
 }
@@ -44,15 +43,15 @@ fn reserve(state: &mut State, moment: &Moment, spec: &StaticIpSpec) -> Result<Do
 /// With labels: made, and pointing nowhere.
 fn allocate(state: &mut State, moment: &Moment, spec: &StaticIpSpec) -> Result<Done<StaticIp>> {
     check_instance(state, moment, "ensure static IP", &spec.instance, spec.region.as_str())?;
-    let same =
-        |ip: &&Ip| ip.name == spec.name && PROOF.iter().all(|proof| ip.ip.labels.get(proof) == spec.labels.get(proof));
+    let identity = spec.identity();
+    let same = |ip: &&Ip| ip.ip.labels.matches(&identity);
     if let Some(ip) = state.ips.values().find(same) {
         return Done::unchanged(ip.ip.clone());
     }
     let mut ip = static_ip(state.number(), None);
     ip.labels = spec.labels.clone();
     ip.region = spec.region.clone();
-    state.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: spec.name.clone(), moving: None });
+    state.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving: None });
     let what = format!("allocate {}", ip.id);
     Done::changed(ip, what)
 }
@@ -142,11 +141,14 @@ impl StaticIps for FakeCloud {
     }
 
     async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        if !self.world.flavour().labelled_ips {
+            return Err(Error::unsupported("label static IP", Capability::StaticIpLabels));
+        }
         let (id, labels) = (id.clone(), labels.clone());
         let apply = move |state: &mut State, _: &Moment| {
             let ip = state.ips.get_mut(&id).ok_or_else(|| not_found("label static IP", &id))?;
             ip.ip.labels.0.extend(labels.0.clone());
-            Done::changed((), format!("label {id}"))
+            Done::changed((), format!("label {id} {}", in_words(&labels)))
         };
         self.mutate(CallClass::IdempotentMutation, "label static IP", apply).await
     }

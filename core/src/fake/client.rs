@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     Actor, Flavour, Kill, Pace, State, World,
+    faults::SETTLES,
     world::{Done, Moment, Order},
 };
 use crate::provider::{
@@ -15,10 +16,28 @@ use crate::provider::{
     LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
-/// What the fake cloud declares.
-static DESCRIPTOR: Descriptor = Descriptor {
+/// What the fake cloud declares where static IPs carry labels.
+static LABELLED: Descriptor = Descriptor {
     id: "fake",
     title: "Fake cloud",
+    capabilities: &[
+        Capability::ImageCopyRegions,
+        Capability::InstanceLaunchBatch,
+        Capability::InstanceConsole,
+        Capability::InstanceRelabel,
+        Capability::StaticIp,
+        Capability::StaticIpReassign,
+        Capability::StaticIpLabels,
+        Capability::Dns,
+        Capability::LoginKey,
+        Capability::Marker,
+        Capability::Strays,
+    ],
+    limits: LIMITS,
+};
+
+/// And where they do not.
+static UNLABELLED: Descriptor = Descriptor {
     capabilities: &[
         Capability::ImageCopyRegions,
         Capability::InstanceLaunchBatch,
@@ -29,18 +48,21 @@ static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
+        Capability::Strays,
     ],
-    limits: Limits {
-        user_data_bytes: 64 * 1024,
-        launch_batch: 10,
-        dns_min_ttl: Duration::from_secs(30),
-        name_length: 63,
-        launch_time: Duration::from_secs(20),
-        capture_time: Duration::from_secs(60),
-        assign_time: Duration::from_secs(5),
-        destroy_time: Duration::from_secs(3),
-        settle_time: Limits::CLOUD_SETTLES,
-    },
+    ..LABELLED
+};
+
+const LIMITS: Limits = Limits {
+    user_data_bytes: 64 * 1024,
+    launch_batch: 10,
+    dns_min_ttl: Duration::from_secs(30),
+    name_length: 63,
+    launch_time: Duration::from_secs(20),
+    capture_time: Duration::from_secs(60),
+    assign_time: Duration::from_secs(5),
+    destroy_time: Duration::from_secs(3),
+    settle_time: SETTLES,
 };
 
 /// A client of the fake cloud: what a process has of it. Every mutation and every read goes through its [`Calls`].
@@ -121,7 +143,7 @@ pub(super) fn not_found(operation: &'static str, what: impl std::fmt::Display) -
 #[async_trait]
 impl Provider for FakeCloud {
     fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
+        if self.world.flavour().labelled_ips { &LABELLED } else { &UNLABELLED }
     }
 
     async fn account(&self) -> Result<Account> {
@@ -158,6 +180,6 @@ impl Provider for FakeCloud {
     }
 
     fn strays(&self) -> Option<&dyn Strays> {
-        None
+        Some(self)
     }
 }

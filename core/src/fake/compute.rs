@@ -16,6 +16,11 @@ use crate::provider::{
 /// Regions that the strict fake cloud has.
 pub(super) const REGIONS: &[&str] = &["here", "there"];
 
+pub(super) fn in_words(labels: &Labels) -> String {
+    let text: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    text.join(" ")
+}
+
 /// A launch without its secrets.
 #[derive(Debug, Clone)]
 struct Launch {
@@ -154,8 +159,7 @@ impl Instances for FakeCloud {
         let apply = move |state: &mut State, _: &Moment| {
             let machine = state.machines.get_mut(&id).ok_or_else(|| not_found("label", &id))?;
             machine.instance.labels.0.extend(labels.0.clone());
-            let text: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            Done::changed((), format!("label {id} {}", text.join(" ")))
+            Done::changed((), format!("label {id} {}", in_words(&labels)))
         };
         self.mutate(CallClass::IdempotentMutation, "label", apply).await
     }

@@ -47,6 +47,8 @@ pub(super) struct Fate {
 
 /// After this a caller gives a request up whose reply was lost.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// A request that was sent has happened after so long, or never does.
+pub(super) const SETTLES: Duration = Duration::from_secs(10);
 /// A commit is late from here on.
 const LATE: Duration = Duration::from_secs(1);
 /// The oldest state that a list shows.
@@ -114,7 +116,7 @@ impl Faults {
             return fate;
         }
         if dice.hits(self.rates.late) {
-            fate.commit = dice.between(LATE, ms(9000));
+            fate.commit = dice.between(LATE, SETTLES - LATE);
         }
         fate.lost = dice.hits(self.rates.lost);
         fate.dud = operation == "assign" && dice.hits(self.rates.dud);

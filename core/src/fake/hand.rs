@@ -75,7 +75,7 @@ impl State {
     /// Puts a static IP there.
     pub(crate) fn add_static_ip(&mut self, assigned_to: Option<InstanceId>) -> StaticIp {
         let ip = static_ip(self.number(), assigned_to);
-        self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: String::new(), moving: None });
+        self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving: None });
         ip
     }
 

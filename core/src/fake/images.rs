@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use super::{
     FakeCloud, State,
     client::not_found,
-    compute::REGIONS,
+    compute::{REGIONS, in_words},
     state::Capture,
     world::{Done, Moment},
 };
 use crate::provider::{
     CallClass, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, InstanceState,
-    Labels, Region, Regions, Result, Selector,
+    Labels, Owner, Region, Regions, Result, Selector, Stray, StrayKind, Strays,
 };
 
 /// What a capture shows without changing anything; `None` where something has to be done.
@@ -29,6 +29,9 @@ fn capture(state: &mut State, moment: &Moment, spec: &CaptureSpec) -> Result<Don
         return Done::unchanged(progress);
     }
     if let Some(image) = state.images.values_mut().find(|image| image.name == spec.name) {
+        if !image.labels.0.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, "capture", "other labels").with_resource(&spec.name));
+        }
         image.labels = spec.labels.clone();
         return Done::changed(CaptureProgress::Done(image.clone()), format!("label image {}", spec.name));
     }
@@ -101,7 +104,7 @@ impl Images for FakeCloud {
         let apply = move |state: &mut State, _: &Moment| {
             let image = state.images.get_mut(&id).ok_or_else(|| not_found("label image", &id))?;
             image.labels.0.extend(labels.0.clone());
-            Done::changed((), format!("label {id}"))
+            Done::changed((), format!("label image {id} {}", in_words(&labels)))
         };
         self.mutate(CallClass::IdempotentMutation, "label image", apply).await
     }
@@ -126,5 +129,45 @@ impl Images for FakeCloud {
             None => Done::unchanged(()),
         };
         self.mutate(CallClass::IdempotentMutation, "delete image", apply).await
+    }
+}
+
+/// What the fake cloud leaves beside what it was asked for: captures whose image nobody has labelled.
+#[async_trait]
+impl Strays for FakeCloud {
+    async fn list(&self, owner: &Owner) -> Result<Vec<Stray>> {
+        let list = |state: &State| state.images.values().filter(|image| is_stray(image, owner)).map(stray).collect();
+        self.read_list("list strays", list).await
+    }
+
+    async fn remove(&self, owner: &Owner, stray: &Stray) -> Result<()> {
+        let (owner, id) = (owner.clone(), ImageId::from(stray.id.as_str()));
+        let apply = move |state: &mut State, _: &Moment| match state.images.get(&id) {
+            None => Done::unchanged(()),
+            Some(image) if !is_stray(image, &owner) => {
+                Err(Error::new(ErrorKind::Conflict, "remove stray", "it is in use").with_resource(&id))
+            }
+            Some(_) => {
+                state.images.remove(&id);
+                Done::changed((), format!("remove stray {id}"))
+            }
+        };
+        self.mutate(CallClass::IdempotentMutation, "remove stray", apply).await
+    }
+}
+
+fn is_stray(image: &Image, owner: &Owner) -> bool {
+    let id = owner.service.as_str();
+    image.labels.0.is_empty() && image.name.ends_with(&format!("-{}", id.get(..8).unwrap_or(id)))
+}
+
+fn stray(image: &Image) -> Stray {
+    Stray {
+        kind: StrayKind::Image,
+        id: image.id.as_str().into(),
+        name: image.name.clone(),
+        region: None,
+        created_at: image.created_at,
+        why: "it was never labelled".to_owned(),
     }
 }

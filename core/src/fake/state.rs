@@ -52,7 +52,6 @@ pub(crate) struct Machine {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ip {
     pub(crate) ip: StaticIp,
-    pub(crate) name: String,
     pub(crate) moving: Option<Move>,
 }
 

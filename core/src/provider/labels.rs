@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::EnvironmentId;
+
 /// The label keys that Remint sets. All start with `remint:`.
 pub mod label {
     /// The service's name.
@@ -53,6 +55,12 @@ impl Labels {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// The environment's id, where there is one: 16 hexadecimal digits, which any name of any cloud can hold.
+    pub fn environment_id(&self) -> Option<EnvironmentId> {
+        let is_id = |text: &&str| text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        self.get(label::ENV_ID).filter(is_id).map(EnvironmentId::from)
     }
 
     /// Keys and values in the order of the keys.

@@ -58,8 +58,8 @@ pub trait StaticIps: Send + Sync {
     ///   when it carries the spec's [`StaticIpSpec::identity`], whatever its name is and wherever it points. Without, an
     ///   address is the one when it points at the instance.
     /// - *Idempotency*: by name and identity, or by the instance that it points at; ten calls make one address.
-    /// - *Errors*: `Conflict` when an address that does not carry the identity is in the way: it points at the instance, or
-    ///   has a name that can be had once; it is left as it is. `Quota`, with the limit in the message; `NotFound` for the
+    /// - *Errors*: `Conflict` when an address that does not carry the identity is in the way, because names are unique or an
+    ///   instance has one address at most; it is left as it is. `Quota`, with the limit in the message; `NotFound` for the
     ///   instance; `Busy`.
     /// - *Cancellation*: after a dropped call, one made again leaves one address.
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp>;

@@ -17,6 +17,16 @@ pub struct Owner {
     pub environment: Option<EnvironmentId>,
 }
 
+impl Owner {
+    /// What the names of the service's images end with: a dash and the first 8 digits of its id. Where a cloud cannot label
+    /// an image as it is captured, this is what proves the image until it is labelled.
+    #[must_use]
+    pub fn image_suffix(&self) -> String {
+        let id = self.service.as_str();
+        format!("-{}", id.get(..8).unwrap_or(id))
+    }
+}
+
 /// A resource that a provider created beside what it was asked for, and that nothing uses any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stray {
@@ -39,7 +49,7 @@ pub struct Stray {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StrayKind {
-    /// An image that [`super::Images::list`] does not show: a capture that was never labelled, a copy without its original.
+    /// An image that [`super::Images`] does not know: a capture that was never labelled, a copy without its original.
     Image,
     /// A disk snapshot that no image is made of.
     Snapshot,
@@ -86,10 +96,10 @@ pub trait Strays: Send + Sync {
     /// Strays of the owner, in no order.
     ///
     /// - *Behaviour*: looks in the provider's home region and in those that calls of this process named. Lists what carries
-    ///   the id of the service or of the environment *and* is used by nothing. Never lists what another contract shows
-    ///   (instances, images, static IPs), nor a part of one, nor what another id is on. A request that is under way looks
-    ///   the same as one that was cut off: the caller holds the journal's lock, compares names with the journal, and leaves
-    ///   alone what is younger than [`super::Limits::settle_time`].
+    ///   the id of the service or of the environment *and* is used by nothing. Never lists what another contract
+    ///   removes (instances, images, static IPs), nor a part of one, nor what carries another id. A request that is under way
+    ///   looks the same as one that was cut off: the caller holds the journal's lock, compares names with the journal, and
+    ///   leaves alone what is younger than [`super::Limits::settle_time`].
     async fn list(&self, owner: &Owner) -> Result<Vec<Stray>>;
 
     /// Removes a stray.

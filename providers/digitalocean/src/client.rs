@@ -200,6 +200,12 @@ impl Client {
         .await
     }
 
+    /// Reads the first page of a list; one call.
+    pub(crate) async fn latest<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
+        let ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
+        Ok(self.page(&ask, key).await?.items)
+    }
+
     async fn page<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Page<T>> {
         self.run(ask, |body, subject| {
             let parse = || {

@@ -2,14 +2,15 @@
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Region, Result,
-    Selector, nearest,
+    Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region,
+    Result, Selector, nearest,
 };
 use serde_json::json;
 
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
+    labelling::resource,
     tags, wire,
 };
 
@@ -146,6 +147,23 @@ impl Images for DigitalOcean {
         Ok(found)
     }
 
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label image";
+        labels.check(OPERATION)?;
+        // Refused as a whole, before a part of them is there.
+        tags::tags(OPERATION, labels)?;
+        let body = self.fetch_image(OPERATION, id.as_str()).await?;
+        if body.public {
+            return Err(Error::new(ErrorKind::NotFound, OPERATION, "a public image has no labels").with_resource(id));
+        }
+        let standing = body.tags.unwrap_or_default();
+        self.relabel(OPERATION, &resource("image", body.id), &standing, labels).await?;
+        if let Some((captured, _)) = self.memory.lock().captured.get_mut(&body.id) {
+            captured.labels.0.extend(labels.0.clone());
+        }
+        Ok(())
+    }
+
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
         const OPERATION: &str = "copy image";
         if !self.descriptor.has(Capability::ImageCopyRegions) {
@@ -199,7 +217,10 @@ impl Images for DigitalOcean {
         let ask = Ask::delete("delete image", &["v2", "images", id.as_str()]).about(id);
         self.client.remove(&ask).await?;
         if let Ok(number) = id.as_str().parse() {
-            self.memory.lock().captured.remove(&number);
+            let mut memory = self.memory.lock();
+            if let Some((deleted, _)) = memory.captured.remove(&number) {
+                memory.removed.insert(deleted.name);
+            }
         }
         Ok(())
     }

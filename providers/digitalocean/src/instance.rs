@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
+    labelling::resource,
     memory::Launched,
     tags, wire,
 };
@@ -203,17 +204,11 @@ impl Instances for DigitalOcean {
     async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
         const OPERATION: &str = "label instance";
         labels.check(OPERATION)?;
-        let wanted = tags::tags(OPERATION, labels)?;
+        // Refused as a whole, before a part of them is there.
+        tags::tags(OPERATION, labels)?;
         let droplet = self.droplet(OPERATION, id).await?;
-        let resource = json!({ "resource_id": droplet.id.to_string(), "resource_type": "droplet" });
-        let standing: Vec<_> = droplet.tags.unwrap_or_default();
-        for ((key, value), wanted) in labels.iter().zip(&wanted) {
-            self.attach_tag(OPERATION, wanted, &resource).await?;
-            let outdated = |tag: &&String| tags::parse(tag).is_some_and(|(k, v)| k == key && v != value);
-            for tag in standing.iter().filter(outdated) {
-                self.detach_tag(OPERATION, tag, &resource).await?;
-            }
-        }
+        let standing = droplet.tags.unwrap_or_default();
+        self.relabel(OPERATION, &resource("droplet", droplet.id), &standing, labels).await?;
         if let Some(launched) = self.memory.lock().launched.get_mut(&droplet.id) {
             launched.instance.labels.0.extend(labels.0.clone());
         }

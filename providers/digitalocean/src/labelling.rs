@@ -3,12 +3,36 @@
 //! Attaching a tag that does not exist is a 404, and so is attaching one to a resource that does not. Most tags exist
 //! already (a droplet's create call makes its own), so attaching comes first, and only a 404 makes the tag.
 
-use remint_core::provider::{ErrorKind, Result};
+use remint_core::provider::{ErrorKind, Labels, Result};
 use serde_json::{Value, json};
 
-use crate::{DigitalOcean, client::Ask};
+use crate::{DigitalOcean, client::Ask, tags};
+
+/// How calls about tags name what carries them.
+pub(crate) fn resource(kind: &str, id: u64) -> Value {
+    json!({ "resource_id": id.to_string(), "resource_type": kind })
+}
 
 impl DigitalOcean {
+    /// Gives a resource these labels, in place of those of the same keys among its tags. A new value comes before the old one
+    /// goes, so that the resource is never without one.
+    pub(crate) async fn relabel(
+        &self,
+        operation: &'static str,
+        resource: &Value,
+        standing: &[String],
+        labels: &Labels,
+    ) -> Result<()> {
+        for (key, value) in labels.iter() {
+            self.attach_tag(operation, &tags::tag(operation, key, value)?, resource).await?;
+            let outdated = |tag: &&String| tags::parse(tag).is_some_and(|(k, v)| k == key && v != value);
+            for tag in standing.iter().filter(outdated) {
+                self.detach_tag(operation, tag, resource).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// One call where the tag exists, three where it does not.
     pub(crate) async fn attach_tag(&self, operation: &'static str, tag: &str, resource: &Value) -> Result<()> {
         let body = json!({ "resources": [resource] });

@@ -13,7 +13,8 @@
 //! |---|---|
 //! | `account` | 1 |
 //! | `Images::resolve` | 1; an unknown name 1 more, for the hint |
-//! | `Images::capture` | 3 to start; 1 for each observation; at its end 2 and 1 for each label (3 where its tag is new) |
+//! | `Images::capture` | 3 to start; 1 for each observation; at its end 2 and 1 for each label (3 where its tag is new); 2 more once the droplet is gone |
+//! | `Images::label` | 1, and for each label 1 (3 where its tag is new) and 1 for a value that it replaces |
 //! | `Images::list`, `Images::delete` | 1 |
 //! | `Images::get` | 1, and 1 for each copy that is under way |
 //! | `Images::copy` | 3; 1 where the image is there already |
@@ -32,6 +33,8 @@
 //! | `LoginKeys::ensure` | 1; 2 where the key is registered already |
 //! | `LoginKeys::list`, `remove` | 1 |
 //! | `Markers::get` | 1 |
+//! | `Strays::list` | 1, and 1 for each candidate |
+//! | `Strays::remove` | 3 |
 //! | `Markers::set`, `remove` | 1, and 1 for each tag that is made or removed |
 //!
 //! A mutation whose reply is lost costs up to four looks before it is repeated.
@@ -48,6 +51,7 @@ mod marker;
 mod memory;
 mod provider;
 mod static_ip;
+mod stray;
 mod tags;
 #[cfg(test)]
 mod testing;

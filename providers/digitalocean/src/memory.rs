@@ -17,6 +17,8 @@ pub(crate) struct Memory(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// Names of images that this process removed: no capture of theirs is waited for.
+    pub(crate) removed: HashSet<String>,
     /// Droplets that a create call of this process returned.
     pub(crate) launched: HashMap<u64, Launched>,
     /// Droplets whose removal was accepted.

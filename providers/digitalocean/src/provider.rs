@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Turns,
+    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
+    Turns,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -35,6 +36,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
+        Capability::Strays,
     ],
     limits: LIMITS,
 };
@@ -50,6 +52,7 @@ pub const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(60),
     assign_time: Duration::from_secs(5),
     destroy_time: Duration::from_secs(5),
+    settle_time: Limits::CLOUD_SETTLES,
 };
 
 /// What is known of an API of the same shape on this machine.
@@ -214,5 +217,9 @@ impl Provider for DigitalOcean {
 
     fn markers(&self) -> Option<&dyn Markers> {
         self.descriptor.has(Capability::Marker).then_some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        self.descriptor.has(Capability::Strays).then_some(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
+    Address, Capability, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
     StaticIpSpec, StaticIps,
 };
 use serde_json::json;
@@ -224,6 +224,10 @@ impl StaticIps for DigitalOcean {
             self.memory.lock().assigned.insert(id.as_str().to_owned(), Assignment { droplet, action: action.id });
         }
         Ok(())
+    }
+
+    async fn label(&self, _: &StaticIpId, _: &Labels) -> Result<()> {
+        Err(Error::unsupported("label static ip", Capability::StaticIpLabels))
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

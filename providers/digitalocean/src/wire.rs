@@ -112,6 +112,7 @@ pub(crate) struct Action {
     pub(crate) kind: String,
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) region_slug: Option<String>,
+    pub(crate) resource_id: Option<u64>,
 }
 
 impl Action {
@@ -158,6 +159,24 @@ pub(crate) struct Snapshot {
     pub(crate) id: u64,
     #[serde(default)]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AccountSnapshotAnswer {
+    pub(crate) snapshot: AccountSnapshot,
+}
+
+/// A snapshot in the account's list: the id is the image's, and it says which droplet it was taken of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AccountSnapshot {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) created_at: Option<Timestamp>,
+    pub(crate) regions: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) resource_id: String,
+    pub(crate) tags: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

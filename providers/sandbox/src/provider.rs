@@ -43,6 +43,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
+        Capability::Strays,
     ],
     limits: Limits {
         // An instant sandbox has done everything by the next look; see `descriptor` for one that takes its time.
@@ -50,6 +51,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         capture_time: INSTANTLY,
         assign_time: INSTANTLY,
         destroy_time: INSTANTLY,
+        settle_time: Limits::MACHINE_SETTLES,
         ..remint_digitalocean::LIMITS
     },
 };
@@ -198,7 +200,9 @@ mod tests {
     fn nobody_looks_before_the_profile_lets_anything_be_done() {
         assert!(std::ptr::eq(descriptor(Profile::Instant, 1.0), &DESCRIPTOR));
         let real = descriptor(Profile::Realistic, 1.0);
-        assert_eq!(real.limits, Limits { launch_time: Duration::from_secs(20), ..remint_digitalocean::LIMITS });
+        let settle_time = Limits::MACHINE_SETTLES;
+        let at_best = Limits { launch_time: Duration::from_secs(20), settle_time, ..remint_digitalocean::LIMITS };
+        assert_eq!(real.limits, at_best);
         assert_eq!(descriptor(Profile::Realistic, 10.0).limits.capture_time, Duration::from_secs(6));
         assert!(std::ptr::eq(real, descriptor(Profile::Realistic, 1.0)), "one descriptor for the same settings");
     }

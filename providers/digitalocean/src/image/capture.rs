@@ -1,7 +1,8 @@
 //! Capturing a droplet: level-triggered, and one call for each observation.
 //!
 //! A snapshot action carries no image id, so the image is found by its name among the droplet's snapshots. In memory
-//! stands only how far the capture is; without it (after a crash) the droplet, its snapshots and its actions tell.
+//! stands only how far the capture is; without it (after a crash) the droplet, its snapshots and its actions tell. When the
+//! droplet is gone, the account's lists of snapshots and actions still say which droplet each was of.
 //!
 //! Calls: 3 to start (droplet, its actions, snapshot), or 1 where this process made and stopped the droplet, 1 for each observation, then 1 for the list of snapshots, 1 for
 //! the image and 1 for each label (3 where its tag is new).
@@ -20,6 +21,7 @@ use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
     instance::droplet_number,
+    labelling::resource,
     memory::Capture,
     tags, wire,
 };
@@ -133,6 +135,7 @@ impl DigitalOcean {
         if let Some(launched) = self.memory.lock().launched.get_mut(&number) {
             launched.captured = true;
         }
+        self.memory.lock().removed.remove(&spec.name);
         let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
         let body = json!({ "type": "snapshot", "name": spec.name });
         let ask = Ask::post(OPERATION, &path, body).about(&spec.instance);
@@ -167,17 +170,59 @@ impl DigitalOcean {
         droplet_number(OPERATION, &spec.instance)?;
         let path = ["v2", "droplets", spec.instance.as_str(), "snapshots"];
         let ask = Ask::get(OPERATION, &path).about(&spec.instance);
-        let snapshots: Vec<wire::Snapshot> = self.client.pages(&ask, "snapshots").await?;
-        Ok(snapshots.iter().find(|snapshot| snapshot.name == spec.name).map(|snapshot| snapshot.id))
+        match self.client.pages::<wire::Snapshot>(&ask, "snapshots").await {
+            Ok(all) => Ok(all.iter().find(|snapshot| snapshot.name == spec.name).map(|snapshot| snapshot.id)),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.find_in_account(spec).await,
+            Err(error) => Err(error),
+        }
     }
 
-    /// The droplet is gone: the image may be there all the same.
+    /// Looks the image up among all snapshots: by its name, and by the droplet that it was taken of. An image of this name
+    /// that was taken of another one is somebody else's.
+    async fn find_in_account(&self, spec: &CaptureSpec) -> Result<Option<u64>> {
+        let all = self.snapshots(OPERATION).await?;
+        let mut named = all.iter().filter(|snapshot| snapshot.name == spec.name).peekable();
+        if named.peek().is_none() {
+            return Ok(None);
+        }
+        match named.find(|snapshot| snapshot.resource_id == spec.instance.as_str()) {
+            Some(found) => Ok(found.id.parse().ok()),
+            None => Err(Error::new(ErrorKind::Conflict, OPERATION, "an image of this name is of another droplet")
+                .with_resource(&spec.name)
+                .with_hint("delete that image, or rename the service")),
+        }
+    }
+
+    /// The account's snapshots of droplets.
+    pub(crate) async fn snapshots(&self, operation: &'static str) -> Result<Vec<wire::AccountSnapshot>> {
+        let ask = Ask::get(operation, &["v2", "snapshots"]).query("resource_type", "droplet");
+        self.client.pages(&ask, "snapshots").await
+    }
+
+    /// The droplet is gone: the image may be there all the same, or appear in a moment. `NotFound` when there was no capture.
     async fn without_droplet(&self, spec: &CaptureSpec, error: Error) -> Result<CaptureProgress> {
-        let ask = Ask::get(OPERATION, &["v2", "images"]).query("private", "true");
-        let images: Vec<wire::ImageBody> = self.client.pages(&ask, "images").await?;
-        match images.iter().find(|image| image.name == spec.name) {
-            Some(image) => self.finish(spec, image.id).await,
-            None => Err(error),
+        if let Some(id) = self.find_in_account(spec).await? {
+            return self.finish(spec, id).await;
+        }
+        if self.memory.lock().removed.contains(&spec.name) {
+            return Err(error);
+        }
+        let number = droplet_number(OPERATION, &spec.instance)?;
+        // The latest come first: what is under way, or ended a moment ago, is among them.
+        let latest = self.client.latest::<wire::Action>(&Ask::get(OPERATION, &["v2", "actions"]), "actions").await?;
+        let mut snapshots =
+            latest.iter().filter(|action| action.kind == "snapshot" && action.resource_id == Some(number));
+        match snapshots.find(|action| action.in_progress() || is_recent(action.completed_at)) {
+            Some(running) if running.in_progress() => {
+                self.remember(spec, Capture::Running(running.id));
+                Ok(CaptureProgress::Pending)
+            }
+            Some(ended) if ended.status == "completed" && !self.memory.lock().settled.contains(&ended.id) => {
+                self.memory.lock().settled.insert(ended.id);
+                self.remember(spec, Capture::Finished(Instant::now()));
+                Ok(CaptureProgress::Pending)
+            }
+            _ => Err(error),
         }
     }
 
@@ -208,7 +253,14 @@ impl DigitalOcean {
             }
             ImageState::Available => {}
         }
-        let resource = json!({ "resource_id": id.to_string(), "resource_type": "image" });
+        let taken = |(key, value): (&str, &str)| found.labels.get(key).is_some_and(|standing| standing != value);
+        if spec.labels.iter().any(taken) {
+            let message = format!("image {id} has this name and other labels");
+            return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
+                .with_resource(&spec.name)
+                .with_hint("delete that image, or rename the service"));
+        }
+        let resource = resource("image", id);
         for (key, value) in spec.labels.iter() {
             if !found.labels.matches(&Selector::all().with(key, value)) {
                 self.attach_tag(OPERATION, &tags::tag(OPERATION, key, value)?, &resource).await?;

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ImageState as State};
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Region, Regions, Result,
-    Selector,
+    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region, Regions,
+    Result, Selector,
 };
 
 use crate::{
@@ -47,8 +47,13 @@ fn root_disk(body: &Body) -> Option<u64> {
 }
 
 /// The snapshots that an AMI is made of.
-fn snapshots(body: &Body) -> impl Iterator<Item = &str> {
+pub(crate) fn snapshots(body: &Body) -> impl Iterator<Item = &str> {
     body.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id())
+}
+
+/// An AMI and its snapshots, which carry the same tags.
+fn with_snapshots(body: &Body) -> Vec<String> {
+    body.image_id().into_iter().chain(snapshots(body)).map(str::to_owned).collect()
 }
 
 /// An AMI in Remint's words, without its copies. A copy is the image that it is a copy of.
@@ -84,7 +89,7 @@ fn not_found(operation: &'static str, id: &str) -> Error {
 
 impl Aws {
     /// AMIs by their ids or by filters; one call for each thousand. Those that are gone are left out.
-    async fn describe_images(
+    pub(crate) async fn describe_images(
         &self,
         operation: &'static str,
         region: &Region,
@@ -108,7 +113,7 @@ impl Aws {
     }
 
     /// One AMI by its id in a region; one call.
-    async fn fetch_image(&self, operation: &'static str, region: &Region, id: &str) -> Result<Option<Body>> {
+    pub(crate) async fn fetch_image(&self, operation: &'static str, region: &Region, id: &str) -> Result<Option<Body>> {
         let request = self.client.ec2(region).describe_images().image_ids(id);
         match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
             Ok(answer) => {
@@ -210,6 +215,28 @@ impl Images for Aws {
         let mut found = image(&region, &body);
         self.check_copies(OPERATION, &mut found, &self.copied_to(&body)).await?;
         Ok(found)
+    }
+
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label image";
+        let new = tags::tags(OPERATION, labels)?;
+        let (region, body) = self.find_image(OPERATION, id.as_str()).await?;
+        if body.public() == Some(true) {
+            return Err(
+                not_found(OPERATION, id.as_str()).with_hint("an image of the account has labels, a public one not")
+            );
+        }
+        // The original first: by its labels the image is found.
+        self.add_tags(OPERATION, &region, with_snapshots(&body), new.clone()).await?;
+        for elsewhere in self.copied_to(&body) {
+            for copy in self.copies_in(OPERATION, &elsewhere, id.as_str()).await? {
+                self.add_tags(OPERATION, &elsewhere, with_snapshots(&copy), new.clone()).await?;
+            }
+        }
+        if let Some((captured, _)) = self.memory.lock().captured.get_mut(id.as_str()) {
+            captured.labels.0.extend(labels.0.clone());
+        }
+        Ok(())
     }
 
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {

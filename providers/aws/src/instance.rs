@@ -243,11 +243,7 @@ impl Instances for Aws {
         } else {
             self.find_instance(OPERATION, id).await?.0
         };
-        if new.is_empty() {
-            return Ok(()); // EC2 refuses a call without tags.
-        }
-        let request = self.client.ec2(&region).create_tags().resources(id.as_str()).set_tags(Some(new));
-        self.client.call(&Ask::idempotent(OPERATION).about(id), || request.clone().send()).await?;
+        self.add_tags(OPERATION, &region, vec![id.as_str().to_owned()], new).await?;
         if let Some(seen) = self.memory.lock().instances.get_mut(id.as_str()) {
             seen.instance.labels.0.extend(labels.0.clone());
         }

@@ -17,6 +17,7 @@
 //! | `Images::resolve` | 1 for an id or a pattern, 2 for `ssm:`; an unknown name 1 more, for the hint |
 //! | `Images::capture` | 1 to start where this process made and stopped the instance, else 3; 1 for each observation; with `encrypt` 1 more |
 //! | `Images::list`, `Images::get` | 1, and 1 for each further region until its copy has been seen available |
+//! | `Images::label` | 2, and 2 for each copy |
 //! | `Images::copy` | 4; 2 where the image is there already |
 //! | `Images::delete` | 2, and 2 for each copy; 1 more for each snapshot that `DeregisterImage` left |
 //! | `Instances::shape` | 2 for each size and region in the life of the process |
@@ -28,6 +29,7 @@
 //! | `StaticIps::ensure` | 3; 1 where the instance has it; 1 more for an instance that this process did not launch |
 //! | `StaticIps::list`, `get` | 1 |
 //! | `StaticIps::assign` | 2; 1 where it is as asked; 1 more for an instance that this process did not launch |
+//! | `StaticIps::label` | 2 |
 //! | `StaticIps::unassign` | 2; 1 where it is as asked |
 //! | `StaticIps::release` | 2; 4 while it points at an instance |
 //! | `DnsZones::zone` | 2 |
@@ -35,6 +37,8 @@
 //! | `DnsZones::upsert`, `remove` | 2, and 1 for each look until all servers have the change; 1 where the set is as asked |
 //! | `Markers::get`, `remove` | 1 |
 //! | `Markers::set` | 2; 1 where it has the value |
+//! | `Strays::list` | 3 for each region that is looked at, and 2 for each candidate among snapshots, groups and copies |
+//! | `Strays::remove` | 2 or 3 |
 
 mod client;
 mod config;
@@ -48,6 +52,7 @@ mod network;
 mod provider;
 mod region;
 mod static_ip;
+mod stray;
 mod tags;
 #[cfg(test)]
 mod testing;

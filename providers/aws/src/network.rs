@@ -1,12 +1,15 @@
 //! Where instances are attached: the subnet, and a security group of Remint's own.
 //!
-//! The group's name says which ports it opens (`remint-22-80`), so that two services never change each other's. It is
-//! shared by all instances that open the same ports in the same VPC, costs nothing, and stays.
+//! A group is one environment's: its name and a tag carry the environment's id, so that it can be removed once nothing is in
+//! it. Its name also says which ports it opens (`remint-0a1b2c3d4e5f6071-22-80`), and it is never changed.
+//!
+//! Instances without an environment's id, and those of earlier releases of Remint, share a group for each set of ports in a
+//! VPC (`remint-22-80`). Nobody can tell who uses it, so it stays.
 
 use std::collections::HashMap;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Subnet};
-use remint_core::provider::{Error, ErrorKind, Region, Result};
+use remint_core::provider::{EnvironmentId, Error, ErrorKind, Region, Result, label};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -22,7 +25,10 @@ const SSH: u16 = 22;
 
 /// What was found or made in each region.
 #[derive(Debug, Default)]
-pub(crate) struct Networks(Mutex<HashMap<Region, Network>>);
+pub(crate) struct Networks(Mutex<HashMap<Key, Network>>);
+
+/// A region, and the environment that the group is for.
+type Key = (Region, Option<EnvironmentId>);
 
 #[derive(Debug, Clone)]
 struct Network {
@@ -40,22 +46,28 @@ pub(crate) struct Place {
 
 impl Networks {
     pub(crate) async fn forget(&self, region: &Region) {
-        self.0.lock().await.remove(region);
+        self.0.lock().await.retain(|(known, _), _| known != region);
     }
 }
 
 impl Aws {
     /// The subnet and security group for an instance whose size these availability zones have. Two calls once in a region,
     /// and two more when the group has to be made.
-    pub(crate) async fn place(&self, region: &Region, zones: &[String]) -> Result<Place> {
+    pub(crate) async fn place(
+        &self,
+        region: &Region,
+        zones: &[String],
+        environment: Option<&EnvironmentId>,
+    ) -> Result<Place> {
         let network = {
             // Held across the calls, so that two launches at once make one group.
             let mut networks = self.networks.0.lock().await;
-            match networks.get(region) {
+            let key = (region.clone(), environment.cloned());
+            match networks.get(&key) {
                 Some(known) => known.clone(),
                 None => {
-                    let found = self.network(region).await?;
-                    networks.insert(region.clone(), found.clone());
+                    let found = self.network(region, environment).await?;
+                    networks.insert(key, found.clone());
                     found
                 }
             }
@@ -68,7 +80,7 @@ impl Aws {
         Ok(Place { subnet, group: network.group })
     }
 
-    async fn network(&self, region: &Region) -> Result<Network> {
+    async fn network(&self, region: &Region, environment: Option<&EnvironmentId>) -> Result<Network> {
         // Ids mean something in the region that they were written for.
         let own = self.home.as_ref() == Some(region);
         let config = own.then_some(&self.settings.config);
@@ -98,7 +110,7 @@ impl Aws {
         };
         let group = match config.and_then(|config| config.security_group.clone()) {
             Some(group) => group,
-            None => self.ensure_group(region, &vpc).await?,
+            None => self.ensure_group(region, &vpc, environment).await?,
         };
         Ok(Network { subnets, group })
     }
@@ -114,20 +126,20 @@ impl Aws {
         Ok(answer.subnets.unwrap_or_default())
     }
 
-    async fn ensure_group(&self, region: &Region, vpc: &str) -> Result<String> {
+    async fn ensure_group(&self, region: &Region, vpc: &str, environment: Option<&EnvironmentId>) -> Result<String> {
         let mut ports = self.settings.service_ports.clone();
         ports.push(SSH);
         ports.sort_unstable();
         ports.dedup();
         let numbers: Vec<String> = ports.iter().map(u16::to_string).collect();
-        let name = format!("remint-{}", numbers.join("-"));
+        let owner = environment.map_or_else(String::new, |id| format!("{id}-"));
+        let name = format!("remint-{owner}{}", numbers.join("-"));
         let group = match self.find_group(region, vpc, &name).await? {
             Some(group) => group,
             None => {
-                let tagged = tags::on_create(
-                    ResourceType::SecurityGroup,
-                    &[tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)],
-                );
+                let mut all = vec![tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)];
+                all.extend(environment.map(|id| tags::tag(label::ENV_ID, id.as_str())));
+                let tagged = tags::on_create(ResourceType::SecurityGroup, &all);
                 let request = self.client.ec2(region).create_security_group().group_name(&name).vpc_id(vpc);
                 let request = request.description("made by Remint: SSH and the ports of a service");
                 let request = request.tag_specifications(tagged);

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Turns,
+    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Strays, Turns,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -36,8 +36,10 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::InstanceRelabel,
         Capability::StaticIp,
         Capability::StaticIpReassign,
+        Capability::StaticIpLabels,
         Capability::Dns,
         Capability::Marker,
+        Capability::Strays,
     ],
     limits: LIMITS,
 };
@@ -54,6 +56,7 @@ pub const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(1),
     destroy_time: Duration::from_secs(10),
+    settle_time: Limits::CLOUD_SETTLES,
 };
 
 /// What is known of an API of the same shape on this machine.
@@ -84,7 +87,10 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
             descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
             ..Settings::default()
         };
-        Ok(Arc::new(Aws::from_sdk(sdk, home, settings)) as Arc<dyn Provider>)
+        let aws = Aws::from_sdk(sdk, home, settings);
+        // The caller's region is looked at, whatever the options call home: it may ask for one that the service has left.
+        aws.memory.lock().regions.extend(context.region);
+        Ok(Arc::new(aws) as Arc<dyn Provider>)
     }
     .boxed()
 }
@@ -246,6 +252,10 @@ impl Provider for Aws {
     }
 
     fn markers(&self) -> Option<&dyn Markers> {
+        Some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
         Some(self)
     }
 }

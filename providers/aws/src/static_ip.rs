@@ -1,4 +1,4 @@
-//! Static IPs are Elastic IPs, found again by their `Name` tag. One call moves one.
+//! Static IPs are Elastic IPs, found again by their `Name` tag and the labels that say whose they are. One call moves one.
 //!
 //! An instance that has one has no other public address: EC2 takes its own away, and gives it another one when the Elastic IP
 //! goes elsewhere.
@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AccountAttributeName, DomainType, InstanceStateName, ResourceType};
 use remint_core::provider::{
-    Address, Effect, Error, ErrorKind, InstanceId, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
-    StaticIps, Turn, label,
+    Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
+    StaticIpSpec, StaticIps, Turn,
 };
 
 use crate::{
@@ -79,16 +79,28 @@ impl Aws {
         }
     }
 
-    /// The address of a name. Its labels may be those of an earlier release; the service's are what tells it from
-    /// somebody else's.
-    async fn named_address(&self, operation: &'static str, spec: &StaticIpSpec) -> Result<Option<Body>> {
-        let mut filters = vec![tags::filter(format!("tag:{}", tags::NAME), &spec.name)];
-        for key in [label::SERVICE, label::RUN] {
-            filters.extend(spec.labels.get(key).map(|value| tags::filter(format!("tag:{key}"), value)));
-        }
-        let mut found = self.addresses(operation, &spec.region, filters).await?;
+    /// The address that a spec asks for: it carries the spec's identity, and points at the instance or has the name. One
+    /// call for all of the region's addresses, so that somebody else's that points at the instance is seen.
+    async fn own_address(&self, operation: &'static str, spec: &StaticIpSpec) -> Result<Option<Body>> {
+        let identity = spec.identity();
+        let points = |body: &Body| body.instance_id() == Some(spec.instance.as_str());
+        let mut found = self.addresses(operation, &spec.region, Vec::new()).await?;
         found.sort_by(|a, b| a.allocation_id().cmp(&b.allocation_id()));
-        Ok(found.into_iter().next())
+        let (own, others): (Vec<Body>, Vec<Body>) =
+            found.into_iter().partition(|body| tags::labels(body.tags()).matches(&identity));
+        if let Some(other) = others.iter().find(|body| points(body)) {
+            // Another one would take its place, and leave it pointing nowhere.
+            let message = format!(
+                "instance {} has the address {} of somebody else",
+                spec.instance,
+                other.public_ip().unwrap_or_default()
+            );
+            return Err(Error::new(ErrorKind::Conflict, operation, message)
+                .with_resource(&spec.name)
+                .with_hint("disassociate that Elastic IP from the instance"));
+        }
+        let named = |body: &&Body| tags::value(body.tags(), tags::NAME) == Some(spec.name.as_str());
+        Ok(own.iter().find(|body| points(body)).or_else(|| own.iter().find(named)).cloned())
     }
 
     /// Refuses an instance that an address cannot point at. No call for one that was seen running since this process
@@ -158,7 +170,7 @@ impl Aws {
             tracing::warn!(%error, "looking whether the address was made");
             for pause in self.settle_pauses() {
                 tokio::time::sleep(pause).await;
-                let found = self.named_address(operation, spec).await.map_err(|e| e.with_effect(Effect::Unknown))?;
+                let found = self.own_address(operation, spec).await.map_err(|e| e.with_effect(Effect::Unknown))?;
                 if let Some(body) = found {
                     return Ok(body);
                 }
@@ -188,7 +200,7 @@ impl StaticIps for Aws {
         const OPERATION: &str = "reserve static ip";
         // EC2 has no token for an address: two that look at once would both make one.
         let turn = self.turns.take([format!("static ip {}", spec.name)]).await;
-        let standing = self.named_address(OPERATION, spec).await?;
+        let standing = self.own_address(OPERATION, spec).await?;
         if let Some(body) = &standing
             && body.instance_id() == Some(spec.instance.as_str())
         {
@@ -234,6 +246,13 @@ impl StaticIps for Aws {
         }
         self.check_target(OPERATION, instance, &region).await?;
         self.associate(OPERATION, &region, id.as_str(), instance).await
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label static ip";
+        let new = tags::tags(OPERATION, labels)?;
+        let (region, _) = self.find_address(OPERATION, id).await?;
+        self.add_tags(OPERATION, &region, vec![id.as_str().to_owned()], new).await
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

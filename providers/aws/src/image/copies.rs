@@ -148,7 +148,7 @@ impl Aws {
     }
 
     /// Deregisters an AMI with its snapshots: one call where EC2 does both, and one for each snapshot that it left.
-    pub(super) async fn remove_image(&self, operation: &'static str, region: &Region, body: &Body) -> Result<()> {
+    pub(crate) async fn remove_image(&self, operation: &'static str, region: &Region, body: &Body) -> Result<()> {
         let id = body.image_id().unwrap_or_default();
         let request = self.client.ec2(region).deregister_image().image_id(id).delete_associated_snapshots(true);
         let ask = Ask::idempotent(operation).about(id);

@@ -66,7 +66,7 @@ impl Aws {
             if let Some(found) = choose(spec, name, &standing)? {
                 return Ok(found);
             }
-            let place = self.place(&spec.region, zones).await?;
+            let place = self.place(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
             let token = next_token(spec, name, &spent);
             let started = Instant::now();
             let error = match self.run(spec, name, &origin, &place, &token).await {

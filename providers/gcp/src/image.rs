@@ -3,10 +3,10 @@
 //! A base image is written `PROJECT/FAMILY`, `PROJECT/IMAGE` or, in the account's own project, either name alone. A
 //! family means its newest image that is not deprecated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use google_cloud_compute_v1::model::{self, image::Status};
+use google_cloud_compute_v1::model::{self, GlobalSetLabelsRequest, image::Status};
 use jiff::Timestamp;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region,
@@ -144,6 +144,32 @@ impl Images for Gcp {
             Some(found) if found.status != Some(Status::Deleting) => Ok(self.image(&path.project, &found)),
             _ => Err(subject.error(ErrorKind::NotFound, "there is no such image")),
         }
+    }
+
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label image";
+        let subject = Subject::new(OPERATION).about(id);
+        let path = ImagePath::parse(OPERATION, id.as_str(), &self.client.project)?;
+        labels.check(OPERATION)?;
+        let missing = || subject.error(ErrorKind::NotFound, "the project has no such image");
+        if path.project != self.client.project {
+            return Err(missing());
+        }
+        let (client, path, subject) = (&self.client, &path, &subject);
+        let read = || async move {
+            let found = self.read_image(subject, path).await?;
+            let found = found.filter(|image| image.status != Some(Status::Deleting)).ok_or_else(missing)?;
+            Ok((found.labels, found.label_fingerprint))
+        };
+        let set = |request: String, labels, fingerprint| {
+            let body = GlobalSetLabelsRequest::new().set_labels::<HashMap<_, _>, _, _>(labels);
+            let body = body.set_or_clear_label_fingerprint(fingerprint);
+            // This method has no request id: the fingerprint keeps a repetition from doing harm.
+            drop(request);
+            let ask = client.images.set_labels().set_project(&client.project).set_resource(path.key());
+            ask.set_body(body).send()
+        };
+        self.relabel(subject, labels, read, set).await
     }
 
     async fn copy(&self, _: &ImageId, _: &Region) -> Result<()> {

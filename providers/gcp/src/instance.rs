@@ -7,6 +7,8 @@
 //! seconds later. [`PowerOp::ForceStop`] is the same call, without the longer time that a graceful shutdown may be
 //! configured to have. Both end in `TERMINATED`.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use google_cloud_compute_v1::model::{self, InstancesSetLabelsRequest, instance::Status};
 use jiff::Timestamp;
@@ -32,8 +34,6 @@ mod tests;
 
 /// The metadata that holds the image of an instance: Compute Engine tells that of its disk only.
 pub(crate) const IMAGE_KEY: &str = "remint-image";
-/// How often labels are read and set again when somebody else sets them at the same time.
-const LABEL_ROUNDS: u32 = 5;
 
 /// Where an instance of the API is.
 pub(crate) fn path(found: &model::Instance) -> InstancePath {
@@ -209,32 +209,19 @@ impl Instances for Gcp {
     async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()> {
         const OPERATION: &str = "label instance";
         let path = InstancePath::parse(OPERATION, id)?;
-        labels.check(OPERATION)?;
         let subject = Subject::new(OPERATION).about(id);
-        let client = &self.client;
-        let mut round = 1;
-        loop {
-            let found = self.read_instance(&subject, &path).await?;
-            let wanted = labelling::merged(OPERATION, &found.labels, labels)?;
-            if wanted == found.labels {
-                return Ok(());
-            }
-            let body = InstancesSetLabelsRequest::new().set_labels(wanted);
-            let body = body.set_or_clear_label_fingerprint(found.label_fingerprint.clone());
-            let ask = |request: String| {
-                let ask = client.instances.set_labels().set_project(&client.project).set_zone(&path.zone);
-                ask.set_instance(&path.number).set_request_id(request).set_body(body.clone()).send()
-            };
-            let set = async {
-                let operation = client.mutate(&subject, ask).await?;
-                self.finish(&subject, &operation).await
-            };
-            match set.await {
-                // Somebody else's labels came between the two calls: theirs are kept.
-                Err(error) if error.kind() == ErrorKind::Conflict && round < LABEL_ROUNDS => round += 1,
-                result => return result,
-            }
-        }
+        let (client, path, subject) = (&self.client, &path, &subject);
+        let read = || async move {
+            let found = self.read_instance(subject, path).await?;
+            Ok((found.labels, found.label_fingerprint))
+        };
+        let set = |request: String, labels, fingerprint| {
+            let body = InstancesSetLabelsRequest::new().set_labels::<HashMap<_, _>, _, _>(labels);
+            let body = body.set_or_clear_label_fingerprint(fingerprint);
+            let ask = client.instances.set_labels().set_project(&client.project).set_zone(&path.zone);
+            ask.set_instance(&path.number).set_request_id(request).set_body(body).send()
+        };
+        self.relabel(subject, labels, read, set).await
     }
 
     async fn destroy(&self, id: &InstanceId) -> Result<()> {

@@ -8,7 +8,8 @@
 //! Every resource also carries [`MARK`], by which the API finds whatever Remint made.
 //!
 //! Addresses and forwarding rules cannot be labelled as they are made, and so could be lost without labels; theirs stand
-//! in the description, as JSON after the word `remint`.
+//! in the description, as JSON after the word `remint`. A description cannot be changed: labels that are added later are
+//! Google's, and go before those in the description.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -164,6 +165,18 @@ impl Description {
         Ok(text)
     }
 
+    /// What Remint wrote in a description, with the labels that were added later.
+    pub(crate) fn of(text: Option<&str>, added: &HashMap<String, String>) -> Option<Self> {
+        let written = Self::from_text(text);
+        let added = from_wire(added);
+        if written.is_none() && added.0.is_empty() {
+            return None;
+        }
+        let mut description = written.unwrap_or_default();
+        description.labels.0.extend(added.0);
+        Some(description)
+    }
+
     /// What Remint wrote; nothing in the descriptions of others.
     pub(crate) fn from_text(text: Option<&str>) -> Option<Self> {
         serde_json::from_str(text?.strip_prefix("remint ")?).ok()
@@ -210,6 +223,21 @@ mod tests {
         let merged = merged("test", &standing, &Labels::new().with(label::ROLE, "parked")).unwrap();
         assert_eq!((merged["team"].as_str(), merged["remint-role"].as_str()), ("web", "parked"));
         assert_eq!(merged["managed-by"], "remint");
+    }
+
+    #[test]
+    fn labels_that_were_added_go_before_the_description() {
+        let written = Description {
+            labels: Labels::new().with(label::SERVICE, "app").with(label::RELEASE, "1"),
+            zone: "us-central1-a".to_owned(),
+        };
+        let text = written.to_text("test").unwrap();
+        let added = to_wire("test", &Labels::new().with(label::ENV_ID, "0a1b2c3d4e5f6071").with(label::RELEASE, "2"));
+        let read = Description::of(Some(&text), &added.unwrap()).unwrap();
+        assert_eq!(read.zone, written.zone);
+        let expected = written.labels.with(label::RELEASE, "2").with(label::ENV_ID, "0a1b2c3d4e5f6071");
+        assert_eq!(read.labels, expected);
+        assert_eq!(Description::of(Some("somebody's"), &HashMap::new()), None);
     }
 
     #[test]

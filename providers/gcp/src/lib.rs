@@ -16,6 +16,7 @@
 //! | `Images::resolve` | 1; 2 for a name that is not a family, and once for each zone 1 more |
 //! | `Images::capture` | 4 to start; 1 for each observation |
 //! | `Images::list`, `get` | 1 |
+//! | `Images::label` | 2 and waiting; 1 where the labels are there |
 //! | `Images::delete` | 2 |
 //! | `Instances::shape` | 1 in the life of the process |
 //! | `Instances::launch` | 3; 1 where the instance stands; 1 more in the life of the process, for the firewall rules |
@@ -27,9 +28,12 @@
 //! | `StaticIps::ensure` | 8 and waiting twice; 2 where it stands |
 //! | `StaticIps::get` | 1; 2 where it points nowhere, 1 more while a move is under way |
 //! | `StaticIps::assign` | 5 and waiting once; 2 where it points there |
+//! | `StaticIps::label` | 5 and waiting twice; 3 where the labels are there |
 //! | `StaticIps::unassign` | 3 and waiting twice; 2 where it points nowhere |
 //! | `StaticIps::release` | 3 and waiting twice, and for each instance that it ever pointed at 1 more and waiting |
 //! | `StaticIps::list` | 2 |
+//! | `Strays::list` | 3; 1 more for each candidate, and where there is one 2 more |
+//! | `Strays::remove` | 3 to 5 and waiting |
 //! | `Markers::get` | 1 |
 //! | `Markers::set`, `remove` | 2 and waiting; 1 where it is as asked |
 //! | `DnsZones::zone` | 1 in the life of the process |
@@ -51,7 +55,9 @@ mod memory;
 mod names;
 mod operation;
 mod provider;
+mod relabel;
 mod static_ip;
+mod stray;
 #[cfg(test)]
 mod testing;
 

@@ -1,15 +1,15 @@
 //! The provider: its descriptor, how it is built, and the project behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances, Limits,
+    LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
 };
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::{
     client::Client,
@@ -32,8 +32,10 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::InstanceRelabel,
         Capability::StaticIp,
         Capability::StaticIpReassign,
+        Capability::StaticIpLabels,
         Capability::Dns,
         Capability::Marker,
+        Capability::Strays,
     ],
     limits: LIMITS,
 };
@@ -49,6 +51,7 @@ pub const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(3),
     destroy_time: Duration::from_secs(30),
+    settle_time: Limits::CLOUD_SETTLES,
 };
 
 /// What is known of an API of the same shape on this machine.
@@ -147,7 +150,8 @@ pub struct Gcp {
     pub(crate) look: Duration,
     pub(crate) patience: Duration,
     pub(crate) memory: Memory,
-    pub(crate) firewall: OnceCell<()>,
+    /// The environments whose firewall rules exist.
+    pub(crate) firewalls: Mutex<HashSet<Option<EnvironmentId>>>,
     pub(crate) known_zones: Mutex<KnownZones>,
 }
 
@@ -170,7 +174,7 @@ impl Gcp {
             look: options.look,
             patience: options.patience,
             memory: Memory::default(),
-            firewall: OnceCell::new(),
+            firewalls: Mutex::default(),
             known_zones: Mutex::default(),
         })
     }
@@ -215,6 +219,10 @@ impl Provider for Gcp {
     }
 
     fn markers(&self) -> Option<&dyn Markers> {
+        Some(self)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
         Some(self)
     }
 }

@@ -7,10 +7,13 @@
 //! A target instance is named after the address and the instance, and is never changed. It goes when its instance is
 //! destroyed through here, and when the address is taken away or released.
 //!
-//! Neither addresses nor rules can be labelled as they are made; the labels stand in their descriptions.
+//! Neither addresses nor rules can be labelled as they are made; the labels stand in their descriptions. Those that are added
+//! later are Google's labels, on the address and on the rule.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
-use google_cloud_compute_v1::model::{self, TargetReference};
+use google_cloud_compute_v1::model::{self, RegionSetLabelsRequest, TargetReference};
 use remint_core::provider::{
     Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
     StaticIpSpec, StaticIps,
@@ -24,7 +27,7 @@ use crate::{
     operation::Outcome,
 };
 
-mod target;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +42,11 @@ struct Standing {
 }
 
 impl Gcp {
-    async fn read_rule(&self, subject: &Subject, path: &AddressPath) -> Result<Option<model::ForwardingRule>> {
+    pub(crate) async fn read_rule(
+        &self,
+        subject: &Subject,
+        path: &AddressPath,
+    ) -> Result<Option<model::ForwardingRule>> {
         let client = &self.client;
         let ask = || {
             let ask = client.forwarding_rules.get().set_project(&client.project).set_region(&path.region);
@@ -48,7 +55,7 @@ impl Gcp {
         client.look_up(subject, ask).await
     }
 
-    async fn read_address(&self, subject: &Subject, path: &AddressPath) -> Result<model::Address> {
+    pub(crate) async fn read_address(&self, subject: &Subject, path: &AddressPath) -> Result<model::Address> {
         let client = &self.client;
         let ask = || {
             let ask = client.addresses.get().set_project(&client.project).set_region(&path.region);
@@ -60,11 +67,11 @@ impl Gcp {
     /// The rule, which says all that there is to say, and without one the address: 1 call or 2.
     async fn read_static_ip(&self, subject: &Subject, path: &AddressPath) -> Result<Standing> {
         if let Some(rule) = self.read_rule(subject, path).await? {
-            let description = Description::from_text(rule.description.as_deref());
+            let description = Description::of(rule.description.as_deref(), &rule.labels);
             return Ok(Standing { ip: rule.ip_address, description, target: rule.target });
         }
         let address = self.read_address(subject, path).await?;
-        let description = Description::from_text(address.description.as_deref());
+        let description = Description::of(address.description.as_deref(), &address.labels);
         Ok(Standing { ip: address.address, description, target: None })
     }
 
@@ -114,7 +121,13 @@ impl Gcp {
     }
 
     /// Makes the address, or finds it: two calls, and one for each look at its operation.
-    async fn ensure_address(&self, subject: &Subject, path: &AddressPath, description: &Description) -> Result<String> {
+    async fn ensure_address(
+        &self,
+        subject: &Subject,
+        path: &AddressPath,
+        description: &Description,
+        identity: &Selector,
+    ) -> Result<Standing> {
         let client = &self.client;
         let body = model::Address::new()
             .set_name(&path.name)
@@ -130,8 +143,10 @@ impl Gcp {
             Err(error) => return Err(error),
         }
         let address = self.read_address(subject, path).await?;
-        check_labels(subject, Description::from_text(address.description.as_deref()), description)?;
-        address.address.ok_or_else(|| subject.error(ErrorKind::Busy, "the address has not been given yet"))
+        let description = Description::of(address.description.as_deref(), &address.labels);
+        check_labels(subject, description.as_ref(), identity)?;
+        let busy = || subject.error(ErrorKind::Busy, "the address has not been given yet");
+        Ok(Standing { ip: Some(address.address.ok_or_else(busy)?), description, target: None })
     }
 
     /// Puts a rule on an address that has none: one call, and a look.
@@ -204,7 +219,8 @@ impl Gcp {
         } {
             return Ok(());
         }
-        self.ensure_target(subject, path, instance).await?;
+        let environment = standing.description.as_ref().and_then(|found| found.labels.environment_id());
+        self.ensure_target(subject, path, instance, environment.as_ref()).await?;
         match standing.target {
             Some(_) => self.set_target(subject, path, instance).await,
             None => {
@@ -219,7 +235,7 @@ impl Gcp {
     }
 
     /// Takes the rule off an address, and waits until it is gone.
-    async fn remove_rule(&self, subject: &Subject, path: &AddressPath) -> Result<()> {
+    pub(crate) async fn remove_rule(&self, subject: &Subject, path: &AddressPath) -> Result<()> {
         let client = &self.client;
         let ask = |request: String| {
             let ask = client.forwarding_rules.delete().set_project(&client.project).set_region(&path.region);
@@ -235,13 +251,13 @@ impl Gcp {
     }
 }
 
-fn check_labels(subject: &Subject, standing: Option<Description>, wanted: &Description) -> Result<()> {
-    let standing = standing.map(|description| description.labels).unwrap_or_default();
-    if standing.matches(&Selector(wanted.labels.0.clone())) {
+/// Refuses an address that is not proven to be the one that is asked for.
+fn check_labels(subject: &Subject, standing: Option<&Description>, identity: &Selector) -> Result<()> {
+    if standing.is_some_and(|description| description.labels.matches(identity)) {
         return Ok(());
     }
     Err(subject
-        .error(ErrorKind::Conflict, "an address of this name has other labels")
+        .error(ErrorKind::Conflict, "an address of this name is somebody else's: its labels are others")
         .with_hint("release that address, or rename the service"))
 }
 
@@ -266,16 +282,14 @@ impl StaticIps for Gcp {
         let description = Description { labels: spec.labels.clone(), zone: spec.region.as_str().to_owned() };
         description.to_text(OPERATION)?;
         self.read_instance(&subject, &instance).await?;
+        let identity = spec.identity();
         let standing = match self.read_rule(&subject, &path).await? {
             Some(rule) => {
-                let standing = Description::from_text(rule.description.as_deref());
-                check_labels(&subject, standing.clone(), &description)?;
+                let standing = Description::of(rule.description.as_deref(), &rule.labels);
+                check_labels(&subject, standing.as_ref(), &identity)?;
                 Standing { ip: rule.ip_address, description: standing, target: rule.target }
             }
-            None => {
-                let ip = self.ensure_address(&subject, &path, &description).await?;
-                Standing { ip: Some(ip), description: Some(description), target: None }
-            }
+            None => self.ensure_address(&subject, &path, &description, &identity).await?,
         };
         let made = async {
             self.point(&subject, &path, &instance, &standing).await?;
@@ -297,7 +311,8 @@ impl StaticIps for Gcp {
         };
         let mut addresses: Vec<model::Address> = client.pages(&subject, page, take).await?;
         let labels = |address: &model::Address| {
-            Description::from_text(address.description.as_deref()).map_or_else(Labels::new, |found| found.labels)
+            let found = Description::of(address.description.as_deref(), &address.labels);
+            found.map_or_else(Labels::new, |found| found.labels)
         };
         // Regional and public ones: another kind cannot point at an instance. Without a selector also those that the
         // user has reserved, because a manifest may name one.
@@ -318,7 +333,7 @@ impl StaticIps for Gcp {
                     && rule.region.as_deref().map(names::last) == Some(path.region.as_str())
             };
             let target = rules.iter().find(on_it).and_then(|rule| rule.target.clone());
-            let description = Description::from_text(address.description.as_deref());
+            let description = Description::of(address.description.as_deref(), &address.labels);
             let standing = Standing { ip: address.address, description, target };
             all.push(self.static_ip(&subject, &path, standing).await?);
         }
@@ -342,6 +357,40 @@ impl StaticIps for Gcp {
         let standing = self.read_static_ip(&subject, &path).await?;
         self.read_instance(&subject, &instance).await?;
         self.point(&subject, &path, &instance, &standing).await
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        const OPERATION: &str = "label static ip";
+        let path = AddressPath::parse(OPERATION, id)?;
+        let subject = Subject::new(OPERATION).about(id);
+        let (client, path, subject) = (&self.client, &path, &subject);
+        let body = |labels, fingerprint| {
+            let body = RegionSetLabelsRequest::new().set_labels::<HashMap<_, _>, _, _>(labels);
+            body.set_or_clear_label_fingerprint(fingerprint)
+        };
+        // The address first: a rule that is made anew takes its labels from there.
+        let read = || async move {
+            let address = self.read_address(subject, path).await?;
+            Ok((address.labels, address.label_fingerprint))
+        };
+        let set = |request: String, labels, fingerprint| {
+            let ask = client.addresses.set_labels().set_project(&client.project).set_region(&path.region);
+            ask.set_resource(&path.name).set_request_id(request).set_body(body(labels, fingerprint)).send()
+        };
+        self.relabel(subject, labels, read, set).await?;
+        if self.read_rule(subject, path).await?.is_none() {
+            return Ok(());
+        }
+        let read = || async move {
+            let rule = self.read_rule(subject, path).await?;
+            let rule = rule.ok_or_else(|| subject.error(ErrorKind::Busy, "the address is being taken away"))?;
+            Ok((rule.labels, rule.label_fingerprint))
+        };
+        let set = |request: String, labels, fingerprint| {
+            let ask = client.forwarding_rules.set_labels().set_project(&client.project).set_region(&path.region);
+            ask.set_resource(&path.name).set_request_id(request).set_body(body(labels, fingerprint)).send()
+        };
+        self.relabel(subject, labels, read, set).await
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

@@ -6,7 +6,7 @@
 //! Calls: 1 to look for the image, and to start 3 more (instance, insert, its operation); 1 for each observation.
 
 use google_cloud_compute_v1::model::{self, image::Status};
-use remint_core::provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, InstanceState, Result, label};
+use remint_core::provider::{CaptureProgress, CaptureSpec, Error, ErrorKind, InstanceState, Result, Selector, label};
 
 use crate::{
     Gcp,
@@ -47,7 +47,7 @@ impl Gcp {
             Some(Status::Ready) | None => {
                 self.memory.lock().captures.remove(&spec.name);
                 let image = self.image(&path.project, found);
-                if image.labels != spec.labels {
+                if !image.labels.matches(&Selector(spec.labels.0.clone())) {
                     return Err(subject
                         .error(ErrorKind::Conflict, "an image of this name has other labels")
                         .with_hint("delete that image, or rename the service"));

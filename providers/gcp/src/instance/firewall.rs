@@ -1,22 +1,41 @@
-//! Firewall rules of Remint's own: one for each network and port, for the instances that carry its tag.
+//! Firewall rules of Remint's own: one for each environment, network and port, for the instances that carry its tag.
 //!
-//! A rule is never changed, so services with different ports share those that they have in common, and nobody has to
-//! know who else uses one. They stay in the project; a rule without instances that carry its tag opens nothing.
+//! A rule is never changed. Its name and its description carry the environment's id, so that it can be removed once no
+//! instance carries its tag.
+//!
+//! Instances without an environment's id, and those of earlier releases of Remint, share a rule for each network and port.
+//! Nobody can tell who uses it, so it stays; without instances that carry its tag it opens nothing.
 
 use google_cloud_compute_v1::model::{Firewall, FirewallList, firewall::Allowed};
-use remint_core::provider::{Effect, ErrorKind, Result};
+use remint_core::provider::{Effect, EnvironmentId, ErrorKind, Labels, Result, label};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Gcp,
     error::Subject,
+    labelling::Description,
     names::{self, last},
 };
 
 const SSH: u16 = 22;
+/// How many hexadecimal digits stand for a network whose name is too long for a rule's.
+const DIGITS: usize = 10;
 
 /// The tag of instances whose port is open.
-pub(super) fn tag(port: u16) -> String {
-    format!("remint-tcp-{port}")
+pub(super) fn tag(environment: Option<&EnvironmentId>, port: u16) -> String {
+    match environment {
+        Some(id) => format!("remint-{id}-tcp-{port}"),
+        None => format!("remint-tcp-{port}"),
+    }
+}
+
+/// What the description of a rule says: whose it is.
+fn description(operation: &'static str, environment: Option<&EnvironmentId>) -> Result<String> {
+    match environment {
+        Some(id) => Description { labels: Labels::new().with(label::ENV_ID, id.as_str()), zone: String::new() }
+            .to_text(operation),
+        None => Ok("Made by Remint, for the instances that carry the tag".to_owned()),
+    }
 }
 
 impl Gcp {
@@ -37,28 +56,52 @@ impl Gcp {
         ports.into_iter()
     }
 
-    fn rule_name(&self, port: u16) -> String {
-        format!("remint-{}-tcp-{port}", last(&self.config.network))
+    fn rule_name(&self, environment: Option<&EnvironmentId>, port: u16) -> String {
+        let network = last(&self.config.network);
+        let Some(id) = environment else { return format!("remint-{network}-tcp-{port}") };
+        let name = |network: &str| format!("remint-{id}-{network}-tcp-{port}");
+        let plain = name(network);
+        if names::is_name(&plain) {
+            return plain;
+        }
+        name(&hex::encode(Sha256::digest(network))[..DIGITS])
     }
 
-    /// Makes sure that the rules exist: one call in the life of the process, and one for each that is missing.
-    pub(super) async fn ensure_firewall(&self, operation: &'static str) -> Result<()> {
+    /// Makes sure that the rules exist: one call for each environment in the life of the process, and one for each rule that
+    /// is missing.
+    pub(super) async fn ensure_firewall(
+        &self,
+        operation: &'static str,
+        environment: Option<&EnvironmentId>,
+    ) -> Result<()> {
         if !self.config.firewall {
             return Ok(());
         }
-        self.firewall.get_or_try_init(|| self.make_rules(operation)).await.map(drop)
+        // Held across the calls, so that two launches at once make each rule once.
+        let mut open = self.firewalls.lock().await;
+        let key = environment.cloned();
+        if !open.contains(&key) {
+            self.make_rules(operation, environment).await?;
+            open.insert(key);
+        }
+        Ok(())
     }
 
-    async fn make_rules(&self, operation: &'static str) -> Result<()> {
+    /// All firewall rules of the project.
+    pub(crate) async fn all_firewalls(&self, subject: &Subject) -> Result<Vec<Firewall>> {
         let client = &self.client;
-        let subject = Subject::new(operation).about("firewall rules");
         let page = |token: Option<String>| {
             client.firewalls.list().set_project(&client.project).set_or_clear_page_token(token).send()
         };
-        let rules: Vec<Firewall> =
-            client.pages(&subject, page, |page: FirewallList| (page.items, page.next_page_token)).await?;
+        client.pages(subject, page, |page: FirewallList| (page.items, page.next_page_token)).await
+    }
+
+    async fn make_rules(&self, operation: &'static str, environment: Option<&EnvironmentId>) -> Result<()> {
+        let client = &self.client;
+        let subject = Subject::new(operation).about("firewall rules");
+        let rules = self.all_firewalls(&subject).await?;
         for port in self.open_ports() {
-            let name = self.rule_name(port);
+            let name = self.rule_name(environment, port);
             if rules.iter().any(|rule| rule.name.as_deref() == Some(name.as_str())) {
                 continue;
             }
@@ -67,11 +110,11 @@ impl Gcp {
             let allowed = Allowed::new().set_ip_protocol("tcp").set_ports([port.to_string()]);
             let rule = Firewall::new()
                 .set_name(&name)
-                .set_description("Made by Remint, for the instances that carry the tag")
+                .set_description(description(operation, environment)?)
                 .set_network(self.network())
                 .set_direction("INGRESS")
                 .set_source_ranges(["0.0.0.0/0"])
-                .set_target_tags([tag(port)])
+                .set_target_tags([tag(environment, port)])
                 .set_allowed([allowed]);
             let ask = |request: String| {
                 let ask = client.firewalls.insert().set_project(&client.project);

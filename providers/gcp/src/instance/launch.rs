@@ -29,7 +29,10 @@ impl Gcp {
         for name in &spec.names {
             all.push(self.ensure_one(spec, name, &model).await?);
         }
-        self.ensure_firewall(OPERATION).await.map_err(|error| error.with_effect(Effect::Applied))?;
+        let environment = spec.labels.environment_id();
+        self.ensure_firewall(OPERATION, environment.as_ref())
+            .await
+            .map_err(|error| error.with_effect(Effect::Applied))?;
         Ok(all)
     }
 
@@ -153,7 +156,9 @@ impl Gcp {
             .set_metadata(Metadata::new().set_items(items))
             .set_network_interfaces([self.interface(zone)?]);
         if self.config.firewall {
-            instance = instance.set_tags(Tags::new().set_items(self.open_ports().map(firewall::tag)));
+            let environment = spec.labels.environment_id();
+            let tags = self.open_ports().map(|port| firewall::tag(environment.as_ref(), port));
+            instance = instance.set_tags(Tags::new().set_items(tags));
         }
         if let Some(email) = &self.config.service_account {
             instance =

@@ -1,10 +1,10 @@
 //! Target instances: what a forwarding rule can point at.
 //!
-//! One stands for one address and one instance; its name is a digest of both and its description says both, so that
-//! anybody can tell what it is for, and remove it.
+//! One stands for one address and one instance; its name is a digest of both and its description says both, and whose they
+//! are, so that anybody can tell what it is for, and remove it.
 
 use google_cloud_compute_v1::model;
-use remint_core::provider::{ErrorKind, InstanceId, Result, StaticIpId};
+use remint_core::provider::{EnvironmentId, ErrorKind, InstanceId, Result, StaticIpId};
 
 use crate::{
     Gcp,
@@ -15,17 +15,26 @@ use crate::{
 /// How the description of a target instance of Remint's begins.
 const MARK: &str = "remint";
 
-fn description(address: &AddressPath, instance: &InstancePath) -> String {
-    format!("{MARK} {address} {instance}")
+fn description(address: &AddressPath, instance: &InstancePath, environment: Option<&EnvironmentId>) -> String {
+    match environment {
+        Some(id) => format!("{MARK} {address} {instance} {id}"),
+        None => format!("{MARK} {address} {instance}"),
+    }
+}
+
+/// The environment of a target instance, where Remint made it for one.
+pub(crate) fn environment_of(target: &model::TargetInstance) -> Option<EnvironmentId> {
+    let words: Vec<&str> = target.description.as_deref()?.split(' ').collect();
+    match *words.as_slice() {
+        [MARK, _, _, id] => Some(EnvironmentId::from(id)),
+        _ => None,
+    }
 }
 
 /// What a target instance stands for, where Remint made it.
-fn stands_for(target: &model::TargetInstance) -> Option<(AddressPath, InstancePath)> {
-    let mut words = target.description.as_deref()?.split(' ');
-    let (Some(MARK), Some(address), Some(instance), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
-        return None;
-    };
+pub(crate) fn stands_for(target: &model::TargetInstance) -> Option<(AddressPath, InstancePath)> {
+    let words: Vec<&str> = target.description.as_deref()?.split(' ').collect();
+    let ([MARK, address, instance] | [MARK, address, instance, _]) = *words.as_slice() else { return None };
     let address = AddressPath::parse("", &StaticIpId::new(address)).ok()?;
     let instance = InstancePath::parse("", &InstanceId::new(instance)).ok()?;
     Some((address, instance))
@@ -48,12 +57,13 @@ impl Gcp {
         subject: &Subject,
         address: &AddressPath,
         instance: &InstancePath,
+        environment: Option<&EnvironmentId>,
     ) -> Result<()> {
         let client = &self.client;
         let name = address.target_name(instance);
         let body = model::TargetInstance::new()
             .set_name(&name)
-            .set_description(description(address, instance))
+            .set_description(description(address, instance, environment))
             .set_instance(format!("projects/{}/zones/{}/instances/{}", client.project, instance.zone, instance.name));
         let insert = |request: String| {
             let ask = client.target_instances.insert().set_project(&client.project).set_zone(&instance.zone);
@@ -107,13 +117,24 @@ impl Gcp {
         Ok(client.look_up(subject, ask).await?.map(|found| crate::instance::path(&found)))
     }
 
-    pub(super) async fn all_rules(&self, subject: &Subject) -> Result<Vec<model::ForwardingRule>> {
+    pub(crate) async fn all_rules(&self, subject: &Subject) -> Result<Vec<model::ForwardingRule>> {
         let client = &self.client;
         let page = |token: Option<String>| {
             client.forwarding_rules.aggregated_list().set_project(&client.project).set_or_clear_page_token(token).send()
         };
         let take = |page: model::ForwardingRuleAggregatedList| {
             (page.items.into_values().flat_map(|region| region.forwarding_rules).collect(), page.next_page_token)
+        };
+        client.pages(subject, page, take).await
+    }
+
+    pub(crate) async fn all_targets(&self, subject: &Subject) -> Result<Vec<model::TargetInstance>> {
+        let client = &self.client;
+        let page = |token: Option<String>| {
+            client.target_instances.aggregated_list().set_project(&client.project).set_or_clear_page_token(token).send()
+        };
+        let take = |page: model::TargetInstanceAggregatedList| {
+            (page.items.into_values().flat_map(|zone| zone.target_instances).collect(), page.next_page_token)
         };
         client.pages(subject, page, take).await
     }
@@ -127,7 +148,7 @@ impl Gcp {
         }
     }
 
-    async fn delete_target(&self, subject: &Subject, zone: &str, name: &str) -> Result<()> {
+    pub(crate) async fn delete_target(&self, subject: &Subject, zone: &str, name: &str) -> Result<()> {
         let client = &self.client;
         let ask = |request: String| {
             let ask = client.target_instances.delete().set_project(&client.project).set_zone(zone);
@@ -144,15 +165,7 @@ impl Gcp {
 
     /// Removes the target instances of an address that no rule holds any more.
     pub(super) async fn remove_targets_of(&self, subject: &Subject, address: &AddressPath) -> Result<()> {
-        let client = &self.client;
-        let page = |token: Option<String>| {
-            client.target_instances.aggregated_list().set_project(&client.project).set_or_clear_page_token(token).send()
-        };
-        let take = |page: model::TargetInstanceAggregatedList| {
-            (page.items.into_values().flat_map(|zone| zone.target_instances).collect(), page.next_page_token)
-        };
-        let targets: Vec<model::TargetInstance> = client.pages(subject, page, take).await?;
-        for target in &targets {
+        for target in &self.all_targets(subject).await? {
             if let Some((of, instance)) = stands_for(target)
                 && of == *address
             {

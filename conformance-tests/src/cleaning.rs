@@ -3,8 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use remint_core::provider::{
-    Capability, CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageId, InstanceId, LoginKeyId, Provider,
-    RecordKind, Result, StaticIpId,
+    Capability, CaptureProgress, CaptureSpec, Effect, EnvironmentId, Error, ErrorKind, ImageId, InstanceId, LoginKeyId,
+    Owner, Provider, RecordKind, Result, ServiceId, StaticIpId,
 };
 
 /// How a capture ends that makes no image.
@@ -87,6 +87,18 @@ impl Cleaner<'_> {
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
             result => result,
         }
+    }
+
+    /// Strays of an environment, once its instances are gone. What is still in use then is somebody else's by now.
+    pub(crate) async fn strays(&self, environment: &EnvironmentId) -> Result<()> {
+        (self.say)(format!("strays of environment {environment} to be gone"));
+        let Some(strays) = self.provider.strays() else { return Ok(()) };
+        // No service: images are found by their labels, and captures by the ledger.
+        let owner = Owner { service: ServiceId::generate(), environment: Some(environment.clone()) };
+        for stray in strays.list(&owner).await? {
+            self.patiently(|| strays.remove(&owner, &stray)).await?;
+        }
+        Ok(())
     }
 
     /// Makes a call, and again for as long as the cloud is busy, or sees the thing in use by something on its way out.

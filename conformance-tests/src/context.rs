@@ -7,7 +7,7 @@ use std::{
 
 use remint_core::provider::{
     Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoginKeys, Markers, Provider, Selector,
-    StaticIps, label,
+    StaticIps, Strays, label,
 };
 use uuid::Uuid;
 
@@ -120,6 +120,15 @@ impl CaseContext {
     /// When it declares them and has none.
     pub fn markers(&self) -> Result<&dyn Markers, Failure> {
         self.provider().markers().ok_or_else(|| declared_and_missing(Capability::Marker))
+    }
+
+    /// Its strays.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn strays(&self) -> Result<&dyn Strays, Failure> {
+        self.provider().strays().ok_or_else(|| declared_and_missing(Capability::Strays))
     }
 
     /// The same provider with credentials that the cloud refuses.

@@ -146,7 +146,10 @@ impl Expected {
                 Resource::Image { name, .. } => drop(expected.images.insert(name.clone())),
                 Resource::StaticIp { id: Some(id), .. } => drop(expected.static_ips.insert(id.clone())),
                 Resource::LoginKey { name } => drop(expected.login_keys.insert(name.clone())),
-                Resource::StaticIp { id: None, .. } | Resource::Record { .. } | Resource::Marker { .. } => {}
+                Resource::StaticIp { id: None, .. }
+                | Resource::Record { .. }
+                | Resource::Marker { .. }
+                | Resource::Strays { .. } => {}
             }
         }
         expected
@@ -179,6 +182,11 @@ async fn clean_up(context: &CaseContext, leaks: &mut Vec<String>) {
     note(leaks, ended);
     let ended = login_keys(context, &cleaner, &expected, leaks).await;
     note(leaks, ended);
+    for resource in &made {
+        if let Resource::Strays { environment } = resource {
+            note(leaks, cleaner.strays(environment).await);
+        }
+    }
 }
 
 fn note<E: Into<Failure>>(leaks: &mut Vec<String>, ended: Result<(), E>) {

@@ -179,6 +179,7 @@ mod tests {
         capture_time: Duration::ZERO,
         assign_time: Duration::ZERO,
         destroy_time: Duration::ZERO,
+        settle_time: Duration::ZERO,
     };
 
     fn suite(capabilities: &'static [Capability]) -> Suite {

@@ -8,8 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 use remint_core::provider::{
-    CaptureSpec, Error, ErrorKind, ImageId, InstanceId, Labels, LoginKeyId, Provider, RecordKind, Result, Selector,
-    StaticIpId, label,
+    CaptureSpec, EnvironmentId, Error, ErrorKind, ImageId, InstanceId, Labels, LoginKeyId, Provider, RecordKind,
+    Result, Selector, StaticIpId, label,
 };
 
 use crate::{PastRun, RUN_LABEL, Resource, SERVICE, cleaning::Cleaner};
@@ -96,6 +96,8 @@ pub enum Thing {
     Image(ImageId, String),
     /// A login key and its name.
     LoginKey(LoginKeyId, String),
+    /// What was created beside the instances of an environment, and is not in use.
+    Strays(EnvironmentId),
 }
 
 impl fmt::Display for Thing {
@@ -110,6 +112,7 @@ impl fmt::Display for Thing {
             Self::Instance(id, name) => write!(f, "instance {id} ({name})"),
             Self::Image(id, name) => write!(f, "image {id} ({name})"),
             Self::LoginKey(id, name) => write!(f, "login key {id} ({name})"),
+            Self::Strays(environment) => write!(f, "strays of environment {environment}"),
         }
     }
 }
@@ -159,6 +162,15 @@ impl Sweep {
         let judge = Judge { options, runs: runs.iter().map(|run| run.header.run.as_str()).collect() };
         sweep.machines(provider, &judge, &runs).await?;
         sweep.login_keys(provider, &runs).await?;
+        // They are strays once all else is gone, and so come last.
+        if provider.strays().is_some() {
+            for (run, resource) in left(&runs) {
+                if let Resource::Strays { environment } = resource {
+                    let (what, run) = (Thing::Strays(environment.clone()), run.to_owned());
+                    sweep.doomed.push(Doomed { what, why: Why::Ledger { run } });
+                }
+            }
+        }
         Ok(sweep)
     }
 
@@ -295,6 +307,7 @@ impl Sweep {
                 match &doomed.what {
                     Thing::Record(zone, name, kind) => cleaner.record(zone, name, *kind).await,
                     Thing::Marker(name) => cleaner.marker(name).await,
+                    Thing::Strays(environment) => cleaner.strays(environment).await,
                     Thing::StaticIp(id) => cleaner.static_ip(id).await,
                     Thing::Capture(spec) => cleaner.capture(spec).await,
                     Thing::Instance(id, _) => cleaner.instance(id).await,

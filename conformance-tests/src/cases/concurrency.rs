@@ -1,7 +1,9 @@
 //! Concurrency: calls at the same time are as good as calls one after the other.
 
 use futures::future::{join_all, try_join_all};
-use remint_core::provider::{Capability, CaptureProgress, Error, ErrorKind, InstanceState, PowerOp, RecordKind, label};
+use remint_core::provider::{
+    Capability, CaptureProgress, Error, ErrorKind, InstanceState, Labels, PowerOp, RecordKind, label,
+};
 
 use super::{dns, login_keys::public_key, markers, table};
 use crate::{Case, CaseContext, Cost, Failure, Setting, context::check};
@@ -16,6 +18,7 @@ pub(super) const CASES: &[Case] = table! {
     "concurrency.power", "parallel stops stop", power;
     "concurrency.relabel", "labels of different keys that are written in parallel all stand", relabel,
         needs(&[Capability::InstanceRelabel]);
+    "concurrency.image_labels", "labels that are added to an image at the same time all stand", image_labels;
     "concurrency.destroy", "parallel destructions of one instance all succeed, or are told to come back", destroy;
     "concurrency.capture", "parallel captures under one name make one image", capture;
     "concurrency.delete_image", "parallel deletions of one image all succeed, or are told to come back", delete_image;
@@ -121,6 +124,19 @@ async fn relabel(context: CaseContext) -> Result<(), Failure> {
         result?;
     }
     let now = context.instances().get(&instance.id).await?;
+    check!(now.labels == wanted, "labelled {wanted:?}, has {:?}", now.labels);
+    Ok(())
+}
+
+async fn image_labels(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    let keys = ["one", "two", "three", "four"].map(|what| format!("remint:parallel-{what}"));
+    let labels: Vec<_> = keys.iter().map(|key| Labels::new().with(key, "text")).collect();
+    for result in join_all(labels.iter().map(|more| context.images().label(&image.id, more))).await {
+        result?;
+    }
+    let wanted = keys.iter().fold(image.labels.clone(), |labels, key| labels.with(key, "text"));
+    let now = context.images().get(&image.id).await?;
     check!(now.labels == wanted, "labelled {wanted:?}, has {:?}", now.labels);
     Ok(())
 }

@@ -23,6 +23,7 @@ async fn concerns(context: CaseContext) -> Result<(), Failure> {
         (Capability::Dns, provider.dns_zones().is_some()),
         (Capability::LoginKey, provider.login_keys().is_some()),
         (Capability::Marker, provider.markers().is_some()),
+        (Capability::Strays, provider.strays().is_some()),
     ] {
         let declared = provider.descriptor().has(capability);
         check!(declared == is_there, "{capability}: declared is {declared}, and `Some` is {is_there}");
@@ -36,8 +37,10 @@ async fn capabilities(context: CaseContext) -> Result<(), Failure> {
     declared.sort();
     declared.dedup();
     check!(declared.len() == descriptor.capabilities.len(), "a capability is declared twice");
-    let reassign = descriptor.has(Capability::StaticIpReassign);
-    check!(!reassign || descriptor.has(Capability::StaticIp), "addresses that move are declared, and no addresses");
+    for more in [Capability::StaticIpReassign, Capability::StaticIpLabels] {
+        let without = descriptor.has(more) && !descriptor.has(Capability::StaticIp);
+        check!(!without, "{more} is declared, and no static IPs");
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Images: resolve, capture, launch from, copy, delete.
 
-use remint_core::provider::{Capability, ErrorKind, ImageState, InstanceState, PowerOp, Region, Selector, label};
+use remint_core::provider::{
+    Capability, CaptureProgress, ErrorKind, Image, ImageState, InstanceState, Labels, PowerOp, Region, Selector, label,
+};
 
 use super::table;
 use crate::{
@@ -30,6 +32,13 @@ pub(super) const CASES: &[Case] = table! {
         copy, needs(&[Capability::ImageCopyRegions]), with(&[Setting::SecondRegion]), minutes(90);
     "images.copy_unknown", "neither an unknown region nor an image that is gone is copied",
         copy_unknown, needs(&[Capability::ImageCopyRegions]);
+    "images.capture_after_builder", "a capture whose instance is gone is found by another client, and ends with its labels",
+        capture_after_builder, with(&[Setting::Another]);
+    "images.capture_taken", "a name that an image with other labels has is Conflict, and that image stays as it is",
+        capture_taken;
+    "images.label", "labels are added to an image, and each finds it", label_added;
+    "images.label_refused", "a label that is none is InvalidInput, and the image keeps those that it has", label_refused;
+    "images.label_unknown", "neither an image that is gone nor a public one gets labels", label_unknown;
 };
 
 async fn resolve(context: CaseContext) -> Result<(), Failure> {
@@ -206,5 +215,84 @@ async fn copy_unknown(context: CaseContext) -> Result<(), Failure> {
         Err(error) => refused::<()>(Err(error), &[ErrorKind::NotFound], "copying what is gone").map(Some),
     };
     context.until("the image to be gone", gone).await?;
+    Ok(())
+}
+
+async fn capture_after_builder(context: CaseContext) -> Result<(), Failure> {
+    let builder = context.stopped("builder").await?;
+    let spec = context.capture_spec("image", &builder.id);
+    context.patiently("capture", || context.images().capture(&spec)).await?;
+    context.destroy(&builder.id).await?;
+    let another = context.another()?;
+    let look = async || match another.images().capture(&spec).await? {
+        CaptureProgress::Done(image) => Ok(Some(image)),
+        CaptureProgress::Pending => Ok(None),
+    };
+    let image = context.until(format!("image {} to be found without its instance", spec.name), look).await?;
+    check!(image.name == spec.name && image.labels == spec.labels, "captured as {spec:?}, got {image:?}");
+    let listed = another.images().list(&context.selector()).await?;
+    check!(listed.len() == 1 && listed[0].id == image.id, "one capture, and listed is {listed:?}");
+    Ok(())
+}
+
+async fn capture_taken(context: CaseContext) -> Result<(), Failure> {
+    let builder = context.stopped("builder").await?;
+    let mut spec = context.capture_spec("image", &builder.id);
+    spec.labels = spec.labels.with(label::SERVICE_ID, "0a1b2c3d4e5f6071");
+    let image = context.capture(&spec).await?;
+    let mut other = spec.clone();
+    other.labels = other.labels.with(label::SERVICE_ID, "170f5e4d3c2b1a00");
+    refused(context.images().capture(&other).await, &[ErrorKind::Conflict], "a capture under another's name")?;
+    keeps(&context, &image).await
+}
+
+/// Holds that an image has the labels that it had.
+async fn keeps(context: &CaseContext, image: &Image) -> Result<(), Failure> {
+    let now = context.images().get(&image.id).await?;
+    check!(now.labels == image.labels, "it was refused, and the labels {:?} became {:?}", image.labels, now.labels);
+    Ok(())
+}
+
+async fn label_added(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    let images = context.images();
+    let more = Labels::new().with(label::ROLE, "checked").with(label::SERVICE_ID, "0a1b2c3d4e5f6071");
+    for _ in 0..2 {
+        images.label(&image.id, &more).await?;
+    }
+    images.label(&image.id, &Labels::new()).await?;
+    let mut wanted = image.labels.clone();
+    wanted.0.extend(more.0.clone());
+    let now = images.get(&image.id).await?;
+    check!(now.labels == wanted, "{more:?} was added to {:?}, which made it {:?}", image.labels, now.labels);
+    for (key, value) in wanted.iter() {
+        let listed = images.list(&context.selector().with(key, value)).await?;
+        check!(listed.len() == 1 && listed[0].labels == wanted, "listed by {key} = {value}: {listed:?}");
+    }
+    let by_old = images.list(&context.selector().with(label::ROLE, "image")).await?;
+    check!(by_old.is_empty(), "the old value still finds it");
+    Ok(())
+}
+
+async fn label_refused(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    for (key, value) in [("remint:zone", ""), ("role", "text"), ("remint:", "text")] {
+        let bad = Labels::new().with(label::ROLE, "checked").with(key, value);
+        let result = context.images().label(&image.id, &bad).await;
+        refused(result, &[ErrorKind::InvalidInput], "a label that is none")?;
+        keeps(&context, &image).await?;
+    }
+    Ok(())
+}
+
+async fn label_unknown(context: CaseContext) -> Result<(), Failure> {
+    let (_, image) = context.image().await?;
+    context.delete_image(&image.id).await?;
+    let target = context.target();
+    let base = context.images().resolve(&target.base_image, &target.region).await?;
+    for id in [image.id, base.id] {
+        let result = context.images().label(&id, &context.labels()).await;
+        refused(result, &[ErrorKind::NotFound], "labelling what is not the account's")?;
+    }
     Ok(())
 }

@@ -20,6 +20,7 @@ mod outages;
 mod power;
 mod refusals;
 mod static_ips;
+mod strays;
 mod undeclared;
 mod user_data;
 
@@ -45,6 +46,7 @@ pub const TABLES: &[&[Case]] = &[
     dns::CASES,
     login_keys::CASES,
     markers::CASES,
+    strays::CASES,
     user_data::CASES,
     labels::CASES,
     limits::CASES,

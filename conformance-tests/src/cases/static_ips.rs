@@ -1,6 +1,9 @@
 //! Static IPs: ensure, move, take away, release.
 
-use remint_core::provider::{Capability, ErrorKind, InstanceState, Selector, StaticIpId, StaticIpSpec, label};
+use remint_core::provider::{
+    Capability, EnvironmentId, ErrorKind, InstanceId, InstanceState, Labels, Selector, StaticIp, StaticIpId,
+    StaticIpSpec, label,
+};
 
 use super::table;
 use crate::{Case, CaseContext, Failure, Setting, context::check, inside::Keys, steps::refused};
@@ -31,7 +34,20 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::StaticIp]), machines(2);
     "static_ips.list_selects", "a list by labels holds the addresses of this run only", list_selects,
         needs(&[Capability::StaticIp]), machines(2);
+    "static_ips.another_environment", "an address of another environment is never taken for this one's, whatever its name",
+        another_environment, needs(LABELLED), machines(2);
+    "static_ips.another_at_instance", "an address of another environment that points at the instance is left there",
+        another_at_instance, needs(LABELLED);
+    "static_ips.later_release", "the address that an earlier release made is found by a later one, and moves", later_release,
+        needs(LABELLED), machines(2);
+    "static_ips.label", "labels are added to an address, and stay on it wherever it moves", label_added,
+        needs(LABELLED), machines(2);
+    "static_ips.label_refused", "a label that is none is InvalidInput, and the address keeps those that it has",
+        label_refused, needs(LABELLED);
+    "static_ips.label_unknown", "addresses that were released or never were get no labels", label_unknown, needs(LABELLED);
 };
+
+const LABELLED: &[Capability] = &[Capability::StaticIp, Capability::StaticIpLabels];
 
 async fn ensure(context: CaseContext) -> Result<(), Failure> {
     let instance = context.running("web").await?;
@@ -216,6 +232,125 @@ async fn told_alike(context: CaseContext) -> Result<(), Failure> {
         let told = listed.iter().find(|other| other.id == ip.id);
         let alike = told.is_some_and(|told| told.assigned_to.as_ref() == Some(to) && !told.busy);
         check!(alike, "read as moved to {to}, and listed as {told:?}");
+    }
+    Ok(())
+}
+
+/// What a static IP of a name is made with by an environment.
+fn of(context: &CaseContext, environment: &EnvironmentId, what: &str, instance: &InstanceId) -> StaticIpSpec {
+    let spec = context.static_ip_spec(instance);
+    let labels = spec.labels.with(label::ENV, "production").with(label::ENV_ID, environment.as_str());
+    StaticIpSpec { name: context.name(what), labels, ..spec }
+}
+
+async fn made(context: &CaseContext, spec: &StaticIpSpec) -> Result<StaticIp, Failure> {
+    let ips = context.static_ips()?;
+    let made = context.patiently("ensure a static IP", || ips.ensure(spec)).await?;
+    context.points_at(&made, Some(&spec.instance)).await
+}
+
+/// Makes a static IP, unless another one is in the way; holds that the other one stays as it is.
+async fn made_beside(context: &CaseContext, other: &StaticIp, spec: &StaticIpSpec) -> Result<(), Failure> {
+    let ips = context.static_ips()?;
+    let look = async || match ips.ensure(spec).await {
+        Ok(made) => Ok(Some(Some(made))),
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
+        Err(error) => {
+            refused::<()>(Err(error), &[ErrorKind::Conflict], "an address beside another one")?;
+            Ok(Some(None))
+        }
+    };
+    let made = context.until("a static IP of its own, or a refusal", look).await?;
+    check!(made.is_none_or(|made| made.id != other.id), "the address {} of another environment was taken", other.id);
+    let now = context.points_at(other, other.assigned_to.as_ref()).await?;
+    check!(now == *other, "the address of another environment was {other:?}, and is {now:?}");
+    Ok(())
+}
+
+async fn another_environment(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let theirs = made(&context, &of(&context, &EnvironmentId::generate(), "ip", &one.id)).await?;
+    made_beside(&context, &theirs, &of(&context, &EnvironmentId::generate(), "ip", &two.id)).await
+}
+
+async fn another_at_instance(context: CaseContext) -> Result<(), Failure> {
+    let web = context.running("web").await?;
+    let theirs = made(&context, &of(&context, &EnvironmentId::generate(), "ip-theirs", &web.id)).await?;
+    made_beside(&context, &theirs, &of(&context, &EnvironmentId::generate(), "ip-ours", &web.id)).await
+}
+
+async fn later_release(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let environment = EnvironmentId::generate();
+    let release = |number: &str, instance: &InstanceId| {
+        let spec = of(&context, &environment, "ip", instance);
+        StaticIpSpec { labels: spec.labels.with(label::RELEASE, number), ..spec }
+    };
+    let first = made(&context, &release("1", &one.id)).await?;
+    let later = made(&context, &release("2", &two.id)).await?;
+    check!(later.id == first.id, "one name and environment, two addresses: {} and {}", first.id, later.id);
+    check!(later.address == first.address, "the address changed from {:?} to {:?}", first.address, later.address);
+    Ok(())
+}
+
+async fn carries(context: &CaseContext, id: &StaticIpId, wanted: &Labels) -> Result<(), Failure> {
+    let ips = context.static_ips()?;
+    let read = ips.get(id).await?.labels;
+    check!(read == *wanted, "labelled {wanted:?}, read with {read:?}");
+    let listed = ips.list(&Selector(wanted.0.clone())).await?;
+    check!(listed.len() == 1 && listed[0].labels == *wanted, "labelled {wanted:?}, listed by that: {listed:?}");
+    Ok(())
+}
+
+async fn label_added(context: CaseContext) -> Result<(), Failure> {
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let ip = context.static_ip(&one.id).await?;
+    let ips = context.static_ips()?;
+    let id = EnvironmentId::generate();
+    for release in ["1", "2"] {
+        let more = Labels::new().with(label::ENV_ID, id.as_str()).with(label::RELEASE, release);
+        for _ in 0..2 {
+            context.patiently("label", || ips.label(&ip.id, &more)).await?;
+        }
+        let mut wanted = ip.labels.clone();
+        wanted.0.extend(more.0);
+        carries(&context, &ip.id, &wanted).await?;
+    }
+    let labels = ips.get(&ip.id).await?.labels;
+    let nothing = Labels::new();
+    context.patiently("label with nothing", || ips.label(&ip.id, &nothing)).await?;
+    carries(&context, &ip.id, &labels).await?;
+    context.patiently("assign", || ips.assign(&ip.id, &two.id)).await?;
+    context.points_at(&ip, Some(&two.id)).await?;
+    carries(&context, &ip.id, &labels).await?;
+    context.patiently("unassign", || ips.unassign(&ip.id)).await?;
+    context.points_at(&ip, None).await?;
+    carries(&context, &ip.id, &labels).await?;
+    context.patiently("assign", || ips.assign(&ip.id, &one.id)).await?;
+    context.points_at(&ip, Some(&one.id)).await?;
+    carries(&context, &ip.id, &labels).await
+}
+
+async fn label_refused(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let ip = context.static_ip(&instance.id).await?;
+    let ips = context.static_ips()?;
+    for (key, value) in [("remint:zone", ""), ("role", "text"), ("remint:", "text")] {
+        let bad = Labels::new().with(label::RELEASE, "7").with(key, value);
+        refused(ips.label(&ip.id, &bad).await, &[ErrorKind::InvalidInput], "a label that is none")?;
+        carries(&context, &ip.id, &ip.labels).await?;
+    }
+    Ok(())
+}
+
+async fn label_unknown(context: CaseContext) -> Result<(), Failure> {
+    let instance = context.running("web").await?;
+    let ip = context.static_ip(&instance.id).await?;
+    let ips = context.static_ips()?;
+    context.patiently("release", || ips.release(&ip.id)).await?;
+    context.static_ip_gone(&ip.id).await?;
+    for id in [ip.id, StaticIpId::new("no-such-address")] {
+        refused(ips.label(&id, &context.labels()).await, &[ErrorKind::NotFound], "labelling what is not there")?;
     }
     Ok(())
 }

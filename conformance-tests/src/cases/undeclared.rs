@@ -20,6 +20,14 @@ pub const PROBES: &[(Capability, Case)] = &[
         Case::new("undeclared.account.marker", "there are no markers", |c| Box::pin(no_markers(c))).costs(Cost::Free),
     ),
     (
+        Capability::Strays,
+        Case::new("undeclared.strays", "there are no strays", |c| Box::pin(no_strays(c))).costs(Cost::Free),
+    ),
+    (
+        Capability::StaticIpLabels,
+        Case::new("undeclared.static_ip.labels", "labelling an address is Unsupported", |c| Box::pin(label_ip(c))),
+    ),
+    (
         Capability::InstanceLaunchBatch,
         Case::new("undeclared.instance.launch_batch", "two names in a call launch none", |c| Box::pin(no_batch(c)))
             .costs(Cost::Free),
@@ -55,6 +63,22 @@ async fn no_login_keys(context: CaseContext) -> Result<(), Failure> {
 
 async fn no_markers(context: CaseContext) -> Result<(), Failure> {
     check!(context.provider().markers().is_none(), "markers are not declared, and there");
+    Ok(())
+}
+
+async fn no_strays(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().strays().is_none(), "strays are not declared, and there");
+    Ok(())
+}
+
+async fn label_ip(context: CaseContext) -> Result<(), Failure> {
+    let Some(ips) = context.provider().static_ips() else { return Ok(()) };
+    let instance = context.running("web").await?;
+    let ip = context.static_ip(&instance.id).await?;
+    let more = context.labels().with(label::RELEASE, "7");
+    refused(ips.label(&ip.id, &more).await, &[ErrorKind::Unsupported], "labelling an address")?;
+    let now = ips.get(&ip.id).await?;
+    check!(now == ip, "unsupported, and {ip:?} became {now:?}");
     Ok(())
 }
 

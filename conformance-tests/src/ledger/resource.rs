@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remint_core::provider::{InstanceId, RecordKind, StaticIpId};
+use remint_core::provider::{EnvironmentId, InstanceId, RecordKind, StaticIpId};
 use serde::{Deserialize, Serialize};
 
 /// Something that a case makes, by what is known of it before it is made.
@@ -50,6 +50,11 @@ pub enum Resource {
         /// The name.
         name: String,
     },
+    /// What a provider creates beside the instances of an environment.
+    Strays {
+        /// The environment's id.
+        environment: EnvironmentId,
+    },
 }
 
 impl fmt::Display for Resource {
@@ -62,6 +67,7 @@ impl fmt::Display for Resource {
             Self::Record { zone, name, record } => write!(f, "record {name}.{zone} {record}"),
             Self::LoginKey { name } => write!(f, "login key {name}"),
             Self::Marker { name } => write!(f, "marker {name}"),
+            Self::Strays { environment } => write!(f, "strays of environment {environment}"),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Static IPs, DNS, login keys and markers.
+//! Static IPs, DNS, login keys, markers and strays.
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    DnsZones, Effect, InstanceId, LoginKey, LoginKeyId, LoginKeys, Markers, RecordKind, RecordSet, Result, Selector,
-    StaticIp, StaticIpId, StaticIpSpec, StaticIps, Zone,
+    DnsZones, Effect, InstanceId, Labels, LoginKey, LoginKeyId, LoginKeys, Markers, Owner, RecordKind, RecordSet,
+    Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Stray, Strays, Zone,
 };
 
 use super::{Recorded, there, unwritten};
@@ -32,6 +32,10 @@ impl StaticIps for Recorded {
 
     async fn assign(&self, id: &StaticIpId, instance: &InstanceId) -> Result<()> {
         there(self.inner.static_ips(), "assign static IP")?.assign(id, instance).await
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        there(self.inner.static_ips(), "label static IP")?.label(id, labels).await
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {
@@ -101,5 +105,16 @@ impl Markers for Recorded {
 
     async fn remove(&self, name: &str) -> Result<()> {
         there(self.inner.markers(), "remove marker")?.remove(name).await
+    }
+}
+
+#[async_trait]
+impl Strays for Recorded {
+    async fn list(&self, owner: &Owner) -> Result<Vec<Stray>> {
+        there(self.inner.strays(), "list strays")?.list(owner).await
+    }
+
+    async fn remove(&self, owner: &Owner, stray: &Stray) -> Result<()> {
+        there(self.inner.strays(), "remove stray")?.remove(owner, stray).await
     }
 }

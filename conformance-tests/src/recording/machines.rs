@@ -16,8 +16,9 @@ impl Instances for Recorded {
     }
 
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
-        let instances = spec.names.iter().map(|name| Resource::Instance { name: name.clone() }).collect();
-        self.ledger.intend(instances).await.map_err(unwritten("launch instance"))?;
+        let mut made: Vec<_> = spec.names.iter().map(|name| Resource::Instance { name: name.clone() }).collect();
+        made.extend(spec.labels.environment_id().map(|environment| Resource::Strays { environment }));
+        self.ledger.intend(made).await.map_err(unwritten("launch instance"))?;
         let launched = self.inner.instances().launch(spec).await?;
         self.ledger.note_launched(&launched);
         Ok(launched)
@@ -72,6 +73,10 @@ impl Images for Recorded {
 
     async fn get(&self, id: &ImageId) -> Result<Image> {
         self.inner.images().get(id).await
+    }
+
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        self.inner.images().label(id, labels).await
     }
 
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use remint_core::provider::{
     Account, Calls, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, LoginKeys, Markers, Provider, Result,
-    StaticIps,
+    StaticIps, Strays,
 };
 
 use crate::{Ledger, ledger::LedgerError};
@@ -81,5 +81,9 @@ impl Provider for Recorded {
 
     fn markers(&self) -> Option<&dyn Markers> {
         self.inner.markers().map(|_| self as _)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        self.inner.strays().map(|_| self as _)
     }
 }

@@ -98,6 +98,7 @@ mod tests {
             capture_time: Duration::ZERO,
             assign_time: Duration::ZERO,
             destroy_time: Duration::ZERO,
+            settle_time: Duration::ZERO,
         };
         let one = Descriptor { id: "digitalocean", title: "One", capabilities: &[Capability::Dns], limits };
         let two = Descriptor { id: "two", title: "Two", capabilities: &[], limits };

@@ -43,7 +43,8 @@ impl World {
             created_at: None,
         };
         let capture = Some((spec.instance.clone(), Instant::now() + CAPTURE));
-        self.disks.insert(image.id.clone(), Disk { image: image.clone(), capture, copies: Vec::new() });
+        let source = spec.instance.clone();
+        self.disks.insert(image.id.clone(), Disk { image: image.clone(), source, capture, copies: Vec::new() });
         image
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use remint_conformance::LostReply;
 use remint_core::provider::{
-    Capability, CaptureProgress, CaptureSpec, ErrorKind, Image, ImageId, Images, Region, Result, Selector,
+    Capability, CaptureProgress, CaptureSpec, ErrorKind, Image, ImageId, Images, Labels, Region, Result, Selector,
 };
 
 use super::{
@@ -38,10 +38,16 @@ impl Images for Model {
         check_labels("capture image", &spec.labels)?;
         let found =
             self.read(|world| Ok(world.disks.values().find(|disk| disk.image.name == spec.name).cloned())).await?;
-        match found {
-            Some(disk) if disk.capture.is_none() => return Ok(CaptureProgress::Done(disk.image)),
-            Some(_) => return Ok(CaptureProgress::Pending),
-            None => {}
+        if let Some(disk) = found {
+            if !disk.image.labels.matches(&Selector(spec.labels.0.clone())) {
+                let message = "an image of this name has other labels";
+                return Err(refusal(ErrorKind::Conflict, "capture image", message).with_resource(&spec.name));
+            }
+            if disk.capture.is_some() {
+                return Ok(CaptureProgress::Pending);
+            }
+            self.change(None, |world| Ok(world.labelled.insert(spec.name.clone()))).await?;
+            return Ok(CaptureProgress::Done(disk.image));
         }
         self.change(LostReply::Capture, |world| {
             // The name is the token: a second request for it starts nothing.
@@ -70,6 +76,15 @@ impl Images for Model {
         self.read(|world| match BASES.iter().find(|base| base_id(base) == *id) {
             Some(base) => Ok(base_image(base)),
             None => world.disk("get image", id).map(|disk| disk.image.clone()),
+        })
+        .await
+    }
+
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        check_labels("label image", labels)?;
+        self.change(None, |world| {
+            world.disk("label image", id)?.image.labels.0.extend(labels.0.clone());
+            Ok(())
         })
         .await
     }

@@ -63,6 +63,12 @@ impl World {
             region: spec.region.clone(),
             created_at: None,
         };
+        if let Some(environment) = spec.labels.environment_id()
+            && !self.groups.values().any(|known| *known == environment)
+        {
+            let number = self.number();
+            self.groups.insert(number, environment);
+        }
         let due = Some((Instant::now() + BOOT, Some(InstanceState::Running)));
         let machine = Machine { instance: instance.clone(), listed_from: Instant::now() + LAG, due };
         self.machines.insert(instance.id.clone(), machine);

@@ -19,6 +19,7 @@ mod machines;
 mod markers;
 mod provider;
 mod static_ips;
+mod strays;
 mod target;
 mod world;
 

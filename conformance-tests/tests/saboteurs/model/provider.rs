@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use remint_conformance::LostReply;
 use remint_core::provider::{
     Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, InstanceId, Instances,
-    Limits, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps,
+    Limits, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
 use super::{Cloud, World, cloud::STATIC_IP_LIMIT};
@@ -25,6 +25,7 @@ pub(crate) const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(2),
     destroy_time: Duration::from_secs(2),
+    settle_time: Duration::from_secs(10),
 };
 
 /// Everything is declared; other descriptors are made from this one.
@@ -138,5 +139,9 @@ impl Provider for Model {
 
     fn markers(&self) -> Option<&dyn Markers> {
         self.descriptor.has(Capability::Marker).then_some(self as _)
+    }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        self.descriptor.has(Capability::Strays).then_some(self as _)
     }
 }

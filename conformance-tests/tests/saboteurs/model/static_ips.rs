@@ -5,21 +5,38 @@ use std::net::{IpAddr, Ipv4Addr};
 use async_trait::async_trait;
 use remint_conformance::LostReply;
 use remint_core::provider::{
-    Address, ErrorKind, InstanceId, InstanceState, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
+    Address, Capability, ErrorKind, InstanceId, InstanceState, Labels, Result, Selector, StaticIp, StaticIpId,
+    StaticIpSpec, StaticIps,
 };
 use tokio::time::Instant;
 
 use super::{
     Ip, Model, World,
     cloud::{MOVE, STATIC_IP_LIMIT},
+    instances::check_labels,
     not_found, refusal,
 };
 
 impl World {
-    /// Makes a static IP. With a token (here: where it points), one that was made with it is returned.
+    /// The static IP that a spec asks for, which is proven by its labels.
+    pub(crate) fn own_ip(&self, spec: &StaticIpSpec) -> Result<Option<&Ip>> {
+        let identity = spec.identity();
+        let points = |ip: &&Ip| ip.end() == Some(&spec.instance);
+        let (own, others): (Vec<&Ip>, Vec<&Ip>) =
+            self.ips.values().partition(|ip: &&Ip| ip.ip.labels.matches(&identity));
+        if let Some(other) = others.into_iter().find(points) {
+            let message = format!("the instance has the static IP {} of somebody else", other.ip.id);
+            return Err(refusal(ErrorKind::Conflict, "allocate static IP", message).with_resource(&spec.name));
+        }
+        Ok(own.iter().find(|ip| points(ip)).or_else(|| own.iter().find(|ip| ip.name == spec.name)).copied())
+    }
+
+    /// Makes a static IP. With a token (here: the instance), one that was made with it is returned.
     pub(crate) fn allocate(&mut self, token: Option<&InstanceId>, spec: &StaticIpSpec) -> Result<StaticIp> {
         let operation = "allocate static IP";
-        if let Some(Ip { ip, .. }) = self.ips.values().find(|ip| token.is_some() && ip.end() == token) {
+        if token.is_some()
+            && let Some(Ip { ip, .. }) = self.own_ip(spec)?
+        {
             return Ok(ip.clone());
         }
         let region = self.machine(operation, &spec.instance)?.instance.region.clone();
@@ -33,7 +50,7 @@ impl World {
         let labels = spec.labels.clone();
         let ip = StaticIp { id: id.clone(), address, assigned_to: None, busy: true, region, labels };
         let moving = Some((spec.instance.clone(), Instant::now() + MOVE));
-        self.ips.insert(id, Ip { ip: ip.clone(), moving });
+        self.ips.insert(id, Ip { ip: ip.clone(), name: spec.name.clone(), moving });
         Ok(ip)
     }
 
@@ -91,10 +108,12 @@ impl Ip {
 #[async_trait]
 impl StaticIps for Model {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
-        let points = |ip: &&Ip| ip.end() == Some(&spec.instance);
-        let found = self.read(|world| Ok(world.ips.values().find(points).map(|ip| ip.ip.clone()))).await?;
-        match found {
-            Some(ip) => Ok(ip),
+        match self.read(|world| Ok(world.own_ip(spec)?.cloned())).await? {
+            Some(found) if found.end() == Some(&spec.instance) => Ok(found.ip),
+            Some(found) => {
+                StaticIps::assign(self, &found.ip.id, &spec.instance).await?;
+                StaticIps::get(self, &found.ip.id).await
+            }
             None => self.change(LostReply::EnsureStaticIp, |world| world.allocate(Some(&spec.instance), spec)).await,
         }
     }
@@ -117,6 +136,16 @@ impl StaticIps for Model {
             return Ok(());
         }
         self.change(LostReply::AssignStaticIp, |world| world.assign(id, instance)).await
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        self.needs("label static IP", Capability::StaticIpLabels)?;
+        check_labels("label static IP", labels)?;
+        self.change(None, |world| {
+            world.ip("label static IP", id)?.ip.labels.0.extend(labels.0.clone());
+            Ok(())
+        })
+        .await
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

@@ -1,10 +1,13 @@
 //! What stands in the account, and what happens to it in time.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use remint_core::provider::{
-    Error, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, LoginKey, LoginKeyId,
-    RecordKind, RecordSet, Region, Regions, Result, StaticIp, StaticIpId,
+    EnvironmentId, Error, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, LoginKey,
+    LoginKeyId, RecordKind, RecordSet, Region, Regions, Result, StaticIp, StaticIpId,
 };
 use tokio::time::Instant;
 
@@ -24,6 +27,8 @@ pub(crate) struct Machine {
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     pub(crate) image: Image,
+    /// What it was captured from.
+    pub(crate) source: InstanceId,
     /// What is captured, and when that ends.
     pub(crate) capture: Option<(InstanceId, Instant)>,
     /// Where it is being copied to, and when that ends.
@@ -34,6 +39,8 @@ pub(crate) struct Disk {
 #[derive(Debug, Clone)]
 pub(crate) struct Ip {
     pub(crate) ip: StaticIp,
+    /// Its name.
+    pub(crate) name: String,
     /// Where it moves, and when it is there.
     pub(crate) moving: Option<(InstanceId, Instant)>,
 }
@@ -47,6 +54,10 @@ pub(crate) struct World {
     pub(crate) records: BTreeMap<(String, String, RecordKind), RecordSet>,
     pub(crate) keys: BTreeMap<LoginKeyId, (LoginKey, String)>,
     pub(crate) markers: BTreeMap<String, String>,
+    /// The names of images whose capture somebody has seen to its end: from then on they have their labels.
+    pub(crate) labelled: BTreeSet<String>,
+    /// The security groups of environments, by their numbers.
+    pub(crate) groups: BTreeMap<u32, EnvironmentId>,
     /// Instances that are gone.
     pub(crate) gone: BTreeMap<InstanceId, Instance>,
     made: u32,
@@ -85,7 +96,7 @@ impl World {
         let gone = self.machines.extract_if(.., |_, machine| is_gone(machine));
         self.gone.extend(gone.map(|(id, machine)| (id, machine.instance)));
         self.tick_disks(now);
-        for Ip { ip, moving } in self.ips.values_mut() {
+        for Ip { ip, moving, .. } in self.ips.values_mut() {
             if let Some((to, at)) = moving.clone()
                 && at <= now
             {
@@ -126,9 +137,10 @@ impl World {
         listed.filter(|instance| after.is_none_or(|after| instance.id > *after)).take(PAGE).collect()
     }
 
-    /// Up to [`PAGE`] images that are there, those with the next ids.
+    /// Up to [`PAGE`] images that have their labels, those with the next ids.
     pub(crate) fn page_of_images(&self, after: Option<&ImageId>) -> Vec<Image> {
-        let there = self.disks.values().filter(|disk| disk.capture.is_none()).map(|disk| disk.image.clone());
+        let is_there = |disk: &&Disk| disk.capture.is_none() && self.labelled.contains(&disk.image.name);
+        let there = self.disks.values().filter(is_there).map(|disk| disk.image.clone());
         there.filter(|image| after.is_none_or(|after| image.id > *after)).take(PAGE).collect()
     }
 }

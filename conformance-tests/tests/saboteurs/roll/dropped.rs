@@ -77,7 +77,7 @@ async fn power(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
 }
 
 async fn relabel(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    if was_asked(&on, id.as_str(), &labels) { Ok(()) } else { on.model.label(&id, &labels).await }
+    if was_asked(&on, id.as_str(), &labels) { Ok(()) } else { Instances::label(&on.model, &id, &labels).await }
 }
 
 async fn destroy(on: On, id: InstanceId) -> Result<()> {

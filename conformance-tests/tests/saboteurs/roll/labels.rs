@@ -91,7 +91,7 @@ async fn keeps_old_value(on: On, id: InstanceId, labels: Labels) -> Result<()> {
     for (key, value) in labels.0 {
         kept.0.entry(key).or_insert(value);
     }
-    on.model.label(&id, &kept).await
+    Instances::label(&on.model, &id, &kept).await
 }
 
 async fn only_says_so(on: On, id: InstanceId, _: Labels) -> Result<()> {
@@ -134,7 +134,7 @@ async fn replaces_all(on: On, id: InstanceId, labels: Labels) -> Result<()> {
 }
 
 async fn reads_then_writes(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    on.model.label(&id, &Labels::new()).await?;
+    Instances::label(&on.model, &id, &Labels::new()).await?;
     let mut whole = Instances::get(&on.model, &id).await?.labels;
     whole.0.extend(labels.0);
     write(&on, &id, &whole).await
@@ -143,7 +143,7 @@ async fn reads_then_writes(on: On, id: InstanceId, labels: Labels) -> Result<()>
 async fn neighbours_too(on: On, id: InstanceId, labels: Labels) -> Result<()> {
     let instance = Instances::get(&on.model, &id).await?;
     for other in Instances::list(&on.model, &Selector(instance.labels.0)).await? {
-        on.model.label(&other.id, &labels).await?;
+        Instances::label(&on.model, &other.id, &labels).await?;
     }
     Ok(())
 }
@@ -151,17 +151,17 @@ async fn neighbours_too(on: On, id: InstanceId, labels: Labels) -> Result<()> {
 async fn good_ones_first(on: On, id: InstanceId, labels: Labels) -> Result<()> {
     let good = labels.0.iter().filter(|(_, value)| !value.is_empty());
     let good = Labels(good.map(|(key, value)| (key.clone(), value.clone())).collect());
-    on.model.label(&id, &good).await?;
-    on.model.label(&id, &labels).await
+    Instances::label(&on.model, &id, &good).await?;
+    Instances::label(&on.model, &id, &labels).await
 }
 
 async fn relabel_foreign_dropped(on: On, id: InstanceId, mut labels: Labels) -> Result<()> {
     labels.0.retain(|key, _| key.starts_with("remint:"));
-    on.model.label(&id, &labels).await
+    Instances::label(&on.model, &id, &labels).await
 }
 
 async fn gone_is_success(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    match on.model.label(&id, &labels).await {
+    match Instances::label(&on.model, &id, &labels).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         answer => answer,
     }

@@ -226,7 +226,7 @@ async fn from_memory(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 async fn takes_over(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     for instance in Instances::list(&on.model, &Selector::all()).await? {
         if spec.names.contains(&instance.name) {
-            on.model.label(&instance.id, &spec.labels).await?;
+            Instances::label(&on.model, &instance.id, &spec.labels).await?;
         }
     }
     on.model.launch(&spec).await

@@ -14,7 +14,9 @@ mod lost;
 mod markers;
 mod outages;
 mod power;
+mod relabelling;
 mod static_ips;
+mod strays;
 mod together;
 mod undeclared;
 
@@ -31,6 +33,8 @@ const TABLES: &[&[Saboteur]] = &[
     captures::SABOTEURS,
     images::SABOTEURS,
     static_ips::SABOTEURS,
+    relabelling::SABOTEURS,
+    strays::SABOTEURS,
     dns::SABOTEURS,
     login_keys::SABOTEURS,
     markers::SABOTEURS,
@@ -39,6 +43,7 @@ const TABLES: &[&[Saboteur]] = &[
     dropped::SABOTEURS,
     together::SABOTEURS,
     undeclared::SABOTEURS,
+    relabelling::UNDECLARED,
 ];
 
 /// All saboteurs.

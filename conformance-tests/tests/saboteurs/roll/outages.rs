@@ -106,7 +106,7 @@ async fn power_hopes(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
 }
 
 async fn relabel_hopes(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    hopes(on.model.label(&id, &labels).await)
+    hopes(Instances::label(&on.model, &id, &labels).await)
 }
 
 async fn capture_hopes(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
@@ -257,7 +257,7 @@ async fn without_credentials(on: On, size: SizeName, region: Region) -> Result<S
 }
 
 async fn stranger_labels(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    instead(ErrorKind::Unauthenticated, on.model.label(&id, &labels).await, ())
+    instead(ErrorKind::Unauthenticated, Instances::label(&on.model, &id, &labels).await, ())
 }
 
 async fn stranger_reads(on: On, id: InstanceId) -> Result<String> {

@@ -19,6 +19,8 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         = Fault::With(Capability::LoginKey), ["undeclared.login_key"];
     "undeclared.markers_there", "`Provider::markers`: there exactly when `Marker` is declared",
         = Fault::With(Capability::Marker), ["undeclared.account.marker"];
+    "undeclared.strays_there", "`Provider::strays`: there exactly when `Strays` is declared",
+        = Fault::With(Capability::Strays), ["undeclared.strays"];
     "undeclared.batch_launches", "`Capability::InstanceLaunchBatch`: one call launches several",
         Launch(spec) => batch_launches, ["undeclared.instance.launch_batch"];
     "undeclared.console_answers", "`Instances::console_output`: `Unsupported`",

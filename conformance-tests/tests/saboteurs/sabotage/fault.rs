@@ -8,8 +8,8 @@ use std::{
 use futures::future::BoxFuture;
 use remint_core::provider::{
     Account, Calls, Capability, CaptureProgress, CaptureSpec, Descriptor, Error, Image, ImageId, Instance, InstanceId,
-    Labels, LaunchSpec, LoginKey, LoginKeyId, PowerOp, RecordKind, RecordSet, Region, Result, Selector, Shape,
-    SizeName, StaticIp, StaticIpId, StaticIpSpec, Zone,
+    Labels, LaunchSpec, LoginKey, LoginKeyId, Owner, PowerOp, RecordKind, RecordSet, Region, Result, Selector, Shape,
+    SizeName, StaticIp, StaticIpId, StaticIpSpec, Stray, Zone,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -94,6 +94,8 @@ faults! {
     ListImages(Selector) -> Vec<Image>;
     /// [`remint_core::provider::Images::get`].
     GetImage(ImageId) -> Image;
+    /// [`remint_core::provider::Images::label`].
+    LabelImage(ImageId, Labels) -> ();
     /// [`remint_core::provider::Images::copy`].
     CopyImage(ImageId, Region) -> ();
     /// [`remint_core::provider::Images::delete`].
@@ -106,6 +108,8 @@ faults! {
     GetStaticIp(StaticIpId) -> StaticIp;
     /// [`remint_core::provider::StaticIps::assign`].
     Assign(StaticIpId, InstanceId) -> ();
+    /// [`remint_core::provider::StaticIps::label`].
+    LabelStaticIp(StaticIpId, Labels) -> ();
     /// [`remint_core::provider::StaticIps::unassign`].
     Unassign(StaticIpId) -> ();
     /// [`remint_core::provider::StaticIps::release`].
@@ -130,4 +134,8 @@ faults! {
     SetMarker(String, String) -> ();
     /// [`remint_core::provider::Markers::remove`].
     RemoveMarker(String) -> ();
+    /// [`remint_core::provider::Strays::list`].
+    ListStrays(Owner) -> Vec<Stray>;
+    /// [`remint_core::provider::Strays::remove`].
+    RemoveStray(Owner, Stray) -> ();
 }

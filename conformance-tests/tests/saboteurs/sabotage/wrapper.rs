@@ -7,9 +7,9 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use remint_core::provider::{
     Account, Calls, Capability, CaptureProgress, CaptureSpec, Descriptor, DnsZones, Image, ImageId, Images, Instance,
-    InstanceId, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, Provider, RatePolicy,
-    RecordKind, RecordSet, Region, Result, RetryPolicy, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec,
-    StaticIps, Zone,
+    InstanceId, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, Owner, PowerOp, Provider,
+    RatePolicy, RecordKind, RecordSet, Region, Result, RetryPolicy, Selector, Shape, SizeName, StaticIp, StaticIpId,
+    StaticIpSpec, StaticIps, Stray, Strays, Zone,
 };
 
 use super::{
@@ -108,6 +108,10 @@ impl Provider for Sabotaged {
     fn markers(&self) -> Option<&dyn Markers> {
         self.has(Capability::Marker).then_some(self as _)
     }
+
+    fn strays(&self) -> Option<&dyn Strays> {
+        self.has(Capability::Strays).then_some(self as _)
+    }
 }
 
 #[async_trait]
@@ -163,6 +167,10 @@ impl Images for Sabotaged {
         forward!(self, GetImage, Images::get(id))
     }
 
+    async fn label(&self, id: &ImageId, labels: &Labels) -> Result<()> {
+        forward!(self, LabelImage, Images::label(id, labels))
+    }
+
     async fn copy(&self, id: &ImageId, region: &Region) -> Result<()> {
         forward!(self, CopyImage, Images::copy(id, region))
     }
@@ -188,6 +196,10 @@ impl StaticIps for Sabotaged {
 
     async fn assign(&self, id: &StaticIpId, instance: &InstanceId) -> Result<()> {
         forward!(self, Assign, StaticIps::assign(id, instance))
+    }
+
+    async fn label(&self, id: &StaticIpId, labels: &Labels) -> Result<()> {
+        forward!(self, LabelStaticIp, StaticIps::label(id, labels))
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {
@@ -245,5 +257,16 @@ impl Markers for Sabotaged {
 
     async fn remove(&self, name: &str) -> Result<()> {
         forward!(self, RemoveMarker, Markers::remove(name))
+    }
+}
+
+#[async_trait]
+impl Strays for Sabotaged {
+    async fn list(&self, owner: &Owner) -> Result<Vec<Stray>> {
+        forward!(self, ListStrays, Strays::list(owner))
+    }
+
+    async fn remove(&self, owner: &Owner, stray: &Stray) -> Result<()> {
+        forward!(self, RemoveStray, Strays::remove(owner, stray))
     }
 }

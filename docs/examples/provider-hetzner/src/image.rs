@@ -78,8 +78,12 @@ impl Images for Cloud {
     async fn capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
         const OPERATION: &str = "capture image";
         let turn = self.turns.take([format!("image {}", spec.name)]).await;
-        let standing = self.snapshots(OPERATION, &Selector(spec.labels.0.clone())).await?;
+        let standing = self.snapshots(OPERATION, &Selector::all()).await?;
         if let Some(image) = standing.into_iter().find(|image| image.name == spec.name) {
+            if !image.labels.matches(&Selector(spec.labels.0.clone())) {
+                return Err(Error::new(ErrorKind::Conflict, OPERATION, "a snapshot of this name has other labels")
+                    .with_resource(&spec.name));
+            }
             return progress(image);
         }
         let server = self.server(OPERATION, &spec.instance).await?;
@@ -106,6 +110,22 @@ impl Images for Cloud {
     async fn get(&self, id: &ImageId) -> Result<Image> {
         const OPERATION: &str = "get image";
         self.image_numbered(OPERATION, number(OPERATION, id)?).await
+    }
+
+    async fn label(&self, id: &ImageId, added: &Labels) -> Result<()> {
+        const OPERATION: &str = "label image";
+        // Labels are written as a whole: two writers would undo one another's.
+        let turn = self.turns.take([format!("labels of {id}")]).await;
+        let path = ["images", &number(OPERATION, id)?.to_string()];
+        let standing = self.client.json::<wire::ImageAnswer>(&Ask::get(OPERATION, &path).about(id)).await?.image;
+        if standing.kind != "snapshot" {
+            let message = "it is public: only snapshots have labels";
+            return Err(Error::new(ErrorKind::NotFound, OPERATION, message).with_resource(id));
+        }
+        let tags = labels::merge(OPERATION, &standing.labels, added)?;
+        let ask = Ask::put(OPERATION, &path, json!({ "labels": tags })).about(id);
+        self.client.json_within::<wire::ImageAnswer>(&turn, &ask).await?;
+        Ok(())
     }
 
     async fn copy(&self, _id: &ImageId, _region: &Region) -> Result<()> {

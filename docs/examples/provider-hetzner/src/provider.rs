@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    Provider, Registration, Result, StaticIps, Turns,
+    Provider, Registration, Result, StaticIps, Strays, Turns,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
@@ -30,6 +30,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::InstanceRelabel,
         Capability::StaticIp,
         Capability::StaticIpReassign,
+        Capability::StaticIpLabels,
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
@@ -44,6 +45,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         capture_time: Duration::from_secs(30),
         assign_time: Duration::from_secs(1),
         destroy_time: Duration::from_secs(2),
+        settle_time: Limits::CLOUD_SETTLES,
     },
 };
 
@@ -125,5 +127,10 @@ impl Provider for Cloud {
 
     fn markers(&self) -> Option<&dyn Markers> {
         Some(self)
+    }
+
+    /// Everything is made by one call, with its labels: nothing is left beside it.
+    fn strays(&self) -> Option<&dyn Strays> {
+        None
     }
 }

@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Address, Error, ErrorKind, InstanceId, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
+    Address, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
+    StaticIps,
 };
 use serde_json::{Value, json};
 
@@ -108,8 +109,9 @@ impl StaticIps for Cloud {
                 }
             }
         };
-        if ip.labels != spec.labels {
-            return Err(Error::new(ErrorKind::Conflict, OPERATION, "a floating IP of this name has other labels")
+        // A name proves nothing: whoever has it first keeps it.
+        if !ip.labels.matches(&spec.identity()) {
+            return Err(Error::new(ErrorKind::Conflict, OPERATION, "a floating IP of this name is somebody else's")
                 .with_resource(&spec.name));
         }
         if ip.assigned_to.as_ref() != Some(&spec.instance) {
@@ -141,6 +143,16 @@ impl StaticIps for Cloud {
         }
         let server = self.check_server(OPERATION, &ip.region, instance).await?;
         self.point(OPERATION, id, Some(server)).await
+    }
+
+    async fn label(&self, id: &StaticIpId, added: &Labels) -> Result<()> {
+        const OPERATION: &str = "label static ip";
+        let turn = self.turns.take([format!("labels of {id}")]).await;
+        let ip = self.floating_ip(OPERATION, id).await?;
+        let tags = labels::merge(OPERATION, &ip.labels, added)?;
+        let ask = Ask::put(OPERATION, &["floating_ips", &ip.id.to_string()], json!({ "labels": tags })).about(id);
+        self.client.json_within::<wire::FloatingIpAnswer>(&turn, &ask).await?;
+        Ok(())
     }
 
     async fn unassign(&self, id: &StaticIpId) -> Result<()> {

@@ -37,7 +37,7 @@ pub(super) fn answer(project: &mut Project, method: &str, path: &[&str], query: 
             ok(json!({ table.trim_end_matches('s'): found.clone() }))
         }
         ("POST", ["servers"]) => create_server(project, body),
-        ("PUT", [table @ ("servers" | "placement_groups"), id]) => {
+        ("PUT", [table @ ("servers" | "images" | "floating_ips" | "placement_groups"), id]) => {
             labels::check(&body["labels"])?;
             let (_, found) = find(table_of(project, table), table, id)?;
             found["labels"] = body["labels"].clone();

@@ -87,7 +87,10 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
             descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
             ..Settings::default()
         };
-        Ok(Arc::new(Aws::from_sdk(sdk, home, settings)) as Arc<dyn Provider>)
+        let aws = Aws::from_sdk(sdk, home, settings);
+        // The caller's region is looked at, whatever the options call home: it may ask for one that the service has left.
+        aws.memory.lock().regions.extend(context.region);
+        Ok(Arc::new(aws) as Arc<dyn Provider>)
     }
     .boxed()
 }

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
-use remint_core::provider::{Effect, ErrorKind, InstanceState, Instances, PowerOp, Provider, Selector};
+use remint_core::provider::{Effect, ErrorKind, InstanceState, Instances, PowerOp, Provider, Selector, label};
 use wiremock::MockServer;
 
 use super::launch::next_token;
 use crate::testing::{
-    actions, field, forms, instance, instances, launched, launcher, provider, refusal, serve, serve_network, spec,
+    actions, ec2, field, forms, instance, instances, launched, launcher, provider, refusal, serve, serve_network, spec,
 };
 
 const ID: &str = "i-0123456789abcdef0";
@@ -48,6 +48,31 @@ async fn a_launch_is_tagged_from_the_first_and_takes_no_old_metadata() {
     assert_eq!(aws.list(&Selector::all()).await.unwrap().len(), 1);
     serve(&server, "DescribeInstances", vec![instances(&[])]).await;
     assert_eq!(aws.get(&made.id).await.unwrap().id, made.id);
+}
+
+#[tokio::test]
+async fn an_environment_has_a_group_of_its_own_which_says_so() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    let none = ec2("DescribeSecurityGroups", "<securityGroupInfo/>");
+    serve(&server, "DescribeSecurityGroups", vec![none]).await;
+    serve_network(&server).await;
+    serve(&server, "CreateSecurityGroup", vec![ec2("CreateSecurityGroup", "<groupId>sg-0d1e2f3a</groupId>")]).await;
+    let opened = ec2("AuthorizeSecurityGroupIngress", "<return>true</return>");
+    serve(&server, "AuthorizeSecurityGroupIngress", vec![opened]).await;
+    serve(&server, "RunInstances", vec![launched(&instance(ID, "app-7-0", "pending", ""))]).await;
+    let mut spec = spec("app-7-0");
+    spec.labels = spec.labels.with(label::ENV_ID, "0a1b2c3d4e5f6071");
+    let aws = launcher(&server);
+    for name in ["app-7-0", "app-8-0"] {
+        aws.launch(&remint_core::provider::LaunchSpec { names: vec![name.to_owned()], ..spec.clone() }).await.unwrap();
+    }
+    let made = forms(&server, "CreateSecurityGroup").await;
+    assert_eq!(made.len(), 1, "known from then on");
+    assert_eq!(field(&made[0], "GroupName").as_deref(), Some("remint-0a1b2c3d4e5f6071-22"));
+    assert!(made[0].contains("Key=remint%3Aenv-id") && made[0].contains("Value=0a1b2c3d4e5f6071"), "{}", made[0]);
+    let run = forms(&server, "RunInstances").await.remove(0);
+    assert_eq!(field(&run, "NetworkInterface.1.SecurityGroupId.1").as_deref(), Some("sg-0d1e2f3a"));
 }
 
 #[tokio::test]

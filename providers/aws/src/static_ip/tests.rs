@@ -9,20 +9,31 @@ const ADDRESS: &str = "eipalloc-0a1b2c3d";
 fn spec() -> StaticIpSpec {
     StaticIpSpec {
         name: "app-production".into(),
-        labels: Labels::new().with(label::SERVICE, "app").with(label::RELEASE, "7"),
+        labels: Labels::new()
+            .with(label::SERVICE, "app")
+            .with(label::ENV_ID, "0a1b2c3d4e5f6071")
+            .with(label::RELEASE, "7"),
         region: "us-east-1".into(),
         instance: INSTANCE.into(),
     }
 }
 
 fn addresses(instance: Option<&str>) -> ResponseTemplate {
+    listed(&[address(ADDRESS, "app-production", "0a1b2c3d4e5f6071", instance)])
+}
+
+fn address(id: &str, name: &str, environment: &str, instance: Option<&str>) -> String {
     let assigned = instance
         .map_or(String::new(), |id| format!("<instanceId>{id}</instanceId><associationId>eipassoc-1</associationId>"));
-    let item = format!(
-        "<item><allocationId>{ADDRESS}</allocationId><publicIp>198.51.100.7</publicIp>{assigned}<tagSet>\
-         <item><key>Name</key><value>app-production</value></item></tagSet></item>"
-    );
-    ec2("DescribeAddresses", &format!("<addressesSet>{item}</addressesSet>"))
+    let tags = [("Name", name), (label::SERVICE, "app"), (label::ENV_ID, environment), (label::RELEASE, "6")];
+    let tags = tags.map(|(key, value)| format!("<item><key>{key}</key><value>{value}</value></item>")).concat();
+    format!(
+        "<item><allocationId>{id}</allocationId><publicIp>198.51.100.7</publicIp>{assigned}<tagSet>{tags}</tagSet></item>"
+    )
+}
+
+fn listed(items: &[String]) -> ResponseTemplate {
+    ec2("DescribeAddresses", &format!("<addressesSet>{}</addressesSet>", items.concat()))
 }
 
 fn none() -> ResponseTemplate {
@@ -102,4 +113,30 @@ async fn an_address_that_points_somewhere_is_taken_away_before_it_is_released() 
     provider(&server).release(&ADDRESS.into()).await.unwrap();
     let changed: Vec<_> = actions(&server).await.into_iter().filter(|action| !action.starts_with("Describe")).collect();
     assert_eq!(changed, ["DisassociateAddress", "ReleaseAddress"]);
+}
+
+#[tokio::test]
+async fn an_address_of_another_environment_is_not_taken_whatever_its_name() {
+    let server = MockServer::start().await;
+    serve_instance(&server, "running").await;
+    let theirs = address("eipalloc-0000000a", "app-production", "ffffffffffffffff", Some("i-0ffffffffffffffff"));
+    let unproven = address("eipalloc-0000000b", "app-production", "", None);
+    serve(&server, "DescribeAddresses", vec![listed(&[theirs, unproven])]).await;
+    let made = format!("<publicIp>198.51.100.8</publicIp><domain>vpc</domain><allocationId>{ADDRESS}</allocationId>");
+    serve(&server, "AllocateAddress", vec![ec2("AllocateAddress", &made)]).await;
+    serve(&server, "AssociateAddress", vec![ec2("AssociateAddress", "<associationId>eipassoc-1</associationId>")])
+        .await;
+    assert_eq!(provider(&server).ensure(&spec()).await.unwrap().id.as_str(), ADDRESS);
+    assert_eq!(forms(&server, "AllocateAddress").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_instance_that_has_somebody_elses_address_gets_no_other() {
+    let server = MockServer::start().await;
+    let theirs = address("eipalloc-0000000a", "other", "ffffffffffffffff", Some(INSTANCE));
+    let ours = address(ADDRESS, "app-production", "0a1b2c3d4e5f6071", None);
+    serve(&server, "DescribeAddresses", vec![listed(&[theirs, ours])]).await;
+    let error = provider(&server).ensure(&spec()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(actions(&server).await, ["DescribeAddresses"]);
 }

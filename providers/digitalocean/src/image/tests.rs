@@ -196,13 +196,84 @@ async fn an_image_from_before_a_crash_is_found_by_name_and_labelled() {
         let standing = if gone { testing::status(404, json!({})) } else { droplet("off", &[55]) };
         serve(&server, "GET", "/v2/droplets/7", vec![standing]).await;
         serve(&server, "GET", SNAPSHOTS, vec![snapshots(&[(55, NAME)])]).await;
-        let all = json!({"images": [body(55, &[], &["nyc3"])], "links": {}});
-        serve(&server, "GET", "/v2/images", vec![testing::json(all)]).await;
+        serve(&server, "GET", "/v2/snapshots", vec![account_snapshots(&[(54, "other", 7), (55, NAME, 7)])]).await;
         serve_image(&server).await;
         let image = assert_done(testing::provider(&server).capture(&spec()).await.unwrap());
         assert_eq!(image.labels, spec().labels);
         assert_eq!(starts(&server).await, 0);
     }
+}
+
+fn account_snapshots(all: &[(u64, &str, u64)]) -> ResponseTemplate {
+    let snapshot = |(id, name, droplet): &(u64, &str, u64)| {
+        json!({"id": id.to_string(), "name": name, "resource_id": droplet.to_string(), "resource_type": "droplet",
+            "regions": ["nyc3"], "tags": []})
+    };
+    testing::json(json!({"snapshots": all.iter().map(snapshot).collect::<Vec<_>>(), "links": {}}))
+}
+
+/// The droplet is gone: its own lists answer 404.
+async fn serve_gone(server: &MockServer) {
+    serve(server, "GET", "/v2/droplets/7", vec![testing::status(404, json!({}))]).await;
+    serve(server, "GET", SNAPSHOTS, vec![testing::status(404, json!({}))]).await;
+}
+
+#[tokio::test]
+async fn a_capture_whose_droplet_is_gone_is_waited_for_while_it_runs_or_has_just_ended() {
+    let server = MockServer::start().await;
+    serve_gone(&server).await;
+    let shown = vec![account_snapshots(&[]), account_snapshots(&[]), account_snapshots(&[(55, NAME, 7)])];
+    serve(&server, "GET", "/v2/snapshots", shown).await;
+    let (mut running, mut other) = (action("in-progress"), action("in-progress"));
+    (running["resource_id"], other["resource_id"]) = (json!(7), json!(8));
+    serve(&server, "GET", "/v2/actions", vec![actions(&[other, running])]).await;
+    serve(&server, "GET", "/v2/actions/900", vec![one_action("completed")]).await;
+    serve_image(&server).await;
+    let cloud = testing::provider(&server);
+    for _ in 0..2 {
+        assert_eq!(cloud.capture(&spec()).await.unwrap(), CaptureProgress::Pending);
+    }
+    assert_done(cloud.capture(&spec()).await.unwrap());
+    assert_eq!(starts(&server).await, 0);
+}
+
+#[tokio::test]
+async fn a_droplet_that_is_gone_and_was_never_captured_is_not_found() {
+    let server = MockServer::start().await;
+    serve_gone(&server).await;
+    serve(&server, "GET", "/v2/snapshots", vec![account_snapshots(&[(54, "other", 7)])]).await;
+    let (mut ended, mut others) = (action("completed"), action("in-progress"));
+    (ended["resource_id"], others["resource_id"]) = (json!(7), json!(8));
+    ended["completed_at"] = json!("2026-11-23T08:00:00Z");
+    serve(&server, "GET", "/v2/actions", vec![actions(&[others, ended])]).await;
+    let error = testing::provider(&server).capture(&spec()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::NotFound, Effect::NotApplied), "{error}");
+}
+
+#[tokio::test]
+async fn an_image_of_this_name_that_is_of_another_droplet_is_left_alone() {
+    let server = MockServer::start().await;
+    serve_gone(&server).await;
+    serve(&server, "GET", "/v2/snapshots", vec![account_snapshots(&[(55, NAME, 8)])]).await;
+    let error = testing::provider(&server).capture(&spec()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(!testing::asked(&server).await.iter().any(|call| call.starts_with("POST")));
+}
+
+#[tokio::test]
+async fn a_new_label_is_attached_before_the_old_one_of_its_key_goes() {
+    let server = MockServer::start().await;
+    let tags = ["remint:role:image", "remint:service:app", "web"];
+    serve(&server, "GET", "/v2/images/55", vec![testing::json(json!({"image": body(55, &tags, &["nyc3"])}))]).await;
+    let (new, old) = ("/v2/tags/remint:role:checked/resources", "/v2/tags/remint:role:image/resources");
+    serve(&server, "POST", new, vec![testing::status(204, json!({}))]).await;
+    serve(&server, "DELETE", old, vec![testing::status(204, json!({}))]).await;
+    let cloud = testing::provider(&server);
+    Images::label(&cloud, &ImageId::new("55"), &Labels::new().with(label::ROLE, "checked")).await.unwrap();
+    let resources = json!({"resources": [{"resource_id": "55", "resource_type": "image"}]});
+    assert_eq!(testing::bodies(&server, "POST", new).await, [resources]);
+    let calls = ["GET /v2/images/55".to_owned(), format!("POST {new}"), format!("DELETE {old}")];
+    assert_eq!(testing::asked(&server).await, calls);
 }
 
 #[tokio::test]

@@ -278,6 +278,39 @@ async fn missing_firewall_rules_are_made_once() {
 }
 
 #[tokio::test]
+async fn an_environment_has_firewall_rules_of_its_own_which_say_so() {
+    const ID: &str = "0a1b2c3d4e5f6071";
+    let server = MockServer::start().await;
+    serve(&server, "GET", &route("instances/app-7-0"), vec![missing()]).await;
+    let done = testing::json(operation("op-1", "DONE"));
+    serve(&server, "POST", &route("instances"), vec![done]).await;
+    let list = testing::json(json!({"items": [{"name": "remint-default-tcp-22"}]}));
+    serve(&server, "GET", &format!("{PROJECT}/global/firewalls"), vec![list]).await;
+    let done = testing::json(json!({"name": "op-9", "status": "DONE"}));
+    serve(&server, "POST", &format!("{PROJECT}/global/firewalls"), vec![done]).await;
+    let network = "a-network-whose-name-is-rather-long".to_owned();
+    for (network, name) in [
+        ("default".to_owned(), format!("remint-{ID}-default-tcp-22")),
+        (network, format!("remint-{ID}-e62b9f3a1c-tcp-22")),
+    ] {
+        let config = Config { network, ..Config::default() };
+        let gcp = Gcp::new(ClientOptions { config, ..testing::options(&server) }).await.unwrap();
+        let mut spec = spec();
+        spec.labels = spec.labels.with(label::ENV_ID, ID);
+        drop(gcp.launch(&spec).await.unwrap());
+        let sent = requests(&server, "POST", &format!("{PROJECT}/global/firewalls")).await;
+        let rule: Value = sent.last().unwrap().body_json().unwrap();
+        let made = rule["name"].as_str().unwrap();
+        assert_eq!((made.len(), made.starts_with("remint-0a1b2c3d4e5f6071-")), (name.len(), true), "{made}");
+        assert_eq!(rule["targetTags"], json!([format!("remint-{ID}-tcp-22")]));
+        assert!(rule["description"].as_str().unwrap().contains(ID), "{rule}");
+    }
+    let sent = requests(&server, "POST", &route("instances")).await;
+    let instance: Value = sent[0].body_json().unwrap();
+    assert_eq!(instance["tags"]["items"], json!([format!("remint-{ID}-tcp-22")]));
+}
+
+#[tokio::test]
 async fn an_unknown_size_or_zone_has_a_hint() {
     let server = MockServer::start().await;
     let small = json!({"name": "e2-small", "guestCpus": 2, "memoryMb": 2048, "maximumPersistentDisksSizeGb": "3072"});

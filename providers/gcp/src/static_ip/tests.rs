@@ -234,3 +234,70 @@ async fn addresses_are_listed_by_their_labels_and_all_of_the_users_without() {
     assert_eq!(ips, ["203.0.113.9", "203.0.113.10"]);
     assert!(gcp.list(&Selector::all().with(label::ENV, "other")).await.unwrap().is_empty());
 }
+
+const ENVIRONMENT: &str = "0a1b2c3d4e5f6071";
+
+fn labelled(mut resource: Value) -> Value {
+    resource["labels"] = json!({"remint-env-id": ENVIRONMENT, "remint-release": "2", "managed-by": "remint"});
+    resource["labelFingerprint"] = json!("YQ==");
+    resource
+}
+
+#[tokio::test]
+async fn labels_that_are_added_later_go_on_the_address_and_on_its_rule() {
+    let server = MockServer::start().await;
+    let (stale, set) = (refusal(412, "conditionNotMet", "Labels fingerprint either invalid"), regional("op-1", "DONE"));
+    let labels = json!({"team": "web"});
+    let mut before = address(&[]);
+    (before["labels"], before["labelFingerprint"]) = (labels, json!("Yg=="));
+    serve(&server, "GET", &here("addresses/app-prod"), vec![testing::json(before)]).await;
+    serve(&server, "GET", &here("forwardingRules/app-prod"), vec![testing::json(rule("1"))]).await;
+    let routes = [here("addresses/app-prod/setLabels"), here("forwardingRules/app-prod/setLabels")];
+    serve(&server, "POST", &routes[0], vec![stale, testing::json(set.clone())]).await;
+    serve(&server, "POST", &routes[1], vec![testing::json(set)]).await;
+    let gcp = testing::provider(&server).await;
+    let more = Labels::new().with(label::ENV_ID, ENVIRONMENT);
+    StaticIps::label(&gcp, &StaticIpId::new(ID), &more).await.unwrap();
+    let sent = requests(&server, "POST", &routes[0]).await;
+    assert_eq!(sent.len(), 2, "somebody else's labels came between");
+    let body: Value = sent[1].body_json().unwrap();
+    let wanted = json!({"team": "web", "remint-env-id": ENVIRONMENT, "managed-by": "remint"});
+    assert_eq!((&body["labels"], &body["labelFingerprint"]), (&wanted, &json!("Yg==")));
+    assert_eq!(requests(&server, "POST", &routes[1]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_is_proven_by_its_labels_whatever_its_release() {
+    let server = MockServer::start().await;
+    serve_instances(&server).await;
+    serve(&server, "GET", &here("forwardingRules/app-prod"), vec![testing::json(labelled(rule("1")))]).await;
+    let gcp = testing::provider(&server).await;
+    let ours = |id: &str, release: &str| {
+        let labels = labels().with(label::ENV_ID, id).with(label::RELEASE, release);
+        StaticIpSpec { labels, ..spec("1") }
+    };
+    let found = gcp.ensure(&ours(ENVIRONMENT, "7")).await.unwrap();
+    assert_eq!(found.labels.get(label::RELEASE), Some("2"));
+    let error = gcp.ensure(&ours("ffffffffffffffff", "2")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Conflict, Effect::NotApplied), "{error}");
+    assert_eq!(gcp.calls().count().mutations, 0);
+}
+
+#[tokio::test]
+async fn a_rule_that_is_made_anew_and_its_target_say_whose_they_are() {
+    let server = MockServer::start().await;
+    serve_instances(&server).await;
+    serve(&server, "GET", &here("forwardingRules/app-prod"), vec![missing()]).await;
+    serve(&server, "GET", &here("addresses/app-prod"), vec![testing::json(labelled(address(&[])))]).await;
+    serve(&server, "POST", &format!("{ZONE}/targetInstances"), vec![done()]).await;
+    serve(&server, "POST", &here("forwardingRules"), vec![testing::json(regional("op-r", "DONE"))]).await;
+    testing::provider(&server).await.assign(&StaticIpId::new(ID), &instance("1")).await.unwrap();
+    let sent: Value = requests(&server, "POST", &format!("{ZONE}/targetInstances")).await[0].body_json().unwrap();
+    assert_eq!(sent["description"], format!("remint {ID} {} {ENVIRONMENT}", instance("1")));
+    let target: model::TargetInstance =
+        model::TargetInstance::new().set_description(sent["description"].as_str().unwrap());
+    assert!(target::stands_for(&target).is_some());
+    let sent: Value = requests(&server, "POST", &here("forwardingRules")).await[0].body_json().unwrap();
+    let written = Description::from_text(sent["description"].as_str()).unwrap();
+    assert_eq!(written.labels.get(label::ENV_ID), Some(ENVIRONMENT));
+}

@@ -52,13 +52,11 @@ mod tests {
             })
         };
         let counted = Arc::clone(&ran);
-        let outer = WRAP.scope(wrap, async move {
-            spawn(async move {
-                counted.add_permits(1);
-                spawn(async move { counted.add_permits(1) }).await.unwrap();
-            })
-        });
-        let task = outer.await;
+        let outer = async move {
+            counted.add_permits(1);
+            spawn(async move { counted.add_permits(1) }).await.unwrap();
+        };
+        let task = WRAP.sync_scope(wrap, || spawn(outer));
         tokio::task::yield_now().await;
         assert_eq!(ran.available_permits(), 0);
         gate.add_permits(1);

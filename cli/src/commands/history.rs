@@ -18,6 +18,9 @@ use crate::{
 pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> Outcome {
     let (_, journal) = session::with_journal(settings).await?;
     let mut releases = journal.history().await?;
+    for note in journal.take_notes() {
+        printer.events().warn(note);
+    }
     releases.sort_by_key(|release| std::cmp::Reverse(release.id()));
     releases.truncate(args.limit);
     printer.result("history", &releases, || table(&releases))?;

@@ -52,7 +52,7 @@ impl Shown<'_> {
             ProcessState::Unknown => "on another host or in another container: not to be seen from here".to_owned(),
         };
         format!(
-            "{} is locked\n  by       {}\n  process  {process}\n  since    {}\n  expires  {}, unless it is renewed\n  number   {}\n",
+            "{} is locked\n  by       {}\n  process  {process}\n  since    {:.0}\n  expires  {:.0}, unless it is renewed\n  number   {}\n",
             Styled::bold(name),
             lock.holder,
             lock.since,

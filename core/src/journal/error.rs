@@ -51,7 +51,7 @@ pub enum JournalError {
         known: u32,
     },
     /// Somebody else holds the lock.
-    #[error("{environment} is locked by {holder} since {since}{}", how_long(*process, expires))]
+    #[error("{environment} is locked by {holder} since {since:.0}{}", how_long(*process, expires))]
     Held {
         /// The environment.
         environment: String,
@@ -146,7 +146,9 @@ fn also(known: &Option<Known>) -> String {
 fn how_long(process: ProcessState, expires: &Timestamp) -> String {
     match process {
         ProcessState::Alive => "; its process is alive on this host".to_owned(),
-        ProcessState::Dead | ProcessState::Unknown => format!("; the lock expires at {expires} unless it is renewed"),
+        ProcessState::Dead | ProcessState::Unknown => {
+            format!("; the lock expires at {expires:.0} unless it is renewed")
+        }
     }
 }
 
@@ -164,7 +166,7 @@ impl JournalError {
             }
             Self::Held { holder, expires, .. } => Some(format!(
                 "wait until it is done (`--lock-wait 5m` does), or stop process {} on {}; a lock that is not renewed can be \
-                 taken over after {expires}",
+                 taken over after {expires:.0}",
                 holder.pid, holder.host
             )),
             Self::Lost { .. } => {

@@ -308,6 +308,24 @@ async fn what_was_given_back_or_dropped_is_good_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_a_lock_is_given_back_it_is_good_for_nothing_already() {
+    let objects = Arc::new(InMemory::new());
+    let store =
+        Hooked::new(
+            &objects,
+            |operation, _| {
+                if operation == "replace" { futures::future::pending().boxed() } else { nothing() }
+            },
+        );
+    let guard = Journal::over(store, "production").lock(holder("deploy")).await.unwrap();
+    let fence = guard.fence();
+    fence.check().await.unwrap();
+    tokio::spawn(guard.release());
+    sleep(Duration::from_secs(1)).await;
+    assert!(fence.check().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lock_that_cannot_be_renewed_is_lost_before_others_may_take_it() {
     let objects = Arc::new(InMemory::new());
     let store = Hooked::new(&objects, |operation, _| if operation == "replace" { no_answer() } else { nothing() });

@@ -64,7 +64,8 @@ impl Journal {
                     let message = format!("waiting for {holder}");
                     match &waiting {
                         None => {
-                            events.info(format!("{error}; waiting up to {} for it", HumanDuration(left)));
+                            let limit = HumanDuration(wait.unwrap_or_default());
+                            events.info(format!("{error}; waiting up to {limit} for it"));
                             events.emit(Event::TaskStarted { task: TASK.to_owned(), message });
                         }
                         Some(former) if former != &**holder => {

@@ -80,7 +80,8 @@ fn elsewhere(loaded: Loaded, settings: Settings) -> Elsewhere {
     Elsewhere::new(move |place| {
         let (loaded, settings) = (Arc::clone(&loaded), Arc::clone(&settings));
         Box::pin(async move {
-            let unknown = |error: UnknownProvider| Error::new(ErrorKind::InvalidInput, "configure provider", error.to_string());
+            let unknown =
+                |error: UnknownProvider| Error::new(ErrorKind::InvalidInput, "configure provider", error.to_string());
             let registration = Registry::find(place.provider.as_str()).map_err(unknown)?;
             (registration.build)(build_context(&loaded, &place.provider, Some(place.region), &settings)).await
         })

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use remint_core::{
-    bake::{self, BakeReport, Owner},
+    bake::{self, Authority, BakeReport},
     context::Context,
     deploy::{self, Baker, DeployError},
     events::{Event, Level},
@@ -139,8 +139,8 @@ pub(super) struct Builder;
 
 #[async_trait]
 impl Baker for Builder {
-    async fn bake(&self, context: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError> {
-        match bake::bake(context, owner).await {
+    async fn bake(&self, context: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
+        match bake::bake(context, authority).await {
             Ok(report) => Ok(report.image.id),
             Err(error) => Err(DeployError::bake(error)),
         }

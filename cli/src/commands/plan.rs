@@ -17,7 +17,11 @@ pub(super) async fn run(args: &PlanArgs, settings: &Settings, printer: &Printer,
     let options = DeployOptions { image: args.image.clone(), ..DeployOptions::default() };
     let plan = deploy::plan(&context, &options).await?;
     printer.result("plan", &plan, || text(&plan))?;
-    Ok(if args.detailed_exit_code && (plan.changes() || plan.refused.is_some()) { ExitStatus::Changes } else { ExitStatus::Success })
+    Ok(if args.detailed_exit_code && (plan.changes() || plan.refused.is_some()) {
+        ExitStatus::Changes
+    } else {
+        ExitStatus::Success
+    })
 }
 
 /// The plan as lines, in the signs that people know: `+` made, `~` changed, `-` removed.
@@ -97,7 +101,9 @@ fn line(step: &Step) -> (char, String, &[String]) {
             let ids: Vec<_> = instances.iter().map(ToString::to_string).collect();
             ('-', format!("retire {} ({how:?})", ids.join(", ")).to_lowercase(), &[])
         }
-        Step::Remove { resource, keeps: true } => ('-', format!("stop using {resource}, which stays in the account"), &[]),
+        Step::Remove { resource, keeps: true } => {
+            ('-', format!("stop using {resource}, which stays in the account"), &[])
+        }
         Step::Remove { resource, keeps: false } => {
             ('-', format!("remove {resource}, once resolvers have forgotten it"), &[])
         }

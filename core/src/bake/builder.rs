@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{BakeError, Owner, cleanup::Cleanup, prepare};
+use super::{Authority, BakeError, cleanup::Cleanup, prepare};
 use crate::{
     context::Context,
     events::Event,
@@ -49,7 +49,7 @@ impl<'a> Builder<'a> {
     /// Launches a machine and waits until Remint is logged in to it.
     pub(super) async fn launch(
         ctx: &'a Context,
-        owner: &Owner<'_>,
+        authority: &Authority<'_>,
         plan: &Plan<'_>,
         cleanup: &Cleanup,
     ) -> Result<Self, BakeError> {
@@ -61,7 +61,7 @@ impl<'a> Builder<'a> {
         let login_keys = match ctx.provider.login_keys() {
             None => Vec::new(),
             Some(keys) => {
-                let key_name = format!("{}{}", owner.builder_keys(), ctx.run4());
+                let key_name = format!("{}{}", authority.builder_keys(), ctx.run4());
                 cleanup.expect_key(key_name.clone());
                 let key = ctx.commit(keys.ensure(&key_name, &login.public().line())).await;
                 let key = key.map_err(BakeError::cloud("cannot register the login key"))?;
@@ -69,7 +69,7 @@ impl<'a> Builder<'a> {
                 vec![key.id]
             }
         };
-        let labels = prepare::labels(ctx, owner, plan.fingerprint, plan.role);
+        let labels = prepare::labels(ctx, authority, plan.fingerprint, plan.role);
         let selector = Selector(labels.0.clone());
         cleanup.expect_instances(selector.clone());
         let spec = LaunchSpec {

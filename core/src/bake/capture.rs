@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BakeError, Owner, builder::Builder, prepare};
+use super::{Authority, BakeError, builder::Builder, prepare};
 use crate::{
     context::Context,
     provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, label},
@@ -16,28 +16,28 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
 /// The image's name: the same for every environment of a journal that bakes this fingerprint, so that two bakes at once find each
 /// other's.
-pub(super) fn name(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint) -> String {
-    format!("{}-{}-{}", ctx.loaded.manifest.service, fingerprint.short(), owner.service_digits())
+pub(super) fn name(ctx: &Context, authority: &Authority<'_>, fingerprint: &Fingerprint) -> String {
+    format!("{}-{}{}", ctx.loaded.manifest.service, fingerprint.short(), authority.image_suffix())
 }
 
 /// Captures the stopped builder, unless somebody else has baked the same meanwhile.
 pub(super) async fn capture(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     builder: &Builder<'_>,
     fingerprint: &Fingerprint,
 ) -> Result<Image, BakeError> {
-    if let Some(image) = prepare::find_image(ctx, owner, fingerprint).await? {
+    if let Some(image) = prepare::find_image(ctx, authority, fingerprint).await? {
         ctx.events.info(format!("another environment baked {} meanwhile; using that image", image.name));
         return Ok(image);
     }
     builder.progress("capturing");
     // The image outlives the run, and is the same whoever baked it; and each label costs a call where a cloud labels by tags.
-    let labels = owner.of_images().with(label::FINGERPRINT, fingerprint.as_str());
-    let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, owner, fingerprint), labels };
-    owner.journal.set_capture(owner.lock, Some(&spec)).await?;
+    let labels = authority.of_images().with(label::FINGERPRINT, fingerprint.as_str());
+    let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, authority, fingerprint), labels };
+    authority.journal.set_capture(authority.lock, Some(&spec)).await?;
     let image = until_done(ctx, &spec, builder.launched).await?;
-    owner.journal.set_capture(owner.lock, None).await?;
+    authority.journal.set_capture(authority.lock, None).await?;
     Ok(image)
 }
 

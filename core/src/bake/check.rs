@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    BakeError, Owner,
+    Authority, BakeError,
     builder::{Builder, Plan},
     cleanup::Cleanup,
 };
@@ -21,13 +21,13 @@ use crate::{
 /// takes it for baked.
 pub(super) async fn boot_check(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     image: &Image,
     fingerprint: &Fingerprint,
     cleanup: &Cleanup,
 ) -> Result<(), BakeError> {
     let plan = Plan { role: "check", image, size: &ctx.loaded.section.size, fingerprint };
-    let machine = Builder::launch(ctx, owner, &plan, cleanup).await?;
+    let machine = Builder::launch(ctx, authority, &plan, cleanup).await?;
     machine.first_boot_done().await?;
     machine.progress("checking its health");
     let health = &ctx.loaded.manifest.health;

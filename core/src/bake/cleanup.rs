@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::Owner;
+use super::Authority;
 use crate::{
     context::Context,
     events::Event,
@@ -146,9 +146,9 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
 
 /// Removes the builders and check machines that an earlier run of this environment left behind when it was killed. They carry the
 /// environment's id, and the caller holds its lock, so none of them is in use.
-pub(super) async fn sweep(ctx: &Context, owner: &Owner<'_>) -> Result<()> {
+pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
     for role in ["builder", "check"] {
-        let selector = owner.machines(role);
+        let selector = authority.machines(role);
         // A check can only be left over where there are checks.
         if role == "check" && !ctx.loaded.manifest.image.boot_check {
             continue;

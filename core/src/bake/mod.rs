@@ -9,13 +9,13 @@
 //! behind, [`recover`] settles: every command that changes something calls it first.
 
 mod artifact;
+mod authority;
 mod builder;
 mod capture;
 mod check;
 mod cleanup;
 mod error;
 pub mod fingerprint;
-mod owner;
 mod prepare;
 mod recover;
 mod report;
@@ -26,9 +26,9 @@ pub(crate) mod simulated;
 mod steps;
 pub mod tree;
 
+pub use authority::Authority;
+pub(crate) use authority::key_prefix;
 pub use error::BakeError;
-pub(crate) use owner::key_prefix;
-pub use owner::Owner;
 pub use prepare::{Prepared, prepare};
 pub use recover::recover;
 pub use report::BakeReport;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BakeError, Owner,
+    Authority, BakeError,
     fingerprint::{self, InputDigest, Inputs},
     tree,
 };
@@ -31,13 +31,13 @@ pub struct Prepared {
 /// # Errors
 ///
 /// An input that cannot be read, or the cloud's refusal.
-pub async fn prepare(ctx: &Context, owner: &Owner<'_>) -> Result<Prepared, BakeError> {
+pub async fn prepare(ctx: &Context, authority: &Authority<'_>) -> Result<Prepared, BakeError> {
     let section = &ctx.loaded.section;
     let images = ctx.provider.images();
     let base = images.resolve(&section.base, &section.region).await;
     let base = base.map_err(BakeError::cloud("cannot find the base image"))?;
     let (fingerprint, inputs) = take_fingerprint(ctx, &base).await?;
-    let image = find_image(ctx, owner, &fingerprint).await?;
+    let image = find_image(ctx, authority, &fingerprint).await?;
     Ok(Prepared { fingerprint, inputs, base, image })
 }
 
@@ -65,10 +65,10 @@ async fn take_fingerprint(ctx: &Context, base: &Image) -> Result<(Fingerprint, V
 /// id, so that everybody who looks finds the same.
 pub(super) async fn find_image(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     fingerprint: &Fingerprint,
 ) -> Result<Option<Image>, BakeError> {
-    let selector = Selector(owner.of_images().0).with(label::FINGERPRINT, fingerprint.as_str());
+    let selector = Selector(authority.of_images().0).with(label::FINGERPRINT, fingerprint.as_str());
     let found = ctx.provider.images().list(&selector).await;
     let found = found.map_err(BakeError::cloud("cannot look for the image"))?;
     let region = &ctx.loaded.section.region;
@@ -78,11 +78,11 @@ pub(super) async fn find_image(
 }
 
 /// The labels of a machine of a bake.
-pub(super) fn labels(ctx: &Context, owner: &Owner<'_>, fingerprint: &Fingerprint, role: &str) -> Labels {
-    owner
+pub(super) fn labels(ctx: &Context, authority: &Authority<'_>, fingerprint: &Fingerprint, role: &str) -> Labels {
+    authority
         .of_images()
         .with(label::ENV, ctx.loaded.environment.as_str())
-        .with(label::ENV_ID, owner.identity.environment.id.as_str())
+        .with(label::ENV_ID, authority.identity.environment.id.as_str())
         .with(label::FINGERPRINT, fingerprint.as_str())
         .with(label::ROLE, role)
         .with(label::RUN, ctx.run.to_string())

@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use super::{BakeError, Owner, capture, cleanup::sweep};
+use super::{Authority, BakeError, capture, cleanup::sweep};
 use crate::context::Context;
 
 /// Finishes the capture that an earlier run began, and removes the builders and keys of a run that died.
@@ -16,14 +16,14 @@ use crate::context::Context;
 /// # Errors
 ///
 /// The cloud's and the journal's; [`BakeError::Cancelled`].
-pub async fn recover(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> {
+pub async fn recover(ctx: &Context, authority: &Authority<'_>) -> Result<(), BakeError> {
     let work = async {
-        finish_capture(ctx, owner).await?;
-        if !owner.lock.took_over() {
+        finish_capture(ctx, authority).await?;
+        if !authority.lock.took_over() {
             return Ok(());
         }
-        sweep(ctx, owner).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
-        remove_keys(ctx, owner).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
+        sweep(ctx, authority).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
+        remove_keys(ctx, authority).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
     };
     tokio::select! {
         biased;
@@ -33,8 +33,8 @@ pub async fn recover(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> 
 }
 
 /// Finishes the capture that the journal names, if it names one. Its note stays until there is an image, or certainly none.
-pub(super) async fn finish_capture(ctx: &Context, owner: &Owner<'_>) -> Result<(), BakeError> {
-    let Some(spec) = owner.journal.capture().await? else { return Ok(()) };
+pub(super) async fn finish_capture(ctx: &Context, authority: &Authority<'_>) -> Result<(), BakeError> {
+    let Some(spec) = authority.journal.capture().await? else { return Ok(()) };
     ctx.events.info(format!("finishing the capture of {}, which was left under way", spec.name));
     match capture::until_done(ctx, &spec, Instant::now()).await {
         Ok(image) => ctx.events.info(format!("{} is captured", image.name)),
@@ -42,17 +42,18 @@ pub(super) async fn finish_capture(ctx: &Context, owner: &Owner<'_>) -> Result<(
             ctx.events.warn(format!("the capture of {} failed: {error}", spec.name));
         }
         Err(error) => {
-            ctx.events.warn(format!("the capture of {} is not settled yet: {error}; it stays in the journal", spec.name));
+            ctx.events
+                .warn(format!("the capture of {} is not settled yet: {error}; it stays in the journal", spec.name));
             return Ok(());
         }
     }
-    Ok(owner.journal.set_capture(owner.lock, None).await?)
+    Ok(authority.journal.set_capture(authority.lock, None).await?)
 }
 
 /// Removes the login keys of this environment's builders. The caller holds the lock, so no builder needs them.
-async fn remove_keys(ctx: &Context, owner: &Owner<'_>) -> crate::provider::Result<()> {
+async fn remove_keys(ctx: &Context, authority: &Authority<'_>) -> crate::provider::Result<()> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
-    for key in keys.list(&owner.builder_keys()).await? {
+    for key in keys.list(&authority.builder_keys()).await? {
         keys.remove(&key.id).await?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    BakeError, BakeReport, Owner, Prepared,
+    Authority, BakeError, BakeReport, Prepared,
     builder::{Builder, Plan},
     capture,
     check::boot_check,
@@ -29,18 +29,18 @@ use crate::{
 /// # Errors
 ///
 /// [`BakeError`], with a hint and the last lines of output where there are any.
-pub async fn bake(ctx: &Context, owner: &Owner<'_>) -> Result<BakeReport, BakeError> {
+pub async fn bake(ctx: &Context, authority: &Authority<'_>) -> Result<BakeReport, BakeError> {
     let started = Instant::now();
     let calls = ctx.provider.calls().count();
     let mut phases = Phases::new(&ctx.events);
     let prepared = tokio::select! {
-        prepared = phases.run("fingerprint", prepare(ctx, owner)) => prepared?,
+        prepared = phases.run("fingerprint", prepare(ctx, authority)) => prepared?,
         () = ctx.interrupted() => return Err(BakeError::Cancelled),
     };
     let reused = prepared.image.is_some();
     let (image, leftovers) = match &prepared.image {
-        Some(image) => reuse(ctx, &prepared, owner, image.clone(), &mut phases).await?,
-        None => make(ctx, &prepared, owner, &mut phases).await?,
+        Some(image) => reuse(ctx, &prepared, authority, image.clone(), &mut phases).await?,
+        None => make(ctx, &prepared, authority, &mut phases).await?,
     };
     let Prepared { fingerprint, inputs, .. } = prepared;
     ctx.events.emit(Event::ImageReady { image: image.id.clone(), fingerprint: fingerprint.clone(), reused });
@@ -53,7 +53,7 @@ pub async fn bake(ctx: &Context, owner: &Owner<'_>) -> Result<BakeReport, BakeEr
 async fn reuse(
     ctx: &Context,
     prepared: &Prepared,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     image: Image,
     phases: &mut Phases<'_>,
 ) -> Result<(Image, Vec<String>), BakeError> {
@@ -61,7 +61,7 @@ async fn reuse(
     let finished = tokio::select! {
         image = async {
             capture::start_copies(ctx, &image).await?;
-            finish(ctx, prepared, owner, image, &cleanup, phases).await
+            finish(ctx, prepared, authority, image, &cleanup, phases).await
         } => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
@@ -73,12 +73,12 @@ async fn reuse(
 async fn make(
     ctx: &Context,
     prepared: &Prepared,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     phases: &mut Phases<'_>,
 ) -> Result<(Image, Vec<String>), BakeError> {
     let cleanup = Cleanup::default();
     let baked = tokio::select! {
-        image = until_captured(ctx, prepared, owner, &cleanup, phases) => image,
+        image = until_captured(ctx, prepared, authority, &cleanup, phases) => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     if let Err(error) = &baked {
@@ -87,7 +87,7 @@ async fn make(
         // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole. A capture that takes too
         // long stays in the journal: the next command looks for its image.
         if error.is_cancelled()
-            && let Err(error) = recover::finish_capture(ctx, owner).await
+            && let Err(error) = recover::finish_capture(ctx, authority).await
         {
             ctx.events.warn(format!("could not settle the capture: {error}"));
         }
@@ -95,7 +95,7 @@ async fn make(
     let mut left = cleanup.run(ctx).await;
     let image = baked?;
     let finished = tokio::select! {
-        image = finish(ctx, prepared, owner, image, &cleanup, phases) => image,
+        image = finish(ctx, prepared, authority, image, &cleanup, phases) => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     left.extend(cleanup.run(ctx).await);
@@ -105,24 +105,24 @@ async fn make(
 async fn until_captured(
     ctx: &Context,
     prepared: &Prepared,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
 ) -> Result<Image, BakeError> {
     let Prepared { fingerprint, base, .. } = prepared;
     let started = Instant::now();
     prepare::check(ctx, prepared).await?;
-    owner.journal.claim_place(owner.lock, &ctx.place()).await?;
-    sweep(ctx, owner).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
+    authority.journal.claim_place(authority.lock, &ctx.place()).await?;
+    sweep(ctx, authority).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
-    let mut builder = phases.run("builder", Builder::launch(ctx, owner, &plan, cleanup)).await?;
+    let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
     phases.run("cloud-init", builder.first_boot_done()).await?;
     let steps = Steps::new(ctx, fingerprint);
     phases.run("provision", steps.provision(&mut builder)).await?;
     phases.run("verify", steps.verify(&mut builder)).await?;
     phases.run("seal", seal(&builder)).await?;
     phases.run("stop", builder.stop()).await?;
-    let image = phases.run("capture", capture::capture(ctx, owner, &builder, fingerprint)).await?;
+    let image = phases.run("capture", capture::capture(ctx, authority, &builder, fingerprint)).await?;
     capture::start_copies(ctx, &image).await?;
     let (task, message) = (builder.task.clone(), format!("captured as {}", image.name));
     ctx.events.emit(Event::TaskFinished { task, message, elapsed: started.elapsed() });
@@ -132,7 +132,7 @@ async fn until_captured(
 async fn finish(
     ctx: &Context,
     prepared: &Prepared,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     image: Image,
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
@@ -141,7 +141,7 @@ async fn finish(
     if !ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some() {
         return Ok(image);
     }
-    phases.run("boot check", boot_check(ctx, owner, &image, &prepared.fingerprint, cleanup)).await?;
+    phases.run("boot check", boot_check(ctx, authority, &image, &prepared.fingerprint, cleanup)).await?;
     // Only now may a deploy take it for baked.
     let now = crate::clock::wall().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let checked = Labels::new().with(label::CHECKED, now);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    BakeError, Owner,
+    Authority, BakeError,
     capture::{self, until_done},
     cleanup::{Cleanup, sweep},
     prepare::{self, find_image},
@@ -21,22 +21,22 @@ use crate::{
 /// Makes sure that the image exists. The caller holds the environment's lock. `steps` is how long they take.
 pub(crate) async fn bake(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     fingerprint: &Fingerprint,
     steps: Duration,
 ) -> Result<Image, BakeError> {
-    if let Some(image) = find_image(ctx, owner, fingerprint).await? {
+    if let Some(image) = find_image(ctx, authority, fingerprint).await? {
         return Ok(image);
     }
     let cleanup = Cleanup::default();
     let baked = tokio::select! {
         biased;
         () = ctx.interrupted() => Err(BakeError::Cancelled),
-        image = until_captured(ctx, owner, fingerprint, steps, &cleanup) => image,
+        image = until_captured(ctx, authority, fingerprint, steps, &cleanup) => image,
     };
     if let Err(error) = &baked
         && error.is_cancelled()
-        && let Err(error) = recover::finish_capture(ctx, owner).await
+        && let Err(error) = recover::finish_capture(ctx, authority).await
     {
         ctx.events.warn(format!("could not settle the capture: {error}"));
     }
@@ -46,17 +46,17 @@ pub(crate) async fn bake(
 
 async fn until_captured(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     fingerprint: &Fingerprint,
     steps: Duration,
     cleanup: &Cleanup,
 ) -> Result<Image, BakeError> {
     let cloud = BakeError::cloud;
     let failed = || cloud("the builder does not do as asked");
-    owner.journal.claim_place(owner.lock, &ctx.place()).await?;
-    sweep(ctx, owner).await.map_err(failed())?;
+    authority.journal.claim_place(authority.lock, &ctx.place()).await?;
+    sweep(ctx, authority).await.map_err(failed())?;
     let started = Instant::now();
-    let (instance, selector) = launch(ctx, owner, fingerprint, cleanup).await?;
+    let (instance, selector) = launch(ctx, authority, fingerprint, cleanup).await?;
     let runs = |instance: &Instance| instance.state == InstanceState::Running;
     let wait = Wait::new("to run").first(ctx.provider.descriptor().limits.launch_time);
     let seen = ctx.watcher.instance(&selector, &instance.id, wait, runs).await;
@@ -66,33 +66,33 @@ async fn until_captured(
     let stopped = |instance: &Instance| instance.state == InstanceState::Stopped;
     let seen = ctx.watcher.instance(&selector, &instance.id, Wait::new("to be stopped"), stopped).await;
     seen.map_err(BakeError::watch("the builder does not stop"))?;
-    if let Some(image) = find_image(ctx, owner, fingerprint).await? {
+    if let Some(image) = find_image(ctx, authority, fingerprint).await? {
         return Ok(image);
     }
-    let labels = owner.of_images().with(label::FINGERPRINT, fingerprint.as_str());
-    let spec = CaptureSpec { instance: instance.id, name: capture::name(ctx, owner, fingerprint), labels };
-    owner.journal.set_capture(owner.lock, Some(&spec)).await?;
+    let labels = authority.of_images().with(label::FINGERPRINT, fingerprint.as_str());
+    let spec = CaptureSpec { instance: instance.id, name: capture::name(ctx, authority, fingerprint), labels };
+    authority.journal.set_capture(authority.lock, Some(&spec)).await?;
     let image = until_done(ctx, &spec, started).await?;
-    owner.journal.set_capture(owner.lock, None).await?;
+    authority.journal.set_capture(authority.lock, None).await?;
     Ok(image)
 }
 
 async fn launch(
     ctx: &Context,
-    owner: &Owner<'_>,
+    authority: &Authority<'_>,
     fingerprint: &Fingerprint,
     cleanup: &Cleanup,
 ) -> Result<(Instance, Selector), BakeError> {
     let failed = || BakeError::cloud("cannot launch the builder");
     let mut login_keys = Vec::new();
     if let Some(keys) = ctx.provider.login_keys() {
-        let name = format!("{}{}", owner.builder_keys(), ctx.run4());
+        let name = format!("{}{}", authority.builder_keys(), ctx.run4());
         cleanup.expect_key(name.clone());
         let key = ctx.commit(keys.ensure(&name, &format!("ssh-ed25519 {name}"))).await.map_err(failed())?;
         cleanup.registered(&key.id);
         login_keys.push(key.id);
     }
-    let labels = prepare::labels(ctx, owner, fingerprint, "builder");
+    let labels = prepare::labels(ctx, authority, fingerprint, "builder");
     let selector = Selector(labels.0.clone());
     cleanup.expect_instances(selector.clone());
     let spec = LaunchSpec {

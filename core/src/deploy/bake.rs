@@ -45,5 +45,5 @@ pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, De
 }
 
 async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, DeployError> {
-    bake::bake(engine.ctx, &session.owner(engine.journal())).await.map_err(DeployError::bake)
+    bake::bake(engine.ctx, &session.authority(engine.journal())).await.map_err(DeployError::bake)
 }

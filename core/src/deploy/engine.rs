@@ -10,7 +10,7 @@ use super::{
     ownership::{Ownership, Standing, foreign},
 };
 use crate::{
-    bake::{self, Owner},
+    bake::{self, Authority},
     context::Context,
     journal::{Holder, Identity, Journal, LockGuard, Place, Release},
     provider::{Capability, ErrorKind, Images, Labels, label},
@@ -36,8 +36,8 @@ pub(super) struct Session {
 
 impl Session {
     /// What a bake needs to know of it.
-    pub(super) fn owner<'s>(&'s self, journal: &'s Journal) -> Owner<'s> {
-        Owner { journal, lock: &self.lock, identity: &self.identity }
+    pub(super) fn authority<'s>(&'s self, journal: &'s Journal) -> Authority<'s> {
+        Authority { journal, lock: &self.lock, identity: &self.identity }
     }
 }
 
@@ -81,8 +81,8 @@ impl<'a> Engine<'a> {
         self.fence(ctx, &lock);
         let found = async {
             let (identity, history, standing) = self.enter(&lock).await?;
-            let owner = Owner { journal: &self.journal, lock: &lock, identity: &identity };
-            bake::recover(ctx, &owner).await.map_err(DeployError::bake)?;
+            let authority = Authority { journal: &self.journal, lock: &lock, identity: &identity };
+            bake::recover(ctx, &authority).await.map_err(DeployError::bake)?;
             Ok((identity, history, standing))
         };
         match found.await {
@@ -107,8 +107,8 @@ impl<'a> Engine<'a> {
         if !standing.foreign.is_empty() {
             return Err(foreign(self.ctx, &session.history, &standing.foreign));
         }
-                let owner = session.owner(&self.journal);
-        bake::recover(self.ctx, &owner).await.map_err(DeployError::bake)
+        let authority = session.authority(&self.journal);
+        bake::recover(self.ctx, &authority).await.map_err(DeployError::bake)
     }
 
     async fn enter(&self, lock: &LockGuard) -> Result<(Identity, Vec<Release>, Standing), DeployError> {
@@ -126,8 +126,8 @@ impl<'a> Engine<'a> {
         if identity.environment.unlabelled {
             self.label_all(lock, &mut identity, &history).await?;
             for instance in &mut standing.ours {
-                instance.labels = std::mem::take(&mut instance.labels)
-                    .with(label::ENV_ID, identity.environment.id.as_str());
+                instance.labels =
+                    std::mem::take(&mut instance.labels).with(label::ENV_ID, identity.environment.id.as_str());
             }
         }
         Ok((identity, history, standing))
@@ -189,10 +189,12 @@ impl<'a> Engine<'a> {
 /// The same run at another place where the environment was.
 pub(super) async fn elsewhere(ctx: &Context, place: &Place) -> Result<Context, DeployError> {
     ctx.at(place).await.map_err(|error| {
-        let message = format!("something of {} was created in {place}, which cannot be reached", ctx.loaded.environment);
-        DeployError::new(DeployErrorKind::Provider, message)
-            .because(error)
-            .hint(format!("give the credentials of {}, and keep its `[providers.{}]` section", place.provider, place.provider))
+        let message =
+            format!("something of {} was created in {place}, which cannot be reached", ctx.loaded.environment);
+        DeployError::new(DeployErrorKind::Provider, message).because(error).hint(format!(
+            "give the credentials of {}, and keep its `[providers.{}]` section",
+            place.provider, place.provider
+        ))
     })
 }
 

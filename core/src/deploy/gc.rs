@@ -17,8 +17,8 @@ use crate::{
     journal::{Identity, Owned, Place, Release, Resource, Resources, current},
     manifest::Retire,
     provider::{
-        EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner, Selector,
-        StaticIp, StaticIps, Stray, Strays, label,
+        EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
+        Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
 };
 
@@ -127,10 +127,7 @@ pub async fn gc(ctx: &Context, approved: &Leftovers) -> Result<Vec<Leftover>, De
 }
 
 /// `approved` is what may be removed; without it, whatever is found.
-pub(super) async fn gc_with(
-    engine: &Engine<'_>,
-    approved: Option<&Leftovers>,
-) -> Result<Vec<Leftover>, DeployError> {
+pub(super) async fn gc_with(engine: &Engine<'_>, approved: Option<&Leftovers>) -> Result<Vec<Leftover>, DeployError> {
     let session = engine.begin("gc").await?;
     let removed = collect(engine, &session, approved).await;
     engine.give_back(session.lock).await;
@@ -325,7 +322,12 @@ impl<'a> Search<'a> {
         }
         let capture = self.engine.journal().capture().await?;
         Ok(capture.map(|spec| Found {
-            leftover: self.leftover("capture", &spec.instance, &spec.name, "it was left under way, and is finished first"),
+            leftover: self.leftover(
+                "capture",
+                &spec.instance,
+                &spec.name,
+                "it was left under way, and is finished first",
+            ),
             removal: None,
         }))
     }

@@ -60,10 +60,7 @@ async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, 
 }
 
 /// The images that the releases of the other environments need, read from their journals now.
-async fn needed_elsewhere(
-    ctx: &Context,
-    journal: &Journal,
-) -> Result<Vec<(String, BTreeSet<ImageId>)>, DeployError> {
+async fn needed_elsewhere(ctx: &Context, journal: &Journal) -> Result<Vec<(String, BTreeSet<ImageId>)>, DeployError> {
     let mut needed = Vec::new();
     for name in journal.environments().await? {
         if name != ctx.loaded.environment.as_str() {

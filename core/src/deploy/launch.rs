@@ -18,7 +18,8 @@ use crate::{
     events::{Event, Events},
     journal::{Entry, EntryRecord, Phase, Resources},
     provider::{
-        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector, label,
+        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector,
+        label,
     },
     watch::{Observed, Wait},
 };
@@ -303,9 +304,13 @@ impl Settling {
 
 /// Fails when the static IP of the environment points at one of these instances.
 async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance]) -> Result<(), DeployError> {
-    let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), resources.static_ip()) else { return Ok(()) };
+    let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), resources.static_ip()) else {
+        return Ok(());
+    };
     let Some(ip) = observe::find(static_ips, &owned.id).await? else { return Ok(()) };
-    let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else { return Ok(()) };
+    let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else {
+        return Ok(());
+    };
     let message = format!("static IP {} points at {}, which was about to be destroyed", ip.address.ip, used.name);
     Err(DeployError::new(DeployErrorKind::Conflict, message)
         .hint("somebody moved the address; run `remint status`, and then the command again"))

@@ -96,7 +96,8 @@ impl Wanted {
             return Ok(Self { base: image.clone(), recipe, images: vec![image] });
         }
         let ownership = ownership_of_images(ctx, journal).await?;
-        let checked = |image: &Image| !ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some();
+        let checked =
+            |image: &Image| !ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some();
         let images = async {
             let all = ctx.provider.images().list(&image_selector(ctx)).await?;
             let usable = |image: &Image| {

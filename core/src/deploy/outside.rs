@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::DeployError;
 use crate::{
-    bake::{Owner, fingerprint::InputDigest},
+    bake::{Authority, fingerprint::InputDigest},
     context::Context,
     health::ProbeRun,
     provider::{Address, Fingerprint, ImageId, Instance, ReleaseId},
@@ -40,7 +40,7 @@ pub trait Baker: Send + Sync {
     /// # Errors
     ///
     /// [`DeployError::bake`]; nothing half-made is left.
-    async fn bake(&self, ctx: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError>;
+    async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError>;
 }
 
 /// The engine's other colleagues.

@@ -146,9 +146,9 @@ fn superfluous(ctx: &Context, world: &World) -> Vec<Superfluous> {
     let record = wanted_record_name(ctx);
     let stays = |owned: &Owned| match &owned.resource {
         Resource::StaticIp(_) => address_change(ctx, world).is_none(),
-        Resource::Record(standing) => record.as_ref().is_some_and(|(provider, wanted)| {
-            owned.provider.as_str() == *provider && standing.is_same(wanted)
-        }),
+        Resource::Record(standing) => record
+            .as_ref()
+            .is_some_and(|(provider, wanted)| owned.provider.as_str() == *provider && standing.is_same(wanted)),
     };
     let wanted = world.resources.wanted().filter(|owned| !stays(owned));
     // A record that is wanted again stays, whatever it was before.
@@ -271,9 +271,9 @@ fn check_others(ctx: &Context, world: &World) -> Result<(), DeployError> {
     for (environment, resources) in &world.others {
         let taken = resources.wanted().find(|owned| match &owned.resource {
             Resource::StaticIp(ip) => world.static_ip.as_ref().is_some_and(|wanted| wanted.id == ip.id),
-            Resource::Record(standing) => record.as_ref().is_some_and(|(provider, wanted)| {
-                owned.provider.as_str() == *provider && standing.is_same(wanted)
-            }),
+            Resource::Record(standing) => record
+                .as_ref()
+                .is_some_and(|(provider, wanted)| owned.provider.as_str() == *provider && standing.is_same(wanted)),
         });
         if let Some(owned) = taken {
             let message = format!("{} belongs to environment {environment}", owned.title());

@@ -51,11 +51,7 @@ impl Plan {
 
 impl From<&DeployError> for Refusal {
     fn from(error: &DeployError) -> Self {
-        Self {
-            message: error.chain(),
-            details: error.detail_lines().to_vec(),
-            hints: error.hints().to_vec(),
-        }
+        Self { message: error.chain(), details: error.detail_lines().to_vec(), hints: error.hints().to_vec() }
     }
 }
 

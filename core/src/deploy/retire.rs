@@ -99,7 +99,9 @@ impl Run<'_> {
                 if soon && ttl > RESOLVERS_WITHIN {
                     let until = since.checked_add(ttl).unwrap_or(Timestamp::MAX);
                     let (what, until) = (owned.title(), until.strftime("%Y-%m-%d %H:%M:%SZ"));
-                    self.ctx.events.info(format!("{what} stays until resolvers have forgotten it, {until}; then `remint gc` removes it"));
+                    self.ctx.events.info(format!(
+                        "{what} stays until resolvers have forgotten it, {until}; then `remint gc` removes it"
+                    ));
                     continue;
                 }
                 if let Resource::Record(_) = &owned.resource {

@@ -114,7 +114,9 @@ fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<
     };
     match (found, to) {
         (Some(found), _) => Ok(found),
-        (None, Some(id)) => refuse(format!("{id} in {environment} never served"), "`remint history` lists the releases"),
+        (None, Some(id)) => {
+            refuse(format!("{id} in {environment} never served"), "`remint history` lists the releases")
+        }
         (None, None) => {
             refuse(format!("{environment} has no release to go back to"), "`remint history` lists the releases")
         }

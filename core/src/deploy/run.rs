@@ -108,7 +108,7 @@ async fn deploy_locked(
         }
         None => {
             report.baked = true;
-            baker.bake(ctx, &session.owner(engine.journal())).await?
+            baker.bake(ctx, &session.authority(engine.journal())).await?
         }
     };
     if ctx.cancel.is_cancelled() {

@@ -16,8 +16,8 @@ use crate::{
     journal::{DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp},
     manifest::StaticIpChoice,
     provider::{
-        Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpId,
-        StaticIpSpec, StaticIps,
+        Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpId, StaticIpSpec,
+        StaticIps,
     },
     watch::{Observed, Wait},
 };
@@ -97,9 +97,7 @@ impl Run<'_> {
     /// Where a cloud does not label addresses, one that points at the instance would be taken for the one that is to be made. One
     /// that somebody put there by hand is not ours.
     async fn check_unaddressed(&self, instance: &Instance) -> Result<(), DeployError> {
-        let intended = |record: &EntryRecord| {
-            matches!(&record.entry, Entry::MakingAddress { instance: made_for } if *made_for == instance.id)
-        };
+        let intended = |record: &EntryRecord| matches!(&record.entry, Entry::MakingAddress { instance: made_for } if *made_for == instance.id);
         let labelled = self.ctx.provider.descriptor().has(Capability::StaticIpLabels);
         if labelled || self.release.entries.iter().any(intended) {
             return Ok(());
@@ -243,13 +241,16 @@ impl Run<'_> {
         };
         for attempt in 1..=ORDERS {
             let ip = observe::find(self.static_ips()?, &owned.id).await?;
-            let points_here =
-                |ip: &StaticIp| !ip.busy && ip.assigned_to.as_ref().is_some_and(|to| self.is_gated(to));
+            let points_here = |ip: &StaticIp| !ip.busy && ip.assigned_to.as_ref().is_some_and(|to| self.is_gated(to));
             let Some(ip) = ip.filter(|ip| !points_here(ip)) else { return Ok(()) };
             if attempt == ORDERS {
                 break;
             }
-            self.ctx.events.warn(format!("static IP {} was moved away; moving it to {}", ip.address.ip, self.release.id()));
+            self.ctx.events.warn(format!(
+                "static IP {} was moved away; moving it to {}",
+                ip.address.ip,
+                self.release.id()
+            ));
             let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
             if let Some(to) = ip.assigned_to.as_ref().filter(|to| !standing.iter().any(|one| one.id == **to)) {
                 return Err(points_elsewhere(ip.address.ip, to));
@@ -259,7 +260,8 @@ impl Run<'_> {
             let during = self.ctx.loaded.manifest.deploy.observe.0;
             self.outside().observe(&self.ctx, &ip.address, during).await?;
         }
-        let message = format!("static IP {} is moved away from {} again and again", owned.address.ip, self.release.id());
+        let message =
+            format!("static IP {} is moved away from {} again and again", owned.address.ip, self.release.id());
         Err(DeployError::new(DeployErrorKind::Conflict, message)
             .hint("find out who else moves it; `remint status` shows where it points"))
     }

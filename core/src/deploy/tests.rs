@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use super::{
     Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport, Leftovers, Step,
-    engine::Engine,
     destroy::destroy_with,
+    engine::Engine,
     gc::leftovers_with,
     outside::{Opened, Outside, Prepared, Recipe},
     rollback::rollback_with,
@@ -23,7 +23,7 @@ use super::{
     unfinished::unfinished,
 };
 use crate::{
-    bake::Owner,
+    bake::Authority,
     context::Context,
     events::Events,
     fake::{FakeCloud, Kill, KillStore, Pace},
@@ -87,11 +87,11 @@ impl FakeOutside {
 
 #[async_trait]
 impl Baker for FakeOutside {
-    async fn bake(&self, _: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError> {
+    async fn bake(&self, _: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
         self.kill().step().await;
         *self.baked.lock().unwrap() += 1;
         let fingerprint = self.fingerprint.lock().unwrap().clone();
-        let labels = owner.of_images().with(label::FINGERPRINT, fingerprint);
+        let labels = authority.of_images().with(label::FINGERPRINT, fingerprint);
         let image = self.cloud.add_image(labels);
         self.kill().step().await;
         Ok(image.id)

@@ -147,7 +147,9 @@ impl Run<'_> {
         let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
             return Ok(None);
         };
-        let Some(ip) = observe::find(self.static_ips()?, &owned.id).await? else { return Ok(Some(owned.address.clone())) };
+        let Some(ip) = observe::find(self.static_ips()?, &owned.id).await? else {
+            return Ok(Some(owned.address.clone()));
+        };
         let ip = self.at_rest(ip).await?;
         if self.points_at_own(&ip).await? {
             self.assign(&ip, &former.id).await?;
@@ -186,7 +188,8 @@ impl Run<'_> {
     /// again.
     async fn take_back_record(&mut self) -> Result<(), DeployError> {
         if self.made_record()
-            && let Some((owned, record)) = self.resources.record().map(|(owned, record)| (owned.clone(), record.clone()))
+            && let Some((owned, record)) =
+                self.resources.record().map(|(owned, record)| (owned.clone(), record.clone()))
         {
             let fqdn = record.fqdn();
             let before = self.release.entries.iter().find_map(|record| match &record.entry {

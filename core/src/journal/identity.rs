@@ -117,11 +117,8 @@ impl Journal {
     pub async fn identify(&self, lock: &LockGuard, service: &str) -> Result<Identity, JournalError> {
         self.check_service(service).await?;
         lock.check().await?;
-        let fresh = ServiceRecord {
-            service: service.to_owned(),
-            id: ServiceId::generate(),
-            created_at: crate::clock::wall(),
-        };
+        let fresh =
+            ServiceRecord { service: service.to_owned(), id: ServiceId::generate(), created_at: crate::clock::wall() };
         // Another environment's run may be first: then its id counts.
         let service = match self.service().await? {
             Some(record) => record,

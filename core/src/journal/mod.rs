@@ -42,10 +42,10 @@ mod lock;
 mod lock_tests;
 mod records;
 mod releases;
-mod resources;
 mod repair;
 #[cfg(test)]
 mod repair_tests;
+mod resources;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -59,6 +59,6 @@ pub use lock::{LockGuard, LockRecord};
 pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};
 pub(crate) use releases::current;
 pub use releases::{Journal, Release};
-pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
 pub use repair::Repaired;
+pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
 pub use wait::LockStatus;

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Entry, EntryRecord, Holder, JournalError, Liveness, LockGuard, LockRecord, Phase, ReleaseRecord,
-    history,
+    Entry, EntryRecord, Holder, JournalError, Liveness, LockGuard, LockRecord, Phase, ReleaseRecord, history,
     holder::ThisHost,
     layout,
     lock::{self, Take},

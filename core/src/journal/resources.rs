@@ -159,12 +159,7 @@ impl From<ResourcesText> for Resources {
             superseded: None,
         }));
         owned.extend(text.record.map(|record| Owned {
-            resource: Resource::Record(OwnedRecord {
-                zone: record.zone,
-                name: record.name,
-                kind: record.kind,
-                ttl: 0,
-            }),
+            resource: Resource::Record(OwnedRecord { zone: record.zone, name: record.name, kind: record.kind, ttl: 0 }),
             provider: record.provider,
             region: None,
             made_by: Some(record.made_by),

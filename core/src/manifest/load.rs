@@ -107,7 +107,18 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let user_data = read_user_data(&manifest, &base_dir, &interpolator)?;
     let secrets = Arc::new(Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env));
     let path = path.to_owned();
-    Ok(Loaded { manifest, environment, environments, undeclared, provider, section, base_dir, path, user_data, secrets })
+    Ok(Loaded {
+        manifest,
+        environment,
+        environments,
+        undeclared,
+        provider,
+        section,
+        base_dir,
+        path,
+        user_data,
+        secrets,
+    })
 }
 
 /// Looks at the top level and at each environment alone: their keys and types, not what is missing.

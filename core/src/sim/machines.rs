@@ -15,7 +15,7 @@ use super::{
     wishes::{Build, Wishes},
 };
 use crate::{
-    bake::{Owner, simulated},
+    bake::{Authority, simulated},
     context::Context,
     deploy::{
         Baker, DeployError,
@@ -71,10 +71,10 @@ impl Machines {
 
 #[async_trait]
 impl Baker for Machines {
-    async fn bake(&self, ctx: &Context, owner: &Owner<'_>) -> Result<ImageId, DeployError> {
+    async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
         let fingerprint = self.wishes.fingerprint().as_str().into();
         let steps = self.between(5, 60);
-        let image = simulated::bake(ctx, owner, &fingerprint, steps).await;
+        let image = simulated::bake(ctx, authority, &fingerprint, steps).await;
         image.map(|image| image.id).map_err(DeployError::bake)
     }
 }

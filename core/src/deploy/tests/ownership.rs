@@ -140,7 +140,9 @@ async fn an_address_that_was_moved_back_while_it_was_watched_is_moved_again_befo
             sleep(Duration::from_secs(1)).await;
         }
         let back = old.clone();
-        stand.cloud.by_hand("move back", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(back.clone())));
+        stand
+            .cloud
+            .by_hand("move back", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(back.clone())));
     };
     let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
     let (ended, ()) = tokio::join!(run, moved);
@@ -176,7 +178,9 @@ async fn a_static_ip_that_somebody_else_uses_is_not_released() {
     stand.deploy().await.unwrap();
     let foreign = stand.cloud.add_instance("mail", Labels::new());
     let to = foreign.id.clone();
-    stand.cloud.by_hand("give away", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(to.clone())));
+    stand
+        .cloud
+        .by_hand("give away", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(to.clone())));
     let (log, standing) = (stand.cloud.log(), stand.cloud.standing());
     let ctx = stand.context();
     let error = destroy_with(&stand.engine(&ctx), true).await.unwrap_err();
@@ -202,7 +206,9 @@ async fn another_address_is_served_under_before_the_former_one_goes() {
         let (id, to) = stand.address();
         assert_eq!((id, to), (given.id.clone(), Some(stand.serving().id)));
         let log = stand.cloud.log();
-        let position = |what: &str| log.iter().position(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}: {log:?}"));
+        let position = |what: &str| {
+            log.iter().position(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}: {log:?}"))
+        };
         let released = position(&format!("release {own}"));
         let serves = position(&format!("upsert www.example.org {}", given.address.ip));
         assert!(serves < released && released < position("destroy app-default-r1"), "{log:?}");
@@ -247,7 +253,11 @@ async fn a_renamed_record_serves_before_the_old_one_goes_and_a_dropped_one_goes(
     assert_eq!((stand.cloud.record("www"), stand.cloud.record("web").is_some()), (None, true));
     let ttl_only = Stand { manifest: stand.manifest.replace("50s", "40s"), ..stand };
     let report = ttl_only.deploy().await.unwrap();
-    assert!(matches!(report.plan.steps[..], [Step::SetRecord { ttl_before: Some(50), ttl: 40, .. }]), "{:?}", report.plan);
+    assert!(
+        matches!(report.plan.steps[..], [Step::SetRecord { ttl_before: Some(50), ttl: 40, .. }]),
+        "{:?}",
+        report.plan
+    );
     let dropped = MANIFEST.replace("[dns]\nzone = \"example.org\"\nname = \"www\"\n", "");
     let stand = Stand { manifest: dropped, ..ttl_only };
     stand.deploy().await.unwrap();
@@ -324,7 +334,9 @@ async fn a_resumed_release_is_asked_for_its_health_before_it_serves() {
     let passed = async {
         loop {
             let last = stand.journal().history().await.unwrap().pop().unwrap();
-            if last.id() == ReleaseId(2) && last.entries.iter().any(|record| matches!(record.entry, Entry::GatePassed { .. })) {
+            if last.id() == ReleaseId(2)
+                && last.entries.iter().any(|record| matches!(record.entry, Entry::GatePassed { .. }))
+            {
                 break;
             }
             sleep(Duration::from_millis(100)).await;

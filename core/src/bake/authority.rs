@@ -1,13 +1,13 @@
-//! On whose behalf a bake creates things.
+//! On whose authority a bake creates things.
 
 use crate::{
     journal::{Identity, Journal, LockGuard},
-    provider::{EnvironmentId, Labels, Selector, label},
+    provider::{EnvironmentId, Labels, Owner, Selector, label},
 };
 
 /// The journal that a bake writes to, the lock that it works under, and the ids that prove what it creates to be ours.
 #[derive(Debug, Clone, Copy)]
-pub struct Owner<'a> {
+pub struct Authority<'a> {
     /// The environment's journal.
     pub(crate) journal: &'a Journal,
     /// Its lock.
@@ -16,7 +16,7 @@ pub struct Owner<'a> {
     pub(crate) identity: &'a Identity,
 }
 
-impl Owner<'_> {
+impl Authority<'_> {
     /// The labels of images: all environments of the journal share them.
     pub(crate) fn of_images(&self) -> Labels {
         Labels::new()
@@ -34,10 +34,9 @@ impl Owner<'_> {
         format!("{}bake-", key_prefix(&self.identity.environment.id))
     }
 
-    /// The first digits of the service's id, for names of images: two journals that bake one recipe do not meet.
-    pub(super) fn service_digits(&self) -> &str {
-        let id = self.identity.service.id.as_str();
-        id.get(..8).unwrap_or(id)
+    /// What the names of images end with: two journals that bake one recipe do not meet.
+    pub(super) fn image_suffix(&self) -> String {
+        Owner { service: self.identity.service.id.clone(), environment: None }.image_suffix()
     }
 }
 

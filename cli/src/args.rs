@@ -92,7 +92,7 @@ pub enum Command {
     Deploy(DeployArgs),
     /// Deploy an earlier release again, without baking
     Rollback(RollbackArgs),
-    /// Show what stands, and whether it is what was deployed
+    /// Show what runs, and whether it is what was deployed
     Status,
     /// List the releases of the environment
     History(HistoryArgs),
@@ -102,7 +102,7 @@ pub enum Command {
     Resume,
     /// Undo a release that was interrupted
     Abort,
-    /// Find what no release accounts for, and delete it after a question
+    /// List what no release accounts for, ask, and delete it
     Gc(GcArgs),
     /// Delete the environment: instances, address, DNS record
     Destroy(DestroyArgs),
@@ -153,7 +153,7 @@ pub struct PlanArgs {
 /// Arguments of `remint bake`.
 #[derive(Debug, Args)]
 pub struct BakeArgs {
-    /// Start a new journal inside the checkout, although `CI` is set
+    /// Create a new journal inside the checkout, although `CI` is set
     #[arg(long)]
     pub new_journal: bool,
 }
@@ -161,7 +161,7 @@ pub struct BakeArgs {
 /// Arguments of `remint deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
-    /// Start a new journal inside the checkout, although `CI` is set
+    /// Create a new journal inside the checkout, although `CI` is set
     #[arg(long)]
     pub new_journal: bool,
     /// Replace the instances even if nothing changed
@@ -367,7 +367,7 @@ Examples:
         },
         /// Show how many calls its APIs have served
         Calls {
-            /// Start counting anew afterwards
+            /// Start again at 0 afterwards
             #[arg(long)]
             reset: bool,
         },
@@ -454,7 +454,7 @@ Examples:
             /// The distribution
             #[arg(value_parser = ["debian-12"])]
             distribution: String,
-            /// Build it anew even if it is there
+            /// Build it again even if it exists
             #[arg(long)]
             rebuild: bool,
         },

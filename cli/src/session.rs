@@ -100,9 +100,9 @@ pub(crate) async fn check_new_journal(context: &Context, allowed: bool) -> Resul
     if !folder.starts_with(checkout(&context.loaded)) || !journal.environments().await?.is_empty() {
         return Ok(());
     }
-    let message = format!("`CI` is set, and a new journal would lie inside the checkout ({})", folder.display());
+    let message = format!("`CI` is set, and a new journal would be created inside the checkout ({})", folder.display());
     Err(Failure::new(ExitStatus::Manifest, anyhow::anyhow!(message))
-        .hint("keep the journal where the next job finds it: `url` in `[journal]`, a folder outside of the checkout")
+        .hint("set `url` in `[journal]` to a folder outside of the checkout, which the next job finds")
         .hint("if this checkout is kept between jobs, pass `--new-journal` once"))
 }
 

@@ -169,7 +169,7 @@ impl Context {
         let mut sent = self.sent.0.subscribe();
         let answered = sent.wait_for(|pending| *pending == 0);
         if timeout(REPLY_WITHIN, answered).await.is_err() {
-            self.events.warn("a request has no reply yet; what it may have changed is looked for later");
+            self.events.warn("a request has no reply yet; the next command looks for what it may have changed");
         }
     }
 }

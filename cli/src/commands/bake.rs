@@ -129,7 +129,7 @@ async fn side_by_side(args: &BakeArgs, settings: &Settings, printer: &Printer, c
 fn line(Ended { provider, end }: &Ended) -> String {
     match end {
         End::Baked(baked) => format!("{provider}: {}", baked.text()),
-        End::Failed { exit_code, .. } => format!("{provider}: failed, as told above (exit code {exit_code})\n"),
+        End::Failed { exit_code, .. } => format!("{provider}: failed, see above (exit code {exit_code})\n"),
     }
 }
 

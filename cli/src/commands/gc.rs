@@ -35,8 +35,9 @@ pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, ca
     }
     if !settings.yes && foreign.is_empty() {
         printer.say(text(&listed, None).trim_end());
-        if !printer.confirm(&format!("Delete these {ours}?"))? {
-            let error = anyhow::anyhow!("nothing was deleted; {ours} things are left that no release accounts for");
+        let count = if ours == 1 { "one leftover".to_owned() } else { format!("{ours} leftovers") };
+        if !printer.confirm(&format!("Delete {count}?"))? {
+            let error = anyhow::anyhow!("nothing was deleted; no release accounts for {count}");
             return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
         }
     }
@@ -54,7 +55,7 @@ fn text(listed: &Leftovers, removed: Option<&[Leftover]>) -> String {
             _ if !left.ours => "perhaps ours, left alone:",
             None => "left:",
             Some(removed) if removed.contains(left) => "deleted",
-            Some(_) => "still in use, left alone:",
+            Some(_) => "not deleted:",
         };
         let age = left.created_at.map_or_else(String::new, |at| format!(", {} old", age(at)));
         let place = left.region.as_ref().map_or_else(String::new, |region| format!(" in {} {region}", left.provider));
@@ -88,7 +89,8 @@ pub(super) async fn destroy(
     let (service, environment) = (&context.loaded.manifest.service, context.loaded.environment.as_str());
     let what =
         if args.images { "instances, static IP, DNS record and images" } else { "instances, static IP and DNS record" };
-    let question = format!("Destroy {environment} of {service} on {}: {what}?", context.loaded.provider);
+    let question =
+        format!("Destroy {environment} of {service} on {}, and wherever else it was: {what}?", context.loaded.provider);
     if !settings.yes && !printer.confirm(&question)? {
         let error = anyhow::anyhow!("{environment} of {service} was not destroyed");
         return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));

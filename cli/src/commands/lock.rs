@@ -49,7 +49,7 @@ impl Shown<'_> {
         let process = match status.process {
             ProcessState::Alive => Styled::green("alive on this host").to_string(),
             ProcessState::Dead => Styled::red("dead").to_string(),
-            ProcessState::Unknown => "on another host or in another container: not to be seen from here".to_owned(),
+            ProcessState::Unknown => "on another host or in another container, and cannot be seen from here".to_owned(),
         };
         format!(
             "{} is locked\n  by       {}\n  process  {process}\n  since    {:.0}\n  expires  {:.0}, unless it is renewed\n  number   {}\n",
@@ -64,8 +64,8 @@ impl Shown<'_> {
     /// Who had it last.
     fn last(&self) -> String {
         let Some(LockStatus { lock, .. }) = self.status else { return String::new() };
-        let how = if lock.released { "gave it back" } else { "died, or stopped renewing it" };
-        format!("  {} had it last, and {how}\n", lock.holder)
+        let how = if lock.released { "released it" } else { "died, or stopped renewing it" };
+        format!("  last held by {}, which {how}\n", lock.holder)
     }
 }
 
@@ -94,11 +94,11 @@ async fn release(
         return Err(Failure::new(ExitStatus::Locked, error).hint(hint));
     }
     let question = format!(
-        "Take the lock on {name} away from {}? If it is still at work, what it has sent already is carried out all the same.",
+        "Take the lock on {name} away from {}? Requests that it has already sent still take effect.",
         lock.holder
     );
     if !settings.yes && !printer.confirm(&question)? {
-        let error = anyhow::anyhow!("the lock on {name} was left to {}", lock.holder);
+        let error = anyhow::anyhow!("{} keeps the lock on {name}", lock.holder);
         return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
     }
     journal.release_lock(lock.token, Holder::current(uuid::Uuid::now_v7(), "lock release")).await?;

@@ -52,7 +52,7 @@ pub(super) fn text(plan: &Plan) -> String {
 
 /// Why a deploy would be refused, as the deploy itself would say it.
 fn refusal(title: &str, refused: &Refusal) -> String {
-    let mut text = format!("{}: a deploy is refused\n  {}\n", Styled::bold(title), Styled::red(&refused.message));
+    let mut text = format!("{}: a deploy would be refused\n  {}\n", Styled::bold(title), Styled::red(&refused.message));
     for line in &refused.details {
         text.push_str(&format!("      {}\n", Styled::dim(line)));
     }
@@ -80,7 +80,7 @@ fn line(step: &Step) -> (char, String, &[String]) {
         Step::Launch { release, count, size, region, why } => {
             ('+', format!("launch {count} of {size} in {region} as {release}"), why)
         }
-        Step::MakeAddress => ('+', "make a static IP".to_owned(), &[]),
+        Step::MakeAddress => ('+', "create a static IP".to_owned(), &[]),
         Step::MoveAddress { address, .. } => ('~', format!("move {address} to the new instance"), &[]),
         Step::SetRecord { fqdn, before, after, ttl_before, ttl, ttl_raised_from } => {
             let mut changes = Vec::new();

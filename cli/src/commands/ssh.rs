@@ -66,11 +66,11 @@ async fn choose(context: &Context, name: Option<&str>) -> Result<Instance, Failu
     let names: Vec<_> = instances.iter().map(|instance| instance.name.clone()).collect();
     let refuse = |message: String| {
         let failure = Failure::new(ExitStatus::Failure, anyhow::anyhow!(message));
-        if names.is_empty() { failure.hint("`remint deploy` makes one") } else { failure.hint(names.join(", ")) }
+        if names.is_empty() { failure.hint("`remint deploy` launches one") } else { failure.hint(names.join(", ")) }
     };
     if let Some(name) = name {
         let found = instances.into_iter().find(|instance| instance.name == name || instance.id.as_str() == name);
-        return found.ok_or_else(|| refuse(format!("there is no instance `{name}`; those that stand are below")));
+        return found.ok_or_else(|| refuse(format!("there is no instance `{name}`; those that exist are below")));
     }
     match instances.len() {
         0 => Err(refuse("there is no instance".to_owned())),

@@ -147,7 +147,7 @@ impl BakeError {
             Self::DiskTooSmall { .. } => Some("choose a larger `builder_size` or `size`".to_owned()),
             Self::UserData(UserDataError::TooLarge { .. }) => Some("make `[[instance.user_data]]` smaller".to_owned()),
             Self::Leftovers { .. } => {
-                Some("a step runs something that makes them anew; stop it before the end of the recipe".to_owned())
+                Some("a step starts something that creates them again; stop it before the end of the recipe".to_owned())
             }
             _ => None,
         }

@@ -1,8 +1,8 @@
 //! What a bake left behind that was killed, or that was interrupted while the cloud was capturing.
 //!
-//! That a builder is about to be captured stands in the journal, because nothing else would show it in time: an image that
+//! That a builder is about to be captured is in the journal, because nothing else would show it in time: an image that
 //! is not done has no labels on some clouds, and its builder cannot be destroyed until it is. A builder that is named
-//! there is sealed and stopped, so its capture may be finished, and begun anew, by anybody.
+//! there is sealed and stopped, so anybody may finish its capture, and begin it again.
 
 use tokio::time::Instant;
 

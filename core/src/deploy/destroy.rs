@@ -60,7 +60,8 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
     for (_, ip) in resources.static_ips().filter(|(owned, _)| owned.made_by.is_some()) {
         let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
         if let Some(user) = foreign_user(at, ip, &ownership).await? {
-            let message = format!("static IP {} is used by {user}, which is not of this environment", ip.address.ip);
+            let message =
+                format!("static IP {} points at {user}, which is no instance of this environment", ip.address.ip);
             return Err(DeployError::new(DeployErrorKind::Conflict, message)
                 .hint("take the address from that instance first; nothing was destroyed"));
         }

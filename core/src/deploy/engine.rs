@@ -90,7 +90,7 @@ impl<'a> Engine<'a> {
             Err(error) => {
                 // What a holder who died has left behind is for the next run to remove.
                 if let Err(error) = lock.release_unsettled().await {
-                    ctx.events.warn(format!("the lock could not be given back, and expires by itself: {error}"));
+                    ctx.events.warn(format!("cannot release the lock, which expires by itself: {error}"));
                 }
                 Err(error)
             }
@@ -176,7 +176,7 @@ impl<'a> Engine<'a> {
     /// Gives the lock back; one that cannot be given back expires.
     pub(super) async fn give_back(&self, lock: LockGuard) {
         if let Err(error) = lock.release().await {
-            self.ctx.events.warn(format!("the lock could not be given back, and expires by itself: {error}"));
+            self.ctx.events.warn(format!("cannot release the lock, which expires by itself: {error}"));
         }
     }
 
@@ -189,10 +189,9 @@ impl<'a> Engine<'a> {
 /// The same run at another place where the environment was.
 pub(super) async fn elsewhere(ctx: &Context, place: &Place) -> Result<Context, DeployError> {
     ctx.at(place).await.map_err(|error| {
-        let message =
-            format!("something of {} was created in {place}, which cannot be reached", ctx.loaded.environment);
+        let message = format!("{} has resources in {place}, which cannot be reached", ctx.loaded.environment);
         DeployError::new(DeployErrorKind::Provider, message).because(error).hint(format!(
-            "give the credentials of {}, and keep its `[providers.{}]` section",
+            "set the credentials of {}, and keep its `[providers.{}]` section",
             place.provider, place.provider
         ))
     })

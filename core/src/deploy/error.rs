@@ -59,7 +59,7 @@ impl DeployError {
     pub fn bake(source: BakeError) -> Self {
         let hints = source.hint().into_iter().collect();
         let (kind, message) = match &source {
-            source if source.is_cancelled() => (DeployErrorKind::Interrupted, "the bake was stopped"),
+            source if source.is_cancelled() => (DeployErrorKind::Interrupted, "the bake was interrupted"),
             source if source.is_refused() => (DeployErrorKind::Credentials, "the image could not be baked"),
             source if source.is_lock_lost() => (DeployErrorKind::Locked, "the bake lost the lock"),
             _ => (DeployErrorKind::Bake, "the image could not be baked"),
@@ -140,7 +140,7 @@ impl From<provider::Error> for DeployError {
     fn from(error: provider::Error) -> Self {
         let kind = kind_of(&error);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
-        Self { hints, ..Self::new(kind, "the cloud did not do as asked").because(error) }
+        Self { hints, ..Self::new(kind, "a request to the cloud failed").because(error) }
     }
 }
 
@@ -148,7 +148,7 @@ impl From<WatchError> for DeployError {
     fn from(error: WatchError) -> Self {
         let kind = error.provider_error().map_or(DeployErrorKind::Provider, kind_of);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
-        Self { hints, ..Self::new(kind, "the cloud did not get there in time").because(error) }
+        Self { hints, ..Self::new(kind, "the cloud did not finish in time").because(error) }
     }
 }
 
@@ -165,6 +165,7 @@ impl From<JournalError> for DeployError {
         let message = match kind {
             DeployErrorKind::Locked => "cannot go on without the lock",
             DeployErrorKind::Manifest => "the journal cannot be used",
+            DeployErrorKind::Conflict => "the journal has no such release",
             _ => "the journal cannot be read or written",
         };
         Self { hints, ..Self::new(kind, message).because(error) }

@@ -278,7 +278,7 @@ impl<'a> Search<'a> {
             for instance in self.ctx.provider.instances().list(&named.clone().with(label::ROLE, role)).await? {
                 match instance.labels.get(label::ENV_ID) {
                     Some(id) if self.ownership.is_environment(id) => {
-                        found.push(self.machine(kind, instance, "nothing is being baked with it", true));
+                        found.push(self.machine(kind, instance, "no bake uses it", true));
                     }
                     Some(_) => {}
                     None => {
@@ -301,7 +301,7 @@ impl<'a> Search<'a> {
         }
         let all = LoginKeys::list(keys, &key_prefix(environment)).await?;
         let found = all.into_iter().map(|key| Found {
-            leftover: self.leftover("login key", &key.id, &key.name, "nothing is being baked or gated"),
+            leftover: self.leftover("login key", &key.id, &key.name, "no bake and no gate uses it"),
             removal: Some(Removal::Key(key.id)),
         });
         Ok(found.collect())
@@ -326,7 +326,7 @@ impl<'a> Search<'a> {
                 "capture",
                 &spec.instance,
                 &spec.name,
-                "it was left under way, and is finished first",
+                "it was left under way; the next command that changes something finishes it",
             ),
             removal: None,
         }))

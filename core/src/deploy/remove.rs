@@ -37,11 +37,14 @@ pub(super) async fn give_back(ctx: &Context, ip: &OwnedStaticIp, ownership: &Own
     let Some(static_ips) = ctx.provider.static_ips() else { return Ok(false) };
     let Some(standing) = observe::find(static_ips, &ip.id).await? else { return Ok(true) };
     if !ownership.may_be(&standing) {
-        ctx.events.warn(format!("static IP {} stays: by its labels it is another environment's", ip.address.ip));
+        ctx.events.warn(format!("static IP {} stays: its labels say that it is another environment's", ip.address.ip));
         return Ok(false);
     }
     if let Some(user) = foreign_user(ctx, ip, ownership).await? {
-        ctx.events.warn(format!("static IP {} stays: {user} uses it, which is not of this environment", ip.address.ip));
+        ctx.events.warn(format!(
+            "static IP {} stays: instance {user}, which is not of this environment, uses it",
+            ip.address.ip
+        ));
         return Ok(false);
     }
     let wait = Wait::new("to be given back").timeout(GIVEN_BACK_WITHIN);

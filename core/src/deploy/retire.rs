@@ -100,7 +100,7 @@ impl Run<'_> {
                     let until = since.checked_add(ttl).unwrap_or(Timestamp::MAX);
                     let (what, until) = (owned.title(), until.strftime("%Y-%m-%d %H:%M:%SZ"));
                     self.ctx.events.info(format!(
-                        "{what} stays until resolvers have forgotten it, {until}; then `remint gc` removes it"
+                        "{what} stays until resolvers have forgotten it ({until}); then `remint gc` or the next deploy removes it"
                     ));
                     continue;
                 }

@@ -86,7 +86,7 @@ async fn finish_or_undo(engine: &Engine<'_>, session: &Session, last: &Release) 
         engine.ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
         return run.undo().await.map(drop);
     }
-    engine.ctx.events.info(format!("{} was left unfinished in {}: going on", last.id(), last.phase()));
+    engine.ctx.events.info(format!("{} was left unfinished in {}: resuming it", last.id(), last.phase()));
     run.finish().await.map(drop)
 }
 
@@ -136,7 +136,7 @@ async fn check_image(ctx: &Context, target: &Release) -> Result<(), DeployError>
     };
     match image.map(|image| image.state) {
         Some(ImageState::Available) => Ok(()),
-        Some(ImageState::Pending) => refuse(format!("the image of {} is still being made", target.id())),
+        Some(ImageState::Pending) => refuse(format!("the image of {} is not finished yet", target.id())),
         Some(ImageState::Failed(reason)) => refuse(format!("the image of {} is broken: {reason}", target.id())),
         None => refuse(format!("the image of {} ({}) is gone", target.id(), target.record.image)),
     }

@@ -150,7 +150,7 @@ async fn settle(
         ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
         return run.undo().await.map(drop);
     }
-    ctx.events.info(format!("{} was left unfinished in {}: going on", last.id(), last.phase()));
+    ctx.events.info(format!("{} was left unfinished in {}: resuming it", last.id(), last.phase()));
     run.finish().await.map(drop)
 }
 

@@ -260,8 +260,7 @@ impl Run<'_> {
             let during = self.ctx.loaded.manifest.deploy.observe.0;
             self.outside().observe(&self.ctx, &ip.address, during).await?;
         }
-        let message =
-            format!("static IP {} is moved away from {} again and again", owned.address.ip, self.release.id());
+        let message = format!("static IP {} keeps being moved away from {}", owned.address.ip, self.release.id());
         Err(DeployError::new(DeployErrorKind::Conflict, message)
             .hint("find out who else moves it; `remint status` shows where it points"))
     }

@@ -34,7 +34,7 @@ pub enum ExitStatus {
     NothingRun = 11,
     /// All cases that were run did as they should, and something that they made is left.
     Leaked = 12,
-    /// The service runs here, deployed by another journal. Nothing was changed.
+    /// The service runs here, deployed by another journal; or the journal is another service's. Nothing was changed.
     Foreign = 13,
     /// Ctrl-C, and everything was cleaned up.
     Interrupted = 130,
@@ -56,7 +56,10 @@ impl ExitStatus {
         (Self::NotConformant, "conformance: a case failed, or did not end in time"),
         (Self::NothingRun, "conformance: no case was run, which proves nothing"),
         (Self::Leaked, "conformance: the cases passed, and something that they made is left"),
-        (Self::Foreign, "the service already runs here, deployed by another journal; nothing was changed"),
+        (
+            Self::Foreign,
+            "what runs here was deployed by another journal, or the journal is another service's; nothing was changed",
+        ),
         (Self::Interrupted, "interrupted, and cleaned up"),
     ];
 
@@ -123,7 +126,8 @@ impl From<remint_core::journal::JournalError> for Failure {
         use remint_core::journal::JournalError;
         let status = match &error {
             JournalError::Held { .. } | JournalError::Lost { .. } => ExitStatus::Locked,
-            JournalError::Url { .. } | JournalError::OtherService { .. } => ExitStatus::Manifest,
+            JournalError::Url { .. } => ExitStatus::Manifest,
+            JournalError::OtherService { .. } => ExitStatus::Foreign,
             JournalError::Interrupted(_) => ExitStatus::Interrupted,
             _ => ExitStatus::Failure,
         };

@@ -18,7 +18,7 @@ use crate::{
 
 /// Reads the manifest, without asking any cloud. An environment that it does not have is refused.
 pub(crate) fn manifest(settings: &Settings) -> Result<Loaded, Failure> {
-    let mut loaded = read(settings)?;
+    let mut loaded = read(settings, false)?;
     match loaded.undeclared.take() {
         Some(refusal) => Err(refusal.into()),
         None => Ok(loaded),
@@ -27,8 +27,8 @@ pub(crate) fn manifest(settings: &Settings) -> Result<Loaded, Failure> {
 
 /// Reads the manifest, without asking any cloud. An environment that it does not have (any more) is accepted where the journal
 /// knows it: it can still be looked at, and removed.
-pub(crate) async fn with_journal(settings: &Settings) -> Result<(Loaded, Journal), Failure> {
-    let loaded = read(settings)?;
+pub(crate) async fn with_journal(settings: &Settings, without_recipe: bool) -> Result<(Loaded, Journal), Failure> {
+    let loaded = read(settings, without_recipe)?;
     let journal = Journal::open(&loaded)?;
     if let Some(refusal) = &loaded.undeclared
         && !journal.environments().await?.iter().any(|known| known == loaded.environment.as_str())
@@ -38,12 +38,13 @@ pub(crate) async fn with_journal(settings: &Settings) -> Result<(Loaded, Journal
     Ok((loaded, journal))
 }
 
-fn read(settings: &Settings) -> Result<Loaded, Failure> {
+fn read(settings: &Settings, without_recipe: bool) -> Result<Loaded, Failure> {
     let options = LoadOptions {
         env: settings.env.clone(),
         vars: settings.vars.clone(),
         provider: settings.provider().cloned(),
         process_env: settings.process_env.clone(),
+        without_recipe,
     };
     let loaded = load(&settings.manifest_path(), &options)?;
     for id in std::iter::once(&loaded.provider).chain(dns_provider(&loaded)) {
@@ -58,7 +59,25 @@ pub(crate) async fn open(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Result<Context, Failure> {
-    let (loaded, _) = with_journal(settings).await?;
+    open_manifest(false, settings, printer, cancel).await
+}
+
+/// The same for a command that bakes nothing, and so does not need the files of the recipe.
+pub(crate) async fn open_without_recipe(
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> Result<Context, Failure> {
+    open_manifest(true, settings, printer, cancel).await
+}
+
+async fn open_manifest(
+    without_recipe: bool,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> Result<Context, Failure> {
+    let (loaded, _) = with_journal(settings, without_recipe).await?;
     let provider = build(&loaded, &loaded.provider, settings).await?;
     let dns = match dns_provider(&loaded) {
         Some(id) => Some(build(&loaded, id, settings).await?),
@@ -110,7 +129,10 @@ pub(crate) async fn check_new_journal(context: &Context, allowed: bool) -> Resul
 fn local_journal(loaded: &Loaded) -> Option<PathBuf> {
     let path = loaded.manifest.journal.url.strip_prefix("file:")?;
     let folder = loaded.base_dir.join(path.strip_prefix("//").unwrap_or(path));
-    folder.canonicalize().ok()
+    // It need not exist yet; `..` in it must not hide that it lies inside.
+    let existing = folder.ancestors().find(|above| above.exists())?;
+    let rest = folder.strip_prefix(existing).ok()?;
+    Some(existing.canonicalize().ok()?.join(rest))
 }
 
 /// The folder that is checked out: the nearest one above the manifest that git knows, or the manifest's own.

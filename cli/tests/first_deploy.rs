@@ -28,7 +28,7 @@ async fn a_first_deploy_in_ci_with_the_journal_in_the_checkout_is_refused_with_t
     world.remint_with(&["status"], &in_ci()).await.success();
     assert!(!world.journal().join("default").exists(), "looking begins no journal");
     // One way out: it is to be a new journal.
-    world.remint_with(&["--new-journal", "deploy"], &in_ci()).await.success();
+    world.remint_with(&["deploy", "--new-journal"], &in_ci()).await.success();
     // And once it is there, nothing is asked.
     world.remint_with(&["deploy", "--var", "version=v2"], &in_ci()).await.success();
     world.remint_with(&["rollback"], &in_ci()).await.success();

@@ -42,7 +42,7 @@ pub(super) async fn rollback(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let report = deploy::rollback(&context, release).await?;
     tell("rollback", report, printer)
 }

@@ -23,7 +23,7 @@ struct Collected<'a> {
 }
 
 pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let listed = deploy::leftovers(&context).await?;
     let foreign: Vec<_> = listed.foreign.iter().map(|instance| instance.name.as_str()).collect();
     let ours = listed.found.iter().filter(|left| left.ours).count();
@@ -85,7 +85,7 @@ pub(super) async fn destroy(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let (service, environment) = (&context.loaded.manifest.service, context.loaded.environment.as_str());
     let what =
         if args.images { "instances, static IP, DNS record and images" } else { "instances, static IP and DNS record" };

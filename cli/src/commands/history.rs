@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> Outcome {
-    let (_, journal) = session::with_journal(settings).await?;
+    let (_, journal) = session::with_journal(settings, true).await?;
     let mut releases = journal.history().await?;
     for note in journal.take_notes() {
         printer.events().warn(note);
@@ -28,7 +28,9 @@ pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Prin
 }
 
 pub(super) async fn show(id: ReleaseId, settings: &Settings, printer: &Printer) -> Outcome {
-    let release = session::with_journal(settings).await?.1.release(id).await?;
+    let (_, journal) = session::with_journal(settings, true).await?;
+    let release = journal.release(id).await?;
+    journal.take_notes().iter().for_each(|note| printer.say(note));
     printer.result("show", &release, || details(&release))?;
     Ok(ExitStatus::Success)
 }

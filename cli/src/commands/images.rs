@@ -22,7 +22,7 @@ pub(super) async fn run(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     match args.command.unwrap_or(ImagesCommand::List) {
         ImagesCommand::List => {
             let images = deploy::images(&context).await?;

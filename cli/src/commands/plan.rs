@@ -87,13 +87,13 @@ fn line(step: &Step) -> (char, String, &[String]) {
             if before != after || after.is_none() {
                 changes.push(format!("{} -> {}", values(before, "none"), values(after, "the new address")));
             }
-            match ttl_before {
-                Some(before) if before != ttl => changes.push(format!("TTL {before} s -> {ttl} s")),
-                Some(_) => {}
-                None => changes.push(format!("TTL {ttl} s")),
-            }
-            if let Some(asked) = ttl_raised_from {
-                changes.push(format!("{asked} s is below the DNS provider's minimum"));
+            match (ttl_before, ttl_raised_from) {
+                (_, Some(asked)) => {
+                    changes.push(format!("TTL {ttl} s, raised from {asked} s: the least that the DNS provider has"));
+                }
+                (Some(before), None) if before != ttl => changes.push(format!("TTL {before} s -> {ttl} s")),
+                (Some(_), None) => {}
+                (None, None) => changes.push(format!("TTL {ttl} s")),
             }
             ('~', format!("set {fqdn}: {}", changes.join(", ")), &[])
         }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     if context.loaded.manifest.access.ssh_keys.is_empty() {
         let error = anyhow::anyhow!("nobody can log in to the instances of {}", context.loaded.manifest.service);
         return Err(Failure::new(ExitStatus::Failure, error)
@@ -54,7 +54,7 @@ pub(super) async fn console(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let instance = choose(&context, args.instance.as_deref()).await?;
     printer.data(&context.provider.instances().console_output(&instance.id).await?)?;
     Ok(ExitStatus::Success)

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let status = deploy::status(&context).await?;
     printer.result("status", &status, || text(&status))?;
     Ok(ExitStatus::Success)

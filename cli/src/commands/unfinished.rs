@@ -7,7 +7,7 @@ use super::Outcome;
 use crate::{exit::ExitStatus, printer::Printer, session, settings::Settings};
 
 pub(super) async fn resume(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let release = deploy::resume(&context).await?;
     printer.result("resume", &release, || match release {
         Some(release) => format!("{release} is finished"),
@@ -17,7 +17,7 @@ pub(super) async fn resume(settings: &Settings, printer: &Printer, cancel: Cance
 }
 
 pub(super) async fn abort(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel).await?;
     let release = deploy::abort(&context).await?;
     printer.result("abort", &release, || match release {
         Some(release) => format!("{release} is settled; `remint status` shows what serves"),

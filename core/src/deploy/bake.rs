@@ -45,5 +45,6 @@ pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, De
 }
 
 async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, DeployError> {
-    bake::bake(engine.ctx, &session.authority(engine.journal())).await.map_err(DeployError::bake)
+    let baked = bake::bake(engine.ctx, &session.authority(engine.journal())).await;
+    baked.map_err(|error| session.blame(DeployError::bake(error)))
 }

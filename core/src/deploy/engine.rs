@@ -35,6 +35,16 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// A failure after the lock was lost is the lost lock's, whatever was being done then.
+    pub(super) fn blame(&self, error: DeployError) -> DeployError {
+        if error.kind() == DeployErrorKind::Locked || !self.lock.lost().is_cancelled() {
+            return error;
+        }
+        DeployError::new(DeployErrorKind::Locked, "this run lost the lock while it was at work")
+            .because(error)
+            .hint("run `remint status` to see who goes on; nothing is changed without the lock")
+    }
+
     /// What a bake needs to know of it.
     pub(super) fn authority<'s>(&'s self, journal: &'s Journal) -> Authority<'s> {
         Authority { journal, lock: &self.lock, identity: &self.identity }

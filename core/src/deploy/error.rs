@@ -27,7 +27,7 @@ pub enum DeployErrorKind {
     Gate,
     /// Something belongs to something else, or is not as the journal says.
     Conflict,
-    /// The service runs here, deployed by another journal. Nothing was changed.
+    /// The service runs here, deployed by another journal; or the journal is another service's. Nothing was changed.
     Foreign,
     /// Somebody else holds the lock, or took it.
     Locked,
@@ -157,14 +157,15 @@ impl From<JournalError> for DeployError {
         let kind = match error {
             JournalError::Interrupted(_) => return Self::interrupted().because(error),
             JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
-            JournalError::Url { .. } | JournalError::OtherService { .. } => DeployErrorKind::Manifest,
+            JournalError::Url { .. } => DeployErrorKind::Manifest,
+            JournalError::OtherService { .. } => DeployErrorKind::Foreign,
             JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
             _ => DeployErrorKind::Journal,
         };
         let hints = error.hint().into_iter().collect();
         let message = match kind {
             DeployErrorKind::Locked => "cannot go on without the lock",
-            DeployErrorKind::Manifest => "the journal cannot be used",
+            DeployErrorKind::Manifest | DeployErrorKind::Foreign => "the journal cannot be used",
             DeployErrorKind::Conflict => "the journal has no such release",
             _ => "the journal cannot be read or written",
         };

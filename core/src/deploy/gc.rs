@@ -399,6 +399,16 @@ impl<'a> Search<'a> {
         Some(Owner { service: identity.service.id.clone(), environment })
     }
 
+    /// The images that some environment of the journal has begun to capture.
+    async fn captures(&self) -> Result<Vec<String>, DeployError> {
+        let journal = self.engine.journal();
+        let mut names = Vec::new();
+        for environment in journal.environments().await? {
+            names.extend(journal.sibling(&environment).capture().await?.map(|spec| spec.name));
+        }
+        Ok(names)
+    }
+
     /// What the provider created beside what it was asked for. What is younger than a request may last is left alone.
     async fn strays(&self) -> Result<Vec<Found>, DeployError> {
         let (Some(strays), Some(owner)) = (self.ctx.provider.strays(), self.owner()) else { return Ok(Vec::new()) };
@@ -407,7 +417,10 @@ impl<'a> Search<'a> {
         }
         let settle_time = self.ctx.provider.descriptor().limits.settle_time;
         let newest = crate::clock::wall().checked_sub(settle_time).unwrap_or(Timestamp::MIN);
-        let all = Strays::list(strays, &owner).await?;
+        let mut all = Strays::list(strays, &owner).await?;
+        // An image without labels may be what another environment is capturing right now.
+        let captures = self.captures().await?;
+        all.retain(|stray| !captures.contains(&stray.name));
         let old = all.into_iter().filter(|stray| stray.created_at.is_none_or(|at| at < newest));
         let found = old.map(|stray| {
             let leftover = Leftover {

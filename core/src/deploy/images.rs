@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{
     DeployError,
     engine::Engine,
-    observe::{image_selector, ownership_of_images},
-    ownership::Ownership,
+    observe::{self, image_selector, ownership_of_images},
+    ownership::{Ownership, Standing, foreign},
 };
 use crate::{
     context::Context,
@@ -38,7 +38,15 @@ pub struct ImageUse {
 ///
 /// The cloud's and the journal's.
 pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, DeployError> {
-    images_with(ctx, Engine::new(ctx)?.journal()).await
+    let engine = Engine::new(ctx)?;
+    let (history, standing) = (engine.journal().history().await?, observe::instances(ctx).await?);
+    let standing = Standing::sort(standing, &engine.ownership(&history).await?);
+    if !standing.foreign.is_empty() {
+        // Which images are still needed is for another journal to say.
+        ctx.events.warn(foreign(ctx, &history, &standing.foreign).to_string());
+    }
+    engine.report_notes();
+    images_with(ctx, engine.journal()).await
 }
 
 async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, DeployError> {

@@ -108,7 +108,7 @@ async fn deploy_locked(
         }
         None => {
             report.baked = true;
-            baker.bake(ctx, &session.authority(engine.journal())).await?
+            baker.bake(ctx, &session.authority(engine.journal())).await.map_err(|error| session.blame(error))?
         }
     };
     if ctx.cancel.is_cancelled() {

@@ -78,14 +78,19 @@ pub async fn status(ctx: &Context) -> Result<Status, DeployError> {
 pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployError> {
     let ctx = engine.ctx;
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
-    let (world, wanted) = tokio::try_join!(
+    let (world, wanted) = tokio::join!(
         World::observe(ctx, engine.journal(), None),
         Wanted::resolve(ctx, engine.journal(), engine.outside(), None)
-    )?;
+    );
+    let world = world?;
     engine.report_notes();
     // What would stop a deploy is the plan's to say; what stands is shown all the same.
-    let (drift, refused) = match facts(ctx, &world, &wanted, engine.outside(), false).await {
-        Ok(facts) => (decide(&facts).steps, None),
+    let drift = async {
+        let facts = facts(ctx, &world, &wanted?, engine.outside(), false).await?;
+        Ok::<_, DeployError>(decide(&facts).steps)
+    };
+    let (drift, refused) = match drift.await {
+        Ok(steps) => (steps, None),
         Err(error) => (Vec::new(), Some(Refusal::from(&error))),
     };
     let refused = match world.foreign.is_empty() {

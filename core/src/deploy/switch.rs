@@ -202,6 +202,16 @@ impl Run<'_> {
         if standing.as_ref() == Some(&wanted) {
             return Ok(());
         }
+        if let Some(asked) =
+            self.ctx.loaded.manifest.dns.as_ref().map(|dns| dns.ttl.0).filter(|asked| *asked < wanted.ttl)
+        {
+            let message = format!(
+                "the TTL of {} is raised from {} s to {ttl} s, the least that the DNS provider has",
+                wanted.fqdn(),
+                asked.as_secs()
+            );
+            self.ctx.events.info(message);
+        }
         self.dns_zones()?.upsert(&wanted).await?;
         // Resolvers hand out the former address until then, so what it leads to must stay.
         if let Some(former) = standing.filter(|former| former.values != wanted.values) {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path as FilePath, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -19,13 +19,22 @@ pub(super) const FORMAT: u32 = 2;
 /// Where objects are kept. Clones share everything.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    objects: Arc<dyn ObjectStore>,
+    objects: Objects,
     /// The folder of a local store: its files are closed to other users.
     folder: Option<Arc<PathBuf>>,
     /// The kind of network file system that the folder is on, if it is on one.
     network: Option<&'static str>,
     /// What was ignored while reading, for the user to know.
     notes: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// What holds the objects.
+#[derive(Debug, Clone)]
+enum Objects {
+    #[cfg(test)]
+    Given(Arc<dyn ObjectStore>),
+    /// A folder, opened once it exists: a command that only reads does not create it.
+    Folder(Arc<OnceLock<Arc<dyn ObjectStore>>>),
 }
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -45,13 +54,13 @@ impl Store {
         };
         let path = path.strip_prefix("//").unwrap_or(path);
         let failed = |error: std::io::Error| refuse(error.to_string());
-        let root = base_dir.join(path);
-        folder::create(&root).map_err(failed)?;
-        let root = root.canonicalize().map_err(failed)?;
-        let local = LocalFileSystem::new_with_prefix(&root).map_err(|error| refuse(error.to_string()))?;
-        let network = folder::network(&root);
-        // An intent must be on the disk before the call that it announces.
-        let store = Self { folder: Some(Arc::new(root)), network, ..Self::over(Arc::new(local.with_fsync(true))) };
+        let root = std::path::absolute(base_dir.join(path)).map_err(failed)?;
+        if root.exists() && !root.is_dir() {
+            return Err(refuse("it is not a folder".to_owned()));
+        }
+        let network = root.ancestors().find(|above| above.exists()).and_then(folder::network);
+        let objects = Objects::Folder(Arc::default());
+        let store = Self { objects, folder: Some(Arc::new(root)), network, notes: Arc::default() };
         if let Some((folder, what)) = store.weakness() {
             store.note(format!("the journal in {folder}: {what}"));
         }
@@ -59,8 +68,26 @@ impl Store {
     }
 
     /// A store over given objects.
+    #[cfg(test)]
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, folder: None, network: None, notes: Arc::default() }
+        Self { objects: Objects::Given(objects), folder: None, network: None, notes: Arc::default() }
+    }
+
+    /// What holds the objects; `None` while the folder does not exist.
+    fn objects(&self) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
+        let opened = match (&self.objects, &self.folder) {
+            #[cfg(test)]
+            (Objects::Given(objects), _) => return Ok(Some(Arc::clone(objects))),
+            (Objects::Folder(opened), Some(root)) if root.is_dir() => opened,
+            (Objects::Folder(_), _) => return Ok(None),
+        };
+        if let Some(objects) = opened.get() {
+            return Ok(Some(Arc::clone(objects)));
+        }
+        let root = self.folder.as_deref().map(PathBuf::as_path).unwrap_or(FilePath::new("."));
+        // An intent must be on the disk before the call that it announces.
+        let local: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(root)?.with_fsync(true));
+        Ok(Some(Arc::clone(opened.get_or_init(|| local))))
     }
 
     /// Where a local journal is, and why the lock may not keep two hosts apart there.
@@ -128,7 +155,9 @@ impl Store {
             folder::create(parent).map_err(failed)?;
         }
         let options = PutOptions { mode, ..PutOptions::default() };
-        self.objects.put_opts(&Path::from(name), bytes.into(), options).await?;
+        if let Some(objects) = self.objects()? {
+            objects.put_opts(&Path::from(name), bytes.into(), options).await?;
+        }
         if let Some(file) = file {
             folder::close(&file);
         }
@@ -142,7 +171,8 @@ impl Store {
 
     /// Reads an object's bytes; `None` when it is not there.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        match self.objects.get(&Path::from(name)).await {
+        let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
+        match objects.get(&Path::from(name)).await {
             Ok(found) => found.bytes().await.map(Some).map_err(|error| store_error("read", name, error)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(store_error("read", name, error)),
@@ -160,7 +190,10 @@ impl Store {
             notes.into_iter().for_each(|note| self.note(note));
             return Ok(found);
         }
-        let found = self.objects.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location.to_string());
+        let Some(objects) = self.objects().map_err(|error| store_error("list", prefix, error))? else {
+            return Ok(Vec::new());
+        };
+        let found = objects.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location.to_string());
         let mut names: Vec<String> = found.try_collect().await.map_err(|error| store_error("list", prefix, error))?;
         names.sort();
         Ok(names)
@@ -168,7 +201,8 @@ impl Store {
 
     /// How long ago an object was written, by its store's clock; `None` when it is not there.
     pub(super) async fn age(&self, name: &str) -> Result<Option<std::time::Duration>> {
-        match self.objects.head(&Path::from(name)).await {
+        let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
+        match objects.head(&Path::from(name)).await {
             Ok(meta) => {
                 let age = std::time::SystemTime::now().duration_since(meta.last_modified.into());
                 Ok(Some(age.unwrap_or_default()))
@@ -180,7 +214,8 @@ impl Store {
 
     /// Deletes an object, if it is there.
     pub(super) async fn delete(&self, name: &str) -> Result<()> {
-        match self.objects.delete(&Path::from(name)).await {
+        let Some(objects) = self.objects().map_err(|error| store_error("delete", name, error))? else { return Ok(()) };
+        match objects.delete(&Path::from(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(store_error("delete", name, error)),
         }

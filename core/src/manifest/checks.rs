@@ -16,11 +16,19 @@ struct Checks<'r, 't, 'n> {
     reporter: &'r mut Reporter<'t>,
 }
 
-/// Checks a manifest that has its shape.
-pub(crate) fn check(manifest: &Manifest, root: &Node, base_dir: &Path, reporter: &mut Reporter<'_>) {
+/// Checks a manifest that has its shape; `without_recipe` leaves out what only a bake needs.
+pub(crate) fn check(
+    manifest: &Manifest,
+    root: &Node,
+    base_dir: &Path,
+    without_recipe: bool,
+    reporter: &mut Reporter<'_>,
+) {
     let mut checks = Checks { root, base_dir, reporter };
     checks.names(manifest);
-    checks.image(manifest);
+    if !without_recipe {
+        checks.image(manifest);
+    }
     checks.config(manifest);
     checks.health(manifest);
     checks.rest(manifest);

@@ -30,6 +30,8 @@ pub struct LoadOptions {
     pub provider: Option<ProviderId>,
     /// The environment variables of the process, for `${env.NAME}` and secrets.
     pub process_env: BTreeMap<String, String>,
+    /// Nothing is baked, so the files of the recipe need not exist.
+    pub without_recipe: bool,
 }
 
 /// A manifest that was read, with its environment chosen and its variables filled in.
@@ -100,7 +102,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     reporter.check()?;
 
     let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
-    checks::check(&manifest, &root, &base_dir, &mut reporter);
+    checks::check(&manifest, &root, &base_dir, options.without_recipe, &mut reporter);
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
     reporter.check()?;
     let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };

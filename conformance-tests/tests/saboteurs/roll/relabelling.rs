@@ -119,7 +119,12 @@ async fn exact_labels(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 async fn label_ip_says_so(on: On, id: StaticIpId, labels: Labels) -> Result<()> {
     let before = StaticIps::get(&on.model, &id).await?.labels;
     StaticIps::label(&on.model, &id, &labels).await?;
-    on.model.change(None, |world| Ok(world.ip("label static IP", &id)?.ip.labels = before.clone())).await
+    on.model
+        .change(None, |world| {
+            world.ip("label static IP", &id)?.ip.labels = before.clone();
+            Ok(())
+        })
+        .await
 }
 
 async fn lost_on_move(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
@@ -159,7 +164,12 @@ async fn label_ip_gone(on: On, id: StaticIpId, labels: Labels) -> Result<()> {
 }
 
 async fn set(on: &On, id: &ImageId, labels: &Labels) -> Result<()> {
-    on.model.change(None, |world| Ok(world.disk("label image", id)?.image.labels = labels.clone())).await
+    on.model
+        .change(None, |world| {
+            world.disk("label image", id)?.image.labels = labels.clone();
+            Ok(())
+        })
+        .await
 }
 
 async fn label_image_says_so(on: On, id: ImageId, labels: Labels) -> Result<()> {

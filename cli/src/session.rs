@@ -116,7 +116,7 @@ pub(crate) async fn check_new_journal(context: &Context, allowed: bool) -> Resul
     }
     let Some(folder) = local_journal(&context.loaded) else { return Ok(()) };
     let journal = Journal::open(&context.loaded)?;
-    if !folder.starts_with(checkout(&context.loaded)) || !journal.environments().await?.is_empty() {
+    if !folder.starts_with(checkout(&context.loaded)) || journal.has_releases().await? {
         return Ok(());
     }
     let message = format!("`CI` is set, and a new journal would be created inside the checkout ({})", folder.display());

@@ -156,7 +156,8 @@ impl Context {
     ///
     /// Whoever uses it waits for the work as a whole beside [`Context::interrupted`].
     pub async fn commit<T>(&self, call: impl Future<Output = T>) -> T {
-        if self.cancel.is_cancelled() {
+        // What belongs to a call that was begun before goes with it.
+        if self.cancel.is_cancelled() && *self.sent.0.borrow() == 0 {
             return std::future::pending().await;
         }
         let _pending = self.sent.begin();

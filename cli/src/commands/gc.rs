@@ -28,12 +28,12 @@ pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, ca
     let foreign: Vec<_> = listed.foreign.iter().map(|instance| instance.name.as_str()).collect();
     let ours = listed.found.iter().filter(|left| left.ours).count();
     // What another journal deployed is refused by the engine, with all that there is to say of it.
-    if args.dry_run || (ours == 0 && foreign.is_empty()) {
+    if args.dry_run {
         let collected = Collected { found: &listed.found, removed: &[], foreign };
         printer.result("gc", &collected, || text(&listed, None))?;
         return Ok(ExitStatus::Success);
     }
-    if !settings.yes && foreign.is_empty() {
+    if !settings.yes && ours > 0 && foreign.is_empty() {
         printer.say(text(&listed, None).trim_end());
         let count = if ours == 1 { "one leftover".to_owned() } else { format!("{ours} leftovers") };
         if !printer.confirm(&format!("Delete {count}?"))? {

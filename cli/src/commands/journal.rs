@@ -19,7 +19,7 @@ pub(super) async fn run(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let journal = Journal::open(&session::manifest(settings)?)?;
+    let (_, journal) = session::with_journal(settings, true).await?;
     let findings = journal.check().await?;
     match command {
         JournalCommand::Check => {

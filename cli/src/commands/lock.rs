@@ -16,8 +16,7 @@ use crate::{
 };
 
 pub(super) async fn run(command: LockCommand, settings: &Settings, printer: &Printer) -> Outcome {
-    let loaded = session::manifest(settings)?;
-    let journal = Journal::open(&loaded)?;
+    let (loaded, journal) = session::with_journal(settings, true).await?;
     let status = journal.lock_status().await?;
     for note in journal.take_notes() {
         printer.events().warn(note);

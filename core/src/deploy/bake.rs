@@ -34,6 +34,9 @@ pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, De
     let Some((first, others)) = contexts.split_first() else { return Ok(Vec::new()) };
     let engine = Engine::new(first)?;
     let session = engine.begin("bake").await?;
+    for ctx in contexts {
+        engine.journal().claim_place(&session.lock, &ctx.place()).await?;
+    }
     let further = others.iter().map(|ctx| async {
         let engine = Engine::new(ctx)?;
         engine.join(&session).await?;

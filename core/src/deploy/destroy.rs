@@ -41,7 +41,10 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
     let ownership = Ownership::new(Some(&session.identity), &session.history);
     let mut resources = journal.resources().await?;
     if let Some(last) = session.history.last().filter(|last| !last.phase().is_final()) {
-        Run::new(engine, session, last.clone(), false).await?.settle_launches().await?;
+        let mut run = Run::new(engine, session, last.clone(), false).await?;
+        run.settle_launches().await?;
+        run.own_intended_address().await?;
+        resources = run.resources;
     }
     let mut places = Vec::new();
     // Some clouds list all regions at once.

@@ -139,19 +139,25 @@ async fn collect(
     session: &Session,
     approved: Option<&Leftovers>,
 ) -> Result<Vec<Leftover>, DeployError> {
-    let mut removed = Vec::new();
+    let mut searches = Vec::new();
+    let history = engine.journal().history().await?;
     for place in &session.identity.environment.places {
-        // The list that was approved has said so.
+        // Where a place cannot be reached, the list that was approved has said so.
         let Ok(at) = engine.at(place, &session.lock).await else { continue };
-        let history = engine.journal().history().await?;
-        let search = Search::new(&at, engine, Some(session.identity.clone()), history, true).await?;
+        let search = Search::new(&at, engine, Some(session.identity.clone()), history.clone(), true).await?;
         let (found, strangers) = search.run().await?;
         if !strangers.is_empty() {
             return Err(foreign(&at, &session.history, &strangers));
         }
+        searches.push((at, found));
+    }
+    let mut removed: Vec<Leftover> = Vec::new();
+    for (at, found) in searches {
+        let search = Search::new(&at, engine, Some(session.identity.clone()), history.clone(), true).await?;
         for one in found {
             let may = |approved: &Leftovers| approved.found.iter().any(|other| other.is_same(&one.leftover));
-            if !one.leftover.ours || !approved.is_none_or(may) {
+            let again = removed.iter().any(|known| known.is_same(&one.leftover));
+            if again || !one.leftover.ours || !approved.is_none_or(may) {
                 continue;
             }
             if let Some(removal) = one.removal
@@ -367,9 +373,10 @@ impl<'a> Search<'a> {
 
     /// What the journal names as not wanted any more, once resolvers have forgotten it.
     fn owned(&self) -> Vec<Found> {
-        let here = |owned: &&Owned| {
-            owned.provider.as_str() == self.ctx.provider.descriptor().id
-                && owned.region.as_ref().is_none_or(|region| *region == self.ctx.place().region)
+        let (id, dns) = (self.ctx.provider.descriptor().id, self.ctx.dns_provider().descriptor().id);
+        let here = |owned: &&Owned| match &owned.resource {
+            Resource::Record(_) => owned.provider.as_str() == dns,
+            Resource::StaticIp(_) => owned.provider.as_str() == id,
         };
         let longest = self.resources.owned.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max();
         let due = |owned: &&Owned| {

@@ -39,6 +39,7 @@ pub struct ImageUse {
 /// The cloud's and the journal's.
 pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, DeployError> {
     let engine = Engine::new(ctx)?;
+    engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (history, standing) = (engine.journal().history().await?, observe::instances(ctx).await?);
     let standing = Standing::sort(standing, &engine.ownership(&history).await?);
     if !standing.foreign.is_empty() {

@@ -37,15 +37,14 @@ impl Run<'_> {
             self.settle_launches().await?;
             let standing = self.own_instances().await?;
             let passed = |instance: &&Instance| self.may_serve(instance);
-            if let Some(instance) = standing.iter().find(passed) {
-                self.still_healthy(instance).await?;
+            // Whether it is healthy still is asked before the switch.
+            if standing.iter().any(|instance| passed(&instance)) {
                 return self.remove_login_keys().await;
             }
             let adopted = self.release.adopted();
             let is_adopted = |instance: &Instance| adopted.iter().any(|(id, _)| *id == instance.id);
             if let Some(instance) = standing.iter().find(|one| is_adopted(one) && one.state == InstanceState::Running) {
                 // A parked one, which passed the gate of its own release.
-                self.still_healthy(instance).await?;
                 return self.note(Entry::GatePassed { instance: instance.id.clone() }).await;
             }
             // Nobody holds the keys of these any more.
@@ -83,7 +82,7 @@ impl Run<'_> {
     }
 
     /// An instance that passed its gate in an earlier run may be sick by now.
-    async fn still_healthy(&self, instance: &Instance) -> Result<(), DeployError> {
+    pub(super) async fn still_healthy(&self, instance: &Instance) -> Result<(), DeployError> {
         match &instance.address {
             Some(address) => self.outside().observe(&self.ctx, address, Duration::ZERO).await,
             None => Ok(()),

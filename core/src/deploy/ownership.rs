@@ -19,6 +19,8 @@ pub(super) struct Ownership {
     service: Option<ServiceId>,
     environment: Option<EnvironmentId>,
     names: BTreeSet<String>,
+    /// Names under which a launch was announced whose reply was not written down.
+    unanswered: BTreeSet<String>,
     ids: BTreeSet<InstanceId>,
     releases: BTreeSet<ReleaseId>,
     images: BTreeSet<ImageId>,
@@ -32,6 +34,12 @@ impl Ownership {
             service: identity.map(|identity| identity.service.id.clone()),
             environment: identity.map(|identity| identity.environment.id.clone()),
             names,
+            unanswered: history
+                .iter()
+                .filter(|release| release.launched().is_empty())
+                .flat_map(Release::names)
+                .map(str::to_owned)
+                .collect(),
             ids: history.iter().flat_map(Release::launched).collect(),
             releases: history.iter().map(Release::id).collect(),
             images: history.iter().map(|release| release.record.image.clone()).collect(),
@@ -48,7 +56,8 @@ impl Ownership {
                     && launched
                     && release_of(instance).is_none_or(|release| self.releases.contains(&release))
             }
-            None => self.ids.contains(&instance.id),
+            // A run's own digits are in the name, and its journal has announced it.
+            None => self.ids.contains(&instance.id) || self.unanswered.contains(&instance.name),
         }
     }
 

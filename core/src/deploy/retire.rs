@@ -19,7 +19,7 @@ use crate::{
     provider::{Instance, InstanceState},
 };
 
-/// The longest that a deploy waits for resolvers. What they keep longer goes with the next deploy or `remint gc`.
+/// The longest that a deploy waits for resolvers where no instance is to be destroyed after it. What they keep longer goes with the next deploy or `remint gc`.
 const RESOLVERS_WITHIN: Duration = Duration::from_secs(600);
 
 impl Run<'_> {
@@ -90,6 +90,8 @@ impl Run<'_> {
         let mut superseded: Vec<_> = self.resources.superseded().cloned().collect();
         // Clients first, so that nobody is sent to an address that is gone.
         superseded.sort_by_key(|owned| owned.as_record().is_none());
+        // Whether something goes to which a record led.
+        let leads = !soon || superseded.iter().any(|owned| owned.as_static_ip().is_some());
         let longest = superseded.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max().unwrap_or_default();
         for owned in superseded {
             let since = owned.superseded.as_ref().map_or_else(crate::clock::wall, |superseded| superseded.since);
@@ -114,6 +116,12 @@ impl Run<'_> {
                     continue;
                 }
                 self.ctx.events.info(format!("{} is removed", owned.title()));
+                if let Some(record) = owned.as_record().filter(|_| leads) {
+                    // Resolvers may have asked for it a moment ago.
+                    let ttl = Duration::from_secs(record.ttl);
+                    let until = crate::clock::wall().checked_add(ttl).unwrap_or(Timestamp::MAX);
+                    self.note(Entry::AwaitingResolvers { until }).await?;
+                }
             }
             self.resources.forget(&owned.resource);
             self.save_resources().await?;

@@ -32,6 +32,9 @@ impl Run<'_> {
     pub(super) async fn switch(&mut self) -> Result<(), DeployError> {
         let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
         let instance = self.passed(&standing)?;
+        if std::mem::take(&mut self.resumed) {
+            self.still_healthy(&instance).await?;
+        }
         let address = self.point_address_at(&instance, &standing).await?;
         self.set_record(&address).await
     }

@@ -36,7 +36,7 @@ impl Run<'_> {
         } else {
             self.settle_move().await?;
             self.own_intended_address().await?;
-            if former.is_none() && self.is_last_to_serve(&own).await {
+            if !self.answers(former.as_ref()).await && self.is_last_to_serve(&own).await {
                 return self.keep().await;
             }
             self.move_back(former.as_ref()).await?;
@@ -66,22 +66,24 @@ impl Run<'_> {
         Ok(Undone::Removed)
     }
 
-    /// Whether this release replaced one that is gone, and one of its instances, which has passed its gate, is healthy.
+    /// Whether an instance is there and does not say that it is sick.
+    async fn answers(&self, instance: Option<&Instance>) -> bool {
+        let Some(address) = instance.and_then(|instance| instance.address.as_ref()) else { return false };
+        !matches!(self.outside().ask(&self.ctx, address).await, Some(Err(_)))
+    }
+
+    /// Whether this release replaced one that is gone or sick, and one of its instances, which has passed its gate, is healthy.
     async fn is_last_to_serve(&self, own: &[Instance]) -> bool {
         if self.release.record.replaces.is_none() {
             return false;
         }
-        let Some(instance) = own.iter().find(|instance| self.may_serve(instance)) else { return false };
-        match &instance.address {
-            Some(address) => !matches!(self.outside().ask(&self.ctx, address).await, Some(Err(_))),
-            None => false,
-        }
+        self.answers(own.iter().find(|instance| self.may_serve(instance))).await
     }
 
     /// Finishes the release instead of undoing it: nothing else is healthy.
     async fn keep(&mut self) -> Result<Undone, DeployError> {
         self.ctx.events.warn(format!(
-            "no instance of {} runs any more: {} stays and serves",
+            "no instance of {} is healthy any more: {} stays and serves",
             self.release.record.replaces.map_or_else(String::new, |former| former.to_string()),
             self.release.id()
         ));

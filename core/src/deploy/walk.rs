@@ -28,6 +28,10 @@ pub(super) struct Run<'a> {
     pub(super) probe: Option<ProbeRun>,
     /// Whether this run made the release, so that nothing of it can exist yet.
     pub(super) fresh: bool,
+    /// Whether an earlier run made it, whose instance may be sick by now.
+    pub(super) resumed: bool,
+    /// Whether an interruption cuts off what is being done; what is being written down then is written to its end.
+    interruptible: bool,
     /// Whether a launch was refused, so that what the journal announces was not begun.
     pub(super) refused: bool,
     /// The phase that was reported last, and since when.
@@ -52,7 +56,19 @@ impl<'a> Run<'a> {
     ) -> Result<Self, DeployError> {
         let resources = engine.journal().resources().await?;
         let ctx = engine.at(&release.record.place(), &session.lock).await?;
-        Ok(Self { engine, session, ctx, release, resources, probe: None, fresh, refused: false, reported: None })
+        Ok(Self {
+            engine,
+            session,
+            ctx,
+            release,
+            resources,
+            probe: None,
+            fresh,
+            resumed: !fresh,
+            interruptible: false,
+            refused: false,
+            reported: None,
+        })
     }
 
     pub(super) fn outside(&self) -> &'a dyn Outside {
@@ -68,7 +84,9 @@ impl<'a> Run<'a> {
 
     /// Writes an entry; durable when this returns.
     pub(super) async fn note(&mut self, entry: Entry) -> Result<(), DeployError> {
-        Ok(self.engine.journal().append(&self.session.lock, &mut self.release, entry).await?)
+        let ctx = self.ctx.clone();
+        let written = self.engine.journal().append(&self.session.lock, &mut self.release, entry);
+        Ok(if self.interruptible { ctx.commit(written).await? } else { written.await? })
     }
 
     /// Enters a phase, unless the release is in it.
@@ -160,11 +178,14 @@ impl<'a> Run<'a> {
             let ctx = self.ctx.clone();
             let next = match phase {
                 Phase::Planned | Phase::Launching | Phase::Gating => {
-                    tokio::select! {
+                    self.interruptible = true;
+                    let done = tokio::select! {
                         biased;
-                        () = ctx.interrupted() => return Err(DeployError::interrupted()),
-                        done = self.launch_and_gate() => done?,
-                    }
+                        () = ctx.interrupted() => Err(DeployError::interrupted()),
+                        done = self.launch_and_gate() => done,
+                    };
+                    self.interruptible = false;
+                    done?;
                     Phase::Switching
                 }
                 Phase::Switching => {
@@ -172,11 +193,14 @@ impl<'a> Run<'a> {
                     Phase::Verifying
                 }
                 Phase::Verifying => {
-                    tokio::select! {
+                    self.interruptible = true;
+                    let done = tokio::select! {
                         biased;
-                        () = ctx.interrupted() => return Err(DeployError::interrupted()),
-                        done = self.verify() => done?,
-                    }
+                        () = ctx.interrupted() => Err(DeployError::interrupted()),
+                        done = self.verify() => done,
+                    };
+                    self.interruptible = false;
+                    done?;
                     Phase::Retiring
                 }
                 Phase::Retiring => {

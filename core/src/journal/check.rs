@@ -95,9 +95,6 @@ impl Journal {
                 findings.push(Finding::of(error, if torn { Remedy::TakeAway } else { Remedy::Restore })?);
             }
         }
-        if let Err(error) = self.resources().await {
-            findings.push(Finding::of(error, Remedy::Restore)?);
-        }
         self.check_readable("service.json", Remedy::Restore, &mut findings).await?;
         let environment = &*self.environment;
         for name in self.store.list(environment).await? {
@@ -107,6 +104,13 @@ impl Journal {
                 Some(Object::Capture) => self.check_readable(&name, Remedy::TakeAway, &mut findings).await?,
                 Some(_) => {}
                 None => findings.push(Finding::new(name, "Remint did not write it", Remedy::Ignored)),
+            }
+        }
+        // One that is damaged, or missing although it was written, keeps others from being read, too: it is listed once.
+        for error in [self.resources().await.err(), self.identity().await.err()].into_iter().flatten() {
+            let finding = Finding::of(error, Remedy::Restore)?;
+            if !findings.iter().any(|known| known.object == finding.object) {
+                findings.push(finding);
             }
         }
         for name in self.store.unfinished(environment)? {

@@ -86,10 +86,12 @@ impl Journal {
     ///
     /// The store's.
     pub async fn identity(&self) -> Result<Option<Identity>, JournalError> {
-        let (Some(service), Some(environment)) = (self.service().await?, self.environment_record().await?) else {
-            return Ok(None);
-        };
-        Ok(Some(Identity { service, environment }))
+        match (self.service().await?, self.environment_record().await?) {
+            (Some(service), Some(environment)) => Ok(Some(Identity { service, environment })),
+            // The service's is written first, and neither is ever removed.
+            (None, Some(_)) => Err(JournalError::damaged(SERVICE, "it is missing, and with it the service's id")),
+            (_, None) => Ok(None),
+        }
     }
 
     /// The service's name that the journal is of: its own word, or that of the latest release of a Remint that knew no ids.
@@ -109,6 +111,20 @@ impl Journal {
         Ok(None)
     }
 
+    /// Whether any environment was ever deployed with this journal.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn has_releases(&self) -> Result<bool, JournalError> {
+        for environment in self.environments().await? {
+            if !self.sibling(&environment).history().await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Makes sure that the journal has ids, before anything is changed.
     ///
     /// # Errors
@@ -116,6 +132,7 @@ impl Journal {
     /// [`JournalError::OtherService`] when the journal is another service's; [`JournalError::Lost`] without the lock.
     pub async fn identify(&self, lock: &LockGuard, service: &str) -> Result<Identity, JournalError> {
         self.check_service(service).await?;
+        self.identity().await?;
         lock.check().await?;
         let fresh =
             ServiceRecord { service: service.to_owned(), id: ServiceId::generate(), created_at: crate::clock::wall() };
@@ -138,6 +155,8 @@ impl Journal {
                     unlabelled: !history.is_empty(),
                     created_at: crate::clock::wall(),
                 };
+                // From now on, it is always there: one that is missing is noticed.
+                self.set_resources(lock, &self.resources().await?).await?;
                 self.set_environment_record(lock, &record).await?;
                 record
             }

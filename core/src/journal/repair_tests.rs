@@ -171,6 +171,7 @@ async fn a_half_written_file_of_a_local_journal_is_listed() {
     let folder = tempfile::tempdir().unwrap();
     let store = super::store::Store::open("file:.remint", folder.path()).unwrap();
     let root = folder.path().join(".remint");
+    std::fs::create_dir(&root).unwrap();
     written(Arc::new(LocalFileSystem::new_with_prefix(&root).unwrap())).await;
     std::fs::write(root.join("production/releases/000003/journal/000005.json#1"), "{").unwrap();
     let mut journal = Journal::over(Arc::new(InMemory::new()), "production");
@@ -179,4 +180,21 @@ async fn a_half_written_file_of_a_local_journal_is_listed() {
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert!(findings[0].is_harmless() && findings[0].object.ends_with("000005.json#1"), "{findings:?}");
     assert_eq!(journal.history().await.unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_missing_although_it_was_written_is_listed_and_refused() {
+    for missing in ["service.json", "production/resources.json"] {
+        let objects = Arc::new(InMemory::new());
+        let journal = Journal::over(Arc::clone(&objects) as _, "production");
+        let lock = journal.lock(holder("deploy")).await.unwrap();
+        journal.identify(&lock, "app").await.unwrap();
+        assert_eq!(journal.check().await.unwrap(), []);
+        objects.delete(&missing.into()).await.unwrap();
+        let findings = journal.check().await.unwrap();
+        assert_eq!(findings.iter().map(|one| one.object.as_str()).collect::<Vec<_>>(), [missing]);
+        let errors = [journal.identify(&lock, "app").await.err(), journal.resources().await.err()];
+        let error = errors.into_iter().flatten().next().unwrap();
+        assert!(error.to_string().contains(missing), "{error}");
+    }
 }

@@ -282,7 +282,14 @@ impl Journal {
     ///
     /// The store's.
     pub async fn resources(&self) -> Result<Resources, JournalError> {
-        let mut resources: Resources = self.store().get(&self.resources_name()).await?.unwrap_or_default();
+        let mut resources: Resources = match self.store().get(&self.resources_name()).await? {
+            Some(resources) => resources,
+            None if self.environment_record().await?.is_some() => {
+                let what = "it is missing, and with it which static IPs and records are ours";
+                return Err(JournalError::damaged(&self.resources_name(), what));
+            }
+            None => Resources::default(),
+        };
         if resources.owned.iter().any(|owned| owned.provider.as_str() == UNKNOWN) {
             let history = self.history().await?;
             for owned in resources.owned.iter_mut().filter(|owned| owned.provider.as_str() == UNKNOWN) {

@@ -155,9 +155,11 @@ impl Store {
             folder::create(parent).map_err(failed)?;
         }
         let options = PutOptions { mode, ..PutOptions::default() };
-        if let Some(objects) = self.objects()? {
-            objects.put_opts(&Path::from(name), bytes.into(), options).await?;
-        }
+        let Some(objects) = self.objects()? else {
+            let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "the journal's folder is gone");
+            return Err(object_store::Error::Generic { store: "folder", source: Box::new(gone) });
+        };
+        objects.put_opts(&Path::from(name), bytes.into(), options).await?;
         if let Some(file) = file {
             folder::close(&file);
         }

@@ -4,13 +4,14 @@
 # make lint    formatting, clippy, licences and sources of dependencies
 # make providers   the book's page of what each provider can do, with what the suite says of it
 # make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one
+# make sim-saboteurs   the engine with one fix undone at a time, each of which the simulation must find
 # make bench   the measures of docs/performance.md
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest stopped lint sim bench docs base-image providers
+.PHONY: build demo test test-programs test-machines test-rest stopped lint sim sim-saboteurs bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -62,11 +63,15 @@ lint:
 	cargo fetch --locked
 	cargo deny --offline check --hide-inclusion-graph bans licenses sources
 
-# Built with optimizations where there are many seeds: they take longer than the compiler.
+# Core is built with optimizations where there are many seeds: they take longer than the compiler.
 sim:
 	.ci/setup build
-	REMINT_SIM_SEED=$(SEED) REMINT_SIM_SEEDS=$(SEEDS) cargo test --package remint-core --lib $(if $(SEEDS),--release) -- \
+	REMINT_SIM_SEED=$(SEED) REMINT_SIM_SEEDS=$(SEEDS) cargo test --package remint-core --lib $(if $(SEEDS),--profile sim) -- \
 	  --exact sim::tests::the_promise_holds_for_every_seed --nocapture
+
+sim-saboteurs:
+	.ci/setup build
+	core/src/sim/saboteurs/run $(SABOTEURS)
 
 bench:
 	.ci/setup build machines test bench

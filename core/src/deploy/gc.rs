@@ -371,19 +371,21 @@ impl<'a> Search<'a> {
         Ok(found.collect())
     }
 
-    /// What the journal names as not wanted any more, once resolvers have forgotten it.
+    /// What the journal names as not wanted any more, once resolvers have forgotten it. What a release that is under way does
+    /// without still serves, and is wanted again should it be undone.
     fn owned(&self) -> Vec<Found> {
         let (id, dns) = (self.ctx.provider.descriptor().id, self.ctx.dns_provider().descriptor().id);
         let here = |owned: &&Owned| match &owned.resource {
             Resource::Record(_) => owned.provider.as_str() == dns,
             Resource::StaticIp(_) => owned.provider.as_str() == id,
         };
+        let under_way = self.history.last().filter(|last| !last.phase().is_final()).map(Release::id);
         let longest = self.resources.owned.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max();
         let due = |owned: &&Owned| {
             let Some(superseded) = &owned.superseded else { return false };
             let ttl = owned.as_record().map_or(longest.unwrap_or_default(), |record| record.ttl);
             let until = superseded.since.checked_add(std::time::Duration::from_secs(ttl)).unwrap_or(Timestamp::MAX);
-            owned.made_by.is_some() && until <= crate::clock::wall()
+            owned.made_by.is_some() && under_way != Some(superseded.by) && until <= crate::clock::wall()
         };
         let superseded = self.resources.superseded().filter(here).filter(due);
         let found = superseded.map(|owned| {

@@ -66,7 +66,7 @@ impl Run<'_> {
         }
         let (ip, made) = match observe::static_ip(&self.ctx, &self.resources).await? {
             Some(ip) => (ip, false),
-            None => (self.make_address(instance).await?, true),
+            None => (self.make_address(instance, ours).await?, true),
         };
         if self.resources.static_ip().is_none_or(|(_, owned)| owned.id != ip.id) {
             let owned = OwnedStaticIp { id: ip.id.clone(), address: ip.address.clone() };
@@ -85,24 +85,38 @@ impl Run<'_> {
         Ok(ip.address)
     }
 
-    async fn make_address(&mut self, instance: &Instance) -> Result<StaticIp, DeployError> {
-        self.check_unaddressed(instance).await?;
-        self.note(Entry::MakingAddress { instance: instance.id.clone() }).await?;
+    async fn make_address(&mut self, instance: &Instance, ours: &[Instance]) -> Result<StaticIp, DeployError> {
         let spec = StaticIpSpec {
             name: self.address_name(),
             labels: instance.labels.clone(),
             region: instance.region.clone(),
             instance: instance.id.clone(),
         };
+        if self.ctx.provider.descriptor().has(Capability::StaticIpLabels) {
+            self.check_labelled(&spec, ours).await?;
+        } else {
+            self.check_unaddressed(instance).await?;
+        }
+        self.note(Entry::MakingAddress { instance: instance.id.clone() }).await?;
         Ok(self.static_ips()?.ensure(&spec).await?)
+    }
+
+    /// Where a cloud labels addresses, one that was made before is taken for the one that is to be made, wherever it points:
+    /// somebody may have given it to an instance that is not ours.
+    async fn check_labelled(&self, spec: &StaticIpSpec, ours: &[Instance]) -> Result<(), DeployError> {
+        for ip in self.static_ips()?.list(&spec.identity()).await? {
+            if let Some(to) = ip.assigned_to.filter(|to| !ours.iter().any(|instance| instance.id == *to)) {
+                return Err(points_elsewhere(ip.address.ip, &to));
+            }
+        }
+        Ok(())
     }
 
     /// Where a cloud does not label addresses, one that points at the instance would be taken for the one that is to be made. One
     /// that somebody put there by hand is not ours.
     async fn check_unaddressed(&self, instance: &Instance) -> Result<(), DeployError> {
         let intended = |record: &EntryRecord| matches!(&record.entry, Entry::MakingAddress { instance: made_for } if *made_for == instance.id);
-        let labelled = self.ctx.provider.descriptor().has(Capability::StaticIpLabels);
-        if labelled || self.release.entries.iter().any(intended) {
+        if self.release.entries.iter().any(intended) {
             return Ok(());
         }
         let all = self.static_ips()?.list(&Selector::all()).await?;

@@ -131,7 +131,12 @@ impl Run<'_> {
         };
         self.ctx.events.info(format!("moving the address back to {}", former.name));
         // Where this release served under another address, the former one still points at the former instance.
-        self.resources.restore(self.release.id(), |owned| owned.as_static_ip().is_some());
+        let release = self.release.id();
+        self.resources.restore(release, |owned| owned.as_static_ip().is_some());
+        if self.resources.static_ip().is_some_and(|(owned, _)| owned.made_by == Some(release)) {
+            // There was none before: the former instance served under its own address.
+            self.resources.supersede(release, |owned| owned.as_static_ip().is_some());
+        }
         self.save_resources().await?;
         let address = self.address_back_at(former).await?;
         self.take_back_record().await?;

@@ -242,6 +242,72 @@ async fn another_address_that_does_not_work_out_is_undone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_static_ip_that_was_made_for_the_first_time_is_undone() {
+    let without = MANIFEST.replace("[dns]", "[address]\nstatic_ip = \"none\"\n\n[dns]");
+    let stand = Stand::with(&without);
+    stand.deploy().await.unwrap();
+    let (serving, record) = (stand.serving(), stand.cloud.record("www"));
+    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    let stand = Stand { manifest: MANIFEST.to_owned(), ..stand };
+    stand.deploy().await.unwrap_err();
+    assert_eq!(
+        (stand.serving(), stand.cloud.record("www")),
+        (serving, record),
+        "it serves under its own address again"
+    );
+    assert_eq!(stand.cloud.static_ip_list(), []);
+    let stand = Stand { manifest: without, ..stand };
+    assert!(!stand.deploy().await.unwrap().plan.changes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_a_release_under_way_does_without_is_no_leftover() {
+    let without =
+        MANIFEST.replace("[dns]\nzone = \"example.org\"\nname = \"www\"\n", "[address]\nstatic_ip = \"none\"\n");
+    let stand = Stand::with(&without.replace("\"none\"", "\"managed\""));
+    stand.deploy().await.unwrap();
+    let address = stand.address();
+    let stand = Stand { manifest: without, ..stand };
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    // Killed while the new release is verified.
+    let superseded = async {
+        while stand.journal().resources().await.unwrap().superseded().next().is_none() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        () = superseded => {}
+    }
+    let ctx = stand.context();
+    gc_with(&stand.engine(&ctx), None).await.unwrap();
+    assert_eq!(stand.address(), address, "r1 serves under it until r2 does");
+    unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+    assert_eq!(stand.address(), address);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_of_before_that_somebody_else_uses_is_not_taken_again() {
+    let stand = Stand::new();
+    stand.cloud.label_static_ips();
+    stand.deploy().await.unwrap();
+    let foreign = stand.cloud.add_instance("mail", Labels::new()).id;
+    let to = foreign.clone();
+    stand
+        .cloud
+        .by_hand("give away", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(to.clone())));
+    let without = MANIFEST.replace("[dns]", "[address]\nstatic_ip = \"none\"\n\n[dns]");
+    let stand = Stand { manifest: without, ..stand };
+    stand.deploy().await.unwrap();
+    let stand = Stand { manifest: MANIFEST.to_owned(), ..stand };
+    let error = stand.deploy().await.unwrap_err();
+    assert_eq!(error.kind(), DeployErrorKind::Conflict, "{}", error.chain());
+    assert!(error.to_string().contains(foreign.as_str()), "{error}");
+    assert_eq!(stand.address().1, Some(foreign));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renamed_record_serves_before_the_old_one_goes_and_a_dropped_one_goes() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();

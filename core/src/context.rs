@@ -45,13 +45,16 @@ pub struct Context {
     pub(crate) sent: Sent,
 }
 
+/// The provider of a place, on its way.
+type Built = BoxFuture<'static, Result<Arc<dyn Provider>>>;
+
 /// Builds the provider of a place.
 #[derive(Clone)]
-pub struct Elsewhere(Arc<dyn Fn(Place) -> BoxFuture<'static, Result<Arc<dyn Provider>>> + Send + Sync>);
+pub struct Elsewhere(Arc<dyn Fn(Place) -> Built + Send + Sync>);
 
 impl Elsewhere {
     /// Builds providers with the function.
-    pub fn new(build: impl Fn(Place) -> BoxFuture<'static, Result<Arc<dyn Provider>>> + Send + Sync + 'static) -> Self {
+    pub fn new(build: impl Fn(Place) -> Built + Send + Sync + 'static) -> Self {
         Self(Arc::new(build))
     }
 }

@@ -86,7 +86,8 @@ impl<'a> Run<'a> {
     pub(super) async fn note(&mut self, entry: Entry) -> Result<(), DeployError> {
         let ctx = self.ctx.clone();
         let written = self.engine.journal().append(&self.session.lock, &mut self.release, entry);
-        Ok(if self.interruptible { ctx.commit(written).await? } else { written.await? })
+        let written = if self.interruptible { ctx.commit(written).await } else { written.await };
+        Ok(written?)
     }
 
     /// Enters a phase, unless the release is in it.

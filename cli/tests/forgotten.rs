@@ -123,7 +123,7 @@ async fn a_ttl_below_the_provider_s_least_is_raised_with_a_word() {
     world.make_zone("example.test").await;
     world.append(WWW);
     world.edit("ttl = \"30s\"", "ttl = \"5s\"");
-    let planned = world.remint(&["plan"]).await.success().says("ttl");
+    let planned = world.remint(&["plan"]).await.success().says("TTL");
     assert!(["30 s", "30s"].iter().any(|least| planned.text().contains(least)), "{}", planned.text());
     world.remint(&["deploy"]).await.success();
     // It is what it is to be: the next plan does not find it wrong.

@@ -291,7 +291,8 @@ async fn a_resumed_release_is_asked_for_its_health_before_the_address_moves() {
     let sick = *world.standing().await.droplets.keys().find(|id| **id != old).unwrap();
     world.fails(sick, "/health/check").await;
     let ended = world.remint(&["--json", "resume", "--var", "version=v2"]).await;
-    let moved = |event: &serde_json::Value| event["instance"] == sick.to_string();
+    let sick = sick.to_string();
+    let moved = |event: &serde_json::Value| event["instance"] == *sick;
     assert!(!ended.events("address_moved").iter().any(moved), "{}", ended.text());
     serves(&world, if ended.code == Some(0) { "v2" } else { "v1" }, &ended).await;
     is_settled(&world).await;

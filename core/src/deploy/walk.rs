@@ -139,6 +139,11 @@ impl<'a> Run<'a> {
         if matches!(error.kind(), DeployErrorKind::Locked | DeployErrorKind::Journal) {
             return Err(error.hint("run `remint resume` to go on, or `remint abort` to undo it"));
         }
+        if self.release.phase() == Phase::Retiring && error.kind() == DeployErrorKind::Gate {
+            // Its instance is gone, or sick. What it replaced may be all that is healthy, so that stays until the next release.
+            self.enter(Phase::Done).await?;
+            return Err(error.hint("run `remint deploy`, which replaces it"));
+        }
         if self.release.phase() == Phase::Retiring {
             return Err(error.hint(format!(
                 "{} serves; run `remint resume` to remove what is left of the release before it",

@@ -101,7 +101,9 @@ impl Sim {
             Err(broken) => Err(broken),
         };
         chance::seeded::stop();
-        let inner = sim.oracle.inner();
+        let mut inner = sim.oracle.inner();
+        // Each run knows the oracle.
+        inner.runs.clear();
         let mut counts = inner.counts.clone();
         for (fault, count) in sim.world.faults() {
             (0..count).for_each(|_| counts.add(format!("fault: {fault}")));

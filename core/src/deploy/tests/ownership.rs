@@ -173,6 +173,30 @@ async fn an_undo_keeps_the_last_healthy_instance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_release_whose_instance_is_deleted_while_it_retires_the_former_one_is_replaced() {
+    let stand = replacement().await;
+    let old = stand.serving().id;
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let stop = async {
+        while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Retiring {
+            sleep(Duration::from_millis(100)).await;
+        }
+        stand.cloud.by_hand("delete the new instance", |state| {
+            state.machines.retain(|id, _| *id == old);
+            state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = None);
+        });
+    };
+    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let (ended, ()) = tokio::join!(run, stop);
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), DeployErrorKind::Gate, "{}", error.chain());
+    assert_eq!(stand.serving().id, old, "it is all that is left");
+    stand.deploy().await.unwrap();
+    stand.check_settled(3).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_static_ip_that_somebody_else_uses_is_not_released() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{
-    DeployError,
+    DeployError, DeployErrorKind,
     engine::{Engine, Session},
 };
 use crate::{
@@ -31,20 +31,41 @@ pub async fn bake(ctx: &Context) -> Result<BakeReport, DeployError> {
 ///
 /// The lock's, and what [`bake`] refuses before anything is created.
 pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, DeployError>>, DeployError> {
-    let Some((first, others)) = contexts.split_first() else { return Ok(Vec::new()) };
-    let engine = Engine::new(first)?;
-    let session = engine.begin("bake").await?;
-    for ctx in contexts {
+    let mut reports = Vec::new();
+    let mut contexts = contexts.iter();
+    // The lock is taken with the first cloud that answers; one that does not fails alone.
+    let mut begun = None;
+    for ctx in contexts.by_ref() {
+        let engine = Engine::new(ctx)?;
+        match engine.begin("bake").await {
+            Ok(session) => {
+                begun = Some((engine, session));
+                break;
+            }
+            Err(error) if is_of_the_cloud(&error) => reports.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let Some((engine, session)) = begun else { return Ok(reports) };
+    let others: Vec<_> = contexts.collect();
+    for ctx in &others {
         engine.journal().claim_place(&session.lock, &ctx.place()).await?;
     }
-    let further = others.iter().map(|ctx| async {
+    let further = others.into_iter().map(|ctx| async {
         let engine = Engine::new(ctx)?;
         engine.join(&session).await?;
         one(&engine, &session).await
     });
     let (first, further) = tokio::join!(one(&engine, &session), join_all(further));
     engine.give_back(session.lock).await;
-    Ok([first].into_iter().chain(further).collect())
+    reports.push(first);
+    reports.extend(further);
+    Ok(reports)
+}
+
+/// Whether an error says something of one cloud only.
+fn is_of_the_cloud(error: &DeployError) -> bool {
+    matches!(error.kind(), DeployErrorKind::Credentials | DeployErrorKind::Provider)
 }
 
 async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, DeployError> {

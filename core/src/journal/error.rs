@@ -166,7 +166,7 @@ impl JournalError {
             }
             Self::Held { holder, expires, .. } => Some(format!(
                 "wait until it is done (`--lock-wait 5m` does), or stop process {} on {}; a lock that is not renewed can be \
-                 taken over after {expires:.0}",
+                 taken over after {expires:.0}, or at once with `remint lock release`",
                 holder.pid, holder.host
             )),
             Self::Lost { .. } => {

@@ -39,13 +39,13 @@ pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<()
 async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) -> Result<(), DeployError> {
     let (ctx, journal) = (engine.ctx, engine.journal());
     let ownership = Ownership::new(Some(&session.identity), &session.history);
-    let mut resources = journal.resources().await?;
     if let Some(last) = session.history.last().filter(|last| !last.phase().is_final()) {
         let mut run = Run::new(engine, session, last.clone(), false).await?;
         run.settle_launches().await?;
+        // While its instance is there: on some clouds nothing else shows which one it is.
         run.own_intended_address().await?;
-        resources = run.resources;
     }
+    let mut resources = journal.resources().await?;
     let mut places = Vec::new();
     // Some clouds list all regions at once.
     let mut seen = BTreeSet::new();
@@ -68,6 +68,15 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
             return Err(DeployError::new(DeployErrorKind::Conflict, message)
                 .hint("take the address from that instance first; nothing was destroyed"));
         }
+    }
+    // Written down first: should this run die, a request of it may come late, so nothing may count on what is there.
+    for release in journal.history().await? {
+        let end = match release.phase() {
+            Phase::Done => Phase::Destroyed,
+            phase if !phase.is_final() => Phase::Undone,
+            _ => continue,
+        };
+        Run::new(engine, session, release, false).await?.enter(end).await?;
     }
     // Clients first, so that nobody is sent to an address that is gone.
     let values = written(&session.history, None);
@@ -93,14 +102,6 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         for (_, at, _) in &places {
             prune_all(at, journal, &ownership).await?;
         }
-    }
-    for release in journal.history().await? {
-        let end = match release.phase() {
-            Phase::Done => Phase::Destroyed,
-            phase if !phase.is_final() => Phase::Undone,
-            _ => continue,
-        };
-        Run::new(engine, session, release, false).await?.enter(end).await?;
     }
     Ok(())
 }

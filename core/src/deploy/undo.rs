@@ -10,11 +10,11 @@ use super::{
     launch::{belongs, destroy_all},
     observe::{self, wanted_record_name},
     ownership::Standing,
-    remove::give_back,
+    remove::{give_back, written},
     walk::{Run, Undone},
 };
 use crate::{
-    journal::{Entry, Owned, OwnedStaticIp, Phase, Resource},
+    journal::{DnsChange, Entry, Owned, OwnedStaticIp, Phase, Resource},
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     watch::Wait,
 };
@@ -143,8 +143,12 @@ impl Run<'_> {
         let same_record = wanted_record_name(&self.ctx)
             .zip(self.resources.record())
             .is_some_and(|((_, wanted), (_, standing))| standing.is_same(&wanted));
-        if let Some(target) = address.or_else(|| former.address.clone()).filter(|_| same_record) {
-            self.set_record(&target).await?;
+        if let Some(target) = address.or_else(|| former.address.clone()) {
+            if same_record {
+                self.set_record(&target).await?;
+            } else {
+                self.record_back_at(&target).await?;
+            }
         }
         self.give_back_address().await
     }
@@ -216,6 +220,22 @@ impl Run<'_> {
         }
         self.resources.restore(self.release.id(), |owned| owned.as_record().is_some());
         self.save_resources().await
+    }
+
+    /// Sends the record back that this release has changed and the manifest does not name any more.
+    async fn record_back_at(&mut self, target: &Address) -> Result<(), DeployError> {
+        let Some(record) = self.resources.record().map(|(_, record)| record.clone()) else { return Ok(()) };
+        let Some(standing) = self.dns_zones()?.get(&record.zone, &record.name, record.kind).await? else {
+            return Ok(());
+        };
+        let written = written(&[], &self.release);
+        let after = vec![target.ip.to_string()];
+        if standing.values == after || !standing.values.iter().all(|value| written.contains(value)) {
+            return Ok(());
+        }
+        let change = DnsChange { fqdn: record.fqdn(), before: Some(standing.values.clone()), after: after.clone() };
+        self.note(Entry::SettingRecord { change }).await?;
+        Ok(self.dns_zones()?.upsert(&RecordSet { values: after, ..standing }).await?)
     }
 
     /// The static IP that this release asked for and did not live to write down, where there is one.

@@ -142,8 +142,7 @@ impl Journal {
             None if self.store().create(SERVICE, &fresh).await? => fresh,
             None => self.service().await?.unwrap_or(fresh),
         };
-        let known = self.environment_record().await?;
-        let environment = match known {
+        let environment = match self.environment_record().await? {
             Some(record) => record,
             None => {
                 let history = self.history().await?;
@@ -157,8 +156,12 @@ impl Journal {
                 };
                 // From now on, it is always there: one that is missing is noticed.
                 self.set_resources(lock, &self.resources().await?).await?;
-                self.set_environment_record(lock, &record).await?;
-                record
+                lock.check().await?;
+                // A run that has lost its lock may have been about to write its own: then the one that is there counts.
+                match self.store().create(&self.environment_name(), &record).await? {
+                    true => record,
+                    false => self.environment_record().await?.unwrap_or(record),
+                }
             }
         };
         Ok(Identity { service, environment })

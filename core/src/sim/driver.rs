@@ -273,7 +273,12 @@ impl Sim {
                 return Err(Broken);
             }
         };
-        self.quiet.insert(environment, matches!(ended, Ended::Done { .. }));
+        let verb = self.oracle.inner().runs.get(&actor).map(|run| run.verb);
+        let done = matches!(ended, Ended::Done { .. });
+        // These leave a release as unfinished as it was.
+        let settles = !matches!(verb, Some(Verb::Gc { .. } | Verb::Prune));
+        let before = self.quiet.get(environment) == Some(&true);
+        self.quiet.insert(environment, done && (settles || before));
         self.check()?;
         Ok(ended)
     }

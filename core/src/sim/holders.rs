@@ -27,12 +27,20 @@ pub(super) struct Holders {
     work: BTreeMap<&'static str, BTreeMap<Actor, Work>>,
     /// Until when the lock of a run lasts, as it wrote last.
     leases: BTreeMap<Uuid, Timestamp>,
+    /// When the runs first wrote a lock.
+    taken: BTreeMap<Uuid, Instant>,
     /// The runs that gave their lock back; they may live on.
     given_back: BTreeSet<Uuid>,
 }
 
 impl Holders {
-    fn lease(&mut self, body: &[u8]) {
+    /// Whether another run has begun to work since this one has.
+    pub(super) fn is_succeeded(&self, environment: &str, actor: &Actor) -> bool {
+        let work = self.work.get(environment).and_then(|work| work.get(actor));
+        work.is_some_and(|work| work.succeeded.is_some())
+    }
+
+    fn lease(&mut self, sent: Instant, body: &[u8]) {
         #[derive(serde::Deserialize)]
         struct Lock {
             holder: Holder,
@@ -45,6 +53,7 @@ impl Holders {
             run: Uuid,
         }
         if let Ok(lock) = serde_json::from_slice::<Lock>(body) {
+            self.taken.entry(lock.holder.run).or_insert(sent);
             self.leases.insert(lock.holder.run, lock.expires);
             if lock.released {
                 self.given_back.insert(lock.holder.run);
@@ -58,7 +67,10 @@ impl Inner {
     pub(super) fn note_write(&mut self, actor: &Actor, sent: Instant, path: &str, body: &[u8]) {
         let Some(run) = self.runs.get(actor).filter(|run| run.sealed.is_none()).cloned() else { return };
         if path.contains("/lock/") {
-            self.holders.lease(body);
+            self.holders.lease(sent, body);
+        }
+        if path.ends_with("/resources.json") {
+            self.note_names(body);
         }
         let Some((_, release)) = path.split_once("/releases/") else { return };
         if let Some(number) = release.split('/').next().and_then(|number| number.parse::<u64>().ok()) {
@@ -72,16 +84,28 @@ impl Inner {
         }
     }
 
+    /// The static IPs that are in the journal from now on.
+    fn note_names(&mut self, body: &[u8]) {
+        let text = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+        let owned = text["owned"].as_array().map(Vec::as_slice).unwrap_or_default();
+        self.named.extend(owned.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)));
+    }
+
     /// A process works on its environment.
     pub(super) fn note_work(&mut self, actor: &Actor, run: &Run, began: Instant, mutation: bool) {
         let environment = run.environment();
         let known = self.holders.work.get(environment).is_some_and(|work| work.contains_key(actor));
-        if !known && let Some(former) = self.unlawfully_succeeded(actor, run, began) {
-            self.violation = Some(format!("two holders: {actor} works in {environment} while {former} holds the lock"));
-            return;
+        let mut own = Work { first: began, succeeded: None, late: 0 };
+        if !known && let Some((former, since)) = self.unlawfully_succeeded(actor, run, began) {
+            // It may have held the lock before, and its first request may be the one that had passed its check.
+            let Some(taken) = self.holders.taken.get(&run.run).filter(|taken| **taken < since) else {
+                self.violation =
+                    Some(format!("two holders: {actor} works in {environment} while {former} holds the lock"));
+                return;
+            };
+            own = Work { first: *taken, succeeded: Some(since), late: 0 };
         }
         let work = self.holders.work.entry(environment).or_default();
-        let own = Work { first: began, succeeded: None, late: 0 };
         let own = work.entry(actor.clone()).or_insert(own);
         own.first = own.first.min(began);
         let first = own.first;
@@ -97,8 +121,8 @@ impl Inner {
         }
     }
 
-    /// Who still held the lock when `actor` began to work.
-    fn unlawfully_succeeded(&self, actor: &Actor, run: &Run, began: Instant) -> Option<Actor> {
+    /// Who still held the lock when `actor` began to work, and since when.
+    fn unlawfully_succeeded(&self, actor: &Actor, run: &Run, began: Instant) -> Option<(Actor, Instant)> {
         let work = self.holders.work.get(run.environment())?;
         let elapsed = Instant::now().saturating_duration_since(began);
         let wall = clock::wall().checked_sub(elapsed).ok()?;
@@ -112,6 +136,6 @@ impl Inner {
             let lease = self.holders.leases.get(&other.run);
             other.host == run.host || lease.is_some_and(|expires| *expires > wall)
         };
-        work.iter().find(holds).map(|(former, _)| former.clone())
+        work.iter().find(holds).map(|(former, work)| (former.clone(), work.first))
     }
 }

@@ -138,6 +138,11 @@ pub(super) struct Inner {
     pub(super) foreign: BTreeSet<Resource>,
     /// The user's, which Remint may use, and may not destroy.
     pub(super) given: BTreeSet<Resource>,
+    /// Static IPs that a person has moved where nothing shows any more that they are ours: they carry no labels, and the journal
+    /// does not name them.
+    pub(super) lost: BTreeSet<Resource>,
+    /// The static IPs that journals name.
+    pub(super) named: BTreeSet<String>,
     pub(super) serving: BTreeMap<&'static str, Serving>,
     pub(super) holders: Holders,
     pub(super) pointing: Pointing,
@@ -170,6 +175,8 @@ impl Oracle {
             makers: BTreeMap::new(),
             foreign: BTreeSet::new(),
             given: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            named: BTreeSet::new(),
             serving: BTreeMap::new(),
             holders: Holders::default(),
             pointing: Pointing::default(),

@@ -66,7 +66,9 @@ impl Sim {
     /// Everything that is neither somebody else's nor the user's.
     fn ours(&self) -> Vec<Resource> {
         let inner = self.oracle.inner();
-        let others = |resource: &Resource| inner.foreign.contains(resource) || inner.given.contains(resource);
+        let others = |resource: &Resource| {
+            inner.foreign.contains(resource) || inner.given.contains(resource) || inner.lost.contains(resource)
+        };
         all(&inner.state).into_iter().filter(|resource| !others(resource)).collect()
     }
 

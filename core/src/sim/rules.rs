@@ -54,16 +54,34 @@ impl Inner {
                     self.check_one(actor, &run, change, resource, *fate);
                 }
             }
+            for (resource, fate) in &differences {
+                if let (Resource::Record(key), Fate::Removed) = (resource, fate) {
+                    self.record_goes(&run, key);
+                }
+            }
             if run.verb.is_destroy() {
                 self.serving.remove(run.environment());
             }
         }
-        if change.operation != "by hand" {
+        if change.operation == "by hand" {
+            self.note_lost(change, &differences);
+        } else {
             self.check_pointing(change);
         }
         self.pointing.note(change.after, change.at);
         if self.violation.is_none() {
             self.check_serving();
+        }
+    }
+
+    /// Nobody can know a static IP without labels again that a person moves before the journal names it.
+    fn note_lost(&mut self, change: &Change<'_>, differences: &[(Resource, Fate)]) {
+        for (resource, fate) in differences {
+            let Resource::Ip(id) = resource else { continue };
+            let labelled = change.after.ips.get(id).is_some_and(|ip| !ip.ip.labels.0.is_empty());
+            if *fate == Fate::Changed && !labelled && !self.named.contains(id.as_str()) {
+                self.lost.insert(resource.clone());
+            }
         }
     }
 

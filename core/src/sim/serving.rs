@@ -81,6 +81,18 @@ impl Inner {
         self.serving.insert(environment, now);
     }
 
+    /// A run removes the record that clients used. Where they find the service as its manifest says, that is how from now on.
+    pub(super) fn record_goes(&mut self, run: &Run, key: &RecordKey) {
+        let environment = run.environment();
+        let Some(former) = self.serving.get(environment).filter(|former| former.record.as_ref() == Some(key)) else {
+            return;
+        };
+        let now = Serving { excused: former.excused, ..Serving::of(&run.wishes) };
+        if self.unreachable(&std::sync::Arc::clone(&self.state), environment, &now).is_none() {
+            self.serving.insert(environment, now);
+        }
+    }
+
     /// Checks that clients find something healthy, as before or as the commands that run want it.
     pub(super) fn check_serving(&mut self) {
         let state = std::sync::Arc::clone(&self.state);
@@ -122,6 +134,9 @@ impl Inner {
 
     /// Whether another process has begun something in the environment meanwhile.
     fn was_replaced(&self, actor: &Actor, run: &Run) -> bool {
+        if self.holders.is_succeeded(run.environment(), actor) {
+            return true;
+        }
         let mut others = self.runs.iter().filter(|(other, _)| *other != actor);
         others.any(|(_, other)| other.environment() == run.environment() && other.life.is_alive())
     }

@@ -332,6 +332,71 @@ async fn an_address_of_before_that_somebody_else_uses_is_not_taken_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_deploy_killed_anywhere_is_destroyed_without_a_trace() {
+    for labelled in [false, true] {
+        let prepare = async || {
+            let stand = Stand::new();
+            if labelled {
+                stand.cloud.label_static_ips();
+            }
+            stand
+        };
+        let destroy = async |stand: &Stand| {
+            let ctx = stand.context();
+            destroy_with(&stand.engine(&ctx), true).await.unwrap();
+        };
+        kill_everywhere(prepare, destroy, async |stand| {
+            assert_eq!(stand.cloud.standing(), []);
+            assert_eq!(stand.cloud.static_ip_list(), []);
+            assert_eq!(stand.cloud.record("www"), None);
+            assert_eq!(stand.cloud.key_names(), [""; 0]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_counts_on_what_a_destroy_that_died_has_left() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let first = stand.serving().id;
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    stand.cloud.fail("destroy", Some(ErrorKind::Forbidden));
+    destroy_with(&engine, false).await.unwrap_err();
+    stand.cloud.fail("destroy", None);
+    assert_eq!(stand.serving().id, first);
+    let report = stand.deploy().await.unwrap();
+    assert_eq!(report.release, Some(ReleaseId(2)), "{:?}", report.plan);
+    assert_ne!(stand.serving().id, first);
+    stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_sent_back_although_the_manifest_names_another_one_by_then() {
+    let without = MANIFEST.replace("[dns]", "[address]\nstatic_ip = \"none\"\n\n[dns]");
+    let stand = Stand::with(&without);
+    stand.deploy().await.unwrap();
+    let (serving, record) = (stand.serving(), stand.cloud.record("www"));
+    stand.recipe("two");
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let switched = async {
+        while stand.cloud.record("www") == record {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        () = switched => {}
+    }
+    let stand = Stand { manifest: without.replace("\"www\"", "\"web\""), ..stand };
+    let ctx = stand.context();
+    unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+    assert_eq!((stand.serving(), stand.cloud.record("www")), (serving, record));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renamed_record_serves_before_the_old_one_goes_and_a_dropped_one_goes() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();

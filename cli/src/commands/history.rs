@@ -117,7 +117,7 @@ fn sentence(entry: &Entry) -> String {
         Entry::MakingAddress { instance } => format!("making a static IP for instance {instance}"),
         Entry::Assigning { static_ip, to, .. } => format!("moving {static_ip} to instance {to}"),
         Entry::Assigned { to } => format!("the static IP points at instance {to}"),
-        Entry::SettingRecord { change } => format!("setting {} to {}", change.fqdn, change.after.join(", ")),
+        Entry::SettingRecord { change, .. } => format!("setting {} to {}", change.fqdn, change.after.join(", ")),
         Entry::AwaitingResolvers { until } => format!("resolvers may know the former address until {}", time(*until)),
         Entry::Retiring { instances, how } => format!("retiring {} ({how:?})", join(instances)).to_lowercase(),
         Entry::Failure { reason } => format!("{} {reason}", Styled::red("failed:")),

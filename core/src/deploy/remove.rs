@@ -97,7 +97,7 @@ fn dns_provider<'a>(
 pub(super) fn written<'r>(history: &'r [Release], release: impl Into<Option<&'r Release>>) -> BTreeSet<String> {
     let all = history.iter().chain(release.into());
     let values = all.flat_map(|release| &release.entries).filter_map(|record| match &record.entry {
-        Entry::SettingRecord { change } => Some(change.after.clone()),
+        Entry::SettingRecord { change, .. } => Some(change.after.clone()),
         _ => None,
     });
     values.flatten().collect()

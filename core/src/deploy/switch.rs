@@ -209,7 +209,8 @@ impl Run<'_> {
         if standing.as_ref() != Some(&wanted) {
             let before = standing.as_ref().map(|record| record.values.clone());
             let change = DnsChange { fqdn: wanted.fqdn(), before, after: wanted.values.clone() };
-            self.note(Entry::SettingRecord { change }).await?;
+            let former_ttl = standing.as_ref().map_or(0, |record| record.ttl.as_secs());
+            self.note(Entry::SettingRecord { change, former_ttl }).await?;
         }
         if self.resources.record().is_none_or(|(_, owned)| *owned != named) {
             let provider = self.ctx.dns_provider().descriptor().id;
@@ -217,7 +218,7 @@ impl Run<'_> {
             self.save_resources().await?;
         }
         if standing.as_ref() == Some(&wanted) {
-            return Ok(());
+            return self.await_resolvers().await;
         }
         if let Some(asked) =
             self.ctx.loaded.manifest.dns.as_ref().map(|dns| dns.ttl.0).filter(|asked| *asked < wanted.ttl)
@@ -230,9 +231,21 @@ impl Run<'_> {
             self.ctx.events.info(message);
         }
         self.dns_zones()?.upsert(&wanted).await?;
-        // Resolvers hand out the former address until then, so what it leads to must stay.
-        if let Some(former) = standing.filter(|former| former.values != wanted.values) {
-            let until = crate::clock::wall().checked_add(former.ttl).unwrap_or(Timestamp::MAX);
+        self.await_resolvers().await
+    }
+
+    /// Notes until when resolvers may hand out what a record said before its last change, and counts from now how long they keep
+    /// the records that it replaces: what those lead to must stay. A run that dies before it notes this leaves it to the next one.
+    async fn await_resolvers(&mut self) -> Result<(), DeployError> {
+        let Some((change, former_ttl)) = unannounced_change(&self.release.entries) else { return Ok(()) };
+        let differs = change.before.as_ref().is_some_and(|before| *before != change.after);
+        let former_ttl = Duration::from_secs(if differs { former_ttl } else { 0 });
+        let replaces = self.resources.supersede_records_from_now(self.release.id());
+        if replaces {
+            self.save_resources().await?;
+        }
+        if differs || replaces {
+            let until = crate::clock::wall().checked_add(former_ttl).unwrap_or(Timestamp::MAX);
             self.note(Entry::AwaitingResolvers { until }).await?;
         }
         Ok(())
@@ -303,4 +316,15 @@ async fn order(
     let wait = Wait::new("to take the order to move").timeout(MOVED_WITHIN);
     let order = || async move { static_ips.assign(ip, to).await.map(Observed::Done) };
     Ok(ctx.watcher.poll(&format!("static IP {ip}"), wait, order).await?)
+}
+
+/// The last change of a record of which is not noted yet how long resolvers may keep what was before, with the time to live of
+/// that, in seconds.
+fn unannounced_change(entries: &[EntryRecord]) -> Option<(DnsChange, u64)> {
+    let last = entries.iter().rev().find_map(|record| match &record.entry {
+        Entry::SettingRecord { change, former_ttl } => Some(Some((change.clone(), *former_ttl))),
+        Entry::AwaitingResolvers { .. } => Some(None),
+        _ => None,
+    });
+    last.flatten()
 }

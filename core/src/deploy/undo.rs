@@ -204,7 +204,7 @@ impl Run<'_> {
         {
             let fqdn = record.fqdn();
             let before = self.release.entries.iter().find_map(|record| match &record.entry {
-                Entry::SettingRecord { change } if change.fqdn == fqdn => Some(change.before.clone()),
+                Entry::SettingRecord { change, .. } if change.fqdn == fqdn => Some(change.before.clone()),
                 _ => None,
             });
             let zones = self.dns_zones()?;
@@ -234,7 +234,7 @@ impl Run<'_> {
             return Ok(());
         }
         let change = DnsChange { fqdn: record.fqdn(), before: Some(standing.values.clone()), after: after.clone() };
-        self.note(Entry::SettingRecord { change }).await?;
+        self.note(Entry::SettingRecord { change, former_ttl: standing.ttl.as_secs() }).await?;
         Ok(self.dns_zones()?.upsert(&RecordSet { values: after, ..standing }).await?)
     }
 

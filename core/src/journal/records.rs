@@ -200,6 +200,9 @@ pub enum Entry {
     SettingRecord {
         /// The change.
         change: DnsChange,
+        /// How long resolvers may keep the values before, in seconds; 0 where a Remint from before did not write it down.
+        #[serde(default)]
+        former_ttl: u64,
     },
     /// The instances from before stay until resolvers have forgotten the former address.
     AwaitingResolvers {

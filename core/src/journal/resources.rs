@@ -244,6 +244,19 @@ impl Resources {
         }
     }
 
+    /// Counts from now how long resolvers may keep the records that a release does without. Says whether there are any.
+    pub fn supersede_records_from_now(&mut self, by: ReleaseId) -> bool {
+        let since = crate::clock::wall();
+        let mut any = false;
+        for owned in self.owned.iter_mut().filter(|owned| owned.as_record().is_some()) {
+            if let Some(superseded) = owned.superseded.as_mut().filter(|superseded| superseded.by == by) {
+                superseded.since = since;
+                any = true;
+            }
+        }
+        any
+    }
+
     /// Wants again what a release did without. What it made or took instead is superseded or forgotten.
     pub fn restore(&mut self, by: ReleaseId, which: impl Fn(&Owned) -> bool) {
         let is_former = |owned: &Owned| {

@@ -397,6 +397,74 @@ async fn a_record_is_sent_back_although_the_manifest_names_another_one_by_then()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_resolvers_still_hand_out_stays_wherever_the_run_that_moved_the_record_is_killed() {
+    let ttl = Duration::from_secs(60);
+    let without = MANIFEST.replace("[dns]", "[address]\nstatic_ip = \"none\"\n\n[dns]");
+    for killed in 0.. {
+        let stand = Stand::with(&without);
+        stand.deploy().await.unwrap();
+        stand.recipe("two");
+        let (former, record, cloud) = (stand.serving().id, stand.cloud.record("www"), Arc::clone(&stand.cloud));
+        let kept = tokio::spawn(async move {
+            while cloud.record("www") == record {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let moved = tokio::time::Instant::now();
+            while cloud.standing().iter().any(|instance| instance.id == former) {
+                sleep(Duration::from_millis(10)).await;
+            }
+            moved.elapsed()
+        });
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        if ended.is_none() {
+            sleep(Duration::from_secs(30)).await;
+            stand.deploy().await.unwrap();
+        }
+        let kept = kept.await.unwrap();
+        assert!(kept >= ttl, "killed at step {killed}: the former instance is destroyed after {kept:?}");
+        if ended.is_some() {
+            assert!(killed > 15, "killed only {killed} times");
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ttl_of_a_renamed_record_counts_from_when_the_new_one_is_there() {
+    for killed in 0.. {
+        let stand = Stand::new();
+        stand.deploy().await.unwrap();
+        let stand = Stand { manifest: MANIFEST.replace("name = \"www\"", "name = \"web\""), ..stand };
+        let cloud = Arc::clone(&stand.cloud);
+        let kept = tokio::spawn(async move {
+            while cloud.record("web").is_none() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let made = tokio::time::Instant::now();
+            while cloud.record("www").is_some() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            made.elapsed()
+        });
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        if ended.is_none() {
+            sleep(Duration::from_secs(30)).await;
+            stand.deploy().await.unwrap();
+        }
+        let kept = kept.await.unwrap();
+        assert!(kept >= Duration::from_secs(60), "killed at step {killed}: the former record goes after {kept:?}");
+        if ended.is_some() {
+            assert!(killed > 5, "killed only {killed} times");
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renamed_record_serves_before_the_old_one_goes_and_a_dropped_one_goes() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();

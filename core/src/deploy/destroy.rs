@@ -45,6 +45,9 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         // While its instance is there: on some clouds nothing else shows which one it is.
         run.own_intended_address().await?;
     }
+    if let Some(last) = session.history.last() {
+        Run::new(engine, session, last.clone(), false).await?.settle_record().await?;
+    }
     let mut resources = journal.resources().await?;
     let mut places = Vec::new();
     // Some clouds list all regions at once.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::{
     DeployError,
     launch::{belongs, destroy_all},
@@ -14,7 +16,7 @@ use super::{
     walk::{Run, Undone},
 };
 use crate::{
-    journal::{DnsChange, Entry, Owned, OwnedStaticIp, Phase, Resource},
+    journal::{DnsChange, Entry, EntryRecord, Owned, OwnedStaticIp, Phase, Resource},
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     watch::Wait,
 };
@@ -87,6 +89,9 @@ impl Run<'_> {
             self.release.record.replaces.map_or_else(String::new, |former| former.to_string()),
             self.release.id()
         ));
+        // It was asked just now. Where clients do not find it healthy either, there is nothing better, and the next release can
+        // still replace it.
+        self.resumed = false;
         self.switch().await?;
         self.probe = None;
         self.enter(Phase::Retiring).await?;
@@ -118,6 +123,22 @@ impl Run<'_> {
                 }
             };
             if ip.is_some_and(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing can come any more of a change of the record whose answer nobody got: it would be there after it was
+    /// taken back.
+    pub(super) async fn settle_record(&self) -> Result<(), DeployError> {
+        let Some((sent, change)) = unanswered_change(&self.release.entries) else { return Ok(()) };
+        let known = self.resources.owned.iter().filter_map(Owned::as_record);
+        let Some(record) = known.into_iter().find(|record| record.fqdn() == change.fqdn) else { return Ok(()) };
+        let mut settling = self.settling(sent, format!("a change of {}", change.fqdn));
+        while settling.goes_on().await {
+            let standing = self.dns_zones()?.get(&record.zone, &record.name, record.kind).await?;
+            if standing.is_some_and(|standing| standing.values == change.after) {
                 break;
             }
         }
@@ -198,6 +219,7 @@ impl Run<'_> {
     /// Removes the record that this release made, or puts the values back that it took over; then the one of before is wanted
     /// again.
     async fn take_back_record(&mut self) -> Result<(), DeployError> {
+        self.settle_record().await?;
         if self.made_record()
             && let Some((owned, record)) =
                 self.resources.record().map(|(owned, record)| (owned.clone(), record.clone()))
@@ -303,4 +325,17 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// The last change of a record whose answer the journal does not show, and when it was announced.
+fn unanswered_change(entries: &[EntryRecord]) -> Option<(Timestamp, &DnsChange)> {
+    for record in entries.iter().rev() {
+        match &record.entry {
+            Entry::SettingRecord { change, .. } => return Some((record.at, change)),
+            // What is written when a release fails, or is given up by another run.
+            Entry::Failure { .. } | Entry::Phase { phase: Phase::Failed | Phase::Undone | Phase::Destroyed } => {}
+            _ => return None,
+        }
+    }
+    None
 }

@@ -8,6 +8,9 @@ use std::{
 
 /// No name of the journal's is deeper; so a link that leads to itself ends somewhere.
 const DEEPEST: usize = 8;
+/// How often, and how often a second, a folder is tried that another process holds.
+const HOLD_LOOKS: u32 = 50;
+const HOLD_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Makes a folder with those above it, each closed to other users whatever the umask is, and each on the disk when this
 /// returns: an entry in a folder that is lost is lost, too.
@@ -34,6 +37,20 @@ fn make(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn make(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
+}
+
+/// Keeps other processes from comparing and writing for as long as the returned file lives. A file system that cannot do this,
+/// and a process that does not go on, are not waited for: then two writes at the very same moment are not told apart.
+pub(super) async fn hold(root: &Path) -> Option<fs::File> {
+    let folder = fs::File::open(root).ok()?;
+    for _ in 0..HOLD_LOOKS {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(HOLD_EVERY).await,
+            Err(fs::TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Closes a file to other users. Its folder is closed already, unless the user made it or opened it.

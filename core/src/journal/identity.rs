@@ -191,8 +191,7 @@ impl Journal {
         lock: &LockGuard,
         record: &EnvironmentRecord,
     ) -> Result<(), JournalError> {
-        lock.check().await?;
-        self.store().replace(&self.environment_name(), record).await
+        self.update(lock, &self.environment_name(), record).await
     }
 
     /// Refuses a manifest of another service than the journal's.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
@@ -19,6 +20,9 @@ use crate::{
 };
 
 type Result<T> = std::result::Result<T, JournalError>;
+
+/// How often an object is written anew that another process has written meanwhile. Each that lost its lock writes once more.
+const UPDATES: u32 = 10;
 
 /// A release with its journal.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -234,9 +238,22 @@ impl Journal {
         lock.check().await?;
         let name = self.capture_name();
         match capture {
-            Some(capture) => self.store.replace(&name, capture).await,
+            Some(capture) => self.update(lock, &name, capture).await,
             None => self.store.delete(&name).await,
         }
+    }
+
+    /// Writes an object that may be there already. A run that has lost its lock may write what it was about to write; then what
+    /// the holder of the lock knows counts, and neither overwrites the other unseen.
+    pub(super) async fn update<T: Serialize>(&self, lock: &LockGuard, name: &str, body: &T) -> Result<()> {
+        for _ in 0..UPDATES {
+            lock.check().await?;
+            if self.store.update(name, body).await? {
+                return Ok(());
+            }
+            self.store.read(name).await?;
+        }
+        Err(JournalError::damaged(name, "another process keeps writing it"))
     }
 
     /// One for each provider: a bake on several of them at once captures at all of them.

@@ -322,8 +322,7 @@ impl Journal {
     ///
     /// [`JournalError::Lost`] without the lock.
     pub async fn set_resources(&self, lock: &LockGuard, resources: &Resources) -> Result<(), JournalError> {
-        lock.check().await?;
-        self.store().replace(&self.resources_name(), resources).await
+        self.update(lock, &self.resources_name(), resources).await
     }
 }
 

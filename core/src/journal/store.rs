@@ -1,14 +1,16 @@
 //! Objects by URL.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path as FilePath, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, local::LocalFileSystem, path::Path};
+use object_store::{
+    ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, local::LocalFileSystem, path::Path,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{JournalError, folder};
@@ -26,6 +28,8 @@ pub(super) struct Store {
     network: Option<&'static str>,
     /// What was ignored while reading, for the user to know.
     notes: Arc<Mutex<BTreeSet<String>>>,
+    /// Which versions of objects this process has last read or written.
+    seen: Arc<Mutex<BTreeMap<String, UpdateVersion>>>,
 }
 
 /// What holds the objects.
@@ -60,7 +64,8 @@ impl Store {
         }
         let network = root.ancestors().find(|above| above.exists()).and_then(folder::network);
         let objects = Objects::Folder(Arc::default());
-        let store = Self { objects, folder: Some(Arc::new(root)), network, notes: Arc::default() };
+        let store =
+            Self { objects, folder: Some(Arc::new(root)), network, notes: Arc::default(), seen: Arc::default() };
         if let Some((folder, what)) = store.weakness() {
             store.note(format!("the journal in {folder}: {what}"));
         }
@@ -70,7 +75,13 @@ impl Store {
     /// A store over given objects.
     #[cfg(test)]
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects: Objects::Given(objects), folder: None, network: None, notes: Arc::default() }
+        Self {
+            objects: Objects::Given(objects),
+            folder: None,
+            network: None,
+            notes: Arc::default(),
+            seen: Arc::default(),
+        }
     }
 
     /// What holds the objects; `None` while the folder does not exist.
@@ -137,6 +148,17 @@ impl Store {
         }
     }
 
+    /// Writes an object in the place of the one that this process has last read or written; `false` when another process has
+    /// written it since, and then nothing is changed.
+    pub(super) async fn update<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
+        let seen = self.seen().get(name).cloned();
+        let mode = seen.map_or(PutMode::Create, PutMode::Update);
+        match self.put(name, serialize(name, body)?, mode).await {
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            done => done.map(|()| true).map_err(|error| store_error("write", name, error)),
+        }
+    }
+
     /// Writes an object, whatever was there.
     pub(super) async fn replace<T: Serialize>(&self, name: &str, body: &T) -> Result<()> {
         self.write(name, serialize(name, body)?).await
@@ -154,16 +176,35 @@ impl Store {
                 |error: std::io::Error| object_store::Error::Generic { store: "folder", source: Box::new(error) };
             folder::create(parent).map_err(failed)?;
         }
-        let options = PutOptions { mode, ..PutOptions::default() };
         let Some(objects) = self.objects()? else {
             let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "the journal's folder is gone");
             return Err(object_store::Error::Generic { store: "folder", source: Box::new(gone) });
         };
-        objects.put_opts(&Path::from(name), bytes.into(), options).await?;
+        let path = Path::from(name);
+        let (mode, held) = match (mode, &self.folder) {
+            // A folder compares nothing by itself.
+            (PutMode::Update(expected), Some(root)) => {
+                let held = folder::hold(root).await;
+                let found = objects.head(&path).await?;
+                if found.e_tag != expected.e_tag {
+                    let source = "another process has written it".into();
+                    return Err(object_store::Error::Precondition { path: name.to_owned(), source });
+                }
+                (PutMode::Overwrite, held)
+            }
+            (mode, _) => (mode, None),
+        };
+        let put = objects.put_opts(&path, bytes.into(), PutOptions { mode, ..PutOptions::default() }).await?;
+        drop(held);
         if let Some(file) = file {
             folder::close(&file);
         }
+        self.seen().insert(name.to_owned(), put.into());
         Ok(())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, UpdateVersion>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads an object; `None` when it is not there.
@@ -175,8 +216,16 @@ impl Store {
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(|error| store_error("read", name, error)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Ok(found) => {
+                let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+                let bytes = found.bytes().await.map_err(|error| store_error("read", name, error))?;
+                self.seen().insert(name.to_owned(), version);
+                Ok(Some(bytes))
+            }
+            Err(object_store::Error::NotFound { .. }) => {
+                self.seen().remove(name);
+                Ok(None)
+            }
             Err(error) => Err(store_error("read", name, error)),
         }
     }

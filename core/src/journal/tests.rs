@@ -114,6 +114,24 @@ async fn an_expired_lock_is_free() {
     assert_eq!(journal.lock(holder("deploy")).await.unwrap().token(), 8);
 }
 
+/// As one that is suspended between the look at its lock and the request would.
+#[tokio::test]
+async fn what_another_process_has_written_is_not_overwritten_unseen() {
+    let (objects, folder) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
+    let local = || Store::open("file:.remint", folder.path()).unwrap();
+    let given = || Store::over(Arc::clone(&objects) as Arc<dyn object_store::ObjectStore>);
+    let name = "production/resources.json";
+    for (one, other) in [(given(), given()), (local(), local())] {
+        assert!(one.update(name, &record(1)).await.unwrap(), "nothing was there");
+        assert!(!other.update(name, &record(2)).await.unwrap(), "it has not seen the first");
+        assert_eq!(other.get::<ReleaseRecord>(name).await.unwrap(), Some(record(1)));
+        assert!(other.update(name, &record(2)).await.unwrap());
+        assert!(other.update(name, &record(3)).await.unwrap(), "its own is the last");
+        assert!(!one.update(name, &record(4)).await.unwrap(), "it has not seen the second");
+        assert_eq!(one.get::<ReleaseRecord>(name).await.unwrap(), Some(record(3)));
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_local_journal_is_closed_to_other_users() {

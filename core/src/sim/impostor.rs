@@ -107,7 +107,10 @@ impl Sim {
         self.oracle.count("step: damaged journal");
         let damaged = Arc::new(self.objects.fork());
         let whole_release = name.as_ref().ends_with("/release.json");
-        if whole_release && self.dice.hits(0.5) {
+        // One that was lost before anything was done in it leaves no trace.
+        let begun = name.as_ref().strip_suffix("release.json").unwrap_or_default().to_owned();
+        let begun = names.iter().any(|other| *other != name && other.as_ref().starts_with(&begun));
+        if whole_release && begun && self.dice.hits(0.5) {
             self.oracle.line("user", format!("loses {name}"));
             let _ = damaged.delete(&name).await;
         } else {

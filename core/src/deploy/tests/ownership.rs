@@ -173,6 +173,81 @@ async fn an_undo_keeps_the_last_healthy_instance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_release_that_stays_for_want_of_a_better_one_can_be_replaced_although_it_is_sick() {
+    let stand = replacement().await;
+    let old = stand.serving().id;
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let verifying = async {
+        while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Verifying {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        () = verifying => {}
+    }
+    stand.cloud.by_hand("delete the old instance", |state| state.machines.retain(|id, _| *id != old));
+    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    let error = stand.deploy().await.unwrap_err();
+    assert_eq!(error.kind(), DeployErrorKind::Gate, "{}", error.chain());
+    let kept = stand.serving().id;
+    assert_ne!(kept, old);
+    stand.outside.sick_outside.store(false, Ordering::SeqCst);
+    stand.recipe("three");
+    stand.deploy().await.unwrap();
+    assert_ne!(stand.serving().id, kept);
+    stand.check_settled(3).await;
+}
+
+/// A run dies between the announcement of a record and its answer; the record comes while another command takes things back.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_a_dead_run_asked_for_is_taken_back_although_it_comes_late() {
+    let destroy = async |stand: &Stand| {
+        let ctx = stand.context();
+        destroy_with(&stand.engine(&ctx), true).await.unwrap();
+    };
+    let abort = async |stand: &Stand| {
+        let ctx = stand.context();
+        unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+    };
+    for destroys in [true, false] {
+        let stand = killed_while_it_sets_the_record().await;
+        let ip = stand.cloud.static_ip_list()[0].address.ip.to_string();
+        let late = async {
+            sleep(Duration::from_secs(3)).await;
+            stand.cloud.add_record("www", &ip);
+        };
+        if destroys {
+            tokio::join!(destroy(&stand), late);
+        } else {
+            tokio::join!(abort(&stand), late);
+        }
+        assert_eq!(stand.cloud.record("www"), None, "destroy: {destroys}");
+        assert_eq!(stand.cloud.standing(), []);
+    }
+}
+
+/// After a first deploy that was killed when it had announced the record and not yet sent the request.
+async fn killed_while_it_sets_the_record() -> Stand {
+    for killed in 0.. {
+        let stand = Stand::new();
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        assert!(ended.is_none(), "it was never killed between the two");
+        let history = stand.journal().history().await.unwrap();
+        let last = history.last().and_then(|release| release.entries.last());
+        let announced = last.is_some_and(|record| matches!(record.entry, Entry::SettingRecord { .. }));
+        let owned = stand.journal().resources().await.unwrap().record().is_some();
+        if announced && owned && stand.cloud.record("www").is_none() {
+            return stand;
+        }
+    }
+    unreachable!("the loop ends by returning")
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_whose_instance_is_deleted_while_it_retires_the_former_one_is_replaced() {
     let stand = replacement().await;
     let old = stand.serving().id;

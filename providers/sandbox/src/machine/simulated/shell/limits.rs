@@ -225,7 +225,8 @@ impl Work {
 
     /// Counts characters that are looked at.
     pub(super) fn effort(&self, characters: usize) -> Result<(), Limit> {
-        let effort = self.counts.effort.fetch_add(characters as u64, Ordering::Relaxed);
+        let characters = characters as u64;
+        let effort = self.counts.effort.fetch_add(characters, Ordering::Relaxed).saturating_add(characters);
         if effort > self.steps * EFFORT { Err(Limit::Effort) } else { Ok(()) }
     }
 }
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(work.step(), Ok(0));
         assert_eq!(work.clone().step(), Ok(1));
         assert_eq!(work.step(), Err(Limit::Steps));
-        assert_eq!(work.effort(2049), Ok(()));
+        assert_eq!(work.effort(2048), Ok(()));
         assert_eq!(work.effort(1), Err(Limit::Effort));
     }
 }

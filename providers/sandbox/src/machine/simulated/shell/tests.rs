@@ -20,10 +20,13 @@ struct Ran {
 }
 
 async fn run_with(script: &str, input: &str) -> Ran {
+    run_within(Limits::default(), script, input).await
+}
+
+async fn run_within(limits: Limits, script: &str, input: &str) -> Ran {
     let (sender, requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Done);
     let disk = Arc::new(Mutex::new(base_image().unwrap()));
-    let limits = Limits::default();
     let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(&limits), Output::buffer(&limits));
     let input = Input::bytes(input.as_bytes().to_vec(), &limits);
     let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), limits };
@@ -215,7 +218,8 @@ async fn memory_has_a_limit() {
         "i=0; while :; do i=$((i+1)); eval \"v$i=\\$(printf '%0999d' 0)$(printf '%0999d%0999d%0999d' 0 0 0)\"; done",
         "for i in $(seq 1 1000000); do :; done; for i in $(seq 1 1000000) $(seq 1 1000000) $(seq 1 1000000); do :; done",
     ] {
-        let ran = run_with(script, "").await;
+        // A small machine, on which this takes little time.
+        let ran = run_within(Limits::new(8 << 20, 5000), script, "").await;
         assert!(matches!(ran.ended, Ended::Signal("KILL" | "XCPU" | "SEGV")), "{script}: {:?} {}", ran.ended, ran.err);
         assert!(ran.host.limits.held() < 1 << 20, "{script}: all is given back, but for what it printed");
     }

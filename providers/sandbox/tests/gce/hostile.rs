@@ -30,7 +30,12 @@ async fn without_credentials_nothing_is_counted_and_no_fault_is_used_up() {
         for method in [Method::GET, Method::POST] {
             for bearer in [None, Some("x"), Some(&*forged)] {
                 let (status, answer) = world.bare(method.clone(), path, bearer, Some(&json!({}))).await;
-                assert!([401, 403].contains(&status) || (status == 400 && path == "/"), "{method} {path}: {answer}");
+                // Amazon's APIs call what is no signature of theirs malformed.
+                let amazon = ["/", "/2013-04-01/hostedzone"].contains(&path);
+                assert!(
+                    [401, 403].contains(&status) || (status == 400 && amazon),
+                    "{method} {path}: {status} {answer}"
+                );
             }
         }
     }

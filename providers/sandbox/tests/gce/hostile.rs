@@ -46,10 +46,10 @@ async fn without_credentials_nothing_is_counted_and_no_fault_is_used_up() {
 
     // Whoever is known meets them all.
     for (path, bearer) in [(&*instances, &world.token), (&zones, &world.token), ("/v2/account", &token)] {
-        assert_eq!(world.bare(Method::GET, path, Some(bearer), None).await.0, 500, "{path}");
+        assert!(world.bare(Method::GET, path, Some(bearer), None).await.0 >= 500, "{path}");
     }
     let known = world.key.claims(&json!({ "scope": SCOPE, "aud": world.key.field("token_uri") }));
-    assert_eq!(world.trade(&world.key.sign(&known)).await.0, 500);
+    assert!(world.trade(&world.key.sign(&known)).await.0 >= 500);
     assert_eq!(world.sandbox.faults_hit(), 4);
     assert_eq!(calls().await, Value::from(before.as_u64().unwrap() + 4));
 }

@@ -130,7 +130,7 @@ impl Connection {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let until = self.handle.idle_since().map_or(now, |since| since) + self.idle;
+            let until = self.handle.idle_since().unwrap_or(now) + self.idle;
             if until <= now || !self.handle.was_used() {
                 return Err(io::ErrorKind::TimedOut.into());
             }

@@ -5,13 +5,15 @@
 # make providers   the book's page of what each provider can do, with what the suite says of it
 # make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one
 # make sim-saboteurs   the engine with one fix undone at a time, each of which the simulation must find
+# make fuzz    what is read from others, with inputs that bolero draws: MINUTES=10 for each target, TARGET=shell for one
+# make advisories   known vulnerabilities of dependencies; needs the network
 # make bench   the measures of docs/performance.md
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest stopped lint sim sim-saboteurs bench docs base-image providers
+.PHONY: build demo test test-programs test-machines test-rest stopped lint advisories sim sim-saboteurs fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -63,6 +65,12 @@ lint:
 	cargo fetch --locked
 	cargo deny --offline check --hide-inclusion-graph bans licenses sources
 
+# The database of advisories is fetched, so this is not a part of `make lint`.
+advisories:
+	cargo deny check --hide-inclusion-graph advisories
+	cargo deny --manifest-path docs/examples/provider-hetzner/Cargo.toml check --config $(abspath deny.toml) \
+	  --hide-inclusion-graph advisories
+
 # Core is built with optimizations where there are many seeds: they take longer than the compiler.
 sim:
 	.ci/setup build
@@ -72,6 +80,11 @@ sim:
 sim-saboteurs:
 	.ci/setup build
 	core/src/sim/saboteurs/run $(SABOTEURS)
+
+# A test run tries each target as well, with a fixed number of inputs that are always the same.
+fuzz:
+	.ci/setup build
+	REMINT_FUZZ_MINUTES=$(or $(MINUTES),1) cargo test --workspace --lib -- fuzz_$(TARGET) --nocapture
 
 bench:
 	.ci/setup build machines test bench

@@ -13,6 +13,8 @@ pub mod deploy;
 pub mod events;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod fuzz;
 pub mod health;
 pub mod journal;
 pub mod manifest;

@@ -61,4 +61,6 @@ pub(crate) use releases::current;
 pub use releases::{Journal, Release};
 pub use repair::Repaired;
 pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
+#[cfg(test)]
+pub(crate) use store::parse;
 pub use wait::LockStatus;

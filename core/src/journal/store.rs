@@ -288,7 +288,7 @@ fn serialize<T: Serialize>(name: &str, body: &T) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: u32,

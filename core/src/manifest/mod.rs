@@ -9,7 +9,7 @@ mod interpolate;
 mod load;
 mod model;
 mod reference;
-mod references;
+pub(crate) mod references;
 mod schema;
 mod secrets;
 mod shape;

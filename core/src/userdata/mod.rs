@@ -2,7 +2,7 @@
 
 mod builder;
 mod cloud_config;
-mod env_file;
+pub(crate) mod env_file;
 mod mime;
 
 pub use builder::{UserData, UserDataError};

@@ -43,6 +43,8 @@ mod client;
 mod config;
 mod dns;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod instance;
 mod labelling;

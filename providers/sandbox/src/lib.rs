@@ -12,6 +12,8 @@ pub mod edge;
 pub mod embedded;
 pub mod faults;
 pub mod forward;
+#[cfg(test)]
+mod fuzz;
 pub mod gce;
 pub mod machine;
 pub mod process;

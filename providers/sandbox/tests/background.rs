@@ -88,6 +88,7 @@ async fn lives() {
     assert_eq!(process::calls("one", false).await.unwrap().total, 0);
 
     faults(&client, &url, one.token.expose_secret()).await;
+    log("one").await;
 
     // Other settings are not passed off as those asked for; more ports are opened.
     let differs = process::start(StartOptions { seed: Some(9), ..options("one") }).await.unwrap_err();
@@ -178,6 +179,19 @@ async fn apis(client: &reqwest::Client, url: &str) {
         let text = answer.text().await.unwrap();
         assert!(text.contains(shape) && text.contains("does not implement the API"), "{path}: {text}");
     }
+}
+
+/// A log that has become too large is kept as the former one, while the sandbox runs.
+async fn log(name: &str) {
+    let path = process::status(name).await.unwrap().log;
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    for _ in 0..9 {
+        std::io::Write::write_all(&mut file, &vec![b'x'; 1 << 20]).unwrap();
+    }
+    while std::fs::metadata(&path).unwrap().len() > 8 << 20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(std::fs::metadata(path.with_extension("1")).unwrap().len() > 8 << 20);
 }
 
 async fn faults(client: &reqwest::Client, url: &str, token: &str) {

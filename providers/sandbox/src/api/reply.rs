@@ -17,6 +17,9 @@ use crate::cloud::ApiError;
 /// The header that carries the request's id.
 const REQUEST_ID: &str = "x-request-id";
 
+/// How many characters of a path the log shows.
+const SHOWN: usize = 200;
+
 /// An answer's error, until the request's id is known.
 #[derive(Clone)]
 struct Refusal(ApiError);
@@ -50,10 +53,14 @@ pub(super) async fn see_through(State(stop): State<CancellationToken>, request: 
 /// Gives each request an id, logs it, and writes the id into errors.
 pub(super) async fn identify(request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), request.uri().path().chars().take(SHOWN).collect::<String>());
     let mut response = next.run(request).await;
     if let Some(Refusal(error)) = response.extensions_mut().remove::<Refusal>() {
-        tracing::info!(%method, path, status = error.status, request = %id, "{}", error.message);
+        // Whoever has no credentials does not fill the log.
+        match error.status {
+            401 => tracing::debug!(%method, path, request = %id, "no credentials, or wrong ones"),
+            status => tracing::info!(%method, path, status, request = %id, "{}", error.message),
+        }
         let body = Json(json!({ "id": error.id, "message": error.message, "request_id": id })).into_response();
         let (parts, body) = body.into_parts();
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
@@ -64,7 +71,10 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
         }
         *response.body_mut() = Body::new(body);
     } else {
-        tracing::info!(%method, path, status = response.status().as_u16(), request = %id, "request");
+        match response.status().as_u16() {
+            401 => tracing::debug!(%method, path, request = %id, "no credentials, or wrong ones"),
+            status => tracing::info!(%method, path, status, request = %id, "request"),
+        }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cloud::{Api, ApiError, Cloud, Edge},
-    ec2, gce,
+    connection, ec2, gce,
 };
 
 /// The accounts of one sandbox.
@@ -49,17 +49,22 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
         .layers(Api::DigitalOcean, digitalocean)
         .merge(admin)
         .layer(middleware::from_fn_with_state(accounts.digitalocean.clone(), auth::check));
+    // What stands before a check of credentials is open to everybody: faults and counts always come after it.
     let ec2 = match served(Api::Ec2) {
         true => ec2::admit(&accounts.ec2, edge.layers(Api::Ec2, ec2::routes(&accounts.ec2))),
-        false => edge.layers(Api::Ec2, not_spoken(Api::Ec2, EC2)),
+        false => not_spoken(Api::Ec2, EC2),
     };
-    let gce = if served(Api::Gce) { gce::routes(&accounts.gce) } else { not_spoken(Api::Gce, GCE) };
-    app = app.merge(ec2).merge(edge.layers(Api::Gce, gce));
+    let gce = match served(Api::Gce) {
+        true => gce::routes(&accounts.gce, |routes| edge.layers(Api::Gce, routes)),
+        false => not_spoken(Api::Gce, GCE),
+    };
+    app = app.merge(ec2).merge(gce);
     app = app.layer(middleware::from_fn(reply::identify));
     if let Some(recorder) = recorder {
         app = app.layer(middleware::from_fn_with_state(recorder, record::layer));
     }
     app.layer(middleware::from_fn_with_state(accounts.digitalocean.stopped(), reply::see_through))
+        .layer(middleware::from_fn(connection::attend))
 }
 
 fn digitalocean() -> Router<Cloud> {
@@ -88,7 +93,8 @@ const EC2: &[&str] = &["/", "/2013-04-01/{*rest}"];
 /// The paths of Google's.
 const GCE: &[&str] = &["/compute/v1/{*rest}", "/dns/v1/{*rest}", "/token"];
 
-/// An API that this sandbox was started without: each of its paths answers 501, as that API words it.
+/// An API that this sandbox was started without: each of its paths answers 501, as that API words it. It has no
+/// credentials that could be checked, so these calls are not counted, and no fault rule is about them.
 fn not_spoken(api: Api, paths: &[&str]) -> Router {
     let refuse = move || async move { api.refuse(ApiError::not_implemented(format_args!("the API {api}"))) };
     paths.iter().fold(Router::new(), |router, path| router.route(path, any(refuse)))

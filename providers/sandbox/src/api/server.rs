@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cloud::{Api, Cloud, CloudError, Config, Edge},
-    connection::{ConnectionHandle, Connections},
+    connection::{ConnectionHandle, ConnectionLimits, Connections},
     machine::Hypervisor,
 };
 
@@ -55,8 +55,8 @@ impl Server {
         let app = router(&accounts, &edge, recorder).into_make_service_with_connect_info::<ConnectionHandle>();
         let stop = accounts.digitalocean.stopped();
         let serving = tokio::spawn(async move {
-            let serve =
-                axum::serve(Connections(listener), app).with_graceful_shutdown(async move { stop.cancelled().await });
+            let serve = axum::serve(Connections::new(listener, ConnectionLimits::default()), app)
+                .with_graceful_shutdown(async move { stop.cancelled().await });
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the API stopped");
             }

@@ -3,12 +3,16 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Api, ApiError, ApiResult, Config, DrawnDelay, Edge, state::State, store::Store};
 use crate::machine::{Hypervisor, Share};
+
+/// How long it takes until a state file that could not be written is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a cloud could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,14 @@ pub enum CloudError {
     /// The state file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The state file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -116,14 +128,14 @@ impl Cloud {
         hypervisor: Arc<dyn Hypervisor>,
         edge: Arc<dyn Edge>,
     ) -> Result<Self, CloudError> {
-        let (store, state) = Store::open(&Self::folder_of(&config, api))?;
+        let (store, state) = Store::open(&Self::folder_of(&config, api), api)?;
         let hypervisor = Arc::new(Share { whole: hypervisor, ids: api.ids() });
         let cloud = Self {
             inner: Arc::new(Inner {
                 config,
                 hypervisor,
                 edge,
-                state: Mutex::new(state.unwrap_or_else(|| State::empty(api))),
+                state: Mutex::new(state),
                 store,
                 telling: tokio::sync::Mutex::new(()),
                 looking: tokio::sync::Mutex::new(()),
@@ -182,22 +194,39 @@ impl Cloud {
         look(&self.lock())
     }
 
-    /// Changes the state, and writes the file before anyone hears of it. `change` must not have changed anything where it
-    /// returns an error.
+    /// Changes the state, and writes the file before anyone hears of it. Where it cannot be written, nothing is changed:
+    /// what was answered is what a restart finds. `change` must not have changed anything where it returns an error.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> ApiResult<T>) -> ApiResult<T> {
         let mut state = self.lock();
         let value = change(&mut state)?;
         let begun = std::mem::take(&mut state.begun);
         // Under the lock: two writers would otherwise put an older state over a newer one.
-        self.inner.store.save(&state).map_err(|error| {
+        if let Err(error) = self.inner.store.save(&state) {
             tracing::error!(%error, "cannot write the state file");
-            ApiError::internal("The sandbox cannot write its state file.")
-        })?;
+            match self.inner.store.saved() {
+                Ok(saved) => state.go_back(saved),
+                Err(error) => tracing::error!(%error, "a change that could not be written stays in memory"),
+            }
+            return Err(ApiError::internal("The sandbox cannot write its state file."));
+        }
         drop(state);
         for action in begun {
             self.spawn(action, false);
         }
         Ok(value)
+    }
+
+    /// Records what has happened, which nobody can refuse any more: while the file cannot be written, it is tried again.
+    pub(super) async fn record(&self, mut change: impl FnMut(&mut State)) {
+        let mut recorded = || {
+            self.change(|state| {
+                change(state);
+                Ok(())
+            })
+        };
+        while recorded().is_err() {
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

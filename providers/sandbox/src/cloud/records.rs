@@ -10,6 +10,12 @@ use super::{
     state::{Domain, State},
 };
 
+/// How long a name may be in all, as DNS has it.
+const LONGEST_NAME: usize = 253;
+
+/// How long the data of a record may be, in bytes.
+const LONGEST_DATA: usize = 4096;
+
 /// The shortest time to live, in seconds.
 const SHORTEST_TTL: u32 = 30;
 
@@ -133,7 +139,9 @@ fn relative(name: &str, zone: &str) -> ApiResult<String> {
         (1..=63).contains(&label.len())
             && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*'))
     };
-    if name == "@" || name.split('.').all(label) {
+    // All of it has to fit into DNS: one record that does not would keep its zone from being served.
+    let fits = name.len() + 1 + zone.len() <= LONGEST_NAME;
+    if name == "@" || (fits && name.split('.').all(label)) {
         return Ok(name);
     }
     Err(ApiError::unprocessable("Name is not a valid record name."))
@@ -153,14 +161,29 @@ fn checked_data(kind: &str, data: &str, zone: &str) -> ApiResult<String> {
         "CNAME" | "MX" | "NS" => match data.strip_suffix('.') {
             _ if data == "@" => Ok(data.to_owned()),
             Some(host) if host == zone => Ok("@".to_owned()),
-            Some(host) if !host.is_empty() => Ok(host.to_ascii_lowercase()),
+            Some(host) if is_host(host) => Ok(host.to_ascii_lowercase()),
+            Some(_) => Err(ApiError::unprocessable("Data is not a valid host name.")),
             _ => Err(ApiError::unprocessable("Data needs to end with a dot (.)")),
         },
+        "SRV" if data != "@" && !data.is_empty() && !is_host(data.trim_end_matches('.')) => {
+            Err(ApiError::unprocessable("Data is not a valid host name."))
+        }
+        _ if data.len() > LONGEST_DATA => {
+            Err(ApiError::unprocessable(format!("Data is too long (maximum is {LONGEST_DATA} characters)")))
+        }
         "SRV" | "CAA" => Ok(data.trim_end_matches('.').to_owned()),
         "TXT" => Ok(data.to_owned()),
         "SOA" => Err(ApiError::unprocessable("The SOA record cannot be added.")),
         _ => Err(ApiError::unprocessable("Type is not one of A, AAAA, CAA, CNAME, MX, NS, SRV, TXT.")),
     }
+}
+
+/// Whether DNS can carry a host's name.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    host.len() <= LONGEST_NAME && host.split('.').all(label)
 }
 
 /// What a record needs beside its value, and what it does not go together with.
@@ -248,6 +271,11 @@ mod tests {
             ("AAAA", "a", "1.2.3.4"),
             ("PTR", "a", "x."),
             ("A", "a..b", "1.2.3.4"),
+            ("A", &*"a.".repeat(200), "1.2.3.4"),
+            ("CNAME", "c", "a b."),
+            ("NS", "c", &*format!("{}.", "a".repeat(64))),
+            ("SRV", "s", "a..b."),
+            ("TXT", "t", &*"x".repeat(5000)),
             ("MX", "m", "m.x."),
         ] {
             assert_eq!(state.add_record("example.com", &request(kind, name, data, None)).unwrap_err().status, 422);

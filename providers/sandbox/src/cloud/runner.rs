@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Api, ApiResult, Cloud,
+    Api, Cloud,
     action::now,
     catalogue,
     state::{Action, Image, Pending, State, Status, Work},
@@ -43,18 +43,15 @@ impl Cloud {
         if let Err(message) = &outcome {
             tracing::warn!(action = id, kind = %action.kind, resource = action.resource_id, %message, "action errored");
         }
-        let ended: ApiResult<()> = self.change(|state| {
+        self.record(|state| {
             match &outcome {
                 Ok(info) => state.apply(&work, info.as_ref()),
                 Err(_) => state.give_up(&work),
             }
             state.end(id, outcome.is_err());
             state.settle_instances(self.config());
-            Ok(())
-        });
-        if let Err(error) = ended {
-            tracing::error!(action = id, %error, "cannot record the end of an action");
-        }
+        })
+        .await;
         if let (Work::Create { droplet }, Err(_)) = (&work, &outcome)
             && let Err(error) = self.inner.hypervisor.destroy(*droplet).await
         {
@@ -113,15 +110,12 @@ impl Cloud {
         let whole = pending.due.duration_since(action.started_at).unsigned_abs();
         let at = action.started_at.checked_add(whole.mul_f64(NETWORKED_AFTER)).unwrap_or(action.started_at);
         tokio::time::sleep(until(at)).await;
-        let shown = self.change(|state| {
+        self.record(|state| {
             if let Some(droplet) = state.droplets.get_mut(&droplet) {
                 droplet.networked = true;
             }
-            Ok(())
-        });
-        if let Err(error) = shown {
-            tracing::error!(droplet, %error, "cannot record the droplet's networks");
-        }
+        })
+        .await;
     }
 
     /// What happens when the delay has passed.

@@ -352,6 +352,15 @@ impl State {
         }
     }
 
+    /// Goes back to an earlier state. What only memory knows of droplets stays: a reading of the machines' power that is
+    /// older than a change is void also when the change was taken back.
+    pub(crate) fn go_back(&mut self, earlier: Self) {
+        let now = std::mem::replace(self, earlier);
+        for (id, droplet) in &mut self.droplets {
+            droplet.epoch = now.droplets.get(id).map_or(0, |droplet| droplet.epoch) + 1;
+        }
+    }
+
     /// A number that was never given before.
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;

@@ -9,35 +9,57 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
-use super::{CloudError, state::State, state::VERSION};
+use super::{Api, CloudError, state::State, state::VERSION};
 
 /// Where the state lies.
 #[derive(Debug)]
 pub(crate) struct Store {
     file: PathBuf,
     next: PathBuf,
+    /// What the file holds: what there is to go back to where the next state cannot be written.
+    saved: Mutex<Vec<u8>>,
 }
 
 impl Store {
     /// The name of the state file in the state folder.
     pub(crate) const FILE: &str = "cloud.json";
 
-    /// Opens the folder, making it when missing, and reads the state, if there is one.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<State>), CloudError> {
+    /// Opens the folder, making it when missing, and reads the state; an account that is new is written at once, so that
+    /// even its id is the same after a restart.
+    pub(crate) fn open(dir: &Path, api: Api) -> Result<(Self, State), CloudError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
             .map_err(|source| CloudError::Folder { path: dir.to_owned(), source })?;
-        let store = Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next") };
+        let store = Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next"), saved: Mutex::default() };
         let state = match fs::read(&store.file) {
-            Ok(bytes) => Some(Self::parse(&store.file, &bytes)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(bytes) => {
+                let state = Self::parse(&store.file, &bytes)?;
+                store.keep(bytes);
+                state
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let state = State::empty(api);
+                store.save(&state).map_err(|source| CloudError::Write { path: store.file.clone(), source })?;
+                state
+            }
             Err(source) => return Err(CloudError::Read { path: store.file, source }),
         };
         Ok((store, state))
+    }
+
+    fn keep(&self, bytes: Vec<u8>) {
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+    }
+
+    /// The state that was written last.
+    pub(crate) fn saved(&self) -> Result<State, CloudError> {
+        let bytes = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::parse(&self.file, &bytes)
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<State, CloudError> {
@@ -59,7 +81,9 @@ impl Store {
         let bytes = serde_json::to_vec(state)?;
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.next)?;
         file.write_all(&bytes)?;
-        fs::rename(&self.next, &self.file)
+        fs::rename(&self.next, &self.file)?;
+        self.keep(bytes);
+        Ok(())
     }
 }
 
@@ -72,15 +96,14 @@ mod tests {
     #[test]
     fn a_state_comes_back_and_only_its_owner_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (store, none) = Store::open(&dir.path().join("deep/er")).unwrap();
-        assert!(none.is_none());
-        let mut state = State::empty(crate::cloud::Api::DigitalOcean);
+        let (store, mut state) = Store::open(&dir.path().join("deep/er"), Api::DigitalOcean).unwrap();
         state.tags.insert("web".to_owned());
         store.save(&state).unwrap();
         let mode = fs::metadata(&store.file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let (_, read) = Store::open(&dir.path().join("deep/er")).unwrap();
-        assert!(read.unwrap().tags.contains("web"));
+        let (_, read) = Store::open(&dir.path().join("deep/er"), Api::DigitalOcean).unwrap();
+        assert!(read.tags.contains("web"));
+        assert_eq!(read.account, state.account);
     }
 
     #[test]
@@ -88,8 +111,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(Store::FILE);
         fs::write(&file, r#"{"version": 99, "unheard": "of"}"#).unwrap();
-        assert!(Store::open(dir.path()).unwrap_err().to_string().contains("version 99"));
+        assert!(Store::open(dir.path(), Api::DigitalOcean).unwrap_err().to_string().contains("version 99"));
         fs::write(&file, r#"{"version": 1, "acc"#).unwrap();
-        assert!(Store::open(dir.path()).unwrap_err().to_string().contains("cloud.json"));
+        assert!(Store::open(dir.path(), Api::DigitalOcean).unwrap_err().to_string().contains("cloud.json"));
     }
 }

@@ -60,7 +60,7 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Respon
         Ok(scope) if Service::named(&scope.service) == Some(service) => scope,
         Ok(_) => return service.refuse(&id, &Refusal::Mismatch.error(service)),
         Err(refusal) => {
-            tracing::info!(?service, ?refusal, "a request without a valid signature");
+            tracing::debug!(?service, ?refusal, "a request without a valid signature");
             return service.refuse(&id, &refusal.error(service));
         }
     };
@@ -102,7 +102,7 @@ fn service(parts: &Parts) -> Service {
 /// The name of what is asked for; empty where it has none.
 fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
     match service {
-        Service::Ec2 | Service::Sts => Params::parse(body).get("Action").unwrap_or_default().to_owned(),
+        Service::Ec2 | Service::Sts => Params::action(body),
         Service::Ssm => {
             let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             target.strip_prefix("AmazonSSM.").unwrap_or(target).to_owned()

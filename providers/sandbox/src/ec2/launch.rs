@@ -412,7 +412,7 @@ mod tests {
     fn data(bytes: &[u8]) -> ApiResult<Option<String>> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("UserData", &STANDARD.encode(bytes));
-        user_data(&Params::parse(form.finish().as_bytes()))
+        user_data(&Params::parse(form.finish().as_bytes()).unwrap())
     }
 
     #[test]
@@ -423,12 +423,12 @@ mod tests {
         gzip.write_all(&vec![b'x'; 100_000]).unwrap();
         assert_eq!(data(&gzip.finish().unwrap()).unwrap().unwrap().len(), 100_000);
         assert_eq!(data(b"").unwrap(), None);
-        assert_eq!(user_data(&Params::parse(b"UserData=!")).unwrap_err().id, "InvalidUserData.Malformed");
+        assert_eq!(user_data(&Params::parse(b"UserData=!").unwrap()).unwrap_err().id, "InvalidUserData.Malformed");
     }
 
     #[test]
     fn a_volume_is_no_smaller_than_its_image() {
-        let read = |text: &str, least| volume(&Params::parse(text.as_bytes()), least);
+        let read = |text: &str, least| volume(&Params::parse(text.as_bytes()).unwrap(), least);
         assert_eq!(read("", 2).unwrap().size, 8);
         assert_eq!(read("", 20).unwrap().size, 20);
         let set = "BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=12";

@@ -16,6 +16,8 @@ mod auth;
 mod call;
 mod catalogue;
 mod filter;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod groups;
 mod ids;
 mod images;

@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::reply::{invalid_value, missing};
+use super::reply::{invalid_value, missing, refuse};
 use crate::cloud::ApiResult;
+
+/// How many parameters a call may have.
+const MOST: usize = 10_000;
+
+/// How many names and numbers a parameter's name may be made of: `TagSpecification.1.Tag.1.Key` has five.
+const DEPTH: usize = 16;
 
 /// The parameters of a call, or what is below one of them.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +19,26 @@ pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads a form.
-    pub(super) fn parse(body: &[u8]) -> Self {
-        Self(url::form_urlencoded::parse(body).into_owned().collect())
+    pub(super) fn parse(body: &[u8]) -> ApiResult<Self> {
+        let mut params = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            if name.matches('.').count() >= DEPTH {
+                let name: String = name.chars().take(64).collect();
+                return Err(refuse("MalformedQueryString", format!("The parameter {name}... is nested too deeply.")));
+            }
+            params.insert(name.into_owned(), value.into_owned());
+            if params.len() > MOST {
+                let message = format!("The request has more than {MOST} parameters.");
+                return Err(refuse("MalformedQueryString", message));
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// The name of the operation that a form asks for, whatever else is in it.
+    pub(super) fn action(body: &[u8]) -> String {
+        let named = url::form_urlencoded::parse(body).filter(|(name, _)| name == "Action").last();
+        named.map(|(_, value)| value.into_owned()).unwrap_or_default()
     }
 
     /// A parameter that is there and not empty.
@@ -68,9 +92,14 @@ impl Params {
     /// What is below a name.
     pub(super) fn below(&self, name: &str) -> Self {
         let prefix = format!("{name}.");
-        let inside =
-            self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())));
-        Self(inside.collect())
+        Self(self.inside(&prefix).map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The parameters whose names begin with a prefix, without it. Only these are looked at: a list of structures takes
+    /// as long as it is, not its square.
+    fn inside<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let from = self.0.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        from.map_while(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
     }
 
     /// The same parameters, each below a name.
@@ -90,8 +119,7 @@ impl Params {
 
     fn indexes(&self, name: &str) -> BTreeSet<u32> {
         let prefix = format!("{name}.");
-        let index = |key: &String| key.strip_prefix(&prefix)?.split('.').next()?.parse().ok();
-        self.0.keys().filter_map(index).collect()
+        self.inside(&prefix).filter_map(|(key, _)| key.split('.').next()?.parse().ok()).collect()
     }
 }
 
@@ -102,7 +130,7 @@ mod tests {
     #[test]
     fn lists_and_structures_are_read_in_the_order_of_their_numbers() {
         let body = b"Action=X&Id.2=b&Id.10=c&Id.1=a&Tag.1.Key=k&Tag.1.Value=&Tag.2.Key=a+b%26&On=true&N=x";
-        let params = Params::parse(body);
+        let params = Params::parse(body).unwrap();
         assert_eq!(params.list("Id"), ["a", "b", "c"]);
         let tags = params.groups("Tag");
         assert_eq!((tags[0].get("Key"), tags[0].get("Value"), tags[0].given("Value")), (Some("k"), None, Some("")));
@@ -114,8 +142,20 @@ mod tests {
 
     #[test]
     fn a_digest_tells_requests_apart_and_leaves_out_what_it_is_told_to() {
-        let digest = |body: &[u8]| Params::parse(body).digest(&["T"]);
+        let digest = |body: &[u8]| Params::parse(body).unwrap().digest(&["T"]);
         assert_eq!(digest(b"a=1&b=2&T=x"), digest(b"b=2&T=y&a=1"));
         assert_ne!(digest(b"a=1&b=2"), digest(b"a=12&b="));
+    }
+
+    #[test]
+    fn nesting_and_number_have_limits() {
+        let deep = format!("{}=x", "1.".repeat(5000));
+        let many: String = (0..=MOST).map(|at| format!("Tag.{at}.Key=x&")).collect();
+        for body in [deep, many] {
+            assert_eq!(Params::parse(body.as_bytes()).unwrap_err().id, "MalformedQueryString");
+        }
+        let many: String = (0..MOST).map(|at| format!("Tag.{at}.Key=x&")).collect();
+        assert_eq!(Params::parse(many.as_bytes()).unwrap().groups("Tag").len(), MOST);
+        assert_eq!(Params::action(b"A=1&Action=X&Action=Y"), "Y");
     }
 }

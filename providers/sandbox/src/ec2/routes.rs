@@ -94,7 +94,7 @@ async fn zones(cloud: &Cloud, uri: &Uri, admitted: &Admitted) -> ApiResult<Answe
 
 /// The Query API: EC2 and STS.
 async fn actions(cloud: &Cloud, admitted: &Admitted) -> ApiResult<Xml> {
-    let params = Params::parse(&admitted.body);
+    let params = Params::parse(&admitted.body)?;
     let mut xml = Xml::default();
     if admitted.service == Service::Sts {
         let call = Call { cloud, params, region: "us-east-1" };

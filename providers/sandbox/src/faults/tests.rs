@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::connection::{ConnectionHandle, Connections};
+use crate::connection::{ConnectionHandle, ConnectionLimits, Connections};
 
 fn rule(text: &str) -> FaultRule {
     serde_json::from_str(text).unwrap()
@@ -140,7 +140,7 @@ async fn server(faults: &Arc<Faults>) -> (String, Arc<AtomicU64>) {
         .into_make_service_with_connect_info::<ConnectionHandle>();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v2/items", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(Connections(listener), app).into_future());
+    tokio::spawn(axum::serve(Connections::new(listener, ConnectionLimits::default()), app).into_future());
     (url, items)
 }
 

@@ -1,4 +1,4 @@
-//! The check before every call: who calls, and whether the project, zone and region are theirs.
+//! The checks before every call: who calls, before anything else; then whether the project, zone and region are theirs.
 
 use axum::{
     extract::{Request, State},
@@ -17,16 +17,23 @@ use super::{
 /// The scope that is good for everything.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Lets calls through that carry a good bearer and are about what the account has.
-pub(super) async fn check(State(authority): State<Authority>, request: Request, next: Next) -> Response {
-    let checked = identify(&authority, &request).and_then(|()| locate(request.method(), request.uri().path()));
-    match checked {
+/// Lets calls through that carry a good bearer.
+pub(super) async fn identify(State(authority): State<Authority>, request: Request, next: Next) -> Response {
+    match bearer(&authority, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn identify(authority: &Authority, request: &Request) -> Result<()> {
+/// Lets calls through that are about what the account has.
+pub(super) async fn locate(request: Request, next: Next) -> Response {
+    match place(request.method(), request.uri().path()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn bearer(authority: &Authority, request: &Request) -> Result<()> {
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = sent.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
     let (_, bearer) = bearer.ok_or_else(Refusal::unauthenticated)?;
@@ -61,7 +68,7 @@ fn covers(scope: &str, dns: bool, method: &Method) -> bool {
 }
 
 /// Refuses what is in another project, or in a zone or region that there is not.
-fn locate(method: &Method, path: &str) -> Result<()> {
+fn place(method: &Method, path: &str) -> Result<()> {
     let rest = path.strip_prefix("/compute/v1/projects/").or_else(|| path.strip_prefix("/dns/v1/projects/"));
     let Some(rest) = rest else { return Ok(()) };
     let parts: Vec<&str> = rest.split('/').collect();
@@ -104,7 +111,7 @@ mod tests {
     #[test]
     fn only_the_projects_own_places_are_let_through() {
         let code =
-            |method: Method, path: &str| locate(&method, path).err().map(|refusal| (refusal.code, refusal.reason));
+            |method: Method, path: &str| place(&method, path).err().map(|refusal| (refusal.code, refusal.reason));
         assert_eq!(code(Method::GET, &format!("/compute/v1/projects/{PROJECT}/zones/us-central1-a/instances")), None);
         assert_eq!(
             code(Method::GET, &format!("/compute/v1/projects/{PROJECT}/zones/mars-a/instances")),

@@ -6,10 +6,19 @@
 
 use std::cmp::Ordering;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::error::{Refusal, Result};
+
+/// How long a filter may be, in bytes. Google's own limit is 2,048 characters.
+const LONGEST: usize = 8192;
+
+/// How deep parentheses and `NOT` may stand in one another.
+const DEPTH: usize = 32;
+
+/// How large a compiled expression may be, in bytes.
+const EXPRESSION: usize = 256 << 10;
 
 /// A filter, read.
 #[derive(Debug)]
@@ -48,13 +57,25 @@ enum Token {
 }
 
 impl Filter {
-    /// Reads one; an empty text lets everything through.
+    /// Reads one; an empty text lets everything through. One that is too long or too deeply nested is refused.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let refuse = || Refusal::invalid("filter", text, "Invalid list filter expression.");
-        let tokens = tokens(text).ok_or_else(refuse)?;
-        let mut parser = Parser { tokens, at: 0 };
+        if text.len() > LONGEST {
+            let why = format!("A list filter may have {LONGEST} bytes, this one has {}.", text.len());
+            return Err(Refusal::invalid(
+                "filter",
+                format_args!("{}...", text.chars().take(64).collect::<String>()),
+                why,
+            ));
+        }
+        let refuse = |why: &str| Refusal::invalid("filter", text, why);
+        let wrong = || refuse("Invalid list filter expression.");
+        let tokens = tokens(text).ok_or_else(wrong)?;
+        let mut parser = Parser { tokens, at: 0, depth: 0 };
         let filter = if parser.tokens.is_empty() { Some(Self::And(Vec::new())) } else { parser.all() };
-        filter.filter(|_| parser.at == parser.tokens.len()).ok_or_else(refuse)
+        if parser.depth > DEPTH {
+            return Err(refuse("Invalid list filter expression: it is nested too deeply."));
+        }
+        filter.filter(|_| parser.at == parser.tokens.len()).ok_or_else(wrong)
     }
 
     /// Whether an item, as the API shows it, is among what is wanted.
@@ -153,6 +174,8 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    /// Above [`DEPTH`], reading has ended there.
+    depth: usize,
 }
 
 impl Parser {
@@ -190,6 +213,16 @@ impl Parser {
     }
 
     fn one(&mut self) -> Option<Filter> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return None;
+        }
+        let filter = self.inside()?;
+        self.depth -= 1;
+        Some(filter)
+    }
+
+    fn inside(&mut self) -> Option<Filter> {
         if self.word("NOT") || self.word("-") {
             return Some(Filter::Not(Box::new(self.one()?)));
         }
@@ -223,8 +256,8 @@ impl Parser {
             "=" => Test::Matches(wildcard(&value, true)?),
             "!=" => Test::Differs(wildcard(&value, true)?),
             ":" => Test::Matches(wildcard(&value, false)?),
-            "eq" => Test::Matches(Regex::new(&format!("^(?:{value})$")).ok()?),
-            "ne" => Test::Differs(Regex::new(&format!("^(?:{value})$")).ok()?),
+            "eq" => Test::Matches(expression(&format!("^(?:{value})$"))?),
+            "ne" => Test::Differs(expression(&format!("^(?:{value})$"))?),
             "<" => Test::Compares(Ordering::Less, false, value),
             "<=" => Test::Compares(Ordering::Less, true, value),
             ">" => Test::Compares(Ordering::Greater, false, value),
@@ -237,7 +270,11 @@ impl Parser {
 /// A text in which `*` stands for any, to be matched whole or anywhere.
 fn wildcard(text: &str, whole: bool) -> Option<Regex> {
     let inner = regex::escape(text).replace("\\*", ".*");
-    Regex::new(&if whole { format!("^(?s:{inner})$") } else { format!("(?is:{inner})") }).ok()
+    expression(&if whole { format!("^(?s:{inner})$") } else { format!("(?is:{inner})") })
+}
+
+fn expression(text: &str) -> Option<Regex> {
+    RegexBuilder::new(text).size_limit(EXPRESSION).build().ok()
 }
 
 #[cfg(test)]
@@ -303,6 +340,23 @@ mod tests {
         ] {
             assert!(!lets_through(filter), "{filter}");
         }
+    }
+
+    #[test]
+    fn nesting_and_length_have_limits() {
+        let nested = |depth: usize| format!("{}name=web-1{}", "(".repeat(depth), ")".repeat(depth));
+        let negated = |depth: usize| format!("{}name=web-1", "NOT ".repeat(depth));
+        assert!(lets_through(&nested(DEPTH - 1)) && lets_through(&negated(DEPTH - 2)));
+        for filter in
+            [nested(DEPTH), nested(800), "(".repeat(8000), negated(2000), "-".repeat(8000), "(a=b ".repeat(1600)]
+        {
+            let refusal = Filter::parse(&filter).unwrap_err();
+            assert_eq!((refusal.code, refusal.reason), (400, "invalid"));
+        }
+        assert!(Filter::parse(&nested(800)).unwrap_err().message.contains("nested too deeply"));
+        let long = format!("name={}", "x".repeat(LONGEST));
+        assert!(Filter::parse(&long).unwrap_err().message.contains("may have 8192 bytes"));
+        assert!(Filter::parse("name eq (((a{99}){99}){99})").is_err(), "an expression as large as that");
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod error;
 mod filter;
 mod firewalls;
 mod forwarding_rules;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod images;
 mod instances;
 mod key;

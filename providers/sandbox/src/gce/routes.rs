@@ -16,8 +16,9 @@ use super::{
 };
 use crate::cloud::Cloud;
 
-/// The APIs' routes, with their own authentication.
-pub(crate) fn routes(cloud: &Cloud) -> Router {
+/// The APIs' routes. `edge` puts the layers around them that only a caller with good credentials may reach: faults and
+/// counts.
+pub(crate) fn routes(cloud: &Cloud, edge: impl Fn(Router) -> Router) -> Router {
     let authority = Authority::new(cloud.clone());
     let api = Router::new()
         .merge(addresses::routes())
@@ -37,8 +38,11 @@ pub(crate) fn routes(cloud: &Cloud) -> Router {
         .route("/batch/{*rest}", any(missing))
         .method_not_allowed_fallback(missing)
         .with_state(cloud.clone())
-        .layer(middleware::from_fn_with_state(authority.clone(), auth::check));
-    api.merge(token::routes(authority))
+        .layer(middleware::from_fn(auth::locate));
+    let api = edge(api).layer(middleware::from_fn_with_state(authority.clone(), auth::identify));
+    // The assertion in a request for a token is its credentials.
+    let token = edge(token::routes()).layer(middleware::from_fn_with_state(authority, token::check));
+    api.merge(token)
 }
 
 /// What the sandbox does not have.

@@ -11,9 +11,10 @@ use std::{
 };
 
 use axum::{
-    Form, Json, Router,
-    extract::State,
+    Extension, Form, Json, Router,
+    extract::{FromRequest as _, State},
     http::StatusCode,
+    middleware::Next,
     response::{IntoResponse as _, Response},
     routing::post,
 };
@@ -159,8 +160,15 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-pub(super) fn routes(authority: Authority) -> Router {
-    Router::new().route("/token", post(grant)).with_state(authority)
+pub(super) fn routes() -> Router {
+    Router::new().route("/token", post(grant))
+}
+
+/// What an assertion was traded for, on its way to the route that answers with it.
+#[derive(Clone)]
+struct Traded {
+    token: String,
+    life: u64,
 }
 
 #[derive(Deserialize)]
@@ -171,18 +179,32 @@ struct Request {
     assertion: String,
 }
 
-async fn grant(State(authority): State<Authority>, Form(request): Form<Request>) -> Response {
+/// Lets requests through whose assertion is good for a token: as at Google, whoever has none is refused before anything
+/// else happens.
+pub(super) async fn check(State(authority): State<Authority>, request: axum::extract::Request, next: Next) -> Response {
     let refuse = |error: &str, why: &str| {
-        tracing::info!(error, why, "no access token");
+        tracing::debug!(error, why, "no access token");
         (StatusCode::BAD_REQUEST, Json(json!({ "error": error, "error_description": why }))).into_response()
     };
-    if request.grant_type != GRANT {
+    let (parts, body) = request.into_parts();
+    let sent = axum::extract::Request::from_parts(parts.clone(), body);
+    let form = match Form::<Request>::from_request(sent, &()).await {
+        Ok(Form(form)) => form,
+        Err(rejection) => return refuse("invalid_request", &rejection.body_text()),
+    };
+    if form.grant_type != GRANT {
         return refuse("unsupported_grant_type", "Invalid grant_type: the sandbox takes JWT bearer grants only.");
     }
-    match authority.trade(&request.assertion) {
+    match authority.trade(&form.assertion) {
         Ok((token, life)) => {
-            Json(json!({ "access_token": token, "expires_in": life, "token_type": "Bearer" })).into_response()
+            let mut request = axum::extract::Request::from_parts(parts, axum::body::Body::empty());
+            request.extensions_mut().insert(Traded { token, life });
+            next.run(request).await
         }
         Err(why) => refuse("invalid_grant", why),
     }
+}
+
+async fn grant(Extension(Traded { token, life }): Extension<Traded>) -> Response {
+    Json(json!({ "access_token": token, "expires_in": life, "token_type": "Bearer" })).into_response()
 }

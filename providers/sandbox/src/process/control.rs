@@ -17,7 +17,9 @@ use secrecy::SecretString;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::{AdminClient, DEFAULT_NAME, Folder, Kind, KindChoice, Record, Result, SandboxError, Settings, machines};
+use super::{
+    AdminClient, DEFAULT_NAME, Folder, Kind, KindChoice, Record, Result, SandboxError, Settings, log, machines,
+};
 use crate::cloud::{Api, Profile};
 
 /// How long a sandbox may take until it answers.
@@ -26,8 +28,6 @@ const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(20);
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(25);
-/// The log is begun anew at a start when it has grown larger than this.
-const LARGEST_LOG: u64 = 16 << 20;
 
 /// Set for the process that serves in the background, so that it leaves the session of whoever started it.
 pub(super) const BACKGROUND: &str = "REMINT_SANDBOX_BACKGROUND";
@@ -256,14 +256,11 @@ fn merge(folder: &Folder, options: &StartOptions) -> Result<Settings> {
 
 async fn spawn(folder: &Folder, executable: &std::path::Path) -> Result<Running> {
     let path = folder.log();
-    let large = path.metadata().is_ok_and(|metadata| metadata.len() > LARGEST_LOG);
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    let log = log.map_err(SandboxError::file("open", &path))?;
-    if large {
-        log.set_len(0).map_err(SandboxError::file("shorten", &path))?;
-    }
-    let begin = log.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-    let errors = log.try_clone().map_err(SandboxError::file("open", &path))?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let file = file.map_err(SandboxError::file("open", &path))?;
+    log::turn(&path, log::LARGEST).map_err(SandboxError::file("shorten", &path))?;
+    let begin = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+    let errors = file.try_clone().map_err(SandboxError::file("open", &path))?;
     let root = folder.path().parent().unwrap_or(folder.path());
     let mut child = tokio::process::Command::new(executable)
         .args(["sandbox", "--name", folder.name(), "serve"])
@@ -271,7 +268,7 @@ async fn spawn(folder: &Folder, executable: &std::path::Path) -> Result<Running>
         .env(BACKGROUND, "1")
         .current_dir(folder.path())
         .stdin(Stdio::null())
-        .stdout(log)
+        .stdout(file)
         .stderr(errors)
         .kill_on_drop(false)
         .spawn()

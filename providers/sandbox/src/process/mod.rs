@@ -11,7 +11,7 @@
 //!   sandbox.json        where it listens, its slot and its port map
 //!   token               0600
 //!   lock, start.lock    held while it runs, and while someone starts or stops it
-//!   log                 what it writes
+//!   log, log.1          what it writes, and what it wrote before that became too much
 //!   state/  machines/   the cloud's state, the machines
 //! ```
 
@@ -20,6 +20,7 @@ mod control;
 mod env;
 mod error;
 mod folder;
+mod log;
 mod machines;
 mod port_map;
 mod record;

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     DEFAULT_NAME, Folder, KindChoice, Record, Result, SandboxError, Settings,
     control::BACKGROUND,
-    machines, port_map,
+    log, machines, port_map,
     slot::{self, Slot},
 };
 use crate::{
@@ -51,6 +51,9 @@ pub async fn serve(name: &str) -> Result<()> {
     let folder = Folder::of(name)?;
     folder.make()?;
     let _lock = take_lock(&folder).await?;
+    if std::env::var_os(BACKGROUND).is_some() {
+        log::watch(folder.log()).map_err(SandboxError::file("watch", &folder.log()))?;
+    }
     let settings = match Settings::read(&folder)? {
         Some(settings) => settings,
         None => {

@@ -3,7 +3,7 @@
 use remint_sandbox::machine::Power;
 use serde_json::json;
 
-use super::sandbox::{Sandbox, droplet};
+use super::sandbox::{Sandbox, TOKEN, droplet};
 
 #[tokio::test]
 async fn everything_is_there_again_and_the_edge_is_told() {
@@ -78,5 +78,65 @@ async fn machines_and_droplets_agree_again() {
     assert_eq!(powers, [(on, Power::On), (off, Power::Off)]);
     let failed = sandbox.post(&format!("/v2/droplets/{lost}/actions"), json!({ "type": "power_on" })).await;
     assert_eq!(sandbox.done(&failed["action"]).await, "errored");
+    sandbox.finish();
+}
+
+/// Keeps the sandbox from writing its state: a folder is where the new file would be.
+fn block(sandbox: &Sandbox) -> std::path::PathBuf {
+    let folder = sandbox.dir.path().join("cloud.json.next");
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn what_was_answered_is_what_a_restart_finds() {
+    let mut sandbox = Sandbox::start().await;
+    let account = sandbox.get("/v2/account").await;
+    sandbox.restart().await;
+    assert_eq!(sandbox.get("/v2/account").await, account, "also what was made up at the start");
+
+    sandbox.post("/v2/domains", json!({ "name": "before.example" })).await;
+    let blocked = block(&sandbox);
+    let calls = [
+        ("/v2/domains", json!({ "name": "lost.example" })),
+        ("/v2/tags", json!({ "name": "lost" })),
+        ("/v2/reserved_ips", json!({ "region": "fra1" })),
+        ("/v2/droplets", droplet("lost")),
+    ];
+    for (path, body) in calls.clone() {
+        let answer = sandbox.raw(reqwest::Method::POST, path, Some(body), TOKEN).await;
+        assert_eq!(answer.status(), 500, "{path}");
+    }
+    assert_eq!(sandbox.raw(reqwest::Method::DELETE, "/v2/domains/before.example", None, TOKEN).await.status(), 500);
+    for restart in [false, true] {
+        if restart {
+            std::fs::remove_dir(&blocked).unwrap();
+            sandbox.restart().await;
+        }
+        for ((path, _), count) in calls.iter().zip([1, 0, 0, 0]) {
+            assert_eq!(sandbox.get(path).await["meta"]["total"], count, "{path}, restarted: {restart}");
+        }
+    }
+    for (path, body) in calls {
+        sandbox.post(path, body).await;
+    }
+    sandbox.finish();
+}
+
+#[tokio::test]
+async fn what_has_happened_is_recorded_once_that_is_possible() {
+    let sandbox = Sandbox::start().await;
+    sandbox.machines.gate.hold();
+    let created = sandbox.post("/v2/droplets", droplet("web")).await;
+    let blocked = block(&sandbox);
+    sandbox.machines.gate.open();
+    let id = created["droplet"]["id"].as_u64().unwrap();
+    while !sandbox.machines.table.lock().unwrap().contains_key(&id) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let shown = sandbox.get(&format!("/v2/droplets/{id}")).await;
+    assert_eq!(shown["droplet"]["status"], "new", "what is not on the disk is not shown");
+    std::fs::remove_dir(blocked).unwrap();
+    assert_eq!(sandbox.done(&created["links"]["actions"][0]).await, "completed");
     sandbox.finish();
 }

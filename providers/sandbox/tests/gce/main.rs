@@ -6,6 +6,7 @@ mod auth;
 mod client;
 mod discovery;
 mod dns;
+mod hostile;
 mod images;
 mod instances;
 mod places;

@@ -10,6 +10,20 @@ mod sets;
 mod value;
 mod zones;
 
+#[cfg(test)]
+pub(super) fn fuzz(text: &str) {
+    sets::fuzz(text);
+    let (kind, data) = text.split_once(' ').unwrap_or(("TXT", text));
+    for kind in [kind, "A", "AAAA", "CNAME", "MX", "NS", "SRV", "TXT", "CAA"] {
+        if let Err(problem) = value::read(kind, data) {
+            assert!(!problem.is_empty(), "a refusal says why");
+        }
+    }
+    if let Some(name) = name::normal(text) {
+        assert_eq!(name::normal(&name), Some(name.clone()), "what is in its normal form stays");
+    }
+}
+
 pub(super) use changes::get_change;
 pub(crate) use serve::add_zone;
 pub(super) use sets::{change_sets, list_sets};

@@ -42,6 +42,13 @@ struct Changes {
     change: Vec<Asked>,
 }
 
+#[cfg(test)]
+pub(super) fn fuzz(text: &str) {
+    if let Err(error) = read_xml::<Request>(text.as_bytes()) {
+        assert_eq!((error.status, error.id), (400, "MalformedXML"));
+    }
+}
+
 /// One change of a batch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

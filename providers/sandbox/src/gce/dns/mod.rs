@@ -17,6 +17,21 @@ use axum::{
 
 use crate::cloud::Cloud;
 
+/// Reads a text as the values of a record set of each kind.
+#[cfg(test)]
+pub(super) fn fuzz(text: &str) {
+    for kind in ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SOA", "SRV", "TXT", text] {
+        let sent = serde_json::json!({ "name": "a.example.com.", "type": kind, "ttl": 30, "rrdatas": [text] });
+        let sent: record::SentSet = serde_json::from_value(sent).unwrap();
+        if let Err(refusal) = record::Set::read(&sent, "example.com", "rrset") {
+            assert!(matches!(refusal.code, 400 | 501), "{}", refusal.message);
+        }
+    }
+    if let Some(name) = record::relative(text, "example.com") {
+        assert!(!name.is_empty());
+    }
+}
+
 pub(super) fn routes() -> Router<Cloud> {
     const ZONES: &str = "/dns/v1/projects/{project}/managedZones";
     let at = |below: &str| format!("{ZONES}/{{zone}}{below}");

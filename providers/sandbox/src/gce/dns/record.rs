@@ -17,6 +17,12 @@ const KINDS: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SOA", "SRV",
 /// The time to live of a record set that names none, in seconds.
 const TTL: u32 = 300;
 
+/// How many records a set may have.
+const RECORDS: usize = 100;
+
+/// How long the data of a record may be, in bytes.
+const LONGEST: usize = 4096;
+
 /// How long a string of a TXT record may be, in bytes.
 const STRING: usize = 255;
 
@@ -65,6 +71,9 @@ impl Set {
         }
         if kind == "CNAME" && sent.rrdatas.len() > 1 {
             return Err(invalid(&at("rrdata"), "more than one CNAME"));
+        }
+        if sent.rrdatas.len() > RECORDS || sent.rrdatas.iter().any(|text| text.len() > LONGEST) {
+            return Err(invalid(&at("rrdata"), "more than a record set may hold"));
         }
         let ttl = sent.ttl.unwrap_or(TTL);
         let read = |(index, text): (usize, &String)| {

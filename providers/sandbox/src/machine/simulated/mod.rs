@@ -12,6 +12,8 @@
 //! [`Hypervisor::machines`]: super::Hypervisor::machines
 
 mod disk;
+#[cfg(test)]
+mod fuzz;
 mod guest;
 mod hypervisor;
 mod machine;

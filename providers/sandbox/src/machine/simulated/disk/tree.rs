@@ -17,6 +17,12 @@ const CAPACITY: u64 = 512 * 1024 * 1024;
 /// How many entries one disk may have, for the same reason.
 const ENTRIES: usize = 200_000;
 
+/// What the names of one disk may take together: paths, owners, and where links lead.
+const NAMES: u64 = 64 * 1024 * 1024;
+
+/// How long the name of an owner or a group may be.
+const OWNER: usize = 64;
+
 /// How long a path may be, as Linux has it.
 const PATH: usize = 4096;
 
@@ -94,6 +100,12 @@ impl Node {
         matches!(self.kind, Kind::Directory)
     }
 
+    /// What its names take, the path included.
+    fn named(&self, path: &str) -> u64 {
+        let target = if let Kind::Symlink(target) = &self.kind { target.len() } else { 0 };
+        (path.len() + target + self.owner.len() + self.group.len()) as u64
+    }
+
     /// The size as `stat` tells it.
     pub(in super::super) fn size(&self) -> u64 {
         match &self.kind {
@@ -114,12 +126,14 @@ pub(in super::super) struct Disk {
     nodes: BTreeMap<String, Node>,
     version: u64,
     used: u64,
+    /// What its names take.
+    named: u64,
 }
 
 impl Default for Disk {
     fn default() -> Self {
         let nodes = BTreeMap::from([("/".to_owned(), Node::new(Kind::Directory, 0o755))]);
-        Self { nodes, version: 0, used: 0 }
+        Self { nodes, version: 0, used: 0, named: 0 }
     }
 }
 
@@ -144,6 +158,7 @@ impl Disk {
         if let Kind::File(data) = &node.kind {
             self.used += data.len() as u64;
         }
+        self.named += node.named(&path);
         self.nodes.insert(path, node);
     }
 
@@ -194,7 +209,14 @@ impl Disk {
     /// Changes what is known of a node, links followed.
     pub(in super::super) fn update(&mut self, path: &str, change: impl FnOnce(&mut Node)) -> Result<()> {
         let path = self.resolve(path, true)?;
-        change(self.nodes.get_mut(&path).ok_or(DiskError::NotFound)?);
+        let node = self.nodes.get_mut(&path).ok_or(DiskError::NotFound)?;
+        let mut changed = node.clone();
+        change(&mut changed);
+        if changed.owner.len() > OWNER || changed.group.len() > OWNER {
+            return Err(DiskError::Invalid);
+        }
+        self.named = (self.named + changed.named(&path)).saturating_sub(node.named(&path));
+        *node = changed;
         self.version += 1;
         Ok(())
     }
@@ -299,12 +321,20 @@ impl Disk {
         if !self.nodes.get(parent(&path)).ok_or(DiskError::NotFound)?.is_dir() {
             return Err(DiskError::NotDirectory);
         }
-        if self.nodes.len() >= ENTRIES {
-            return Err(DiskError::Full);
-        }
+        self.entry(&path, &node)?;
+        self.named += node.named(&path);
         self.nodes.insert(path, node);
         self.version += 1;
         Ok(())
+    }
+
+    /// Whether there is room for one more entry.
+    fn entry(&self, path: &str, node: &Node) -> Result<()> {
+        if path.len() > PATH {
+            return Err(DiskError::TooLong);
+        }
+        let full = self.nodes.len() >= ENTRIES || self.named + node.named(path) > NAMES;
+        if full { Err(DiskError::Full) } else { Ok(()) }
     }
 
     /// Makes a folder.
@@ -345,6 +375,7 @@ impl Disk {
         if let Kind::File(data) = &node.kind {
             self.used -= data.len() as u64;
         }
+        self.named = self.named.saturating_sub(node.named(path));
         self.version += 1;
         Some(node)
     }
@@ -422,6 +453,7 @@ impl Disk {
             let Some(node) = node else { continue };
             if !cut {
                 self.room(node.size(), 0)?;
+                self.entry(&target, &node)?;
             }
             self.take(&target);
             self.insert(target, node);

@@ -10,7 +10,7 @@ use super::{
     super::{
         disk::{Disk, DiskError},
         machine::{Machine, Start, lock},
-        shell::{CloudInit, Host, Request},
+        shell::{CloudInit, Host, Limits, Request},
     },
     behaviour::Behaviour,
     cloud_init, services, ssh,
@@ -40,7 +40,8 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
     }
     let (requests, mut asked) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Running);
-    let host = Host { disk: machine.disk().clone(), requests, cloud_init: stage.subscribe() };
+    let cloud_init = stage.subscribe();
+    let host = Host { disk: machine.disk().clone(), requests, cloud_init, limits: Limits::default() };
     let boot = async {
         let progress = cloud_init::early(machine, &host, power).await;
         let key = ssh::host_key(&mut lock(machine.disk()));

@@ -11,3 +11,5 @@ mod ssh;
 
 pub use behaviour::{Behaviour, HttpRoute, NotReady, TcpGreeting};
 pub(super) use boot::run;
+#[cfg(test)]
+pub(super) use cloud_init::read_user_data;

@@ -1,6 +1,14 @@
 //! The SSH server of a simulated machine.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use russh::{
@@ -8,7 +16,10 @@ use russh::{
     keys::{Algorithm, PrivateKey, PublicKey, ssh_key::LineEnding},
     server::{self, Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,6 +34,15 @@ use super::{
 
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
 const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
+
+/// How many connections there may be at once.
+const CONNECTIONS: usize = 128;
+
+/// How long a client may take until it has logged in, as OpenSSH has it.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// How many variables a client may set for a command.
+const VARIABLES: usize = 256;
 
 /// The machine's host key, as its disk has it; where there is none a new one is written there.
 pub(super) fn host_key(disk: &mut Disk) -> io::Result<PrivateKey> {
@@ -60,24 +80,45 @@ pub(super) async fn serve(
         nodelay: true,
         ..Default::default()
     });
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Some(accepted) = power.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
             // Out of descriptors, most likely: the connections that are there must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // One too many is closed at once, as with `MaxStartups`.
+        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+        let known = Arc::new(AtomicBool::default());
         let connection = Connection {
+            known: known.clone(),
             machine: machine.clone(),
             host: host.clone(),
             power: power.clone(),
             channels: HashMap::new(),
             environment: HashMap::new(),
         };
-        let (config, stream) = (config.clone(), Cut::new(stream, power.clone()));
+        let life = power.child_token();
+        let (config, stream) = (config.clone(), Cut::new(stream, life.clone()));
         tokio::spawn(async move {
-            let ended = match server::run_stream(config, stream, connection).await {
-                Ok(session) => session.await,
-                Err(error) => Err(error),
+            let _permit = permit;
+            // Whatever ends this ends the connection too.
+            let _life = life.drop_guard();
+            let talk = async {
+                match server::run_stream(config, stream, connection).await {
+                    Ok(session) => session.await,
+                    Err(error) => Err(error),
+                }
+            };
+            let grace = async {
+                tokio::time::sleep(GRACE).await;
+                if known.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let ended = tokio::select! {
+                ended = talk => ended,
+                () = grace => Err(russh::Error::ConnectionTimeout),
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection to a simulated machine ended");
@@ -88,6 +129,8 @@ pub(super) async fn serve(
 
 /// One client.
 struct Connection {
+    /// Whether it has logged in.
+    known: Arc<AtomicBool>,
     machine: Arc<Machine>,
     host: Host,
     power: CancellationToken,
@@ -125,7 +168,7 @@ impl Connection {
             script,
             arguments,
             environment: self.environment.remove(&id).unwrap_or_default(),
-            input: Input::stream(more),
+            input: Input::stream(more, &self.host.limits),
             out: Output::Stream(out),
             err: Output::Stream(err),
         };
@@ -211,7 +254,9 @@ impl server::Handler for Connection {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        Ok(self.answer(user, key.public_key))
+        let answer = self.answer(user, key.public_key);
+        self.known.fetch_or(matches!(answer, Auth::Accept), Ordering::Relaxed);
+        Ok(answer)
     }
 
     async fn channel_open_session(
@@ -253,7 +298,11 @@ impl server::Handler for Connection {
         value: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.environment.entry(channel).or_default().push((name.to_owned(), value.to_owned()));
+        let variables = self.environment.entry(channel).or_default();
+        if variables.len() >= VARIABLES {
+            return session.channel_failure(channel);
+        }
+        variables.push((name.to_owned(), value.to_owned()));
         session.channel_success(channel)
     }
 

@@ -121,7 +121,7 @@ fn number(text: &str) -> Result<i64, String> {
         decimal => decimal.parse(),
     };
     let value = value.map_err(|_| format!("Illegal number: {text}"))?;
-    Ok(if negative { -value } else { value })
+    Ok(if negative { value.wrapping_neg() } else { value })
 }
 
 fn apply(operator: &str, left: i64, right: i64) -> Result<i64, String> {

@@ -36,14 +36,36 @@ pub(super) struct Command {
 /// What a command is.
 #[derive(Debug)]
 pub(super) enum Body {
-    Simple { assignments: Vec<(String, Word)>, words: Vec<Word> },
+    Simple {
+        assignments: Vec<(String, Word)>,
+        words: Vec<Word>,
+    },
     Group(List),
     Subshell(List),
-    If { branches: Vec<(List, List)>, otherwise: Option<List> },
-    For { variable: String, words: Option<Vec<Word>>, body: List },
-    While { condition: List, until: bool, body: List },
-    Case { word: Word, arms: Vec<(Vec<Word>, List)> },
-    Function { name: String, body: Arc<Command> },
+    If {
+        branches: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    For {
+        variable: String,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    While {
+        condition: List,
+        until: bool,
+        body: List,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, List)>,
+    },
+    /// `size` is that of its text, in characters.
+    Function {
+        name: String,
+        body: Arc<Command>,
+        size: usize,
+    },
 }
 
 /// A redirection of a file descriptor.

@@ -11,19 +11,34 @@ use super::{
     ast::{Change, List, Operator, Part, Word},
     interpreter::{Outcome, Shell, Stop},
     io::Output,
+    limits::{Charge, Limit, Work},
     pattern::{self, Marked},
 };
 
 /// Fields while they are put together.
-#[derive(Default)]
 struct Fields {
     done: Vec<Vec<Marked>>,
     open: Option<Vec<Marked>>,
+    charge: Charge,
+    work: Work,
 }
 
 impl Fields {
-    fn push(&mut self, text: &str, quoted: bool) {
+    fn new(shell: &Shell) -> Self {
+        Self { done: Vec::new(), open: None, charge: shell.host.limits.charge(0), work: shell.work.clone() }
+    }
+
+    /// Makes room for a text.
+    fn room(&mut self, text: &str) -> Outcome<()> {
+        self.charge.grow(text.len() * size_of::<Marked>());
+        self.work.effort(text.len())?;
+        if self.charge.fits() { Ok(()) } else { Err(Limit::Memory.into()) }
+    }
+
+    fn push(&mut self, text: &str, quoted: bool) -> Outcome<()> {
+        self.room(text)?;
         self.open.get_or_insert_default().extend(text.chars().map(|c| (c, quoted)));
+        Ok(())
     }
 
     fn end(&mut self) {
@@ -31,7 +46,8 @@ impl Fields {
     }
 
     /// Adds a value that is split where the separators stand.
-    fn split(&mut self, value: &str, separators: &str) {
+    fn split(&mut self, value: &str, separators: &str) -> Outcome<()> {
+        self.room(value)?;
         for c in value.chars() {
             if separators.contains(c) {
                 self.end();
@@ -39,6 +55,7 @@ impl Fields {
                 self.open.get_or_insert_default().push((c, false));
             }
         }
+        Ok(())
     }
 }
 
@@ -46,13 +63,16 @@ impl Shell {
     /// The fields that words expand to, globs included.
     pub(super) async fn fields(&mut self, words: &[Word]) -> Outcome<Vec<String>> {
         let mut all = Vec::new();
+        let mut all_held = self.host.limits.charge(0);
         for word in words {
-            let mut fields = Fields::default();
+            let mut fields = Fields::new(self);
             self.expand(word, true, &mut fields).await?;
             fields.end();
             for field in fields.done {
                 let plain: String = field.iter().map(|(c, _)| c).collect();
-                let found = if pattern::is_glob(&field) { self.glob(&field) } else { Vec::new() };
+                let found = if pattern::is_glob(&field) { self.glob(&field)? } else { Vec::new() };
+                all_held.grow(plain.len() + found.iter().map(String::len).sum::<usize>());
+                self.host.limits.check()?;
                 if found.is_empty() {
                     all.push(plain);
                 } else {
@@ -70,7 +90,7 @@ impl Shell {
 
     /// The same, with what was quoted marked.
     pub(super) async fn pattern(&mut self, word: &Word) -> Outcome<Vec<Marked>> {
-        let mut fields = Fields::default();
+        let mut fields = Fields::new(self);
         self.expand(word, false, &mut fields).await?;
         fields.end();
         Ok(fields.done.join(&(' ', false)))
@@ -84,19 +104,19 @@ impl Shell {
                         let home = (index == 0 && !quoted && (text == "~" || text.starts_with("~/")))
                             .then(|| self.get("HOME").unwrap_or("/root").to_owned());
                         match home {
-                            Some(home) => fields.push(&format!("{home}{}", &text[1..]), true),
-                            None => fields.push(text, *quoted),
+                            Some(home) => fields.push(&format!("{home}{}", &text[1..]), true)?,
+                            None => fields.push(text, *quoted)?,
                         }
                     }
                     Part::Length { name } => {
                         let length = self.value(name).await?.unwrap_or_default().chars().count();
-                        fields.push(&length.to_string(), true);
+                        fields.push(&length.to_string(), true)?;
                     }
                     Part::Arithmetic { word } => {
                         let text = self.text(word).await?;
                         let variable = |name: &str| self.get(name).unwrap_or_default().to_owned();
                         match evaluate(&text, &variable) {
-                            Ok(value) => fields.push(&value.to_string(), true),
+                            Ok(value) => fields.push(&value.to_string(), true)?,
                             Err(message) => {
                                 self.complain(&message).await;
                                 return Err(Stop::Exit(2));
@@ -105,14 +125,14 @@ impl Shell {
                     }
                     Part::Command { list, quoted } => {
                         let text = self.substitute(list).await?;
-                        self.add(fields, &text, *quoted, split);
+                        self.add(fields, &text, *quoted, split)?;
                     }
                     Part::Parameter { name, change: None, quoted: true } if name == "@" && split => {
                         for (index, argument) in self.arguments.iter().enumerate() {
                             if index > 0 {
                                 fields.end();
                             }
-                            fields.push(argument, true);
+                            fields.push(argument, true)?;
                         }
                         // `"$@"` without arguments is no field at all; the empty text of the quotes made one.
                         if self.arguments.is_empty()
@@ -125,7 +145,7 @@ impl Shell {
                     Part::Parameter { name, change, quoted } => match change {
                         None => {
                             let value = self.value(name).await?.unwrap_or_default();
-                            self.add(fields, &value, *quoted, split);
+                            self.add(fields, &value, *quoted, split)?;
                         }
                         Some(change) => self.changed(name, change, *quoted, split, fields).await?,
                     },
@@ -135,12 +155,12 @@ impl Shell {
         })
     }
 
-    fn add(&self, fields: &mut Fields, value: &str, quoted: bool, split: bool) {
+    fn add(&self, fields: &mut Fields, value: &str, quoted: bool, split: bool) -> Outcome<()> {
         if split && !quoted {
-            fields.split(value, self.get("IFS").unwrap_or(" \t\n"));
+            fields.split(value, self.get("IFS").unwrap_or(" \t\n"))
         } else {
             // Without splitting, a value keeps its globs only where a pattern is wanted, and is unquoted there.
-            fields.push(value, quoted);
+            fields.push(value, quoted)
         }
     }
 
@@ -162,7 +182,7 @@ impl Shell {
             Operator::Assign if missing => {
                 let text = self.text(&change.word).await?;
                 self.set(name, text.clone());
-                self.add(fields, &text, quoted, split);
+                self.add(fields, &text, quoted, split)?;
             }
             Operator::Error if missing => {
                 let text = self.text(&change.word).await?;
@@ -170,17 +190,18 @@ impl Shell {
                 self.complain(&format!("{name}: {text}")).await;
                 return Err(Stop::Exit(2));
             }
-            Operator::Default | Operator::Assign | Operator::Error => self.add(fields, &kept, quoted, split),
+            Operator::Default | Operator::Assign | Operator::Error => self.add(fields, &kept, quoted, split)?,
             operator => {
                 let pattern = self.pattern(&change.word).await?;
                 let value = self.value(name).await?.unwrap_or_default();
+                let effort = |characters| self.work.effort(characters);
                 let text = match operator {
-                    Operator::ShortestPrefix => pattern::strip_prefix(&pattern, &value, false),
-                    Operator::LongestPrefix => pattern::strip_prefix(&pattern, &value, true),
-                    Operator::ShortestSuffix => pattern::strip_suffix(&pattern, &value, false),
-                    _ => pattern::strip_suffix(&pattern, &value, true),
+                    Operator::ShortestPrefix => pattern::strip_prefix(&pattern, &value, false, effort)?,
+                    Operator::LongestPrefix => pattern::strip_prefix(&pattern, &value, true, effort)?,
+                    Operator::ShortestSuffix => pattern::strip_suffix(&pattern, &value, false, effort)?,
+                    _ => pattern::strip_suffix(&pattern, &value, true, effort)?,
                 };
-                self.add(fields, text, quoted, split);
+                self.add(fields, text, quoted, split)?;
             }
         }
         Ok(())
@@ -210,7 +231,10 @@ impl Shell {
             "0" => Some(self.name.clone()),
             digits if digits.starts_with(|c: char| c.is_ascii_digit()) => {
                 let index: usize = digits.parse().ok()?;
-                self.arguments.get(index - 1).cloned()
+                match index {
+                    0 => Some(self.name.clone()),
+                    _ => self.arguments.get(index - 1).cloned(),
+                }
             }
             name => self.get(name).map(str::to_owned),
         }
@@ -218,24 +242,25 @@ impl Shell {
 
     async fn substitute(&mut self, list: &List) -> Outcome<String> {
         let mut shell = self.clone();
-        let (buffer, out) = Output::buffer();
+        let (buffer, out) = Output::buffer(&self.host.limits);
         shell.io.out = out;
         self.status = match shell.list(list).await {
             Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
             Err(Stop::Break(_) | Stop::Continue(_)) => 0,
             Err(stop) => return Err(stop),
         };
-        let text = String::from_utf8_lossy(&lock(&buffer)).into_owned();
+        let text = String::from_utf8_lossy(&lock(&buffer).bytes).into_owned();
         Ok(text.trim_end_matches('\n').to_owned())
     }
 
     /// The paths that a glob matches, sorted.
-    fn glob(&self, field: &[Marked]) -> Vec<String> {
+    fn glob(&self, field: &[Marked]) -> Outcome<Vec<String>> {
         let disk = lock(&self.host.disk);
         let rooted = field.first().is_some_and(|(c, _)| *c == '/');
         let mut found = vec![if rooted { "/".to_owned() } else { String::new() }];
         for part in field.split(|(c, _)| *c == '/').filter(|part| !part.is_empty()) {
             let mut next = Vec::new();
+            let mut held = self.host.limits.charge(0);
             for base in &found {
                 let plain: String = part.iter().map(|(c, _)| c).collect();
                 let at = |name: &str| if base.is_empty() { name.to_owned() } else { join(base, name) };
@@ -246,13 +271,16 @@ impl Shell {
                     continue;
                 }
                 for name in disk.list(&absolute(&self.cwd, base)).unwrap_or_default() {
+                    self.work.effort(part.len().saturating_mul(name.len()))?;
                     if (!name.starts_with('.') || plain.starts_with('.')) && pattern::matches(part, &name) {
                         next.push(at(&name));
+                        held.grow(base.len() + name.len());
+                        self.host.limits.check()?;
                     }
                 }
             }
             found = next;
         }
-        found
+        Ok(found)
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::super::machine::SharedDisk;
+use super::{super::machine::SharedDisk, limits::Limits};
 
 /// How far cloud-init is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +35,6 @@ pub(in super::super) struct Host {
     pub(in super::super) requests: mpsc::UnboundedSender<Request>,
     /// How far cloud-init is.
     pub(in super::super) cloud_init: watch::Receiver<CloudInit>,
+    /// What its commands may take together.
+    pub(in super::super) limits: Limits,
 }

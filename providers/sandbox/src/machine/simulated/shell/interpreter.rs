@@ -1,12 +1,6 @@
 //! Running commands: lists, pipelines, conditions, loops.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -17,6 +11,7 @@ use super::{
     ast::{AndOr, Body, Command, Joint, List, Pipeline},
     host::Host,
     io::{Input, Io, Output},
+    limits::{Charge, Limit, TIME, Work, parsed},
     parser::parse,
 };
 
@@ -25,9 +20,6 @@ const DEPTH: usize = 64;
 
 /// The stack of a job's thread: an unoptimised build takes some 100 KiB a level. Only what is touched is real memory.
 const STACK: usize = 32 * 1024 * 1024;
-
-/// How many commands and loop turns one job may take.
-const STEPS: u64 = 200_000;
 
 /// After so many commands others get a turn.
 const TURN: u64 = 64;
@@ -66,6 +58,13 @@ pub(super) enum Stop {
     Break(u64),
     Continue(u64),
     Killed(&'static str),
+    Limit(Limit),
+}
+
+impl From<Limit> for Stop {
+    fn from(limit: Limit) -> Self {
+        Self::Limit(limit)
+    }
 }
 
 pub(super) type Outcome<T = i32> = Result<T, Stop>;
@@ -84,7 +83,7 @@ pub(super) struct Shell {
     pub(super) variables: BTreeMap<String, Variable>,
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
-    pub(super) functions: BTreeMap<String, Arc<Command>>,
+    pub(super) functions: BTreeMap<String, Function>,
     pub(super) errexit: bool,
     pub(super) nounset: bool,
     pub(super) xtrace: bool,
@@ -94,7 +93,17 @@ pub(super) struct Shell {
     pub(super) depth: usize,
     /// In how many conditions we stand, in which a failure is an answer.
     tested: usize,
-    steps: Arc<AtomicU64>,
+    pub(super) work: Work,
+    /// Of its variables, arguments and functions.
+    held: Charge,
+    cancel: CancellationToken,
+}
+
+/// A function: its body, and how much memory that takes.
+#[derive(Debug, Clone)]
+pub(super) struct Function {
+    pub(super) body: Arc<Command>,
+    size: usize,
 }
 
 /// Runs a job to its end; a cancelled one is killed where it stands.
@@ -102,6 +111,10 @@ pub(super) struct Shell {
 /// Each job has a thread of its own with a large stack, since commands nest as deep as [`DEPTH`] allows and no script may
 /// bring the sandbox down.
 pub(in super::super) async fn run(host: &Host, job: Job, cancel: &CancellationToken) -> Ended {
+    let Some(permit) = host.limits.job() else {
+        job.err.write(b"sh: 0: Cannot fork\n").await.ok();
+        return Ended::Code(2);
+    };
     let cancel = cancel.child_token();
     // Whoever drops this future wants the job to end too.
     let _ends = cancel.clone().drop_guard();
@@ -109,6 +122,7 @@ pub(in super::super) async fn run(host: &Host, job: Job, cancel: &CancellationTo
     let (host, runtime) = (host.clone(), tokio::runtime::Handle::current());
     let work = move || {
         let ended = runtime.block_on(interpret(host, job, &cancel));
+        drop(permit);
         // Nobody waits for a job that was dropped.
         sender.send(ended).ok();
     };
@@ -121,19 +135,26 @@ pub(in super::super) async fn run(host: &Host, job: Job, cancel: &CancellationTo
 }
 
 async fn interpret(host: Host, job: Job, cancel: &CancellationToken) -> Ended {
-    let mut shell = Shell::new(host, &job);
+    let mut shell = Shell::new(host, &job, cancel);
     let list = async {
-        match shell.script(&job.script).await {
+        let outcome = tokio::time::timeout(TIME, shell.script(&job.script)).await;
+        match outcome.unwrap_or(Err(Stop::Limit(Limit::Time))) {
             Ok(code) | Err(Stop::Exit(code) | Stop::Return(code)) => Ended::Code(code & 0xff),
             Err(Stop::Break(_) | Stop::Continue(_)) => Ended::Code(0),
             Err(Stop::Killed(signal)) => Ended::Signal(signal),
+            Err(Stop::Limit(limit)) => {
+                // Whoever does not read it is not waited for: the job is over.
+                let told = job.err.write(format!("{}: {}\n", shell.name, limit.message()).as_bytes()).await;
+                told.ok();
+                Ended::Signal(limit.signal())
+            }
         }
     };
     cancel.run_until_cancelled(list).await.unwrap_or(Ended::Signal("HUP"))
 }
 
 impl Shell {
-    fn new(host: Host, job: &Job) -> Self {
+    fn new(host: Host, job: &Job, cancel: &CancellationToken) -> Self {
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let base = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root"), ("SHELL", "/bin/sh"), ("PATH", path)];
         let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -145,6 +166,7 @@ impl Shell {
         variables.insert("IFS".to_owned(), Variable { value: " \t\n".to_owned(), exported: false });
         let mut arguments = job.arguments.clone();
         let name = if arguments.is_empty() { "sh".to_owned() } else { arguments.remove(0) };
+        let (held, work) = (host.limits.charge(0), host.limits.work());
         let cwd = if lock(&host.disk).is_dir("/root") { "/root" } else { "/" }.to_owned();
         Self {
             host,
@@ -160,13 +182,16 @@ impl Shell {
             io: Io { input: job.input.clone(), out: job.out.clone(), err: job.err.clone() },
             depth: 0,
             tested: 0,
-            steps: Arc::default(),
+            work,
+            held,
+            cancel: cancel.clone(),
         }
     }
 
     /// Parses and runs a script in this shell.
     pub(super) fn script<'a>(&'a mut self, script: &'a str) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
+            let _held = self.host.limits.script(script)?;
             match parse(script) {
                 Ok(list) => self.list(&list).await,
                 Err(error) => {
@@ -191,17 +216,19 @@ impl Shell {
         self.variables.entry(name.to_owned()).or_default().value = value;
     }
 
-    /// Counts a step; stops a script that takes too many.
-    pub(super) async fn step(&self) -> Outcome<()> {
-        let steps = self.steps.fetch_add(1, Ordering::Relaxed);
-        if steps >= STEPS {
-            self.complain(&format!("stopped after {STEPS} commands: this simulated machine runs no longer scripts"))
-                .await;
-            return Err(Stop::Killed("XCPU"));
-        }
-        if steps.is_multiple_of(TURN) {
+    /// Counts a step, and weighs what the shell holds; stops a script that takes too much, or that nobody wants any more.
+    pub(super) async fn step(&mut self) -> Outcome<()> {
+        if self.work.step()?.is_multiple_of(TURN) || self.cancel.is_cancelled() {
+            // A job that was cancelled goes no further than this.
             tokio::task::yield_now().await;
         }
+        let variables = self.variables.iter().map(|(name, variable)| name.len() + variable.value.len());
+        let arguments = self.arguments.iter().map(String::len);
+        let functions = self.functions.iter().map(|(name, function)| name.len() + function.size);
+        let each = size_of::<Variable>();
+        self.held.set(variables.chain(arguments).chain(functions).map(|size| size + each).sum());
+        self.work.effort(self.variables.len() + self.arguments.len() + self.functions.len())?;
+        self.host.limits.check()?;
         Ok(())
     }
 
@@ -262,7 +289,7 @@ impl Shell {
         for (index, command) in pipeline.commands.iter().enumerate() {
             let mut shell = self.clone();
             shell.io.input = input.clone();
-            let (buffer, out) = Output::buffer();
+            let (buffer, out) = Output::buffer(&self.host.limits);
             if index + 1 < pipeline.commands.len() {
                 shell.io.out = out;
             }
@@ -271,7 +298,7 @@ impl Shell {
                 Err(Stop::Break(_) | Stop::Continue(_)) => 0,
                 Err(stop) => return Err(stop),
             };
-            input = Input::bytes(std::mem::take(&mut *lock(&buffer)));
+            input = Input::written(lock(&buffer).take());
         }
         Ok(status)
     }
@@ -324,6 +351,7 @@ impl Shell {
                     None => self.arguments.clone(),
                 };
                 let mut status = 0;
+                let _held = self.host.limits.charge(values.iter().map(String::len).sum());
                 for value in values {
                     self.step().await?;
                     self.set(variable, value);
@@ -356,6 +384,7 @@ impl Shell {
                 for (patterns, body) in arms {
                     for pattern in patterns {
                         let pattern = self.pattern(pattern).await?;
+                        self.work.effort(pattern.len().saturating_mul(text.len()))?;
                         if super::pattern::matches(&pattern, &text) {
                             return self.list(body).await;
                         }
@@ -363,8 +392,8 @@ impl Shell {
                 }
                 Ok(0)
             }
-            Body::Function { name, body } => {
-                self.functions.insert(name.clone(), body.clone());
+            Body::Function { name, body, size } => {
+                self.functions.insert(name.clone(), Function { body: body.clone(), size: parsed(*size) });
                 Ok(0)
             }
         }

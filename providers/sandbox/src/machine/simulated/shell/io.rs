@@ -5,16 +5,24 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::super::machine::{SharedDisk, lock};
-
-/// What a command that is read as a whole may be given, and what a substitution or pipe may hold.
-const LIMIT: usize = 64 * 1024 * 1024;
+use super::{
+    super::machine::{SharedDisk, lock},
+    limits::{Charge, HELD, Limits},
+};
 
 #[derive(Debug)]
 struct Source {
     buffer: Vec<u8>,
     at: usize,
     more: Option<mpsc::Receiver<Bytes>>,
+    /// Of what it holds; none where that is nothing.
+    charge: Option<Charge>,
+}
+
+impl Source {
+    fn new(buffer: Vec<u8>, more: Option<mpsc::Receiver<Bytes>>, charge: Option<Charge>) -> Input {
+        Input(Arc::new(tokio::sync::Mutex::new(Self { buffer, at: 0, more, charge })))
+    }
 }
 
 /// An input, shared by the commands that inherit it.
@@ -23,18 +31,24 @@ pub(in super::super) struct Input(Arc<tokio::sync::Mutex<Source>>);
 
 impl Input {
     /// What is all there already.
-    pub(in super::super) fn bytes(buffer: Vec<u8>) -> Self {
-        Self(Arc::new(tokio::sync::Mutex::new(Source { buffer, at: 0, more: None })))
+    pub(in super::super) fn bytes(buffer: Vec<u8>, limits: &Limits) -> Self {
+        let charge = limits.charge(buffer.len());
+        Source::new(buffer, None, Some(charge))
+    }
+
+    /// What another command has written.
+    pub(super) fn written(held: Held) -> Self {
+        Source::new(held.bytes, None, Some(held.charge))
     }
 
     /// Nothing.
     pub(in super::super) fn empty() -> Self {
-        Self::bytes(Vec::new())
+        Source::new(Vec::new(), None, None)
     }
 
     /// What a client sends.
-    pub(in super::super) fn stream(more: mpsc::Receiver<Bytes>) -> Self {
-        Self(Arc::new(tokio::sync::Mutex::new(Source { buffer: Vec::new(), at: 0, more: Some(more) })))
+    pub(in super::super) fn stream(more: mpsc::Receiver<Bytes>, limits: &Limits) -> Self {
+        Source::new(Vec::new(), Some(more), Some(limits.charge(0)))
     }
 
     /// All that is left.
@@ -56,6 +70,9 @@ impl Input {
         let piece = source.buffer.split_off(at);
         source.buffer.clear();
         source.at = 0;
+        if let Some(charge) = &mut source.charge {
+            charge.set(0);
+        }
         Some(piece)
     }
 
@@ -91,16 +108,41 @@ impl Input {
 impl Source {
     async fn fill(&mut self) -> bool {
         let Some(more) = &mut self.more else { return false };
-        if self.buffer.len() > LIMIT {
+        if self.at > HELD / 2 {
+            // What was read line by line is behind us.
+            self.buffer.drain(..self.at);
+            self.at = 0;
+        }
+        if self.buffer.len() > HELD {
             return false;
         }
         match more.recv().await {
             Some(bytes) => {
                 self.buffer.extend_from_slice(&bytes);
+                if let Some(charge) = &mut self.charge {
+                    charge.set(self.buffer.len());
+                }
                 true
             }
             None => false,
         }
+    }
+}
+
+/// What was written into memory, and its charge.
+#[derive(Debug)]
+pub(in super::super) struct Held {
+    pub(in super::super) bytes: Vec<u8>,
+    charge: Charge,
+}
+
+impl Held {
+    /// Takes what is there, and its charge with it.
+    pub(super) fn take(&mut self) -> Self {
+        let mut charge = self.charge.clone();
+        std::mem::swap(&mut charge, &mut self.charge);
+        self.charge.set(0);
+        Self { bytes: std::mem::take(&mut self.bytes), charge }
     }
 }
 
@@ -110,7 +152,7 @@ pub(in super::super) enum Output {
     /// To a client, as it is written.
     Stream(mpsc::Sender<Bytes>),
     /// Into memory.
-    Buffer(Arc<Mutex<Vec<u8>>>),
+    Buffer(Arc<Mutex<Held>>),
     /// To the end of a file.
     File {
         /// The disk.
@@ -124,8 +166,8 @@ pub(in super::super) enum Output {
 
 impl Output {
     /// A buffer, and the output that fills it.
-    pub(in super::super) fn buffer() -> (Arc<Mutex<Vec<u8>>>, Self) {
-        let buffer = Arc::new(Mutex::new(Vec::new()));
+    pub(in super::super) fn buffer(limits: &Limits) -> (Arc<Mutex<Held>>, Self) {
+        let buffer = Arc::new(Mutex::new(Held { bytes: Vec::new(), charge: limits.charge(0) }));
         (buffer.clone(), Self::Buffer(buffer))
     }
 
@@ -140,11 +182,12 @@ impl Output {
                 sender.send(Bytes::copy_from_slice(bytes)).await.map_err(|_| "Broken pipe".to_owned())
             }
             Self::Buffer(buffer) => {
-                let mut buffer = lock(buffer);
-                if buffer.len() + bytes.len() > LIMIT {
+                let Held { bytes: held, charge } = &mut *lock(buffer);
+                if held.len() + bytes.len() > HELD || !charge.fits() {
                     return Err("Broken pipe".to_owned());
                 }
-                buffer.extend_from_slice(bytes);
+                held.extend_from_slice(bytes);
+                charge.grow(bytes.len());
                 Ok(())
             }
             Self::File { disk, path } => lock(disk).append(path, bytes).map_err(|error| error.to_string()),

@@ -2,8 +2,8 @@
 //! around it.
 //!
 //! It is an interpreter, not an emulator: commands are functions over the disk, everything runs as root, pipelines run
-//! one command after the other, and a command in the background runs in the foreground. What it bounds (steps, nesting,
-//! output) ends a script with an error, so that no script can hold the sandbox.
+//! one command after the other, and a command in the background runs in the foreground. What it bounds (steps, time,
+//! memory, nesting, output) ends a script with an error, so that no script can hold the sandbox.
 
 mod arithmetic;
 mod ast;
@@ -12,6 +12,7 @@ mod expand;
 mod host;
 mod interpreter;
 mod io;
+mod limits;
 mod parser;
 mod pattern;
 mod simple;
@@ -23,3 +24,4 @@ mod tests;
 pub(super) use host::{CloudInit, Host, Request};
 pub(super) use interpreter::{Ended, Job, run};
 pub(super) use io::{Input, Output};
+pub(super) use limits::Limits;

@@ -42,11 +42,13 @@ pub(super) struct Parser {
     at: usize,
     depth: usize,
     heres: Vec<Here>,
+    /// How many characters of here-documents were cut out.
+    cut: usize,
 }
 
 impl Parser {
     fn new(text: &str, depth: usize) -> Self {
-        Self { characters: text.chars().collect(), at: 0, depth, heres: Vec::new() }
+        Self { characters: text.chars().collect(), at: 0, depth, heres: Vec::new(), cut: 0 }
     }
 
     pub(super) fn peek(&self) -> Option<char> {
@@ -353,10 +355,14 @@ impl Parser {
                     return Err(self.error("Bad function name"));
                 };
                 let name = text.clone();
+                let start = self.at + self.cut;
                 self.at += 2;
                 self.newlines();
+                self.deeper()?;
                 let body = Arc::new(self.command()?);
-                return Ok(Command { body: Body::Function { name, body }, redirects });
+                self.higher();
+                let size = (self.at + self.cut).saturating_sub(start);
+                return Ok(Command { body: Body::Function { name, body, size }, redirects });
             }
             let Some(word) = self.word()? else { break };
             match words.is_empty().then(|| assignment(&word)).flatten() {
@@ -437,6 +443,7 @@ impl Parser {
                 *word = bodies.next().unwrap_or_default();
             }
         }
+        self.cut += self.at - start;
         self.characters.drain(start..self.at);
         self.at = resume;
         Ok(())

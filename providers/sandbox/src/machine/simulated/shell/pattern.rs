@@ -84,22 +84,45 @@ fn set(pattern: &[Marked], at: usize, c: char) -> Option<(bool, usize)> {
     }
 }
 
-/// Takes the shortest or longest matching beginning away.
-pub(super) fn strip_prefix<'a>(pattern: &[Marked], text: &'a str, longest: bool) -> &'a str {
+/// Takes the shortest or longest matching beginning away. `effort` is told how many characters are looked at, and may end
+/// it.
+pub(super) fn strip_prefix<'a, E>(
+    pattern: &[Marked],
+    text: &'a str,
+    longest: bool,
+    effort: impl Fn(usize) -> Result<(), E>,
+) -> Result<&'a str, E> {
     let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     if longest {
         ends.reverse();
     }
-    ends.into_iter().find(|end| matches(pattern, &text[..*end])).map_or(text, |end| &text[end..])
+    for end in ends {
+        effort(end.saturating_mul(pattern.len()))?;
+        if matches(pattern, &text[..end]) {
+            return Ok(&text[end..]);
+        }
+    }
+    Ok(text)
 }
 
-/// Takes the shortest or longest matching end away.
-pub(super) fn strip_suffix<'a>(pattern: &[Marked], text: &'a str, longest: bool) -> &'a str {
+/// Takes the shortest or longest matching end away, as [`strip_prefix`] does.
+pub(super) fn strip_suffix<'a, E>(
+    pattern: &[Marked],
+    text: &'a str,
+    longest: bool,
+    effort: impl Fn(usize) -> Result<(), E>,
+) -> Result<&'a str, E> {
     let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     if !longest {
         starts.reverse();
     }
-    starts.into_iter().find(|start| matches(pattern, &text[*start..])).map_or(text, |start| &text[..start])
+    for start in starts {
+        effort((text.len() - start).saturating_mul(pattern.len()))?;
+        if matches(pattern, &text[start..]) {
+            return Ok(&text[..start]);
+        }
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -125,9 +148,11 @@ mod tests {
 
     #[test]
     fn ends_are_taken_away() {
-        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", false), "b/c");
-        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", true), "c");
-        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", false), "a.b");
-        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", true), "a");
+        let free = |_| Ok::<(), ()>(());
+        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", false, free), Ok("b/c"));
+        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", true, free), Ok("c"));
+        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", false, free), Ok("a.b"));
+        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", true, free), Ok("a"));
+        assert_eq!(strip_suffix(&marked("x"), "a", true, Err), Err(1), "as many as it would take");
     }
 }

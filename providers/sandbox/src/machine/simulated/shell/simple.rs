@@ -36,6 +36,8 @@ impl Shell {
             };
         }
         self.status = before_words;
+        // They stay while what is called runs, however deep it calls itself.
+        let _held = self.host.limits.charge(arguments.iter().map(String::len).sum());
         if self.xtrace {
             let line = format!("+ {}\n", arguments.join(" "));
             self.io.err.write(line.as_bytes()).await.ok();
@@ -72,7 +74,7 @@ impl Shell {
             let (word, truncate) = match &redirect.target {
                 Target::Here(word) => {
                     let text = self.text(word).await?;
-                    self.io.input = Input::bytes(text.into_bytes());
+                    self.io.input = Input::bytes(text.into_bytes(), &self.host.limits);
                     continue;
                 }
                 Target::Duplicate(word) => {
@@ -92,7 +94,7 @@ impl Shell {
                     let read =
                         if path == "/dev/null" { Ok(Default::default()) } else { lock(&self.host.disk).read(&path) };
                     match read {
-                        Ok(data) => self.io.input = Input::bytes(data.to_vec()),
+                        Ok(data) => self.io.input = Input::bytes(data.to_vec(), &self.host.limits),
                         Err(error) => return Ok(Err(format!("cannot open {name}: {error}"))),
                     }
                     continue;
@@ -133,7 +135,7 @@ impl Shell {
         let name = arguments[0].as_str();
         if let Some(function) = self.functions.get(name).cloned() {
             let before = std::mem::replace(&mut self.arguments, arguments[1..].to_vec());
-            let outcome = self.command(&function).await;
+            let outcome = self.command(&function.body).await;
             self.arguments = before;
             return match outcome {
                 Err(Stop::Return(status)) => Ok(status),

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{disk::base_image, machine::lock},
+    io::Held,
     *,
 };
 
@@ -19,15 +20,19 @@ struct Ran {
 }
 
 async fn run_with(script: &str, input: &str) -> Ran {
+    run_within(Limits::default(), script, input).await
+}
+
+async fn run_within(limits: Limits, script: &str, input: &str) -> Ran {
     let (sender, requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Done);
     let disk = Arc::new(Mutex::new(base_image().unwrap()));
-    let host = Host { disk, requests: sender, cloud_init: stage.subscribe() };
-    let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(), Output::buffer());
-    let input = Input::bytes(input.as_bytes().to_vec());
+    let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(&limits), Output::buffer(&limits));
+    let input = Input::bytes(input.as_bytes().to_vec(), &limits);
+    let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), limits };
     let job = Job { script: script.to_owned(), arguments: Vec::new(), environment: Vec::new(), input, out, err };
     let ended = run(&host, job, &CancellationToken::new()).await;
-    let text = |buffer: Arc<Mutex<Vec<u8>>>| String::from_utf8(lock(&buffer).clone()).unwrap();
+    let text = |buffer: Arc<Mutex<Held>>| String::from_utf8(lock(&buffer).bytes.clone()).unwrap();
     Ran { ended, out: text(out_buffer), err: text(err_buffer), host, requests }
 }
 
@@ -201,21 +206,112 @@ async fn bounds() {
 }
 
 #[tokio::test]
+async fn memory_has_a_limit() {
+    for script in [
+        "x=x; while :; do x=$x$x; done",
+        "x=x; while :; do x=\"$x$x\"; done",
+        "set -- x; while :; do set -- \"$@\" \"$@\"; done",
+        "f() { f \"$@\" \"$@\"; }; f xxxxxxxxxxxxxxxx",
+        "x=x; while :; do x=$(echo $x$x); done",
+        "echo x > /f; while :; do cat /f /f > /g; x=$(cat /g); mv /g /f; done",
+        "x=$(printf '%01000d' 0); y=$(echo $x$x$x$x$x$x$x$x$x$x | sed 's/0/&&&&&&&&&&&&&&&&&&&&/g'); echo \"$y$y$y\"          | sed 's/0/0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000/g'",
+        "i=0; while :; do i=$((i+1)); eval \"v$i=\\$(printf '%0999d' 0)$(printf '%0999d%0999d%0999d' 0 0 0)\"; done",
+        "for i in $(seq 1 1000000); do :; done; for i in $(seq 1 1000000) $(seq 1 1000000) $(seq 1 1000000); do :; done",
+    ] {
+        // A small machine, on which this takes little time.
+        let ran = run_within(Limits::new(8 << 20, 5000), script, "").await;
+        assert!(matches!(ran.ended, Ended::Signal("KILL" | "XCPU" | "SEGV")), "{script}: {:?} {}", ran.ended, ran.err);
+        assert!(ran.host.limits.held() < 1 << 20, "{script}: all is given back, but for what it printed");
+    }
+    let ran = run_with("x=x; while :; do x=$x$x; done", "").await;
+    assert_eq!(ran.ended, Ended::Signal("KILL"));
+    assert_eq!(ran.err, "sh: killed: this simulated machine has 128 MiB of memory for its commands\n");
+    let large = format!("# {}", "x".repeat(2 << 20));
+    assert_eq!(run_with(&large, "").await.ended, Ended::Signal("KILL"));
+    let far = "x=0123456789; for i in 1 2 3 4 5 6 7 8 9 10; do x=$x$x; done; echo ${#x}";
+    assert_eq!(run_with(far, "").await.out, "10240\n", "what is bounded is far from what scripts do");
+}
+
+#[tokio::test]
+async fn work_has_a_limit() {
+    // Few steps, each of which would take ages.
+    let long = "x=$(printf '%01000d' 0); x=$x$x$x$x$x$x$x$x$x$x; x=$x$x$x$x$x$x$x$x$x$x";
+    for script in ["echo ${x##*a*b*c}", "echo ${x%%a*b*c}", "case $x in *1*2*3*$x) :;; esac"] {
+        let ran = run_with(&format!("{long}; {script}"), "").await;
+        assert_eq!(ran.ended, Ended::Signal("XCPU"), "{script}: {}", ran.err);
+    }
+    let chain = format!("{}:", "a() ".repeat(100_000));
+    let ran = run_with(&chain, "").await;
+    assert_eq!(ran.ended, Ended::Code(2), "{}", ran.err);
+    assert!(ran.err.contains("too deeply nested"), "{}", ran.err);
+    let numbers = "x=-0x-8000000000000000; echo $((x)); seq 9223372036854775806 9223372036854775807; echo ${00}";
+    assert_ne!(run_with(numbers, "").await.ended, Ended::Signal("ABRT"), "no panic");
+}
+
+#[tokio::test]
+async fn a_busy_script_ends_when_it_is_cancelled() {
+    let (sender, _requests) = mpsc::unbounded_channel();
+    let stage = watch::Sender::new(CloudInit::Done);
+    let limits = Limits::default();
+    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
+    let script = "while :; do :; done".to_owned();
+    let out = Output::Null;
+    let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    assert_eq!(run(&host, job, &cancel).await, Ended::Signal("HUP"));
+    assert_eq!(host.limits.held(), 0);
+}
+
+#[tokio::test]
+async fn jobs_have_a_limit() {
+    let (sender, _requests) = mpsc::unbounded_channel();
+    let stage = watch::Sender::new(CloudInit::Done);
+    let limits = Limits::default();
+    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
+    let cancel = CancellationToken::new();
+    let job = |script: &str| Job {
+        script: script.to_owned(),
+        arguments: vec![],
+        environment: vec![],
+        input: Input::empty(),
+        out: Output::Null,
+        err: Output::Null,
+    };
+    let sleepers: Vec<_> = (0..64)
+        .map(|_| {
+            let (host, cancel, job) = (host.clone(), cancel.clone(), job("sleep 1000"));
+            tokio::spawn(async move { run(&host, job, &cancel).await })
+        })
+        .collect();
+    while host.limits.job().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(run(&host, job(":"), &cancel).await, Ended::Code(2), "one too many");
+    cancel.cancel();
+    for sleeper in sleepers {
+        assert_eq!(sleeper.await.unwrap(), Ended::Signal("HUP"));
+    }
+    assert_eq!(run(&host, job(":"), &CancellationToken::new()).await, Ended::Code(0));
+}
+
+#[tokio::test]
 async fn a_cancelled_script_ends() {
     let (sender, _requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Running);
-    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe() };
-    let (buffer, out) = Output::buffer();
+    let limits = Limits::default();
+    let (buffer, out) = Output::buffer(&limits);
+    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
     let script = "echo first; sleep 1000; echo second".to_owned();
     let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
     let cancel = CancellationToken::new();
     let canceller = async {
-        while lock(&buffer).is_empty() {
+        while lock(&buffer).bytes.is_empty() {
             tokio::task::yield_now().await;
         }
         cancel.cancel();
     };
     let (ended, ()) = tokio::join!(run(&host, job, &cancel), canceller);
     assert_eq!(ended, Ended::Signal("HUP"));
-    assert_eq!(*lock(&buffer), b"first\n");
+    assert_eq!(lock(&buffer).bytes, b"first\n");
 }

@@ -8,3 +8,10 @@ mod apply;
 mod parts;
 
 pub(super) use apply::{early, late};
+
+/// The scripts in user data, and what could not be read: for the fuzz target.
+#[cfg(test)]
+pub(in super::super) fn read_user_data(user_data: &[u8]) -> (Vec<String>, Vec<String>) {
+    let parts = parts::parse(user_data);
+    (parts.scripts.into_iter().map(|(_, script)| script).collect(), parts.errors)
+}

@@ -5,8 +5,11 @@ use std::io::Read;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-/// What user data may unpack to.
+/// What user data may unpack to, all of its parts together.
 const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// How many parts it may have.
+const PARTS: usize = 1000;
 
 /// How deep multi-part documents may stand in one another.
 const DEPTH: usize = 4;
@@ -22,6 +25,10 @@ pub(super) struct Parts {
     pub(super) hooks: Vec<String>,
     /// What could not be read.
     pub(super) errors: Vec<String>,
+    /// What was unpacked so far, in bytes.
+    unpacked: u64,
+    /// How many parts were seen so far.
+    seen: usize,
 }
 
 /// Takes user data apart.
@@ -33,12 +40,20 @@ pub(super) fn parse(user_data: &[u8]) -> Parts {
 
 /// Unpacks gzip, recognised by its first bytes.
 pub(super) fn unpack(data: Vec<u8>) -> Result<Vec<u8>, String> {
+    unpack_within(data, LIMIT)
+}
+
+fn unpack_within(data: Vec<u8>, limit: u64) -> Result<Vec<u8>, String> {
     if !data.starts_with(&[0x1f, 0x8b]) {
         return Ok(data);
     }
     let mut out = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(data.as_slice()).take(LIMIT).read_to_end(&mut out);
-    read.map(|_| out).map_err(|error| format!("cannot unpack gzip: {error}"))
+    let read = flate2::read::MultiGzDecoder::new(data.as_slice()).take(limit + 1).read_to_end(&mut out);
+    match read {
+        Ok(read) if read as u64 > limit => Err(format!("cannot unpack gzip: more than {LIMIT} bytes")),
+        Ok(_) => Ok(out),
+        Err(error) => Err(format!("cannot unpack gzip: {error}")),
+    }
 }
 
 /// Base64 with line breaks.
@@ -49,10 +64,11 @@ pub(super) fn from_base64(text: &[u8]) -> Result<Vec<u8>, String> {
 
 impl Parts {
     fn add(&mut self, data: Vec<u8>, name: &str, kind: &str, depth: usize) {
-        let text = match unpack(data) {
+        let text = match unpack_within(data, LIMIT - self.unpacked) {
             Ok(data) => String::from_utf8_lossy(&data).into_owned(),
             Err(error) => return self.errors.push(format!("{name}: {error}")),
         };
+        self.unpacked = (self.unpacked + text.len() as u64).min(LIMIT);
         let (headers, body) = headers(&text);
         if let Some(boundary) =
             header(&headers, "content-type").filter(|_| depth < DEPTH).and_then(|kind| parameter(&kind, "boundary"))
@@ -90,6 +106,10 @@ impl Parts {
         }
         found.extend(current);
         for (index, part) in found.iter().enumerate() {
+            self.seen += 1;
+            if self.seen > PARTS {
+                return self.errors.push(format!("more than {PARTS} parts"));
+            }
             let (headers, body) = headers(part);
             // The newline before a boundary belongs to the boundary.
             let body = body.strip_suffix('\n').unwrap_or(body);
@@ -198,6 +218,28 @@ mod tests {
         assert_eq!(parts.config["runcmd"], serde_json::json!(["a", "b"]));
         assert_eq!(parts.config["hostname"], "x");
         assert_eq!(parts.scripts, [("s.sh".to_owned(), "#!/bin/sh\necho ö\n".to_owned())]);
+    }
+
+    #[test]
+    fn what_unpacks_to_too_much_is_refused() {
+        let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let line = "#".repeat(1 << 20);
+        std::io::Write::write_all(&mut bomb, b"#!/bin/sh\n").unwrap();
+        for _ in 0..10 {
+            std::io::Write::write_all(&mut bomb, line.as_bytes()).unwrap();
+        }
+        let bomb = bomb.finish().unwrap();
+        assert_eq!(parse(&bomb).scripts.len(), 1);
+        let part = format!("--b\nContent-Transfer-Encoding: base64\n\n{}\n", STANDARD.encode(&bomb));
+        let parts = parse(format!("Content-Type: multipart/mixed; boundary=b\n\n{}--b--\n", part.repeat(8)).as_bytes());
+        assert_eq!((parts.scripts.len(), parts.errors.len()), (1, 7), "{:?}", parts.errors);
+        let part = "--b\n\n#!/bin/sh\n";
+        let many = parse(format!("Content-Type: multipart/mixed; boundary=b\n\n{}", part.repeat(2000)).as_bytes());
+        assert_eq!((many.scripts.len(), many.errors.len()), (PARTS, 1));
+        let deep = format!("#cloud-config\na: {}{}\n", "[".repeat(20_000), "]".repeat(20_000));
+        assert_eq!(parse(deep.as_bytes()).errors.len(), 1);
+        let doubled: String = (1..40).map(|at| format!("a{at}: &a{at} [*a{}, *a{}]\n", at - 1, at - 1)).collect();
+        assert_eq!(parse(format!("#cloud-config\na0: &a0 x\n{doubled}").as_bytes()).errors.len(), 1);
     }
 
     #[test]

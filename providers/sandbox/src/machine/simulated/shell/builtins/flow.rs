@@ -7,6 +7,7 @@ use super::{
         super::{disk::absolute, machine::lock},
         host::{CloudInit, Request},
         interpreter::{Outcome, Shell, Stop},
+        limits::Limit,
         simple::finish,
     },
     Call, scp, test,
@@ -116,7 +117,7 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
             print(shell, &format!("{}{newline}", words.join(" "))).await
         }
         "printf" => {
-            let text = super::text::printf(arguments);
+            let text = super::text::printf(arguments).ok_or(Limit::Memory)?;
             print(shell, &text).await
         }
         "test" | "[" => match test::evaluate(shell, &call.name, arguments) {

@@ -15,6 +15,7 @@ use super::{
     },
     host::Request,
     interpreter::{Outcome, Shell},
+    limits::{HELD, Limit},
 };
 
 /// A command as it was called.
@@ -34,6 +35,8 @@ struct Work<'a> {
     out: Vec<u8>,
     err: Vec<u8>,
     requests: Vec<Request>,
+    /// Whether more was to be printed than a command may.
+    full: bool,
 }
 
 impl Work<'_> {
@@ -42,12 +45,17 @@ impl Work<'_> {
     }
 
     fn print(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+        if self.out.len() + text.len() > HELD {
+            self.full = true;
+        }
+        if !self.full {
+            self.out.extend_from_slice(text.as_bytes());
+        }
     }
 
     fn line(&mut self, text: &str) {
         self.print(text);
-        self.out.push(b'\n');
+        self.print("\n");
     }
 
     /// Says what went wrong; gives the status 1.
@@ -117,16 +125,25 @@ impl Work<'_> {
             return (vec![(String::new(), self.input.clone())], 0);
         }
         let (mut found, mut status) = (Vec::new(), 0);
+        let mut size = 0;
         for file in files {
             let path = self.path(file);
+            if size > HELD {
+                self.full = true;
+                break;
+            }
             if file == "-" {
+                size += self.input.len();
                 found.push((file.clone(), self.input.clone()));
             } else if path == "/dev/null" {
                 found.push((file.clone(), Vec::new()));
             } else {
                 let read = lock(self.disk).read(&path);
                 match read {
-                    Ok(data) => found.push((file.clone(), data.to_vec())),
+                    Ok(data) => {
+                        size += data.len();
+                        found.push((file.clone(), data.to_vec()));
+                    }
                     Err(error) => status = self.fail(format!("{file}: {error}")),
                 }
             }
@@ -179,9 +196,13 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         out: Vec::new(),
         err: Vec::new(),
         requests: Vec::new(),
+        full: false,
     };
     let mut status = command(&mut work);
-    let Work { out, err, requests, .. } = work;
+    let Work { out, err, requests, full, .. } = work;
+    if full {
+        return Err(Limit::Memory.into());
+    }
     for request in requests {
         // A machine whose power is gone has nobody who listens.
         shell.host.requests.send(request).ok();

@@ -8,10 +8,14 @@ use super::{
             disk::{Kind, Node, basename, join},
             machine::lock,
         },
+        limits::HELD,
         pattern::{marked, matches},
     },
     Plain, Work,
 };
+
+/// How large a compiled expression may be, in bytes.
+const EXPRESSION: usize = 256 << 10;
 
 pub(super) fn find(name: &str) -> Option<Plain> {
     Some(match name {
@@ -212,6 +216,7 @@ fn expression(pattern: &str, is_extended: bool, ignore_case: bool) -> Result<Reg
     let pattern = if is_extended { pattern.to_owned() } else { extended(pattern) };
     RegexBuilder::new(&pattern)
         .case_insensitive(ignore_case)
+        .size_limit(EXPRESSION)
         .build()
         .map_err(|_| "Invalid regular expression".to_owned())
 }
@@ -321,13 +326,18 @@ fn sed(work: &mut Work<'_>) -> i32 {
             let mut line = Some(line.to_owned());
             for edit in &edits {
                 line = line.and_then(|line| match edit {
-                    Edit::Replace { regex, with, all: true } => {
-                        Some(regex.replace_all(&line, with.as_str()).into_owned())
+                    Edit::Replace { regex, with, all } => {
+                        let replaced = replace(regex, with, &line, *all);
+                        work.full |= replaced.is_none();
+                        replaced
                     }
-                    Edit::Replace { regex, with, all: false } => Some(regex.replace(&line, with.as_str()).into_owned()),
                     Edit::Delete(regex) => (!regex.is_match(&line)).then_some(line),
                     Edit::Print(regex) => (regex.is_match(&line) || !has("n")).then_some(line),
                 });
+            }
+            work.full |= out.len() > HELD;
+            if work.full {
+                return status;
             }
             if let Some(line) = line {
                 out.push_str(&line);
@@ -344,6 +354,25 @@ fn sed(work: &mut Work<'_>) -> i32 {
         }
     }
     status
+}
+
+/// The line with its first match, or all of them, replaced; `None` where that is more than a command may hold.
+fn replace(regex: &Regex, with: &str, line: &str, all: bool) -> Option<String> {
+    let references = with.matches("${").count();
+    let mut out = String::new();
+    let mut end = 0;
+    for found in regex.captures_iter(line).take(if all { usize::MAX } else { 1 }) {
+        let place = found.get(0)?;
+        out.push_str(&line[end..place.start()]);
+        // Each reference stands for at most the whole match.
+        if out.len() + with.len() + references.saturating_mul(place.len()) > HELD {
+            return None;
+        }
+        found.expand(with, &mut out);
+        end = place.end();
+    }
+    out.push_str(&line[end..]);
+    Some(out)
 }
 
 enum Edit {

@@ -1,9 +1,14 @@
 //! Commands on text.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{super::super::machine::lock, Plain, Work};
+use super::{
+    super::{super::machine::lock, limits::HELD},
+    Plain, Work,
+};
 
 pub(super) fn find(name: &str) -> Option<Plain> {
     Some(match name {
@@ -147,6 +152,12 @@ fn tee(work: &mut Work<'_>) -> i32 {
     status
 }
 
+/// How many characters a set may name.
+const SET: usize = 1 << 21;
+
+/// How many ranges `cut` takes.
+const RANGES: usize = 1000;
+
 /// The characters of a set such as `a-z` or `[:upper:]`.
 fn set(text: &str) -> Vec<char> {
     let classes = [
@@ -161,7 +172,7 @@ fn set(text: &str) -> Vec<char> {
     let text: Vec<char> = escapes(&text).chars().collect();
     let mut found = Vec::new();
     let mut at = 0;
-    while at < text.len() {
+    while at < text.len() && found.len() < SET {
         if at + 2 < text.len() && text[at + 1] == '-' {
             found.extend(text[at]..=text[at + 2]);
             at += 3;
@@ -180,8 +191,10 @@ fn tr(work: &mut Work<'_>) -> i32 {
     let to = set(operands.get(1).map_or("", String::as_str));
     let text = String::from_utf8_lossy(&work.input).into_owned();
     let mut out = String::new();
+    // The first place of each: found at once, however long the set is.
+    let places: BTreeMap<char, usize> = from.iter().enumerate().rev().map(|(at, c)| (*c, at)).collect();
     for c in text.chars() {
-        let place = from.iter().position(|other| *other == c);
+        let place = places.get(&c).copied();
         let inside = place.is_some() != has("cC");
         let mapped = match (inside, has("d")) {
             (true, true) => continue,
@@ -205,6 +218,9 @@ fn cut(work: &mut Work<'_>) -> i32 {
         (None, Some(list)) => (false, list),
         _ => return work.fail("you must specify a list of bytes, characters, or fields"),
     };
+    if list.split(',').count() > RANGES {
+        return work.fail(format!("more than {RANGES} ranges"));
+    }
     let ranges: Vec<(usize, usize)> = list
         .split(',')
         .map(|item| {
@@ -309,7 +325,8 @@ fn seq(work: &mut Work<'_>) -> i32 {
             break;
         }
         work.line(&value.to_string());
-        value += step;
+        let Some(next) = value.checked_add(step) else { break };
+        value = next;
     }
     0
 }
@@ -335,15 +352,19 @@ fn escapes(text: &str) -> String {
     out
 }
 
-/// `printf`: `%s %d %b %x %c %%`, with widths; the format is used again while there are arguments.
-pub(super) fn printf(arguments: &[String]) -> String {
-    let Some((format, mut rest)) = arguments.split_first() else { return String::new() };
+/// `printf`: `%s %d %b %x %c %%`, with widths; the format is used again while there are arguments. `None` where that is
+/// more than a command may print.
+pub(super) fn printf(arguments: &[String]) -> Option<String> {
+    let Some((format, mut rest)) = arguments.split_first() else { return Some(String::new()) };
     let format: Vec<char> = escapes(format).chars().collect();
     let mut out = String::new();
     loop {
         let before = rest.len();
         let mut at = 0;
         while at < format.len() {
+            if out.len() > HELD {
+                return None;
+            }
             let c = format[at];
             at += 1;
             if c != '%' {
@@ -385,7 +406,7 @@ pub(super) fn printf(arguments: &[String]) -> String {
             }
         }
         if rest.is_empty() || rest.len() == before {
-            return out;
+            return Some(out);
         }
     }
 }

@@ -1,0 +1,107 @@
+//! A fuzz target: what the API answers.
+
+#[path = "../../../core/src/fuzz/run.rs"]
+mod run;
+
+use remint_core::provider::{Effect, Labels};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use run::Target;
+use serde::de::DeserializeOwned;
+
+use crate::{error::Subject, tags, wire};
+
+const TOKEN: &str = "dop_v1_0123456789abcdef";
+
+#[test]
+fn fuzz_digitalocean() {
+    let target = Target {
+        name: "digitalocean",
+        samples: &[
+            r#"{"droplet":{"id":1,"name":"web","status":"active","locked":false,"created_at":"2026-01-01T00:00:00Z","image":{"id":2},"size_slug":"s","networks":{"v4":[{"ip_address":"203.0.113.1","type":"public"}]},"region":{"slug":"fra1"},"tags":["remint:service:web"],"snapshot_ids":[3]}}"#,
+            r#"{"id":"unprocessable_entity","message":"You have reached your droplet limit: dop_v1_0123456789abcdef","request_id":"x"}"#,
+            r#"{"action":{"id":1,"status":"in-progress","type":"snapshot","region_slug":"fra1","resource_id":7}}"#,
+            r#"{"image":{"id":1,"name":"i","public":false,"regions":["fra1"],"min_disk_size":10,"size_gigabytes":1.5,"tags":[],"status":"available"}}"#,
+            r#"{"reserved_ip":{"ip":"203.0.113.2","region":{"slug":"fra1"},"droplet":null,"locked":false}}"#,
+            r#"{"domain_record":{"id":1,"type":"A","name":"@","data":"203.0.113.2","ttl":30}}"#,
+            "<html><title>502 Bad Gateway</title></html>",
+            "remint:a%3Ab:c%20d",
+        ],
+        words: &[
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            ":",
+            ",",
+            "null",
+            "true",
+            "-1",
+            "1e999",
+            "18446744073709551616",
+            "\\u0000",
+            "%",
+            "%3A",
+            "%ff",
+            "remint",
+            "\"id\":",
+            "\"message\":",
+            "\u{1b}[2J",
+            "\u{202e}",
+            "dop_v1_0123456789abcdef",
+            "ü",
+            "[[[[[[[[[[[[[[[[",
+            "<",
+            "\r\n",
+            "2026-01-01T00:00:00Z",
+        ],
+    };
+    target.run(|text| {
+        read::<wire::DropletAnswer>(text);
+        read::<wire::CreateAnswer>(text);
+        read::<wire::ActionAnswer>(text);
+        read::<wire::ImageAnswer>(text);
+        read::<wire::AccountSnapshotAnswer>(text);
+        read::<wire::ReservedIpAnswer>(text);
+        read::<wire::KeyAnswer>(text);
+        read::<wire::DomainAnswer>(text);
+        read::<wire::RecordAnswer>(text);
+        refused(text);
+        labelled(text);
+    });
+}
+
+fn subject(method: &Method) -> Subject<'_> {
+    Subject { operation: "Test::call", resource: None, method, path: "/v2/x", unprocessable_is_busy: false }
+}
+
+/// An answer of success is read, or is an error that names the call.
+fn read<T: DeserializeOwned>(text: &str) {
+    if let Err(error) = serde_json::from_str::<T>(text) {
+        let error = subject(&Method::POST).unreadable(StatusCode::OK, error);
+        assert!(error.to_string().contains("/v2/x") && error.effect() == Effect::Applied, "{error}");
+    }
+}
+
+/// A refusal keeps an excerpt, and never the token.
+fn refused(text: &str) {
+    for status in [403, 404, 422, 429, 500, 503] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = subject(&Method::POST).refused(status, &HeaderMap::new(), text.as_bytes(), &TOKEN.into());
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains(TOKEN), "{shown}");
+        assert!(error.to_string().len() < 4096, "{} bytes", error.to_string().len());
+        assert_eq!(error.effect() == Effect::NotApplied, status.is_client_error());
+    }
+}
+
+/// A tag is read without a panic; a label comes back from its tag as it was.
+fn labelled(text: &str) {
+    let parsed = tags::parse(text);
+    let all = tags::labels([&text.to_owned()]);
+    assert!(parsed.is_none() || all != Labels::default());
+    let (key, value) = text.split_once('=').unwrap_or((text, "x"));
+    if let Ok(tag) = tags::tag("Test::call", key, value) {
+        assert_eq!(tags::parse(&tag), Some((key.to_owned(), value.to_owned())), "{tag}");
+    }
+}

@@ -19,6 +19,7 @@ mod tree;
 pub use config::RenderedConfig;
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Theme};
 pub use duration::HumanDuration;
+pub(crate) use git::Git;
 pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, load};
 pub use model::*;
 pub use reference::reference_markdown;

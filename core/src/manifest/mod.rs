@@ -5,6 +5,7 @@ mod config;
 mod diagnostics;
 mod duration;
 mod git;
+mod grounds;
 mod interpolate;
 mod load;
 mod model;

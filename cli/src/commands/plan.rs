@@ -66,7 +66,7 @@ pub(super) fn text(plan: &Plan) -> String {
     if let Some(refused) = &plan.refused {
         return refusal(&title, refused);
     }
-    let not_compared = (!plan.config_compared).then(|| format!("\n{NOT_COMPARED}")).unwrap_or_default();
+    let not_compared = if plan.config_compared { String::new() } else { format!("\n{NOT_COMPARED}") };
     if !plan.changes() {
         return format!("{title}: nothing to do{not_compared}");
     }

@@ -185,7 +185,9 @@ async fn the_manifest_does_not_choose_where_credentials_go() {
     let sections = "[providers.aws]\nregion = \"us-east-1\"\nbase = \"x\"\nsize = \"t3.micro\"\n\
         [providers.gcp]\nregion = \"us-central1-a\"\nbase = \"x\"\nsize = \"e2-micro\"\n";
     world.append(sections);
-    let token = [("DIGITALOCEAN_TOKEN".to_owned(), "dop_v1_canary".to_owned())];
+    // The other clouds, which `doctor` asks too, have no credentials here; nobody is to wait for a metadata service.
+    let token = [("DIGITALOCEAN_TOKEN", "dop_v1_canary"), ("AWS_EC2_METADATA_DISABLED", "true")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let cases = [
         ("digitalocean", format!("api_url = \"{url}\""), "DIGITALOCEAN_API_URL"),
         ("aws", format!("endpoint_url = \"{url}\""), "AWS_ENDPOINT_URL"),

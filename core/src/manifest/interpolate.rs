@@ -184,8 +184,15 @@ impl<'a> Interpolator<'a> {
                 Err(problem) => {
                     failed = true;
                     if let Some(Problem { reference, message, help }) = problem {
-                        let (message, help) =
-                            if reporter.shows() { (message, help) } else { kind.unwrap_or((message, help)) };
+                        let (message, help) = match (reporter.shows(), kind) {
+                            (true, _) => (message, help),
+                            (false, Some(instead)) => instead,
+                            // The line is not shown, so the message names what it is about.
+                            (false, None) if !message.contains(&reference) => {
+                                (format!("`{reference}`: {message}"), help)
+                            }
+                            (false, None) => (message, help),
+                        };
                         let source = reporter.source(span);
                         let start = span.start + source.find(&reference).unwrap_or(0);
                         let width = if source.contains(&reference) { reference.len() } else { source.len() };

@@ -312,7 +312,7 @@ fn user_data_files_are_read_and_filled_in() {
     let part = "[instance]\nuser_data = [{ path = \"seed.yaml\", interpolate = true }]\n";
     let text = with(&format!("{part}[vars]\nwho = \"me\"\n[secrets]\npw = {{ env = \"PW\" }}\n"));
     insta::assert_snapshot!(error(&text), @r#"
-    error: there is no variable `whom`
+    error: `${var.whom}`: there is no variable `whom`
      --> seed.yaml:3:3
       = help: did you mean `who`?
     "#);

@@ -38,6 +38,9 @@ pub struct GlobalArgs {
     /// Replace a variable of `[vars]`; may be given several times
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value, global = true)]
     pub vars: Vec<(String, String)>,
+    /// Read files that the manifest names from this folder too; may be given several times
+    #[arg(long = "allow-path", value_name = "DIR", env = "REMINT_ALLOW_PATH", value_delimiter = ':', global = true)]
+    pub allowed_paths: Vec<PathBuf>,
     /// Write one JSON event a line to standard output
     #[arg(long, global = true)]
     pub json: bool,
@@ -93,7 +96,7 @@ pub enum Command {
     /// Deploy an earlier release again, without baking
     Rollback(RollbackArgs),
     /// Show what runs, and whether it is what was deployed
-    Status,
+    Status(StatusArgs),
     /// List the releases of the environment
     History(HistoryArgs),
     /// Show one release with its journal
@@ -148,6 +151,17 @@ pub struct PlanArgs {
     /// Plan for this image, as `remint deploy --image` does
     #[arg(long, value_name = "ID")]
     pub image: Option<ImageId>,
+    /// Read the secrets of `[secrets]`, which may run commands, so that a configuration with secrets is compared too
+    #[arg(long)]
+    pub with_secrets: bool,
+}
+
+/// Arguments of `remint status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Read the secrets of `[secrets]`, which may run commands, so that a configuration with secrets is compared too
+    #[arg(long)]
+    pub with_secrets: bool,
 }
 
 /// Arguments of `remint bake`.

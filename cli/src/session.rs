@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     exit::{ExitStatus, Failure},
     printer::Printer,
-    settings::Settings,
+    settings::{Reach, Settings},
 };
 
 /// Reads the manifest, without asking any cloud. An environment that it does not have is refused.
@@ -45,6 +45,8 @@ fn read(settings: &Settings, without_recipe: bool) -> Result<Loaded, Failure> {
         provider: settings.provider().cloned(),
         process_env: settings.process_env.clone(),
         without_recipe,
+        allowed_paths: settings.allowed_paths.clone(),
+        without_secrets: settings.reach == Reach::Look { secrets: false },
     };
     let loaded = load(&settings.manifest_path(), &options)?;
     for id in std::iter::once(&loaded.provider).chain(dns_provider(&loaded)) {
@@ -163,6 +165,7 @@ fn build_context(loaded: &Loaded, id: &ProviderId, region: Option<Region>, setti
         base_dir: loaded.base_dir.clone(),
         service_ports: service_ports(loaded),
         env: settings.process_env.clone(),
+        only_look: matches!(settings.reach, Reach::Look { .. }),
     }
 }
 

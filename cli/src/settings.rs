@@ -37,6 +37,8 @@ pub struct Settings {
     pub providers: Vec<ProviderId>,
     /// Variables that replace the manifest's.
     pub vars: BTreeMap<String, String>,
+    /// Folders beside the manifest's own from which its files may come.
+    pub allowed_paths: Vec<PathBuf>,
     /// JSON lines on standard output.
     pub json: bool,
     /// How loud.
@@ -49,6 +51,23 @@ pub struct Settings {
     pub lock_wait: Option<Duration>,
     /// The process's environment variables, those that are valid UTF-8.
     pub process_env: BTreeMap<String, String>,
+    /// What the command may do beside asking the cloud.
+    pub reach: Reach,
+}
+
+/// What a command may do beside asking the cloud.
+///
+/// Whoever only looks at a service treats its manifest, checkout and journal as data, which may come from anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It changes things: it reads secrets, runs what the manifest names, and starts a sandbox that is needed.
+    #[default]
+    Change,
+    /// It only looks: it runs no program, and reads no secret unless it is told to.
+    Look {
+        /// Secrets are read all the same.
+        secrets: bool,
+    },
 }
 
 impl Settings {
@@ -71,12 +90,14 @@ impl Settings {
             env: args.env,
             providers,
             vars: args.vars.into_iter().collect(),
+            allowed_paths: args.allowed_paths.into_iter().filter(|path| !path.as_os_str().is_empty()).collect(),
             json: args.json,
             verbosity,
             color: args.color,
             yes: args.yes,
             lock_wait: args.lock_wait.map(Duration::from),
             process_env,
+            reach: Reach::default(),
         }
     }
 

@@ -26,7 +26,8 @@ fn beside_the_example(manifest: &str, environment: Option<&str>) -> Loaded {
     symlink(root().join("docs/examples/app/app"), folder.path().join("app")).unwrap();
     let path = folder.path().join("remint.toml");
     fs::write(&path, manifest).unwrap();
-    let options = LoadOptions { env: environment.map(str::to_owned), ..LoadOptions::default() };
+    let allowed_paths = vec![root().join("docs/examples/app")];
+    let options = LoadOptions { env: environment.map(str::to_owned), allowed_paths, ..LoadOptions::default() };
     load(&path, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -9,6 +9,7 @@ use crate::{
     printer::{Printer, Styled},
     session,
     settings::Settings,
+    target::Target,
 };
 
 /// How a check ended.
@@ -19,13 +20,6 @@ enum Verdict {
     Missing,
     Bad,
 }
-
-/// Where a cloud's clients are told to look for it instead of where it is.
-const ENDPOINTS: &[(&str, &str)] = &[
-    ("aws", "AWS_ENDPOINT_URL"),
-    ("digitalocean", "DIGITALOCEAN_API_URL"),
-    ("gcp", "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"),
-];
 
 #[derive(Debug, Serialize)]
 struct Check {
@@ -90,10 +84,6 @@ async fn manifest_and_credentials(settings: &Settings) -> Vec<Check> {
     let dns = loaded.manifest.dns.as_ref().and_then(|dns| dns.provider.as_ref());
     for id in loaded.manifest.providers.keys().chain(dns.filter(|id| !loaded.manifest.providers.contains_key(*id))) {
         let needed = *id == loaded.provider || Some(id) == dns;
-        // A look at the sandbox starts it.
-        if id.as_str() == "sandbox" && !needed {
-            continue;
-        }
         checks.push(credentials(&loaded, id, needed, settings).await);
     }
     checks
@@ -101,29 +91,23 @@ async fn manifest_and_credentials(settings: &Settings) -> Vec<Check> {
 
 /// Whether a cloud accepts the credentials, whose they are, and where it is asked.
 async fn credentials(loaded: &Loaded, id: &ProviderId, needed: bool, settings: &Settings) -> Check {
-    let account = async {
+    let found = async {
         let provider = session::build(loaded, id, settings).await?;
-        Ok::<_, Failure>(provider.account().await?)
+        let target = Target::new(id, &*provider, loaded.manifest.providers.get(id).map(|section| &section.region));
+        Ok::<_, Failure>((provider.account().await, target))
     };
-    let account = match account.await {
-        Ok(account) => account,
-        Err(failure) => {
-            let verdict = if needed { Verdict::Bad } else { Verdict::Missing };
-            return Check::failed(id.as_str(), verdict, &failure);
+    let verdict = if needed { Verdict::Bad } else { Verdict::Missing };
+    match found.await {
+        Ok((Ok(account), target)) => Check::good(id.as_str(), target.of(&account).to_string()),
+        Ok((Err(error), target)) => {
+            let mut check = Check::failed(id.as_str(), verdict, &Failure::from(error));
+            check.message = format!("{} ({target})", check.message);
+            check
         }
-    };
-    let mut message = format!("account {}", account.name);
-    if account.id != account.name {
-        message.push_str(&format!(" ({})", account.id));
+        // The sandbox starts when something is deployed.
+        Err(failure) if id.as_str() == "sandbox" => Check::failed(id.as_str(), Verdict::Missing, &failure),
+        Err(failure) => Check::failed(id.as_str(), verdict, &failure),
     }
-    if let Some(section) = loaded.manifest.providers.get(id) {
-        message.push_str(&format!(", in {}", section.region));
-    }
-    let variable = ENDPOINTS.iter().find(|(known, _)| id.as_str() == *known).map(|(_, variable)| *variable);
-    if let Some(endpoint) = variable.and_then(|name| settings.process_env.get(name)).filter(|url| !url.is_empty()) {
-        message.push_str(&format!(", at {endpoint}"));
-    }
-    Check::good(id.as_str(), message)
 }
 
 fn line(check: &Check) -> String {

@@ -24,10 +24,10 @@ mod validate;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Command,
+    args::{Command, ImagesCommand, JournalCommand, LockCommand},
     exit::{ExitStatus, Failure},
     printer::Printer,
-    settings::Settings,
+    settings::{Reach, Settings},
 };
 
 /// How a command ended.
@@ -35,6 +35,7 @@ pub(crate) type Outcome = Result<ExitStatus, Failure>;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
+    let settings = Settings { reach: reach(&command), ..settings };
     let (settings, printer) = (&settings, &printer);
     if settings.providers.len() > 1 && !matches!(command, Command::Bake(_)) {
         let error = anyhow::anyhow!("only `remint bake` works on several providers at once");
@@ -47,7 +48,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Bake(args) => bake::run(&args, settings, printer, cancel).await,
         Command::Deploy(args) => deploy::deploy(&args, settings, printer, cancel).await,
         Command::Rollback(args) => deploy::rollback(args.release, settings, printer, cancel).await,
-        Command::Status => status::run(settings, printer, cancel).await,
+        Command::Status(_) => status::run(settings, printer, cancel).await,
         Command::History(args) => history::list(&args, settings, printer).await,
         Command::Show(args) => history::show(args.release, settings, printer).await,
         Command::Resume => unfinished::resume(settings, printer, cancel).await,
@@ -66,5 +67,45 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Completions(args) => completions::run(&args, printer),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::run(args, settings, printer).await,
+    }
+}
+
+/// Which commands only look. `gc` and `ssh` are among them: what they change needs no secret, and nothing that is started.
+fn reach(command: &Command) -> Reach {
+    match command {
+        Command::Plan(args) => Reach::Look { secrets: args.with_secrets },
+        Command::Status(args) => Reach::Look { secrets: args.with_secrets },
+        Command::Images(args) => match args.command {
+            None | Some(ImagesCommand::List | ImagesCommand::Prune { dry_run: true }) => Reach::Look { secrets: false },
+            Some(ImagesCommand::Prune { dry_run: false }) => Reach::Change,
+        },
+        Command::Lock(args) => match args.command {
+            LockCommand::Status => Reach::Look { secrets: false },
+            LockCommand::Release => Reach::Change,
+        },
+        Command::Journal(args) => match args.command {
+            JournalCommand::Check => Reach::Look { secrets: false },
+            JournalCommand::Repair => Reach::Change,
+        },
+        Command::Validate
+        | Command::History(_)
+        | Command::Show(_)
+        | Command::Gc(_)
+        | Command::Console(_)
+        | Command::Ssh(_)
+        | Command::Doctor
+        | Command::Providers
+        | Command::Schema(_)
+        | Command::Completions(_) => Reach::Look { secrets: false },
+        Command::Init(_)
+        | Command::Bake(_)
+        | Command::Deploy(_)
+        | Command::Rollback(_)
+        | Command::Resume
+        | Command::Abort
+        | Command::Destroy(_)
+        | Command::Conformance(_) => Reach::Change,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(_) => Reach::Change,
     }
 }

@@ -1,6 +1,10 @@
 //! `remint plan`: what a deploy would do.
 
-use remint_core::deploy::{self, DeployOptions, Plan, Refusal, Step};
+use remint_core::{
+    context::Context,
+    deploy::{self, DeployOptions, Plan, Refusal, Step},
+};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
@@ -10,18 +14,50 @@ use crate::{
     printer::{Printer, Styled},
     session,
     settings::Settings,
+    target::Target,
 };
+
+/// What a command that reads no secrets says of a configuration that holds some.
+pub(super) const NOT_COMPARED: &str = "configuration: not compared; --with-secrets compares it";
 
 pub(super) async fn run(args: &PlanArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
     let context = session::open(settings, printer, cancel).await?;
     let options = DeployOptions { image: args.image.clone(), ..DeployOptions::default() };
-    let plan = deploy::plan(&context, &options).await?;
-    printer.result("plan", &plan, || text(&plan))?;
+    let (plan, targets) = tokio::join!(deploy::plan(&context, &options), targets(&context));
+    let planned = Planned { plan: plan?, targets };
+    let plan = &planned.plan;
+    printer.result("plan", &planned, || {
+        let lines = planned.targets.iter().map(|target| format!("{}: {target}\n", Styled::bold(target.provider())));
+        format!("{}{}", lines.collect::<String>(), text(plan))
+    })?;
     Ok(if args.detailed_exit_code && (plan.changes() || plan.refused.is_some()) {
         ExitStatus::Changes
     } else {
         ExitStatus::Success
     })
+}
+
+/// A plan, and whose accounts it is about.
+#[derive(Debug, Serialize)]
+struct Planned {
+    #[serde(flatten)]
+    plan: Plan,
+    /// The clouds that the plan is about: where the service stands, and where its DNS record is.
+    targets: Vec<Target>,
+}
+
+/// Credentials may be good for all that a deploy needs, and not for a look at the account.
+async fn targets(context: &Context) -> Vec<Target> {
+    let host = (&context.provider, Some(&context.loaded.section.region));
+    let dns = context.dns.as_ref().map(|provider| (provider, None));
+    let found = std::iter::once(host).chain(dns).map(async |(provider, region)| {
+        let target = Target::new(&provider.descriptor().id.into(), &**provider, region);
+        match provider.account().await {
+            Ok(account) => target.of(&account),
+            Err(_) => target,
+        }
+    });
+    futures::future::join_all(found).await
 }
 
 /// The plan as lines, in the signs that people know: `+` made, `~` changed, `-` removed.
@@ -30,8 +66,9 @@ pub(super) fn text(plan: &Plan) -> String {
     if let Some(refused) = &plan.refused {
         return refusal(&title, refused);
     }
+    let not_compared = if plan.config_compared { String::new() } else { format!("\n{NOT_COMPARED}") };
     if !plan.changes() {
-        return format!("{title}: nothing to do");
+        return format!("{title}: nothing to do{not_compared}");
     }
     let mut text = format!("{}\n", Styled::bold(&title));
     for step in &plan.steps {
@@ -47,7 +84,7 @@ pub(super) fn text(plan: &Plan) -> String {
             text.push_str(&format!("      {}\n", Styled::dim(reason)));
         }
     }
-    text
+    text + not_compared.trim_start()
 }
 
 /// Why a deploy would be refused, as the deploy itself would say it.

@@ -57,6 +57,8 @@ fn text(status: &Status) -> String {
     } else if status.current.is_some() && status.drift.changes() {
         text.push_str("\na deploy would change this:\n");
         text.push_str(&plan::text(&status.drift));
+    } else if !status.drift.config_compared {
+        text.push_str(&format!("\n{}\n", plan::NOT_COMPARED));
     }
     text
 }

@@ -55,6 +55,10 @@ impl Provider for Recorded {
         self.inner.account().await
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        self.inner.endpoints()
+    }
+
     fn calls(&self) -> &Calls {
         self.inner.calls()
     }

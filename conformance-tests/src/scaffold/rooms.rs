@@ -51,6 +51,7 @@ pub(super) fn provider(contract: &Contract<'_>) -> String {
     implementation(contract, |method| match method.result.as_str() {
         "&'static Descriptor" => "&DESCRIPTOR".to_owned(),
         "&Calls" => "&self.calls".to_owned(),
+        "Vec<String>" => "vec![\"https://api.example.com\".to_owned()]".to_owned(),
         result if result.starts_with("&dyn ") => "self".to_owned(),
         result if result.starts_with("Option<&dyn ") => match method.requires() {
             Some(capability) => format!("DESCRIPTOR.has(Capability::{capability}).then_some(self)"),

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     events::{Event, Stream},
     health::{Probe, ProbeRun, wait_healthy},
-    manifest::{HealthCheck, RenderContext, Secrets},
+    manifest::{Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
     remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
@@ -131,10 +131,8 @@ impl Outside for SshOutside {
     }
 
     async fn commit(&self, ctx: &Context) -> Option<String> {
-        let mut git = tokio::process::Command::new("git");
-        git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).current_dir(&ctx.loaded.base_dir).kill_on_drop(true);
-        let output = git.output().await.ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned()).filter(|commit| !commit.is_empty())
+        let folder = ctx.loaded.base_dir.clone();
+        tokio::task::spawn_blocking(move || Git::new(&folder).get("sha").ok()).await.ok().flatten()
     }
 
     async fn prepare(

@@ -49,6 +49,7 @@ pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> R
             environment: ctx.loaded.environment.to_string(),
             current: current(&world.history).map(Release::id),
             steps: Vec::new(),
+            config_compared: true,
             refused: Some(refused),
         });
     }
@@ -166,7 +167,10 @@ async fn current_facts(
 ) -> Result<CurrentFacts, DeployError> {
     let record = &release.record;
     let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
-    let digest = outside.config_digest(ctx, &record.salt, static_ip).await?;
+    let same_config = match ctx.loaded.config_is_sealed() {
+        true => None,
+        false => Some(outside.config_digest(ctx, &record.salt, static_ip).await? == record.config_digest),
+    };
     let runs =
         |instance: &&Instance| release_of(instance) == Some(record.id) && instance.state == InstanceState::Running;
     let running: Vec<_> = world.instances.iter().filter(runs).collect();
@@ -180,7 +184,7 @@ async fn current_facts(
         release: record.id,
         fingerprint: record.fingerprint.clone(),
         size: record.size.clone(),
-        same_config: digest == record.config_digest,
+        same_config,
         changed_inputs: changed(&record.inputs, &wanted.recipe.inputs),
         instances: running.iter().map(|instance| instance.id.clone()).collect(),
         unhealthy,

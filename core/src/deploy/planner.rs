@@ -21,9 +21,17 @@ pub struct Plan {
     pub current: Option<ReleaseId>,
     /// The steps, in order; none when everything is as it should be.
     pub steps: Vec<Step>,
+    /// Whether the configuration was compared with that of the current release, where there is one. A command that only looks
+    /// reads no secrets, and cannot compare a configuration that holds some.
+    #[serde(skip_serializing_if = "is_true")]
+    pub config_compared: bool,
     /// Why a deploy would be refused as things are, where it would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Why a deploy would be refused.
@@ -139,8 +147,8 @@ pub(super) struct CurrentFacts {
     pub(super) release: ReleaseId,
     pub(super) fingerprint: Fingerprint,
     pub(super) size: SizeName,
-    /// Whether the configuration is what the manifest says now.
-    pub(super) same_config: bool,
+    /// Whether the configuration is what the manifest says now; `None` where that was not looked at.
+    pub(super) same_config: Option<bool>,
     /// Inputs that changed since.
     pub(super) changed_inputs: Vec<String>,
     /// Its instances that run.
@@ -215,7 +223,7 @@ impl Facts {
         if current.fingerprint != self.fingerprint {
             why.push("the image changed".to_owned());
         }
-        if !current.same_config {
+        if current.same_config == Some(false) {
             why.push("the configuration changed".to_owned());
         }
         if current.size != self.size {
@@ -267,6 +275,7 @@ pub(super) fn decide(facts: &Facts) -> Plan {
         environment: facts.environment.clone(),
         current: facts.current.as_ref().map(|current| current.release),
         steps,
+        config_compared: facts.current.as_ref().is_none_or(|current| current.same_config.is_some()),
         refused: None,
     }
 }
@@ -328,7 +337,7 @@ mod tests {
     const TTL: Duration = Duration::from_secs(60);
 
     fn current() -> impl Strategy<Value = Option<CurrentFacts>> {
-        let fields = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3usize, any::<bool>());
+        let fields = (any::<bool>(), any::<bool>(), any::<Option<bool>>(), 0..3usize, any::<bool>());
         proptest::option::of(fields.prop_map(|(image, size, same_config, running, healthy)| CurrentFacts {
             release: ReleaseId(3),
             fingerprint: if image { "new" } else { "old" }.into(),
@@ -427,7 +436,7 @@ mod tests {
                     release: facts.next,
                     fingerprint: facts.fingerprint.clone(),
                     size: facts.size.clone(),
-                    same_config: true,
+                    same_config: Some(true),
                     changed_inputs: Vec::new(),
                     instances: vec![serves.clone()],
                     unhealthy: None,

@@ -62,6 +62,7 @@ async fn rollback_locked(
         environment: ctx.loaded.environment.to_string(),
         current: current(&world.history).map(Release::id),
         steps: vec![Step::Reuse { image: image.clone(), fingerprint: fingerprint.clone() }],
+        config_compared: true,
         refused: None,
     };
     let stands = parked.as_ref().map(|_| target.record.clone());

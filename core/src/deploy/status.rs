@@ -87,11 +87,11 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
     // What would stop a deploy is the plan's to say; what stands is shown all the same.
     let drift = async {
         let facts = facts(ctx, &world, &wanted?, engine.outside(), false).await?;
-        Ok::<_, DeployError>(decide(&facts).steps)
+        Ok::<_, DeployError>(decide(&facts))
     };
-    let (drift, refused) = match drift.await {
-        Ok(steps) => (steps, None),
-        Err(error) => (Vec::new(), Some(Refusal::from(&error))),
+    let (steps, config_compared, refused) = match drift.await {
+        Ok(plan) => (plan.steps, plan.config_compared, None),
+        Err(error) => (Vec::new(), true, Some(Refusal::from(&error))),
     };
     let refused = match world.foreign.is_empty() {
         true => refused,
@@ -101,7 +101,8 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
         service: ctx.loaded.manifest.service.clone(),
         environment: ctx.loaded.environment.to_string(),
         current: current(&world.history).map(Release::id),
-        steps: drift,
+        steps,
+        config_compared,
         refused,
     };
     let port = match &ctx.loaded.manifest.health.check {

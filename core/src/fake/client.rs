@@ -151,6 +151,10 @@ impl Provider for FakeCloud {
         self.read("account", |_| Ok(account.clone())).await
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        vec!["memory:".to_owned()]
+    }
+
     fn calls(&self) -> &Calls {
         &self.calls
     }

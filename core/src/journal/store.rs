@@ -297,6 +297,10 @@ pub(crate) fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> 
         let what = match error.classify() {
             _ if bytes.is_empty() => "it is empty".to_owned(),
             serde_json::error::Category::Eof => format!("it breaks off after {} bytes", bytes.len()),
+            // What it quotes of a wrong value is the file's content, and where the journal is, is the manifest's choice.
+            serde_json::error::Category::Data if !error.to_string().starts_with("missing field") => {
+                format!("line {}, column {} is not what a journal has there", error.line(), error.column())
+            }
             _ => error.to_string(),
         };
         JournalError::damaged(name, what)

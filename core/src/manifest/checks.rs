@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{
-    HealthCheck, Manifest, Provisioner, StaticIpChoice,
+    HealthCheck, Manifest, Provisioner, SecretSource, StaticIpChoice,
     diagnostics::Reporter,
+    grounds::Grounds,
+    load::ALLOW,
     references::{Late, Piece, pieces},
     tree::{Node, Step, show},
 };
@@ -13,6 +15,7 @@ use crate::{bake::tree::parse_mode, userdata::is_name};
 struct Checks<'r, 't, 'n> {
     root: &'n Node,
     base_dir: &'n Path,
+    grounds: &'n Grounds,
     reporter: &'r mut Reporter<'t>,
 }
 
@@ -21,11 +24,13 @@ pub(crate) fn check(
     manifest: &Manifest,
     root: &Node,
     base_dir: &Path,
+    grounds: &Grounds,
     without_recipe: bool,
     reporter: &mut Reporter<'_>,
 ) {
-    let mut checks = Checks { root, base_dir, reporter };
+    let mut checks = Checks { root, base_dir, grounds, reporter };
     checks.names(manifest);
+    checks.files(manifest);
     if !without_recipe {
         checks.image(manifest);
     }
@@ -84,7 +89,41 @@ impl Checks<'_, '_, '_> {
         }
     }
 
+    /// Every file that the manifest names lies in its folder, or in one that the user allows.
+    fn files(&mut self, manifest: &Manifest) {
+        let mut named = Vec::new();
+        for (index, step) in manifest.image.provision.iter().enumerate() {
+            let at = |name: &str| vec![key("image"), key("provision"), Step::Index(index), key(name)];
+            match step {
+                Provisioner::File(file) => named.push((at("source"), file.source.as_path())),
+                Provisioner::Script(script) => named.push((at("path"), script.path.as_path())),
+                Provisioner::Artifact(artifact) => {
+                    named.extend(artifact.url.strip_prefix("file:").map(|local| (at("url"), Path::new(local))));
+                }
+                Provisioner::Shell(_) => {}
+            }
+        }
+        for (index, part) in manifest.instance.user_data.iter().enumerate() {
+            named.push((vec![key("instance"), key("user_data"), Step::Index(index), key("path")], part.path.as_path()));
+        }
+        for (name, source) in &manifest.secrets {
+            if let SecretSource::File(file) = source {
+                named.push((vec![key("secrets"), key(name), key("file")], file.as_path()));
+            }
+        }
+        for (path, file) in named {
+            if !self.grounds.hold(file) {
+                let message = format!("`{}` is outside of the manifest's folder", file.display());
+                self.report(&path, message, Some(&format!("move it into the folder, or {ALLOW}")));
+            }
+        }
+    }
+
     fn exists(&mut self, path: &[Step], file: &Path, folder_too: bool) {
+        // Whether something is there is not told of a file that may not be read.
+        if !self.grounds.hold(file) {
+            return;
+        }
         let full = self.base_dir.join(file);
         let shown = file.display();
         match std::fs::metadata(&full) {
@@ -239,7 +278,7 @@ impl Checks<'_, '_, '_> {
             }
         }
         for (name, source) in &manifest.secrets {
-            if matches!(source, super::SecretSource::Command(argv) if argv.is_empty()) {
+            if matches!(source, SecretSource::Command(argv) if argv.is_empty()) {
                 self.report(&[key("secrets"), key(name), key("command")], "the command is empty", None);
             }
         }

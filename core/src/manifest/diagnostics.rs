@@ -13,8 +13,8 @@ pub struct Place {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The text of that line.
-    pub snippet: String,
+    /// The text of that line, where it may be shown: that of the manifest, and of no other file.
+    pub snippet: Option<String>,
     /// How many characters are marked; at least 1.
     pub width: usize,
 }
@@ -65,18 +65,21 @@ impl Diagnostic {
             Some(place) => {
                 let number = place.line.to_string();
                 let pad = " ".repeat(number.len());
-                let before: String = place
-                    .snippet
+                out += &format!("\n{pad}{frame}-->{reset} {path}:{}:{}", place.line, place.column);
+                let snippet = place.snippet.as_deref();
+                let before: String = snippet
+                    .unwrap_or_default()
                     .chars()
                     .take(place.column - 1)
                     .map(|character| if character == '\t' { '\t' } else { ' ' })
                     .collect();
                 let carets = "^".repeat(place.width.max(1));
                 let label = if self.key.is_empty() { String::new() } else { format!(" in `{}`", self.key) };
-                out += &format!("\n{pad}{frame}-->{reset} {path}:{}:{}", place.line, place.column);
-                out += &format!("\n{pad} {frame}|{reset}");
-                out += &format!("\n{frame}{number} |{reset} {}", place.snippet);
-                out += &format!("\n{pad} {frame}|{reset} {before}{error}{carets}{label}{reset}");
+                if let Some(snippet) = snippet {
+                    out += &format!("\n{pad} {frame}|{reset}");
+                    out += &format!("\n{frame}{number} |{reset} {snippet}");
+                    out += &format!("\n{pad} {frame}|{reset} {before}{error}{carets}{label}{reset}");
+                }
                 pad
             }
             None => {
@@ -122,18 +125,31 @@ impl std::error::Error for Diagnostics {}
 pub(crate) struct Reporter<'a> {
     path: &'a Path,
     text: &'a str,
+    shows: bool,
     found: Vec<(usize, Diagnostic)>,
 }
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text, found: Vec::new() }
+        Self { path, text, shows: true, found: Vec::new() }
+    }
+
+    /// The same for a file whose text must not be shown: nobody knows what the manifest has made Remint read.
+    pub(crate) fn without_text(path: &'a Path, text: &'a str) -> Self {
+        Self { shows: false, ..Self::new(path, text) }
+    }
+
+    /// Whether the text may be shown.
+    pub(crate) fn shows(&self) -> bool {
+        self.shows
     }
 
     /// Reports something once: the same words about the same place again are dropped, because the parts of a manifest
     /// are looked at alone and again after they were merged.
     pub(crate) fn report(&mut self, span: Range<usize>, key: &str, message: impl Into<String>, help: Option<String>) {
-        let place = Some(place(self.text, &span));
+        let mut place = place(self.text, &span);
+        place.snippet = place.snippet.filter(|_| self.shows);
+        let place = Some(place);
         let diagnostic =
             Diagnostic { path: self.path.to_owned(), place, key: key.to_owned(), message: message.into(), help };
         let known =
@@ -179,7 +195,7 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     Place {
         line: text[..line_start].matches('\n').count() + 1,
         column: text[line_start..start].chars().count() + 1,
-        snippet: text[line_start..line_end].trim_end_matches('\r').to_owned(),
+        snippet: Some(text[line_start..line_end].trim_end_matches('\r').to_owned()),
         width: marked.max(1),
     }
 }

@@ -160,6 +160,7 @@ impl<'a> Interpolator<'a> {
         let mut out = String::with_capacity(text.len());
         let mut failed = false;
         for piece in pieces(text) {
+            let kind = hidden(&piece);
             let result = match piece {
                 Piece::Text(text) => {
                     out.push_str(text);
@@ -183,6 +184,15 @@ impl<'a> Interpolator<'a> {
                 Err(problem) => {
                     failed = true;
                     if let Some(Problem { reference, message, help }) = problem {
+                        let (message, help) = match (reporter.shows(), kind) {
+                            (true, _) => (message, help),
+                            (false, Some(instead)) => instead,
+                            // The line is not shown, so the message names what it is about.
+                            (false, None) if !message.contains(&reference) => {
+                                (format!("`{reference}`: {message}"), help)
+                            }
+                            (false, None) => (message, help),
+                        };
                         let source = reporter.source(span);
                         let start = span.start + source.find(&reference).unwrap_or(0);
                         let width = if source.contains(&reference) { reference.len() } else { source.len() };
@@ -249,6 +259,24 @@ impl<'a> Interpolator<'a> {
             }
         }
     }
+}
+
+/// What is said of a reference in a file whose text must not be shown; `None` where it is a plain name, which may be said.
+fn hidden(piece: &Piece<'_>) -> Option<(String, Option<String>)> {
+    let plain = |name: &str| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let message = match piece {
+        Piece::Reference(Reference { namespace, name, .. }) if NAMESPACES.contains(namespace) && plain(name) => {
+            return None;
+        }
+        Piece::Reference(Reference { namespace, .. }) if NAMESPACES.contains(namespace) => {
+            format!("this `${{{namespace}.…}}` has no value")
+        }
+        Piece::Reference(_) => {
+            format!("this is not a kind of reference; there are {}", list(NAMESPACES.iter().copied()))
+        }
+        _ => "this reference is not closed".to_owned(),
+    };
+    Some((message, None))
 }
 
 enum Filled {

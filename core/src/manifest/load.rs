@@ -9,6 +9,7 @@ use std::{
 use super::{
     Manifest, ProviderSection, Secrets, Template, checks,
     diagnostics::{Diagnostics, Reporter, list, suggest},
+    grounds::Grounds,
     interpolate::Interpolator,
     schema,
     shape::Shape,
@@ -18,6 +19,9 @@ use crate::provider::{EnvironmentName, ProviderId};
 
 /// The environment's name when a manifest has no `[environments]`.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
+
+/// How the user allows what is outside of the manifest's folder.
+pub(super) const ALLOW: &str = "allow its folder with `--allow-path DIR` (or REMINT_ALLOW_PATH)";
 
 /// What the command line says about the manifest.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +36,10 @@ pub struct LoadOptions {
     pub process_env: BTreeMap<String, String>,
     /// Nothing is baked, so the files of the recipe need not exist.
     pub without_recipe: bool,
+    /// Folders beside the manifest's own from which its files may come.
+    pub allowed_paths: Vec<PathBuf>,
+    /// No secret is read: the command only looks.
+    pub without_secrets: bool,
 }
 
 /// A manifest that was read, with its environment chosen and its variables filled in.
@@ -68,12 +76,23 @@ pub struct UserDataFile {
     pub content: Template,
 }
 
+impl Loaded {
+    /// Whether the configuration of an instance cannot be told, because it holds secrets that this command does not read.
+    pub fn config_is_sealed(&self) -> bool {
+        let env = self.manifest.config.iter().flat_map(|config| config.env.values());
+        let templates = env.chain(self.user_data.iter().map(|part| &part.content));
+        self.secrets.are_sealed() && templates.flat_map(Template::secrets).next().is_some()
+    }
+}
+
 /// Reads a manifest. Every error that can be told in one go is in the result.
 ///
-/// `path` is the file itself. Nothing but files beside the manifest and, where `${git.…}` is used, the `git` command
+/// `path` is the file itself. Nothing but files in the folder of the manifest and, where `${git.…}` is used, the `git` command
 /// is asked; no cloud is.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
-    let text = read(path)?;
+    let base_dir = base_dir(path);
+    let grounds = Grounds::new(&base_dir, &options.allowed_paths);
+    let text = read(path, &grounds)?;
     let mut reporter = Reporter::new(path, &text);
     let Some(mut root) = parse(&text, &mut reporter) else { return Err(fail(&mut reporter)) };
 
@@ -94,7 +113,6 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
             None => return Err(fail(&mut reporter)),
         },
     };
-    let base_dir = base_dir(path);
     let interpolator = Interpolator::new(&root, options, &base_dir, &mut reporter);
     interpolator.fill(&mut root, &mut reporter);
     let raw = !reporter.is_clean();
@@ -102,12 +120,13 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     reporter.check()?;
 
     let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
-    checks::check(&manifest, &root, &base_dir, options.without_recipe, &mut reporter);
+    checks::check(&manifest, &root, &base_dir, &grounds, options.without_recipe, &mut reporter);
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
     reporter.check()?;
     let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };
     let user_data = read_user_data(&manifest, &base_dir, &interpolator)?;
-    let secrets = Arc::new(Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env));
+    let secrets = Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env);
+    let secrets = Arc::new(if options.without_secrets { secrets.sealed() } else { secrets });
     let path = path.to_owned();
     Ok(Loaded {
         manifest,
@@ -174,7 +193,7 @@ fn read_user_data(
         let path = base_dir.join(&part.path);
         let content = match std::fs::read_to_string(&path) {
             Ok(text) if part.interpolate => {
-                let mut reporter = Reporter::new(&path, &text);
+                let mut reporter = Reporter::without_text(&path, &text);
                 let filled = interpolator.file(&text, &mut reporter).unwrap_or_default();
                 wrong.extend(fail(&mut reporter).0);
                 Template(filled)
@@ -196,7 +215,14 @@ fn fail(reporter: &mut Reporter<'_>) -> Diagnostics {
     reporter.check().err().unwrap_or_default()
 }
 
-fn read(path: &Path) -> Result<String, Diagnostics> {
+fn read(path: &Path, grounds: &Grounds) -> Result<String, Diagnostics> {
+    let name = path.file_name().map_or(path, Path::new);
+    if !grounds.hold(name) {
+        let mut reporter = Reporter::new(path, "");
+        let message = "the manifest is a link that leads outside of its folder";
+        reporter.report_file(message, Some(format!("write the manifest there, or {ALLOW}")));
+        return Err(fail(&mut reporter));
+    }
     std::fs::read_to_string(path).map_err(|error| {
         let mut reporter = Reporter::new(path, "");
         let help = (error.kind() == std::io::ErrorKind::NotFound)

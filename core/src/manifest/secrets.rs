@@ -44,6 +44,9 @@ pub enum SecretError {
     /// The value is not text.
     #[error("secret `{0}` is not UTF-8 text")]
     Text(String),
+    /// The command only looks, and so reads no secret.
+    #[error("secret `{0}` is not read by a command that only looks")]
+    Sealed(String),
     /// The value is empty, which is never meant.
     #[error("secret `{0}` is empty")]
     Empty(String),
@@ -55,6 +58,7 @@ pub struct Secrets {
     sources: BTreeMap<String, SecretSource>,
     base_dir: PathBuf,
     variables: BTreeMap<String, SecretString>,
+    sealed: bool,
     known: Mutex<BTreeMap<String, SecretString>>,
 }
 
@@ -72,7 +76,18 @@ impl Secrets {
             _ => None,
         });
         let variables = named.collect();
-        Self { sources, base_dir, variables, known: Mutex::default() }
+        Self { sources, base_dir, variables, sealed: false, known: Mutex::default() }
+    }
+
+    /// The same, of which none is ever read: no variable, no file, no command.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { sealed: true, ..self }
+    }
+
+    /// Whether none is ever read.
+    pub fn are_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// The value of a secret.
@@ -82,6 +97,9 @@ impl Secrets {
             return Ok(value.clone());
         }
         let source = self.sources.get(name).ok_or_else(|| SecretError::Unknown(name.to_owned()))?;
+        if self.sealed {
+            return Err(SecretError::Sealed(name.to_owned()));
+        }
         let value = self.read(name, source).await?;
         if value.expose_secret().is_empty() {
             return Err(SecretError::Empty(name.to_owned()));
@@ -177,6 +195,18 @@ mod tests {
             assert_eq!(error.to_string(), message);
             assert!(!format!("{error:?} {secrets:?}").contains("hunter2"));
         }
+    }
+
+    #[tokio::test]
+    async fn sealed_secrets_are_never_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "x").unwrap();
+        let command = SecretSource::Command(vec!["touch".into(), "canary".into()]);
+        for source in [SecretSource::Env("TOKEN".into()), SecretSource::File("secret".into()), command] {
+            let error = secrets(source, dir.path()).sealed().get("it").await.unwrap_err();
+            assert!(matches!(error, SecretError::Sealed(_)), "{error}");
+        }
+        assert!(!dir.path().join("canary").exists());
     }
 
     #[tokio::test]

@@ -76,6 +76,12 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// - *Errors*: `Unauthenticated` when the cloud refuses the credentials, `Forbidden` when the account is suspended.
     async fn account(&self) -> Result<Account>;
 
+    /// Where its APIs are, and so where credentials are sent: `https://api.example.com`, each address once. Asks nobody.
+    ///
+    /// The addresses are the cloud's own, or what the environment says. A manifest, which may come from anybody, cannot
+    /// change them.
+    fn endpoints(&self) -> Vec<String>;
+
     /// The meter and retry layer that every call of this provider goes through.
     fn calls(&self) -> &Calls;
 

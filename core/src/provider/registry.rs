@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::{Capability, Limits, Provider, Region, Result};
+use super::{Capability, Error, ErrorKind, Limits, Provider, Region, Result};
 
 /// The ids of the providers in this repository, whether a build has them or not.
 pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
@@ -46,6 +46,25 @@ pub struct BuildContext {
     pub service_ports: Vec<u16>,
     /// Environment variables, so that tests need not touch the process's own.
     pub env: BTreeMap<String, String>,
+    /// The command only looks: nothing is started for it.
+    pub only_look: bool,
+}
+
+impl BuildContext {
+    /// Refuses an option that says where credentials are sent, or which ones: a manifest may come from anybody, so that only
+    /// the environment says it, by the variable.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` where the manifest has the option, whatever its value is.
+    pub fn refuse_outside_only(&self, option: &str, variable: &str) -> Result<()> {
+        if !self.options.contains_key(option) {
+            return Ok(());
+        }
+        let message = format!("`{option}` cannot stand in a manifest: it decides where credentials are sent, or whose");
+        Err(Error::new(ErrorKind::InvalidInput, "configure provider", message)
+            .with_hint(format!("remove `{option}` from the provider's options, and set {variable} in the environment")))
+    }
 }
 
 /// Builds a provider. Checks its options and finds credentials; makes no call that changes anything in the account.

@@ -15,10 +15,17 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use remint_core::provider::{Calls, Region, Result, Turn};
 
-use crate::error::Ask;
+use crate::{config::check_region, error::Ask};
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A region as the SDK takes it: a part of the host that signed requests go to. A text that is no region's name, wherever it
+/// comes from, leads nowhere.
+fn region_of(region: &Region) -> aws_config::Region {
+    let fits = check_region(region).is_ok();
+    aws_config::Region::new(if fits { region.as_str().to_owned() } else { "not-a-region".to_owned() })
+}
 
 /// The account's clients.
 #[derive(Debug)]
@@ -37,11 +44,16 @@ impl Client {
         &self.calls
     }
 
+    /// The one address of all services, where it is not AWS's own.
+    pub(crate) fn endpoint_url(&self) -> Option<&str> {
+        self.sdk.endpoint_url()
+    }
+
     /// The client of a region.
     pub(crate) fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
         let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let region = aws_config::Region::new(region.as_str().to_owned());
+            let region = region_of(region);
             aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&self.sdk).region(region).build())
         };
         clients.entry(region.clone()).or_insert_with(make).clone()
@@ -49,17 +61,17 @@ impl Client {
 
     /// Route 53 has one endpoint for all regions of a partition.
     pub(crate) fn route53(&self, region: &Region) -> aws_sdk_route53::Client {
-        let region = aws_config::Region::new(region.as_str().to_owned());
+        let region = region_of(region);
         aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(&self.sdk).region(region).build())
     }
 
     pub(crate) fn ssm(&self, region: &Region) -> aws_sdk_ssm::Client {
-        let region = aws_config::Region::new(region.as_str().to_owned());
+        let region = region_of(region);
         aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(&self.sdk).region(region).build())
     }
 
     pub(crate) fn sts(&self, region: &Region) -> aws_sdk_sts::Client {
-        let region = aws_config::Region::new(region.as_str().to_owned());
+        let region = region_of(region);
         aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&self.sdk).region(region).build())
     }
 

@@ -2,11 +2,12 @@
 //!
 //! Credentials come from the SDK's own chain: environment variables, the shared configuration with its profiles, IAM
 //! Identity Center (SSO), a credential process, web identity, the container's and the instance's metadata service. None of
-//! it can stand in the manifest.
+//! it can stand in the manifest, which may come from anybody: not even the name of a profile, which chooses credentials, may
+//! bring an address of its own and start its credential process.
 
 use std::collections::BTreeMap;
 
-use aws_config::{BehaviorVersion, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_types::timeout::TimeoutConfig;
 use remint_core::provider::{BuildContext, Error, ErrorKind, Region, Result};
@@ -26,8 +27,6 @@ pub struct Config {
     /// Where to look for what stands; the section's `region` when not given, and the SDK's own (`AWS_REGION`, the profile)
     /// without a section.
     pub region: Option<Region>,
-    /// The profile of the shared configuration. Goes before all other sources of credentials.
-    pub profile: Option<String>,
     /// The VPC of the instances (`vpc-…`); the region's default VPC when neither this nor `subnet` is given.
     pub vpc: Option<String>,
     /// The subnet of the instances (`subnet-…`); it must route to the internet.
@@ -50,6 +49,8 @@ impl Config {
     ///
     /// `InvalidInput` that names the option.
     pub fn from_context(context: &BuildContext) -> Result<Self> {
+        context.refuse_outside_only("profile", "AWS_PROFILE")?;
+        context.refuse_outside_only("endpoint_url", "AWS_ENDPOINT_URL")?;
         let config: Self =
             context.options.clone().try_into().map_err(|error: toml::de::Error| invalid(error.message().trim()))?;
         config.check()?;
@@ -57,6 +58,9 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        if let Some(region) = &self.region {
+            check_region(region)?;
+        }
         let ids = [
             ("vpc", &self.vpc, "vpc-"),
             ("subnet", &self.subnet, "subnet-"),
@@ -78,6 +82,20 @@ impl Config {
     }
 }
 
+/// Refuses a region that is no name: it becomes a part of the host that signed requests go to.
+pub(crate) fn check_region(region: &Region) -> Result<()> {
+    let name = region.as_str();
+    let fits = (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if fits {
+        return Ok(());
+    }
+    let message = format!("`{name}` cannot be the name of a region");
+    Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_hint("regions are named as in `eu-central-1`"))
+}
+
 /// Whether a text is an id of EC2's: a prefix and hexadecimal digits.
 pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
@@ -87,7 +105,7 @@ pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
 
 fn invalid(problem: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, OPERATION, problem).with_resource("[providers.aws.options]").with_hint(
-        "options: region, profile, vpc, subnet, security_group, encrypt, spot_builders, disk_gib; credentials come from \
+        "options: region, vpc, subnet, security_group, encrypt, spot_builders, disk_gib; credentials come from \
          the environment or AWS's own configuration",
     )
 }
@@ -105,10 +123,7 @@ pub(crate) async fn load(config: &Config, env: &BTreeMap<String, String>) -> Sdk
         // Repetitions are counted, and are the business of `Calls` alone.
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts());
-    if let Some(profile) = config.profile.clone() {
-        let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
-    } else if let Some(id) = differing("AWS_ACCESS_KEY_ID")
+    if let Some(id) = differing("AWS_ACCESS_KEY_ID")
         && let Some(secret) = env.get("AWS_SECRET_ACCESS_KEY")
     {
         let session = env.get("AWS_SESSION_TOKEN").filter(|token| !token.is_empty()).cloned();

@@ -1,6 +1,6 @@
 //! The provider: its descriptor, how it is built, and the account behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     client::Client,
-    config::{Config, load, timeouts},
+    config::{Config, check_region, load, timeouts},
     error::Ask,
     memory::Memory,
     network::Networks,
@@ -80,10 +80,16 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         let sdk = load(&config, &context.env).await;
         let chain = sdk.region().map(|region| Region::from(region.as_ref()));
         let home = config.region.clone().or_else(|| context.region.clone()).or(chain);
+        for region in home.iter().chain(&context.region) {
+            check_region(region)?;
+        }
+        let variable =
+            |name: &&str| Some(((*name).to_owned(), context.env.get(*name).filter(|url| !url.is_empty())?.clone()));
         let settings = Settings {
             config,
             service_ports: context.service_ports.clone(),
             ports: PortMap::from_env(&context.env)?,
+            endpoints: SERVICE_VARIABLES.iter().filter_map(variable).collect(),
             descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
             ..Settings::default()
         };
@@ -93,6 +99,16 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         Ok(Arc::new(aws) as Arc<dyn Provider>)
     }
     .boxed()
+}
+
+/// The variables by which the SDK finds single services elsewhere.
+const SERVICE_VARIABLES: [&str; 4] =
+    ["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_ROUTE_53", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_STS"];
+
+/// EC2's own address in a region.
+fn own_endpoint(region: &Region) -> String {
+    let partition = if region.as_str().starts_with("cn-") { ".cn" } else { "" };
+    format!("https://ec2.{region}.amazonaws.com{partition}")
 }
 
 /// Whether an endpoint is one of this machine: AWS's own are reached by TLS alone.
@@ -111,6 +127,8 @@ pub struct Settings {
     pub service_ports: Vec<u16>,
     /// The ports under which services on all of its addresses really answer.
     pub ports: PortMap,
+    /// The addresses of single services, by the variables of the SDK that set them.
+    pub endpoints: BTreeMap<String, String>,
     /// The rate that the account allows.
     pub rate: RatePolicy,
     /// How calls are repeated.
@@ -133,6 +151,7 @@ impl Default for Settings {
             config: Config::default(),
             service_ports: Vec::new(),
             ports: PortMap::default(),
+            endpoints: BTreeMap::new(),
             rate: RATE,
             retry: RetryPolicy::default(),
             grace: Duration::from_secs(60),
@@ -225,6 +244,14 @@ impl Provider for Aws {
         let id = caller.account().unwrap_or_default().to_owned();
         let name = caller.arn().unwrap_or(&id).to_owned();
         Ok(Account { id, name, quotas: Vec::new() })
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        let everywhere = self.client.endpoint_url().map(str::to_owned);
+        let mut endpoints = vec![everywhere.unwrap_or_else(|| own_endpoint(&self.any_region()))];
+        let set = SERVICE_VARIABLES.iter().filter_map(|name| self.settings.endpoints.get(*name));
+        endpoints.extend(set.cloned());
+        endpoints
     }
 
     fn calls(&self) -> &Calls {

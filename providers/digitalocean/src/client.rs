@@ -150,6 +150,11 @@ impl Client {
         Ok(Self { http, base, token, calls })
     }
 
+    /// Where the API is.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
     pub(crate) fn calls(&self) -> &Calls {
         &self.calls
     }

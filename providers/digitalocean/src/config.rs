@@ -1,6 +1,7 @@
-//! Options, and where the API token comes from.
+//! Options, and where the API and its token are.
 //!
-//! The token is never in the manifest: it comes from the environment or from `doctl`'s own configuration, in this order:
+//! Neither stands in the manifest, which may come from anybody: whoever says where the API is gets the token. The address is
+//! DigitalOcean's own, or that of `DIGITALOCEAN_API_URL`. The token comes from the environment or from `doctl`'s own configuration, in this order:
 //! `DIGITALOCEAN_TOKEN`, `DIGITALOCEAN_ACCESS_TOKEN`, `doctl`'s current context.
 
 use std::{
@@ -24,12 +25,7 @@ const URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
 /// The options of `[providers.digitalocean.options]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Where the API is; `DIGITALOCEAN_API_URL` when not given, and `https://api.digitalocean.com` without either.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub api_url: Option<Url>,
-}
+pub struct Config {}
 
 impl Config {
     /// Reads the options of a context, and refuses unknown ones.
@@ -38,29 +34,25 @@ impl Config {
     ///
     /// `InvalidInput` that names the option.
     pub fn from_context(context: &BuildContext) -> Result<Self> {
+        context.refuse_outside_only("api_url", URL_VARIABLE)?;
         context.options.clone().try_into().map_err(|error: toml::de::Error| {
             Error::new(ErrorKind::InvalidInput, OPERATION, error.message().trim())
                 .with_resource("[providers.digitalocean.options]")
-                .with_hint("the only option is `api_url`; the token comes from the environment")
+                .with_hint("there are no options; the token comes from the environment")
         })
     }
+}
 
-    /// The API's address: the option, the environment variable, or DigitalOcean's own.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for an address that is none, or one that would send the token unencrypted to another machine.
-    pub fn api_url(&self, env: &BTreeMap<String, String>) -> Result<Url> {
-        let url = match (&self.api_url, set(env, URL_VARIABLE)) {
-            (Some(url), _) => url.clone(),
-            (None, text) => {
-                let text = text.unwrap_or(DEFAULT_API_URL);
-                text.parse().map_err(|error| invalid_url(text, format!("not a URL: {error}")))?
-            }
-        };
-        check_url(&url)?;
-        Ok(url)
-    }
+/// The API's address: that of the environment, or DigitalOcean's own.
+///
+/// # Errors
+///
+/// `InvalidInput` for an address that is none, or one that would send the token unencrypted to another machine.
+pub(crate) fn api_url(env: &BTreeMap<String, String>) -> Result<Url> {
+    let text = set(env, URL_VARIABLE).unwrap_or(DEFAULT_API_URL);
+    let url = text.parse().map_err(|error| invalid_url(text, format!("not a URL: {error}")))?;
+    check_url(&url)?;
+    Ok(url)
 }
 
 /// Refuses addresses over which a token must not go.
@@ -86,8 +78,8 @@ pub(crate) fn is_local(url: &Url) -> bool {
 
 fn invalid_url(text: &str, problem: String) -> Error {
     Error::new(ErrorKind::InvalidInput, OPERATION, problem)
-        .with_resource(format!("api_url `{text}`"))
-        .with_hint(format!("set `api_url` or {URL_VARIABLE} to an https:// address, or leave both out"))
+        .with_resource(format!("{URL_VARIABLE} `{text}`"))
+        .with_hint(format!("set {URL_VARIABLE} to an https:// address, or leave it out"))
 }
 
 /// Finds the token in the environment of a context, or in `doctl`'s configuration.
@@ -238,11 +230,22 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("token"), "{error}");
 
-        let config = Config::from_context(&context("api_url = 'http://127.0.0.1:8080'")).unwrap();
-        assert_eq!(config.api_url(&env(&[])).unwrap().port(), Some(8080));
-        assert_eq!(Config::default().api_url(&env(&[])).unwrap().as_str(), "https://api.digitalocean.com/");
-        let elsewhere = env(&[("DIGITALOCEAN_API_URL", "http://api.example.com")]);
-        let error = Config::default().api_url(&elsewhere).unwrap_err();
+        let local = env(&[("DIGITALOCEAN_API_URL", "http://127.0.0.1:8080")]);
+        assert_eq!(api_url(&local).unwrap().port(), Some(8080));
+        assert_eq!(api_url(&env(&[])).unwrap().as_str(), "https://api.digitalocean.com/");
+        let error = api_url(&env(&[("DIGITALOCEAN_API_URL", "http://api.example.com")])).unwrap_err();
         assert!(error.to_string().contains("unencrypted"), "{error}");
+    }
+
+    #[test]
+    fn the_manifest_does_not_say_where_the_token_goes() {
+        for url in ["https://evil.example", "http://127.0.0.1:8080", DEFAULT_API_URL] {
+            let options = format!("api_url = '{url}'").parse().unwrap();
+            let context = BuildContext { options, ..BuildContext::default() };
+            let error = Config::from_context(&context).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+            assert!(text.contains("api_url") && hint.contains("DIGITALOCEAN_API_URL"), "{text}; {hint}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{
     client::{Ask, Client},
-    config::{Config, is_local, token},
+    config::{Config, api_url, is_local, token},
     memory::Memory,
     wire,
 };
@@ -72,7 +72,8 @@ fn options_schema() -> schemars::Schema {
 
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
     async move {
-        let api_url = Config::from_context(&context)?.api_url(&context.env)?;
+        Config::from_context(&context)?;
+        let api_url = api_url(&context.env)?;
         let token = token(&context.env)?;
         let ports = PortMap::from_env(&context.env)?;
         let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
@@ -189,6 +190,10 @@ impl Provider for DigitalOcean {
 
     async fn account(&self) -> Result<Account> {
         self.fetch_account().await
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        vec![self.client.base().as_str().trim_end_matches('/').to_owned()]
     }
 
     fn calls(&self) -> &Calls {

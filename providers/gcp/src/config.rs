@@ -62,6 +62,8 @@ impl Config {
     ///
     /// `InvalidInput` that names the option.
     pub fn from_context(context: &BuildContext) -> Result<Self> {
+        context.refuse_outside_only("endpoint", COMPUTE_VARIABLE)?;
+        context.refuse_outside_only("credentials", "GOOGLE_APPLICATION_CREDENTIALS")?;
         let invalid = |problem: &str, hint: &str| {
             Error::new(ErrorKind::InvalidInput, OPERATION, problem)
                 .with_resource("[providers.gcp.options]")

@@ -143,6 +143,8 @@ impl ClientOptions {
 pub struct Gcp {
     pub(crate) client: Client,
     descriptor: &'static Descriptor,
+    /// Where Compute Engine and Cloud DNS are.
+    endpoints: Vec<String>,
     pub(crate) config: Config,
     pub(crate) service_ports: Vec<u16>,
     pub(crate) ports: PortMap,
@@ -166,6 +168,7 @@ impl Gcp {
         let (compute, dns, credentials) = (&options.compute_url, &options.dns_url, &options.credentials);
         Ok(Self {
             client: Client::new(options.project, compute, dns, credentials, calls).await?,
+            endpoints: vec![options.compute_url, options.dns_url],
             descriptor: options.descriptor,
             config: options.config,
             service_ports: options.service_ports,
@@ -192,6 +195,12 @@ impl Provider for Gcp {
         let found = client.read(&subject, || client.projects.get().set_project(project).send()).await?;
         let id = found.id.map_or_else(|| project.clone(), |number| number.to_string());
         Ok(Account { id, name: found.name.unwrap_or_else(|| project.clone()), quotas: Vec::new() })
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        let mut endpoints = self.endpoints.clone();
+        endpoints.dedup();
+        endpoints
     }
 
     fn calls(&self) -> &Calls {

@@ -26,6 +26,7 @@ pub const ID: &str = "sandbox";
 const EXECUTABLE: &str = "REMINT_EXE";
 
 const OPERATION: &str = "configure sandbox";
+const START_HINT: &str = "start it with `remint sandbox start`; `remint deploy` starts it by itself";
 
 const INSTANTLY: Duration = Duration::from_millis(100);
 
@@ -110,7 +111,10 @@ async fn connect(context: BuildContext) -> Result<DigitalOcean> {
         executable: variable(EXECUTABLE).map(PathBuf::from),
         ..StartOptions::default()
     };
-    let running = if options.autostart.unwrap_or(true) {
+    let running = if context.only_look {
+        // A command that only looks starts nothing, and opens no ports.
+        process::find(&name).map_err(|error| failed(&name, error).with_hint(START_HINT))?
+    } else if options.autostart.unwrap_or(true) {
         process::start(start).await.map_err(|error| failed(&name, error))?
     } else {
         let running = process::find(&name).map_err(|error| failed(&name, error))?;

@@ -113,6 +113,10 @@ impl Provider for Model {
         .await
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        vec!["memory:".to_owned()]
+    }
+
     fn calls(&self) -> &Calls {
         &self.calls
     }

@@ -78,6 +78,10 @@ impl Provider for Sabotaged {
         forward!(self, Account, Provider::account())
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        self.on.model.endpoints()
+    }
+
     fn calls(&self) -> &Calls {
         match self.fault {
             Fault::Uncounted => &self.on.unused,

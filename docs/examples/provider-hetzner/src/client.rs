@@ -109,6 +109,11 @@ impl Client {
         Ok(Self { http, endpoint, token, calls: Calls::new(rate, retry), poll })
     }
 
+    /// Where the API is.
+    pub(crate) fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
     pub(crate) fn calls(&self) -> &Calls {
         &self.calls
     }

@@ -1,6 +1,7 @@
-//! Options, and where the token comes from.
+//! Options, and where the API and its token are.
 //!
-//! The token is never in the manifest: it comes from `HCLOUD_TOKEN`, where Hetzner's own tools look for it too.
+//! Neither stands in the manifest, which may come from anybody: the token comes from `HCLOUD_TOKEN`, where Hetzner's own tools
+//! look for it too, and an address other than Hetzner's own from `HCLOUD_ENDPOINT`.
 
 use std::time::Duration;
 
@@ -18,8 +19,6 @@ const OPERATION: &str = "configure hetzner";
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the API is; `HCLOUD_ENDPOINT` when not given, and Hetzner's own without either.
-    pub endpoint: Option<String>,
     /// What to call the project that the token belongs to; the API does not tell.
     pub project: Option<String>,
 }
@@ -48,13 +47,14 @@ impl Options {
     ///
     /// `InvalidInput` for an unknown option or an address over which a token must not go; `Unauthenticated` without a token.
     pub fn from_context(context: &BuildContext) -> Result<Self> {
+        context.refuse_outside_only("endpoint", "HCLOUD_ENDPOINT")?;
         let config: Config = context.options.clone().try_into().map_err(|error| {
             Error::new(ErrorKind::InvalidInput, OPERATION, format!("{error}").trim())
                 .with_resource("[providers.hetzner.options]")
-                .with_hint("the options are `endpoint` and `project`; the token comes from HCLOUD_TOKEN")
+                .with_hint("the only option is `project`; the token comes from HCLOUD_TOKEN")
         })?;
         let set = |name: &str| context.env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let endpoint = config.endpoint.as_deref().or(set("HCLOUD_ENDPOINT")).unwrap_or(ENDPOINT);
+        let endpoint = set("HCLOUD_ENDPOINT").unwrap_or(ENDPOINT);
         let token = set("HCLOUD_TOKEN").filter(|token| token.chars().all(|c| c.is_ascii_graphic()));
         let token = token.ok_or_else(|| {
             Error::new(ErrorKind::Unauthenticated, OPERATION, "no API token in HCLOUD_TOKEN")
@@ -100,7 +100,8 @@ mod tests {
 
         for (options, env, kind) in [
             ("token = 'x'", vec![token], ErrorKind::InvalidInput),
-            ("endpoint = 'http://example.com/v1'", vec![token], ErrorKind::InvalidInput),
+            ("endpoint = 'https://example.com/v1'", vec![token], ErrorKind::InvalidInput),
+            ("", vec![token, ("HCLOUD_ENDPOINT", "http://example.com/v1")], ErrorKind::InvalidInput),
             ("", vec![], ErrorKind::Unauthenticated),
             ("", vec![("HCLOUD_TOKEN", "secret token")], ErrorKind::Unauthenticated),
         ] {

@@ -101,6 +101,10 @@ impl Provider for Cloud {
         Ok(Account { id: self.project.clone(), name: format!("project {}", self.project), quotas: Vec::new() })
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        vec![self.client.endpoint().to_string()]
+    }
+
     fn calls(&self) -> &Calls {
         self.client.calls()
     }

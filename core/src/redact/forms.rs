@@ -1,6 +1,9 @@
 //! The forms in which a secret shows up.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
@@ -55,19 +58,41 @@ fn add(secret: &str, forms: &mut Forms) {
             *forms.entry(folded).or_default() |= text.contains([' ', '\t']);
         }
     };
-    insert(secret);
-    // Where the line end of a file, or of `echo`, was encoded with it, it follows what is looked for.
-    let bytes = secret.trim_end_matches(['\r', '\n']).as_bytes();
-    for before in 0..3 {
-        insert(&base64(bytes, before));
+    for written in writings(secret) {
+        insert(&written);
+        // Where the line end of a file, or of `echo`, was encoded with it, it follows what is looked for.
+        let bytes = written.trim_end_matches(['\r', '\n']).as_bytes();
+        (0..3).for_each(|before| insert(&base64(bytes, before)));
+        insert(&hex::encode(bytes));
+        insert(&hex::encode_upper(bytes));
     }
-    insert(&hex::encode(bytes));
-    insert(&hex::encode_upper(bytes));
-    for written in [html(secret), secret.replace('\'', r"'\''").into(), secret.replace(' ', "+").into()] {
-        if written != secret {
-            insert(&written);
+}
+
+/// A secret as it is, and as it is written in files and texts of several kinds, whose whole may be encoded in base64 then: JSON, a file
+/// of variables, a shell's word, a URL, a form, HTML.
+fn writings(secret: &str) -> BTreeSet<Cow<'_, str>> {
+    let quoted = serde_json::to_string(secret).unwrap_or_default();
+    let json = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
+    let mut variable = String::new();
+    let mut url = String::new();
+    for character in secret.chars() {
+        if matches!(character, '"' | '\\' | '`' | '$') {
+            variable.push('\\');
+        }
+        variable.push(character);
+        match character {
+            'A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '_' | '.' | '~' => url.push(character),
+            other => {
+                let mut bytes = [0; 4];
+                let encoded = other.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}"));
+                url.extend(encoded);
+            }
         }
     }
+    let form = url.replace("%20", "+");
+    let word = secret.replace('\'', r"'\''");
+    let others = [json, variable, word, url, form].into_iter().map(Cow::Owned);
+    others.chain([Cow::Borrowed(secret), html(secret)]).collect()
 }
 
 /// What base64 makes of these bytes, wherever they stand in what is encoded: `before` bytes come before them, and the characters that

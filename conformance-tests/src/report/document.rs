@@ -156,7 +156,8 @@ impl Report {
         let json = serde_json::to_string_pretty(self).map_err(|e| error(e.to_string()))? + "\n";
         let junit = self.junit().map_err(|e| error(format!("no JUnit can be made of it: {e}")))?;
         for (name, text) in [("report.json", json), ("junit.xml", junit), ("report.md", self.markdown())] {
-            std::fs::write(folder.join(name), redact::show(&text)).map_err(|e| error(format!("{name} cannot be written: {e}")))?;
+            std::fs::write(folder.join(name), redact::show(&text))
+                .map_err(|e| error(format!("{name} cannot be written: {e}")))?;
         }
         Ok(folder)
     }

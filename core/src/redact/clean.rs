@@ -200,7 +200,9 @@ mod tests {
 
     #[test]
     fn nothing_that_controls_or_hides_is_left_of_any_character() {
-        for character in (0..=0x0010_ffff).filter_map(char::from_u32) {
+        // Planes that are empty are left out; of those for private use, the ends are taken.
+        let all = (0..0x2_0000).chain(0xe_0000..0xe_1000).chain(0xf_fff0..0x10_0010).chain(0x10_fff0..0x11_0000);
+        for character in all.filter_map(char::from_u32) {
             let text = format!("a{character}b");
             let shown = clean(&text);
             let left = shown.chars().filter(|c| !matches!(c, '\n' | '\t')).any(|c| {

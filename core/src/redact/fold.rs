@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::clean::is_blank;
 
-/// How often encodings are undone: a value in JSON in JSON, or in a URL in JSON.
-const DEPTH: usize = 2;
+/// How often encodings are undone: a value in a URL in JSON in JSON, for example.
+const DEPTH: usize = 3;
 
 /// How text was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -174,7 +174,7 @@ fn a_secret_that_comes_in_several_lines_is_masked_in_each() {
 
 #[test]
 fn lines_that_only_look_like_a_secret_are_not_held_for_ever() {
-    let masker = knowing(&"ab".repeat(100_000));
+    let masker = knowing(&"ab".repeat(700));
     let line = "ab".repeat(8_000);
     let (mut lines, mut out) = (LineMasker::new(&masker), 0);
     for _ in 0..6 {
@@ -190,6 +190,8 @@ fn foreign_text_on_one_line_stays_on_one() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_secret_in_any_surroundings_is_masked(
         secret in "[!-~]{4,60}", before in ".{0,20}", after in ".{0,20}", which in 0_usize..100

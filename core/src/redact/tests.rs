@@ -131,6 +131,22 @@ fn each_line_of_a_secret_is_one_and_the_frame_of_a_key_is_none() {
 }
 
 #[test]
+fn a_file_that_holds_a_quoted_secret_is_masked_when_it_is_encoded_as_a_whole() {
+    let secret = r#"k"9/+x%&$abc'def-0123456789"#;
+    let masker = knowing(secret);
+    let variable = secret.replace('"', r#"\""#).replace('$', r"\$");
+    for written in [variable, serde_json::to_string(secret).unwrap(), secret.replace('\'', r"'\''")] {
+        for before in ["A=", "AB=", "ABC="] {
+            let file = format!("{before}\"{written}\"\nNEXT=1\n");
+            for text in [general_purpose::STANDARD.encode(&file), hex::encode(&file)] {
+                let shown = masker.mask(&text);
+                assert!(shown.contains(MASK) && shown.len() < text.len() / 2 + 24, "{file} gives {shown}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_too_short_is_no_secret_and_short_ones_are_not_found_in_prose() {
     assert_eq!(knowing("abc").mask("abc abcdef"), "abc abcdef");
     let masker = knowing("into");

@@ -236,7 +236,15 @@ async fn a_leak_in_any_sink_and_encoding_is_found() {
         let watch = search.watch_arguments();
         let mut child =
             Command::new("sh").args(["-c", "sleep 30; : \"$0\"", &line]).env("LEAK", &line).spawn().unwrap();
-        let arguments = search.leaks_in_arguments();
+        // The kernel shows the arguments of a program a moment after it was started.
+        let mut arguments = search.leaks_in_arguments();
+        for _ in 0..500 {
+            if !arguments.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            arguments = search.leaks_in_arguments();
+        }
         let environment = fs::read(format!("/proc/{}/environ", child.id())).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

@@ -12,7 +12,7 @@ use crate::{
     args::{Cli, Command},
     commands,
     exit::{ExitStatus, Failure},
-    printer::Printer,
+    printer::{Printer, log},
     settings::{Settings, Verbosity},
 };
 
@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
         .collect();
     let settings = Settings::new(global, process_env);
     let printer = Printer::new(&settings);
+    log::guard_panics();
     log_to_stderr(&command, settings.verbosity);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -58,7 +59,8 @@ fn log_to_stderr(command: &Command, verbosity: Verbosity) {
         _ => "off",
     };
     let filter = EnvFilter::try_from_env("REMINT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Without colours: the writer takes every escape sequence for foreign.
+    tracing_fmt().with_env_filter(filter).with_writer(log::Log).with_ansi(false).with_target(false).init();
 }
 
 /// The first Ctrl-C (or SIGTERM) asks for a clean end; the second ends at once.

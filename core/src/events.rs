@@ -1,14 +1,22 @@
 //! What happens, as typed events; the command renders them, `--json` prints them.
 //!
-//! An event never carries a secret. Its JSON form is versioned: [`SCHEMA`] goes up when a field changes its meaning or
+//! What is emitted passes [`crate::redact`] before anybody sees it: its text is clean, and secrets that the process knows are
+//! masked. Its JSON form is versioned: [`SCHEMA`] goes up when a field changes its meaning or
 //! goes away; new events and fields may appear at any time.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::provider::{CallCount, Fingerprint, ImageId, InstanceId, ReleaseId};
+use crate::{
+    provider::{CallCount, Fingerprint, ImageId, InstanceId, ReleaseId},
+    redact::Streams,
+};
 
 /// The version of the events' JSON form.
 pub const SCHEMA: u32 = 1;
@@ -179,7 +187,19 @@ pub enum Event {
 /// Where events go. Cheap to clone; may be called from any task, and must not block.
 #[derive(Clone)]
 pub struct Events {
-    sink: Arc<dyn Fn(Event) + Send + Sync>,
+    sink: Arc<Sink>,
+}
+
+struct Sink {
+    show: Box<dyn Fn(Event) + Send + Sync>,
+    streams: Mutex<Streams>,
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let streams = self.streams.get_mut().unwrap_or_else(PoisonError::into_inner);
+        streams.rest().into_iter().for_each(&self.show);
+    }
 }
 
 impl fmt::Debug for Events {
@@ -191,7 +211,7 @@ impl fmt::Debug for Events {
 impl Events {
     /// Sends every event to the function.
     pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self { sink: Arc::new(sink) }
+        Self { sink: Arc::new(Sink { show: Box::new(sink), streams: Mutex::default() }) }
     }
 
     /// Drops every event.
@@ -199,9 +219,10 @@ impl Events {
         Self::new(|_| {})
     }
 
-    /// Reports one.
+    /// Reports one. A line of output that ends with the first part of a secret is held back until it is known how it goes on.
     pub fn emit(&self, event: Event) {
-        (self.sink)(event);
+        let ready = self.sink.streams.lock().unwrap_or_else(PoisonError::into_inner).pass(event);
+        ready.into_iter().for_each(&self.sink.show);
     }
 
     /// A remark that is good to know.

@@ -3,10 +3,12 @@
 //! [`provider`] holds the contracts that a cloud implements, [`manifest`] what the user writes, `bake` and
 //! `deploy` the engine, `journal` what survives a crash, `remote` the way into a machine, `userdata` what a
 //! machine is told at its first boot, and [`events`] what all of them report. [`context`] ties a run together, and
-//! [`watch`] waits for the cloud on behalf of everybody in it. No cloud's name appears here.
+//! [`watch`] waits for the cloud on behalf of everybody in it. [`redact`] stands between foreign text and whoever reads it, and [`child`] between
+//! credentials and the programs that are started. No cloud's name appears here.
 
 pub mod bake;
 mod chance;
+pub mod child;
 mod clock;
 pub mod context;
 pub mod deploy;
@@ -19,6 +21,7 @@ pub mod health;
 pub mod journal;
 pub mod manifest;
 pub mod provider;
+pub mod redact;
 pub mod remote;
 #[cfg(test)]
 mod sim;

@@ -12,6 +12,6 @@ use crate::{
 pub(super) fn run(args: &CompletionsArgs, printer: &Printer) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "remint", &mut script);
-    printer.data(&String::from_utf8_lossy(&script))?;
+    printer.exact(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Success)
 }

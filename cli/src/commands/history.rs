@@ -4,6 +4,7 @@ use comfy_table::{Table, presets};
 use remint_core::{
     journal::{Entry, Phase, Release},
     provider::ReleaseId,
+    redact,
 };
 
 use super::Outcome;
@@ -45,11 +46,12 @@ fn table(releases: &[Release]) -> String {
     for release in releases {
         let record = &release.record;
         let remark = match (record.rollback_of, release.failure()) {
-            (_, Some(reason)) => reason.lines().next().unwrap_or_default().chars().take(60).collect(),
+            (_, Some(reason)) => redact::excerpt(reason.lines().next().unwrap_or_default(), 60),
             (Some(earlier), None) => format!("rollback to {earlier}"),
             (None, None) => String::new(),
         };
-        table.add_row([
+        // Clean before the table is laid out: what is taken away later would shift its columns.
+        let cells = [
             record.id.to_string(),
             release.phase().to_string(),
             record.image.to_string(),
@@ -57,7 +59,9 @@ fn table(releases: &[Release]) -> String {
             record.created_by.clone(),
             time(record.created_at),
             remark,
-        ]);
+        ]
+        .map(|cell| redact::show_line(&cell));
+        table.add_row(cells);
     }
     table.trim_fmt()
 }
@@ -78,9 +82,9 @@ fn details(release: &Release) -> String {
     let mut row = |title: &str, value: String| text.push_str(&format!("  {title:<12} {value}\n"));
     row("image", format!("{} (fingerprint {})", record.image, record.fingerprint.short()));
     row("instances", format!("{} of {} in {} on {}", record.count, record.size, record.region, record.provider));
-    row("made", format!("{} by {}", time(record.created_at), record.created_by));
+    row("made", format!("{} by {}", time(record.created_at), redact::show_line(&record.created_by)));
     if let Some(commit) = &record.commit {
-        row("commit", commit.clone());
+        row("commit", redact::show_line(commit));
     }
     if let Some(earlier) = record.replaces {
         row("replaces", earlier.to_string());
@@ -120,6 +124,8 @@ fn sentence(entry: &Entry) -> String {
         Entry::SettingRecord { change, .. } => format!("setting {} to {}", change.fqdn, change.after.join(", ")),
         Entry::AwaitingResolvers { until } => format!("resolvers may know the former address until {}", time(*until)),
         Entry::Retiring { instances, how } => format!("retiring {} ({how:?})", join(instances)).to_lowercase(),
-        Entry::Failure { reason } => format!("{} {reason}", Styled::red("failed:")),
+        Entry::Failure { reason } => {
+            format!("{} {}", Styled::red("failed:"), redact::show(reason).replace('\n', "\n    "))
+        }
     }
 }

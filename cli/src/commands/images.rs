@@ -4,6 +4,7 @@ use comfy_table::{Table, presets};
 use remint_core::{
     deploy::{self, ImageUse},
     provider::label,
+    redact,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,8 @@ fn table(images: &[ImageUse]) -> String {
             (true, true) => "yes",
             (true, false) => "-",
         };
-        table.add_row([
+        // Clean before the table is laid out: what is taken away later would shift its columns.
+        let cells = [
             image.id.to_string(),
             image.name.clone(),
             fingerprint.chars().take(12).collect(),
@@ -66,7 +68,9 @@ fn table(images: &[ImageUse]) -> String {
             image.regions.to_string(),
             releases.join(" "),
             kept.to_owned(),
-        ]);
+        ]
+        .map(|cell| redact::show_line(&cell));
+        table.add_row(cells);
     }
     table.trim_fmt()
 }

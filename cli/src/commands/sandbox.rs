@@ -27,7 +27,10 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
             let status = process::status(&running.name).await?;
             printer.result("sandbox start", &status, || text(&status))?;
         }
-        SandboxCommand::Serve(_) => process::serve(&name).await?,
+        SandboxCommand::Serve(_) => {
+            close_to_others();
+            process::serve(&name).await?;
+        }
         SandboxCommand::Stop { machines } => {
             let stopped = process::stop(&name, machines).await?;
             printer.result("sandbox stop", &stopped, || {
@@ -63,7 +66,7 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
             let report = process::calls(&name, reset).await?;
             if settings.json {
                 // The report alone, so that a script reads it as it is.
-                printer.data(&serde_json::to_string(&report).context("cannot write the report")?)?;
+                printer.bare(&report)?;
             } else {
                 let rows: String = report.calls.iter().map(|(call, count)| format!("{count:6}  {call}\n")).collect();
                 printer.data(&format!("{rows}{:6}  in all", report.total))?;
@@ -73,6 +76,13 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
         SandboxCommand::Image { command } => image(command, printer).await?,
     }
     Ok(ExitStatus::Success)
+}
+
+/// From now on, whatever this process and the programs that it starts create is closed to other users. A sandbox's process creates
+/// nothing but its own folder's files.
+fn close_to_others() {
+    use nix::sys::stat::{Mode, umask};
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
 fn options(name: &str, args: &StartArgs) -> Result<StartOptions, Failure> {

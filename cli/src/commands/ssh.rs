@@ -5,10 +5,12 @@ use std::{io::Write, os::unix::process::CommandExt, process::Command};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use remint_core::{
+    child,
     context::Context,
     deploy,
     provider::{Instance, Labels, label},
 };
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
@@ -43,6 +45,7 @@ pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, 
     if !args.command.is_empty() {
         ssh.arg("--").args(&args.command);
     }
+    child::without_credentials(&mut ssh, []);
     let error = ssh.exec();
     let failure = Failure::new(ExitStatus::Failure, anyhow::Error::from(error).context("cannot run ssh"));
     Err(failure.hint("install an OpenSSH client"))
@@ -56,8 +59,18 @@ pub(super) async fn console(
 ) -> Outcome {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let instance = choose(&context, args.instance.as_deref()).await?;
-    printer.data(&context.provider.instances().console_output(&instance.id).await?)?;
+    let output = context.provider.instances().console_output(&instance.id).await?;
+    let result = Console { instance: &instance.name, id: instance.id.as_str(), lines: output.lines().collect() };
+    printer.result("console", &result, || output.clone())?;
     Ok(ExitStatus::Success)
+}
+
+/// What an instance wrote to its console, for `--json`.
+#[derive(Serialize)]
+struct Console<'a> {
+    instance: &'a str,
+    id: &'a str,
+    lines: Vec<&'a str>,
 }
 
 /// The instance of that name, or the only one.

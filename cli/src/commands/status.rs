@@ -1,6 +1,9 @@
 //! `remint status`: what stands, and whether it is what was deployed.
 
-use remint_core::deploy::{self, InstanceStatus, Status};
+use remint_core::{
+    deploy::{self, InstanceStatus, Status},
+    redact,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, plan};
@@ -44,7 +47,7 @@ fn text(status: &Status) -> String {
         row("instance", line(instance));
     }
     for instance in &status.foreign {
-        let name = format!("{} ({}), deployed by another journal", instance.name, instance.id);
+        let name = format!("{} ({}), deployed by another journal", redact::show_line(&instance.name), instance.id);
         row("not ours", Styled::red(name).to_string());
     }
     if !status.undeclared.is_empty() {
@@ -65,7 +68,8 @@ fn text(status: &Status) -> String {
 
 fn line(status: &InstanceStatus) -> String {
     let instance = &status.instance;
-    let mut words = vec![format!("{} ({})", instance.name, instance.id), instance.state.as_str().to_owned()];
+    let mut words =
+        vec![format!("{} ({})", redact::show_line(&instance.name), instance.id), instance.state.as_str().to_owned()];
     words.push(match status.healthy {
         Some(true) => Styled::green("healthy").to_string(),
         Some(false) => Styled::red("not healthy").to_string(),

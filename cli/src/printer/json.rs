@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use jiff::Timestamp;
-use remint_core::events::{Event, Record, SCHEMA};
+use remint_core::{
+    events::{Event, Record, SCHEMA},
+    redact,
+};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -37,12 +40,20 @@ impl super::Display for Json {
     }
 }
 
+/// The only place that writes JSON: all text in it is clean and without secrets.
 fn write(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
+    let mut value = serde_json::to_value(value)?;
+    redact::show_json(&mut value);
+    let mut line = serde_json::to_vec(&value)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line)?;
     Ok(out.flush()?)
+}
+
+/// A value alone, without an envelope.
+pub(super) fn bare(value: &impl Serialize) -> anyhow::Result<()> {
+    write(value)
 }
 
 pub(super) fn result<T: Serialize>(command: &str, data: &T) -> anyhow::Result<()> {

@@ -7,9 +7,9 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use remint_core::events::Event;
+use remint_core::{events::Event, redact};
 
-use super::plain;
+use super::{paint::render, plain};
 
 pub(super) struct Live {
     lines: MultiProgress,
@@ -24,7 +24,8 @@ impl Live {
     }
 
     fn above(&self, line: &str) {
-        let text = if self.color { line.to_owned() } else { console::strip_ansi_codes(line).into_owned() };
+        let line = render(line);
+        let text = if self.color { line } else { console::strip_ansi_codes(&line).into_owned() };
         // A terminal that went away cannot be told so.
         let _ = self.lines.println(text);
     }
@@ -34,11 +35,11 @@ impl Live {
         let bar = tasks.entry(task.clone()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:>5.dim}");
             let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_prefix(task);
+            bar.set_prefix(redact::show_line(&task));
             bar.enable_steady_tick(Duration::from_millis(120));
             self.lines.add(bar)
         });
-        bar.set_message(message.to_owned());
+        bar.set_message(redact::show_line(message));
     }
 
     fn end(&self, task: &str) {

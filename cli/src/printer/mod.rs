@@ -2,9 +2,14 @@
 //!
 //! Three ways to show what happens: [`json`], a line an event on standard output; [`live`], a line a task that is
 //! redrawn, on a terminal; [`plain`], a line an event, in a pipe.
+//!
+//! Whatever is written passes [`remint_core::redact`] here: foreign text is clean, and known secrets are masked ([`paint`], [`json`],
+//! [`log`]). The one exception is [`Printer::exact`].
 
 mod json;
 mod live;
+pub(crate) mod log;
+mod paint;
 mod plain;
 mod summary;
 mod text;
@@ -14,7 +19,10 @@ use std::{
     sync::Arc,
 };
 
-use remint_core::events::{Event, Events, Level};
+use remint_core::{
+    events::{Event, Events, Level},
+    redact,
+};
 use serde::Serialize;
 
 use crate::{
@@ -111,7 +119,7 @@ impl Printer {
             return Ok(false);
         }
         self.display.close();
-        Ok(dialoguer::Confirm::new().with_prompt(question).default(false).interact()?)
+        Ok(dialoguer::Confirm::new().with_prompt(redact::show(question)).default(false).interact()?)
     }
 
     /// Whether questions can be asked.
@@ -132,12 +140,30 @@ impl Printer {
         self.data(&text())
     }
 
-    /// Writes text that is the result as it is (a schema, a script), under `--json` too.
+    /// Writes a value as one line of JSON without an envelope, so that a script reads it as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be serialised or standard output is closed.
+    pub fn bare<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        json::bare(value)
+    }
+
+    /// Writes text that is the result (a schema, a console's output), under `--json` too.
     ///
     /// # Errors
     ///
     /// When standard output is closed.
     pub fn data(&self, text: &str) -> anyhow::Result<()> {
+        self.exact(&paint::render(text))
+    }
+
+    /// Writes a text that is all Remint's own, exactly: a script for a shell to run.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is closed.
+    pub fn exact(&self, text: &str) -> anyhow::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
         if !text.is_empty() && !text.ends_with('\n') {

@@ -27,7 +27,7 @@ impl super::Display for Plain {
 
 /// The event as one line, after the provider's name where several are at work; `None` for those that the summary tells.
 pub(super) fn line(of: Option<&str>, event: &Event) -> Option<String> {
-    let text = text(event)?;
+    let text = set_in_below(&text(event)?);
     Some(match of {
         Some(provider) => format!("{} {text}", Styled::bold(format!("[{provider}]"))),
         None => text,
@@ -62,6 +62,11 @@ fn text(event: &Event) -> Option<String> {
         Event::Note { level: Level::Warning, message } => format!("{} {message}", Styled::yellow("warning:")),
         _ => return None,
     })
+}
+
+/// What follows the first line is set in: it is foreign text, and could look like a line of ours.
+fn set_in_below(text: &str) -> String {
+    text.trim_end_matches('\n').replace('\n', "\n    ")
 }
 
 #[cfg(test)]

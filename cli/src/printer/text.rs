@@ -2,8 +2,9 @@
 
 use std::{fmt, io::Write, time::Duration};
 
-use remint_core::manifest::{Diagnostics, Theme};
+use remint_core::{manifest::Diagnostics, redact};
 
+use super::paint::{off, on, render, set_in, theme};
 use crate::exit::Failure;
 
 /// Text in one of the few styles that the command uses; colours go away where they are not wanted.
@@ -47,9 +48,9 @@ impl<T> Styled<T> {
 
 impl<T: fmt::Display> fmt::Display for Styled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\u{1b}[{}m", self.codes)?;
+        f.write_str(&on(self.codes))?;
         self.text.fmt(f)?;
-        f.write_str("\u{1b}[0m")
+        f.write_str(&off())
     }
 }
 
@@ -77,26 +78,27 @@ pub fn size(bytes: u64) -> String {
 
 pub(super) fn to_stderr(text: &str) {
     // A closed standard error cannot be reported anywhere.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", render(text));
 }
 
 pub(super) fn failure(of: Option<&str>, failure: &Failure) {
     if let Some(diagnostics) = failure.error.downcast_ref::<Diagnostics>() {
-        return to_stderr(&diagnostics.render(&Theme::ANSI));
+        return to_stderr(&diagnostics.render(&theme()));
     }
     let mut chain = failure.error.chain();
-    let first = chain.next().map(ToString::to_string).unwrap_or_default();
+    let first = chain.next().map(|error| set_in(&error.to_string())).unwrap_or_default();
     let mut text = String::new();
-    for line in &failure.details {
+    // As a whole, as a secret may be cut by the lines' ends.
+    for line in redact::show(&failure.details.join("\n")).lines() {
         text.push_str(&format!("{} {line}\n", Styled::dim("|")));
     }
     let whose = of.map_or_else(String::new, |provider| format!("{} ", Styled::bold(format!("[{provider}]"))));
     text.push_str(&format!("{whose}{} {first}", Styled::red("error:")));
     for cause in chain {
-        text.push_str(&format!("\n  {} {cause}", Styled::dim("caused by:")));
+        text.push_str(&format!("\n  {} {}", Styled::dim("caused by:"), set_in(&cause.to_string())));
     }
     for hint in &failure.hints {
-        text.push_str(&format!("\n{} {hint}", Styled::cyan("hint:")));
+        text.push_str(&format!("\n{} {}", Styled::cyan("hint:"), set_in(hint)));
     }
     to_stderr(&text);
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use remint_core::provider::Descriptor;
+use remint_core::{provider::Descriptor, redact};
 use serde::{Deserialize, Serialize};
 
 use crate::{Cost, Counts, Ended, Level, OutcomeKind, Verdict};
@@ -156,7 +156,8 @@ impl Report {
         let json = serde_json::to_string_pretty(self).map_err(|e| error(e.to_string()))? + "\n";
         let junit = self.junit().map_err(|e| error(format!("no JUnit can be made of it: {e}")))?;
         for (name, text) in [("report.json", json), ("junit.xml", junit), ("report.md", self.markdown())] {
-            std::fs::write(folder.join(name), text).map_err(|e| error(format!("{name} cannot be written: {e}")))?;
+            std::fs::write(folder.join(name), redact::show(&text))
+                .map_err(|e| error(format!("{name} cannot be written: {e}")))?;
         }
         Ok(folder)
     }

@@ -4,11 +4,11 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{
     DeployError, DeployErrorKind,
+    digest::ConfigDigest,
     outside::{Opened, Outside, Prepared, Recipe},
 };
 use crate::{
@@ -107,27 +107,22 @@ impl Outside for SshOutside {
     }
 
     async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, DeployError> {
-        let mut hasher = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hasher.update((bytes.len() as u64).to_be_bytes());
-            hasher.update(bytes);
-        };
-        field(salt.as_bytes());
+        let mut digest = ConfigDigest::new(salt);
         // The release's number stands in every configuration that asks for it, and is no change of its own.
         let release = ReleaseId(0);
         if let Some(config) = &ctx.loaded.manifest.config {
             let fqdn = fqdn(ctx);
             let rendered = config.render(&self.render_context(ctx, release, static_ip, fqdn.as_deref())).await?;
-            field(rendered.digest(salt.as_bytes()).as_bytes());
+            digest.field(rendered.digest(salt.as_bytes()).as_bytes());
         }
         for (name, body) in self.parts(ctx, release, static_ip).await? {
-            field(name.as_bytes());
-            field(body.expose_secret().as_bytes());
+            digest.field(name.as_bytes());
+            digest.field(body.expose_secret().as_bytes());
         }
         for key in &ctx.loaded.manifest.access.ssh_keys {
-            field(key.as_bytes());
+            digest.field(key.as_bytes());
         }
-        Ok(hex::encode(hasher.finalize()))
+        digest.finish().await.map_err(|reason| DeployError::new(DeployErrorKind::Journal, reason))
     }
 
     async fn commit(&self, ctx: &Context) -> Option<String> {

@@ -17,6 +17,7 @@
 
 mod bake;
 mod destroy;
+mod digest;
 #[cfg(test)]
 pub(crate) mod door;
 mod engine;

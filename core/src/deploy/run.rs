@@ -195,7 +195,7 @@ pub(super) async fn new_release(
         // What is taken over stays as it is: the next plan must see where it is not what the manifest says now.
         Some(former) => (former.region, former.size, former.salt, former.config_digest),
         None => {
-            let salt = hex::encode(crate::chance::bytes::<16>());
+            let salt = super::digest::new_salt();
             let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
             let digest = engine.outside().config_digest(ctx, &salt, static_ip).await?;
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)

@@ -14,6 +14,7 @@ use crate::{
     health::ProbeRun,
     journal::{Entry, Phase, Release, Resources},
     provider::InstanceId,
+    redact,
 };
 
 /// One release, with the lock under which its journal is written.
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
     }
 
     async fn fail(&mut self, error: &DeployError) -> Result<Undone, DeployError> {
-        self.note(Entry::Failure { reason: error.chain() }).await?;
+        self.note(Entry::Failure { reason: redact::show(&error.chain()) }).await?;
         self.undo().await
     }
 

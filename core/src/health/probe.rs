@@ -8,6 +8,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 use crate::{
     manifest::{HealthCheck, HttpCheck},
     provider::Address,
+    redact,
     remote::{Command, Connection},
 };
 
@@ -169,15 +170,10 @@ fn innermost(error: &dyn std::error::Error) -> String {
     current.to_string()
 }
 
-/// Cuts a text to what a message shows, on one line.
+/// A text as a message shows it: masked, cut, on one line.
 fn shorten(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = line.trim_end().trim_end_matches(':');
-    if line.len() <= SHOWN {
-        return line.to_owned();
-    }
-    let end = (0..=SHOWN).rev().find(|&end| line.is_char_boundary(end)).unwrap_or(0);
-    format!("{}…", &line[..end])
+    let line = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    redact::excerpt(line.trim_end_matches(':'), SHOWN)
 }
 
 #[cfg(test)]

@@ -37,9 +37,9 @@ pub struct ReleaseRecord {
     pub fingerprint: Fingerprint,
     /// The digests of what the image was made from, to tell what changed.
     pub inputs: Vec<InputDigest>,
-    /// The salted digest of the configuration, secrets included.
+    /// The salted digest of the configuration, secrets included, in hexadecimal.
     pub config_digest: String,
-    /// Its salt, in hexadecimal.
+    /// Its salt, after the parameters of argon2id in PHC notation. Without those, the digest is of a Remint before and a fast one.
     pub salt: String,
     /// The release that this one goes back to.
     #[serde(default)]

@@ -40,10 +40,8 @@ impl ConfigSection {
 }
 
 impl RenderedConfig {
-    /// A digest of all of it, for the journal, which tells whether a configuration changed without holding one.
-    ///
-    /// The salt keeps short secrets from being guessed by trying; it is random and is kept beside the digest. The same
-    /// salt gives comparable digests.
+    /// A digest of all of it, secrets included, which tells whether a configuration changed. Not for keeping: it is fast, so that
+    /// short secrets could be guessed from it. The salt makes digests of the same configuration differ.
     pub fn digest(&self, salt: &[u8]) -> String {
         let mut hasher = Sha256::new();
         let mut field = |bytes: &[u8]| {

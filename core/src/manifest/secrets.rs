@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::SecretSource;
+use crate::{child, redact};
 
 /// Why there is no secret. Holds names and sources, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +76,9 @@ impl Secrets {
             }
             _ => None,
         });
-        let variables = named.collect();
+        let variables: BTreeMap<String, SecretString> = named.collect();
+        // These are at hand without reading anything, so that commands that read no secret mask them, too.
+        variables.values().for_each(redact::learn);
         Self { sources, base_dir, variables, sealed: false, known: Mutex::default() }
     }
 
@@ -104,13 +107,9 @@ impl Secrets {
         if value.expose_secret().is_empty() {
             return Err(SecretError::Empty(name.to_owned()));
         }
+        redact::learn(&value);
         known.insert(name.to_owned(), value.clone());
         Ok(value)
-    }
-
-    /// The values that were read so far, for replacing them in output.
-    pub async fn known(&self) -> Vec<SecretString> {
-        self.known.lock().await.values().cloned().collect()
     }
 
     async fn read(&self, name: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
@@ -134,7 +133,13 @@ impl Secrets {
 
     async fn run(&self, name: &str, argv: &[String]) -> Result<SecretString, SecretError> {
         let program = argv.first().cloned().unwrap_or_default();
-        let output = tokio::process::Command::new(&program)
+        let mut command = tokio::process::Command::new(&program);
+        let named = self.sources.values().filter_map(|source| match source {
+            SecretSource::Env(variable) => Some(variable.as_str()),
+            _ => None,
+        });
+        child::without_credentials(command.as_std_mut(), named);
+        let output = command
             .args(argv.iter().skip(1))
             .current_dir(&self.base_dir)
             .stdin(Stdio::null())
@@ -207,6 +212,20 @@ mod tests {
             assert!(matches!(error, SecretError::Sealed(_)), "{error}");
         }
         assert!(!dir.path().join("canary").exists());
+    }
+
+    #[tokio::test]
+    async fn a_command_does_not_find_the_variables_of_other_secrets() {
+        // Cargo sets it for every test: it stands for a secret in this process's environment.
+        let variable = "CARGO_MANIFEST_DIR";
+        assert!(std::env::var_os(variable).is_some());
+        let line = format!("echo it is ${{{variable}-not there}}");
+        let sources = BTreeMap::from([
+            ("it".to_owned(), SecretSource::Command(vec!["sh".into(), "-c".into(), line])),
+            ("other".to_owned(), SecretSource::Env(variable.to_owned())),
+        ]);
+        let secrets = Secrets::new(sources, std::env::temp_dir(), &BTreeMap::new());
+        assert_eq!(secrets.get("it").await.unwrap().expose_secret(), "it is not there");
     }
 
     #[tokio::test]

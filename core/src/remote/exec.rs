@@ -7,7 +7,10 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Command, Connection, RemoteError, command::PID_MARK, lines::LineSplitter};
-use crate::events::Stream;
+use crate::{
+    events::Stream,
+    redact::{LineMasker, Masker},
+};
 
 /// How many lines are kept for an error.
 const TAIL: usize = 30;
@@ -47,7 +50,7 @@ impl fmt::Display for Exit {
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,
-    /// The last 30 lines that it wrote, both streams in the order of their arrival.
+    /// The last 30 lines that it wrote, both streams in the order of their arrival, clean and without secrets.
     pub tail: Vec<String>,
     /// How long it ran.
     pub elapsed: Duration,
@@ -182,16 +185,27 @@ fn signal_text(signal: &Sig) -> String {
 /// Both streams, split into lines, with the last ones kept.
 struct Output<'a> {
     on_line: &'a mut (dyn FnMut(Stream, &str) + Send),
-    stdout: LineSplitter,
-    stderr: LineSplitter,
+    stdout: Lines,
+    stderr: Lines,
+    /// Masked as they come: where lines fall out of it, half a secret could be left that nobody recognises any more.
     tail: VecDeque<String>,
     pid: Option<u32>,
 }
 
+struct Lines {
+    splitter: LineSplitter,
+    masker: LineMasker,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { splitter: LineSplitter::default(), masker: LineMasker::new(Masker::process()) }
+    }
+}
+
 impl<'a> Output<'a> {
     fn new(on_line: &'a mut (dyn FnMut(Stream, &str) + Send)) -> Self {
-        let splitter = LineSplitter::default;
-        Self { on_line, stdout: splitter(), stderr: splitter(), tail: VecDeque::new(), pid: None }
+        Self { on_line, stdout: Lines::default(), stderr: Lines::default(), tail: VecDeque::new(), pid: None }
     }
 
     fn push(&mut self, stream: Stream, bytes: &[u8]) {
@@ -206,7 +220,13 @@ impl<'a> Output<'a> {
 
     fn split(&mut self, stream: Stream, bytes: Option<&[u8]>) {
         let Self { on_line, stdout, stderr, tail, pid } = self;
-        let splitter = if stream == Stream::Stdout { stdout } else { stderr };
+        let Lines { splitter, masker } = if stream == Stream::Stdout { stdout } else { stderr };
+        let mut keep = |line: String| {
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(line);
+        };
         let mut emit = |line: String| {
             if pid.is_none()
                 && let Some(number) = line.strip_prefix(PID_MARK)
@@ -215,14 +235,14 @@ impl<'a> Output<'a> {
                 return;
             }
             on_line(stream, &line);
-            if tail.len() == TAIL {
-                tail.pop_front();
-            }
-            tail.push_back(line);
+            masker.push(&line, &mut keep);
         };
         match bytes {
             Some(bytes) => splitter.push(bytes, &mut emit),
-            None => splitter.finish(&mut emit),
+            None => {
+                splitter.finish(&mut emit);
+                masker.finish(&mut keep);
+            }
         }
     }
 }

@@ -63,9 +63,11 @@ macro_rules! private_key {
         pub struct $name(pub(super) Arc<PrivateKey>);
 
         impl $name {
-            /// A new ed25519 key.
+            /// A new ed25519 key, which is masked from now on wherever this process writes.
             pub fn generate() -> Self {
-                Self(generate())
+                let key = Self(generate());
+                crate::redact::learn(&key.private_pem());
+                key
             }
 
             /// The public part.

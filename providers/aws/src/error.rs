@@ -8,7 +8,10 @@ use std::{error::Error as StdError, time::Duration};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use remint_core::provider::{CallClass, Effect, Error, ErrorKind};
+use remint_core::{
+    provider::{CallClass, Effect, Error, ErrorKind},
+    redact,
+};
 
 use crate::config::is_id;
 
@@ -267,12 +270,8 @@ fn excerpt(message: &str, kind: ErrorKind) -> String {
         ErrorKind::Unauthenticated => message.split(['\n', '.']).next().unwrap_or_default(),
         _ => message.split("Encoded authorization failure message").next().unwrap_or_default(),
     };
-    let mut line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() > EXCERPT {
-        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-        line.truncate(end);
-    }
-    line.trim_end_matches('.').to_owned()
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    redact::excerpt(line.trim_end_matches('.'), EXCERPT)
 }
 
 #[cfg(test)]

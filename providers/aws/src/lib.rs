@@ -47,6 +47,7 @@ mod error;
 mod image;
 mod instance;
 mod marker;
+mod masked;
 mod memory;
 mod network;
 mod provider;

@@ -18,6 +18,7 @@ use crate::{
     client::Client,
     config::{Config, check_region, load, timeouts},
     error::Ask,
+    masked::Masked,
     memory::Memory,
     network::Networks,
     tags,
@@ -77,7 +78,7 @@ fn options_schema() -> schemars::Schema {
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
     async move {
         let config = Config::from_context(&context)?;
-        let sdk = load(&config, &context.env).await;
+        let sdk = Masked::credentials_of(load(&config, &context.env).await);
         let chain = sdk.region().map(|region| Region::from(region.as_ref()));
         let home = config.region.clone().or_else(|| context.region.clone()).or(chain);
         for region in home.iter().chain(&context.region) {

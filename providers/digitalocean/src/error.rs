@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remint_core::provider::{Effect, Error, ErrorKind};
+use remint_core::{
+    provider::{Effect, Error, ErrorKind},
+    redact,
+};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -169,12 +172,8 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Optio
 fn excerpt(text: &str, token: &SecretString) -> String {
     let secret = token.expose_secret();
     let text = if secret.is_empty() { text.to_owned() } else { text.replace(secret, "[token]") };
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() > EXCERPT {
-        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-        line.truncate(end);
-    }
-    line.trim_end_matches('.').to_owned()
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    redact::excerpt(line.trim_end_matches('.'), EXCERPT)
 }
 
 #[cfg(test)]

@@ -11,15 +11,26 @@ use std::{
 
 use google_cloud_auth::{
     build_errors,
-    credentials::{Credentials, external_account, impersonated, mds, service_account, user_account},
+    credentials::{
+        CacheableResource, Credentials, CredentialsProvider, external_account, impersonated, mds, service_account,
+        user_account,
+    },
+    errors::CredentialsError,
 };
-use remint_core::provider::{Error, ErrorKind, Result};
+use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use remint_core::{
+    provider::{Error, ErrorKind, Result},
+    redact,
+};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::config::{OPERATION, set};
 
 const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What is secret in a file of credentials.
+const SECRET_KEYS: [&str; 3] = ["private_key", "client_secret", "refresh_token"];
 /// How long the metadata server is given; it answers in milliseconds where there is one.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -73,10 +84,13 @@ pub fn from_file(path: &Path) -> Result<Found> {
     let text_of = |key: &str| json.get(key).and_then(Value::as_str).map(str::to_owned);
     let project = text_of("project_id").or_else(|| text_of("quota_project_id"));
     let kind = text_of("type").unwrap_or_default();
+    let secrets: Vec<SecretString> =
+        SECRET_KEYS.iter().filter_map(|key| text_of(key)).map(SecretString::from).collect();
     let credentials =
         build(&kind, json).ok_or_else(|| failed(format!("holds credentials of the unknown type `{kind}`")))?;
     let credentials = credentials.map_err(|_| failed(format!("is not a complete {kind} file")))?;
-    Ok(Found { credentials, project })
+    secrets.iter().for_each(redact::learn);
+    Ok(Found { credentials: Masked(credentials).into(), project })
 }
 
 /// The credentials of a file's type; `None` for a type that is not known.
@@ -107,9 +121,32 @@ async fn from_metadata() -> Result<Found> {
     let credentials =
         mds::Builder::default().with_scopes([SCOPE]).build().map_err(|error| missing().with_source(error))?;
     match tokio::time::timeout(METADATA_TIMEOUT, credentials.headers(Default::default())).await {
-        Ok(Ok(_)) => Ok(Found { credentials, project: None }),
+        Ok(Ok(_)) => Ok(Found { credentials: Masked(credentials).into(), project: None }),
         Ok(Err(error)) => Err(missing().with_source(error)),
         Err(_) => Err(missing()),
+    }
+}
+
+/// Credentials whose tokens are masked wherever this process writes, as soon as it has them.
+#[derive(Debug)]
+struct Masked(Credentials);
+
+impl CredentialsProvider for Masked {
+    async fn headers(
+        &self,
+        extensions: Extensions,
+    ) -> std::result::Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let headers = self.0.headers(extensions).await?;
+        if let CacheableResource::New { data, .. } = &headers
+            && let Some(value) = data.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+        {
+            redact::learn(&SecretString::from(value.trim_start_matches("Bearer ")));
+        }
+        Ok(headers)
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.0.universe_domain().await
     }
 }
 

@@ -11,7 +11,10 @@ use google_cloud_gax::error::{
     CredentialsError, Error as SdkError,
     rpc::{Status as RpcStatus, StatusDetails},
 };
-use remint_core::provider::{CallClass, Effect, Error, ErrorKind};
+use remint_core::{
+    provider::{CallClass, Effect, Error, ErrorKind},
+    redact,
+};
 
 /// How much of a message an error keeps, in bytes.
 const EXCERPT: usize = 512;
@@ -237,12 +240,8 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
 
 /// At most [`EXCERPT`] bytes on one line.
 fn excerpt(text: &str) -> String {
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() > EXCERPT {
-        let end = (0..=EXCERPT).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-        line.truncate(end);
-    }
-    line.trim_end_matches('.').to_owned()
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    redact::excerpt(line.trim_end_matches('.'), EXCERPT)
 }
 
 #[cfg(test)]

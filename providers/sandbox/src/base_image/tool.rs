@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, io, process::Stdio};
 
+use remint_core::child;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
@@ -14,6 +15,7 @@ const TAIL: usize = 12;
 /// The program is ended when the future is dropped.
 pub(crate) async fn run(mut command: Command, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Vec<u8>, String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
+    child::plain_environment(command.as_std_mut());
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().map_err(
             |error| match error.kind() {

@@ -12,7 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use remint_core::provider::PortMap;
+use remint_core::{child, provider::PortMap};
 use secrecy::SecretString;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -262,7 +262,10 @@ async fn spawn(folder: &Folder, executable: &std::path::Path) -> Result<Running>
     let begin = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
     let errors = file.try_clone().map_err(SandboxError::file("open", &path))?;
     let root = folder.path().parent().unwrap_or(folder.path());
-    let mut child = tokio::process::Command::new(executable)
+    let mut command = tokio::process::Command::new(executable);
+    // It runs on after this command, and starts machines: it gets no credentials of any other account.
+    child::plain_environment(command.as_std_mut());
+    let mut child = command
         .args(["sandbox", "--name", folder.name(), "serve"])
         .env("REMINT_SANDBOX_DIR", root)
         .env(BACKGROUND, "1")

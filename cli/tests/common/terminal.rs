@@ -1,0 +1,76 @@
+//! `remint` on a terminal: a pseudo-terminal of the kernel's, whose other end is read as it comes.
+
+use std::{
+    fs::File,
+    io::Read,
+    os::fd::OwnedFd,
+    process::{Command, Stdio},
+};
+
+use nix::pty::{Winsize, openpty};
+
+/// Runs a command on a terminal of 100 columns; what it wrote, byte by byte, and its exit code.
+pub(crate) fn run(mut command: Command) -> (Vec<u8>, Option<i32>) {
+    let size = Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(&size, None).unwrap();
+    let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
+    let mut child = command.stdin(Stdio::null()).stdout(end(&pty.slave)).stderr(end(&pty.slave)).spawn().unwrap();
+    // The last ends of the terminal outside of the child: its end is seen once the child's are closed, too.
+    drop((command, pty.slave));
+    let reader = std::thread::spawn(move || {
+        let (mut master, mut bytes, mut chunk) = (File::from(pty.master), Vec::new(), [0; 4096]);
+        // Linux says EIO once nobody has the other end open.
+        while let Ok(count @ 1..) = master.read(&mut chunk) {
+            bytes.extend_from_slice(&chunk[..count]);
+        }
+        bytes
+    });
+    let status = child.wait().unwrap();
+    (reader.join().unwrap(), status.code())
+}
+
+/// What in these bytes a terminal would obey that is not one of Remint's own: colours and the redrawing of task lines.
+pub(crate) fn obeyed(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut found = Vec::new();
+    if std::str::from_utf8(bytes).is_err() {
+        found.push("bytes that are not UTF-8".to_owned());
+    }
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '\n' | '\r' => {}
+            '\u{1b}' => {
+                let mut sequence = String::new();
+                if rest.next_if_eq(&'[').is_some() {
+                    while let Some(parameter) = rest.next_if(|c| matches!(c, ' '..='?')) {
+                        sequence.push(parameter);
+                    }
+                    sequence.extend(rest.next());
+                } else {
+                    sequence.extend(rest.next());
+                    sequence.insert_str(0, "ESC ");
+                }
+                if !OWN.contains(&sequence.as_str()) && !is_move(&sequence) {
+                    found.push(sequence);
+                }
+            }
+            c if c.is_control() => found.push(format!("{c:?}")),
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+                found.push(format!("{character:?}"));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The sequences of Remint's own colours, and of the lines that are drawn again.
+const OWN: &[&str] =
+    &["0m", "1m", "2m", "32m", "33m", "36m", "1;31m", "1;34m", "K", "2K", "J", "0J", "?25l", "?25h", "31m"];
+
+/// Whether it moves the cursor by some lines up or down, or to a column.
+fn is_move(sequence: &str) -> bool {
+    let digits = sequence.strip_suffix(['A', 'B', 'C', 'D', 'G']);
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}

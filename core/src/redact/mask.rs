@@ -1,0 +1,219 @@
+//! The secrets that are known, and their replacement.
+
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    ops::Range,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use aho_corasick::AhoCorasick;
+use sha2::{Digest, Sha256};
+
+use super::{
+    clean::clean,
+    fold::Folded,
+    forms::{self, Forms},
+};
+
+/// What stands in the place of a secret.
+pub const MASK: &str = "***";
+/// A form with fewer characters is not looked for across blanks: too many words would be one.
+const LOOSE: usize = 8;
+/// How much of the first part of a secret must be seen before a cut to take it for one.
+const PART: usize = 8;
+
+/// Knows secrets, and replaces them in text. Clones know the same.
+#[derive(Clone, Default)]
+pub struct Masker(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// Digests of what was learnt, so that learning again costs nothing.
+    learnt: HashSet<[u8; 32]>,
+    forms: Forms,
+    /// What finds them all; made when it is first needed after a secret was learnt.
+    finder: Option<Arc<Finder>>,
+}
+
+/// Finds all known forms in one pass.
+struct Finder {
+    forms: Vec<Form>,
+    automaton: AhoCorasick,
+}
+
+/// A form, and for each of its first parts the length of the longest shorter one that it ends with (Knuth, Morris and Pratt).
+struct Form {
+    text: String,
+    /// Whether blanks are part of it.
+    spaced: bool,
+    borders: Vec<usize>,
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Masker").finish_non_exhaustive()
+    }
+}
+
+impl Masker {
+    /// The one of this process, which all sinks use.
+    pub fn process() -> &'static Self {
+        static PROCESS: LazyLock<Masker> = LazyLock::new(Masker::default);
+        &PROCESS
+    }
+
+    /// Adds a secret. See [`super::learn`] for what is recognised of it.
+    pub fn learn(&self, secret: &str) {
+        let digest: [u8; 32] = Sha256::digest(secret).into();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.learnt.insert(digest) {
+            for (form, spaced) in forms::forms(secret) {
+                *known.forms.entry(form).or_default() |= spaced;
+            }
+            known.finder = None;
+        }
+    }
+
+    /// Replaces every secret by [`MASK`].
+    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let Some(finder) = self.finder() else { return Cow::Borrowed(text) };
+        replace(text, finder.find(text))
+    }
+
+    /// As [`Masker::mask`], for text whose end was cut off: the first part of a secret at its end is replaced, too.
+    pub fn mask_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let Some(finder) = self.finder() else { return Cow::Borrowed(text) };
+        let mut ranges = finder.find(text);
+        ranges.extend(finder.begun(text, |form| PART.min(form.div_ceil(2))).map(|start| start..text.len()));
+        replace(text, merge(ranges))
+    }
+
+    /// Masks text, cleans it, and masks it again.
+    pub(super) fn show<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let masked = self.mask(text);
+        match clean(&masked) {
+            Cow::Owned(cleaned) => Cow::Owned(self.mask(&cleaned).into_owned()),
+            // It was clean, and is masked already.
+            Cow::Borrowed(_) => masked,
+        }
+    }
+
+    /// Where secrets are, in order and apart from each other.
+    pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
+        self.finder().map(|finder| finder.find(text)).unwrap_or_default()
+    }
+
+    /// Where a secret begins of which `at_least` characters are at the end of the text, and not all.
+    pub(super) fn begun(&self, text: &str, at_least: usize) -> Option<usize> {
+        self.finder()?.begun(text, |_| at_least)
+    }
+
+    fn finder(&self) -> Option<Arc<Finder>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.finder.is_none() && !known.forms.is_empty() {
+            known.finder = Finder::new(&known.forms).map(Arc::new);
+        }
+        known.finder.clone()
+    }
+}
+
+impl Finder {
+    fn new(forms: &Forms) -> Option<Self> {
+        // It fails only where there are more than two thousand million states.
+        let automaton = AhoCorasick::new(forms.keys()).ok()?;
+        Some(Self { forms: forms.iter().map(|(text, spaced)| Form::new(text.clone(), *spaced)).collect(), automaton })
+    }
+
+    fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        for folded in Folded::readings(text) {
+            for found in self.automaton.find_overlapping_iter(&folded.text) {
+                let range = folded.original(found.range());
+                let spaced = self.forms[found.pattern().as_usize()].spaced;
+                if spaced || found.len() >= LOOSE || !text[range.clone()].contains([' ', '\t']) {
+                    ranges.push(range);
+                }
+            }
+        }
+        merge(ranges)
+    }
+
+    /// Where the first part of a form begins that the text ends with, of those that are long enough.
+    fn begun(&self, text: &str, at_least: impl Fn(usize) -> usize) -> Option<usize> {
+        let mut first: Option<usize> = None;
+        for folded in Folded::readings(text) {
+            let all = folded.text.len();
+            for form in &self.forms {
+                let length = form.begun(folded.text.as_bytes());
+                if length >= at_least(form.text.len()).max(1) {
+                    let start = folded.original(all - length..all).start;
+                    first = Some(first.map_or(start, |first| first.min(start)));
+                }
+            }
+        }
+        first
+    }
+}
+
+impl Form {
+    fn new(text: String, spaced: bool) -> Self {
+        let bytes = text.as_bytes();
+        let mut borders = vec![0; bytes.len()];
+        let mut length = 0;
+        for at in 1..bytes.len() {
+            while length > 0 && bytes[at] != bytes[length] {
+                length = borders[length - 1];
+            }
+            length += usize::from(bytes[at] == bytes[length]);
+            borders[at] = length;
+        }
+        Self { text, spaced, borders }
+    }
+
+    /// How many of its first bytes the text ends with; not all of them.
+    fn begun(&self, text: &[u8]) -> usize {
+        let form = self.text.as_bytes();
+        let mut length = 0;
+        for &byte in &text[text.len().saturating_sub(form.len())..] {
+            if length == form.len() {
+                length = self.borders[length - 1];
+            }
+            while length > 0 && byte != form[length] {
+                length = self.borders[length - 1];
+            }
+            length += usize::from(byte == form[length]);
+        }
+        if length == form.len() { self.borders[length - 1] } else { length }
+    }
+}
+
+fn merge(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// Puts [`MASK`] in the place of each range; line ends in them stay, so that the number of lines does not change.
+pub(super) fn replace(text: &str, ranges: Vec<Range<usize>>) -> Cow<'_, str> {
+    if ranges.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in ranges {
+        out.push_str(&text[at..range.start]);
+        let pieces: Vec<&str> = text[range.clone()].split('\n').collect();
+        let masked: Vec<&str> = pieces.iter().map(|piece| if piece.trim().is_empty() { "" } else { MASK }).collect();
+        out.push_str(&masked.join("\n"));
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    Cow::Owned(out)
+}

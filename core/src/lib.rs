@@ -15,6 +15,7 @@ pub mod events;
 mod fake;
 pub mod health;
 pub mod journal;
+mod logins;
 pub mod manifest;
 pub mod provider;
 pub mod remote;

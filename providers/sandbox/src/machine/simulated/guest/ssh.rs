@@ -8,7 +8,10 @@ use russh::{
     keys::{Algorithm, PrivateKey, PublicKey, ssh_key::LineEnding},
     server::{self, Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -47,19 +50,10 @@ pub(super) fn host_key(disk: &mut Disk) -> io::Result<PrivateKey> {
 pub(super) async fn serve(
     machine: Arc<Machine>,
     host: Host,
-    key: PrivateKey,
+    key: watch::Receiver<Option<PrivateKey>>,
     listener: TcpListener,
     power: CancellationToken,
 ) {
-    let config = Arc::new(server::Config {
-        keys: vec![key],
-        // Nobody guesses passwords on loopback, and a client that tries several keys should not wait for each.
-        auth_rejection_time: Duration::ZERO,
-        auth_rejection_time_initial: Some(Duration::ZERO),
-        inactivity_timeout: None,
-        nodelay: true,
-        ..Default::default()
-    });
     while let Some(accepted) = power.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
             // Out of descriptors, most likely: the connections that are there must end first.
@@ -73,7 +67,16 @@ pub(super) async fn serve(
             channels: HashMap::new(),
             environment: HashMap::new(),
         };
-        let (config, stream) = (config.clone(), Cut::new(stream, power.clone()));
+        let config = Arc::new(server::Config {
+            keys: key.borrow().iter().cloned().collect(),
+            // Nobody guesses passwords on loopback, and a client that tries several keys should not wait for each.
+            auth_rejection_time: Duration::ZERO,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            inactivity_timeout: None,
+            nodelay: true,
+            ..Default::default()
+        });
+        let stream = Cut::new(stream, power.clone());
         tokio::spawn(async move {
             let ended = match server::run_stream(config, stream, connection).await {
                 Ok(session) => session.await,

@@ -21,13 +21,16 @@ struct Service {
     tmp: PathBuf,
 }
 
+fn make_key(file: &Path) {
+    let mut keygen = std::process::Command::new("ssh-keygen");
+    assert!(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(file).status().unwrap().success());
+}
+
 impl Service {
     async fn deployed() -> Self {
         let world = World::with_service().await;
         let identity = world.sandbox_dir().join("mine");
-        let made =
-            std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&identity);
-        assert!({ made }.status().unwrap().success());
+        make_key(&identity);
         let public = fs::read_to_string(identity.with_extension("pub")).unwrap();
         world.append(&format!("[access]\nssh_keys = [\"{}\"]\n", public.trim()));
         let tmp = world.sandbox_dir().join("a b'c\"d%h ${HOME} ~");
@@ -91,9 +94,7 @@ async fn a_login_works_in_any_tmpdir_marks_the_instance_and_leaves_nothing() {
 
     // A login that fails marks nothing.
     let stranger = service.world.sandbox_dir().join("stranger");
-    let made =
-        std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&stranger).status();
-    assert!(made.unwrap().success());
+    make_key(&stranger);
     let failed = service.ssh(&stranger, "true").await.code(255);
     assert!(!service.is_touched().await, "{}", failed.text());
     assert_eq!(service.left(), Vec::<PathBuf>::new());

@@ -340,13 +340,13 @@ impl OpenMachine {
             let message = format!("{} would let in somebody whom `[access]` does not name", self.task);
             return Err(self
                 .refuse(message)
-                .hint("remove from the recipe, the image or `instance.user_data` what is listed below, or name the keys in `[access]`")
+                .hint("correct the recipe, the image or `instance.user_data`, or name the keys in `[access]`")
                 .details(audit.found));
         }
         for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
             let KeyFile { path, foreign } = file;
             ctx.events.warn(format!(
-                "{} came with {foreign} lines in {path} that `[access]` does not name, from its image or the cloud: removed",
+                "{} came with {foreign} lines in {path} that `[access]` does not name: removed",
                 self.task
             ));
         }

@@ -66,8 +66,11 @@ fn blocks<'a>(text: &'a str, mark: &str) -> Vec<(&'a str, Vec<&'a str>)> {
     blocks
 }
 
+/// The blocks of a script's output: the rest of the mark's line, and the lines after it.
+type Blocks = Vec<(String, Vec<String>)>;
+
 /// Runs a script that marks its output; gives the blocks, or why it failed.
-async fn ask(connection: &Connection, script: &str) -> Result<Result<Vec<(String, Vec<String>)>, String>, RemoteError> {
+async fn ask(connection: &Connection, script: &str) -> Result<Result<Blocks, String>, RemoteError> {
     let mark = format!("remint-{}", uuid::Uuid::new_v4().simple());
     let command = Command::shell(script).env("REMINT_MARK", &mark).timeout(WITHIN);
     let (outcome, text) = connection.capture(&command).await?;

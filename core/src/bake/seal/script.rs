@@ -42,7 +42,7 @@ pub(super) fn removal(row: &Sealed) -> String {
 /// Prints a line for each thing that a row names and that is there.
 pub(super) fn look(row: &Sealed) -> String {
     let mut out = String::new();
-    let say = format!("echo \"{}: ${{path#\"$r\"}}\"", row.what);
+    let say = format!("echo \"{}: $path\"", row.what);
     for pattern in row.gone {
         each(&mut out, pattern, false, &say);
     }

@@ -1,6 +1,9 @@
 //! What the facts mean.
 
-use super::facts::{Facts, Password};
+use super::{
+    config::Settings,
+    facts::{Facts, Password},
+};
 
 /// What a keyword with a value lets in, whoever it is for. Passwords and key files are judged apart, with their users.
 fn way_in(keyword: &str, value: &str, keytab: bool) -> Option<String> {
@@ -20,22 +23,24 @@ fn way_in(keyword: &str, value: &str, keytab: bool) -> Option<String> {
 /// Ways in that the configuration opens.
 pub(super) fn configuration(facts: &Facts) -> Vec<String> {
     let mut found: Vec<_> = facts.strangers.iter().map(|name| format!("another login server runs: {name}")).collect();
-    for settings in &facts.settings {
-        let ways = settings.each().filter_map(|(keyword, value)| way_in(keyword, value, facts.keytab));
-        if settings.user.is_empty() {
-            found.extend(ways);
-        } else {
-            found.extend(
-                ways.filter(|way| !found.contains(way))
-                    .map(|way| format!("{way}, for user {}", settings.user))
-                    .collect::<Vec<_>>(),
-            );
-        }
+    let ways = |settings: &Settings| -> Vec<String> {
+        settings.each().filter_map(|(keyword, value)| way_in(keyword, value, facts.keytab)).collect()
+    };
+    for settings in facts.settings.iter().filter(|settings| settings.user.is_empty()) {
+        found.extend(ways(settings));
     }
     // What a block says applies to connections that cannot all be tried: each line is judged as if it applied.
     for directive in &facts.matched {
         let way = way_in(&directive.keyword, &directive.value, facts.keytab);
         found.extend(way.map(|way| format!("{way}, in the block `{}`", directive.block)));
+    }
+    // What sshd says for a user comes from one of these; where it does not, that is said too.
+    for settings in facts.settings.iter().filter(|settings| !settings.user.is_empty()) {
+        for way in ways(settings) {
+            if !found.iter().any(|line| line.starts_with(&way)) {
+                found.push(format!("{way}, for user {}", settings.user));
+            }
+        }
     }
     found
 }

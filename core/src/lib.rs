@@ -19,6 +19,7 @@ mod fake;
 mod fuzz;
 pub mod health;
 pub mod journal;
+mod logins;
 pub mod manifest;
 pub mod provider;
 pub mod redact;

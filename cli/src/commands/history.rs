@@ -115,6 +115,7 @@ fn sentence(entry: &Entry) -> String {
         Entry::Launching { names } => format!("launching {}", names.join(", ")),
         Entry::Adopting { instance, from } => format!("taking over the parked instance {instance} of {from}"),
         Entry::Launched { instances, .. } => format!("launched {}", join(instances)),
+        Entry::RotatingHostKey { instance, .. } => format!("replacing the host key of {instance}"),
         Entry::BeforeSwitchStarted => "running the command before the switch".to_owned(),
         Entry::BeforeSwitchDone => "the command before the switch has succeeded".to_owned(),
         Entry::GatePassed { instance } => format!("instance {instance} passed its gate"),

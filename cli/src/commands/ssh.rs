@@ -1,17 +1,18 @@
 //! `remint ssh` and `remint console`: a look at an instance.
 
-use std::{io::Write, os::unix::process::CommandExt, process::Command};
+mod client;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use remint_core::{
-    child,
     context::Context,
     deploy,
     provider::{Instance, Labels, label},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use client::Call;
 
 use super::Outcome;
 use crate::{
@@ -31,24 +32,25 @@ pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, 
     }
     let instance = choose(&context, args.instance.as_deref()).await?;
     let address = instance.address.clone().with_context(|| format!("{} has no address yet", instance.name))?;
-    // Marked before the login, so that no login is ever unmarked.
-    let touched = Labels::new().with(label::TOUCHED, Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    context.provider.instances().label(&instance.id, &touched).await?;
-    printer.say(&format!("{} is marked as touched", instance.name));
-    let endpoint = address.endpoint(22);
-    let known_hosts = known_hosts(&context, &instance, endpoint.ip(), endpoint.port()).await?;
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-o", "StrictHostKeyChecking=yes", "-o"])
-        .arg(format!("UserKnownHostsFile={}", known_hosts.display()))
-        .args(["-o", "GlobalKnownHostsFile=/dev/null", "-l", "root", "-p", &endpoint.port().to_string()])
-        .arg(endpoint.ip().to_string());
-    if !args.command.is_empty() {
-        ssh.arg("--").args(&args.command);
-    }
-    child::without_credentials(&mut ssh, []);
-    let error = ssh.exec();
-    let failure = Failure::new(ExitStatus::Failure, anyhow::Error::from(error).context("cannot run ssh"));
-    Err(failure.hint("install an OpenSSH client"))
+    let keys = deploy::host_keys(&context, &instance).await?;
+    let call = Call {
+        endpoint: address.endpoint(22),
+        keys,
+        identity: args.identity.clone(),
+        command: args.command.clone(),
+        run: context.run.simple().to_string(),
+    };
+    let logged_in = async {
+        let touched = Labels::new().with(label::TOUCHED, Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        match context.provider.instances().label(&instance.id, &touched).await {
+            Ok(()) => printer.say(&format!("{} is marked as touched", instance.name)),
+            Err(error) => printer.say(&format!("warning: could not mark {} as touched: {error}", instance.name)),
+        }
+    };
+    let code = client::run(&call, logged_in, &context.cancel).await?;
+    printer.close();
+    // The code is that of the command on the instance, as with ssh itself.
+    std::process::exit(code);
 }
 
 pub(super) async fn console(
@@ -90,20 +92,4 @@ async fn choose(context: &Context, name: Option<&str>) -> Result<Instance, Failu
         1 => Ok(instances.remove(0)),
         _ => Err(refuse("there are several instances; name one of those below".to_owned())),
     }
-}
-
-/// A file with the one host key that this instance may show: the journal has it from the launch.
-async fn known_hosts(
-    context: &Context,
-    instance: &Instance,
-    ip: std::net::IpAddr,
-    port: u16,
-) -> Result<std::path::PathBuf, Failure> {
-    let key = deploy::host_key(context, instance).await?;
-    let folder = std::env::temp_dir().join(format!("remint-{}", context.run.simple()));
-    std::fs::create_dir(&folder).context("cannot make a folder for the host key")?;
-    let path = folder.join("known_hosts");
-    let mut file = std::fs::File::create(&path).context("cannot write the host key")?;
-    writeln!(file, "[{ip}]:{port} {key}\n{ip} {key}").context("cannot write the host key")?;
-    Ok(path)
 }

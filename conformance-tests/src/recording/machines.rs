@@ -40,6 +40,10 @@ impl Instances for Recorded {
         self.inner.instances().label(id, labels).await
     }
 
+    async fn withdraw_user_data(&self, id: &InstanceId) -> Result<bool> {
+        self.inner.instances().withdraw_user_data(id).await
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         self.inner.instances().destroy(id).await
     }

@@ -26,7 +26,7 @@ pub(super) struct Builder<'a> {
     pub(super) selector: Selector,
     /// Its name, for events.
     pub(super) task: String,
-    options: ConnectOptions,
+    pub(super) options: ConnectOptions,
     /// The way in.
     pub(super) connection: Arc<Connection>,
     /// When its launch was asked for.

@@ -109,6 +109,18 @@ pub enum BakeError {
         /// What was found.
         found: Vec<String>,
     },
+    /// Instances of the image would let in somebody else than `[access]` says.
+    #[error("the image would let in somebody whom `[access]` does not name: {}", found.join("; "))]
+    Logins {
+        /// What was found.
+        found: Vec<String>,
+    },
+    /// Remint could not log in to instances of the image.
+    #[error("Remint could not log in to instances of this image: {}", found.join("; "))]
+    LockedOut {
+        /// What was found.
+        found: Vec<String>,
+    },
     /// The throw-away instance from the new image is not healthy.
     #[error("the new image {image} does not pass its boot check; it was deleted")]
     BootCheck {
@@ -149,6 +161,10 @@ impl BakeError {
             Self::Leftovers { .. } => {
                 Some("a step starts something that creates them again; stop it before the end of the recipe".to_owned())
             }
+            Self::Logins { .. } => {
+                Some("correct the step that opens this way in, or name the keys in `[access]`".to_owned())
+            }
+            Self::LockedOut { .. } => Some("correct the step that changes the SSH server's configuration".to_owned()),
             _ => None,
         }
     }

@@ -16,11 +16,12 @@ mod check;
 mod cleanup;
 mod error;
 pub mod fingerprint;
+mod logins;
 mod prepare;
 mod recover;
 mod report;
 mod run;
-mod seal;
+pub mod seal;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod steps;

@@ -8,6 +8,7 @@ use super::{
     capture,
     check::boot_check,
     cleanup::{Cleanup, sweep},
+    logins::logins,
     prepare::{self, prepare},
     recover,
     report::Phases,
@@ -120,6 +121,7 @@ async fn until_captured(
     let steps = Steps::new(ctx, fingerprint);
     phases.run("provision", steps.provision(&mut builder)).await?;
     phases.run("verify", steps.verify(&mut builder)).await?;
+    phases.run("logins", logins(ctx, &builder)).await?;
     phases.run("seal", seal(&builder)).await?;
     phases.run("stop", builder.stop()).await?;
     let image = phases.run("capture", capture::capture(ctx, authority, &builder, fingerprint)).await?;

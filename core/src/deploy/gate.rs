@@ -16,16 +16,19 @@ use crate::{
     context::Context,
     events::{Event, Stream},
     health::{Probe, ProbeRun, wait_healthy},
+    logins::{self, KeyFile},
     manifest::{Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
     remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
 };
 
-/// Where the login key is.
-const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
+/// Gives the machine another host key, which comes on standard input.
+const ROTATE: &str = include_str!("rotate.sh");
 /// How often the service is asked while the address moves.
 const PROBE_EVERY: Duration = Duration::from_millis(50);
+/// How long SSH may take to come back with its new host key.
+const ROTATES_WITHIN: Duration = Duration::from_secs(60);
 /// How long a look at a log may take.
 const LOG_WITHIN: Duration = Duration::from_secs(10);
 
@@ -37,6 +40,8 @@ pub(super) struct SshOutside {
 /// A release's keys, in memory only.
 struct Keys {
     host: HostKey,
+    /// The host key that the gate installs: nobody has ever had it in user data.
+    next: HostKey,
     login: LoginKey,
 }
 
@@ -137,7 +142,7 @@ impl Outside for SshOutside {
         name: &str,
         static_ip: Option<IpAddr>,
     ) -> Result<Prepared, DeployError> {
-        let keys = Keys { host: HostKey::generate(), login: LoginKey::generate() };
+        let keys = Keys { host: HostKey::generate(), next: HostKey::generate(), login: LoginKey::generate() };
         let public_key = keys.login.public().line();
         let mut data = UserData::new(&keys.host.private_pem()).hostname(name).authorize(public_key.clone());
         for key in &ctx.loaded.manifest.access.ssh_keys {
@@ -153,7 +158,8 @@ impl Outside for SshOutside {
         }
         let user_data = data.build(ctx.provider.descriptor().limits.user_data_bytes)?;
         let host_key = keys.host.public().line();
-        Ok(Prepared { user_data, public_key, host_key, keys: Box::new(keys) })
+        let next_host_key = keys.next.public().line();
+        Ok(Prepared { user_data, public_key, host_key, next_host_key, keys: Box::new(keys) })
     }
 
     async fn open(
@@ -178,7 +184,8 @@ impl Outside for SshOutside {
             started,
             address,
             connection: Arc::new(connection),
-            public_key: prepared.public_key.clone(),
+            options,
+            next: keys.next.clone(),
         }))
     }
 
@@ -223,7 +230,8 @@ struct OpenMachine {
     started: Instant,
     address: Address,
     connection: Arc<Connection>,
-    public_key: String,
+    options: ConnectOptions,
+    next: HostKey,
 }
 
 impl fmt::Debug for OpenMachine {
@@ -300,26 +308,10 @@ impl Opened for OpenMachine {
         self.run("journalctl -n 30 --no-pager --output=short").await
     }
 
-    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
-        self.progress(ctx, "removing the login key");
-        let keys = self.connection.download(AUTHORIZED_KEYS).await?;
-        let text = String::from_utf8_lossy(&keys);
-        let kept: String = text.lines().filter(|line| may_stay(ctx, line)).map(|line| format!("{line}\n")).collect();
-        let foreign = text.lines().filter(|line| is_key(line) && !may_stay(ctx, line) && !self.names_key(line)).count();
-        if foreign > 0 {
-            ctx.events.warn(format!(
-                "{} came with {foreign} login keys that `[access]` does not name, from its image or the cloud: removed",
-                self.task
-            ));
-        }
-        let options = UploadOptions { mode: Some(0o600), ..UploadOptions::default() };
-        self.connection.upload_bytes(kept.as_bytes(), AUTHORIZED_KEYS, &options).await?;
-        let now = self.connection.download(AUTHORIZED_KEYS).await?;
-        if String::from_utf8_lossy(&now).lines().any(|line| is_key(line) && !may_stay(ctx, line)) {
-            let message =
-                format!("a login key that `[access]` does not name is still in {AUTHORIZED_KEYS} on {}", self.task);
-            return Err(DeployError::new(DeployErrorKind::Gate, message));
-        }
+    async fn close(mut self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
+        let own_files = self.examine_logins(ctx).await?;
+        self.rotate_host_key(ctx).await?;
+        self.write_logins(ctx, &own_files).await?;
         let elapsed = self.started.elapsed();
         let message = "passed its gate".to_owned();
         ctx.events.emit(Event::TaskFinished { task: self.task.clone(), message, elapsed });
@@ -328,45 +320,71 @@ impl Opened for OpenMachine {
 }
 
 impl OpenMachine {
-    /// Whether a line of `authorized_keys` holds this release's login key, whatever options or comment are around it.
-    fn names_key(&self, line: &str) -> bool {
-        let key = self.public_key.split_whitespace().nth(1).unwrap_or(&self.public_key);
-        line.split_whitespace().any(|word| word == key)
+    fn refuse(&self, message: String) -> DeployError {
+        DeployError::new(DeployErrorKind::Gate, message)
     }
-}
 
-/// The key itself in a line of `authorized_keys`, whatever options or comment are around it.
-fn key_data(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    // Every key begins with the length of its kind's name, which is below 256: so the first of its base 64 are letters A.
-    (!line.starts_with('#')).then(|| line.split_whitespace().find(|word| word.starts_with("AAAA")))?
-}
-
-fn is_key(line: &str) -> bool {
-    key_data(line).is_some()
-}
-
-/// Whether a line of `authorized_keys` is of a key that the manifest's `[access]` names. Others go, wherever they came from:
-/// an image that another tool made may hold the key of its maker.
-fn may_stay(ctx: &Context, line: &str) -> bool {
-    let key = key_data(line);
-    key.is_some() && ctx.loaded.manifest.access.ssh_keys.iter().any(|named| key_data(named) == key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_found_between_options_and_comment() {
-        let lines = [
-            ("ssh-rsa AAAAB3Nz packer", Some("AAAAB3Nz")),
-            ("  no-pty,command=\"sh -c x\" ssh-ed25519 AAAAC3Nz", Some("AAAAC3Nz")),
-            ("# ssh-rsa AAAAB3Nz", None),
-            ("", None),
-        ];
-        for (line, expected) in lines {
-            assert_eq!(key_data(line), expected, "{line}");
+    /// Asks who can log in. Gives the files that are Remint's to write.
+    async fn examine_logins(&self, ctx: &Context) -> Result<Vec<KeyFile>, DeployError> {
+        self.progress(ctx, "asking who can log in");
+        let access = &ctx.loaded.manifest.access.ssh_keys;
+        let audit = logins::audit(&self.connection, &self.options.login.public().line(), access).await?;
+        if !audit.found.is_empty() {
+            let message = format!("{} would let in somebody whom `[access]` does not name", self.task);
+            return Err(self
+                .refuse(message)
+                .hint("correct the recipe, the image or `instance.user_data`, or name the keys in `[access]`")
+                .details(audit.found));
         }
+        for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
+            let KeyFile { path, foreign } = file;
+            ctx.events.warn(format!(
+                "{} came with {foreign} lines in {path} that `[access]` does not name: removed",
+                self.task
+            ));
+        }
+        if audit.own_files.is_empty() {
+            let message = format!("{} lets Remint in, and no file of login keys says so", self.task);
+            return Err(self.refuse(message).hint("see `AuthorizedKeysFile` of the machine's sshd_config"));
+        }
+        Ok(audit.own_files)
+    }
+
+    /// Installs the next host key, and connects to it: the one of the user data is worth nothing from then on.
+    async fn rotate_host_key(&mut self, ctx: &Context) -> Result<(), DeployError> {
+        self.progress(ctx, "replacing the host key");
+        let command = Command::shell(ROTATE)
+            .env("PUBLIC", self.next.public().line())
+            .stdin(self.next.private_pem().expose_secret())
+            .timeout(ROTATES_WITHIN);
+        let outcome = self.connection.exec(&command, &mut |_, _| {}).await?;
+        if !outcome.exit.is_success() {
+            let message = format!("the host key of {} could not be replaced ({})", self.task, outcome.exit);
+            return Err(self.refuse(message).details(outcome.tail));
+        }
+        self.options.host_key = self.next.public();
+        // The server may take a moment to read it, and shows the former one until then.
+        let deadline = Instant::now() + ROTATES_WITHIN;
+        let wait = WaitOptions { deadline, first_boot: true, cancel: ctx.cancel.clone() };
+        let mut failed = |error: &crate::remote::RemoteError| tracing::debug!(%error, "not with the new host key yet");
+        self.connection = Arc::new(wait_for_ssh(&self.options, &wait, &mut failed).await?);
+        Ok(())
+    }
+
+    /// Writes root's files of login keys from `[access]`, and reads them again.
+    async fn write_logins(&self, ctx: &Context, files: &[KeyFile]) -> Result<(), DeployError> {
+        self.progress(ctx, "removing the login key");
+        let access = logins::access_file(&ctx.loaded.manifest.access.ssh_keys);
+        let options = UploadOptions { mode: Some(0o600), ..UploadOptions::default() };
+        // Remint's key goes last where there are several: a run that is cut off leaves no file half done.
+        for (index, file) in files.iter().enumerate().rev() {
+            let wanted = if index == 0 { access.as_str() } else { "" };
+            self.connection.upload_bytes(wanted.as_bytes(), &file.path, &options).await?;
+            if self.connection.download(&file.path).await? != wanted.as_bytes() {
+                let message = format!("{} on {} does not hold what was written to it", file.path, self.task);
+                return Err(self.refuse(message).hint("something on the machine writes login keys; remove it"));
+            }
+        }
+        Ok(())
     }
 }

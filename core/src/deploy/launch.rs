@@ -175,7 +175,16 @@ impl Run<'_> {
             }
             self.note(Entry::BeforeSwitchDone).await?;
         }
-        opened.close(ctx).await
+        // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
+        let host_key = prepared.next_host_key.clone();
+        self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
+        opened.close(ctx).await?;
+        // The instance has read it, and nobody else needs to.
+        match ctx.provider.instances().withdraw_user_data(&instance.id).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn with_console(&self, error: DeployError, id: &InstanceId) -> DeployError {

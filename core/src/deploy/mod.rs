@@ -54,5 +54,5 @@ pub use plan::plan;
 pub use planner::{Plan, Refusal, Step};
 pub use rollback::rollback;
 pub use run::{DeployOptions, DeployReport, deploy};
-pub use status::{InstanceStatus, Status, history, host_key, show, status};
+pub use status::{InstanceStatus, Status, history, host_keys, show, status};
 pub use unfinished::{abort, resume};

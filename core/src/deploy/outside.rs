@@ -29,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) public_key: String,
     /// The host key's public part, as one OpenSSH line.
     pub(crate) host_key: String,
+    /// That of the key which the gate gives the instance in its place.
+    pub(crate) next_host_key: String,
     pub(crate) keys: Box<dyn Any + Send + Sync>,
 }
 
@@ -95,7 +97,7 @@ pub(crate) trait Opened: Send {
     /// The last lines of the service's log, for an error.
     async fn log(&mut self) -> Vec<String>;
 
-    /// Removes the login key, checks that it is gone, and closes the connection: nobody can log in any more, unless the
-    /// manifest's `[access]` says so.
+    /// Leaves exactly the logins of the manifest's `[access]`, gives the machine its next host key, and closes the connection. A
+    /// machine that lets in anybody else fails.
     async fn close(self: Box<Self>, ctx: &Context) -> Result<(), DeployError>;
 }

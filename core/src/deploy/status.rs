@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     journal::{Entry, Journal, LockRecord, Phase, Release, current},
     manifest::HealthCheck,
-    provider::{Address, Instance, InstanceState, ReleaseId, label},
+    provider::{Address, Instance, InstanceId, InstanceState, ReleaseId, label},
 };
 
 /// An environment as it stands.
@@ -169,20 +169,56 @@ pub async fn show(ctx: &Context, id: ReleaseId) -> Result<Release, DeployError> 
     Ok(Engine::new(ctx)?.journal().release(id).await?)
 }
 
-/// The host key that an instance shows, as one OpenSSH line: the journal has it from the launch.
+/// The host keys that an instance may show, as OpenSSH lines: the journal has them.
+///
+/// The gate gives an instance a new one, and says so before it does. An instance that has not passed its gate may show either.
 ///
 /// # Errors
 ///
 /// [`super::DeployErrorKind::Conflict`] when the journal knows no launch of it.
-pub async fn host_key(ctx: &Context, instance: &Instance) -> Result<String, DeployError> {
+pub async fn host_keys(ctx: &Context, instance: &Instance) -> Result<Vec<String>, DeployError> {
     let history = Engine::new(ctx)?.journal().history().await?;
-    let entries = history.iter().flat_map(|release| &release.entries);
-    let key = entries.rev().find_map(|record| match &record.entry {
-        Entry::Launched { instances, host_key: Some(key) } if instances.contains(&instance.id) => Some(key.clone()),
-        _ => None,
-    });
-    key.ok_or_else(|| {
-        DeployError::new(DeployErrorKind::Conflict, format!("the journal knows no launch of {}", instance.name))
-            .hint("replace it with `remint deploy --force`")
-    })
+    let keys = keys_of(history.iter().flat_map(|release| &release.entries).map(|record| &record.entry), &instance.id);
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    Err(DeployError::new(DeployErrorKind::Conflict, format!("the journal knows no launch of {}", instance.name))
+        .hint("replace it with `remint deploy --force`"))
+}
+
+fn keys_of<'a>(entries: impl Iterator<Item = &'a Entry>, id: &InstanceId) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Launched { instances, host_key: Some(key) } if instances.contains(id) => keys = vec![key.clone()],
+            Entry::RotatingHostKey { instance, host_key } if instance == id => keys.insert(0, host_key.clone()),
+            // The new one, where there is one: the gate has seen it.
+            Entry::GatePassed { instance } if instance == id => keys.truncate(1),
+            _ => {}
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_shows_the_key_of_its_gate_and_until_then_either() {
+        let id = InstanceId::new("7");
+        let launched = Entry::Launched { instances: vec![id.clone()], host_key: Some("old".to_owned()) };
+        let rotating = Entry::RotatingHostKey { instance: id.clone(), host_key: "new".to_owned() };
+        let other = Entry::RotatingHostKey { instance: InstanceId::new("8"), host_key: "other".to_owned() };
+        let passed = Entry::GatePassed { instance: id.clone() };
+        let parked = Entry::Launched { instances: vec![id.clone()], host_key: None };
+        let keys = |entries: &[&Entry]| keys_of(entries.iter().copied(), &id);
+        assert_eq!(keys(&[&launched]), ["old"]);
+        assert_eq!(keys(&[&launched, &other, &rotating]), ["new", "old"]);
+        assert_eq!(keys(&[&launched, &rotating, &passed]), ["new"]);
+        // A journal of a Remint that did not rotate; and a parked instance that serves again.
+        assert_eq!(keys(&[&launched, &passed]), ["old"]);
+        assert_eq!(keys(&[&launched, &rotating, &passed, &parked, &passed]), ["new"]);
+        assert!(keys(&[&other]).is_empty());
+    }
 }

@@ -117,7 +117,8 @@ impl Outside for FakeOutside {
         Ok(Prepared {
             user_data: "#cloud-config".to_owned().into(),
             public_key,
-            host_key: String::new(),
+            host_key: format!("ssh-ed25519 first-{name}"),
+            next_host_key: format!("ssh-ed25519 next-{name}"),
             keys: Box::new(()),
         })
     }

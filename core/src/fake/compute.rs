@@ -164,6 +164,11 @@ impl Instances for FakeCloud {
         self.mutate(CallClass::IdempotentMutation, "label", apply).await
     }
 
+    async fn withdraw_user_data(&self, _: &InstanceId) -> Result<bool> {
+        // The fake cloud keeps none.
+        Ok(false)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         let id = id.clone();
         let apply = move |state: &mut State, moment: &Moment| {

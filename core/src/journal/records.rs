@@ -168,6 +168,14 @@ pub enum Entry {
         #[serde(default)]
         host_key: Option<String>,
     },
+    /// An instance is about to get another host key than the one of its user data. Until it has passed its gate, it may show
+    /// either.
+    RotatingHostKey {
+        /// The instance.
+        instance: InstanceId,
+        /// The new host key, as one OpenSSH line.
+        host_key: String,
+    },
     /// The command before the switch is about to run.
     BeforeSwitchStarted,
     /// The command before the switch has succeeded; it is not run again.

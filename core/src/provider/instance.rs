@@ -153,6 +153,14 @@ pub trait Instances: Send + Sync {
     ///   changed.
     async fn label(&self, id: &InstanceId, labels: &Labels) -> Result<()>;
 
+    /// Removes the user data of an instance that has read it, so that the cloud shows it to nobody any more.
+    ///
+    /// - *Behaviour*: `true` when the cloud has none of it any more. `false`, and nothing is changed, where a cloud keeps the
+    ///   user data of an instance that runs.
+    /// - *Idempotency*: an instance without user data is a success.
+    /// - *Errors*: `NotFound`.
+    async fn withdraw_user_data(&self, id: &InstanceId) -> Result<bool>;
+
     /// Destroys an instance and its disk.
     ///
     /// - *Behaviour*: returns when the cloud has accepted it; it is done when `get` answers `NotFound`.

@@ -97,7 +97,8 @@ impl Outside for Machines {
         Ok(Prepared {
             user_data: "#cloud-config".to_owned().into(),
             public_key: format!("ssh-ed25519 {name}"),
-            host_key: String::new(),
+            host_key: format!("ssh-ed25519 first-{name}"),
+            next_host_key: format!("ssh-ed25519 next-{name}"),
             keys: Box::new(()),
         })
     }

@@ -250,6 +250,11 @@ impl Instances for Aws {
         Ok(())
     }
 
+    async fn withdraw_user_data(&self, _: &InstanceId) -> Result<bool> {
+        // EC2 changes the user data of a stopped instance only.
+        Ok(false)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         self.terminate(id).await
     }

@@ -215,6 +215,11 @@ impl Instances for DigitalOcean {
         Ok(())
     }
 
+    async fn withdraw_user_data(&self, _: &InstanceId) -> Result<bool> {
+        // A droplet keeps the user data of its creation.
+        Ok(false)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         const OPERATION: &str = "destroy instance";
         let number = droplet_number(OPERATION, id)?;

@@ -34,6 +34,10 @@ mod tests;
 
 /// The metadata that holds the image of an instance: Compute Engine tells that of its disk only.
 pub(crate) const IMAGE_KEY: &str = "remint-image";
+/// The metadata that cloud-init reads.
+const USER_DATA_KEY: &str = "user-data";
+/// How often metadata is read and set again when somebody else sets it at the same time.
+const ROUNDS: u32 = 5;
 
 /// Where an instance of the API is.
 pub(crate) fn path(found: &model::Instance) -> InstancePath {
@@ -222,6 +226,35 @@ impl Instances for Gcp {
             ask.set_instance(&path.number).set_request_id(request).set_body(body).send()
         };
         self.relabel(subject, labels, read, set).await
+    }
+
+    async fn withdraw_user_data(&self, id: &InstanceId) -> Result<bool> {
+        const OPERATION: &str = "withdraw user data";
+        let path = InstancePath::parse(OPERATION, id)?;
+        let subject = Subject::new(OPERATION).about(id);
+        let client = &self.client;
+        let mut round = 1;
+        loop {
+            let mut metadata = self.read_instance(&subject, &path).await?.metadata.unwrap_or_default();
+            let before = metadata.items.len();
+            metadata.items.retain(|item| item.key.as_deref() != Some(USER_DATA_KEY));
+            if metadata.items.len() == before {
+                return Ok(true);
+            }
+            // The fingerprint goes with it, so that nobody else's change is lost.
+            let ask = |request: String| {
+                let ask = client.instances.set_metadata().set_project(&client.project).set_zone(&path.zone);
+                ask.set_instance(&path.number).set_request_id(request).set_body(metadata.clone()).send()
+            };
+            let set = async {
+                let operation = client.mutate(&subject, ask).await?;
+                self.finish(&subject, &operation).await
+            };
+            match set.await {
+                Err(error) if error.kind() == ErrorKind::Conflict && round < ROUNDS => round += 1,
+                result => return result.map(|()| true),
+            }
+        }
     }
 
     async fn destroy(&self, id: &InstanceId) -> Result<()> {

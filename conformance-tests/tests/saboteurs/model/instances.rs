@@ -159,6 +159,11 @@ impl Instances for Model {
         .await
     }
 
+    async fn withdraw_user_data(&self, _: &InstanceId) -> Result<bool> {
+        // The model keeps it.
+        Ok(false)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         self.change(LostReply::Destroy, |world| world.destroy(id)).await
     }

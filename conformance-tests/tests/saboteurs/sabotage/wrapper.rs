@@ -144,6 +144,10 @@ impl Instances for Sabotaged {
         forward!(self, Label, Instances::label(id, labels))
     }
 
+    async fn withdraw_user_data(&self, id: &InstanceId) -> Result<bool> {
+        self.tell(Instances::withdraw_user_data(&self.on.model, id).await)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         forward!(self, Destroy, Instances::destroy(id))
     }

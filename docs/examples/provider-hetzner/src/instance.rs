@@ -158,6 +158,11 @@ impl Instances for Cloud {
         Ok(())
     }
 
+    async fn withdraw_user_data(&self, _: &InstanceId) -> Result<bool> {
+        // A server keeps the user data of its creation.
+        Ok(false)
+    }
+
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         const OPERATION: &str = "destroy instance";
         let number = number(OPERATION, id)?.to_string();

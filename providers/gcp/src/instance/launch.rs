@@ -9,7 +9,7 @@ use remint_core::provider::{Effect, Error, ErrorKind, Instance, InstanceState, L
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::{IMAGE_KEY, firewall};
+use super::{IMAGE_KEY, USER_DATA_KEY, firewall};
 use crate::{
     Gcp, LIMITS,
     error::Subject,
@@ -146,7 +146,7 @@ impl Gcp {
         // Who may log in is the manifest's to say, and not the project's metadata.
         let mut items = vec![item("block-project-ssh-keys", "TRUE"), item(IMAGE_KEY, &image.to_string())];
         if let Some(data) = &spec.user_data {
-            items.push(item("user-data", data.expose_secret()));
+            items.push(item(USER_DATA_KEY, data.expose_secret()));
         }
 
         let mut instance = model::Instance::new()

@@ -329,3 +329,26 @@ async fn an_unknown_size_or_zone_has_a_hint() {
     let error = gcp.shape(&SizeName::new("e2-small"), &Region::new("us-central1-ax")).await.unwrap_err();
     assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("zones: us-central1-a")));
 }
+
+#[tokio::test]
+async fn withdrawn_user_data_leaves_the_other_metadata_and_its_fingerprint_goes_along() {
+    let server = MockServer::start().await;
+    let mut with_data = body("7421", "RUNNING");
+    with_data["metadata"]["fingerprint"] = json!("ZmluZ2Vy");
+    let items = with_data["metadata"]["items"].as_array_mut().unwrap();
+    items.push(json!({"key": "user-data", "value": "#cloud-config secret"}));
+    serve_instance(&server, vec![testing::json(with_data), testing::json(body("7421", "RUNNING"))]).await;
+    let done = vec![testing::json(operation("op-1", "DONE"))];
+    serve(&server, "POST", &route("instances/7421/setMetadata"), done).await;
+    let gcp = testing::provider(&server).await;
+    let id = InstanceId::new(ID);
+    assert!(gcp.withdraw_user_data(&id).await.unwrap());
+    // Once more: there is nothing left to remove, and nothing is sent.
+    assert!(gcp.withdraw_user_data(&id).await.unwrap());
+    let sent = requests(&server, "POST", &route("instances/7421/setMetadata")).await;
+    assert_eq!(sent.len(), 1);
+    let sent: Value = sent[0].body_json().unwrap();
+    assert_eq!(sent["fingerprint"], "ZmluZ2Vy");
+    let image = json!({"key": "remint-image", "value": "debian-cloud/debian-12-bookworm-v20260101"});
+    assert_eq!(sent["items"], json!([image]));
+}

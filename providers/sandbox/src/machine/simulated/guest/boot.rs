@@ -42,6 +42,8 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
     let stage = watch::Sender::new(CloudInit::Running);
     let cloud_init = stage.subscribe();
     let host = Host { disk: machine.disk().clone(), requests, cloud_init, limits: Limits::default() };
+    // The key that the server shows: what its disk had when it was started or told to read it again.
+    let shown = watch::Sender::new(None);
     let boot = async {
         let progress = cloud_init::early(machine, &host, power).await;
         let key = ssh::host_key(&mut lock(machine.disk()));
@@ -49,7 +51,8 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
             Ok(key) => {
                 if let Some(listener) = services::listen(machine, spec.address, spec.ports.resolve(22)).await {
                     machine.log("systemd[1]: Started ssh.service - OpenBSD Secure Shell server.");
-                    tokio::spawn(ssh::serve(machine.clone(), host.clone(), key, listener, power.clone()));
+                    shown.send_replace(Some(key));
+                    tokio::spawn(ssh::serve(machine.clone(), host.clone(), shown.subscribe(), listener, power.clone()));
                 }
             }
             Err(error) => machine.log(&format!("sshd[400]: cannot use the host key: {error}")),
@@ -70,6 +73,10 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
                 Request::Reboot => machine.shutdown(true),
                 Request::PowerOff => machine.shutdown(false),
                 Request::RefreshServices => machine.refresh_services(),
+                Request::ReloadSsh => match ssh::host_key(&mut lock(machine.disk())) {
+                    Ok(key) => _ = shown.send_replace(Some(key)),
+                    Err(error) => machine.log(&format!("sshd[400]: cannot use the host key: {error}")),
+                },
             }
         }
     };

@@ -18,7 +18,7 @@ use russh::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -67,19 +67,10 @@ pub(super) fn host_key(disk: &mut Disk) -> io::Result<PrivateKey> {
 pub(super) async fn serve(
     machine: Arc<Machine>,
     host: Host,
-    key: PrivateKey,
+    key: watch::Receiver<Option<PrivateKey>>,
     listener: TcpListener,
     power: CancellationToken,
 ) {
-    let config = Arc::new(server::Config {
-        keys: vec![key],
-        // Nobody guesses passwords on loopback, and a client that tries several keys should not wait for each.
-        auth_rejection_time: Duration::ZERO,
-        auth_rejection_time_initial: Some(Duration::ZERO),
-        inactivity_timeout: None,
-        nodelay: true,
-        ..Default::default()
-    });
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Some(accepted) = power.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
@@ -99,7 +90,16 @@ pub(super) async fn serve(
             environment: HashMap::new(),
         };
         let life = power.child_token();
-        let (config, stream) = (config.clone(), Cut::new(stream, life.clone()));
+        let config = Arc::new(server::Config {
+            keys: key.borrow().iter().cloned().collect(),
+            // Nobody guesses passwords on loopback, and a client that tries several keys should not wait for each.
+            auth_rejection_time: Duration::ZERO,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            inactivity_timeout: None,
+            nodelay: true,
+            ..Default::default()
+        });
+        let stream = Cut::new(stream, life.clone());
         tokio::spawn(async move {
             let _permit = permit;
             // Whatever ends this ends the connection too.

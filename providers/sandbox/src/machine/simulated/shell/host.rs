@@ -24,6 +24,8 @@ pub(in super::super) enum Request {
     PowerOff,
     /// Look at the services' configuration again.
     RefreshServices,
+    /// Let the SSH server read its host key again.
+    ReloadSsh,
 }
 
 /// The machine, as its commands see it.

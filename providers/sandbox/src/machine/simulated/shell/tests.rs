@@ -296,6 +296,32 @@ async fn jobs_have_a_limit() {
 }
 
 #[tokio::test]
+async fn sshd_says_what_the_machines_own_files_say() {
+    let conf = "/etc/ssh/sshd_config";
+    let ask = |lines: &str, call: &str, keyword: &str| {
+        format!("printf '{lines}' > {conf}; mkdir -p /etc/ssh/d; {call} | grep '^{keyword} '")
+    };
+    check(&[
+        ("sshd -T | grep -c .", "27\n", 0),
+        (
+            "sshd -T | grep -E '^(permitrootlogin|passwordauthentication) '",
+            "passwordauthentication no\npermitrootlogin without-password\n",
+            0,
+        ),
+        // The first value counts, but for lists; a block counts for those whom it is for.
+        (&ask("Port 1\\nPort 2\\nUsePAM yes\\nusepam=no\\n", "sshd -T", "port"), "port 1\nport 2\n", 0),
+        (&ask("UsePAM yes\\nusepam=no\\n", "sshd -T", "usepam"), "usepam yes\n", 0),
+        (&ask("Match User a*\\n UsePAM yes\\n", "sshd -T -C user=alice,host=x,addr=y", "usepam"), "usepam yes\n", 0),
+        (&ask("Match User a*\\n UsePAM yes\\n", "sshd -T -C user=bob,host=x,addr=y", "usepam"), "usepam no\n", 0),
+        (&ask("Include d/*.conf\\n", "echo UsePAM yes > /etc/ssh/d/a.conf; sshd -T", "usepam"), "usepam yes\n", 0),
+        // What is not known is an error.
+        ("echo 'Match RDomain x' > /etc/ssh/sshd_config; sshd -T", "", 255),
+        ("sshd -D", "", 1),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_cancelled_script_ends() {
     let (sender, _requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Running);

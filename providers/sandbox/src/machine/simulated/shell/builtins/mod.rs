@@ -4,6 +4,7 @@ mod files;
 mod flow;
 mod scp;
 mod search;
+mod sshd;
 mod system;
 mod test;
 mod text;
@@ -155,7 +156,11 @@ impl Work<'_> {
 type Plain = fn(&mut Work<'_>) -> i32;
 
 fn plain(name: &str) -> Option<Plain> {
-    files::find(name).or_else(|| text::find(name)).or_else(|| search::find(name)).or_else(|| system::find(name))
+    files::find(name)
+        .or_else(|| text::find(name))
+        .or_else(|| search::find(name))
+        .or_else(|| system::find(name))
+        .or_else(|| sshd::find(name))
 }
 
 /// Whether a command of that name is there.

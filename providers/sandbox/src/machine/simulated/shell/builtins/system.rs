@@ -192,6 +192,9 @@ fn systemctl(work: &mut Work<'_>) -> i32 {
         if let Some(error) = error {
             status = work.fail(error);
         }
+        if ["ssh.service", "sshd.service"].contains(&&*unit) && (verb.contains("reload") || verb.contains("restart")) {
+            work.requests.push(Request::ReloadSsh);
+        }
     }
     if verb == "is-system-running" {
         work.line("running");

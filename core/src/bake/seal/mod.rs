@@ -1,26 +1,36 @@
 //! The seal: what belongs to the builder alone is removed, and then looked for.
+//!
+//! [`TABLE`] says what that is. The script that removes it, the one that looks for it before the builder is stopped, the proof
+//! on a captured disk from outside ([`examine`]) and the page of the book are all made from the table.
 
-use std::time::Duration;
+mod outside;
+mod script;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt::Write as _, time::Duration};
+
+pub use outside::examine;
+pub use table::{Sealed, TABLE};
 
 use super::{BakeError, builder::Builder};
 use crate::remote::Command;
 
-const SEAL: &str = include_str!("seal.sh");
-const CHECK: &str = include_str!("check.sh");
 /// How long each of the scripts may take.
 const WITHIN: Duration = Duration::from_secs(300);
 
-/// Seals the builder. After this nobody can log in to it anew.
+/// Seals the builder. After this nobody can log in to it again.
 pub(super) async fn seal(builder: &Builder<'_>) -> Result<(), BakeError> {
     builder.progress("sealing");
     let connection = &builder.connection;
-    let sealed = connection.exec(&Command::shell(SEAL).timeout(WITHIN), &mut |_, _| {}).await;
+    let sealed = connection.exec(&Command::shell(script::seal()).timeout(WITHIN), &mut |_, _| {}).await;
     let sealed = sealed.map_err(BakeError::remote("sealing the builder"))?;
     if !sealed.exit.is_success() {
         return Err(BakeError::Seal { reason: sealed.exit.to_string(), tail: sealed.tail });
     }
     let (checked, text) = connection
-        .capture(&Command::shell(CHECK).timeout(WITHIN))
+        .capture(&Command::shell(script::check()).timeout(WITHIN))
         .await
         .map_err(BakeError::remote("checking the sealed builder"))?;
     if !checked.exit.is_success() {
@@ -33,4 +43,17 @@ pub(super) async fn seal(builder: &Builder<'_>) -> Result<(), BakeError> {
     // The last writes must be on the disk before the power may be cut. A machine without `sync` has no disk to wait for.
     let synced = connection.exec(&Command::shell("sync || true").timeout(WITHIN), &mut |_, _| {}).await;
     synced.map(drop).map_err(BakeError::remote("writing the builder's disk"))
+}
+
+/// The table as the book shows it.
+pub fn markdown() -> String {
+    let mut out = "| what | why | where |\n|---|---|---|\n".to_owned();
+    for row in TABLE {
+        let gone = row.gone.iter().map(|path| format!("`{path}`"));
+        let emptied = row.emptied.iter().map(|path| format!("`{path}` (emptied)"));
+        let lines = row.lines.iter().map(|(file, start, _)| format!("`{start}…` in `{file}`"));
+        let places: Vec<_> = gone.chain(emptied).chain(lines).collect();
+        _ = writeln!(out, "| {} | {} | {} |", row.what, row.why, places.join(", "));
+    }
+    out
 }

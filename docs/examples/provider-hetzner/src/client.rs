@@ -130,7 +130,7 @@ impl Client {
 
     /// Reads all pages of a list; `key` is its name in the answer.
     pub(crate) async fn list<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Vec<T>> {
-        all_pages(ask.operation, |number| async move {
+        all_pages(&self.calls, ask.operation, |number| async move {
             let ask = ask.clone().query("page", number.to_string()).query("per_page", PAGE.to_string());
             let mut answer: Map<String, Value> = self.json(&ask).await?;
             let items = answer.remove(key).unwrap_or_default();

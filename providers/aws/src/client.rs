@@ -18,7 +18,6 @@ use remint_core::provider::{Calls, Region, Result, Turn};
 use crate::error::Ask;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The account's clients.
 #[derive(Debug)]

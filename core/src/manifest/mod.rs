@@ -6,6 +6,9 @@ mod diagnostics;
 mod duration;
 mod git;
 mod interpolate;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod load;
 mod model;
 mod reference;

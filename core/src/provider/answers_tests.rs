@@ -11,7 +11,10 @@ fn measured(text: &str) -> std::result::Result<(usize, usize), Excess> {
     let again = text.as_bytes().iter().try_for_each(|byte| bytewise.feed(std::slice::from_ref(byte)));
     assert_eq!(said, again);
     said.map(|()| {
-        assert_eq!((whole.depth, whole.values, whole.containers), (bytewise.depth, bytewise.values, bytewise.containers));
+        assert_eq!(
+            (whole.depth, whole.values, whole.containers),
+            (bytewise.depth, bytewise.values, bytewise.containers)
+        );
         assert_eq!(whole.depth, 0, "{text}");
         (whole.values, whole.containers)
     })
@@ -26,7 +29,8 @@ fn json_is_measured_outside_of_its_strings() {
 #[test]
 fn xml_is_measured_with_its_empty_elements() {
     // The root holds others, `empty` and `bare` hold nothing, `leaf` and `twice` hold text.
-    let text = "<?xml version='1.0'?><root a='>' b=\"</x>\"><empty/><leaf>1</leaf><bare></bare> <twice>a</twice></root>";
+    let text =
+        "<?xml version='1.0'?><root a='>' b=\"</x>\"><empty/><leaf>1</leaf><bare></bare> <twice>a</twice></root>";
     assert_eq!(measured(text), Ok((5, 3)));
     assert_eq!(measured("\u{feff}<r><i><i/></i></r>"), Ok((3, 3)));
 }

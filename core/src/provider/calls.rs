@@ -467,9 +467,8 @@ mod tests {
 
     #[test]
     fn the_environment_gives_calls_their_time() {
-        let policy = |text: &str| {
-            RetryPolicy::from_env(&BTreeMap::from([(RetryPolicy::VARIABLE.to_owned(), text.to_owned())]))
-        };
+        let policy =
+            |text: &str| RetryPolicy::from_env(&BTreeMap::from([(RetryPolicy::VARIABLE.to_owned(), text.to_owned())]));
         let short = policy("20s").unwrap();
         assert_eq!((short.within.as_secs(), short.attempt.as_secs()), (20, 20));
         let long = policy("1h").unwrap();

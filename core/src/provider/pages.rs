@@ -118,6 +118,10 @@ mod tests {
         let endless = |_| std::future::ready(Ok(Page { items: vec![0], total: None, more: true }));
         assert_eq!(all_pages(&calls(), "list", endless).await.unwrap_err().kind(), ErrorKind::Unexpected);
         let empty = |_| std::future::ready(Ok(Page::<u32> { items: Vec::new(), total: None, more: true }));
-        assert_eq!(all_pages(&calls(), "list", empty).await.unwrap(), Vec::<u32>::new(), "nothing follows an empty page");
+        assert_eq!(
+            all_pages(&calls(), "list", empty).await.unwrap(),
+            Vec::<u32>::new(),
+            "nothing follows an empty page"
+        );
     }
 }

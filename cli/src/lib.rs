@@ -18,6 +18,7 @@ mod providers;
 mod run;
 mod session;
 pub mod settings;
+mod signals;
 
 pub use exit::{ExitStatus, Failure};
 pub use run::main;

@@ -64,7 +64,7 @@ fn a_variable_that_doubles_is_refused_where_it_gets_too_large() {
 #[test]
 fn many_large_texts_are_refused_together() {
     let large = "x".repeat(MAX_TEXT / 2);
-    let mut text = format!("[vars]\nv = \"{large}\"\n[config.env]\n");
+    let mut text = format!("[vars]\nv = \"{large}\"\n[config]\npath = \"/etc/app.env\"\n[config.env]\n");
     for number in 0..100 {
         text += &format!("K{number} = \"${{var.v}}\"\n");
     }

@@ -59,6 +59,9 @@ pub struct GlobalArgs {
     /// Wait this long (`90s`, `5m`) for the environment's lock where another run holds it, instead of failing at once
     #[arg(long, value_name = "DURATION", env = "REMINT_LOCK_WAIT", global = true)]
     pub lock_wait: Option<HumanDuration>,
+    /// How long an interrupted command may clean up (`10m` by default)
+    #[arg(long, value_name = "DURATION", env = "REMINT_CLEANUP_TIMEOUT", global = true)]
+    pub cleanup_timeout: Option<HumanDuration>,
 }
 
 /// When to use colours.

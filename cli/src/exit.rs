@@ -88,6 +88,11 @@ impl Failure {
         Self { status, error: error.into(), hints: Vec::new(), details: Vec::new() }
     }
 
+    /// The user asked to stop.
+    pub fn interrupted() -> Self {
+        Self::new(ExitStatus::Interrupted, anyhow::anyhow!("interrupted"))
+    }
+
     /// Adds what the user can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

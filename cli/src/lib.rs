@@ -18,6 +18,7 @@ mod providers;
 mod run;
 mod session;
 pub mod settings;
+mod signals;
 mod target;
 
 pub use exit::{ExitStatus, Failure};

@@ -1,8 +1,9 @@
 //! The process: arguments in, exit code out, and Ctrl-C in between.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use remint_core::manifest::HumanDuration;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt as tracing_fmt};
 
@@ -14,6 +15,7 @@ use crate::{
     exit::{ExitStatus, Failure},
     printer::{Printer, log},
     settings::{Settings, Verbosity},
+    signals,
 };
 
 /// Runs the command that the process's arguments ask for.
@@ -23,7 +25,8 @@ pub fn main() -> ExitCode {
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let settings = Settings::new(global, process_env);
-    let printer = Printer::new(&settings);
+    let cancel = CancellationToken::new();
+    let printer = Printer::new(&settings, cancel.clone());
     log::guard_panics();
     log_to_stderr(&command, settings.verbosity);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -33,10 +36,18 @@ pub fn main() -> ExitCode {
             return ExitCode::from(ExitStatus::Failure.code());
         }
     };
-    let cancel = CancellationToken::new();
+    let changes = commands::changes(&command);
+    let within = settings.cleanup_timeout;
+    if !has_signals_of_its_own(&command) {
+        signals::listen(cancel.clone(), printer.clone(), changes);
+    }
     let result = runtime.block_on(async {
-        tokio::spawn(interrupts(cancel.clone(), printer.clone()));
-        commands::run(command, settings, printer.clone(), cancel).await
+        let work = commands::run(command, settings, printer.clone(), cancel.clone());
+        tokio::select! {
+            biased;
+            ended = work => ended,
+            overdue = overdue(&cancel, changes, within) => Err(overdue),
+        }
     });
     // Background tasks (an SSH connection's, a watcher's) have nothing left to say.
     runtime.shutdown_background();
@@ -63,23 +74,24 @@ fn log_to_stderr(command: &Command, verbosity: Verbosity) {
     tracing_fmt().with_env_filter(filter).with_writer(log::Log).with_ansi(false).with_target(false).init();
 }
 
-/// The first Ctrl-C (or SIGTERM) asks for a clean end; the second ends at once.
-async fn interrupts(cancel: CancellationToken, printer: Printer) {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
-    let mut wait = async || {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => (),
-            _ = terminate.recv() => (),
-        }
-    };
-    wait().await;
-    printer.say("interrupted: cleaning up; interrupt again to stop at once");
-    cancel.cancel();
-    wait().await;
-    printer.say(
-        "stopped at once: what was under way stays as it is; `remint resume` goes on with it, `remint abort` undoes it, \
-         `remint gc` finds what is left",
-    );
-    printer.close();
-    std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+/// Whether a command waits for signals itself, and ends by them as it must.
+fn has_signals_of_its_own(command: &Command) -> bool {
+    match command {
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(SandboxArgs { command: SandboxCommand::Serve(_), .. }) => true,
+        _ => false,
+    }
+}
+
+/// Waits until an interrupted command must have ended. What only reads ends at once, wherever it is; what changes something
+/// has time to clean up.
+async fn overdue(cancel: &CancellationToken, changes: bool, within: Duration) -> Failure {
+    cancel.cancelled().await;
+    if !changes {
+        return Failure::interrupted();
+    }
+    tokio::time::sleep(within).await;
+    let within = HumanDuration(within);
+    Failure::new(ExitStatus::Interrupted, anyhow::anyhow!("interrupted, and the clean-up did not end within {within}"))
+        .hint("`remint resume` goes on with what is left, `remint abort` undoes it, `remint gc` finds the rest")
 }

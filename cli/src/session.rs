@@ -1,6 +1,6 @@
 //! From settings to what the engine works on: the manifest loaded, the providers built.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use remint_core::{
     context::{Context, Elsewhere},
@@ -79,20 +79,36 @@ async fn open_manifest(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Result<Context, Failure> {
-    let (loaded, _) = with_journal(settings, without_recipe).await?;
-    let provider = build(&loaded, &loaded.provider, settings).await?;
-    let dns = match dns_provider(&loaded) {
-        Some(id) => Some(build(&loaded, id, settings).await?),
-        None => None,
+    let stop = cancel.clone();
+    let opened = async {
+        let (loaded, _) = with_journal(settings, without_recipe).await?;
+        let provider = build(&loaded, &loaded.provider, settings).await?;
+        let dns = match dns_provider(&loaded) {
+            Some(id) => Some(build(&loaded, id, settings).await?),
+            None => None,
+        };
+        let elsewhere = elsewhere(loaded.clone(), settings.clone());
+        let mut context = Context::new(loaded, provider, printer.events());
+        context.dns = dns;
+        context.cancel = cancel;
+        context.lock_wait = settings.lock_wait;
+        context.elsewhere = elsewhere;
+        context.process_env.clone_from(&settings.process_env);
+        Ok::<_, Failure>(context)
     };
-    let elsewhere = elsewhere(loaded.clone(), settings.clone());
-    let mut context = Context::new(loaded, provider, printer.events());
-    context.dns = dns;
-    context.cancel = cancel;
-    context.lock_wait = settings.lock_wait;
-    context.elsewhere = elsewhere;
-    context.process_env.clone_from(&settings.process_env);
-    Ok(context)
+    unless_interrupted(&stop, opened).await
+}
+
+/// Does what only reads, until the user asks to stop.
+pub(crate) async fn unless_interrupted<T, E: Into<Failure>>(
+    cancel: &CancellationToken,
+    reading: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Failure::interrupted()),
+        read = reading => read.map_err(Into::into),
+    }
 }
 
 /// Builds the providers of places where the environment was before.

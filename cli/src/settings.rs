@@ -13,6 +13,9 @@ use crate::args::{ColorChoice, GlobalArgs};
 /// The name of the manifest.
 pub const MANIFEST: &str = "remint.toml";
 
+/// How long an interrupted command may clean up, unless it is told otherwise.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// How loud the command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -49,6 +52,8 @@ pub struct Settings {
     pub yes: bool,
     /// How long to wait for the environment's lock.
     pub lock_wait: Option<Duration>,
+    /// How long an interrupted command may clean up.
+    pub cleanup_timeout: Duration,
     /// The process's environment variables, those that are valid UTF-8.
     pub process_env: BTreeMap<String, String>,
     /// What the command may do beside asking the cloud.
@@ -96,6 +101,7 @@ impl Settings {
             color: args.color,
             yes: args.yes,
             lock_wait: args.lock_wait.map(Duration::from),
+            cleanup_timeout: args.cleanup_timeout.map_or(CLEANUP_TIMEOUT, Duration::from),
             process_env,
             reach: Reach::default(),
         }

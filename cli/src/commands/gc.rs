@@ -23,8 +23,8 @@ struct Collected<'a> {
 }
 
 pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open_without_recipe(settings, printer, cancel).await?;
-    let listed = deploy::leftovers(&context).await?;
+    let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
+    let listed = session::unless_interrupted(&cancel, deploy::leftovers(&context)).await?;
     let foreign: Vec<_> = listed.foreign.iter().map(|instance| instance.name.as_str()).collect();
     let ours = listed.found.iter().filter(|left| left.ours).count();
     // What another journal deployed is refused by the engine, with all that there is to say of it.
@@ -36,7 +36,7 @@ pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, ca
     if !settings.yes && ours > 0 && foreign.is_empty() {
         printer.say(text(&listed, None).trim_end());
         let count = if ours == 1 { "one leftover".to_owned() } else { format!("{ours} leftovers") };
-        if !printer.confirm(&format!("Delete {count}?"))? {
+        if !printer.confirm(&format!("Delete {count}?")).await? {
             let error = anyhow::anyhow!("nothing was deleted; no release accounts for {count}");
             return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
         }
@@ -91,7 +91,7 @@ pub(super) async fn destroy(
         if args.images { "instances, static IP, DNS record and images" } else { "instances, static IP and DNS record" };
     let question =
         format!("Destroy {environment} of {service} on {}, and wherever else it was: {what}?", context.loaded.provider);
-    if !settings.yes && !printer.confirm(&question)? {
+    if !settings.yes && !printer.confirm(&question).await? {
         let error = anyhow::anyhow!("{environment} of {service} was not destroyed");
         return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
     }

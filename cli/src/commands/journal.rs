@@ -50,7 +50,7 @@ async fn repair(
     if count > 0 {
         printer.say(&list(findings));
         let what = if count == 1 { "one object".to_owned() } else { format!("{count} objects") };
-        if !settings.yes && !printer.confirm(&format!("Mend {what}? Copies are kept."))? {
+        if !settings.yes && !printer.confirm(&format!("Mend {what}? Copies are kept.")).await? {
             let error = anyhow::anyhow!("nothing was changed in the journal");
             return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
         }

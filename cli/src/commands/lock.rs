@@ -96,7 +96,7 @@ async fn release(
         "Take the lock on {name} away from {}? Requests that it has already sent still take effect.",
         lock.holder
     );
-    if !settings.yes && !printer.confirm(&question)? {
+    if !settings.yes && !printer.confirm(&question).await? {
         let error = anyhow::anyhow!("{} keeps the lock on {name}", lock.holder);
         return Err(Failure::new(ExitStatus::Failure, error).hint("answer yes, or give --yes in a script"));
     }

@@ -33,6 +33,28 @@ use crate::{
 /// How a command ended.
 pub(crate) type Outcome = Result<ExitStatus, Failure>;
 
+/// Whether a command may change something in a cloud or in the journal, and so may have to clean up when it is interrupted.
+pub(crate) fn changes(command: &Command) -> bool {
+    match command {
+        Command::Images(args) => matches!(args.command, Some(ImagesCommand::Prune { dry_run: false })),
+        Command::Gc(args) => !args.dry_run,
+        Command::Lock(args) => matches!(args.command, LockCommand::Release),
+        Command::Journal(args) => matches!(args.command, JournalCommand::Repair),
+        Command::Init(_)
+        | Command::Validate
+        | Command::Plan(_)
+        | Command::Status
+        | Command::History(_)
+        | Command::Show(_)
+        | Command::Console(_)
+        | Command::Providers
+        | Command::Doctor
+        | Command::Schema(_)
+        | Command::Completions(_) => false,
+        _ => true,
+    }
+}
+
 /// Runs a command.
 pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
     let settings = Settings { reach: reach(&command), ..settings };

@@ -42,7 +42,7 @@ pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printe
             printer.result("sandbox status", &status, || text(&status))?;
         }
         SandboxCommand::Reset => {
-            if !settings.yes && !printer.confirm(&format!("Delete everything in sandbox {name}?"))? {
+            if !settings.yes && !printer.confirm(&format!("Delete everything in sandbox {name}?")).await? {
                 let failure = Failure::new(ExitStatus::Failure, anyhow::anyhow!("sandbox {name} was left as it is"));
                 return Err(failure.hint("answer yes, or give --yes in a script"));
             }

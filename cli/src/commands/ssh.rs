@@ -24,13 +24,13 @@ use crate::{
 };
 
 pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
-    let context = session::open_without_recipe(settings, printer, cancel).await?;
+    let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
     if context.loaded.manifest.access.ssh_keys.is_empty() {
         let error = anyhow::anyhow!("nobody can log in to the instances of {}", context.loaded.manifest.service);
         return Err(Failure::new(ExitStatus::Failure, error)
             .hint("name public keys in `access.ssh_keys` and deploy; or look from outside with `remint console`"));
     }
-    let instance = choose(&context, args.instance.as_deref()).await?;
+    let instance = session::unless_interrupted(&cancel, choose(&context, args.instance.as_deref())).await?;
     let address = instance.address.clone().with_context(|| format!("{} has no address yet", instance.name))?;
     let keys = deploy::host_keys(&context, &instance).await?;
     let call = Call {

@@ -15,7 +15,7 @@ mod summary;
 mod text;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{BufRead, IsTerminal, Read, Write},
     sync::Arc,
 };
 
@@ -24,6 +24,7 @@ use remint_core::{
     redact,
 };
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::ColorChoice,
@@ -41,6 +42,9 @@ trait Display: Send + Sync {
     fn close(&self) {}
 }
 
+/// How much of an answer to a question is read.
+const LONGEST_ANSWER: u64 = 1024;
+
 /// Shows nothing; results and failures still appear.
 struct Silent;
 
@@ -57,6 +61,7 @@ pub struct Printer {
     json: bool,
     quiet: bool,
     interactive: bool,
+    cancel: CancellationToken,
 }
 
 impl std::fmt::Debug for Printer {
@@ -66,8 +71,8 @@ impl std::fmt::Debug for Printer {
 }
 
 impl Printer {
-    /// A printer for these settings and this terminal.
-    pub fn new(settings: &Settings) -> Self {
+    /// A printer for these settings and this terminal. A question ends without an answer once `cancel` is cancelled.
+    pub fn new(settings: &Settings, cancel: CancellationToken) -> Self {
         let choice = match settings.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,
             ColorChoice::Always => anstream::ColorChoice::Always,
@@ -86,7 +91,7 @@ impl Printer {
             Arc::new(plain::Plain::new())
         };
         let interactive = terminal && std::io::stdin().is_terminal() && !settings.json;
-        Self { display, gatherer: Arc::default(), of: None, json: settings.json, quiet, interactive }
+        Self { display, gatherer: Arc::default(), of: None, json: settings.json, quiet, interactive, cancel }
     }
 
     /// A printer for what one of several providers does: its lines and events say so, and its figures are its own.
@@ -113,13 +118,27 @@ impl Printer {
     ///
     /// # Errors
     ///
-    /// When the terminal cannot be read.
-    pub fn confirm(&self, question: &str) -> anyhow::Result<bool> {
+    /// When the terminal cannot be read, and when the user interrupts the command instead of answering.
+    pub async fn confirm(&self, question: &str) -> Result<bool, Failure> {
         if !self.interactive {
             return Ok(false);
         }
         self.display.close();
-        Ok(dialoguer::Confirm::new().with_prompt(redact::show(question)).default(false).interact()?)
+        write!(anstream::stderr(), "{} [y/N] ", redact::show(question))?;
+        std::io::stderr().flush()?;
+        // The thread stays behind when there is no answer, and ends with the process.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().lock().take(LONGEST_ANSWER).read_line(&mut line).map(|_| line)
+        });
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Failure::interrupted()),
+            answer = answer => {
+                let answer = answer.map_err(std::io::Error::other)??;
+                Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+            }
+        }
     }
 
     /// Whether questions can be asked.

@@ -3,7 +3,10 @@
 //! The builder never downloads: what goes into the image is what was checked here, and a builder without a way out works
 //! too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
@@ -18,7 +21,14 @@ use crate::manifest::ArtifactProvisioner;
 pub(super) struct Artifacts {
     folder: TempDir,
     base_dir: PathBuf,
+    /// The most that is downloaded, in bytes.
+    largest: u64,
+    /// How long a server may send nothing.
+    silence: Duration,
 }
+
+const LARGEST: u64 = 16 * 1024 * 1024 * 1024;
+const SILENCE: Duration = Duration::from_secs(60);
 
 impl Artifacts {
     pub(super) fn new(base_dir: &Path) -> Result<Self, BakeError> {
@@ -27,7 +37,7 @@ impl Artifacts {
             url: std::env::temp_dir().display().to_string(),
             reason: error.to_string(),
         })?;
-        Ok(Self { folder, base_dir: base_dir.to_owned() })
+        Ok(Self { folder, base_dir: base_dir.to_owned(), largest: LARGEST, silence: SILENCE })
     }
 
     /// The path of the checked file on this side.
@@ -56,7 +66,12 @@ impl Artifacts {
         let mut file = tokio::fs::File::create(to).await.map_err(|error| error.to_string())?;
         let mut digest = Sha256::new();
         if let Some(local) = url.strip_prefix("file:") {
-            let source = tokio::fs::File::open(self.base_dir.join(local)).await.map_err(|error| error.to_string())?;
+            let path = self.base_dir.join(local);
+            let metadata = tokio::fs::metadata(&path).await.map_err(|error| error.to_string())?;
+            if !metadata.is_file() {
+                return Err("it is not a regular file".to_owned());
+            }
+            let source = tokio::fs::File::open(path).await.map_err(|error| error.to_string())?;
             let mut chunks = tokio_util::io::ReaderStream::new(source);
             while let Some(chunk) = chunks.next().await {
                 let chunk = chunk.map_err(|error| error.to_string())?;
@@ -64,9 +79,15 @@ impl Artifacts {
                 file.write_all(&chunk).await.map_err(|error| error.to_string())?;
             }
         } else {
-            let response = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+            let client = reqwest::Client::builder().connect_timeout(SILENCE).read_timeout(self.silence).build();
+            let client = client.map_err(|error| causes(&error))?;
+            let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
             let mut response = response.map_err(|error| causes(&error.without_url()))?;
+            let mut left = self.largest;
             while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error.without_url()))? {
+                left = left
+                    .checked_sub(chunk.len() as u64)
+                    .ok_or_else(|| format!("it is larger than {} GiB", self.largest / 1024 / 1024 / 1024))?;
                 digest.update(&chunk);
                 file.write_all(&chunk).await.map_err(|error| error.to_string())?;
             }

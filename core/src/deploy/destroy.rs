@@ -31,8 +31,8 @@ pub async fn destroy(ctx: &Context, images: bool) -> Result<(), DeployError> {
 
 pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<(), DeployError> {
     let session = engine.begin("destroy").await?;
-    let result = destroy_locked(engine, &session, images).await;
-    engine.give_back(session.lock).await;
+    let result = engine.until_interrupted(destroy_locked(engine, &session, images)).await;
+    engine.give_back_after(session.lock, &result).await;
     result
 }
 

@@ -1,6 +1,6 @@
 //! What all commands work with, and how one that changes something begins.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use super::{
     DeployError, DeployErrorKind,
@@ -90,7 +90,7 @@ impl<'a> Engine<'a> {
         let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
         self.fence(ctx, &lock);
         let found = async {
-            let (identity, history, standing) = self.enter(&lock).await?;
+            let (identity, history, standing) = self.until_interrupted(self.enter(&lock)).await?;
             let authority = Authority { journal: &self.journal, lock: &lock, identity: &identity };
             bake::recover(ctx, &authority).await.map_err(DeployError::bake)?;
             Ok((identity, history, standing))
@@ -180,6 +180,29 @@ impl<'a> Engine<'a> {
         ctx.provider.calls().fence(lock.fence());
         if let Some(dns) = &ctx.dns {
             dns.calls().fence(lock.fence());
+        }
+    }
+
+    /// Does work that the same command finishes when it is run again, until the user asks to stop.
+    pub(super) async fn until_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, DeployError>>,
+    ) -> Result<T, DeployError> {
+        tokio::select! {
+            biased;
+            () = self.ctx.interrupted() => Err(DeployError::interrupted()),
+            done = work => done,
+        }
+    }
+
+    /// Gives the lock back after such work. Where it was cut off, the next run waits for what may still take effect.
+    pub(super) async fn give_back_after<T>(&self, lock: LockGuard, done: &Result<T, DeployError>) {
+        let cut_off = matches!(done, Err(error) if error.kind() == DeployErrorKind::Interrupted);
+        if !cut_off {
+            return self.give_back(lock).await;
+        }
+        if let Err(error) = lock.release_unsettled().await {
+            self.ctx.events.warn(format!("cannot release the lock, which expires by itself: {error}"));
         }
     }
 

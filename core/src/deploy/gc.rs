@@ -129,8 +129,8 @@ pub async fn gc(ctx: &Context, approved: &Leftovers) -> Result<Vec<Leftover>, De
 /// `approved` is what may be removed; without it, whatever is found.
 pub(super) async fn gc_with(engine: &Engine<'_>, approved: Option<&Leftovers>) -> Result<Vec<Leftover>, DeployError> {
     let session = engine.begin("gc").await?;
-    let removed = collect(engine, &session, approved).await;
-    engine.give_back(session.lock).await;
+    let removed = engine.until_interrupted(collect(engine, &session, approved)).await;
+    engine.give_back_after(session.lock, &removed).await;
     removed
 }
 

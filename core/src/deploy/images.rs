@@ -127,8 +127,8 @@ pub(super) async fn prune_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Ima
         }
         Ok(pruned)
     };
-    let pruned = pruned.await;
-    engine.give_back(session.lock).await;
+    let pruned = engine.until_interrupted(pruned).await;
+    engine.give_back_after(session.lock, &pruned).await;
     pruned
 }
 

@@ -47,13 +47,13 @@ async fn rollback_locked(
         finish_or_undo(engine, session, last).await?;
     }
     let standing = unfinished.is_none().then(|| session.standing.clone());
-    let world = World::observe(ctx, engine.journal(), standing).await?;
+    let world = engine.until_interrupted(World::observe(ctx, engine.journal(), standing)).await?;
     check(ctx, &world)?;
     let target = target(ctx, &world, to)?.clone();
     let parked = parked(engine, &world, &target).await;
     // A parked instance needs no image any more.
     if parked.is_none() {
-        check_image(ctx, &target).await?;
+        engine.until_interrupted(check_image(ctx, &target)).await?;
     }
     let (image, fingerprint) = (target.record.image.clone(), target.record.fingerprint.clone());
     announce(ctx, &image, &fingerprint);

@@ -85,11 +85,15 @@ async fn deploy_locked(
         settle(engine, session, last, &options).await?;
     }
     let standing = unfinished.is_none().then(|| session.standing.clone());
-    let (world, wanted) = tokio::try_join!(
-        World::observe(ctx, engine.journal(), standing),
-        Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
-    )?;
-    let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
+    let look = async {
+        let (world, wanted) = tokio::try_join!(
+            World::observe(ctx, engine.journal(), standing),
+            Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+        )?;
+        let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
+        Ok::<_, DeployError>((world, wanted, found))
+    };
+    let (world, wanted, found) = engine.until_interrupted(look).await?;
     let plan = decide(&found);
     let told = decide(&Facts { unfinished: settled, ..found.clone() });
     let mut report = meter.report(told, current(&world.history).map(Release::id));
@@ -100,7 +104,7 @@ async fn deploy_locked(
         repair(engine, session, &world).await?;
         return Ok(meter.report(report.plan, report.release));
     }
-    preflight::check(ctx, &world, &wanted, &found, engine.outside()).await?;
+    engine.until_interrupted(preflight::check(ctx, &world, &wanted, &found, engine.outside())).await?;
     let image = match &found.image {
         Some(image) => {
             announce(ctx, image, &found.fingerprint);
@@ -146,7 +150,8 @@ async fn settle(
 ) -> Result<(), DeployError> {
     let mut run = Run::new(engine, session, last.clone(), false).await?;
     let ctx = engine.ctx;
-    if last.phase() == Phase::Failed || (!last.entered(Phase::Switching) && !is_wanted(engine, last, options).await?) {
+    let unwanted = async { Ok(!last.entered(Phase::Switching) && !is_wanted(engine, last, options).await?) };
+    if last.phase() == Phase::Failed || engine.until_interrupted(unwanted).await? {
         ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
         return run.undo().await.map(drop);
     }
@@ -197,7 +202,7 @@ pub(super) async fn new_release(
         None => {
             let salt = super::digest::new_salt();
             let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
-            let digest = engine.outside().config_digest(ctx, &salt, static_ip).await?;
+            let digest = engine.until_interrupted(engine.outside().config_digest(ctx, &salt, static_ip)).await?;
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)
         }
     };

@@ -18,6 +18,9 @@ use super::{JournalError, folder};
 /// The format of all objects that this Remint writes. It reads those of earlier ones, too.
 pub(super) const FORMAT: u32 = 2;
 
+/// The most that an object may have, in bytes; the largest that Remint writes has a few hundred kilobytes.
+const MAX_OBJECT: u64 = 4 * 1024 * 1024;
+
 /// Where objects are kept. Clones share everything.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
@@ -216,6 +219,11 @@ impl Store {
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
+            Ok(found) if found.meta.size > MAX_OBJECT => {
+                let what =
+                    format!("it is larger than {} MiB, as no object of the journal is", MAX_OBJECT / 1024 / 1024);
+                Err(JournalError::damaged(name, what))
+            }
             Ok(found) => {
                 let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
                 let bytes = found.bytes().await.map_err(|error| store_error("read", name, error))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigSection, RenderContext, RenderError};
+use super::{ConfigSection, RenderContext, RenderError, limits::MAX_TEXT};
 
 /// `[config]` of one release, secrets included.
 #[derive(Debug, Clone)]
@@ -25,9 +25,14 @@ pub struct RenderedConfig {
 impl ConfigSection {
     /// Fills in every variable.
     pub async fn render(&self, context: &RenderContext<'_>) -> Result<RenderedConfig, RenderError> {
-        let mut env = BTreeMap::new();
+        let (mut env, mut size) = (BTreeMap::new(), 0);
         for (name, template) in &self.env {
-            env.insert(name.clone(), template.render(context).await?);
+            let value = template.render(context).await?;
+            size += value.expose_secret().len();
+            if size > MAX_TEXT {
+                return Err(RenderError::Large);
+            }
+            env.insert(name.clone(), value);
         }
         Ok(RenderedConfig {
             path: self.path.clone(),

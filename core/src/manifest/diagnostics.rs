@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::limits::MAX_REPORTS;
+
+/// How many characters of a line are shown, and how many of them before the place.
+const LINE: usize = 240;
+const BEFORE: usize = 80;
+
 /// A place in a file, with the line it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -13,8 +19,11 @@ pub struct Place {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The text of that line, where it may be shown: that of the manifest, and of no other file.
+    /// The text of that line, or what is around the column in a long one; where it may be shown: that of the manifest, and of
+    /// no other file.
     pub snippet: Option<String>,
+    /// How many characters of the line are left out before it.
+    pub skipped: usize,
     /// How many characters are marked; at least 1.
     pub width: usize,
 }
@@ -70,7 +79,7 @@ impl Diagnostic {
                 let before: String = snippet
                     .unwrap_or_default()
                     .chars()
-                    .take(place.column - 1)
+                    .take(place.column - 1 - place.skipped)
                     .map(|character| if character == '\t' { '\t' } else { ' ' })
                     .collect();
                 let carets = "^".repeat(place.width.max(1));
@@ -127,11 +136,13 @@ pub(crate) struct Reporter<'a> {
     text: &'a str,
     shows: bool,
     found: Vec<(usize, Diagnostic)>,
+    /// How many were left out.
+    more: usize,
 }
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text, shows: true, found: Vec::new() }
+        Self { path, text, shows: true, found: Vec::new(), more: 0 }
     }
 
     /// The same for a file whose text must not be shown: nobody knows what the manifest has made Remint read.
@@ -152,6 +163,10 @@ impl<'a> Reporter<'a> {
         let place = Some(place);
         let diagnostic =
             Diagnostic { path: self.path.to_owned(), place, key: key.to_owned(), message: message.into(), help };
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
         let known =
             |(_, other): &(usize, Diagnostic)| other.place == diagnostic.place && other.message == diagnostic.message;
         if !self.found.iter().any(known) {
@@ -170,6 +185,11 @@ impl<'a> Reporter<'a> {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
+    /// Whether so much was reported that no more is kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_REPORTS
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty()
     }
@@ -181,6 +201,11 @@ impl<'a> Reporter<'a> {
         }
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|(offset, _)| *offset);
+        if std::mem::take(&mut self.more) > 0 || found.len() >= MAX_REPORTS {
+            let message = format!("there may be more errors; these are the first {MAX_REPORTS}");
+            let path = self.path.to_owned();
+            found.push((0, Diagnostic { path, place: None, key: String::new(), message, help: None }));
+        }
         Err(Diagnostics(found.into_iter().map(|(_, diagnostic)| diagnostic).collect()))
     }
 }
@@ -192,11 +217,14 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let marked = text[start..end.min(line_end)].chars().count();
+    let (column, line) = (text[line_start..start].chars().count(), text[line_start..line_end].trim_end_matches('\r'));
+    let skipped = if line.len() > LINE { column.saturating_sub(BEFORE) } else { 0 };
     Place {
         line: text[..line_start].matches('\n').count() + 1,
-        column: text[line_start..start].chars().count() + 1,
-        snippet: Some(text[line_start..line_end].trim_end_matches('\r').to_owned()),
-        width: marked.max(1),
+        column: column + 1,
+        snippet: Some(line.chars().skip(skipped).take(LINE).collect()),
+        skipped,
+        width: marked.clamp(1, LINE - (column - skipped).min(LINE - 1)),
     }
 }
 

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// A duration that reads and writes as `250ms`, `90s`, `5m`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HumanDuration(pub Duration);
@@ -27,7 +29,12 @@ impl FromStr for HumanDuration {
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = || format!("`{text}` is not a duration; write it like \"250ms\", \"90s\", \"5m\" or \"1h 30m\"");
         let signed: jiff::SignedDuration = text.parse().map_err(|_| refuse())?;
-        Duration::try_from(signed).map(Self).map_err(|_| refuse())
+        let duration = Duration::try_from(signed).map_err(|_| refuse())?;
+        // What is added to a time must not overflow it.
+        if duration > LONGEST {
+            return Err(format!("`{text}` is longer than a year"));
+        }
+        Ok(Self(duration))
     }
 }
 

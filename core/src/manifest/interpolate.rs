@@ -1,6 +1,7 @@
 //! Fills in `${var.…}`, `${env.…}` and `${git.…}` when a manifest is loaded, and checks what is left for later.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::Path,
@@ -10,6 +11,7 @@ use super::{
     LoadOptions,
     diagnostics::{Reporter, list, suggest},
     git::{self, Git},
+    limits::{MAX_CHAIN, MAX_FILLED, MAX_TEXT, MAX_VARS, mib},
     references::{LATE, NAMESPACES, Piece, Reference, escape, pieces},
     tree::{Node, Step, Value, show},
 };
@@ -39,6 +41,10 @@ pub(crate) struct Interpolator<'a> {
     secrets: BTreeSet<String>,
     /// `None`: declared, but its value could not be made out, which was reported.
     vars: BTreeMap<String, Option<String>>,
+    /// Bytes of all texts that were filled in.
+    filled: Cell<usize>,
+    /// Whether a chain that is too long was reported.
+    too_long: bool,
 }
 
 impl<'a> Interpolator<'a> {
@@ -46,9 +52,24 @@ impl<'a> Interpolator<'a> {
     pub(crate) fn new(root: &Node, options: &'a LoadOptions, base_dir: &Path, reporter: &mut Reporter<'_>) -> Self {
         let table = |key: &str| root.as_table().and_then(|root| root.get(key)).and_then(Node::as_table);
         let secrets = table("secrets").map(|table| table.keys().cloned().collect()).unwrap_or_default();
-        let mut out = Self { options, git: Git::new(base_dir), secrets, vars: BTreeMap::new() };
+        let mut out = Self {
+            options,
+            git: Git::new(base_dir),
+            secrets,
+            vars: BTreeMap::new(),
+            filled: Cell::default(),
+            too_long: false,
+        };
         let empty = BTreeMap::new();
         let declared = table("vars").unwrap_or(&empty);
+        if declared.len() > MAX_VARS {
+            let span = root.find(&[Step::Key("vars".to_owned())]).head();
+            let message = format!("a manifest may have at most {MAX_VARS} variables; there are {}", declared.len());
+            reporter.report(span, "vars", message, None);
+            // Nothing that refers to them is reported.
+            out.vars = declared.keys().map(|name| (name.clone(), None)).collect();
+            return out;
+        }
         for name in options.vars.keys().filter(|name| !declared.contains_key(*name)) {
             let span = root.find(&[Step::Key("vars".to_owned())]).head();
             let help = suggest(name, "variables", declared.keys().map(String::as_str));
@@ -84,6 +105,14 @@ impl<'a> Interpolator<'a> {
             for member in circle {
                 self.vars.insert(member, None);
             }
+            return;
+        }
+        if chain.len() >= MAX_CHAIN {
+            if !std::mem::replace(&mut self.too_long, true) {
+                let message = format!("more than {MAX_CHAIN} variables refer to each other in a row");
+                reporter.report(node.span.clone(), &format!("vars.{name}"), message, None);
+            }
+            self.vars.insert(name.to_owned(), None);
             return;
         }
         let Some(text) = node.as_str() else {
@@ -198,8 +227,28 @@ impl<'a> Interpolator<'a> {
                         let width = if source.contains(&reference) { reference.len() } else { source.len() };
                         reporter.report(start..start + width, &show(path), message, help);
                     }
+                    if reporter.is_full() {
+                        return None;
+                    }
                 }
             }
+            if out.len() > MAX_TEXT {
+                let message = format!("the text is larger than {} when it is filled in", mib(MAX_TEXT));
+                reporter.report(span.clone(), &show(path), message, None);
+                return None;
+            }
+        }
+        let before = self.filled.get();
+        self.filled.set(before + out.len());
+        if self.filled.get() > MAX_FILLED {
+            if before <= MAX_FILLED {
+                let message = format!(
+                    "the texts of the manifest are larger than {} in all when they are filled in",
+                    mib(MAX_FILLED)
+                );
+                reporter.report(span.clone(), &show(path), message, None);
+            }
+            return None;
         }
         (!failed).then_some(out)
     }

@@ -11,6 +11,7 @@ use super::{
     diagnostics::{Diagnostics, Reporter, list, suggest},
     grounds::Grounds,
     interpolate::Interpolator,
+    limits::{MAX_DEPTH, MAX_PARTS, read_text},
     schema,
     shape::Shape,
     tree::{Node, Step, Value, show},
@@ -124,7 +125,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
     reporter.check()?;
     let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };
-    let user_data = read_user_data(&manifest, &base_dir, &interpolator)?;
+    let user_data = read_user_data(&manifest, path, &base_dir, &interpolator)?;
     let secrets = Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env);
     let secrets = Arc::new(if options.without_secrets { secrets.sealed() } else { secrets });
     let path = path.to_owned();
@@ -184,14 +185,21 @@ fn is_environment_name(name: &str) -> bool {
 /// Reads the user's parts of the user data; what is wrong in one is reported at its own lines.
 fn read_user_data(
     manifest: &Manifest,
+    manifest_path: &Path,
     base_dir: &Path,
     interpolator: &Interpolator<'_>,
 ) -> Result<Vec<UserDataFile>, Diagnostics> {
     let mut files = Vec::new();
     let mut wrong = Vec::new();
+    let parts = manifest.instance.user_data.len();
+    if parts > MAX_PARTS {
+        let mut reporter = Reporter::new(manifest_path, "");
+        reporter.report_file(format!("the user data may have at most {MAX_PARTS} parts; there are {parts}"), None);
+        return Err(fail(&mut reporter));
+    }
     for part in &manifest.instance.user_data {
         let path = base_dir.join(&part.path);
-        let content = match std::fs::read_to_string(&path) {
+        let content = match read_text(&path) {
             Ok(text) if part.interpolate => {
                 let mut reporter = Reporter::without_text(&path, &text);
                 let filled = interpolator.file(&text, &mut reporter).unwrap_or_default();
@@ -223,7 +231,7 @@ fn read(path: &Path, grounds: &Grounds) -> Result<String, Diagnostics> {
         reporter.report_file(message, Some(format!("write the manifest there, or {ALLOW}")));
         return Err(fail(&mut reporter));
     }
-    std::fs::read_to_string(path).map_err(|error| {
+    read_text(path).map_err(|error| {
         let mut reporter = Reporter::new(path, "");
         let help = (error.kind() == std::io::ErrorKind::NotFound)
             .then(|| "`remint init` writes one, `-C DIR` looks in another folder".to_owned());
@@ -241,7 +249,12 @@ fn base_dir(path: &Path) -> PathBuf {
 
 fn parse(text: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
     match Node::parse(text) {
-        Ok(root) => Some(root),
+        Ok((_, Some(deep))) => {
+            let message = format!("the manifest is nested deeper than {MAX_DEPTH} levels here");
+            reporter.report(deep, "", message, None);
+            None
+        }
+        Ok((root, None)) => Some(root),
         Err(error) => {
             let message = format!("this is not TOML: {}", error.message());
             reporter.report(error.span().unwrap_or(0..0), "", message, None);

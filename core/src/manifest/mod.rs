@@ -7,6 +7,9 @@ mod duration;
 mod git;
 mod grounds;
 mod interpolate;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod load;
 mod model;
 mod reference;

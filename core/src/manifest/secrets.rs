@@ -1,12 +1,15 @@
 //! Where secrets come from. They are read when a release is made, and only those that it uses.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
+use std::{collections::BTreeMap, future::Future, path::PathBuf, process::Stdio, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::{io::AsyncReadExt, sync::Mutex};
 
-use super::SecretSource;
+use super::{SecretSource, limits::MAX_SECRET};
 use crate::{child, redact};
+
+/// How long a file or a command may take to give a secret: a person may have to touch a key.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why there is no secret. Holds names and sources, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,17 @@ pub enum SecretError {
     /// The command only looks, and so reads no secret.
     #[error("secret `{0}` is not read by a command that only looks")]
     Sealed(String),
+    /// The value is larger than any secret.
+    #[error("secret `{0}` is larger than 1 MiB")]
+    Large(String),
+    /// The file or the command does not end.
+    #[error("secret `{name}`: there was no value within {} s", after.as_secs())]
+    Late {
+        /// The secret.
+        name: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The value is empty, which is never meant.
     #[error("secret `{0}` is empty")]
     Empty(String),
@@ -125,7 +139,8 @@ impl Secrets {
                     let from = path.display().to_string();
                     SecretError::Read { name: name.to_owned(), from, source }
                 };
-                text(name, tokio::fs::read(&path).await.map_err(read)?)
+                let opened = async { all_of(name, tokio::fs::File::open(&path).await?).await };
+                text(name, self.in_time(name, opened).await?.map_err(read)??)
             }
             SecretSource::Command(argv) => self.run(name, argv).await,
         }
@@ -133,26 +148,51 @@ impl Secrets {
 
     async fn run(&self, name: &str, argv: &[String]) -> Result<SecretString, SecretError> {
         let program = argv.first().cloned().unwrap_or_default();
+        let read = |source| SecretError::Read { name: name.to_owned(), from: program.clone(), source };
         let mut command = tokio::process::Command::new(&program);
         let named = self.sources.values().filter_map(|source| match source {
             SecretSource::Env(variable) => Some(variable.as_str()),
             _ => None,
         });
         child::without_credentials(command.as_std_mut(), named);
-        let output = command
+        let mut child = command
             .args(argv.iter().skip(1))
             .current_dir(&self.base_dir)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|source| SecretError::Read { name: name.to_owned(), from: program.clone(), source })?;
-        if !output.status.success() {
-            return Err(SecretError::Command { name: name.to_owned(), program, status: output.status });
+            .spawn()
+            .map_err(read)?;
+        let stdout = child.stdout.take();
+        let run = async {
+            let bytes = match stdout {
+                Some(stdout) => all_of(name, stdout).await?,
+                None => Ok(Vec::new()),
+            };
+            Ok((bytes, child.wait().await?))
+        };
+        let (bytes, status) = self.in_time(name, run).await?.map_err(read)?;
+        let bytes = bytes?;
+        if !status.success() {
+            return Err(SecretError::Command { name: name.to_owned(), program, status });
         }
-        text(name, output.stdout)
+        text(name, bytes)
     }
+
+    /// What is read within the time that a secret may take.
+    async fn in_time<T>(&self, name: &str, reading: impl Future<Output = T>) -> Result<T, SecretError> {
+        let late = |_| SecretError::Late { name: name.to_owned(), after: PATIENCE };
+        tokio::time::timeout(PATIENCE, reading).await.map_err(late)
+    }
+}
+
+/// All that there is to read, unless it is too much.
+async fn all_of(name: &str, from: impl tokio::io::AsyncRead + Unpin) -> std::io::Result<Result<Vec<u8>, SecretError>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).await?;
+    let fits = bytes.len() <= MAX_SECRET;
+    Ok(if fits { Ok(bytes) } else { Err(SecretError::Large(name.to_owned())) })
 }
 
 /// Bytes as text, without one line end.
@@ -226,6 +266,26 @@ mod tests {
         ]);
         let secrets = Secrets::new(sources, std::env::temp_dir(), &BTreeMap::new());
         assert_eq!(secrets.get("it").await.unwrap().expose_secret(), "it is not there");
+    }
+
+    #[tokio::test]
+    async fn an_endless_secret_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let sources =
+            [SecretSource::File("/dev/zero".into()), SecretSource::Command(vec!["cat".into(), "/dev/zero".into()])];
+        for source in sources {
+            let error = secrets(source, dir.path()).get("it").await.unwrap_err();
+            assert_eq!(error.to_string(), "secret `it` is larger than 1 MiB");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_hangs_is_given_up_and_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = "echo $$ > pid; exec sleep 600";
+        let source = SecretSource::Command(vec!["sh".into(), "-c".into(), line.into()]);
+        let error = secrets(source, dir.path()).get("it").await.unwrap_err();
+        assert_eq!(error.to_string(), "secret `it`: there was no value within 120 s");
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     SecretError, Secrets,
+    limits::MAX_TEXT,
     references::{Late, Piece, escape, pieces},
 };
 use crate::provider::{EnvironmentName, ReleaseId};
@@ -46,6 +47,9 @@ pub enum RenderError {
     /// Something that this environment does not have.
     #[error("`{0}` has no value here: {1}")]
     Missing(String, &'static str),
+    /// A text, or all of them, is larger than any configuration.
+    #[error("it is larger than 1 MiB when it is filled in")]
+    Large,
     /// Not a reference that is known when a release is made.
     #[error("`{0}` is not known when a release is made")]
     Unknown(String),
@@ -99,6 +103,9 @@ impl Template {
                     }
                 }
             }
+            if out.len() > MAX_TEXT {
+                return Err(RenderError::Large);
+            }
         }
         Ok(SecretString::from(out.as_str()))
     }
@@ -125,6 +132,12 @@ mod tests {
         };
         let rendered = Template(text.to_owned()).render(&context).await;
         rendered.map(|text| text.expose_secret().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_stands_many_times_is_refused() {
+        let text = "${secret.pw}".repeat(1024 * 1024);
+        assert_eq!(render(&text).await.unwrap_err(), "it is larger than 1 MiB when it is filled in");
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::{DeTable, DeValue};
 
+use super::limits::MAX_DEPTH;
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -23,10 +25,13 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// Reads a document. The error has a message and a place.
-    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    /// Reads a document, and tells where it is nested deeper than [`MAX_DEPTH`]; what is deeper is left out. The error has
+    /// a message and a place.
+    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Range<usize>>), toml::de::Error> {
         let document = DeTable::parse(text)?;
-        Ok(Self { key: None, span: 0..0, value: table(document.get_ref()) })
+        let mut deep = None;
+        let value = table(document.get_ref(), 1, &mut deep);
+        Ok((Self { key: None, span: 0..0, value }, deep))
     }
 
     /// What it is, as an English noun with its article.
@@ -136,15 +141,20 @@ pub(crate) fn show(path: &[Step]) -> String {
     out
 }
 
-fn table(table: &DeTable<'_>) -> Value {
+fn table(table: &DeTable<'_>, depth: usize, deep: &mut Option<Range<usize>>) -> Value {
     let entries = table.iter().map(|(key, value)| {
-        let node = Node { key: Some(key.span()), span: value.span(), value: convert(value.get_ref()) };
-        (key.get_ref().to_string(), node)
+        let inner = convert(value.get_ref(), &value.span(), depth, deep);
+        (key.get_ref().to_string(), Node { key: Some(key.span()), span: value.span(), value: inner })
     });
     Value::Table(entries.collect())
 }
 
-fn convert(value: &DeValue<'_>) -> Value {
+/// A value within `depth` others; where it is too deep, its place is noted, and what is in it left out.
+fn convert(value: &DeValue<'_>, span: &Range<usize>, depth: usize, deep: &mut Option<Range<usize>>) -> Value {
+    if depth > MAX_DEPTH && matches!(value, DeValue::Array(_) | DeValue::Table(_)) {
+        deep.get_or_insert_with(|| span.clone());
+        return Value::Array(Vec::new());
+    }
     match value {
         DeValue::String(text) => Value::Leaf(toml::Value::String(text.to_string())),
         // A number that does not fit is handed on as text, and refused as being of the wrong type.
@@ -161,8 +171,14 @@ fn convert(value: &DeValue<'_>) -> Value {
         DeValue::Boolean(value) => Value::Leaf(toml::Value::Boolean(*value)),
         DeValue::Datetime(value) => Value::Leaf(toml::Value::Datetime(*value)),
         DeValue::Array(array) => Value::Array(
-            array.iter().map(|item| Node { key: None, span: item.span(), value: convert(item.get_ref()) }).collect(),
+            array
+                .iter()
+                .map(|item| {
+                    let value = convert(item.get_ref(), &item.span(), depth + 1, deep);
+                    Node { key: None, span: item.span(), value }
+                })
+                .collect(),
         ),
-        DeValue::Table(inner) => table(inner),
+        DeValue::Table(inner) => table(inner, depth + 1, deep),
     }
 }

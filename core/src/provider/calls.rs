@@ -7,6 +7,7 @@
 //! it right before it is sent.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,9 +17,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Effect, Error, Fence, Result};
+use super::{Effect, Error, ErrorKind, Fence, Result};
+use crate::manifest::HumanDuration;
+
+/// How long after the time of an attempt it is given up here: the client's own timeout says more, and comes first.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// How a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +41,10 @@ pub enum CallClass {
 pub struct RetryPolicy {
     /// Attempts in all, the first included.
     pub attempts: u32,
-    /// Time in all, from the first attempt; no attempt starts later.
+    /// Time in all, from the first attempt: no attempt starts later, and one that runs then is given up.
     pub within: Duration,
+    /// Time for each attempt; a client takes its timeout from here.
+    pub attempt: Duration,
     /// The first pause; each further one doubles, up to `max_pause`, and each is drawn from its upper half.
     pub first_pause: Duration,
     /// The longest pause that Remint chooses itself. A cloud's own hint may be longer.
@@ -45,14 +52,40 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Eight attempts within five minutes, pausing from half a second to twenty seconds.
+    /// Eight attempts of a minute at most within five minutes, pausing from half a second to twenty seconds.
     fn default() -> Self {
         Self {
             attempts: 8,
             within: Duration::from_secs(300),
+            attempt: Duration::from_secs(60),
             first_pause: Duration::from_millis(500),
             max_pause: Duration::from_secs(20),
         }
+    }
+}
+
+impl RetryPolicy {
+    /// The environment variable that shortens or lengthens [`within`](Self::within).
+    pub const VARIABLE: &'static str = "REMINT_API_TIMEOUT";
+
+    /// The default, with the time that the environment gives a call. An attempt takes no longer than that.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the variable is not a duration, or is zero.
+    pub fn from_env(env: &BTreeMap<String, String>) -> Result<Self> {
+        let default = Self::default();
+        let Some(text) = env.get(Self::VARIABLE).map(|text| text.trim()).filter(|text| !text.is_empty()) else {
+            return Ok(default);
+        };
+        let refuse = |why: String| {
+            Error::new(ErrorKind::InvalidInput, "configure provider", format!("{}: {why}", Self::VARIABLE))
+        };
+        let HumanDuration(within) = text.parse().map_err(refuse)?;
+        if within.is_zero() {
+            return Err(refuse("a call needs some time".to_owned()));
+        }
+        Ok(Self { within, attempt: default.attempt.min(within), ..default })
     }
 }
 
@@ -109,6 +142,7 @@ struct Shared {
     reads: AtomicU64,
     mutations: AtomicU64,
     retries: AtomicU64,
+    received: AtomicU64,
     fence: Mutex<Option<Arc<dyn Fence>>>,
 }
 
@@ -131,6 +165,7 @@ impl Calls {
                 reads: counter(),
                 mutations: counter(),
                 retries: counter(),
+                received: counter(),
                 fence: Mutex::default(),
             }),
         }
@@ -164,7 +199,24 @@ impl Calls {
         }
     }
 
-    /// Runs one API call, paced and repeated as its class allows.
+    /// How calls are repeated, and how long they may take.
+    pub fn retry_policy(&self) -> &RetryPolicy {
+        &self.shared.retry
+    }
+
+    /// Counts bytes of an answer; a provider's client calls it for each part that arrives.
+    pub fn received(&self, bytes: usize) {
+        self.shared.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes of all answers so far.
+    pub fn bytes_received(&self) -> u64 {
+        self.shared.received.load(Ordering::Relaxed)
+    }
+
+    /// Runs one API call, paced and repeated as its class allows. Its time begins when the rate first lets it through.
+    ///
+    /// An attempt that is given up is dropped: what it asked for may have been done.
     ///
     /// # Errors
     ///
@@ -175,12 +227,16 @@ impl Calls {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let started = Instant::now();
         let retry = &self.shared.retry;
         let mut attempt = 1;
         let mut effect = Effect::NotApplied;
+        let mut last = None;
+        self.take_token(class).await;
+        let started = Instant::now();
         loop {
-            self.take_token(class).await;
+            if attempt > 1 {
+                self.take_token(class).await;
+            }
             if class != CallClass::Read {
                 // Nothing may come between this and the call.
                 self.check_fence().await.map_err(|refused| refused.with_effect(effect))?;
@@ -189,9 +245,12 @@ impl Calls {
                 self.shared.retries.fetch_add(1, Ordering::Relaxed);
             }
             self.counter(class).fetch_add(1, Ordering::Relaxed);
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
+            let time = retry.attempt + MARGIN;
+            let time = if last.is_some() { time.min(retry.within.saturating_sub(started.elapsed())) } else { time };
+            let error = match timeout(time, call()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => no_answer(class, time, last),
             };
             let pause = error.retry_after().unwrap_or_else(|| self.pause(attempt));
             if !may_repeat(class, &error) || attempt >= retry.attempts || started.elapsed() + pause > retry.within {
@@ -202,6 +261,7 @@ impl Calls {
                 effect = Effect::Unknown;
             }
             sleep(pause).await;
+            last = Some(error);
             attempt += 1;
         }
     }
@@ -245,6 +305,13 @@ impl Calls {
             Err(Duration::from_secs_f64((missing / rate.per_second).max(0.001)))
         }
     }
+}
+
+/// The error of an attempt that was given up: the one before it says more.
+fn no_answer(class: CallClass, time: Duration, last: Option<Error>) -> Error {
+    let effect = if class == CallClass::Read { Effect::NotApplied } else { Effect::Unknown };
+    let message = || format!("no complete answer within {} s", time.as_secs_f64().ceil());
+    last.unwrap_or_else(|| Error::new(ErrorKind::Timeout, "call the API", message())).with_effect(effect)
 }
 
 fn may_repeat(class: CallClass, error: &Error) -> bool {
@@ -371,6 +438,46 @@ mod tests {
             .await;
         assert!(result.is_ok());
         assert_eq!(started.elapsed().as_secs(), 42);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_a_deadline_beside_that_of_each_attempt() {
+        use CallClass::{IdempotentMutation, Read};
+        for (class, effect) in [(Read, Effect::NotApplied), (IdempotentMutation, Effect::Unknown)] {
+            let calls = Calls::new(RatePolicy { burst: 100, ..RATE }, RetryPolicy::default());
+            let started = Instant::now();
+            // A client without a timeout of its own.
+            let result: Result<()> = calls.run(class, std::future::pending).await;
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, effect));
+            assert_eq!(started.elapsed().as_secs(), 300);
+            // One that gives up by itself: its error says what was called.
+            let started = Instant::now();
+            let result: Result<()> = calls
+                .run(class, || async {
+                    sleep(Duration::from_secs(60)).await;
+                    Err(Error::new(ErrorKind::Timeout, "list instances", "no answer in time").with_effect(effect))
+                })
+                .await;
+            let error = result.unwrap_err();
+            assert_eq!((error.operation(), error.effect()), ("list instances", effect));
+            assert!((295..=300).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+        }
+    }
+
+    #[test]
+    fn the_environment_gives_calls_their_time() {
+        let policy =
+            |text: &str| RetryPolicy::from_env(&BTreeMap::from([(RetryPolicy::VARIABLE.to_owned(), text.to_owned())]));
+        let short = policy("20s").unwrap();
+        assert_eq!((short.within.as_secs(), short.attempt.as_secs()), (20, 20));
+        let long = policy("1h").unwrap();
+        assert_eq!((long.within.as_secs(), long.attempt.as_secs()), (3600, 60));
+        assert_eq!(policy("").unwrap().within.as_secs(), 300);
+        for wrong in ["soon", "0s", "-5s"] {
+            let error = policy(wrong).unwrap_err();
+            assert!(error.to_string().contains(RetryPolicy::VARIABLE), "{error}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@
 //!   it may be repeated blindly.
 
 mod account;
+mod answers;
 mod calls;
 mod capability;
 mod contract;
@@ -36,6 +37,7 @@ mod stray;
 mod turns;
 
 pub use account::{Account, Limits, Quota};
+pub use answers::{Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES, MAX_VALUES, Meter};
 pub use calls::{CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
 pub use capability::Capability;
 pub use contract::CONTRACTS;

@@ -2,12 +2,10 @@
 
 use std::future::Future;
 
-use super::{Error, ErrorKind, Result};
+use super::{Calls, Error, ErrorKind, Listing, Result};
 
 /// How often a list is read that changes between its pages.
 const READINGS: u32 = 10;
-/// How many pages a list may have.
-const PAGES: u32 = 1000;
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +26,15 @@ pub struct Page<T> {
 ///
 /// # Errors
 ///
-/// Those of `fetch`; `Busy` when the list has changed between its pages ten times in a row; `Unexpected` when it does not
-/// end.
-pub async fn all_pages<T, F, Fut>(operation: &'static str, fetch: F) -> Result<Vec<T>>
+/// Those of `fetch`, and of [`Listing::next`] when the list does not end; `Busy` when it has changed between its pages ten
+/// times in a row.
+pub async fn all_pages<T, F, Fut>(calls: &Calls, operation: &'static str, fetch: F) -> Result<Vec<T>>
 where
     F: Fn(u32) -> Fut,
     Fut: Future<Output = Result<Page<T>>>,
 {
     for _ in 0..READINGS {
-        if let Some(all) = reading(operation, &fetch).await? {
+        if let Some(all) = reading(Listing::new(operation, calls), &fetch).await? {
             return Ok(all);
         }
     }
@@ -46,24 +44,25 @@ where
 }
 
 /// All pages of a list, unless its total changed between them.
-async fn reading<T, F, Fut>(operation: &'static str, fetch: &F) -> Result<Option<Vec<T>>>
+async fn reading<T, F, Fut>(mut list: Listing, fetch: &F) -> Result<Option<Vec<T>>>
 where
     F: Fn(u32) -> Fut,
     Fut: Future<Output = Result<Page<T>>>,
 {
     let (mut all, mut first_total) = (Vec::new(), None);
-    for number in 1..=PAGES {
+    let mut number = 1;
+    loop {
         let Page { items, total, more } = fetch(number).await?;
         if total != *first_total.get_or_insert(total) {
             return Ok(None);
         }
         let is_last = !more || items.is_empty();
         all.extend(items);
-        if is_last {
+        number += 1;
+        if list.next((!is_last).then(|| number.to_string()))?.is_none() {
             return Ok(Some(all));
         }
     }
-    Err(Error::new(ErrorKind::Unexpected, operation, format!("the list did not end after {PAGES} pages")))
 }
 
 #[cfg(test)]
@@ -71,11 +70,16 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::provider::{RatePolicy, RetryPolicy};
+
+    fn calls() -> Calls {
+        Calls::new(RatePolicy { burst: 1, per_second: 1.0, reserved_for_mutations: 0 }, RetryPolicy::default())
+    }
 
     /// Reads a list of numbers by pages of two, of which the first is removed before each of these requests, counted from 0.
     async fn read(numbers: &[u32], removed_before: impl Fn(u32) -> bool) -> (Result<Vec<u32>>, u32) {
         let asked = Cell::new(0);
-        let all = all_pages("list", |page| {
+        let all = all_pages(&calls(), "list", |page| {
             let now = asked.replace(asked.get() + 1);
             let gone = (0..=now).filter(|request| removed_before(*request)).count();
             let left = &numbers[gone..];
@@ -112,8 +116,12 @@ mod tests {
     #[tokio::test]
     async fn a_list_that_does_not_end_is_an_error() {
         let endless = |_| std::future::ready(Ok(Page { items: vec![0], total: None, more: true }));
-        assert_eq!(all_pages("list", endless).await.unwrap_err().kind(), ErrorKind::Unexpected);
+        assert_eq!(all_pages(&calls(), "list", endless).await.unwrap_err().kind(), ErrorKind::Unexpected);
         let empty = |_| std::future::ready(Ok(Page::<u32> { items: Vec::new(), total: None, more: true }));
-        assert_eq!(all_pages("list", empty).await.unwrap(), Vec::<u32>::new(), "nothing follows an empty page");
+        assert_eq!(
+            all_pages(&calls(), "list", empty).await.unwrap(),
+            Vec::<u32>::new(),
+            "nothing follows an empty page"
+        );
     }
 }

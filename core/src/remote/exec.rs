@@ -14,6 +14,8 @@ use crate::{
 
 /// How many lines are kept for an error.
 const TAIL: usize = 30;
+/// How much of the output is collected, in bytes.
+const MAX_CAPTURE: usize = 1024 * 1024;
 /// How long output may still come after the command itself has ended. A process that it left in the background may hold
 /// the output open for ever.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -98,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// Runs a command and collects what it wrote to standard output.
+    /// Runs a command and collects what it wrote to standard output, of which it keeps a megabyte.
     ///
     /// # Errors
     ///
@@ -106,7 +108,7 @@ impl Connection {
     pub async fn capture(&self, command: &Command) -> Result<(Outcome, String), RemoteError> {
         let mut text = String::new();
         let mut collect = |stream: Stream, line: &str| {
-            if stream == Stream::Stdout {
+            if stream == Stream::Stdout && text.len() < MAX_CAPTURE {
                 text.push_str(line);
                 text.push('\n');
             }

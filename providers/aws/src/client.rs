@@ -18,7 +18,6 @@ use remint_core::provider::{Calls, Region, Result, Turn};
 use crate::{config::check_region, error::Ask};
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A region as the SDK takes it: a part of the host that signed requests go to. A text that is no region's name, wherever it
 /// comes from, leads nowhere.

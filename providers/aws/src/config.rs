@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_types::timeout::TimeoutConfig;
-use remint_core::provider::{BuildContext, Error, ErrorKind, Region, Result};
+use remint_core::provider::{BuildContext, Calls, Error, ErrorKind, Region, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::client::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
+use crate::{client::CONNECT_TIMEOUT, transport};
 
 const OPERATION: &str = "configure aws";
 /// The largest `gp3` volume that every region offers, in GiB (EBS user guide, "General Purpose SSD volumes").
@@ -114,15 +114,17 @@ fn invalid(problem: &str) -> Error {
 ///
 /// Only what differs from the process's environment is set by hand, so that the chain's own rules (service-specific
 /// endpoints, the order of sources) hold in ordinary use.
-pub(crate) async fn load(config: &Config, env: &BTreeMap<String, String>) -> SdkConfig {
+pub(crate) async fn load(config: &Config, env: &BTreeMap<String, String>, calls: &Calls) -> SdkConfig {
     let differing = |name: &str| {
         let value = env.get(name).filter(|value| !value.trim().is_empty())?;
         (std::env::var(name).ok().as_ref() != Some(value)).then(|| value.trim().to_owned())
     };
+    let http = transport::bounded(calls);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // Repetitions are counted, and are the business of `Calls` alone.
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts());
+        .timeout_config(timeouts(calls))
+        .http_client(http);
     if let Some(id) = differing("AWS_ACCESS_KEY_ID")
         && let Some(secret) = env.get("AWS_SECRET_ACCESS_KEY")
     {
@@ -142,8 +144,9 @@ pub(crate) async fn load(config: &Config, env: &BTreeMap<String, String>) -> Sdk
 }
 
 /// How long one attempt may take.
-pub(crate) fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+pub(crate) fn timeouts(calls: &Calls) -> TimeoutConfig {
+    let attempt = calls.retry_policy().attempt;
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build()
 }
 
 #[cfg(test)]
@@ -175,6 +178,7 @@ mod tests {
     #[tokio::test]
     async fn the_variables_of_the_context_stand_in_for_the_process() {
         use aws_credential_types::provider::ProvideCredentials;
+        use remint_core::provider::RetryPolicy;
 
         let env = [
             ("AWS_ACCESS_KEY_ID", "AKIDCONTEXT"),
@@ -183,12 +187,17 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let sdk = load(&Config::default(), &env).await;
+        let calls = Calls::new(crate::RATE, RetryPolicy::default());
+        let sdk = load(&Config::default(), &env, &calls).await;
         assert_eq!(sdk.region().map(AsRef::as_ref), Some("eu-central-1"));
         assert_eq!(sdk.endpoint_url(), Some("http://127.0.0.1:1"));
         let found = sdk.credentials_provider().unwrap().provide_credentials().await.unwrap();
         assert_eq!(found.access_key_id(), "AKIDCONTEXT");
         let config = Config { region: Some(Region::from("us-west-2")), ..Config::default() };
-        assert_eq!(load(&config, &env).await.region().map(AsRef::as_ref), Some("us-west-2"), "the option goes first");
+        assert_eq!(
+            load(&config, &env, &calls).await.region().map(AsRef::as_ref),
+            Some("us-west-2"),
+            "the option goes first"
+        );
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use remint_core::{
-    provider::{CallClass, Effect, Error, ErrorKind},
+    provider::{CallClass, Effect, Error, ErrorKind, Excess},
     redact,
 };
 
@@ -77,6 +77,10 @@ impl Ask {
                 self.refused("", "", context.raw())
             }
             SdkError::ResponseError(_) => {
+                if let Some(excess) = chain(&error).find_map(|cause| cause.downcast_ref::<Excess>()) {
+                    let excessive = self.error(ErrorKind::Unexpected, excess.to_string()).with_hint(Excess::HINT);
+                    return self.with_effect(excessive, Effect::Unknown);
+                }
                 let (kind, effect, what) = if chain(&error).any(is_broken_body) {
                     (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
                 } else {

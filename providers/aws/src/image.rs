@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ImageState as State};
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region, Regions,
-    Result, Selector,
+    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Listing, Region,
+    Regions, Result, Selector,
 };
 
 use crate::{
@@ -99,12 +99,13 @@ impl Aws {
         let request = self.client.ec2(region).describe_images().set_filters(Some(filters)).max_results(PAGE_SIZE);
         let request = request.set_owners(owner.map(|owner| vec![owner.to_owned()]));
         let mut all = Vec::new();
+        let mut list = Listing::new(operation, self.client.calls());
         let mut next = None;
         loop {
             let page = request.clone().set_next_token(next.take());
             let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
             all.extend(answer.images.unwrap_or_default());
-            next = answer.next_token.filter(|token| !token.is_empty());
+            next = list.next(answer.next_token)?;
             if next.is_none() {
                 all.retain(|body| body.state() != Some(&State::Deregistered));
                 return Ok(all);

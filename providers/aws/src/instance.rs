@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use remint_core::provider::{
     Address, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
-    PowerOp, Region, Result, Selector, Shape, SizeName,
+    Listing, PowerOp, Region, Result, Selector, Shape, SizeName,
 };
 use tokio::time::Instant;
 
@@ -133,13 +133,14 @@ impl Aws {
     ) -> Result<Vec<Body>> {
         let request = self.client.ec2(region).describe_instances().set_filters(Some(filters)).max_results(PAGE_SIZE);
         let mut all = Vec::new();
+        let mut list = Listing::new(operation, self.client.calls());
         let mut next = None;
         loop {
             let page = request.clone().set_next_token(next.take());
             let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
             let reservations = answer.reservations.unwrap_or_default().into_iter();
             all.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));
-            next = answer.next_token.filter(|token| !token.is_empty());
+            next = list.next(answer.next_token)?;
             if next.is_none() {
                 return Ok(all);
             }

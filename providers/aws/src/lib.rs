@@ -57,6 +57,7 @@ mod stray;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod transport;
 
 pub use config::Config;
 pub use provider::{Aws, ClientOptions, DESCRIPTOR, ID, LIMITS, RATE, Settings};

@@ -21,7 +21,7 @@ use crate::{
     masked::Masked,
     memory::Memory,
     network::Networks,
-    tags,
+    tags, transport,
 };
 
 /// The provider's id, as the manifest names it.
@@ -78,7 +78,8 @@ fn options_schema() -> schemars::Schema {
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
     async move {
         let config = Config::from_context(&context)?;
-        let sdk = Masked::credentials_of(load(&config, &context.env).await);
+        let calls = Calls::new(RATE, RetryPolicy::from_env(&context.env)?);
+        let sdk = Masked::credentials_of(load(&config, &context.env, &calls).await);
         let chain = sdk.region().map(|region| Region::from(region.as_ref()));
         let home = config.region.clone().or_else(|| context.region.clone()).or(chain);
         for region in home.iter().chain(&context.region) {
@@ -92,9 +93,10 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
             ports: PortMap::from_env(&context.env)?,
             endpoints: SERVICE_VARIABLES.iter().filter_map(variable).collect(),
             descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
+            retry: *calls.retry_policy(),
             ..Settings::default()
         };
-        let aws = Aws::from_sdk(sdk, home, settings);
+        let aws = Aws::from_sdk(sdk, home, settings, calls);
         // The caller's region is looked at, whatever the options call home: it may ask for one that the service has left.
         aws.memory.lock().regions.extend(context.region);
         Ok(Arc::new(aws) as Arc<dyn Provider>)
@@ -194,6 +196,7 @@ pub struct Aws {
 impl Aws {
     /// A provider at a given endpoint, with a given key. Makes no call.
     pub fn new(options: ClientOptions) -> Self {
+        let calls = Calls::new(options.settings.rate, options.settings.retry);
         let secret = options.secret_access_key.expose_secret();
         let credentials = Credentials::new(options.access_key_id, secret, None, None, "options");
         let sdk = SdkConfig::builder()
@@ -202,14 +205,15 @@ impl Aws {
             .endpoint_url(options.endpoint_url)
             .region(aws_config::Region::new(options.region.as_str().to_owned()))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(&calls))
+            .http_client(transport::bounded(&calls))
             .build();
-        Self::from_sdk(sdk, Some(options.region), options.settings)
+        Self::from_sdk(sdk, Some(options.region), options.settings, calls)
     }
 
-    fn from_sdk(sdk: SdkConfig, home: Option<Region>, settings: Settings) -> Self {
+    fn from_sdk(sdk: SdkConfig, home: Option<Region>, settings: Settings, calls: Calls) -> Self {
         Self {
-            client: Client::new(sdk, Calls::new(settings.rate, settings.retry)),
+            client: Client::new(sdk, calls),
             home,
             settings,
             memory: Memory::default(),

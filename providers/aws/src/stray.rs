@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{SecurityGroup, Snapshot, SnapshotState};
 use jiff::Timestamp;
-use remint_core::provider::{Error, ErrorKind, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label};
+use remint_core::provider::{
+    Error, ErrorKind, Listing, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label,
+};
 
 use crate::{
     Aws,
@@ -68,12 +70,13 @@ impl Aws {
         let request = self.client.ec2(region).describe_snapshots().owner_ids("self").max_results(PAGE_SIZE);
         let request = request.filters(service_filter(owner));
         let mut all = Vec::new();
+        let mut list = Listing::new(operation, self.client.calls());
         let mut next = None;
         loop {
             let page = request.clone().set_next_token(next.take());
             let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
             all.extend(answer.snapshots.unwrap_or_default());
-            next = answer.next_token.filter(|token| !token.is_empty());
+            next = list.next(answer.next_token)?;
             if next.is_none() {
                 return Ok(all);
             }

@@ -24,7 +24,7 @@ pub(crate) fn settings() -> Settings {
     let short = Duration::from_millis(2);
     Settings {
         rate: RatePolicy { burst: 10_000, per_second: 1000.0, reserved_for_mutations: 1 },
-        retry: RetryPolicy { attempts: 3, within: Duration::from_secs(60), first_pause: short, max_pause: short },
+        retry: RetryPolicy { attempts: 3, first_pause: short, max_pause: short, ..RetryPolicy::default() },
         ports: PortMap { through: 1023, offset: 20000 },
         settle: Duration::from_millis(60),
         sync: Duration::from_millis(400),

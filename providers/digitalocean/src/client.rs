@@ -1,11 +1,12 @@
 //! The HTTP client: one request at a time, each through [`Calls`], all pages of a list.
 //!
 //! Pages are asked for by number, never by following the server's link: a link is an address that somebody else chose,
-//! and every request carries the token. For the same reason redirects are not followed.
+//! and every request carries the token. For the same reason redirects are not followed. Answers are measured while they
+//! arrive, by a [`Meter`].
 
 use std::time::Duration;
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Page, Result, Turn, all_pages};
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -20,7 +21,10 @@ use crate::{
 /// The most that the API gives on a page.
 const PAGE_SIZE: u32 = 200;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much is read of an answer that refuses.
+const REFUSAL: usize = 64 * 1024;
+/// The headers of an answer, in bytes.
+const HEADERS: u32 = 64 * 1024;
 const USER_AGENT: &str = concat!("remint/", env!("CARGO_PKG_VERSION"));
 
 /// One request, before it is sent. It has no `Debug`: its body may hold user data.
@@ -136,7 +140,8 @@ impl Client {
         let mut http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
+            .timeout(calls.retry_policy().attempt)
+            .http2_max_header_list_size(HEADERS)
             .redirect(reqwest::redirect::Policy::none())
             // Repetitions are counted, and are the business of `Calls` alone.
             .retry(reqwest::retry::never());
@@ -195,12 +200,12 @@ impl Client {
 
     /// Reads all pages of a list, each a call; `key` is the list's name in the answer.
     pub(crate) async fn pages<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
-        all_pages(ask.operation, |number| async move {
+        all_pages(&self.calls, ask.operation, |number| async move {
             let mut ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
             if number > 1 {
                 ask = ask.query("page", number.to_string());
             }
-            self.page(&ask, key).await
+            self.page(&ask, number, key).await
         })
         .await
     }
@@ -208,22 +213,29 @@ impl Client {
     /// Reads the first page of a list; one call.
     pub(crate) async fn latest<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
         let ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
-        Ok(self.page(&ask, key).await?.items)
+        Ok(self.page(&ask, 1, key).await?.items)
     }
 
-    async fn page<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Page<T>> {
-        self.run(ask, |body, subject| {
+    async fn page<T: DeserializeOwned>(&self, ask: &Ask, number: u32, key: &'static str) -> Result<Page<T>> {
+        let page = self.run(ask, |body, subject| {
             let parse = || {
                 let mut answer: Map<String, Value> = serde_json::from_slice(&body.bytes)?;
                 let items = serde_json::from_value(answer.remove(key).unwrap_or(Value::Null))?;
                 let links: Option<Links> = serde_json::from_value(answer.remove("links").unwrap_or(Value::Null))?;
                 let next = links.and_then(|links| links.pages).and_then(|pages| pages.next);
                 let total = answer.remove("meta").and_then(|meta| meta["total"].as_u64());
-                Ok(Page { items, total, more: next.is_some() })
+                Ok((Page { items, total, more: next.is_some() }, next))
             };
             parse().map_err(|error| subject.unreadable(body.status, error))
-        })
-        .await
+        });
+        let (page, next) = page.await?;
+        match next.as_deref().and_then(page_number) {
+            Some(after) if after != u64::from(number) + 1 => {
+                let message = format!("the page after page {number} of the list is said to be page {after}");
+                Err(ask.error(ErrorKind::Unexpected, message).with_hint(Excess::HINT))
+            }
+            _ => Ok(page),
+        }
     }
 
     async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
@@ -248,16 +260,34 @@ impl Client {
         if let Some(body) = &ask.body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|error| subject.no_answer(error))?;
+        let mut response = request.send().await.map_err(|error| subject.no_answer(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         tracing::trace!(method = %subject.method, path = subject.path, status = status.as_u16(), "digitalocean call");
-        let bytes = response.bytes().await;
         if !status.is_success() {
-            // The status counts even when the body is lost on the way.
-            return Err(subject.refused(status, &headers, &bytes.unwrap_or_default(), &self.token));
+            // The status counts even when the body is lost on the way, or too long.
+            let bytes = self.refusal(&mut response).await;
+            return Err(subject.refused(status, &headers, &bytes, &self.token));
         }
-        let bytes = bytes.map_err(|error| subject.no_answer(error))?.to_vec();
+        let (mut bytes, mut meter) = (Vec::new(), Meter::default());
+        while let Some(chunk) = response.chunk().await.map_err(|error| subject.no_answer(error))? {
+            self.calls.received(chunk.len());
+            meter.feed(&chunk).map_err(|excess| subject.excessive(excess))?;
+            bytes.extend_from_slice(&chunk);
+        }
         Ok(Body { status, bytes })
+    }
+
+    /// The beginning of an answer that refuses, as far as it comes.
+    async fn refusal(&self, response: &mut reqwest::Response) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            self.calls.received(chunk.len());
+            bytes.extend_from_slice(&chunk[..chunk.len().min(REFUSAL - bytes.len())]);
+            if bytes.len() == REFUSAL {
+                break;
+            }
+        }
+        bytes
     }
 
     fn url(&self, ask: &Ask) -> Result<Url> {
@@ -278,6 +308,13 @@ impl Client {
 
 fn json<T: DeserializeOwned>(body: Body, subject: &Subject<'_>) -> Result<T> {
     serde_json::from_slice(&body.bytes).map_err(|error| subject.unreadable(body.status, error))
+}
+
+/// The number of the page that a link leads to.
+fn page_number(link: &str) -> Option<u64> {
+    let url = Url::parse(link).ok()?;
+    let (_, number) = url.query_pairs().find(|(name, _)| name == "page")?;
+    number.parse().ok()
 }
 
 struct Body {

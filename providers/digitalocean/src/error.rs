@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use remint_core::{
-    provider::{Effect, Error, ErrorKind},
+    provider::{Effect, Error, ErrorKind, Excess},
     redact,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 /// How much of a body an error keeps, in bytes.
 const EXCERPT: usize = 512;
+const REDIRECTED: &str = "redirects are not followed, because the token would go with them; check the API's address";
 /// The longest wait that a rate limit can mean: each request expires an hour after it was made.
 const LONGEST_WAIT: i64 = 3600;
 
@@ -63,6 +64,11 @@ impl Subject<'_> {
         self.error(ErrorKind::Unexpected, Effect::Applied, message).with_source(error)
     }
 
+    /// An answer of success that is too large, or nested too deeply.
+    pub(crate) fn excessive(&self, excess: Excess) -> Error {
+        self.error(ErrorKind::Unexpected, Effect::Unknown, excess).with_hint(Excess::HINT)
+    }
+
     /// An answer of refusal or failure. The status counts also when the body is no JSON.
     pub(crate) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], token: &SecretString) -> Error {
         let parsed: ApiError = serde_json::from_slice(body).unwrap_or_default();
@@ -90,6 +96,7 @@ impl Subject<'_> {
         }
         match hint(kind) {
             Some(hint) => error.with_hint(hint),
+            None if status.is_redirection() => error.with_hint(REDIRECTED),
             None => error,
         }
     }

@@ -81,7 +81,8 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         redact::learn(&token);
         let ports = PortMap::from_env(&context.env)?;
         let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
-        let options = ClientOptions { ports, descriptor, ..ClientOptions::new(api_url, token) };
+        let retry = RetryPolicy::from_env(&context.env)?;
+        let options = ClientOptions { ports, descriptor, retry, ..ClientOptions::new(api_url, token) };
         Ok(Arc::new(DigitalOcean::new(options)?) as Arc<dyn Provider>)
     }
     .boxed()

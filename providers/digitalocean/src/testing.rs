@@ -29,7 +29,7 @@ pub(crate) fn provider(server: &MockServer) -> DigitalOcean {
 
 pub(crate) fn options(url: Url) -> ClientOptions {
     let short = Duration::from_millis(2);
-    let retry = RetryPolicy { attempts: 4, within: Duration::from_secs(60), first_pause: short, max_pause: short };
+    let retry = RetryPolicy { attempts: 4, first_pause: short, max_pause: short, ..RetryPolicy::default() };
     ClientOptions {
         retry,
         settle: Duration::from_millis(150),

@@ -1,6 +1,6 @@
 //! The SDK's clients, one for each service, and the way by which every call goes through [`Calls`].
 //!
-//! The SDK itself repeats nothing: repetitions are counted, and are the business of `Calls` alone. A mutation of Compute
+//! The SDK talks to a [`Relay`], which has the credentials and bounds what is read. It repeats nothing: repetitions are counted, and are the business of `Calls` alone. A mutation of Compute
 //! Engine carries a `requestId`, drawn once for all its repetitions, by which Google knows them again for an hour. It is
 //! drawn and not derived from the name: a derived one would make the second launch of a name, after its instance was
 //! destroyed, return the first launch's operation and make nothing. What tells two *runs* apart is the name, which is
@@ -8,26 +8,27 @@
 
 use std::{future::Future, time::Duration};
 
-use google_cloud_auth::credentials::Credentials;
+use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_compute_v1::client::{
     Addresses, Firewalls, ForwardingRules, Images, Instances, MachineTypes, Projects, TargetInstances, Zones,
 };
 use google_cloud_dns_v1::client::{Changes, ManagedZones, ResourceRecordSets};
 use google_cloud_gax::retry_policy::NeverRetry;
-use remint_core::provider::{CallClass, Calls, Error, ErrorKind, Result};
+use remint_core::provider::{CallClass, Calls, Error, ErrorKind, Listing, Result};
 use uuid::Uuid;
 
-use crate::error::Subject;
+use crate::{error::Subject, relay::Relay};
 
-/// How many pages are followed before the server is taken to be broken.
-const MAX_PAGES: u32 = 200;
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long after the relay the SDK gives up: the relay says more of why.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// The services of one project.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) project: String,
     calls: Calls,
+    /// To Compute Engine and to Cloud DNS.
+    _relays: [Relay; 2],
     pub(crate) addresses: Addresses,
     pub(crate) changes: Changes,
     pub(crate) firewalls: Firewalls,
@@ -56,18 +57,19 @@ impl Client {
         macro_rules! client {
             ($service:ident, $endpoint:ident) => {
                 $service::builder()
-                    .with_endpoint($endpoint)
-                    .with_credentials(credentials.clone())
+                    .with_endpoint($endpoint.endpoint())
+                    .with_credentials(anonymous::Builder::new().build())
                     .with_retry_policy(NeverRetry)
-                    .with_attempt_timeout(REQUEST_TIMEOUT)
+                    .with_attempt_timeout(calls.retry_policy().attempt + MARGIN)
                     .build()
                     .await
                     .map_err(unusable)?
             };
         }
+        let compute = Relay::start(compute, credentials, &calls).await?;
+        let dns = Relay::start(dns, credentials, &calls).await?;
         Ok(Self {
             project,
-            calls,
             addresses: client!(Addresses, compute),
             changes: client!(Changes, dns),
             firewalls: client!(Firewalls, compute),
@@ -80,6 +82,8 @@ impl Client {
             record_sets: client!(ResourceRecordSets, dns),
             target_instances: client!(TargetInstances, compute),
             zones: client!(Zones, compute),
+            _relays: [compute, dns],
+            calls,
         })
     }
 
@@ -141,16 +145,16 @@ impl Client {
         Fut: Future<Output = google_cloud_gax::Result<P>>,
     {
         let mut all = Vec::new();
+        let mut list = Listing::new(subject.operation, &self.calls);
         let mut token: Option<String> = None;
-        for _ in 0..MAX_PAGES {
+        loop {
             let page = self.read(subject, || call(token.clone())).await?;
             let (items, next) = take(page);
             all.extend(items);
-            token = next.filter(|next| !next.is_empty());
+            token = list.next(next)?;
             if token.is_none() {
                 return Ok(all);
             }
         }
-        Err(subject.error(ErrorKind::Unexpected, format!("the list did not end after {MAX_PAGES} pages")))
     }
 }

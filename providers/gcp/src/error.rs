@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use google_cloud_compute_v1::model::{Operation, operation::Status};
 use google_cloud_gax::error::{
-    CredentialsError, Error as SdkError,
+    Error as SdkError,
     rpc::{Status as RpcStatus, StatusDetails},
 };
 use remint_core::{
     provider::{CallClass, Effect, Error, ErrorKind},
     redact,
 };
+
+use crate::relay;
 
 /// How much of a message an error keeps, in bytes.
 const EXCERPT: usize = 512;
@@ -57,17 +59,20 @@ impl Subject {
     pub(crate) fn failed(&self, class: CallClass, error: SdkError) -> Error {
         let read = class == CallClass::Read;
         let effect = move |effect| if read { Effect::NotApplied } else { effect };
+        if let Some(said) = relay::said(error.http_headers(), error.http_payload().map(|body| &body[..])) {
+            let mut mapped = self.error(said.kind, said.what).with_effect(effect(said.effect));
+            if let Some(cause) = said.cause {
+                mapped = mapped.with_source(excerpt(cause));
+            }
+            return match said.hint {
+                Some(hint) => mapped.with_hint(hint),
+                None => mapped,
+            };
+        }
         if let Some(status) = error.http_status_code() {
             return self.refused(status, effect, error);
         }
-        let (kind, did, what) = if error.is_authentication() {
-            let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<CredentialsError>());
-            let kind = match source.is_some_and(CredentialsError::is_transient) {
-                true => ErrorKind::Unavailable,
-                false => ErrorKind::Unauthenticated,
-            };
-            (kind, Effect::NotApplied, "the credentials give no access token")
-        } else if error.is_connect() {
+        let (kind, did, what) = if error.is_connect() {
             (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect")
         } else if error.is_timeout() || error.is_exhausted() {
             (ErrorKind::Timeout, Effect::Unknown, "no answer in time")
@@ -101,6 +106,9 @@ impl Subject {
             mapped = mapped.with_hint(
                 "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
             );
+        }
+        if (300..400).contains(&status) {
+            mapped = mapped.with_hint("redirects are not followed; check the API's address");
         }
         let header = |name: &str| error.http_headers()?.get(name)?.to_str().ok().map(str::to_owned);
         if let Some(id) =

@@ -56,6 +56,7 @@ mod names;
 mod operation;
 mod provider;
 mod relabel;
+mod relay;
 mod static_ip;
 mod stray;
 #[cfg(test)]

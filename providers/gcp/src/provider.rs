@@ -76,11 +76,13 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         let found = credentials::find(&context.env).await?;
         let project = config.project(&context.env, found.project.as_deref())?;
         let ports = PortMap::from_env(&context.env)?;
+        let retry = RetryPolicy::from_env(&context.env)?;
         let own = ClientOptions::new(project, found.credentials);
         let (descriptor, look) =
             if is_local(&compute_url) { (&LOCAL, Limits::SOON) } else { (own.descriptor, own.look) };
         let service_ports = context.service_ports;
-        let options = ClientOptions { compute_url, dns_url, config, service_ports, ports, descriptor, look, ..own };
+        let options =
+            ClientOptions { compute_url, dns_url, config, service_ports, ports, descriptor, look, retry, ..own };
         Ok(Arc::new(Gcp::new(options).await?) as Arc<dyn Provider>)
     }
     .boxed()

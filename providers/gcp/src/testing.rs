@@ -26,7 +26,7 @@ pub(crate) async fn provider(server: &MockServer) -> Gcp {
 /// Without firewall rules, which have a test of their own.
 pub(crate) fn options(server: &MockServer) -> ClientOptions {
     let short = Duration::from_millis(2);
-    let retry = RetryPolicy { attempts: 4, within: Duration::from_secs(60), first_pause: short, max_pause: short };
+    let retry = RetryPolicy { attempts: 4, first_pause: short, max_pause: short, ..RetryPolicy::default() };
     ClientOptions {
         compute_url: server.uri(),
         dns_url: server.uri(),

@@ -9,6 +9,7 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use remint_core::provider::{
     BuildContext, Capability, Descriptor, Error, ErrorKind, Limits, Provider, RatePolicy, Registration, Result,
+    RetryPolicy,
 };
 use remint_digitalocean::{ClientOptions, DigitalOcean};
 use schemars::JsonSchema;
@@ -129,6 +130,7 @@ async fn connect(context: BuildContext) -> Result<DigitalOcean> {
         Error::new(ErrorKind::Unexpected, OPERATION, "the sandbox's address is no URL").with_source(error)
     })?;
     let rate = remint_digitalocean::RATE;
+    let retry = RetryPolicy::from_env(&context.env)?;
     DigitalOcean::new(ClientOptions {
         ports: running.record.ports,
         descriptor: descriptor(running.settings.profile, running.settings.speed),
@@ -137,6 +139,7 @@ async fn connect(context: BuildContext) -> Result<DigitalOcean> {
         // What the sandbox has accepted, its next answer shows, unless a fault rule says otherwise.
         grace: Duration::from_secs(10),
         settle: Duration::from_secs(3),
+        retry,
         console_path: Some("/sandbox/v1/droplets/{id}/console"),
         ..ClientOptions::new(api_url, running.token)
     })

@@ -37,7 +37,7 @@ pub(super) async fn prepare(args: &PrepareArgs, settings: &Settings, printer: &P
         account::release(&*provider).await?;
     } else {
         let question = format!("Allow conformance runs, which make and delete things, on {whose}?");
-        if !settings.yes && !printer.confirm(&question)? {
+        if !settings.yes && !printer.confirm(&question).await? {
             let failure = Failure::new(ExitStatus::Failure, anyhow::anyhow!("{whose} was left as it is"));
             return Err(failure.hint("answer yes, or give --yes in a script"));
         }
@@ -74,7 +74,7 @@ pub(super) async fn run(
     let estimate = planned.estimate();
     if !estimate.is_free() && !settings.yes {
         let whose = format!("account {} ({})", planned.account().name, planned.account().id);
-        if !printer.confirm(&format!("On {whose}, {estimate}. Run them?"))? {
+        if !printer.confirm(&format!("On {whose}, {estimate}. Run them?")).await? {
             printer.say(&format!("{estimate}: declined; give --yes to run them without a question"));
             planned.decline_billable();
         }

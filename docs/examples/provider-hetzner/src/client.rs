@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Page, Result, Turn, all_pages};
+use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -96,7 +96,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .user_agent(concat!("remint-hetzner/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60))
+            .timeout(options.retry.attempt)
             // The token goes where it was told to, and nowhere else; and repeating is the business of `Calls` alone.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
@@ -135,7 +135,7 @@ impl Client {
 
     /// Reads all pages of a list; `key` is its name in the answer.
     pub(crate) async fn list<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Vec<T>> {
-        all_pages(ask.operation, |number| async move {
+        all_pages(&self.calls, ask.operation, |number| async move {
             let ask = ask.clone().query("page", number.to_string()).query("per_page", PAGE.to_string());
             let mut answer: Map<String, Value> = self.json(&ask).await?;
             let items = answer.remove(key).unwrap_or_default();
@@ -188,11 +188,16 @@ impl Client {
         if let Some(body) = &ask.body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|failed| error::lost(ask, failed))?;
+        let mut response = request.send().await.map_err(|failed| error::lost(ask, failed))?;
         if !response.status().is_success() {
             return Err(error::refused(ask, response).await);
         }
-        let bytes = response.bytes().await.map_err(|failed| error::lost(ask, failed))?;
+        let (mut bytes, mut meter) = (Vec::new(), Meter::default());
+        while let Some(chunk) = response.chunk().await.map_err(|failed| error::lost(ask, failed))? {
+            self.calls.received(chunk.len());
+            meter.feed(&chunk).map_err(|excess| excess.error(ask.operation, ask.class))?;
+            bytes.extend_from_slice(&chunk);
+        }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(text).map_err(|error| unreadable(ask, error))
     }

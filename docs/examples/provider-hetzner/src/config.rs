@@ -60,7 +60,9 @@ impl Options {
             Error::new(ErrorKind::Unauthenticated, OPERATION, "no API token in HCLOUD_TOKEN")
                 .with_hint("make one in the project's Security settings and export HCLOUD_TOKEN")
         })?;
-        Ok(Self::new(checked(endpoint)?, token.into(), config.project.unwrap_or_else(|| "default".to_owned())))
+        let retry = RetryPolicy::from_env(&context.env)?;
+        let project = config.project.unwrap_or_else(|| "default".to_owned());
+        Ok(Self { retry, ..Self::new(checked(endpoint)?, token.into(), project) })
     }
 
     /// What holds for Hetzner itself: 3,600 calls an hour, of which one comes back each second; some are left for others.

@@ -14,6 +14,8 @@ use crate::client::Ask;
 
 /// How much of a body an error keeps, in characters.
 const EXCERPT: usize = 300;
+/// How much is read of an answer that refuses, in bytes.
+const BODY: usize = 64 * 1024;
 
 #[derive(Deserialize, Default)]
 struct Body {
@@ -58,7 +60,7 @@ pub(crate) async fn refused(ask: &Ask, response: Response) -> Error {
     let status = response.status();
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let (request_id, retry_after) = (header("x-correlation-id"), header("retry-after"));
-    let text = response.text().await.unwrap_or_default();
+    let text = beginning(response).await;
     let Said { code, message } = serde_json::from_str::<Body>(&text).unwrap_or_default().error;
     let kind = kind(&code, status);
     let effect = if status.is_client_error() { Effect::NotApplied } else { ask.effect_when_lost() };
@@ -96,6 +98,18 @@ pub(crate) fn lost(ask: &Ask, error: reqwest::Error) -> Error {
 
 fn excerpt(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect()
+}
+
+/// The beginning of a body, which may have no end.
+async fn beginning(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk[..chunk.len().min(BODY - bytes.len())]);
+        if bytes.len() == BODY {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! shape is what an instance of Remint's gets: `disk_gib`, and where that is not set the largest volume that there is.
 
 use aws_sdk_ec2::types::{InstanceType, LocationType};
-use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest};
+use remint_core::provider::{Error, ErrorKind, Listing, Region, Result, Shape, SizeName, nearest};
 
 use crate::{Aws, config::LARGEST_DISK, error::Ask, tags};
 
@@ -63,6 +63,7 @@ impl Aws {
         let request = self.client.ec2(region).describe_instance_type_offerings().location_type(by);
         let request = request.set_filters(filter.map(|filter| vec![filter])).max_results(PAGE_SIZE);
         let mut all = Vec::new();
+        let mut list = Listing::new(OPERATION, self.client.calls());
         let mut next = None;
         loop {
             let page = request.clone().set_next_token(next.take());
@@ -70,7 +71,7 @@ impl Aws {
             all.extend(answer.instance_type_offerings().iter().filter_map(|offering| {
                 Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
             }));
-            next = answer.next_token.filter(|token| !token.is_empty());
+            next = list.next(answer.next_token)?;
             if next.is_none() {
                 return Ok(all);
             }

@@ -43,7 +43,7 @@ pub(crate) fn changes(command: &Command) -> bool {
         Command::Init(_)
         | Command::Validate
         | Command::Plan(_)
-        | Command::Status
+        | Command::Status(_)
         | Command::History(_)
         | Command::Show(_)
         | Command::Console(_)

@@ -302,7 +302,7 @@ async fn sshd_says_what_the_machines_own_files_say() {
         format!("printf '{lines}' > {conf}; mkdir -p /etc/ssh/d; {call} | grep '^{keyword} '")
     };
     check(&[
-        ("sshd -T | grep -c .", "27\n", 0),
+        ("sshd -T | grep -c .", "24\n", 0),
         (
             "sshd -T | grep -E '^(permitrootlogin|passwordauthentication) '",
             "passwordauthentication no\npermitrootlogin without-password\n",

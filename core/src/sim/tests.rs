@@ -1,5 +1,8 @@
 use std::{
     collections::BTreeMap,
+    fs,
+    path::Path,
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -87,4 +90,16 @@ fn the_same_seed_gives_the_same_run() {
         assert_eq!(one.counts, other.counts, "seed {seed}");
         assert_eq!(one.failure, other.failure, "seed {seed}");
     }
+}
+
+/// `make sim-saboteurs` is run by hand; that its patches still fit the engine is seen here.
+#[test]
+fn every_saboteur_fits_the_engine() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = core.parent().unwrap();
+    let names = fs::read_dir(core.join("src/sim/saboteurs")).unwrap().map(|entry| entry.unwrap().path());
+    let patches: Vec<_> = names.filter(|name| name.extension().is_some_and(|kind| kind == "patch")).collect();
+    assert!(patches.len() >= 10, "{}", patches.len());
+    let git = Command::new("git").args(["apply", "--check"]).args(&patches).current_dir(root).output().unwrap();
+    assert!(git.status.success(), "{}", String::from_utf8_lossy(&git.stderr));
 }

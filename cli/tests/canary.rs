@@ -233,7 +233,6 @@ async fn a_leak_in_any_sink_and_encoding_is_found() {
         fs::create_dir_all(&below).unwrap();
         fs::write(below.join("000004.json"), &json).unwrap();
         assert!(!search.leaks_below(folder.path()).is_empty(), "{encoding}");
-        let watch = search.watch_arguments();
         let mut child =
             Command::new("sh").args(["-c", "sleep 30; : \"$0\"", &line]).env("LEAK", &line).spawn().unwrap();
         // The kernel shows the arguments of a program a moment after it was started.

@@ -100,10 +100,10 @@ impl Account {
     fn lines(&self) -> BTreeMap<String, String> {
         let mut lines = BTreeMap::new();
         for (id, one) in entries(&self.0["droplets"]) {
-            let line = format!(
-                "{} in {} from {}, {}, {}",
-                one["name"], one["region"], one["image"]["id"], one["status"], one["tags"]
-            );
+            // One that starts is up after a while, whatever anybody does.
+            let status = if one["status"] == "new" { "active" } else { one["status"].as_str().unwrap_or_default() };
+            let line =
+                format!("{} in {} from {}, {status}, {}", one["name"], one["region"], one["image"]["id"], one["tags"]);
             lines.insert(format!("instance {id}"), line);
         }
         for (id, one) in entries(&self.0["images"]).filter(|(_, one)| one["slug"].is_null()) {

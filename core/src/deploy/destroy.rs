@@ -39,14 +39,14 @@ pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<()
 async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) -> Result<(), DeployError> {
     let (ctx, journal) = (engine.ctx, engine.journal());
     let ownership = Ownership::new(Some(&session.identity), &session.history);
-    if let Some(last) = session.history.last().filter(|last| !last.phase().is_final()) {
-        let mut run = Run::new(engine, session, last.clone(), false).await?;
-        run.settle_launches().await?;
-        // While its instance is there: on some clouds nothing else shows which one it is.
-        run.own_intended_address().await?;
-    }
     if let Some(last) = session.history.last() {
-        Run::new(engine, session, last.clone(), false).await?.settle_record().await?;
+        let mut run = Run::new(engine, session, last.clone(), false).await?;
+        if !last.phase().is_final() {
+            run.settle_launches().await?;
+            // While its instance is there: on some clouds nothing else shows which one it is.
+            run.own_intended_address().await?;
+        }
+        run.settle_record().await?;
     }
     let mut resources = journal.resources().await?;
     let mut places = Vec::new();

@@ -18,8 +18,8 @@ use crate::{
     events::{Event, Events},
     journal::{Entry, EntryRecord, Phase, Resources},
     provider::{
-        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, ReleaseId, Selector,
-        label,
+        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
+        Selector, label,
     },
     watch::{Observed, Wait},
 };
@@ -252,7 +252,12 @@ impl Run<'_> {
 
     /// How long to look for the effect of a request that was sent at this time, and whose reply is not known.
     pub(super) fn settling(&self, sent: Timestamp, what: String) -> Settling {
-        let settle_time = self.ctx.provider.descriptor().limits.settle_time;
+        self.settling_at(self.ctx.provider.as_ref(), sent, what)
+    }
+
+    /// As [`Run::settling`], for a request to this provider.
+    pub(super) fn settling_at(&self, provider: &dyn Provider, sent: Timestamp, what: String) -> Settling {
+        let settle_time = provider.descriptor().limits.settle_time;
         let age = Duration::try_from(crate::clock::wall().duration_since(sent)).unwrap_or_default();
         let deadline = Instant::now() + settle_time.saturating_sub(age);
         Settling { deadline, what, looks: 0, events: self.ctx.events.clone() }

@@ -6,7 +6,7 @@ use super::{DeployError, DeployErrorKind, observe, ownership::Ownership};
 use crate::{
     context::Context,
     journal::{Entry, OwnedRecord, OwnedStaticIp, Release},
-    provider::{Capability, Error, InstanceId, ProviderId},
+    provider::{Capability, DnsZones, Error, InstanceId, ProviderId, RecordSet},
     watch::{Observed, Wait},
 };
 
@@ -61,14 +61,8 @@ pub(super) async fn remove_record(
     record: &OwnedRecord,
     written: &BTreeSet<String>,
 ) -> Result<bool, DeployError> {
-    let dns = dns_provider(ctx, provider)?;
-    let zones = dns.dns_zones().ok_or_else(|| Error::unsupported("remove record", Capability::Dns))?;
-    let standing = match zones.get(&record.zone, &record.name, record.kind).await {
-        Ok(standing) => standing,
-        // The zone went with all its records.
-        Err(error) if error.kind() == crate::provider::ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
+    let zones = zones(ctx, provider)?;
+    let standing = standing_record(zones, record).await?;
     let Some(standing) = standing else { return Ok(true) };
     if !standing.values.iter().all(|value| written.contains(value)) {
         let values = standing.values.join(", ");
@@ -79,8 +73,27 @@ pub(super) async fn remove_record(
     Ok(true)
 }
 
+/// A record as its provider has it; `None` where there is none.
+pub(super) async fn standing_record(
+    zones: &dyn DnsZones,
+    record: &OwnedRecord,
+) -> Result<Option<RecordSet>, DeployError> {
+    match zones.get(&record.zone, &record.name, record.kind).await {
+        Ok(standing) => Ok(standing),
+        // The zone went with all its records.
+        Err(error) if error.kind() == crate::provider::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The zones of the provider that has a record.
+pub(super) fn zones<'a>(ctx: &'a Context, provider: &ProviderId) -> Result<&'a dyn DnsZones, DeployError> {
+    let missing = || Error::unsupported("remove record", Capability::Dns);
+    Ok(dns_provider(ctx, provider)?.dns_zones().ok_or_else(missing)?)
+}
+
 /// The provider that serves a record's zone: the manifest's, or the one of the instances.
-fn dns_provider<'a>(
+pub(super) fn dns_provider<'a>(
     ctx: &'a Context,
     provider: &ProviderId,
 ) -> Result<&'a std::sync::Arc<dyn crate::provider::Provider>, DeployError> {

@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod ownership;
+mod records;
 
 const MANIFEST: &str = r#"
 service = "app"

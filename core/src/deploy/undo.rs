@@ -12,7 +12,7 @@ use super::{
     launch::{belongs, destroy_all},
     observe::{self, wanted_record_name},
     ownership::Standing,
-    remove::{give_back, written},
+    remove::{dns_provider, give_back, remove_record, standing_record, written, zones},
     walk::{Run, Undone},
 };
 use crate::{
@@ -133,11 +133,12 @@ impl Run<'_> {
     /// taken back.
     pub(super) async fn settle_record(&self) -> Result<(), DeployError> {
         let Some((sent, change)) = unanswered_change(&self.release.entries) else { return Ok(()) };
-        let known = self.resources.owned.iter().filter_map(Owned::as_record);
-        let Some(record) = known.into_iter().find(|record| record.fqdn() == change.fqdn) else { return Ok(()) };
-        let mut settling = self.settling(sent, format!("a change of {}", change.fqdn));
+        let mut known = self.resources.owned.iter().filter_map(|owned| Some((&owned.provider, owned.as_record()?)));
+        let Some((provider, record)) = known.find(|(_, record)| record.fqdn() == change.fqdn) else { return Ok(()) };
+        let dns = dns_provider(&self.ctx, provider)?;
+        let mut settling = self.settling_at(dns.as_ref(), sent, format!("a change of {}", change.fqdn));
         while settling.goes_on().await {
-            let standing = self.dns_zones()?.get(&record.zone, &record.name, record.kind).await?;
+            let standing = standing_record(zones(&self.ctx, provider)?, record).await?;
             if standing.is_some_and(|standing| standing.values == change.after) {
                 break;
             }
@@ -229,14 +230,17 @@ impl Run<'_> {
                 Entry::SettingRecord { change, .. } if change.fqdn == fqdn => Some(change.before.clone()),
                 _ => None,
             });
-            let zones = self.dns_zones()?;
             match before.flatten() {
                 Some(values) => {
-                    if let Some(standing) = zones.get(&record.zone, &record.name, record.kind).await? {
+                    let zones = zones(&self.ctx, &owned.provider)?;
+                    if let Some(standing) = standing_record(zones, &record).await? {
                         zones.upsert(&RecordSet { values, ..standing }).await?;
                     }
                 }
-                None => zones.remove(&record.zone, &record.name, record.kind).await?,
+                None => {
+                    let written = written(&self.session.history, &self.release);
+                    remove_record(&self.ctx, &owned.provider, &record, &written).await?;
+                }
             }
             self.resources.forget(&owned.resource);
         }
@@ -246,10 +250,9 @@ impl Run<'_> {
 
     /// Sends the record back that this release has changed and the manifest does not name any more.
     async fn record_back_at(&mut self, target: &Address) -> Result<(), DeployError> {
-        let Some(record) = self.resources.record().map(|(_, record)| record.clone()) else { return Ok(()) };
-        let Some(standing) = self.dns_zones()?.get(&record.zone, &record.name, record.kind).await? else {
-            return Ok(());
-        };
+        let owned = self.resources.record().map(|(owned, record)| (owned.provider.clone(), record.clone()));
+        let Some((provider, record)) = owned else { return Ok(()) };
+        let Some(standing) = standing_record(zones(&self.ctx, &provider)?, &record).await? else { return Ok(()) };
         let written = written(&[], &self.release);
         let after = vec![target.ip.to_string()];
         if standing.values == after || !standing.values.iter().all(|value| written.contains(value)) {
@@ -257,7 +260,7 @@ impl Run<'_> {
         }
         let change = DnsChange { fqdn: record.fqdn(), before: Some(standing.values.clone()), after: after.clone() };
         self.note(Entry::SettingRecord { change, former_ttl: standing.ttl.as_secs() }).await?;
-        Ok(self.dns_zones()?.upsert(&RecordSet { values: after, ..standing }).await?)
+        Ok(zones(&self.ctx, &provider)?.upsert(&RecordSet { values: after, ..standing }).await?)
     }
 
     /// The static IP that this release asked for and did not live to write down, where there is one.

@@ -21,7 +21,7 @@ use crate::{
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// How often an object is written anew that another process has written meanwhile. Each that lost its lock writes once more.
+/// How often a write is repeated because another process changed the object first. Each run that has lost its lock can do that once.
 const UPDATES: u32 = 10;
 
 /// A release with its journal.
@@ -253,7 +253,11 @@ impl Journal {
             }
             self.store.read(name).await?;
         }
-        Err(JournalError::damaged(name, "another process keeps writing it"))
+        Err(JournalError::Store {
+            operation: "write",
+            path: name.to_owned(),
+            source: "another process keeps changing it; stop all other runs of remint on this journal".into(),
+        })
     }
 
     /// One for each provider: a bake on several of them at once captures at all of them.

@@ -422,6 +422,8 @@ def cloud_rows(runs: list[dict]) -> list[Row]:
         rows.append((f"{what}: time ÷ critical path", "≤ 1.10", f"{span(ratios, '.3f')} ({measured})", verdict(max(ratios) <= 1.1)))
         calls = [total(run[f"{name} calls"]) for run in runs]
         rows.append((f"{what}: API calls", "≤ 30", span(calls, "d"), verdict(max(calls) <= 30)))
+    both = [total(run["bake calls"]) + total(run["replace calls"]) for run in runs]
+    rows.append(("A bake and a replacement: API calls", "≤ 50", span(both, "d"), verdict(max(both) <= 50)))
     lost, sent = sum(run["failed"] for run in runs), sum(run["sent"] for run in runs)
     rate = min(run["rate"] for run in runs)
     told = f"{lost} of {sent}, at {rate:.0f} a second"

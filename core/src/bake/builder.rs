@@ -204,7 +204,7 @@ impl<'a> Builder<'a> {
                 sleep(Duration::from_millis(100)).await;
             }
             let first = limits.assign_time.saturating_sub(asked.elapsed());
-            let wait = Wait::new("to be stopped").first(first).since(asked).timeout(patience);
+            let wait = Wait::new("to be stopped").first(first).short_part(self.launched).timeout(patience);
             match self.ctx.watcher.instance(&self.selector, &self.instance.id, wait, stopped).await {
                 Ok(_) => return Ok(()),
                 Err(crate::watch::WatchError::TimedOut { .. }) if op == PowerOp::Stop => {

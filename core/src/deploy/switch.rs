@@ -162,7 +162,7 @@ impl Run<'_> {
                 self.ctx.events.warn(format!("static IP {} did not move; asking again", ip.address.ip));
             }
             order(&self.ctx, self.static_ips()?, &ip.id, to).await?;
-            let wait = Wait::new(format!("to point at {to}")).first(self.assign_time()).short_part();
+            let wait = Wait::new(format!("to point at {to}")).first(self.assign_time()).short_part(self.started);
             let wait = wait.timeout(MOVED_WITHIN);
             seen = self.ctx.watcher.static_ip(&ip.id, wait, at_rest).await?;
         }

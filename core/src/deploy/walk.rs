@@ -35,6 +35,8 @@ pub(super) struct Run<'a> {
     interruptible: bool,
     /// Whether a launch was refused, so that what the journal announces was not begun.
     pub(super) refused: bool,
+    /// When this run took the release up.
+    pub(super) started: tokio::time::Instant,
     /// The phase that was reported last, and since when.
     reported: Option<(Phase, Instant)>,
 }
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             resumed: !fresh,
             interruptible: false,
             refused: false,
+            started: tokio::time::Instant::now(),
             reported: None,
         })
     }

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 ///
 /// Half of it is the delay that looking adds on average. A tenth costs about seven looks while a wait doubles.
 const SHARE: f64 = 0.1;
-/// The same for a short part of a long run: a few looks less for a delay that the run hardly notices.
-const SHORT_PART_SHARE: f64 = 0.15;
 /// The same where nothing else waits for the end, and each look is dear beside it.
 const LEISURELY_SHARE: f64 = 0.45;
 /// The pause as a share of the time that a whole run has taken so far: what looking can add to the run at most.
 const SHARE_OF_RUN: f64 = 0.08;
+/// The same for a short part of a run, of which there are several: their delays add up.
+const SHORT_PART_SHARE: f64 = 0.04;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -49,9 +49,10 @@ impl Wait {
         self
     }
 
-    /// Looks somewhat less often: it is a short part of a long run.
+    /// Sees the wait as a short part of a run that started then: a few looks, for a delay that the run hardly notices.
     #[must_use]
-    pub fn short_part(mut self) -> Self {
+    pub fn short_part(mut self, started: Instant) -> Self {
+        self.since = Some(started);
         self.share = SHORT_PART_SHARE;
         self
     }
@@ -61,13 +62,6 @@ impl Wait {
     pub fn of_run(mut self, started: Instant) -> Self {
         self.since = Some(started);
         self.share = SHARE_OF_RUN;
-        self
-    }
-
-    /// Goes on with a wait that began then by other means, such as on a connection's end.
-    #[must_use]
-    pub fn since(mut self, began: Instant) -> Self {
-        self.since = Some(began);
         self
     }
 
@@ -83,7 +77,7 @@ impl Wait {
         let base = self.since.unwrap_or(started);
         let at_best = started + self.first;
         // Nothing at all where nothing was waited for yet: then the first look is at once.
-        let pause = (at_best - base).mul_f64(self.share);
+        let pause = (at_best - base).mul_f64(self.share).min(LONGEST);
         let deadline = started + self.timeout;
         Schedule { started, base, first: (at_best + pause).min(deadline), deadline, share: self.share }
     }

@@ -46,7 +46,7 @@ test: test-programs
 # What it prints is shown at its end, so that it does not mix with that of the others. Cargo is not to count its jobs among
 # make's, hence no MAKEFLAGS.
 test-machines: base-image
-	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace --test qemu --test clients -- real_machine \
+	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace --test qemu --test qemu_logins --test clients -- real_machine \
 	  >$(TARGET)/test-machines.log 2>&1; status=$$?; cat $(TARGET)/test-machines.log; exit $$status
 
 test-rest: test-programs

@@ -142,6 +142,8 @@ async fn nothing_leaks(provider: &'static str) {
     killed.envs(leaky.variables.iter().cloned()).env("REMINT_LOG", "trace");
     let killed = killed.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(killed.id().unwrap()).unwrap());
+    // What it says is read at once: a full pipe would stop it.
+    let killed = tokio::spawn(killed.wait_with_output());
     let gating = || {
         let journal = files(&world.folder().join(".remint"));
         let last = journal.iter().filter(|file| file.parent().is_some_and(|folder| folder.ends_with("journal"))).max();
@@ -156,7 +158,7 @@ async fn nothing_leaks(provider: &'static str) {
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
-    leaky.judge(&search, "is killed", &killed.wait_with_output().await.unwrap(), None);
+    leaky.judge(&search, "is killed", &killed.await.unwrap().unwrap(), None);
 
     world.edit_file("simulation.toml", "status = 503", "status = 200");
     for verbosity in VERBOSITIES {

@@ -25,6 +25,7 @@ impl CaseContext {
         let target = self.target();
         LaunchSpec {
             names: vec![name],
+            new_names: false,
             image: image.clone(),
             size: target.size.clone(),
             region: target.region.clone(),

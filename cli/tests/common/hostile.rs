@@ -195,7 +195,7 @@ async fn answer(stream: &mut TcpStream, malice: Malice, head: &str) -> std::io::
                 true => "<DescribeImagesResponse><imagesSet/><nextToken>again</nextToken></DescribeImagesResponse>"
                     .to_owned(),
                 false => format!(
-                    r#"{{"images":[{image}],"items":[],"nextPageToken":"again","meta":{{"total":9}},"links":{{"pages":{{"next":"http://127.0.0.1/v2/images?page=1"}}}}}}"#
+                    r#"{{"images":[{image}],"droplets":[],"items":[],"nextPageToken":"again","meta":{{"total":9}},"links":{{"pages":{{"next":"http://127.0.0.1/v2/images?page=1"}}}}}}"#
                 ),
             };
             whole(stream, "200 OK", kind, &body).await

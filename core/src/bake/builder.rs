@@ -74,6 +74,7 @@ impl<'a> Builder<'a> {
         cleanup.expect_instances(selector.clone());
         let spec = LaunchSpec {
             names: vec![name.clone()],
+            new_names: true,
             image: plan.image.id.clone(),
             size: plan.size.clone(),
             region: ctx.loaded.section.region.clone(),

@@ -66,12 +66,10 @@ impl Cleanup {
         }
     }
 
-    /// Removes everything on the list, and returns in words what would not go.
-    pub(super) async fn run(&self, ctx: &Context) -> Vec<String> {
+    /// Removes everything on the list, and returns in words what would not go: the next command tries again.
+    pub(super) async fn run(&self, ctx: &Context, authority: &Authority<'_>) -> Vec<String> {
         let mut left = Vec::new();
-        loop {
-            let item = self.items.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(item) = item else { return left };
+        while let Some(item) = self.next() {
             let (what, removed) = match &item {
                 Item::Instances { selector, known } => {
                     let what = format!("an instance labelled {}", show(selector));
@@ -87,8 +85,14 @@ impl Cleanup {
                 Err(_) => format!("not gone within {} s", DEADLINE.as_secs()),
             };
             ctx.events.warn(format!("could not remove {what}: {reason}; `remint gc` finds and removes it"));
+            authority.lock.leave_behind();
             left.push(what);
         }
+        left
+    }
+
+    fn next(&self) -> Option<Item> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -144,15 +148,11 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
     Ok(())
 }
 
-/// Removes the builders and check machines that an earlier run of this environment left behind when it was killed. They carry the
-/// environment's id, and the caller holds its lock, so none of them is in use.
+/// Removes the builders and check machines that an earlier run of this environment left behind: it was killed, or could not remove
+/// them. They carry the environment's id, and the caller holds its lock, so none of them is in use.
 pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
     for role in ["builder", "check"] {
         let selector = authority.machines(role);
-        // A check can only be left over where there are checks.
-        if role == "check" && !ctx.loaded.manifest.image.boot_check {
-            continue;
-        }
         for instance in ctx.provider.instances().list(&selector).await? {
             ctx.events.info(format!("destroying {}, which an earlier run left behind", instance.name));
             destroy(ctx, &selector, &instance.id, &instance.name).await?;

@@ -7,7 +7,7 @@ use super::{
     builder::{Builder, Plan},
     capture,
     check::boot_check,
-    cleanup::{Cleanup, sweep},
+    cleanup::Cleanup,
     logins::logins,
     prepare::{self, prepare},
     recover,
@@ -23,9 +23,9 @@ use crate::{
 
 /// Makes sure that an image of the manifest's recipe exists, and returns it.
 ///
-/// The caller holds the environment's lock: builders of this environment that an earlier run left behind are destroyed.
-/// Whatever happens, also when `ctx.cancel` is cancelled, the builder and its key are removed before this returns, and an
-/// event says what could not be.
+/// The caller holds the environment's lock, and has removed what a run before left behind ([`super::recover`]). Whatever happens,
+/// also when `ctx.cancel` is cancelled, the builder and its key are removed before this returns; an event says what could not be,
+/// and the next run tries it again.
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ async fn reuse(
         } => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
-    let left = cleanup.run(ctx).await;
+    let left = cleanup.run(ctx, authority).await;
     Ok((finished?, left))
 }
 
@@ -93,13 +93,13 @@ async fn make(
             ctx.events.warn(format!("could not settle the capture: {error}"));
         }
     }
-    let mut left = cleanup.run(ctx).await;
+    let mut left = cleanup.run(ctx, authority).await;
     let image = baked?;
     let finished = tokio::select! {
         image = finish(ctx, prepared, authority, image, &cleanup, phases) => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
-    left.extend(cleanup.run(ctx).await);
+    left.extend(cleanup.run(ctx, authority).await);
     Ok((finished?, left))
 }
 
@@ -114,7 +114,6 @@ async fn until_captured(
     let started = Instant::now();
     prepare::check(ctx, prepared).await?;
     authority.journal.claim_place(authority.lock, &ctx.place()).await?;
-    sweep(ctx, authority).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
     let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
     phases.run("cloud-init", builder.first_boot_done()).await?;

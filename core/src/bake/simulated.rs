@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Authority, BakeError,
     capture::{self, until_done},
-    cleanup::{Cleanup, sweep},
+    cleanup::Cleanup,
     prepare::{self, find_image},
     recover,
 };
@@ -40,7 +40,7 @@ pub(crate) async fn bake(
     {
         ctx.events.warn(format!("could not settle the capture: {error}"));
     }
-    cleanup.run(ctx).await;
+    cleanup.run(ctx, authority).await;
     baked
 }
 
@@ -54,7 +54,6 @@ async fn until_captured(
     let cloud = BakeError::cloud;
     let failed = || cloud("the builder does not do as asked");
     authority.journal.claim_place(authority.lock, &ctx.place()).await?;
-    sweep(ctx, authority).await.map_err(failed())?;
     let started = Instant::now();
     let (instance, selector) = launch(ctx, authority, fingerprint, cleanup).await?;
     let runs = |instance: &Instance| instance.state == InstanceState::Running;
@@ -97,6 +96,7 @@ async fn launch(
     cleanup.expect_instances(selector.clone());
     let spec = LaunchSpec {
         names: vec![format!("{}-bake-{}-{}", ctx.loaded.manifest.service, fingerprint.short(), ctx.run4())],
+        new_names: true,
         image: ctx.loaded.section.base.as_str().into(),
         size: ctx.loaded.section.size.clone(),
         region: ctx.loaded.section.region.clone(),

@@ -105,6 +105,7 @@ impl Run<'_> {
         self.note(Entry::Launching { names: vec![name.to_owned()] }).await?;
         let spec = LaunchSpec {
             names: vec![name.to_owned()],
+            new_names: true,
             image: record.image.clone(),
             size: record.size.clone(),
             region: record.region.clone(),

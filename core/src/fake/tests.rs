@@ -32,6 +32,7 @@ fn spec(cloud: &FakeCloud) -> LaunchSpec {
     let image = cloud.add_image(Labels::new());
     LaunchSpec {
         names: vec!["app".to_owned()],
+        new_names: false,
         image: image.id,
         size: "small".into(),
         region: "here".into(),

@@ -22,7 +22,13 @@
 //! a run that was overtaken may not see it for as long as the cache lasts. Remint warns there, and does not refuse, because
 //! mounted without such a cache (NFS: `lookupcache=none,noac`) it works.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -94,6 +100,8 @@ pub(super) enum Take {
 pub struct LockGuard {
     lease: Arc<Lease>,
     took_over: bool,
+    /// Whether this holder leaves something behind, too.
+    leaves: AtomicBool,
     renewal: Option<JoinHandle<()>>,
     stop: Option<DropGuard>,
 }
@@ -159,7 +167,7 @@ impl LockGuard {
         let stop = CancellationToken::new();
         let renewal = spawn(Arc::clone(&lease).keep(stop.clone()));
         let took_over = lease.record().unsettled;
-        Self { lease, took_over, renewal: Some(renewal), stop: Some(stop.drop_guard()) }
+        Self { lease, took_over, leaves: AtomicBool::new(false), renewal: Some(renewal), stop: Some(stop.drop_guard()) }
     }
 
     /// Whether a holder before never gave it back and nobody has cleaned up since: it died, and may have left things behind.
@@ -192,13 +200,19 @@ impl LockGuard {
         self.lease.check().await
     }
 
+    /// Notes that this holder could not remove what it made for a moment: the next one looks for it, as after a holder who died.
+    pub(crate) fn leave_behind(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
+    }
+
     /// Gives the lock back, by a command that has cleaned up after a holder who died.
     ///
     /// # Errors
     ///
     /// The store's; the lock then expires by itself.
     pub async fn release(self) -> Result<(), JournalError> {
-        self.give_back(false).await
+        let unsettled = self.leaves.load(Ordering::Relaxed);
+        self.give_back(unsettled).await
     }
 
     /// Gives the lock back, by a command that did not look at what a holder who died has left behind: the next one does.
@@ -207,7 +221,7 @@ impl LockGuard {
     ///
     /// The store's; the lock then expires by itself.
     pub async fn release_unsettled(self) -> Result<(), JournalError> {
-        let unsettled = self.took_over;
+        let unsettled = self.took_over || self.leaves.load(Ordering::Relaxed);
         self.give_back(unsettled).await
     }
 

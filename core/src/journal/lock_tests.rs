@@ -363,7 +363,11 @@ async fn what_a_dead_holder_left_is_looked_at_until_somebody_has_cleaned_up() {
     let cleaner = journal.lock(holder("deploy")).await.unwrap();
     assert!(cleaner.took_over());
     cleaner.release().await.unwrap();
-    assert!(!journal.lock(holder("deploy")).await.unwrap().took_over());
+    let tidy = journal.lock(holder("deploy")).await.unwrap();
+    assert!(!tidy.took_over());
+    tidy.leave_behind();
+    tidy.release().await.unwrap();
+    assert!(journal.lock(holder("deploy")).await.unwrap().took_over(), "what could not be removed is looked for");
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,9 @@ pub struct LaunchSpec {
     /// Deterministic, distinct names, at least one and at most [`super::Limits::launch_batch`] of them, each of `a-z`,
     /// `0-9` and, between them, `-`, at most [`super::Limits::name_length`] long.
     pub names: Vec<String>,
+    /// Whether nothing can have these names yet: the caller drew them, and asks for the first time. A provider that would look
+    /// for them before it creates need not.
+    pub new_names: bool,
     /// The image to launch from.
     pub image: ImageId,
     /// The size.

@@ -163,6 +163,7 @@ mod tests {
     fn launch(names: &[&str]) -> LaunchSpec {
         LaunchSpec {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            new_names: false,
             image: "1".into(),
             size: "small".into(),
             region: "here".into(),

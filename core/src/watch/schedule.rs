@@ -13,7 +13,7 @@ const LEISURELY_SHARE: f64 = 0.45;
 /// The pause as a share of the time that a whole run has taken so far: what looking can add to the run at most.
 const SHARE_OF_RUN: f64 = 0.08;
 /// The same for a short part of a run, of which there are several: their delays add up.
-const SHORT_PART_SHARE: f64 = 0.04;
+const SHORT_PART_SHARE: f64 = 0.05;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 

@@ -59,6 +59,7 @@ pub(crate) fn launcher(server: &MockServer) -> Aws {
 pub(crate) fn spec(name: &str) -> LaunchSpec {
     LaunchSpec {
         names: vec![name.to_owned()],
+        new_names: false,
         image: AMI.into(),
         size: "t3.micro".into(),
         region: "us-east-1".into(),

@@ -125,7 +125,9 @@ impl DigitalOcean {
         match result {
             Ok(answer) => Ok(Some(answer.action)),
             // What is so already is refused, as is a move that somebody else has made in the meantime.
-            Err(error) if error.effect() == Effect::NotApplied && holds(&self.reserved_ip(operation, id).await?) => Ok(None),
+            Err(error) if error.effect() == Effect::NotApplied && holds(&self.reserved_ip(operation, id).await?) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

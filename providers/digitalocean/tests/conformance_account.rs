@@ -42,6 +42,7 @@ async fn stray(target: &Target, name: &str, labels: Labels) -> Instance {
     let base = target.provider.images().resolve(&target.base_image, &target.region).await.unwrap();
     let spec = LaunchSpec {
         names: vec![name.to_owned()],
+        new_names: false,
         image: base.id,
         size: target.size.clone(),
         region: target.region.clone(),

@@ -116,6 +116,7 @@ async fn a_droplet_made_and_seen_stopped_here_is_captured_by_one_call_and_only_o
     let labels = Labels::new().with(label::SERVICE, "app");
     let launch = remint_core::provider::LaunchSpec {
         names: vec!["builder".to_owned()],
+        new_names: false,
         image: "debian-12-x64".into(),
         size: "s-1vcpu-1gb".into(),
         region: "nyc3".into(),

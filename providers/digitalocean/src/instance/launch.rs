@@ -13,12 +13,12 @@ const OPERATION: &str = "launch instance";
 const CREATE_CALLS: u32 = 3;
 
 impl DigitalOcean {
-    /// Costs one list call and one create call; each lost reply adds up to four list calls and a create call.
+    /// Costs one list call, unless the names are new, and one create call; each lost reply adds up to four list calls and a create call.
     pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         self.check(spec)?;
         let turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
         let selector = lookup(spec);
-        let mut standing = self.droplets(OPERATION, &selector).await?;
+        let mut standing = if spec.new_names { Vec::new() } else { self.droplets(OPERATION, &selector).await? };
         let mut calls = 0;
         loop {
             let missing = missing(spec, &standing)?;

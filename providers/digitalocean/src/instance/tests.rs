@@ -20,6 +20,7 @@ const DROPLETS: &str = "/v2/droplets";
 fn spec(names: &[&str]) -> LaunchSpec {
     LaunchSpec {
         names: names.iter().map(|&name| name.to_owned()).collect(),
+        new_names: false,
         image: ImageId::new("77"),
         size: SizeName::new("s-1vcpu-1gb"),
         region: Region::new("nyc3"),

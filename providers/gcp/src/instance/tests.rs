@@ -14,6 +14,7 @@ const ID: &str = "us-central1-a/app-0/7421";
 fn spec() -> LaunchSpec {
     LaunchSpec {
         names: vec!["app-0".to_owned()],
+        new_names: false,
         image: ImageId::new("debian-cloud/debian-12-bookworm-v20260101"),
         size: SizeName::new("e2-small"),
         region: Region::new("us-central1-a"),

@@ -5,7 +5,9 @@
 //! Remint before has a salt without them, and its digest is a fast one: it is compared by what that Remint computed, so that an
 //! upgrade alone replaces nothing.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::{Mutex, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -13,6 +15,9 @@ use zeroize::Zeroizing;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// Where digests are made, one at a time. It is kept, as an allocator may hold on to what is given back, and take as much again.
+static MEMORY: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 /// A new salt, with the parameters of the digests that are made with it.
 pub(super) fn new_salt() -> String {
@@ -64,9 +69,16 @@ fn slow(fast: &[u8], salt: &str) -> Result<String, String> {
     }
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| error.to_string())?;
     let mut out = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(fast, random.as_bytes(), &mut out)
-        .map_err(|_| unknown())?;
+    let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    memory.resize(params.block_count(), Block::default());
+    let made = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+        fast,
+        random.as_bytes(),
+        &mut out,
+        memory.as_mut_slice(),
+    );
+    memory.fill(Block::default());
+    made.map_err(|_| unknown())?;
     Ok(hex::encode(out))
 }
 

@@ -148,7 +148,7 @@ async fn packer_bakes_and_remint_deploys(world: World) {
     let deployed = world.remint(&["--json", "deploy", "--image", &image]).await.success();
     assert_eq!(deployed.result()["baked"], false);
     // Packer leaves the public part of its temporary key in the image; nobody can log in with it.
-    deployed.says("login keys that `[access]` does not name");
+    deployed.says("a login key in /root/.ssh/authorized_keys that `[access]` does not name");
     let page = world.page(&world.static_ip().await).await;
     assert!(page.0 == 200 && page.1.contains("version v1"), "{page:?}");
     let planned = world.json(&["plan", "--image", &image]).await;

@@ -170,6 +170,8 @@ async fn a_second_interruption_ends_at_once_and_says_how_to_go_on() {
     running.until("here").await;
     running.signal(Signal::SIGINT);
     running.until("removing the builder").await;
+    // Signals that come together are one.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     running.signal(Signal::SIGINT);
     running.end().await.code(130).says("remint resume");
     world.remint(&["sandbox", "faults", "clear"]).await.success();

@@ -17,10 +17,7 @@ pub(super) async fn logins(ctx: &Context, builder: &Builder<'_>) -> Result<(), B
         return Err(BakeError::LockedOut { found: audit.locked_out });
     }
     for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
-        let (task, path, foreign) = (&builder.task, &file.path, file.foreign);
-        ctx.events.warn(format!(
-            "{task}: {path} has {foreign} lines that `[access]` does not name; the image will not have them"
-        ));
+        ctx.events.warn(format!("{}: there is {}; that stays out of the image", builder.task, file.surplus()));
     }
     Ok(())
 }

@@ -337,11 +337,7 @@ impl OpenMachine {
                 .details(audit.found));
         }
         for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
-            let KeyFile { path, foreign } = file;
-            ctx.events.warn(format!(
-                "{} came with {foreign} lines in {path} that `[access]` does not name: removed",
-                self.task
-            ));
+            ctx.events.warn(format!("removing from {} {}", self.task, file.surplus()));
         }
         if audit.own_files.is_empty() {
             let message = format!("{} lets Remint in, and no file of login keys says so", self.task);

@@ -11,6 +11,17 @@ pub(crate) struct KeyFile {
     pub(crate) foreign: usize,
 }
 
+impl KeyFile {
+    /// What is in it that does not belong there, in words.
+    pub(crate) fn surplus(&self) -> String {
+        format!("{} in {} that `[access]` does not name", count(self.foreign), self.path)
+    }
+}
+
+fn count(keys: usize) -> String {
+    if keys == 1 { "a login key".to_owned() } else { format!("{keys} login keys") }
+}
+
 /// The kind and the data of a line that is a key and nothing else: without options, which could hide another key.
 fn bare(line: &str) -> Option<(&str, &str)> {
     let mut words = line.split_whitespace();
@@ -44,7 +55,7 @@ pub(super) fn judge(facts: &Facts, login: &str, access: &[String]) -> (Vec<Strin
         if ours {
             own.push(KeyFile { path: path.clone(), foreign });
         } else if foreign > 0 {
-            let keys = if foreign == 1 { "a login key".to_owned() } else { format!("{foreign} login keys") };
+            let keys = count(foreign);
             found.push(format!("{path} lets user {user} in with {keys} that `[access]` does not name"));
         }
     }

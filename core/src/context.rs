@@ -150,8 +150,7 @@ impl Context {
     ///
     /// A version 7 UUID starts with its time: the last characters are the random ones.
     pub fn run4(&self) -> String {
-        let text = self.run.simple().to_string();
-        text[text.len() - 4..].to_owned()
+        crate::journal::short(self.run)
     }
 
     /// Makes a call that changes something, and that an interruption must not cut off: the cloud may carry out what was asked

@@ -92,9 +92,12 @@ async fn side_by_side(args: &BakeArgs, settings: &Settings, printer: &Printer, c
         let context = session::open(&settings.for_provider(id), &printer, cancel.clone()).await;
         opened.push((id, printer, context));
     }
-    let contexts: Vec<Context> = opened.iter().filter_map(|(.., context)| context.as_ref().ok().cloned()).collect();
+    let mut contexts: Vec<Context> = opened.iter().filter_map(|(.., context)| context.as_ref().ok().cloned()).collect();
     if let Some(first) = contexts.first() {
         session::check_new_journal(first, args.new_journal).await?;
+        // One run, which holds the lock.
+        let run = first.run;
+        contexts.iter_mut().for_each(|context| context.run = run);
     }
     let mut reports = deploy::bake_each(&contexts).await?.into_iter();
     let results = opened.into_iter().map(|(id, printer, context)| {

@@ -91,20 +91,20 @@ impl Hostile {
 }
 
 async fn serve(mut stream: TcpStream, malice: Malice, asked: &AtomicUsize) -> std::io::Result<()> {
-    while let Some(head) = request(&mut stream).await? {
-        if head.contains(" /token ") {
+    while let Some(request) = request(&mut stream).await? {
+        if request.contains(" /token ") {
             // What Google's credentials ask for first.
             let token = r#"{"access_token":"x","expires_in":3600,"token_type":"Bearer"}"#;
             whole(&mut stream, "200 OK", "application/json", token).await?;
             continue;
         }
         asked.fetch_add(1, Ordering::SeqCst);
-        answer(&mut stream, malice, &head).await?;
+        answer(&mut stream, malice, &request).await?;
     }
     Ok(())
 }
 
-/// Reads a request whole; gives its head.
+/// Reads a request.
 async fn request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut bytes = Vec::new();
     loop {
@@ -119,7 +119,7 @@ async fn request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
         let length = head.to_ascii_lowercase();
         let length = length.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
         if body.len() >= length.unwrap_or(0) {
-            return Ok(Some(head.to_owned()));
+            return Ok(Some(text));
         }
     }
 }
@@ -141,8 +141,8 @@ async fn forever(stream: &mut TcpStream, text: &str, pause: Duration) -> std::io
     }
 }
 
-async fn answer(stream: &mut TcpStream, malice: Malice, head: &str) -> std::io::Result<()> {
-    let xml = head.starts_with("POST / ");
+async fn answer(stream: &mut TcpStream, malice: Malice, request: &str) -> std::io::Result<()> {
+    let xml = request.starts_with("POST / ");
     let kind = if xml { "text/xml" } else { "application/json" };
     let (open, filler, item, level) = match xml {
         true => ("<DescribeImagesResponse><imagesSet>", " ", "<item/>", "<item>"),
@@ -169,7 +169,7 @@ async fn answer(stream: &mut TcpStream, malice: Malice, head: &str) -> std::io::
             let items = item.repeat(if malice == Malice::Full { 99_990 } else { 2_000_000 });
             let end = if xml { "</imagesSet></DescribeImagesResponse>" } else { "{}]}" };
             // Google calls its list otherwise.
-            let open = if head.contains("/compute/") { "{\"items\":[" } else { open };
+            let open = if request.contains("/compute/") { "{\"items\":[" } else { open };
             whole(stream, "200 OK", kind, &format!("{open}{items}{end}")).await
         }
         Malice::Deep => whole(stream, "200 OK", kind, &format!("{open}{}", level.repeat(1_000_000))).await,
@@ -191,9 +191,10 @@ async fn answer(stream: &mut TcpStream, malice: Malice, head: &str) -> std::io::
         }
         Malice::SamePage => {
             let image = r#"{"id":1,"name":"n","distribution":"Debian","public":false,"regions":[],"created_at":"2026-01-01T00:00:00Z","min_disk_size":1,"size_gigabytes":1.0,"type":"snapshot","status":"available","tags":[]}"#;
+            let operation =
+                if request.contains("Action=DescribeInstances") { "DescribeInstances" } else { "DescribeImages" };
             let body = match xml {
-                true => "<DescribeImagesResponse><imagesSet/><nextToken>again</nextToken></DescribeImagesResponse>"
-                    .to_owned(),
+                true => format!("<{operation}Response><nextToken>again</nextToken></{operation}Response>"),
                 false => format!(
                     r#"{{"images":[{image}],"droplets":[],"items":[],"nextPageToken":"again","meta":{{"total":9}},"links":{{"pages":{{"next":"http://127.0.0.1/v2/images?page=1"}}}}}}"#
                 ),

@@ -11,7 +11,7 @@ use super::Authority;
 use crate::{
     context::Context,
     events::Event,
-    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector},
+    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector, label},
     watch::Wait,
 };
 
@@ -149,11 +149,19 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
 }
 
 /// Removes the builders and check machines that an earlier run of this environment left behind: it was killed, or could not remove
-/// them. They carry the environment's id, and the caller holds its lock, so none of them is in use.
+/// them. They carry the environment's id, and the caller holds its lock, so none of them is in use. One of a run that the journal
+/// does not know stays: this may be an older copy of the journal, and that run be at work with the true one.
 pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
+    let runs = authority.lock.known_runs();
     for role in ["builder", "check"] {
         let selector = authority.machines(role);
         for instance in ctx.provider.instances().list(&selector).await? {
+            if !runs.has(instance.labels.get(label::RUN)) {
+                let name = &instance.name;
+                ctx.events
+                    .warn(format!("{name} is of a run that this journal does not know, and stays; see `remint gc`"));
+                continue;
+            }
             ctx.events.info(format!("destroying {}, which an earlier run left behind", instance.name));
             destroy(ctx, &selector, &instance.id, &instance.name).await?;
         }

@@ -50,10 +50,12 @@ pub(super) async fn finish_capture(ctx: &Context, authority: &Authority<'_>) -> 
     Ok(authority.journal.set_capture(authority.lock, None).await?)
 }
 
-/// Removes the login keys of this environment's builders. The caller holds the lock, so no builder needs them.
+/// Removes the login keys of this environment's builders, of the runs that the journal knows. The caller holds the lock, so no
+/// builder needs them.
 async fn remove_keys(ctx: &Context, authority: &Authority<'_>) -> crate::provider::Result<()> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
-    for key in keys.list(&authority.builder_keys()).await? {
+    let runs = authority.lock.known_runs();
+    for key in keys.list(&authority.builder_keys()).await?.into_iter().filter(|key| runs.has_name(&key.name)) {
         keys.remove(&key.id).await?;
     }
     Ok(())

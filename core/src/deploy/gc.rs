@@ -14,7 +14,7 @@ use super::{
 use crate::{
     bake::key_prefix,
     context::Context,
-    journal::{Identity, Owned, Place, Release, Resource, Resources, current},
+    journal::{Identity, Owned, Place, Release, Resource, Resources, Runs, current},
     manifest::Retire,
     provider::{
         EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
@@ -63,6 +63,13 @@ pub struct Leftovers {
 struct Found {
     leftover: Leftover,
     removal: Option<Removal>,
+}
+
+impl Found {
+    /// The same, of which it is not certain that it is of this journal.
+    fn perhaps(self) -> Self {
+        Self { leftover: Leftover { ours: false, why: UNKNOWN_RUN.to_owned(), ..self.leftover }, removal: None }
+    }
 }
 
 enum Removal {
@@ -178,6 +185,9 @@ fn with(mut places: Vec<Place>, own: Place) -> Vec<Place> {
     places
 }
 
+/// Why what carries the environment's id is perhaps not of this journal.
+const UNKNOWN_RUN: &str = "it is of a run that this journal does not know: another copy of the journal may be in use";
+
 /// A search at one place.
 struct Search<'a> {
     ctx: &'a Context,
@@ -186,6 +196,7 @@ struct Search<'a> {
     history: Vec<Release>,
     ownership: Ownership,
     resources: Resources,
+    runs: Runs,
     /// Whether nobody bakes or deploys in this environment.
     quiet: bool,
 }
@@ -200,18 +211,24 @@ impl<'a> Search<'a> {
     ) -> Result<Self, DeployError> {
         let ownership = Ownership::new(identity.as_ref(), &history);
         let resources = engine.journal().resources().await?;
-        Ok(Self { ctx, engine, identity, history, ownership, resources, quiet })
+        let runs = engine.journal().known_runs().await?;
+        Ok(Self { ctx, engine, identity, history, ownership, resources, runs, quiet })
     }
 
     async fn run(&self) -> Result<(Vec<Found>, Vec<Instance>), DeployError> {
         let (mut found, foreign) = self.instances().await?;
-        found.extend(self.machines_of_bakes().await?);
+        let machines = self.machines_of_bakes().await?;
+        let of_unknown_runs = machines.iter().any(|found| found.leftover.why == UNKNOWN_RUN);
+        found.extend(machines);
         found.extend(self.keys().await?);
         found.extend(self.images().await?);
         found.extend(self.static_ips().await?);
         found.extend(self.owned());
         found.extend(self.capture().await?);
-        found.extend(self.strays().await?);
+        // What carries no label may be of those runs, too.
+        found.extend(
+            self.strays().await?.into_iter().map(|found| if of_unknown_runs { found.perhaps() } else { found }),
+        );
         Ok((found, foreign))
     }
 
@@ -284,7 +301,9 @@ impl<'a> Search<'a> {
             for instance in self.ctx.provider.instances().list(&named.clone().with(label::ROLE, role)).await? {
                 match instance.labels.get(label::ENV_ID) {
                     Some(id) if self.ownership.is_environment(id) => {
-                        found.push(self.machine(kind, instance, "no bake uses it", true));
+                        let known = self.runs.has(instance.labels.get(label::RUN));
+                        let one = self.machine(kind, instance, "no bake uses it", true);
+                        found.push(if known { one } else { one.perhaps() });
                     }
                     Some(_) => {}
                     None => {
@@ -306,9 +325,10 @@ impl<'a> Search<'a> {
             return Ok(Vec::new());
         }
         let all = LoginKeys::list(keys, &key_prefix(environment)).await?;
-        let found = all.into_iter().map(|key| Found {
-            leftover: self.leftover("login key", &key.id, &key.name, "no bake and no gate uses it"),
-            removal: Some(Removal::Key(key.id)),
+        let found = all.into_iter().map(|key| {
+            let leftover = self.leftover("login key", &key.id, &key.name, "no bake and no gate uses it");
+            let one = Found { leftover, removal: Some(Removal::Key(key.id)) };
+            if self.runs.has_name(&key.name) { one } else { one.perhaps() }
         });
         Ok(found.collect())
     }

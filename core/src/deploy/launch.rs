@@ -17,9 +17,10 @@ use crate::{
     context::Context,
     events::{Event, Events},
     journal::{Entry, EntryRecord, Phase, Resources},
+    manifest::StaticIpChoice,
     provider::{
         Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
-        Selector, label,
+        Selector, StaticIp, label,
     },
     watch::{Observed, Wait},
 };
@@ -49,6 +50,7 @@ impl Run<'_> {
             }
             // Nobody holds the keys of these any more.
             let unopened: Vec<_> = standing.into_iter().filter(|instance| !is_adopted(instance)).collect();
+            self.check_unknown(&unopened).await?;
             self.destroy_unused(&unopened).await?;
             self.remove_login_keys().await?;
         }
@@ -262,6 +264,42 @@ impl Run<'_> {
         let age = Duration::try_from(crate::clock::wall().duration_since(sent)).unwrap_or_default();
         let deadline = Instant::now() + settle_time.saturating_sub(age);
         Settling { deadline, what, looks: 0, events: self.ctx.events.clone() }
+    }
+
+    /// Fails when clients are sent to instances of a release that has not switched yet, as far as this journal knows: it is an older
+    /// copy, and the true one knows better.
+    pub(super) async fn check_unknown(&self, doomed: &[Instance]) -> Result<(), DeployError> {
+        if doomed.is_empty() {
+            return Ok(());
+        }
+        let ips = match self.ctx.provider.static_ips() {
+            Some(static_ips) => static_ips.list(&Selector::all()).await?,
+            None => Vec::new(),
+        };
+        let is_known = |ip: &StaticIp| {
+            let named = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
+            named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
+        };
+        // A zone that cannot be read must not keep a release from being undone.
+        let record = observe::record(&self.ctx).await.unwrap_or_else(|error| {
+            self.ctx.events.warn(error.chain());
+            None
+        });
+        for instance in doomed {
+            let ip = ips.iter().find(|ip| ip.assigned_to.as_ref() == Some(&instance.id) && !is_known(ip));
+            let own = instance.address.as_ref().map(|address| address.ip.to_string());
+            let named = record.as_ref().filter(|record| own.as_ref().is_some_and(|own| record.values.contains(own)));
+            let what = match (ip, named) {
+                (Some(ip), _) => format!("static IP {}", ip.address.ip),
+                (None, Some(record)) => record.fqdn(),
+                (None, None) => continue,
+            };
+            let (name, release) = (&instance.name, self.release.id());
+            let message = format!("{what} leads to {name}, and as this journal has it, {release} does not serve yet");
+            return Err(DeployError::new(DeployErrorKind::Foreign, message)
+                .hint("the journal may be an older copy: run remint where this was deployed from"));
+        }
+        Ok(())
     }
 
     /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from

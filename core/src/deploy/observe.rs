@@ -217,7 +217,7 @@ pub(super) async fn find(static_ips: &dyn StaticIps, id: &StaticIpId) -> Result<
 }
 
 /// The DNS record of the manifest as it stands; one call, which also shows whether the zone exists.
-async fn record(ctx: &Context) -> Result<Option<RecordSet>, DeployError> {
+pub(super) async fn record(ctx: &Context) -> Result<Option<RecordSet>, DeployError> {
     let Some(dns) = &ctx.loaded.manifest.dns else { return Ok(None) };
     let provider = ctx.dns_provider();
     let Some(zones) = provider.dns_zones() else {

@@ -55,7 +55,12 @@ impl Run<'_> {
     async fn point_address_at(&mut self, instance: &Instance, ours: &[Instance]) -> Result<Address, DeployError> {
         let release = self.release.id();
         self.own_intended_address().await?;
-        if self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None {
+        let begun = self.begun_address().await?;
+        let own = match &begun {
+            Some(begun) => begun.is_none(),
+            None => self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None,
+        };
+        if own {
             if self.resources.static_ip().is_some() {
                 self.resources.supersede(release, |owned| owned.as_static_ip().is_some());
                 self.save_resources().await?;
@@ -64,7 +69,11 @@ impl Run<'_> {
                 DeployError::new(DeployErrorKind::Provider, format!("instance {} has no address", instance.name))
             });
         }
-        let (ip, made) = match observe::static_ip(&self.ctx, &self.resources).await? {
+        let standing = match begun.flatten() {
+            Some(ip) => Some(ip),
+            None => observe::static_ip(&self.ctx, &self.resources).await?,
+        };
+        let (ip, made) = match standing {
             Some(ip) => (ip, false),
             None => (self.make_address(instance, ours).await?, true),
         };
@@ -83,6 +92,26 @@ impl Run<'_> {
         }
         self.assign(&ip, &instance.id).await?;
         Ok(ip.address)
+    }
+
+    /// The address under which a release that was left unfinished began to serve: its static IP, or `Some(None)` for the instance's
+    /// own. It stays at that whatever the manifest asks for by now, as a second address would cost the instance the first one; the
+    /// next release brings the change.
+    async fn begun_address(&self) -> Result<Option<Option<StaticIp>>, DeployError> {
+        if self.release.phase().is_final() {
+            return Ok(None);
+        }
+        let begun = self.release.entries.iter().rev().find_map(|record| match &record.entry {
+            Entry::Assigning { static_ip, .. } => Some(Some(static_ip.clone())),
+            Entry::MakingAddress { .. } => self.resources.static_ip().map(|(_, owned)| Some(owned.id.clone())),
+            _ => None,
+        });
+        let set = self.release.entries.iter().any(|record| matches!(record.entry, Entry::SettingRecord { .. }));
+        match begun.or_else(|| set.then_some(None)) {
+            None => Ok(None),
+            Some(None) => Ok(Some(None)),
+            Some(Some(id)) => Ok(observe::find(self.static_ips()?, &id).await?.map(Some)),
+        }
     }
 
     async fn make_address(&mut self, instance: &Instance, ours: &[Instance]) -> Result<StaticIp, DeployError> {

@@ -31,6 +31,9 @@ impl Run<'_> {
         let former = self.former_instance().await?;
         let own = self.own_instances().await?;
         if !switched {
+            if self.resumed {
+                self.check_unknown(&own).await?;
+            }
             if let Some(former) = &former {
                 // Somebody may have moved the address by hand.
                 self.address_back_at(former).await?;

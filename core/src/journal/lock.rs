@@ -36,7 +36,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Holder, JournalError, Liveness, ProcessState, layout,
+    Holder, JournalError, Liveness, ProcessState, Runs, layout,
     layout::Object,
     lease::{Lease, expiry},
     store::Store,
@@ -65,9 +65,17 @@ pub struct LockRecord {
     /// Whether a holder before never gave it back, and nobody has cleaned up after that one yet.
     #[serde(default)]
     pub unsettled: bool,
+    /// The runs that held it before.
+    #[serde(default, skip_serializing_if = "Runs::is_empty")]
+    pub runs: Runs,
 }
 
 impl LockRecord {
+    /// The runs that the journal knows: the holder's, and those before it.
+    pub(crate) fn known_runs(&self) -> Runs {
+        self.runs.and(self.holder.run)
+    }
+
     /// Whether somebody held it at this time, given what is known of the holder's process.
     ///
     /// The time must be from before the lock was read: what was read may be old, and renewed since.
@@ -130,6 +138,7 @@ impl LockGuard {
                 expires: expiry(),
                 released: false,
                 unsettled: former.unsettled,
+                runs: former.runs,
             };
             let name = layout::lock(environment, token);
             if !store.create(&name, &record).await? {
@@ -173,6 +182,11 @@ impl LockGuard {
     /// Whether a holder before never gave it back and nobody has cleaned up since: it died, and may have left things behind.
     pub fn took_over(&self) -> bool {
         self.took_over
+    }
+
+    /// The runs that the journal knows, this one included.
+    pub(crate) fn known_runs(&self) -> Runs {
+        self.lease.record().known_runs()
     }
 
     /// The fencing token.
@@ -246,6 +260,7 @@ impl Drop for LockGuard {
 struct Former {
     token: u64,
     unsettled: bool,
+    runs: Runs,
 }
 
 impl Former {
@@ -258,7 +273,9 @@ impl Former {
         take: Take,
     ) -> Result<Self, JournalError> {
         let at = clock::wall();
-        let Some(lock) = latest(store, environment).await? else { return Ok(Self { token: 0, unsettled: false }) };
+        let Some(lock) = latest(store, environment).await? else {
+            return Ok(Self { token: 0, unsettled: false, runs: Runs::default() });
+        };
         let process = liveness.of(&lock.holder);
         let given = take == Take::From(lock.token) && process != ProcessState::Alive;
         let again = own == Some(lock.token);
@@ -271,14 +288,15 @@ impl Former {
                 expires: lock.expires,
             });
         }
-        Ok(Self { token: lock.token, unsettled: lock.unsettled || !(lock.released || again) })
+        let unsettled = lock.unsettled || !(lock.released || again);
+        Ok(Self { token: lock.token, unsettled, runs: lock.known_runs() })
     }
 
     /// Stands on a lock that cannot be read; whoever held it, if anybody did, is fenced off by the next number.
     async fn damaged(store: &Store, environment: &str, token: u64) -> Result<Self, JournalError> {
         let highest = numbers(store, environment).await?.pop();
         if highest == Some(token) {
-            return Ok(Self { token, unsettled: true });
+            return Ok(Self { token, unsettled: true, runs: Runs::default() });
         }
         Err(JournalError::Lost { environment: environment.to_owned(), reason: "another run has taken it over" })
     }

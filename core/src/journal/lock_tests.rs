@@ -17,7 +17,7 @@ use object_store::{
 use tokio::time::{advance, sleep};
 use uuid::Uuid;
 
-use super::{Holder, Journal, JournalError, LockRecord, ProcessState, layout, store::Store};
+use super::{Holder, Journal, JournalError, LockRecord, ProcessState, Runs, layout, store::Store};
 use crate::{
     clock,
     provider::{CallClass, Calls, Effect, ErrorKind, RatePolicy, RetryPolicy},
@@ -128,7 +128,15 @@ fn far(command: &str) -> Holder {
 
 fn lock(token: u64, holder: Holder) -> LockRecord {
     let expires = clock::wall() + jiff::SignedDuration::from_secs(60);
-    LockRecord { token, holder, since: clock::wall(), expires, released: false, unsettled: false }
+    LockRecord {
+        token,
+        holder,
+        since: clock::wall(),
+        expires,
+        released: false,
+        unsettled: false,
+        runs: Runs::default(),
+    }
 }
 
 async fn put(objects: &Arc<InMemory>, record: &LockRecord) {

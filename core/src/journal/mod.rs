@@ -46,6 +46,7 @@ mod repair;
 #[cfg(test)]
 mod repair_tests;
 mod resources;
+mod runs;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,8 @@ pub(crate) use releases::current;
 pub use releases::{Journal, Release};
 pub use repair::Repaired;
 pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
+pub use runs::Runs;
+pub(crate) use runs::short;
 #[cfg(test)]
 pub(crate) use store::parse;
 pub use wait::LockStatus;

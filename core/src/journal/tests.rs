@@ -109,6 +109,7 @@ async fn an_expired_lock_is_free() {
         expires: crate::clock::wall() - jiff::SignedDuration::from_secs(1),
         released: false,
         unsettled: false,
+        runs: super::Runs::default(),
     };
     Store::over(objects).create("production/lock/000000000007.json", &record).await.unwrap();
     assert_eq!(journal.lock(holder("deploy")).await.unwrap().token(), 8);

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Holder, Journal, JournalError, LockGuard, LockRecord, ProcessState,
+    Holder, Journal, JournalError, LockGuard, LockRecord, ProcessState, Runs,
     lock::{self, Take},
 };
 use crate::{
@@ -106,6 +106,16 @@ impl Journal {
         let Some(lock) = lock::latest(&self.store, &self.environment).await? else { return Ok(None) };
         let process = self.liveness.of(&lock.holder);
         Ok(Some(LockStatus { held: lock.is_held(process, at), lock, process }))
+    }
+
+    /// The runs that the journal knows.
+    ///
+    /// # Errors
+    ///
+    /// The store's; [`JournalError::Damaged`].
+    pub(crate) async fn known_runs(&self) -> Result<Runs, JournalError> {
+        let latest = lock::latest(&self.store, &self.environment).await?;
+        Ok(latest.map_or_else(Runs::default, |lock| lock.known_runs()))
     }
 
     /// Takes the lock of this number away from its holder, and gives it back. The former holder changes nothing more, but for

@@ -193,10 +193,11 @@ async fn answer(stream: &mut TcpStream, malice: Malice, request: &str) -> std::i
             let image = r#"{"id":1,"name":"n","distribution":"Debian","public":false,"regions":[],"created_at":"2026-01-01T00:00:00Z","min_disk_size":1,"size_gigabytes":1.0,"type":"snapshot","status":"available","tags":[]}"#;
             let operation =
                 if request.contains("Action=DescribeInstances") { "DescribeInstances" } else { "DescribeImages" };
+            let items = if request.contains("/aggregated/") { "{}" } else { "[]" };
             let body = match xml {
                 true => format!("<{operation}Response><nextToken>again</nextToken></{operation}Response>"),
                 false => format!(
-                    r#"{{"images":[{image}],"droplets":[],"items":[],"nextPageToken":"again","meta":{{"total":9}},"links":{{"pages":{{"next":"http://127.0.0.1/v2/images?page=1"}}}}}}"#
+                    r#"{{"images":[{image}],"droplets":[],"items":{items},"nextPageToken":"again","meta":{{"total":9}},"links":{{"pages":{{"next":"http://127.0.0.1/v2/images?page=1"}}}}}}"#
                 ),
             };
             whole(stream, "200 OK", kind, &body).await

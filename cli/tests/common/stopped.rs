@@ -62,7 +62,11 @@ impl Running {
 
     /// Reads until an event passes by: the beginning of a phase of this name, or an event of this kind or with this text.
     pub(crate) async fn until(&mut self, moment: &str) {
-        assert!(self.reaches(moment).await, "`remint {}` ended without {moment}\n{}", self.args, self.stdout);
+        if !self.reaches(moment).await {
+            let status = self.child.wait().await.unwrap();
+            let stderr = String::from_utf8_lossy(&(&mut self.stderr).await.unwrap()).into_owned();
+            panic!("`remint {}` ended without {moment}: {status}\n{}\n{stderr}", self.args, self.stdout);
+        }
     }
 
     /// As [`Running::until`]; `false` where it ends before.

@@ -157,7 +157,12 @@ impl Store {
         let seen = self.seen().get(name).cloned();
         let mode = seen.map_or(PutMode::Create, PutMode::Update);
         match self.put(name, serialize(name, body)?, mode).await {
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+            // One that is gone was deleted by another process.
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. }
+                | object_store::Error::NotFound { .. },
+            ) => Ok(false),
             done => done.map(|()| true).map_err(|error| store_error("write", name, error)),
         }
     }
@@ -275,7 +280,10 @@ impl Store {
     pub(super) async fn delete(&self, name: &str) -> Result<()> {
         let Some(objects) = self.objects().map_err(|error| store_error("delete", name, error))? else { return Ok(()) };
         match objects.delete(&Path::from(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {
+                self.seen().remove(name);
+                Ok(())
+            }
             Err(error) => Err(store_error("delete", name, error)),
         }
     }

@@ -130,6 +130,14 @@ async fn what_another_process_has_written_is_not_overwritten_unseen() {
         assert!(other.update(name, &record(3)).await.unwrap(), "its own is the last");
         assert!(!one.update(name, &record(4)).await.unwrap(), "it has not seen the second");
         assert_eq!(one.get::<ReleaseRecord>(name).await.unwrap(), Some(record(3)));
+        // What is deleted can be made again: by who deleted it, and by who looks again.
+        one.delete(name).await.unwrap();
+        assert!(!other.update(name, &record(4)).await.unwrap(), "it has not seen that it is gone");
+        assert!(one.update(name, &record(5)).await.unwrap());
+        one.delete(name).await.unwrap();
+        assert_eq!(other.get::<ReleaseRecord>(name).await.unwrap(), None);
+        assert!(other.update(name, &record(6)).await.unwrap());
+        other.delete(name).await.unwrap();
     }
 }
 

@@ -20,7 +20,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(buffer: Vec<u8>, more: Option<mpsc::Receiver<Bytes>>, charge: Option<Charge>) -> Input {
+    fn input(buffer: Vec<u8>, more: Option<mpsc::Receiver<Bytes>>, charge: Option<Charge>) -> Input {
         Input(Arc::new(tokio::sync::Mutex::new(Self { buffer, at: 0, more, charge })))
     }
 }
@@ -33,22 +33,22 @@ impl Input {
     /// What is all there already.
     pub(in super::super) fn bytes(buffer: Vec<u8>, limits: &Limits) -> Self {
         let charge = limits.charge(buffer.len());
-        Source::new(buffer, None, Some(charge))
+        Source::input(buffer, None, Some(charge))
     }
 
     /// What another command has written.
     pub(super) fn written(held: Held) -> Self {
-        Source::new(held.bytes, None, Some(held.charge))
+        Source::input(held.bytes, None, Some(held.charge))
     }
 
     /// Nothing.
     pub(in super::super) fn empty() -> Self {
-        Source::new(Vec::new(), None, None)
+        Source::input(Vec::new(), None, None)
     }
 
     /// What a client sends.
     pub(in super::super) fn stream(more: mpsc::Receiver<Bytes>, limits: &Limits) -> Self {
-        Source::new(Vec::new(), Some(more), Some(limits.charge(0)))
+        Source::input(Vec::new(), Some(more), Some(limits.charge(0)))
     }
 
     /// All that is left.

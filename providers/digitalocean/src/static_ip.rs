@@ -98,8 +98,7 @@ impl DigitalOcean {
             .with_source(error)
     }
 
-    /// Asks for an action; a lost reply and a refusal are settled by looking at the reserved IP. It is not looked at before: the
-    /// caller has done that, and it is refused what is so already.
+    /// Asks for an action; a lost reply is settled by looking at the reserved IP.
     async fn reserved_ip_action(
         &self,
         operation: &'static str,
@@ -109,6 +108,9 @@ impl DigitalOcean {
     ) -> Result<Option<wire::Action>> {
         let _turn = self.turns.take([format!("static ip {id}")]).await;
         let holds = |ip: &wire::ReservedIp| ip.droplet.as_ref().map(|droplet| droplet.id) == target;
+        if holds(&self.reserved_ip(operation, id).await?) {
+            return Ok(None);
+        }
         let ask = Ask::post(operation, &["v2", "reserved_ips", id.as_str(), "actions"], body).about(id);
         let mut result = self.client.json::<wire::ActionAnswer>(&ask).await;
         for pause in self.settle_pauses() {
@@ -123,12 +125,9 @@ impl DigitalOcean {
             result = self.client.json(&ask).await;
         }
         match result {
-            Ok(answer) => Ok(Some(answer.action)),
-            // What is so already is refused, as is a move that somebody else has made in the meantime.
-            Err(error) if error.effect() == Effect::NotApplied && holds(&self.reserved_ip(operation, id).await?) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            // A move that somebody else began, or that was begun and whose reply nobody waited for, is there or under way.
+            Err(error) if error.message().contains("already assigned to that") => Ok(None),
+            result => result.map(|answer| Some(answer.action)),
         }
     }
 }

@@ -13,6 +13,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
+    serve::ListenerExt as _,
 };
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use remint_core::provider::{Calls, Effect, Error, ErrorKind, Excess, MAX_BODY, Meter, Result};
@@ -85,6 +86,8 @@ impl Relay {
         let url = url.trim_end_matches('/').to_owned();
         let upstream = Upstream { http, url, prefix, credentials: credentials.clone(), calls: calls.clone() };
         let app = Router::new().fallback(relay).with_state(Arc::new(upstream));
+        // Small answers are not held back for more.
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::debug!(%error, "the relay to Google's API ended");

@@ -31,13 +31,31 @@ pub struct Masker(Arc<Mutex<Known>>);
 struct Known {
     /// Digests of what was learnt, so that learning again costs nothing.
     learnt: HashSet<[u8; 32]>,
-    forms: Forms,
-    /// What finds them all; made when it is first needed after a secret was learnt.
-    finder: Option<Arc<Finder>>,
+    /// Forms that no finder has yet.
+    fresh: Forms,
+    /// What finds the others, each with at least twice as many as the next one. So a form moves to a larger one a few times only,
+    /// although each secret that is learnt needs a new finder.
+    finders: Vec<Arc<Finder>>,
 }
 
-/// Finds all known forms in one pass.
-struct Finder {
+impl Known {
+    /// What finds all forms; made when it is first needed after a secret was learnt.
+    fn finders(&mut self) -> Vec<Arc<Finder>> {
+        if !self.fresh.is_empty() {
+            let mut forms = std::mem::take(&mut self.fresh);
+            while let Some(smallest) = self.finders.pop_if(|finder| finder.forms.len() < 2 * forms.len()) {
+                for form in &smallest.forms {
+                    *forms.entry(form.text.clone()).or_default() |= form.spaced;
+                }
+            }
+            self.finders.extend(Finder::new(&forms).map(Arc::new));
+        }
+        self.finders.clone()
+    }
+}
+
+/// Finds forms in one pass.
+pub(super) struct Finder {
     forms: Vec<Form>,
     automaton: AhoCorasick,
 }
@@ -69,23 +87,22 @@ impl Masker {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.learnt.insert(digest) {
             for (form, spaced) in forms::forms(secret) {
-                *known.forms.entry(form).or_default() |= spaced;
+                *known.fresh.entry(form).or_default() |= spaced;
             }
-            known.finder = None;
         }
     }
 
     /// Replaces every secret by [`MASK`].
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(finder) = self.finder() else { return Cow::Borrowed(text) };
-        replace(text, finder.find(text))
+        replace(text, self.find(text))
     }
 
     /// As [`Masker::mask`], for text whose end was cut off: the first part of a secret at its end is replaced, too.
     pub fn mask_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(finder) = self.finder() else { return Cow::Borrowed(text) };
-        let mut ranges = finder.find(text);
-        ranges.extend(finder.begun(text, |form| PART.min(form.div_ceil(2))).map(|start| start..text.len()));
+        let mut ranges = self.find(text);
+        let begun =
+            self.finders().iter().filter_map(|finder| finder.begun(text, |form| PART.min(form.div_ceil(2)))).min();
+        ranges.extend(begun.map(|start| start..text.len()));
         replace(text, merge(ranges))
     }
 
@@ -101,20 +118,16 @@ impl Masker {
 
     /// Where secrets are, in order and apart from each other.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
-        self.finder().map(|finder| finder.find(text)).unwrap_or_default()
+        merge(self.finders().iter().flat_map(|finder| finder.find(text)).collect())
     }
 
     /// Where a secret begins of which `at_least` characters are at the end of the text, and not all.
     pub(super) fn begun(&self, text: &str, at_least: usize) -> Option<usize> {
-        self.finder()?.begun(text, |_| at_least)
+        self.finders().iter().filter_map(|finder| finder.begun(text, |_| at_least)).min()
     }
 
-    fn finder(&self) -> Option<Arc<Finder>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.finder.is_none() && !known.forms.is_empty() {
-            known.finder = Finder::new(&known.forms).map(Arc::new);
-        }
-        known.finder.clone()
+    pub(super) fn finders(&self) -> Vec<Arc<Finder>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).finders()
     }
 }
 
@@ -136,7 +149,7 @@ impl Finder {
                 }
             }
         }
-        merge(ranges)
+        ranges
     }
 
     /// Where the first part of a form begins that the text ends with, of those that are long enough.

@@ -230,3 +230,16 @@ proptest! {
         let _ = masker.mask_cut(&clean(&text));
     }
 }
+
+#[test]
+fn secrets_that_are_learnt_one_by_one_are_all_found_by_a_few_finders() {
+    let masker = Masker::default();
+    for number in 0..300 {
+        masker.learn(&format!("secret-{number:04}-word"));
+        assert_eq!(masker.mask(&format!("<secret-{number:04}-word>")), "<***>");
+    }
+    let all: Vec<_> = (0..300).map(|number| format!("secret-{number:04}-word")).collect();
+    assert!(!masker.mask(&all.join(" ")).contains("secret"));
+    assert_eq!(masker.mask_cut("and secret-0007-w"), "and ***");
+    assert!(masker.finders().len() <= 10, "{}", masker.finders().len());
+}

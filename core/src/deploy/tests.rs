@@ -23,7 +23,7 @@ use super::{
     unfinished::unfinished,
 };
 use crate::{
-    bake::{Authority, simulated},
+    bake::Authority,
     context::Context,
     events::Events,
     fake::{FakeCloud, Kill, KillStore, Pace},
@@ -35,6 +35,7 @@ use crate::{
 
 mod ownership;
 mod records;
+mod runs;
 
 const MANIFEST: &str = r#"
 service = "app"
@@ -584,24 +585,4 @@ async fn abort_without_a_trace(prepare: impl AsyncFn() -> Stand) {
         }
     })
     .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
-    let stand = Stand::new();
-    let ctx = stand.context();
-    let engine = stand.engine(&ctx);
-    let session = engine.begin("bake").await.unwrap();
-    stand.cloud.fail("destroy", Some(ErrorKind::Forbidden));
-    stand.cloud.by_hand("the base image", |state| {
-        let image = state.add_image(Labels::new());
-        state.images.insert(ImageId::from("debian"), image);
-    });
-    let steps = Duration::from_secs(5);
-    simulated::bake(&ctx, &session.authority(engine.journal()), &"one".into(), steps).await.unwrap();
-    engine.give_back(session.lock).await;
-    stand.cloud.fail("destroy", None);
-    assert_eq!(stand.cloud.standing().len(), 1, "the builder is still there");
-    stand.deploy().await.unwrap();
-    stand.check_settled(1).await;
 }

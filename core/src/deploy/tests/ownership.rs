@@ -9,7 +9,7 @@ use crate::{
 
 impl Stand {
     /// The same cloud, seen with another journal.
-    fn with_objects(&self, objects: Arc<InMemory>) -> Self {
+    pub(super) fn with_objects(&self, objects: Arc<InMemory>) -> Self {
         Self {
             cloud: Arc::clone(&self.cloud),
             objects,
@@ -19,7 +19,7 @@ impl Stand {
         }
     }
 
-    async fn copy_of_journal(&self) -> Arc<InMemory> {
+    pub(super) async fn copy_of_journal(&self) -> Arc<InMemory> {
         use futures::TryStreamExt as _;
         use object_store::{ObjectStore as _, ObjectStoreExt as _};
         let copy = InMemory::new();

@@ -1,0 +1,116 @@
+//! What a run left in the middle: another one finishes it or takes it back, if its journal knows of it.
+
+use super::*;
+use crate::{bake::simulated, deploy::gc::gc_with, provider::Labels};
+
+/// A manifest that chooses how the service is reached.
+fn manifest_with(static_ip: &str) -> String {
+    format!("{MANIFEST}\n[address]\nstatic_ip = \"{static_ip}\"\n")
+}
+
+impl Stand {
+    /// A bake whose builder could not be removed.
+    async fn leave_builder(&self) {
+        let ctx = self.context();
+        let engine = self.engine(&ctx);
+        let session = engine.begin("bake").await.unwrap();
+        self.cloud.fail("destroy", Some(ErrorKind::Forbidden));
+        self.cloud.by_hand("the base image", |state| {
+            let image = state.add_image(Labels::new());
+            state.images.insert(ImageId::from("debian"), image);
+        });
+        let steps = Duration::from_secs(5);
+        simulated::bake(&ctx, &session.authority(engine.journal()), &"another".into(), steps).await.unwrap();
+        engine.give_back(session.lock).await;
+        self.cloud.fail("destroy", None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
+    let stand = Stand::new();
+    stand.leave_builder().await;
+    assert_eq!(stand.cloud.standing().len(), 1, "the builder is still there");
+    stand.deploy().await.unwrap();
+    stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_copy_of_the_journal_leaves_the_builder_of_a_run_that_it_does_not_know() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let copy = stand.with_objects(stand.copy_of_journal().await);
+    stand.leave_builder().await;
+    let standing = stand.cloud.standing();
+    assert_eq!(standing.len(), 2, "{standing:?}");
+    copy.deploy().await.unwrap();
+    let ctx = copy.context();
+    let engine = copy.engine(&ctx);
+    assert!(gc_with(&engine, None).await.unwrap().iter().all(|removed| removed.kind != "builder"));
+    let found = leftovers_with(&engine).await.unwrap().found;
+    assert!(found.iter().any(|left| left.kind == "builder" && !left.ours), "{found:?}");
+    assert_eq!(stand.cloud.standing(), standing);
+    // The journal that knows of it removes it.
+    let ctx = stand.context();
+    gc_with(&stand.engine(&ctx), None).await.unwrap();
+    assert_eq!(stand.cloud.standing().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_copy_of_the_journal_does_not_take_what_serves_for_a_launch_that_died() {
+    for static_ip in ["managed", "none"] {
+        let stand = Stand::with(&manifest_with(static_ip));
+        let copied = async {
+            while stand.cloud.standing().is_empty() {
+                sleep(Duration::from_millis(100)).await;
+            }
+            sleep(Duration::from_secs(1)).await;
+            stand.copy_of_journal().await
+        };
+        let (deployed, older) = tokio::join!(stand.deploy(), copied);
+        deployed.unwrap();
+        let (log, standing) = (stand.cloud.log(), stand.cloud.standing());
+        let copy = stand.with_objects(older);
+        let last = copy.journal().history().await.unwrap().pop().unwrap();
+        assert!(!last.phase().is_final(), "{:?}", last.phase());
+        for command in ["deploy", "resume", "abort"] {
+            // The run of which the copy tells is over, as its lock is.
+            sleep(Duration::from_secs(3600)).await;
+            let ctx = copy.context();
+            let ended = match command {
+                "deploy" => copy.deploy().await.map(drop),
+                verb => unfinished(&copy.engine(&ctx), verb, verb == "abort").await.map(drop),
+            };
+            let error = ended.unwrap_err();
+            assert_eq!(error.kind(), DeployErrorKind::Foreign, "{static_ip}, {command}: {}", error.chain());
+            assert_eq!(stand.cloud.log(), log, "{static_ip}, {command}");
+        }
+        assert_eq!(stand.cloud.standing(), standing);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_ends_at_the_address_at_which_it_began_to_switch() {
+    let stand = Stand::with(&manifest_with("managed"));
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let switching = async {
+        while stand.cloud.record("www").is_none() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        () = switching => {}
+    }
+    let static_ip = stand.cloud.static_ip_list()[0].address.ip.to_string();
+    let stand = Stand { manifest: manifest_with("none"), ..stand };
+    let ctx = stand.context();
+    unfinished(&stand.engine(&ctx), "resume", false).await.unwrap();
+    assert_eq!(stand.cloud.record("www"), Some(vec![static_ip]), "clients know this one");
+    stand.check_settled(1).await;
+    // The next release brings the change.
+    stand.deploy().await.unwrap();
+    let own = stand.serving().address.unwrap().ip.to_string();
+    assert_eq!(stand.cloud.record("www"), Some(vec![own]));
+}

@@ -10,7 +10,7 @@ fn manifest_with(static_ip: &str) -> String {
 
 impl Stand {
     /// A bake whose builder could not be removed.
-    async fn leave_builder(&self) {
+    async fn leave_builder(&self, fingerprint: &str) {
         let ctx = self.context();
         let engine = self.engine(&ctx);
         let session = engine.begin("bake").await.unwrap();
@@ -20,7 +20,7 @@ impl Stand {
             state.images.insert(ImageId::from("debian"), image);
         });
         let steps = Duration::from_secs(5);
-        simulated::bake(&ctx, &session.authority(engine.journal()), &"another".into(), steps).await.unwrap();
+        simulated::bake(&ctx, &session.authority(engine.journal()), &fingerprint.into(), steps).await.unwrap();
         engine.give_back(session.lock).await;
         self.cloud.fail("destroy", None);
     }
@@ -29,7 +29,7 @@ impl Stand {
 #[tokio::test(start_paused = true)]
 async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
     let stand = Stand::new();
-    stand.leave_builder().await;
+    stand.leave_builder("two").await;
     assert_eq!(stand.cloud.standing().len(), 1, "the builder is still there");
     stand.deploy().await.unwrap();
     stand.check_settled(1).await;
@@ -39,10 +39,12 @@ async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
 async fn an_older_copy_of_the_journal_leaves_the_builder_of_a_run_that_it_does_not_know() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();
+    stand.leave_builder("two").await;
     let copy = stand.with_objects(stand.copy_of_journal().await);
-    stand.leave_builder().await;
+    stand.leave_builder("three").await;
     let standing = stand.cloud.standing();
     assert_eq!(standing.len(), 2, "{standing:?}");
+    // It knows only of the first builder, and looks for it.
     copy.deploy().await.unwrap();
     let ctx = copy.context();
     let engine = copy.engine(&ctx);
@@ -95,7 +97,7 @@ async fn a_release_ends_at_the_address_at_which_it_began_to_switch() {
     let ctx = stand.context();
     let engine = stand.engine(&ctx);
     let switching = async {
-        while stand.cloud.record("www").is_none() {
+        while stand.cloud.static_ip_list().iter().all(|ip| ip.assigned_to.is_none()) {
             sleep(Duration::from_millis(100)).await;
         }
     };

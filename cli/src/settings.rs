@@ -13,7 +13,7 @@ use crate::args::{ColorChoice, GlobalArgs};
 /// The name of the manifest.
 pub const MANIFEST: &str = "remint.toml";
 
-/// How long an interrupted command may clean up, unless it is told otherwise.
+/// How long an interrupted command may clean up, by default.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How loud the command is.
@@ -62,13 +62,13 @@ pub struct Settings {
 
 /// What a command may do beside asking the cloud.
 ///
-/// Whoever only looks at a service treats its manifest, checkout and journal as data, which may come from anybody.
+/// A command that only looks treats the manifest, the checkout and the journal as data, which may come from anybody.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reach {
     /// It changes things: it reads secrets, runs what the manifest names, and starts a sandbox that is needed.
     #[default]
     Change,
-    /// It only looks: it runs no program, and reads no secret unless it is told to.
+    /// It only looks: it runs no program, and reads a secret only on request.
     Look {
         /// Secrets are read all the same.
         secrets: bool,

@@ -98,7 +98,7 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this process has it ignore a signal; unknown where there is no `/proc`.
+/// Whether this process was started with a signal ignored, as `nohup` does; `false` where there is no `/proc`.
 fn is_ignored(number: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

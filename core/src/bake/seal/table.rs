@@ -97,7 +97,8 @@ pub const TABLE: &[Sealed] = &[
         ],
     ),
     Sealed {
-        also: "# systemd saves a new one at shutdown, after the check; its unit is told not to, until the next boot.
+        also:
+            "# systemd saves a new one at shutdown, after the check; its unit is stopped from that until the next boot.
 if test -z \"$r\" && test -d /run/systemd/system && command -v systemctl >/dev/null 2>&1; then
     for unit in systemd-random-seed systemd-update-utmp; do
         mkdir -p \"/run/systemd/system/$unit.service.d\"
@@ -172,7 +173,7 @@ fi
     Sealed {
         emptied: &["/var/log//*"],
         is_busy: true,
-        also: "# Whoever writes logs writes none of the shutdown.
+        also: "# Loggers are stopped, so that the shutdown is not logged.
 if test -z \"$r\" && test -d /run/systemd/system && command -v systemctl >/dev/null 2>&1; then
     systemctl stop syslog.socket rsyslog.service syslog-ng.service >/dev/null 2>&1 || true
     if command -v journalctl >/dev/null 2>&1; then journalctl --relinquish-var >/dev/null 2>&1 || true; fi

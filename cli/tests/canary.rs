@@ -15,7 +15,7 @@ use std::{
 };
 
 use common::World;
-use search::{Canary, Search, encodings, files, processes};
+use search::{Canary, Search, encodings, processes};
 use serde_json::Value;
 
 /// The ways to run it: what is shown, and how much.
@@ -145,7 +145,7 @@ async fn nothing_leaks(provider: &'static str) {
     // What it says is read at once: a full pipe would stop it.
     let killed = tokio::spawn(killed.wait_with_output());
     let gating = || {
-        let journal = files(&world.folder().join(".remint"));
+        let journal = World::files(&world.folder().join(".remint"));
         let last = journal.iter().filter(|file| file.parent().is_some_and(|folder| folder.ends_with("journal"))).max();
         last.is_some_and(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("\"gating\"")))
     };

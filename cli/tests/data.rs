@@ -1,5 +1,5 @@
-//! A manifest, a checkout and a journal are data: whoever only looks runs nothing that they bring, reads no secret, writes
-//! nothing, and sends credentials nowhere but to the cloud.
+//! A manifest, a checkout and a journal are data: a command that only looks runs nothing that they bring, reads no secret,
+//! writes nothing, and sends credentials only to the cloud.
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 #[expect(dead_code, reason = "other test files use the rest")]

@@ -4,24 +4,7 @@
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
 
-use std::{fs, path::PathBuf, process::Command};
-
 use common::{Ended, World};
-use serde_json::Value;
-
-/// A key pair of somebody: the file of the private part, and the public line.
-fn key_pair(world: &World, name: &str) -> (PathBuf, String) {
-    let file = world.sandbox_dir().join(name);
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file).status();
-    assert!(made.unwrap().success());
-    let public = fs::read_to_string(file.with_extension("pub")).unwrap().trim().to_owned();
-    (file, public)
-}
-
-fn shell_step(lines: &[&str]) -> String {
-    let lines: Vec<_> = lines.iter().map(|line| Value::from(*line).to_string()).collect();
-    format!("\n[[image.provision]]\ntype = \"shell\"\ninline = [{}]\n", lines.join(", "))
-}
 
 /// Ways in, each as a line of shell and what must be said of it.
 fn plants(evil: &str) -> Vec<(String, &'static str)> {
@@ -52,10 +35,10 @@ fn plants(evil: &str) -> Vec<(String, &'static str)> {
 #[tokio::test]
 async fn a_bake_names_every_way_in_before_it_captures() {
     let world = World::with_service().await;
-    let (_, evil) = key_pair(&world, "evil");
+    let (_, evil) = world.key_pair("evil");
     let plants = plants(&evil);
     let lines: Vec<_> = plants.iter().map(|(line, _)| line.as_str()).collect();
-    world.append(&shell_step(&lines));
+    world.append_shell_step(&lines);
     let mut refused = world.remint(&["bake"]).await.code(5);
     for (_, named) in &plants {
         refused = refused.says(named);
@@ -67,17 +50,17 @@ async fn a_bake_names_every_way_in_before_it_captures() {
 #[tokio::test]
 async fn a_bake_names_what_would_keep_remint_out() {
     let world = World::with_service().await;
-    world.append(&shell_step(&[
+    world.append_shell_step(&[
         "sed -i 's/^PermitRootLogin.*/PermitRootLogin no/' /etc/ssh/sshd_config",
         "echo 'Port 2222' >> /etc/ssh/sshd_config",
-    ]));
+    ]);
     world.remint(&["bake"]).await.code(5).says("permitrootlogin no").says("port 2222").says("could not log in");
 }
 
 #[tokio::test]
 async fn a_gate_refuses_every_way_in_that_its_instance_opens() {
     let world = World::with_service().await;
-    let (_, evil) = key_pair(&world, "evil");
+    let (_, evil) = world.key_pair("evil");
     let plants = plants(&evil);
     let script: String = plants.iter().map(|(line, _)| format!("{line}\n")).collect();
     world.write("plant.sh", &format!("#!/bin/sh\n{script}"));
@@ -92,8 +75,8 @@ async fn a_gate_refuses_every_way_in_that_its_instance_opens() {
 #[tokio::test]
 async fn the_gate_leaves_the_keys_of_access_and_a_host_key_that_user_data_never_had() {
     let world = World::with_service().await;
-    let (mine, access) = key_pair(&world, "mine");
-    let (_, evil) = key_pair(&world, "evil");
+    let (mine, access) = world.key_pair("mine");
+    let (_, evil) = world.key_pair("evil");
     world.append(&format!("[access]\nssh_keys = [\"{access}\"]\n"));
     // A key between others' words: its line holds the data of the key of `[access]`.
     let (named, hidden) = (access.split(' ').nth(1).unwrap(), evil.split(' ').nth(1).unwrap());

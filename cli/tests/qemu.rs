@@ -5,6 +5,9 @@
 //! QEMU, that is a failure.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test tells what it could not run, and may panic")]
 
+#[path = "common/qemu.rs"]
+mod machines;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -20,22 +23,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remint_sandbox::base_image::{self, DEBIAN_12};
 use serde_json::Value;
 
 /// How often the client asks.
 const EVERY: Duration = Duration::from_millis(50);
-
-/// Why the journey cannot be made here.
-fn missing() -> Option<String> {
-    for program in ["qemu-system-x86_64", "qemu-img"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            return Some(format!("{program} is not installed"));
-        }
-    }
-    let Some(dir) = base_image::default_dir() else { return Some("there is no folder for base images".to_owned()) };
-    base_image::open(&dir, DEBIAN_12).err().map(|error| error.to_string())
-}
 
 /// A sandbox and a service of this test alone.
 struct Journey {
@@ -154,9 +145,7 @@ fn hurry(manifest: &Path) {
 
 #[test]
 fn a_service_on_real_machines_is_baked_deployed_replaced_under_a_client_and_rolled_back() {
-    if let Some(missing) = missing() {
-        assert!(std::env::var_os("REMINT_REQUIRE_QEMU").is_none_or(|value| value != "1"), "{missing}");
-        eprintln!("NOT RUN: {missing}");
+    if !machines::is_possible() {
         return;
     }
     let journey = Journey { dir: tempfile::tempdir().unwrap(), name: format!("journey-{}", std::process::id()) };

@@ -6,6 +6,8 @@
 
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
+#[path = "common/qemu.rs"]
+mod qemu;
 
 use std::{
     fs,
@@ -15,8 +17,6 @@ use std::{
 
 use common::World;
 use remint_core::bake::seal;
-use remint_sandbox::base_image::{self, DEBIAN_12};
-use serde_json::Value;
 
 const MANIFEST: &str = r#"service = "hello"
 provider = "sandbox"
@@ -43,37 +43,6 @@ timeout = "15m"
 [image]
 boot_timeout = "10m"
 "#;
-
-/// Why this cannot be run here.
-fn missing() -> Option<String> {
-    for program in ["qemu-system-x86_64", "qemu-img"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            return Some(format!("{program} is not installed"));
-        }
-    }
-    let Some(dir) = base_image::default_dir() else { return Some("there is no folder for base images".to_owned()) };
-    base_image::open(&dir, DEBIAN_12).err().map(|error| error.to_string())
-}
-
-fn is_possible() -> bool {
-    let Some(missing) = missing() else { return true };
-    assert!(std::env::var_os("REMINT_REQUIRE_QEMU").is_none_or(|value| value != "1"), "{missing}");
-    eprintln!("NOT RUN: {missing}");
-    false
-}
-
-fn key_pair(world: &World, name: &str) -> (PathBuf, String) {
-    let file = world.sandbox_dir().join(name);
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file).status();
-    assert!(made.unwrap().success());
-    let public = fs::read_to_string(file.with_extension("pub")).unwrap().trim().to_owned();
-    (file, public)
-}
-
-fn shell_step(lines: &[String]) -> String {
-    let lines: Vec<_> = lines.iter().map(|line| Value::from(line.as_str()).to_string()).collect();
-    format!("\n[[image.provision]]\ntype = \"shell\"\ninline = [{}]\n", lines.join(", "))
-}
 
 /// Ways in, each as a line of shell and what must be said of it.
 fn plants(evil: &str) -> Vec<(String, &'static str)> {
@@ -182,16 +151,16 @@ fn login(world: &World, to: &str, port: &str, options: &[&str]) -> (bool, String
 
 #[tokio::test]
 async fn a_bake_on_a_real_machine_names_every_way_in_before_it_captures() {
-    if !is_possible() {
+    if !qemu::is_possible() {
         return;
     }
     let world = World::of_kind("qemu", &["--profile", "instant"]).await;
     world.write("remint.toml", MANIFEST);
-    let (_, evil) = key_pair(&world, "evil");
+    let (_, evil) = world.key_pair("evil");
     let plants = plants(&evil);
     let mut lines: Vec<_> = plants.iter().map(|(line, _)| line.clone()).collect();
     lines.push("echo 'PermitRootLogin no' > /etc/ssh/sshd_config.d/05-e.conf".to_owned());
-    world.append(&shell_step(&lines));
+    world.append_shell_step(&lines);
     let mut refused = world.remint(&["bake"]).await.code(5);
     eprintln!("{}", refused.stderr);
     for (_, named) in &plants {
@@ -203,15 +172,15 @@ async fn a_bake_on_a_real_machine_names_every_way_in_before_it_captures() {
 
 #[tokio::test]
 async fn a_real_openssh_refuses_every_way_in_after_the_gate_and_the_disk_is_nobodys() {
-    if !is_possible() {
+    if !qemu::is_possible() {
         return;
     }
     let world = World::of_kind("qemu", &["--profile", "instant"]).await;
-    let (mine, access) = key_pair(&world, "mine");
-    let (evil, evil_line) = key_pair(&world, "evil");
-    let (hidden, hidden_line) = key_pair(&world, "hidden");
+    let (mine, access) = world.key_pair("mine");
+    let (evil, evil_line) = world.key_pair("evil");
+    let (hidden, hidden_line) = world.key_pair("hidden");
     world.write("remint.toml", &format!("{MANIFEST}\n[access]\nssh_keys = [\"{access}\"]\n"));
-    world.append(&shell_step(&leftovers()));
+    world.append_shell_step(&leftovers());
     // Ways in that an instance opens by itself at its first boot.
     let data = |line: &str| line.split(' ').nth(1).unwrap().to_owned();
     let by_options = format!("environment=\"X=1 {} y\" ssh-ed25519 {}", data(&access), data(&hidden_line));

@@ -6,7 +6,7 @@ mod common;
 #[path = "common/terminal.rs"]
 mod terminal;
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use common::World;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ async fn names_and_consoles_of_instances_are_inert() {
             droplet["name"] = json!(hostile("name"));
         }
     });
-    let consoles = files(world.sandbox_dir()).into_iter().filter(|file| file.ends_with("console.log"));
+    let consoles = World::files(world.sandbox_dir()).into_iter().filter(|file| file.ends_with("console.log"));
     let written = consoles.map(|file| fs::write(file, format!("{}\r\n", hostile("console"))).unwrap()).count();
     assert!(written > 0, "no console was found");
     world.remint(&["sandbox", "start"]).await.success();
@@ -143,7 +143,7 @@ async fn what_a_manifest_and_a_journal_hold_is_inert() {
     world.edit(&format!("size = {value}"), "size = \"s-1vcpu-1gb\"");
     world.remint(&["deploy"]).await.success();
     let record =
-        files(&world.folder().join(".remint")).into_iter().find(|file| file.ends_with("release.json")).unwrap();
+        World::files(&world.folder().join(".remint")).into_iter().find(|file| file.ends_with("release.json")).unwrap();
     let mut release: Value = serde_json::from_str(&fs::read_to_string(&record).unwrap()).unwrap();
     for field in ["commit", "created_by"] {
         release[field] = json!(hostile(field));
@@ -151,16 +151,4 @@ async fn what_a_manifest_and_a_journal_hold_is_inert() {
     fs::write(&record, release.to_string()).unwrap();
     shows(&world, &["history"], &[], &[]);
     shows(&world, &["show", "r1"], &[], &["commit", "created_by"]);
-}
-
-/// All files below a folder.
-fn files(folder: &std::path::Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => found.extend(files(&entry.path())),
-            _ => found.push(entry.path()),
-        }
-    }
-    found
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +14,8 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+
+use crate::common::World;
 
 /// How many characters of a secret in a row are a leak.
 const TELLING: usize = 16;
@@ -88,7 +90,7 @@ impl Search {
     /// What is found in the files below a folder, and in their names.
     pub(crate) fn leaks_below(&self, folder: &Path) -> Vec<String> {
         let mut found = Vec::new();
-        for file in files(folder) {
+        for file in World::files(folder) {
             let place = file.display().to_string();
             found.extend(self.leaks(&format!("the name {place}"), place.as_bytes()));
             found.extend(self.leaks(&place, &fs::read(&file).unwrap_or_default()));
@@ -140,16 +142,4 @@ pub(crate) fn processes(file: &str) -> Vec<(u32, Vec<u8>)> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter_map(|pid: u32| Some((pid, fs::read(format!("/proc/{pid}/{file}")).ok()?))).collect()
-}
-
-/// All files below a folder.
-pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => found.extend(files(&entry.path())),
-            _ => found.push(entry.path()),
-        }
-    }
-    found
 }

@@ -11,6 +11,18 @@ use super::World;
 const JOURNAL: &str = ".remint";
 
 impl World {
+    /// All files below a folder.
+    pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => found.extend(Self::files(&entry.path())),
+                _ => found.push(entry.path()),
+            }
+        }
+        found
+    }
+
     /// The service folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.root.path().join("service")

@@ -37,7 +37,7 @@ pub(crate) enum Malice {
     HeaderDrip,
     /// Headers that never end, as fast as they are read.
     Headers,
-    /// To itself, for ever.
+    /// A redirect that leads to itself.
     Redirect,
     /// A list whose every page leads to the first one.
     SamePage,

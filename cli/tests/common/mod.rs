@@ -14,6 +14,7 @@ mod books;
 mod checkout;
 mod droplets;
 mod ended;
+mod logins;
 mod looking;
 mod standing;
 

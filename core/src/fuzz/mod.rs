@@ -4,7 +4,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
-use run::Target;
+use run::{JSON, Target};
 use secrecy::SecretString;
 
 use crate::{
@@ -69,7 +69,7 @@ fn fuzz_manifest() {
             MANIFEST,
             "service = \"a\"\nprovider = \"sandbox\"\n[[image.provision]]\ntype = \"file\"\nsource = \"x\"\ndestination = \"/y\"\n",
         ],
-        words: &[
+        words: &[&[
             "[",
             "]",
             "[[",
@@ -103,7 +103,7 @@ fn fuzz_manifest() {
             "\\u0000",
             "[a.",
             "a = ",
-        ],
+        ]],
     };
     target.run(|text| {
         std::fs::write(&path, text).unwrap();
@@ -133,7 +133,7 @@ fn fuzz_interpolation() {
     let target = Target {
         name: "interpolation",
         samples: &["a ${var.x} b", "$${x} ${HOME} ${1:-a.b} ${var.y", "${secret.a}${env.B}$${${git.sha}"],
-        words: &["$", "${", "$${", "}", "{", ".", "var", "env.", "a", "_", "-", "\n", "ü", "\u{0}", " "],
+        words: &[&["$", "${", "$${", "}", "{", ".", "var", "env.", "a", "_", "-", "\n", "ü", "\u{0}", " "]],
     };
     target.run(|text| {
         // What is cut into pieces is the text, joined.
@@ -164,28 +164,7 @@ fn fuzz_journal() {
             r#"{"format":1,"id":7,"service":"web","environment":"production","provider":"digitalocean","region":"fra1","size":"s","count":1,"image":"1","fingerprint":"00","inputs":[],"config_digest":"","salt":"","created_by":"me","created_at":"2026-01-01T00:00:00Z"}"#,
             r#"{"format":2,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","places":[{"provider":"digitalocean","region":"fra1"}]}"#,
         ],
-        words: &[
-            "{",
-            "}",
-            "[",
-            "]",
-            "\"",
-            ":",
-            ",",
-            "null",
-            "true",
-            "-1",
-            "1e999",
-            "18446744073709551616",
-            "\"format\":",
-            "\"entry\":",
-            "\"phase\"",
-            "\\u0000",
-            "\\ud800",
-            "[[[[[[[[[[[[[[[[",
-            "99999-01-01T00:00:00Z",
-            "",
-        ],
+        words: &[JSON, &["\"format\":", "\"entry\":", "\"phase\"", "\\ud800", "99999-01-01T00:00:00Z", ""]],
     };
     target.run(|text| {
         fn check<T: serde::de::DeserializeOwned + serde::Serialize>(text: &str) {
@@ -212,7 +191,9 @@ fn fuzz_env_file() {
     let target = Target {
         name: "env_file",
         samples: &["KEY=plain", "A=two words\n$HOME `id` \"x\" \\", "B=tab\tü 🚀\n\n"],
-        words: &["\"", "\\", "`", "$", "\n", "\r", "\0", "=", "'", "#", "${A}", "\u{7f}", "\u{85}", " ", "\\\n", "%"],
+        words: &[&[
+            "\"", "\\", "`", "$", "\n", "\r", "\0", "=", "'", "#", "${A}", "\u{7f}", "\u{85}", " ", "\\\n", "%",
+        ]],
     };
     target.run(|text| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));

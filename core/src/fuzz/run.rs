@@ -29,6 +29,24 @@ const LARGEST: usize = 16 << 10;
 /// How many edits an input has at most.
 const EDITS: usize = 24;
 
+/// What means something in JSON.
+pub(crate) const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    ":",
+    ",",
+    "null",
+    "true",
+    "-1",
+    "1e999",
+    "18446744073709551616",
+    "\\u0000",
+    "[[[[[[[[[[[[[[[[",
+];
+
 /// One edit: what is done, where, how much of the text, and with which word or sample.
 type Edit = (u8, u16, u8, u8);
 
@@ -38,8 +56,8 @@ pub(crate) struct Target {
     pub(crate) name: &'static str,
     /// Good inputs.
     pub(crate) samples: &'static [&'static str],
-    /// What means something in an input.
-    pub(crate) words: &'static [&'static str],
+    /// What means something in an input, in groups.
+    pub(crate) words: &'static [&'static [&'static str]],
 }
 
 impl Target {
@@ -82,6 +100,7 @@ impl Target {
 
     fn input(&self, edits: &[Edit]) -> String {
         let pick = |from: &[&'static str], at: u8| from[usize::from(at) % from.len()];
+        let words = self.words.concat();
         let first = edits.first().map_or(0, |edit| edit.3);
         let mut text = pick(self.samples, first).to_owned();
         for (kind, at, length, which) in edits.iter().skip(1).take(EDITS) {
@@ -91,9 +110,9 @@ impl Target {
             match kind % 8 {
                 0 => text.replace_range(from..to, ""),
                 1 => text.insert_str(from, &piece.repeat(usize::from(*which))),
-                2 | 3 => text.insert_str(from, pick(self.words, *which)),
-                4 => text.replace_range(from..to, pick(self.words, *which)),
-                5 => text.insert_str(from, &pick(self.words, *which).repeat(usize::from(*length))),
+                2 | 3 => text.insert_str(from, pick(&words, *which)),
+                4 => text.replace_range(from..to, pick(&words, *which)),
+                5 => text.insert_str(from, &pick(&words, *which).repeat(usize::from(*length))),
                 6 => {
                     let other = pick(self.samples, *which);
                     let start = floor(other, usize::from(*at) % (other.len() + 1));

@@ -26,7 +26,7 @@ fn fuzz_user_data() {
              Content-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"s\"\n\nIyEvYmluL3No\n--b--\n",
             "#cloud-config\na: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
         ],
-        words: &[
+        words: &[&[
             "--b\n",
             "--b--\n",
             "Content-Type: ",
@@ -59,7 +59,7 @@ fn fuzz_user_data() {
             "? ",
             "9999999999999999999999",
             "#cloud-config\n",
-        ],
+        ]],
     };
     let host_key = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n".to_owned().into();
     target.run(|text| {
@@ -88,7 +88,7 @@ fn fuzz_shell() {
             "mkdir -p /a/b; cd /a; echo 1 > b/c; cp -r b d; find . -name 'c' -exec rm {} +; ls -l; stat -c %a d; seq 1 9",
             "eval \"x=1\"; export y=2; env z=3 sh -c 'echo $0 $y $z'; timeout 1 true; echo a b | read p q; set -- 1 2; shift",
         ],
-        words: &[
+        words: &[&[
             "$(",
             ")",
             "`",
@@ -157,7 +157,7 @@ fn fuzz_shell() {
             "kill -9 $$",
             "break 99999999999",
             "shift ",
-        ],
+        ]],
     };
     target.run(|script| {
         // It would only wait.

@@ -1,6 +1,7 @@
 //! From HTTP to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
 //!
-//! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422; only the message tells them apart. A refusal
+//! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422, and "busy" also as 403 (digitalocean/openapi#1173);
+//! only the message tells them apart. A refusal
 //! (4xx) has changed nothing; a failure (5xx) or a lost reply of a mutation may have changed everything, because there
 //! is no idempotency key to ask by.
 
@@ -15,6 +16,8 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+/// What is said while a resource is still occupied with what was asked of it before.
+const PREVIOUS_ACTIONS: &str = "processes previous actions";
 /// How much of a body an error keeps, in bytes.
 const EXCERPT: usize = 512;
 const REDIRECTED: &str = "redirects are not followed, because the token would go with them; check the API's address";
@@ -106,6 +109,8 @@ impl Subject<'_> {
         match status.as_u16() {
             401 => ErrorKind::Unauthenticated,
             403 | 422 if is_quota(&message) => ErrorKind::Quota,
+            // The account may do it, and not yet.
+            403 if message.contains(PREVIOUS_ACTIONS) => ErrorKind::Busy,
             403 => ErrorKind::Forbidden,
             404 | 410 => ErrorKind::NotFound,
             408 => ErrorKind::Timeout,
@@ -145,7 +150,8 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
 }
 
 fn is_busy(message: &str) -> bool {
-    const PHRASES: [&str; 7] = [
+    const PHRASES: [&str; 8] = [
+        PREVIOUS_ACTIONS,
         "pending event",
         "event in progress",
         "action in progress",
@@ -218,6 +224,7 @@ mod tests {
             (422, "The Droplet you specified does not exist", ErrorKind::NotFound),
             (401, "Unable to authenticate you", ErrorKind::Unauthenticated),
             (403, "You do not have access for the attempted action.", ErrorKind::Forbidden),
+            (403, "Load Balancer can't be updated while it processes previous actions", ErrorKind::Busy),
             (404, "The resource you were accessing could not be found.", ErrorKind::NotFound),
             (501, "not implemented", ErrorKind::Unsupported),
         ];

@@ -107,6 +107,9 @@ impl Subject {
                 "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
             );
         }
+        if let Some(constraint) = constraint(&text) {
+            mapped = mapped.with_hint(policy_hint(constraint));
+        }
         if (300..400).contains(&status) {
             mapped = mapped.with_hint("redirects are not followed; check the API's address");
         }
@@ -133,7 +136,7 @@ impl Subject {
         let said: Vec<&str> = errors.filter_map(|error| error.message.as_deref()).collect();
         let said =
             if said.is_empty() { operation.http_error_message.clone().unwrap_or_default() } else { said.join("; ") };
-        let kind = failure(&codes, status);
+        let kind = failure(&codes, status, &said);
         let code = if codes.is_empty() {
             status.map_or_else(String::new, |status| status.to_string())
         } else {
@@ -142,6 +145,9 @@ impl Subject {
         let mut error = self.error(kind, format!("{code}: {}", excerpt(&said)));
         if let Some(name) = &operation.name {
             error = error.with_request_id(name);
+        }
+        if let Some(constraint) = constraint(&said) {
+            error = error.with_hint(policy_hint(constraint));
         }
         if codes.iter().any(|code| is_exhausted(code)) {
             error = error
@@ -176,7 +182,33 @@ fn request_id(status: Option<&RpcStatus>) -> Option<String> {
     })
 }
 
+/// The constraint of an organization policy that a refusal names, as in "Constraint constraints/compute.trustedImageProjects
+/// violated for project 7". It comes with status 412 and the reason of a precondition, as if somebody else had been faster.
+fn constraint(message: &str) -> Option<&str> {
+    const PREFIXES: [&str; 2] = ["customConstraints/", "constraints/"];
+    let start = PREFIXES.iter().find_map(|prefix| message.find(prefix))?;
+    let rest = &message[start..];
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"./_-".contains(c)).unwrap_or(rest.len());
+    Some(rest[..end].trim_end_matches('.'))
+}
+
+fn policy_hint(constraint: &str) -> String {
+    match constraint {
+        // A static IP here is a forwarding rule with a target instance.
+        "constraints/compute.restrictProtocolForwardingCreationForTypes" => format!(
+            "ask the organization's administrator to allow EXTERNAL in {constraint} for this project, or set address.static_ip = \
+             \"none\" and reach the service by its DNS record"
+        ),
+        _ => format!(
+            "the organization's policy forbids it: ask its administrator for an exception from {constraint} for this project"
+        ),
+    }
+}
+
 fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
+    if constraint(message).is_some() {
+        return ErrorKind::Forbidden;
+    }
     for reason in reasons {
         let kind = match reason.as_str() {
             "quotaExceeded" | "limitExceeded" | "QUOTA_EXCEEDED" => ErrorKind::Quota,
@@ -212,7 +244,10 @@ fn is_exhausted(code: &str) -> bool {
     code.contains("RESOURCE_POOL_EXHAUSTED") || code == "STOCKOUT"
 }
 
-fn failure(codes: &[String], status: Option<u16>) -> ErrorKind {
+fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
+    if constraint(message).is_some() {
+        return ErrorKind::Forbidden;
+    }
     for code in codes {
         let kind = match code.as_str() {
             "QUOTA_EXCEEDED" | "LIMIT_EXCEEDED" => ErrorKind::Quota,

@@ -36,6 +36,39 @@ async fn status_and_reason_tell_what_went_wrong() {
 }
 
 #[tokio::test]
+async fn what_an_organization_policy_forbids_is_forbidden_and_names_the_constraint() {
+    let cases = [
+        (
+            "Constraint constraints/compute.trustedImageProjects violated for project 7.",
+            "constraints/compute.trustedImageProjects",
+        ),
+        (
+            "Operation denied by org policy: [\"constraints/compute.requireShieldedVm\" : \"…\"].",
+            "constraints/compute.requireShieldedVm",
+        ),
+        (
+            "Operation denied by custom org policies: [\"customConstraints/custom.noFirewall\": \"no\"].",
+            "customConstraints/custom.noFirewall",
+        ),
+    ];
+    for (message, constraint) in cases {
+        for (status, reason) in [(412, "conditionNotMet"), (403, "forbidden"), (400, "invalid")] {
+            let error = account_error(refusal(status, reason, message)).await;
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
+            assert!(error.hint().unwrap().contains(&format!("exception from {constraint} for")), "{error:?}");
+        }
+        let failed = testing::failed(testing::operation("op-1", "DONE"), "CONDITION_NOT_MET", message);
+        let operation: Operation = serde_json::from_value(failed).unwrap();
+        let error = Subject::new("launch instance").outcome(&operation).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
+        assert!(error.hint().unwrap().contains(constraint), "{error:?}");
+    }
+    let message = "Constraint constraints/compute.restrictProtocolForwardingCreationForTypes violated for projects/p.";
+    let error = account_error(refusal(412, "conditionNotMet", message)).await;
+    assert!(error.hint().unwrap().contains("allow EXTERNAL"), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_newer_api_says_its_reason_elsewhere() {
     let info = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED"});
     let request = json!({"@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": "4d9d"});

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages};
+use remint_core::{
+    provider::{CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages},
+    redact,
+};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -136,6 +139,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: Url, token: SecretString, calls: Calls) -> Result<Self> {
+        redact::learn(&token);
         check_url(&base)?;
         let mut http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -266,7 +270,7 @@ impl Client {
         if !status.is_success() {
             // The status counts even when the body is lost on the way, or too long.
             let bytes = self.refusal(&mut response).await;
-            return Err(subject.refused(status, &headers, &bytes, &self.token));
+            return Err(subject.refused(status, &headers, &bytes));
         }
         let (mut bytes, mut meter) = (Vec::new(), Meter::default());
         while let Some(chunk) = response.chunk().await.map_err(|error| subject.no_answer(error))? {

@@ -4,13 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
-use remint_core::{
-    provider::{
-        Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-        LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
-        Turns,
-    },
-    redact,
+use remint_core::provider::{
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
+    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
+    Turns,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -78,7 +75,6 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         Config::from_context(&context)?;
         let api_url = api_url(&context.env)?;
         let token = token(&context.env)?;
-        redact::learn(&token);
         let ports = PortMap::from_env(&context.env)?;
         let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
         let retry = RetryPolicy::from_env(&context.env)?;

@@ -27,8 +27,8 @@ pub(super) const HELD: usize = 32 << 20;
 /// How many commands and loop turns one job may take.
 pub(super) const STEPS: u64 = 200_000;
 
-/// How many characters one job may look at for each of those steps, while it expands words and matches patterns: few steps
-/// may be a lot of work, too.
+/// How many characters one job may look at for each of those steps, while it expands words, matches patterns, and reads and writes
+/// text: few steps may be a lot of work, too.
 const EFFORT: u64 = 1 << 10;
 
 /// How long one job may take, waiting included.

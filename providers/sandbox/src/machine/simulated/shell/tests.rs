@@ -240,6 +240,10 @@ async fn work_has_a_limit() {
         let ran = run_with(&format!("{long}; {script}"), "").await;
         assert_eq!(ran.ended, Ended::Signal("XCPU"), "{script}: {}", ran.err);
     }
+    let read = "for i in 1 2 3 4 5 6 7 8 9 10; do echo $x >> /tmp/f; done; i=0; while [ $i -lt 300 ]; do i=$((i+1)); sed s/1/2/ \
+                /tmp/f > /dev/null; done";
+    let ran = run_with(&format!("{long}; {read}"), "").await;
+    assert_eq!(ran.ended, Ended::Signal("XCPU"), "{}", ran.err);
     let chain = format!("{}:", "a() ".repeat(100_000));
     let ran = run_with(&chain, "").await;
     assert_eq!(ran.ended, Ended::Code(2), "{}", ran.err);

@@ -33,6 +33,8 @@ struct Work<'a> {
     disk: &'a SharedDisk,
     cwd: &'a str,
     input: Vec<u8>,
+    /// How many bytes were read, from the input and from files.
+    read: usize,
     out: Vec<u8>,
     err: Vec<u8>,
     requests: Vec<Request>,
@@ -149,6 +151,7 @@ impl Work<'_> {
                 }
             }
         }
+        self.read += size;
         (found, status)
     }
 }
@@ -197,6 +200,7 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         arguments: &call.arguments,
         disk: &disk,
         cwd: &cwd,
+        read: input.len(),
         input,
         out: Vec::new(),
         err: Vec::new(),
@@ -204,10 +208,11 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         full: false,
     };
     let mut status = command(&mut work);
-    let Work { out, err, requests, full, .. } = work;
+    let Work { read, out, err, requests, full, .. } = work;
     if full {
         return Err(Limit::Memory.into());
     }
+    shell.work.effort(read + out.len())?;
     for request in requests {
         // A machine whose power is gone has nobody who listens.
         shell.host.requests.send(request).ok();

@@ -1,9 +1,10 @@
 //! From HTTP to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
 //!
 //! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422, and "busy" also as 403 (digitalocean/openapi#1173);
-//! only the message tells them apart. A refusal
-//! (4xx) has changed nothing; a failure (5xx) or a lost reply of a mutation may have changed everything, because there
-//! is no idempotency key to ask by.
+//! only the message tells them apart.
+//!
+//! A refusal (4xx) has changed nothing; a failure (5xx) or a lost reply of a mutation may have changed everything, because
+//! there is no idempotency key to ask by.
 
 use std::time::Duration;
 

@@ -93,8 +93,8 @@ impl Subject {
             (None, Some(body)) => String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]).into_owned(),
             (None, None) => String::new(),
         };
+        let (kind, constraint) = (refusal(status, &reasons, &text), constraint(&text).map(str::to_owned));
         let text = excerpt(&text);
-        let kind = refusal(status, &reasons, &text);
         let code = match reasons.first() {
             Some(reason) => format!("{status} {reason}"),
             None => status.to_string(),
@@ -107,7 +107,7 @@ impl Subject {
                 "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
             );
         }
-        if let Some(constraint) = constraint(&text) {
+        if let Some(constraint) = &constraint {
             mapped = mapped.with_hint(policy_hint(constraint));
         }
         if (300..400).contains(&status) {
@@ -186,7 +186,10 @@ fn request_id(status: Option<&RpcStatus>) -> Option<String> {
 /// violated for project 7". It comes with status 412 and the reason of a precondition, as if somebody else had been faster.
 fn constraint(message: &str) -> Option<&str> {
     const PREFIXES: [&str; 2] = ["customConstraints/", "constraints/"];
-    let start = PREFIXES.iter().find_map(|prefix| message.find(prefix))?;
+    // Not the end of another word, as in the address of a page about "org-policy-constraints/".
+    let begins = |at: usize| !message[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let found = |prefix: &&str| message.match_indices(prefix).map(|(at, _)| at).find(|at| begins(*at));
+    let start = PREFIXES.iter().find_map(found)?;
     let rest = &message[start..];
     let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"./_-".contains(c)).unwrap_or(rest.len());
     Some(rest[..end].trim_end_matches('.'))

@@ -97,8 +97,7 @@ pub const TABLE: &[Sealed] = &[
         ],
     ),
     Sealed {
-        also:
-            "# systemd saves a new one at shutdown, after the check; its unit is stopped from that until the next boot.
+        also: "# systemd saves a new one at shutdown, after the check; its unit is kept from that until the next boot.
 if test -z \"$r\" && test -d /run/systemd/system && command -v systemctl >/dev/null 2>&1; then
     for unit in systemd-random-seed systemd-update-utmp; do
         mkdir -p \"/run/systemd/system/$unit.service.d\"

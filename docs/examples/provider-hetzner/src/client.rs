@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use remint_core::provider::{CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages};
+use remint_core::{
+    provider::{CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages},
+    redact,
+};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -106,6 +109,8 @@ impl Client {
                 .with_source(error)
         })?;
         let Options { endpoint, token, rate, retry, poll, project: _ } = options;
+        // From now on it is masked wherever Remint writes.
+        redact::learn(&token);
         Ok(Self { http, endpoint, token, calls: Calls::new(rate, retry), poll })
     }
 

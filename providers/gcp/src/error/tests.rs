@@ -63,6 +63,10 @@ async fn what_an_organization_policy_forbids_is_forbidden_and_names_the_constrai
         assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
         assert!(error.hint().unwrap().contains(constraint), "{error:?}");
     }
+    let late = format!("{} constraints/compute.late", "ä".repeat(EXCERPT));
+    assert!(account_error(refusal(412, "conditionNotMet", &late)).await.hint().unwrap().contains("compute.late"));
+    let page = "Labels fingerprint is invalid, see example.com/org-policy-constraints/x";
+    assert_eq!(account_error(refusal(412, "conditionNotMet", page)).await.kind(), ErrorKind::Conflict);
     let message = "Constraint constraints/compute.restrictProtocolForwardingCreationForTypes violated for projects/p.";
     let error = account_error(refusal(412, "conditionNotMet", message)).await;
     assert!(error.hint().unwrap().contains("allow EXTERNAL"), "{error:?}");

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::{
     HealthCheck, Manifest, Provisioner, SecretSource, StaticIpChoice,
     diagnostics::Reporter,
+    dns_names,
     grounds::Grounds,
     load::ALLOW,
     references::{Late, Piece, pieces},
@@ -36,6 +37,7 @@ pub(crate) fn check(
     }
     checks.config(manifest);
     checks.health(manifest);
+    checks.dns(manifest);
     checks.rest(manifest);
 }
 
@@ -259,6 +261,17 @@ impl Checks<'_, '_, '_> {
             if duration.0.is_zero() {
                 self.report(&[key("health"), key(name)], "it must be longer than zero", None);
             }
+        }
+    }
+
+    fn dns(&mut self, manifest: &Manifest) {
+        let Some(dns) = &manifest.dns else { return };
+        let found = match dns_names::check_zone(&dns.zone) {
+            Err(problem) => Some(("zone", problem)),
+            Ok(()) => dns_names::check_name(&dns.name, &dns.zone).err().map(|problem| ("name", problem)),
+        };
+        if let Some((name, problem)) = found {
+            self.report(&[key("dns"), key(name)], problem.message, Some(&problem.help));
         }
     }
 

@@ -490,3 +490,10 @@ fn late_values_that_the_environment_does_not_have_are_refused() {
     assert!(error.contains("`${dns.fqdn}` has no value here"), "{error}");
     assert!(error.contains("`${address.static_ip}` has no value here"), "{error}");
 }
+
+#[test]
+fn a_name_that_repeats_its_zone_is_shown_where_it_stands() {
+    let error = error(&with("\n[dns]\nzone = \"example.test\"\nname = \"hello.example.test\"\n"));
+    assert!(error.contains("the record would be `hello.example.test.example.test`"), "{error}");
+    assert!(error.contains("remint.toml:16:8") && error.contains("write `hello`"), "{error}");
+}

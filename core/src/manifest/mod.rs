@@ -3,6 +3,7 @@
 mod checks;
 mod config;
 mod diagnostics;
+mod dns_names;
 mod duration;
 mod git;
 mod grounds;

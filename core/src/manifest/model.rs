@@ -401,9 +401,12 @@ pub struct DnsSection {
     /// The provider that serves the zone; the service's own when not given.
     #[serde(default)]
     pub provider: Option<ProviderId>,
-    /// The zone.
+    /// The zone, such as `example.com`.
     pub zone: String,
     /// The name below the zone, or `@` for the zone itself.
+    ///
+    /// `app` for `app.example.com`: letters, digits and `-`, with dots between parts; an international name in its ASCII form
+    /// (`xn--…`).
     pub name: String,
     /// How long resolvers may keep it.
     #[serde(default = "default_ttl")]

@@ -202,6 +202,16 @@ async fn a_process_left_in_the_background_holds_nothing_up() {
 }
 
 #[tokio::test]
+async fn a_process_in_the_background_that_keeps_writing_holds_nothing_up() {
+    let (_sshd, connection) = machine().await;
+    let command = Command::shell("while sleep 0.2; do echo still here; done &\necho done");
+    let outcome = connection.exec(&command.timeout(Duration::from_secs(300)), &mut |_, _| {}).await.unwrap();
+    assert!(outcome.exit.is_success());
+    assert!(outcome.elapsed < Duration::from_secs(100), "waited for the process in the background");
+    assert!(outcome.tail.contains(&"done".to_owned()), "{:?}", outcome.tail);
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_an_error_of_its_own() {
     let (mut sshd, connection) = machine().await;
     let command = Command::shell("echo under way; sleep 60");

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::manifest::FileProvisioner;
 
@@ -56,12 +56,12 @@ pub enum TreeError {
         path: PathBuf,
     },
     /// An `exclude` pattern.
-    #[error("`{pattern}` is not a glob pattern")]
+    #[error("`{pattern}` is not a pattern as in a .gitignore: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,
-        /// Why.
-        source: globset::Error,
+        /// Why, and what to write.
+        reason: String,
     },
     /// The mode.
     #[error("`{0}` is not a mode in octal, such as \"0644\"")]
@@ -89,7 +89,7 @@ pub fn entries(base_dir: &Path, step: &FileProvisioner) -> Result<Vec<Entry>, Tr
     let root = base_dir.join(&step.source);
     let mode = step.mode.as_deref().map(|mode| parse_mode(mode).ok_or_else(|| TreeError::Mode(mode.to_owned())));
     let mode = mode.transpose()?;
-    let exclude = patterns(&step.exclude)?;
+    let exclude = excludes(&step.exclude)?;
     // The source itself may be a link: the user named it, and means what it points at.
     let metadata = fs::metadata(&root).map_err(TreeError::read(&root))?;
     if metadata.is_file() {
@@ -109,18 +109,19 @@ fn walk(
     root: &Path,
     below: &Path,
     mode: Option<u32>,
-    exclude: &GlobSet,
+    exclude: &Gitignore,
     found: &mut Vec<Entry>,
 ) -> Result<(), TreeError> {
     let folder = root.join(below);
     for item in fs::read_dir(&folder).map_err(TreeError::read(&folder))? {
         let item = item.map_err(TreeError::read(&folder))?;
         let relative = below.join(item.file_name());
-        if exclude.is_match(&relative) {
-            continue;
-        }
         let source = item.path();
         let metadata = fs::symlink_metadata(&source).map_err(TreeError::read(&source))?;
+        // What is in an excluded folder cannot be taken back by a later pattern, as in Git.
+        if exclude.matched(&relative, metadata.is_dir()).is_ignore() {
+            continue;
+        }
         let kind = if metadata.is_symlink() {
             EntryKind::Symlink { target: fs::read_link(&source).map_err(TreeError::read(&source))? }
         } else if metadata.is_dir() {
@@ -139,17 +140,27 @@ fn walk(
     Ok(())
 }
 
-/// A pattern without a slash is matched against names at any depth, as in a `.gitignore`.
-fn patterns(exclude: &[String]) -> Result<GlobSet, TreeError> {
-    let refuse = |pattern: &str| {
-        let pattern = pattern.to_owned();
-        move |source| TreeError::Pattern { pattern, source }
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in exclude {
-        let trimmed = pattern.trim_end_matches('/');
-        let anywhere = if trimmed.contains('/') { trimmed.to_owned() } else { format!("**/{trimmed}") };
-        set.add(Glob::new(&anywhere).map_err(refuse(pattern))?);
+/// The patterns of a step's `exclude`, with the rules of a `.gitignore` that lies in the source folder.
+///
+/// # Errors
+///
+/// [`TreeError::Pattern`] for what is no pattern, and for one that Git would accept and never match.
+pub fn excludes(patterns: &[String]) -> Result<Gitignore, TreeError> {
+    let refuse = |pattern: &str, reason: String| TreeError::Pattern { pattern: pattern.to_owned(), reason };
+    let mut builder = GitignoreBuilder::new("");
+    for pattern in patterns {
+        if let Some(rest) = pattern.strip_prefix("./").or_else(|| pattern.strip_prefix("!./")) {
+            let not = if pattern.starts_with('!') { "!" } else { "" };
+            return Err(refuse(pattern, format!("write `{not}/{rest}` for a path from the source folder on")));
+        }
+        if pattern.contains(['\n', '\r', '\0']) {
+            return Err(refuse(pattern, "a pattern is one line".to_owned()));
+        }
+        builder.add_line(None, pattern).map_err(|error| refuse(pattern, error.to_string()))?;
     }
-    set.build().map_err(refuse(&exclude.join(" ")))
+    builder.build().map_err(|error| refuse(&patterns.join(" "), error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

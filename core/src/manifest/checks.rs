@@ -9,9 +9,13 @@ use super::{
     grounds::Grounds,
     load::ALLOW,
     references::{Late, Piece, pieces},
+    scripts,
     tree::{Node, Step, show},
 };
-use crate::{bake::tree::parse_mode, userdata::is_name};
+use crate::{
+    bake::tree::{self, parse_mode},
+    userdata::is_name,
+};
 
 struct Checks<'r, 't, 'n> {
     root: &'n Node,
@@ -140,24 +144,44 @@ impl Checks<'_, '_, '_> {
         }
     }
 
+    fn script(&mut self, path: &[Step], file: &Path) {
+        // Nothing is read of a file that may not be.
+        if !self.grounds.hold(file) {
+            return;
+        }
+        if let Some((message, help)) = scripts::script_problem(&self.base_dir.join(file)) {
+            self.report(path, format!("`{}`: {message}", file.display()), Some(help));
+        }
+    }
+
     fn image(&mut self, manifest: &Manifest) {
         for (index, step) in manifest.image.provision.iter().enumerate() {
             let at = |name: &str| [key("image"), key("provision"), Step::Index(index), key(name)];
             let (mode, destination, run) = match step {
                 Provisioner::File(file) => {
                     self.exists(&at("source"), &file.source, true);
-                    for pattern in &file.exclude {
-                        if let Err(error) = globset::Glob::new(pattern) {
-                            self.report(&at("exclude"), error.to_string(), None);
+                    for (number, pattern) in file.exclude.iter().enumerate() {
+                        if let Err(error) = tree::excludes(std::slice::from_ref(pattern)) {
+                            let mut path = at("exclude").to_vec();
+                            path.push(Step::Index(number));
+                            self.report(&path, error.to_string(), None);
                         }
                     }
                     (file.mode.as_deref(), Some(&file.destination), None)
                 }
                 Provisioner::Script(script) => {
                     self.exists(&at("path"), &script.path, false);
+                    self.script(&at("path"), &script.path);
                     (None, None, Some(&script.run))
                 }
-                Provisioner::Shell(shell) => (None, None, Some(&shell.run)),
+                Provisioner::Shell(shell) => {
+                    if let Some((number, message, help)) = scripts::inline_problem(&shell.inline) {
+                        let mut path = at("inline").to_vec();
+                        path.push(Step::Index(number));
+                        self.report(&path, message, Some(help));
+                    }
+                    (None, None, Some(&shell.run))
+                }
                 Provisioner::Artifact(artifact) => {
                     if artifact.sha256.len() != 64 || !artifact.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                         let help = "`sha256sum FILE` prints it: 64 hexadecimal digits";

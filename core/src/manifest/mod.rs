@@ -16,6 +16,7 @@ mod model;
 mod reference;
 pub(crate) mod references;
 mod schema;
+mod scripts;
 mod secrets;
 mod shape;
 mod template;

@@ -161,7 +161,7 @@ pub struct FileProvisioner {
     /// `user` or `user:group`; root when not given.
     #[serde(default)]
     pub owner: Option<String>,
-    /// Glob patterns of what a folder leaves out, such as `".git"` or `"static/*.map"`; without a slash at any depth.
+    /// Patterns of what a folder leaves out, with the rules of a `.gitignore` in it: `".git"`, `"/build"`, `"!keep.txt"`.
     #[serde(default)]
     pub exclude: Vec<String>,
 }

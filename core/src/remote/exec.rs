@@ -16,9 +16,11 @@ use crate::{
 const TAIL: usize = 30;
 /// How much of the output is collected, in bytes.
 const MAX_CAPTURE: usize = 1024 * 1024;
-/// How long output may still come after the command itself has ended. A process that it left in the background may hold
-/// the output open for ever.
+/// How long a command's output may pause after the command itself has ended, until it counts as complete. A process that it
+/// left in the background may hold the output open forever.
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// How long output may come at all after the command has ended: a process in the background may also write forever.
+const AFTERMATH_AT_MOST: Duration = Duration::from_secs(5);
 /// How long a command may take to heed a signal.
 const MERCY: Duration = Duration::from_secs(3);
 
@@ -157,10 +159,14 @@ struct Running<'a> {
 impl Running<'_> {
     /// Reads until the command has ended and its output is closed, or the connection is gone.
     async fn follow(&mut self, channel: &mut Channel<Msg>) -> Result<(), Denied> {
+        let mut ended = None;
         loop {
-            let message = match self.exit {
+            let message = match &self.exit {
                 None => channel.wait().await,
-                Some(_) => timeout(AFTERMATH, channel.wait()).await.unwrap_or(None),
+                Some(_) => {
+                    let latest = *ended.get_or_insert_with(Instant::now) + AFTERMATH_AT_MOST;
+                    timeout_at(latest.min(Instant::now() + AFTERMATH), channel.wait()).await.unwrap_or(None)
+                }
             };
             match message {
                 Some(ChannelMsg::Data { data }) => self.output.push(Stream::Stdout, &data),

@@ -10,7 +10,7 @@ use super::{
     references::{Late, Piece, pieces},
     tree::{Node, Step, show},
 };
-use crate::{bake::tree::parse_mode, userdata::is_name};
+use crate::{bake::tree::parse_mode, provider::Registry, userdata::is_name};
 
 struct Checks<'r, 't, 'n> {
     root: &'n Node,
@@ -32,6 +32,7 @@ pub(crate) fn check(
     checks.names(manifest);
     checks.files(manifest);
     if !without_recipe {
+        checks.bases(manifest);
         checks.image(manifest);
     }
     checks.config(manifest);
@@ -134,6 +135,15 @@ impl Checks<'_, '_, '_> {
             Err(error) => {
                 let help = format!("paths start at the folder of the manifest: {}", self.base_dir.display());
                 self.report(path, format!("cannot read `{shown}`: {error}"), Some(&help));
+            }
+        }
+    }
+
+    fn bases(&mut self, manifest: &Manifest) {
+        for (id, section) in &manifest.providers {
+            if let Err(refused) = Registry::check_base(id.as_str(), &section.base, &section.options) {
+                let path = [key("providers"), key(id.as_str()), key("base")];
+                self.report(&path, refused.message(), refused.hint());
             }
         }
     }

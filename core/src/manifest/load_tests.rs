@@ -490,3 +490,31 @@ fn late_values_that_the_environment_does_not_have_are_refused() {
     assert!(error.contains("`${dns.fqdn}` has no value here"), "{error}");
     assert!(error.contains("`${address.static_ip}` has no value here"), "{error}");
 }
+
+inventory::submit! {
+    crate::provider::BaseCheck { provider: "picky", check: |base, options| {
+        if base != "bare" || options.contains_key("taken") {
+            return Ok(());
+        }
+        let error = crate::provider::Error::new(crate::provider::ErrorKind::InvalidInput, "test", "`bare` is bare");
+        Err(error.with_hint("use `dressed`"))
+    } }
+}
+
+#[test]
+fn a_base_that_its_provider_refuses_is_told_at_its_place() {
+    let picky = "\n[providers.picky]\nregion = \"local1\"\nsize = \"small\"\nbase = \"bare\"\n";
+    insta::assert_snapshot!(error(&with(picky)), @r#"
+    error: `bare` is bare
+      --> remint.toml:17:8
+       |
+    17 | base = "bare"
+       |        ^^^^^^ in `providers.picky.base`
+       = help: use `dressed`
+    "#);
+    let option = format!("{picky}[providers.picky.options]\ntaken = true\n");
+    load_text(&with(&option), &LoadOptions::default()).unwrap();
+    load_text(&with(&picky.replace("bare", "dressed")), &LoadOptions::default()).unwrap();
+    // What bakes nothing needs no base.
+    load_text(&with(picky), &LoadOptions { without_recipe: true, ..LoadOptions::default() }).unwrap();
+}

@@ -20,6 +20,7 @@ use crate::{
     names::{ImagePath, after},
 };
 
+pub(crate) mod base;
 mod capture;
 #[cfg(test)]
 mod tests;
@@ -83,7 +84,8 @@ impl Gcp {
             .collect();
         let hint = match names.is_empty() {
             true => format!(
-                "write PROJECT/FAMILY, such as `debian-cloud/debian-12`; project {} shows no image",
+                "write PROJECT/FAMILY, such as `{}`; project {} shows no image",
+                base::USUAL,
                 path.project
             ),
             false => format!("families and images there: {}", nearest(base, names.iter().map(String::as_str))),

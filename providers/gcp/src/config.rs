@@ -99,7 +99,8 @@ impl Config {
             invalid(&problem, "write full addresses, such as `https://www.googleapis.com/auth/devstorage.read_only`")
         })?;
         labelling::check_extra(&config.labels).map_err(|problem| {
-            let hint = "keys and values have small letters, digits, `_` and `-`, at most 63; a key begins with a letter";
+            let hint =
+                "keys and values have small letters, digits, `_` and `-`, at most 63; a key begins with a letter";
             invalid(&problem, hint)
         })?;
         Ok(config)
@@ -114,9 +115,8 @@ impl Config {
             return Err("`scopes` is empty; leave it out for all that the account's roles allow".to_owned());
         }
         let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b'-');
-        let is_scope = |scope: &str| {
-            scope.strip_prefix(SCOPES).is_some_and(|name| !name.is_empty() && name.bytes().all(inner))
-        };
+        let is_scope =
+            |scope: &str| scope.strip_prefix(SCOPES).is_some_and(|name| !name.is_empty() && name.bytes().all(inner));
         match scopes.iter().find(|scope| !is_scope(scope)) {
             Some(wrong) => Err(format!("`{wrong}` in `scopes` is not the address of a scope")),
             None => Ok(()),
@@ -244,7 +244,9 @@ mod tests {
     fn labels_are_googles_and_not_remints_own() {
         let found = config("labels = { team = 'web', cost-centre_1 = '' }").unwrap();
         assert_eq!(found.labels["team"], "web");
-        for labels in ["Team = 'web'", "team = 'Web'", "'' = 'x'", "1st = 'x'", "managed-by = 'me'", "remint-service = 'x'"] {
+        for labels in
+            ["Team = 'web'", "team = 'Web'", "'' = 'x'", "1st = 'x'", "managed-by = 'me'", "remint-service = 'x'"]
+        {
             let error = config(&format!("[labels]\n{labels}")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{labels}");
             assert!(error.to_string().contains("labels"), "{error}");

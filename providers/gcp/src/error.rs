@@ -57,7 +57,9 @@ impl Subject {
         match kind {
             ErrorKind::NotFound => Some((
                 ErrorKind::Busy,
-                format!("if {email} was created a moment ago, try again in a minute; else check the option `service_account`"),
+                format!(
+                    "if {email} was created a moment ago, try again in a minute; else check the option `service_account`"
+                ),
             )),
             // Google says this of an account that it does not find, too.
             ErrorKind::Forbidden => Some((
@@ -333,5 +335,7 @@ fn excerpt(text: &str) -> String {
     redact::excerpt(line.trim_end_matches('.'), EXCERPT)
 }
 
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod tests;

@@ -73,8 +73,9 @@ pub(crate) fn with_extra(
 /// The source of the rules is "Requirements for labels" in Compute Engine's documentation.
 pub(crate) fn check_extra(extra: &BTreeMap<String, String>) -> std::result::Result<(), String> {
     let letter = |c: char| c.is_alphabetic() && !c.is_uppercase();
-    let fits =
-        |text: &str| text.chars().count() <= LONGEST && text.chars().all(|c| letter(c) || c.is_numeric() || "_-".contains(c));
+    let fits = |text: &str| {
+        text.chars().count() <= LONGEST && text.chars().all(|c| letter(c) || c.is_numeric() || "_-".contains(c))
+    };
     if extra.len() > MOST_EXTRA {
         return Err(format!("`labels` has {} labels; {MOST_EXTRA} is the most", extra.len()));
     }

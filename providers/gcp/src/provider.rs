@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
-    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
+    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances,
+    Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
 };
 use tokio::sync::Mutex;
 

@@ -165,8 +165,8 @@ impl Gcp {
             instance = instance.set_tags(Tags::new().set_items(tags));
         }
         if let Some(email) = &self.config.service_account {
-            instance =
-                instance.set_service_accounts([ServiceAccount::new().set_email(email).set_scopes(self.config.scopes())]);
+            instance = instance
+                .set_service_accounts([ServiceAccount::new().set_email(email).set_scopes(self.config.scopes())]);
         }
         Ok(instance)
     }

@@ -30,12 +30,7 @@ const UBUNTU: Public = Public {
 };
 
 const KNOWN: [Public; 4] = [
-    Public {
-        slug: DEBIAN_12,
-        project: DEBIAN,
-        family: "debian-12",
-        name: "debian-12-bookworm-v20260101",
-    },
+    Public { slug: DEBIAN_12, project: DEBIAN, family: "debian-12", name: "debian-12-bookworm-v20260101" },
     Public { slug: "debian-13-x64", project: DEBIAN, family: "debian-13", name: "debian-13-trixie-v20260101" },
     Public {
         slug: "ubuntu-22-04-x64",
@@ -68,12 +63,16 @@ pub(super) fn lacks_cloud_init(path: &str) -> bool {
     path.split('/').next() == Some(DEBIAN)
 }
 
-/// The public images: those that the machines can be launched from. Where there is no Ubuntu among them, the sandbox's own base
-/// image stands for it as well.
+/// The public images: those that the machines can be launched from.
 pub(super) fn all(state: &State) -> Vec<PublicImage<'_>> {
-    let mut all: Vec<PublicImage<'_>> = state.visible_images().filter_map(own).collect();
+    named(state.visible_images())
+}
+
+/// Google's names of images. Where there is no Ubuntu among them, the sandbox's own base image stands for it as well.
+fn named<'a>(images: impl Iterator<Item = &'a Image>) -> Vec<PublicImage<'a>> {
+    let mut all: Vec<PublicImage<'_>> = images.filter_map(own).collect();
     if !all.iter().any(|public| public.name == UBUNTU.name)
-        && let Some(base) = state.find_image(DEBIAN_12)
+        && let Some(base) = all.iter().map(|public| public.image).find(|image| image.slug.as_deref() == Some(DEBIAN_12))
     {
         all.push(PublicImage { id: STAND_INS + base.id, ..known(&UBUNTU, base) });
     }
@@ -103,4 +102,49 @@ pub(super) fn find<'a>(state: &'a State, project: &str, reference: &Reference<'_
         };
         public.project == project && same
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::machine::DiskImage;
+
+    fn image(id: u64, slug: &str) -> Image {
+        Image {
+            id,
+            name: slug.to_owned(),
+            distribution: String::new(),
+            slug: Some(slug.to_owned()),
+            disk: DiskImage(slug.to_owned()),
+            regions: BTreeSet::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            min_disk_size: 8,
+            size_bytes: 1,
+            tags: BTreeSet::new(),
+            source: None,
+            pending: None,
+            available: true,
+        }
+    }
+
+    #[test]
+    fn the_sandboxs_own_base_image_stands_for_ubuntu_where_there_is_none() {
+        let ubuntu = |images: &[Image]| -> Vec<(u64, u64)> {
+            let found = named(images.iter());
+            let of_ubuntu =
+                found.iter().filter(|public| public.project == UBUNTU.project && public.family == UBUNTU.family);
+            of_ubuntu.map(|public| (public.id, public.image.id)).collect()
+        };
+        let built = [image(7, "mine"), image(8, DEBIAN_12)];
+        assert_eq!(ubuntu(&built), [(STAND_INS + 8, 8)], "the same machine image, under a number of its own");
+        let debian = named(built.iter());
+        assert!(debian.iter().any(|public| public.id == 8 && public.project == DEBIAN), "{debian:?}");
+        let imported = [image(8, DEBIAN_12), image(9, UBUNTU.slug)];
+        assert_eq!(ubuntu(&imported), [(9, 9)], "the user's own goes first");
+        assert_eq!(ubuntu(&[image(7, "mine")]), []);
+    }
 }

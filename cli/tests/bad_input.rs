@@ -46,6 +46,38 @@ async fn a_manifest_that_is_wrong_is_refused_with_the_place() {
 }
 
 #[tokio::test]
+async fn a_base_without_cloud_init_is_refused_before_any_call() {
+    const UBUNTU: &str = "ubuntu-os-cloud/ubuntu-2404-lts-amd64";
+    let world = World::with_service().await;
+    world.append(
+        "\n[providers.gcp]\nregion = \"us-central1-a\"\nsize = \"e2-micro\"\nbase = \"debian-cloud/debian-12\"\n",
+    );
+    let variables = world.variables("gcp").await;
+    let calls = world.calls().await;
+    for args in [&["validate"][..], &["plan"], &["deploy"], &["bake"], &["conformance", "run", "--target", "account"]] {
+        let args = [&["--provider", "gcp"], args].concat();
+        let ended = world.remint_with(&args, &variables).await.code(3);
+        let ended = ended.says("remint.toml:").says("base = \"debian-cloud/debian-12\"").says("no cloud-init");
+        ended.says(UBUNTU).says("base_has_cloud_init");
+    }
+    world.edit("debian-cloud/debian-12", UBUNTU);
+    let base = ["--provider", "gcp", "conformance", "run", "--base", "debian-cloud/debian-13"];
+    for target in ["account", "sandbox"] {
+        let args = [&base[..], &["--target", target]].concat();
+        world.remint_with(&args, &variables).await.code(2).says("debian-cloud/debian-13").says(UBUNTU);
+    }
+    assert_eq!(world.calls().await, calls, "no cloud was asked");
+
+    world.remint_with(&["--provider", "gcp", "validate"], &variables).await.success();
+    world.edit(UBUNTU, "debian-cloud/debian-12");
+    world.append("[providers.gcp.options]\nbase_has_cloud_init = true\n");
+    world.remint_with(&["--provider", "gcp", "plan"], &variables).await.success();
+    // The sandbox's Debian is as bare as Google's, whatever the manifest says.
+    world.remint_with(&["--provider", "gcp", "bake"], &variables).await.says("have no cloud-init");
+    assert_eq!(world.standing().await.droplets.len(), 0);
+}
+
+#[tokio::test]
 async fn what_the_account_does_not_have_is_refused_before_anything_is_made() {
     let world = World::with_service().await;
     let cases = [

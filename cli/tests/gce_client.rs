@@ -28,8 +28,8 @@ async fn googles_python_clients_work() {
     let count = |route: &str| calls["calls"][route].as_u64().unwrap_or(0);
     let moves = "POST /compute/v1/projects/{project}/regions/{region}/forwardingRules/{rule}/setTarget";
     assert_eq!(count(moves), 1, "{calls:#}");
-    // The builder and two instances, each asked for twice.
-    assert_eq!(count("POST /compute/v1/projects/{project}/zones/{zone}/instances"), 6, "{calls:#}");
+    // The builder and two instances, each asked for twice, and one that is refused.
+    assert_eq!(count("POST /compute/v1/projects/{project}/zones/{zone}/instances"), 7, "{calls:#}");
 }
 
 /// The Python that has Google's clients: the one of `REMINT_TEST_PYTHON`, else the one that `.ci/setup test` makes.

@@ -36,7 +36,7 @@ base = "ami-0a1b2c3d"
 size = "t3.micro"
 [providers.gcp]
 region = "us-central1-a"
-base = "debian-cloud/debian-12"
+base = "ubuntu-os-cloud/ubuntu-2404-lts-amd64"
 size = "e2-micro"
 [image]
 [health]

@@ -154,7 +154,12 @@ def look_around():
     assert ZONE in [zone.name for zone in zones.list(project=PROJECT)]
     types = client(compute_v1.MachineTypesClient)
     assert types.get(project=PROJECT, zone=ZONE, machine_type="e2-small").memory_mb == 2048
-    image = IMAGES.get_from_family(project="debian-cloud", family="debian-12")
+    debian = IMAGES.get_from_family(project="debian-cloud", family="debian-12")
+    assert debian.status == "READY" and debian.disk_size_gb == 10, debian
+    # Google's Debian would ignore user data, so the sandbox says so.
+    error = refused(exceptions.BadRequest, launch, name="bare", image=debian.self_link, text="nothing")
+    assert "no cloud-init" in str(error), error
+    image = IMAGES.get_from_family(project="ubuntu-os-cloud", family="ubuntu-2404-lts-amd64")
     assert image.status == "READY" and image.disk_size_gb == 10, image
     project = PROJECTS.get(project=PROJECT)
     metadata = project.common_instance_metadata

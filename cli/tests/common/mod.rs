@@ -101,7 +101,7 @@ size = "t3.micro"
 
 [providers.gcp]
 region = "us-central1-a"
-base = "debian-cloud/debian-12"
+base = "ubuntu-os-cloud/ubuntu-2404-lts-amd64"
 size = "e2-micro"
 "#;
 

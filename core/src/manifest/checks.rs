@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     bake::tree::{self, parse_mode},
+    provider::Registry,
     userdata::is_name,
 };
 
@@ -37,6 +38,7 @@ pub(crate) fn check(
     checks.names(manifest);
     checks.files(manifest);
     if !without_recipe {
+        checks.bases(manifest);
         checks.image(manifest);
     }
     checks.config(manifest);
@@ -151,6 +153,15 @@ impl Checks<'_, '_, '_> {
         }
         if let Some((message, help)) = scripts::script_problem(&self.base_dir.join(file)) {
             self.report(path, format!("`{}`: {message}", file.display()), Some(help));
+        }
+    }
+
+    fn bases(&mut self, manifest: &Manifest) {
+        for (id, section) in &manifest.providers {
+            if let Err(refused) = Registry::check_base(id.as_str(), &section.base, &section.options) {
+                let path = [key("providers"), key(id.as_str()), key("base")];
+                self.report(&path, refused.message(), refused.hint());
+            }
         }
     }
 

@@ -497,3 +497,31 @@ fn a_name_that_repeats_its_zone_is_shown_where_it_stands() {
     assert!(error.contains("the record would be `hello.example.test.example.test`"), "{error}");
     assert!(error.contains("remint.toml:16:8") && error.contains("write `hello`"), "{error}");
 }
+
+inventory::submit! {
+    crate::provider::BaseCheck { provider: "picky", check: |base, options| {
+        if base != "bare" || options.contains_key("taken") {
+            return Ok(());
+        }
+        let error = crate::provider::Error::new(crate::provider::ErrorKind::InvalidInput, "test", "`bare` is bare");
+        Err(error.with_hint("use `dressed`"))
+    } }
+}
+
+#[test]
+fn a_base_that_its_provider_refuses_is_told_at_its_place() {
+    let picky = "\n[providers.picky]\nregion = \"local1\"\nsize = \"small\"\nbase = \"bare\"\n";
+    insta::assert_snapshot!(error(&with(picky)), @r#"
+    error: `bare` is bare
+      --> remint.toml:17:8
+       |
+    17 | base = "bare"
+       |        ^^^^^^ in `providers.picky.base`
+       = help: use `dressed`
+    "#);
+    let option = format!("{picky}[providers.picky.options]\ntaken = true\n");
+    load_text(&with(&option), &LoadOptions::default()).unwrap();
+    load_text(&with(&picky.replace("bare", "dressed")), &LoadOptions::default()).unwrap();
+    // What bakes nothing needs no base.
+    load_text(&with(picky), &LoadOptions { without_recipe: true, ..LoadOptions::default() }).unwrap();
+}

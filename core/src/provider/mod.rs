@@ -56,7 +56,9 @@ pub use marker::{Markers, is_marker_name, is_marker_value};
 pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use pages::{Page, all_pages};
-pub use registry::{BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider};
+pub use registry::{
+    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider,
+};
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
 pub use stray::{Owner, Stray, StrayKind, Strays};

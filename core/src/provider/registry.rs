@@ -83,6 +83,27 @@ pub struct Registration {
 
 inventory::collect!(Registration);
 
+/// Looks at a base image and at the provider's options, as the manifest has them, without asking the cloud.
+///
+/// # Errors
+///
+/// `InvalidInput`, with a hint that names a base image that would do.
+pub type BaseCheckFn = fn(base: &str, options: &toml::Table) -> Result<()>;
+
+/// What a provider knows of base images on which Remint cannot work.
+///
+/// A provider crate that knows of such images submits one, next to its [`Registration`]. A base that it refuses is refused
+/// when the manifest is read, before any call. Options that are not as they should be are for [`Registration::build`] to refuse.
+#[derive(Debug)]
+pub struct BaseCheck {
+    /// The provider's id.
+    pub provider: &'static str,
+    /// Refuses a base image.
+    pub check: BaseCheckFn,
+}
+
+inventory::collect!(BaseCheck);
+
 /// An id that this build does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown provider `{id}`; this build has {}{}", compiled.join(", "), left_out_text(left_out))]
@@ -109,6 +130,16 @@ impl Registry {
         let mut all: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
         all.sort_by_key(|registration| registration.descriptor.id);
         all
+    }
+
+    /// Refuses a base image on which Remint cannot work, as far as the provider can tell without asking its cloud.
+    ///
+    /// # Errors
+    ///
+    /// That of the provider's [`BaseCheck`].
+    pub fn check_base(provider: &str, base: &str, options: &toml::Table) -> Result<()> {
+        let of_provider = |check: &&BaseCheck| check.provider == provider;
+        inventory::iter::<BaseCheck>.into_iter().filter(of_provider).try_for_each(|check| (check.check)(base, options))
     }
 
     /// The provider of an id.

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use crate::labelling;
+
 /// Compute Engine's own address.
 pub const COMPUTE_URL: &str = "https://compute.googleapis.com";
 /// Cloud DNS's own address.
@@ -15,6 +17,8 @@ pub const DNS_URL: &str = "https://dns.googleapis.com";
 pub(crate) const OPERATION: &str = "configure gcp";
 const COMPUTE_VARIABLE: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE";
 const DNS_VARIABLE: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_DNS";
+/// Where the addresses of scopes begin.
+const SCOPES: &str = "https://www.googleapis.com/auth/";
 const PROJECT_VARIABLES: [&str; 2] = ["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"];
 
 /// The options of `[providers.gcp.options]`.
@@ -28,9 +32,16 @@ pub struct Config {
     /// The subnetwork of the instances: a name in the zone's region, or `projects/HOST/regions/REGION/subnetworks/NAME`.
     /// Needed where the network has no automatic ones.
     pub subnetwork: Option<String>,
-    /// The e-mail address of the service account that instances run as, with access to all that its roles allow. None
-    /// when not given: instances then hold no credentials.
+    /// The e-mail address of the service account that instances run as. None when not given: instances then hold no
+    /// credentials.
     pub service_account: Option<String>,
+    /// The OAuth scopes of the instances' credentials, as full addresses: `https://www.googleapis.com/auth/devstorage.read_only`.
+    /// All that the roles of `service_account` allow when not given.
+    #[schemars(length(min = 1), inner(regex(pattern = r"^https://www\.googleapis\.com/auth/[a-z0-9._/-]+$")))]
+    pub scopes: Option<Vec<String>>,
+    /// Further labels of instances, boot disks, images and static IPs, in Google's form. Remint's own, `managed-by` and
+    /// `remint-…`, cannot be among them.
+    pub labels: BTreeMap<String, String>,
     /// The size of the boot disk in GiB; the image's own when not given.
     #[schemars(range(min = 1, max = 65_536))]
     pub disk_gib: Option<u32>,
@@ -39,6 +50,8 @@ pub struct Config {
     /// Whether Remint makes firewall rules that open port 22 and the ports of the service to its instances. Without
     /// them, the network's own rules decide who reaches an instance.
     pub firewall: bool,
+    /// Says that the base image has cloud-init, where Remint knows its project for images without: `debian-cloud`.
+    pub base_has_cloud_init: bool,
 }
 
 impl Default for Config {
@@ -48,9 +61,12 @@ impl Default for Config {
             network: "default".to_owned(),
             subnetwork: None,
             service_account: None,
+            scopes: None,
+            labels: BTreeMap::new(),
             disk_gib: None,
             disk_type: "pd-balanced".to_owned(),
             firewall: true,
+            base_has_cloud_init: false,
         }
     }
 }
@@ -72,13 +88,44 @@ impl Config {
         let config: Self = context.options.clone().try_into().map_err(|error: toml::de::Error| {
             invalid(
                 error.message().trim(),
-                "the options are `project`, `network`, `subnetwork`, `service_account`, `disk_gib`, `disk_type` and `firewall`",
+                "the options are `project`, `network`, `subnetwork`, `service_account`, `scopes`, `labels`, `disk_gib`, \
+                 `disk_type`, `firewall` and `base_has_cloud_init`",
             )
         })?;
         if config.disk_gib == Some(0) {
             return Err(invalid("`disk_gib` is 0", "give the size in GiB, or leave it out"));
         }
+        config.check_scopes().map_err(|problem| {
+            invalid(&problem, "write full addresses, such as `https://www.googleapis.com/auth/devstorage.read_only`")
+        })?;
+        labelling::check_extra(&config.labels).map_err(|problem| {
+            let hint =
+                "keys and values have small letters, digits, `_` and `-`, at most 63; a key begins with a letter";
+            invalid(&problem, hint)
+        })?;
         Ok(config)
+    }
+
+    fn check_scopes(&self) -> std::result::Result<(), String> {
+        let Some(scopes) = &self.scopes else { return Ok(()) };
+        if self.service_account.is_none() {
+            return Err("`scopes` without `service_account`: instances hold no credentials".to_owned());
+        }
+        if scopes.is_empty() {
+            return Err("`scopes` is empty; leave it out for all that the account's roles allow".to_owned());
+        }
+        let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b'-');
+        let is_scope =
+            |scope: &str| scope.strip_prefix(SCOPES).is_some_and(|name| !name.is_empty() && name.bytes().all(inner));
+        match scopes.iter().find(|scope| !is_scope(scope)) {
+            Some(wrong) => Err(format!("`{wrong}` in `scopes` is not the address of a scope")),
+            None => Ok(()),
+        }
+    }
+
+    /// The scopes of the instances' credentials: all that the account's roles allow, or those of the options.
+    pub(crate) fn scopes(&self) -> Vec<String> {
+        self.scopes.clone().unwrap_or_else(|| vec![format!("{SCOPES}cloud-platform")])
     }
 
     /// The project: the option, the environment, or what the credentials say.
@@ -170,6 +217,40 @@ mod tests {
             assert_eq!(config(options).unwrap_err().kind(), ErrorKind::InvalidInput, "{options}");
         }
         assert!(config("zone = 'x'").unwrap_err().to_string().contains("zone"));
+    }
+
+    #[test]
+    fn scopes_are_full_addresses_and_need_an_account() {
+        let with = |scopes: &str| config(&format!("service_account = 'a@mine.iam.gserviceaccount.com'\n{scopes}"));
+        let all = with("").unwrap().scopes();
+        assert_eq!(all, ["https://www.googleapis.com/auth/cloud-platform"]);
+        let two = "scopes = ['https://www.googleapis.com/auth/compute', 'https://www.googleapis.com/auth/devstorage.read_only']";
+        assert_eq!(with(two).unwrap().scopes().len(), 2);
+        for scopes in [
+            "scopes = []",
+            "scopes = ['compute']",
+            "scopes = ['https://www.googleapis.com/auth/']",
+            "scopes = ['https://www.googleapis.com/auth/compute rw']",
+            "scopes = ['http://www.googleapis.com/auth/compute']",
+            "scopes = 'https://www.googleapis.com/auth/compute'",
+        ] {
+            let error = with(scopes).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{scopes}");
+        }
+        assert!(config(two).unwrap_err().to_string().contains("without `service_account`"));
+    }
+
+    #[test]
+    fn labels_are_googles_and_not_remints_own() {
+        let found = config("labels = { team = 'web', cost-centre_1 = '' }").unwrap();
+        assert_eq!(found.labels["team"], "web");
+        for labels in
+            ["Team = 'web'", "team = 'Web'", "'' = 'x'", "1st = 'x'", "managed-by = 'me'", "remint-service = 'x'"]
+        {
+            let error = config(&format!("[labels]\n{labels}")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{labels}");
+            assert!(error.to_string().contains("labels"), "{error}");
+        }
     }
 
     #[test]

@@ -28,18 +28,49 @@ const LONGEST_WAIT: u64 = 3600;
 pub(crate) struct Subject {
     pub(crate) operation: &'static str,
     resource: Option<String>,
+    /// The service account that what is made runs as.
+    account: Option<String>,
 }
 
 impl Subject {
     /// A call about nothing in particular.
     pub(crate) fn new(operation: &'static str) -> Self {
-        Self { operation, resource: None }
+        Self { operation, resource: None, account: None }
     }
 
     /// Names the resource for messages.
     pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
         self.resource = Some(resource.to_string());
         self
+    }
+
+    /// Names the service account that what is made runs as: one that was just created is not found for a while, and then the
+    /// same call works later.
+    pub(crate) fn running_as(mut self, email: Option<&str>) -> Self {
+        self.account = email.map(str::to_owned);
+        self
+    }
+
+    /// What a refusal means that names the service account, and what to do about it.
+    fn of_account(&self, kind: ErrorKind, message: &str) -> Option<(ErrorKind, String)> {
+        let email = self.account.as_deref().filter(|email| message.contains(email))?;
+        match kind {
+            ErrorKind::NotFound => Some((
+                ErrorKind::Busy,
+                format!(
+                    "if {email} was created a moment ago, try again in a minute; else check the option `service_account`"
+                ),
+            )),
+            // Google says this of an account that it does not find, too.
+            ErrorKind::Forbidden => Some((
+                ErrorKind::Forbidden,
+                format!(
+                    "check that {email} exists, and give the credentials roles/iam.serviceAccountUser on it; if it was created \
+                     a moment ago, try again in a minute"
+                ),
+            )),
+            _ => None,
+        }
     }
 
     /// An error about this.
@@ -94,6 +125,8 @@ impl Subject {
             (None, None) => String::new(),
         };
         let (kind, constraint) = (refusal(status, &reasons, &text), constraint(&text).map(str::to_owned));
+        let of_account = self.of_account(kind, &text);
+        let kind = of_account.as_ref().map_or(kind, |(kind, _)| *kind);
         let text = excerpt(&text);
         let code = match reasons.first() {
             Some(reason) => format!("{status} {reason}"),
@@ -106,6 +139,9 @@ impl Subject {
             mapped = mapped.with_hint(
                 "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
             );
+        }
+        if let Some((_, hint)) = of_account {
+            mapped = mapped.with_hint(hint);
         }
         if let Some(constraint) = &constraint {
             mapped = mapped.with_hint(policy_hint(constraint));
@@ -137,6 +173,8 @@ impl Subject {
         let said =
             if said.is_empty() { operation.http_error_message.clone().unwrap_or_default() } else { said.join("; ") };
         let kind = failure(&codes, status, &said);
+        let of_account = self.of_account(kind, &said);
+        let kind = of_account.as_ref().map_or(kind, |(kind, _)| *kind);
         let code = if codes.is_empty() {
             status.map_or_else(String::new, |status| status.to_string())
         } else {
@@ -145,6 +183,9 @@ impl Subject {
         let mut error = self.error(kind, format!("{code}: {}", excerpt(&said)));
         if let Some(name) = &operation.name {
             error = error.with_request_id(name);
+        }
+        if let Some((_, hint)) = of_account {
+            error = error.with_hint(hint);
         }
         if let Some(constraint) = constraint(&said) {
             error = error.with_hint(policy_hint(constraint));
@@ -201,6 +242,10 @@ fn policy_hint(constraint: &str) -> String {
         "constraints/compute.restrictProtocolForwardingCreationForTypes" => format!(
             "ask the organization's administrator to allow EXTERNAL in {constraint} for this project, or set address.static_ip = \
              \"none\" and reach the service by its DNS record"
+        ),
+        "constraints/compute.requireOsLogin" => format!(
+            "ask the organization's administrator to turn {constraint} off for this project: Remint sets enable-oslogin to FALSE \
+             on its instances, because OS Login would ignore the manifest's keys and let in whom IAM names"
         ),
         _ => format!(
             "the organization's policy forbids it: ask its administrator for an exception from {constraint} for this project"
@@ -290,5 +335,7 @@ fn excerpt(text: &str) -> String {
     redact::excerpt(line.trim_end_matches('.'), EXCERPT)
 }
 
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod tests;

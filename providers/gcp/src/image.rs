@@ -20,6 +20,7 @@ use crate::{
     names::{ImagePath, after},
 };
 
+pub(crate) mod base;
 mod capture;
 #[cfg(test)]
 mod tests;
@@ -82,10 +83,7 @@ impl Gcp {
             .map(|name| format!("{}/{name}", path.project))
             .collect();
         let hint = match names.is_empty() {
-            true => format!(
-                "write PROJECT/FAMILY, such as `debian-cloud/debian-12`; project {} shows no image",
-                path.project
-            ),
+            true => format!("write PROJECT/FAMILY, such as `{}`; project {} shows no image", base::USUAL, path.project),
             false => format!("families and images there: {}", nearest(base, names.iter().map(String::as_str))),
         };
         subject.error(ErrorKind::NotFound, "no image or family has this name").with_hint(hint)

@@ -27,6 +27,8 @@ const PART: &str = "__";
 const LONGEST: usize = 63;
 /// The most labels of a resource.
 const MOST: usize = 64;
+/// The most labels of the user's: the others are for Remint.
+const MOST_EXTRA: usize = 32;
 /// The label of everything that Remint made.
 const MARK: (&str, &str) = ("managed-by", "remint");
 /// How much a description may hold.
@@ -43,6 +45,60 @@ pub(crate) fn to_wire(operation: &'static str, labels: &Labels) -> Result<HashMa
         return Err(Error::new(ErrorKind::InvalidInput, operation, message));
     }
     Ok(wire)
+}
+
+/// The same, with the user's own next to them.
+pub(crate) fn to_wire_with(
+    operation: &'static str,
+    labels: &Labels,
+    extra: &BTreeMap<String, String>,
+) -> Result<HashMap<String, String>> {
+    with_extra(operation, &to_wire(operation, labels)?, extra)
+}
+
+/// A resource's labels after the user's were added or replaced.
+pub(crate) fn with_extra(
+    operation: &'static str,
+    standing: &HashMap<String, String>,
+    extra: &BTreeMap<String, String>,
+) -> Result<HashMap<String, String>> {
+    let mut wire = standing.clone();
+    wire.extend(extra.clone());
+    check_count(operation, &wire)?;
+    Ok(wire)
+}
+
+/// Refuses labels of the user's that Google would refuse, and those that would be taken for Remint's own: says why.
+///
+/// The source of the rules is "Requirements for labels" in Compute Engine's documentation.
+pub(crate) fn check_extra(extra: &BTreeMap<String, String>) -> std::result::Result<(), String> {
+    let letter = |c: char| c.is_alphabetic() && !c.is_uppercase();
+    let fits = |text: &str| {
+        text.chars().count() <= LONGEST && text.chars().all(|c| letter(c) || c.is_numeric() || "_-".contains(c))
+    };
+    if extra.len() > MOST_EXTRA {
+        return Err(format!("`labels` has {} labels; {MOST_EXTRA} is the most", extra.len()));
+    }
+    for (key, value) in extra {
+        if key == MARK.0 || key.starts_with(WIRE_PREFIX) {
+            return Err(format!("`{key}` in `labels` is a label of Remint's own"));
+        }
+        if !fits(key) || !key.starts_with(letter) {
+            return Err(format!("`{key}` in `labels` cannot be the key of a label"));
+        }
+        if !fits(value) {
+            return Err(format!("`{value}` in `labels` cannot be the value of a label"));
+        }
+    }
+    Ok(())
+}
+
+fn check_count(operation: &'static str, wire: &HashMap<String, String>) -> Result<()> {
+    if wire.len() <= MOST {
+        return Ok(());
+    }
+    let message = format!("the resource would have {} labels; {MOST} is the most", wire.len());
+    Err(Error::new(ErrorKind::InvalidInput, operation, message))
 }
 
 /// Remint's labels among a resource's; those of others are passed over.
@@ -80,10 +136,7 @@ pub(crate) fn merged(
     let foreign = standing.iter().filter(|(key, _)| !key.starts_with(WIRE_PREFIX));
     let mut wire: HashMap<String, String> = foreign.map(|(key, value)| (key.clone(), value.clone())).collect();
     wire.extend(to_wire(operation, &labels)?);
-    if wire.len() > MOST {
-        let message = format!("the resource would have {} labels; {MOST} is the most", wire.len());
-        return Err(Error::new(ErrorKind::InvalidInput, operation, message));
-    }
+    check_count(operation, &wire)?;
     Ok(wire)
 }
 
@@ -223,6 +276,23 @@ mod tests {
         let merged = merged("test", &standing, &Labels::new().with(label::ROLE, "parked")).unwrap();
         assert_eq!((merged["team"].as_str(), merged["remint-role"].as_str()), ("web", "parked"));
         assert_eq!(merged["managed-by"], "remint");
+    }
+
+    #[test]
+    fn labels_of_the_users_stand_beside_remints_and_are_not_read() {
+        let extra = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let labels = Labels::new().with(label::SERVICE, "app");
+        let wire = to_wire_with("test", &labels, &extra(&[("team", "web")])).unwrap();
+        assert_eq!((wire["team"].as_str(), wire["remint-service"].as_str()), ("web", "app"));
+        assert_eq!(from_wire(&wire), labels);
+        assert_eq!(check_extra(&extra(&[("größe", "1_a-ü"), (&"k".repeat(63), &"v".repeat(63))])), Ok(()));
+        for (key, value) in [(&*"k".repeat(64), "x"), ("k", &"v".repeat(64)), ("-k", "x"), ("k", "a.b"), ("É", "x")] {
+            assert!(check_extra(&extra(&[(key, value)])).is_err(), "{key}={value}");
+        }
+        let many: BTreeMap<_, _> = (0..=MOST_EXTRA).map(|n| (format!("k{n}"), String::new())).collect();
+        assert!(check_extra(&many).is_err());
     }
 
     #[test]

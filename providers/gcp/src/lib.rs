@@ -25,7 +25,7 @@
 //! | `Instances::power` | 3; 1 where the instance is as asked |
 //! | `Instances::label` | 2 and waiting; 1 where the labels are there |
 //! | `Instances::destroy` | 2; for each static IP that ever pointed at it 1 more and waiting |
-//! | `StaticIps::ensure` | 8 and waiting twice; 2 where it stands |
+//! | `StaticIps::ensure` | 8 and waiting twice; 2 where it stands; with the option `labels` 1 more, and 1 and waiting to add them |
 //! | `StaticIps::get` | 1; 2 where it points nowhere, 1 more while a move is under way |
 //! | `StaticIps::assign` | 5 and waiting once; 2 where it points there |
 //! | `StaticIps::label` | 5 and waiting twice; 3 where the labels are there |

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
+    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances,
+    Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
 };
 use tokio::sync::Mutex;
 
@@ -17,6 +17,7 @@ use crate::{
     credentials,
     dns::KnownZones,
     error::Subject,
+    image,
     memory::Memory,
 };
 
@@ -63,6 +64,10 @@ pub const RATE: RatePolicy = RatePolicy { burst: 200, per_second: 20.0, reserved
 
 inventory::submit! {
     Registration { descriptor: &DESCRIPTOR, options_schema, build }
+}
+
+inventory::submit! {
+    BaseCheck { provider: ID, check: image::base::check }
 }
 
 fn options_schema() -> schemars::Schema {

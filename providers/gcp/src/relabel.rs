@@ -31,10 +31,28 @@ impl Gcp {
         SF: Future<Output = google_cloud_gax::Result<Operation>>,
     {
         labels.check(subject.operation)?;
+        self.relabel_to(subject, |standing| labelling::merged(subject.operation, standing, labels), read, set).await
+    }
+
+    /// The same, to what `wanted` makes of the labels that stand.
+    pub(crate) async fn relabel_to<P, R, RF, S, SF>(
+        &self,
+        subject: &Subject,
+        wanted: impl Fn(&HashMap<String, String>) -> Result<HashMap<String, String>>,
+        read: R,
+        set: S,
+    ) -> Result<()>
+    where
+        P: Clone,
+        R: Fn() -> RF,
+        RF: Future<Output = Result<(HashMap<String, String>, P)>>,
+        S: Fn(String, HashMap<String, String>, P) -> SF,
+        SF: Future<Output = google_cloud_gax::Result<Operation>>,
+    {
         let mut round = 1;
         loop {
             let (standing, fingerprint) = read().await?;
-            let wanted = labelling::merged(subject.operation, &standing, labels)?;
+            let wanted = wanted(&standing)?;
             if wanted == standing {
                 return Ok(());
             }

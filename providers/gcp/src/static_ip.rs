@@ -22,7 +22,7 @@ use remint_core::provider::{
 use crate::{
     Gcp,
     error::Subject,
-    labelling::Description,
+    labelling::{self, Description},
     names::{self, AddressPath, InstancePath, region_of},
     operation::Outcome,
 };
@@ -149,6 +149,36 @@ impl Gcp {
         Ok(Standing { ip: Some(address.address.ok_or_else(busy)?), description, target: None })
     }
 
+    /// Sets the labels of an address to what `wanted` makes of those that stand: two calls and waiting, one where they are
+    /// there.
+    async fn relabel_address(
+        &self,
+        subject: &Subject,
+        path: &AddressPath,
+        wanted: impl Fn(&HashMap<String, String>) -> Result<HashMap<String, String>>,
+    ) -> Result<()> {
+        let client = &self.client;
+        let read = || async move {
+            let address = self.read_address(subject, path).await?;
+            Ok((address.labels, address.label_fingerprint))
+        };
+        let set = |request: String, labels, fingerprint| {
+            let ask = client.addresses.set_labels().set_project(&client.project).set_region(&path.region);
+            ask.set_resource(&path.name).set_request_id(request).set_body(labels_body(labels, fingerprint)).send()
+        };
+        self.relabel_to(subject, wanted, read, set).await
+    }
+
+    /// Gives an address the labels of the options. Nothing where there are none.
+    async fn add_extra_labels(&self, subject: &Subject, path: &AddressPath) -> Result<()> {
+        let extra = &self.config.labels;
+        if extra.is_empty() {
+            return Ok(());
+        }
+        let wanted = |standing: &HashMap<String, String>| labelling::with_extra(subject.operation, standing, extra);
+        self.relabel_address(subject, path, wanted).await
+    }
+
     /// Puts a rule on an address that has none: one call, and a look.
     async fn make_rule(
         &self,
@@ -251,6 +281,10 @@ impl Gcp {
     }
 }
 
+fn labels_body(labels: HashMap<String, String>, fingerprint: Option<bytes::Bytes>) -> RegionSetLabelsRequest {
+    RegionSetLabelsRequest::new().set_labels(labels).set_or_clear_label_fingerprint(fingerprint)
+}
+
 /// Refuses an address that is not proven to be the one that is asked for.
 fn check_labels(subject: &Subject, standing: Option<&Description>, identity: &Selector) -> Result<()> {
     if standing.is_some_and(|description| description.labels.matches(identity)) {
@@ -292,6 +326,7 @@ impl StaticIps for Gcp {
             None => self.ensure_address(&subject, &path, &description, &identity).await?,
         };
         let made = async {
+            self.add_extra_labels(&subject, &path).await?;
             self.point(&subject, &path, &instance, &standing).await?;
             self.static_ip(&subject, &path, standing).await
         };
@@ -364,20 +399,9 @@ impl StaticIps for Gcp {
         let path = AddressPath::parse(OPERATION, id)?;
         let subject = Subject::new(OPERATION).about(id);
         let (client, path, subject) = (&self.client, &path, &subject);
-        let body = |labels, fingerprint| {
-            let body = RegionSetLabelsRequest::new().set_labels::<HashMap<_, _>, _, _>(labels);
-            body.set_or_clear_label_fingerprint(fingerprint)
-        };
         // The address first: a rule that is made anew takes its labels from there.
-        let read = || async move {
-            let address = self.read_address(subject, path).await?;
-            Ok((address.labels, address.label_fingerprint))
-        };
-        let set = |request: String, labels, fingerprint| {
-            let ask = client.addresses.set_labels().set_project(&client.project).set_region(&path.region);
-            ask.set_resource(&path.name).set_request_id(request).set_body(body(labels, fingerprint)).send()
-        };
-        self.relabel(subject, labels, read, set).await?;
+        labels.check(OPERATION)?;
+        self.relabel_address(subject, path, |standing| labelling::merged(OPERATION, standing, labels)).await?;
         if self.read_rule(subject, path).await?.is_none() {
             return Ok(());
         }
@@ -388,7 +412,7 @@ impl StaticIps for Gcp {
         };
         let set = |request: String, labels, fingerprint| {
             let ask = client.forwarding_rules.set_labels().set_project(&client.project).set_region(&path.region);
-            ask.set_resource(&path.name).set_request_id(request).set_body(body(labels, fingerprint)).send()
+            ask.set_resource(&path.name).set_request_id(request).set_body(labels_body(labels, fingerprint)).send()
         };
         self.relabel(subject, labels, read, set).await
     }

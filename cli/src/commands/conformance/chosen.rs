@@ -49,7 +49,7 @@ const USUAL: &[Usual] = &[
         provider: "gcp",
         region: "us-central1-a",
         size: "e2-micro",
-        base: "debian-cloud/debian-12",
+        base: "ubuntu-os-cloud/ubuntu-2404-lts-amd64",
         second_region: "us-east1-b",
     },
     Usual { provider: "sandbox", region: "nyc3", size: "s-1vcpu-1gb", base: "debian-12-x64", second_region: "ams3" },
@@ -114,7 +114,13 @@ impl Account {
 }
 
 /// Where the cases make instances: as the arguments say, else where the manifest has them, else at a usual place.
-pub(super) fn place(id: &str, args: &RunArgs, manifest: Option<Place>) -> Result<Place, Failure> {
+/// A base that the provider, with the options of its context, cannot work on is refused before anything is asked.
+pub(super) fn place(
+    id: &str,
+    args: &RunArgs,
+    manifest: Option<Place>,
+    context: &BuildContext,
+) -> Result<Place, Failure> {
     let default = manifest.or_else(|| usual(id));
     let missing = |option: &str| {
         let error = anyhow::anyhow!("it is not known where {id} may make instances: --{option} is missing");
@@ -125,10 +131,15 @@ pub(super) fn place(id: &str, args: &RunArgs, manifest: Option<Place>) -> Result
     };
     let of = |part: fn(&Place) -> String| default.as_ref().map(part);
     let second = args.second_region.clone().map(Region::from);
+    let base = given(&args.base, of(|place| place.base.clone()), "base")?;
+    Registry::check_base(id, &base, &context.options).map_err(|refused| {
+        let hints = refused.hint().map(str::to_owned).into_iter().collect();
+        Failure { hints, ..Failure::new(ExitStatus::Usage, refused) }
+    })?;
     Ok(Place {
         region: given(&args.region, of(|place| place.region.to_string()), "region")?.into(),
         size: given(&args.size, of(|place| place.size.to_string()), "size")?.into(),
-        base: given(&args.base, of(|place| place.base.clone()), "base")?,
+        base,
         second_region: second.or_else(|| default.and_then(|place| place.second_region)),
     })
 }

@@ -47,7 +47,7 @@ pub(super) async fn run(
             failure.hint("run it on an account: --target account")
         })?,
     };
-    let place = place(id, args, None)?;
+    let place = place(id, args, None, &BuildContext::default())?;
     let name = format!("conformance-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let work = async {
         let kind = KindChoice::Simulated;

@@ -21,7 +21,7 @@ const OPERATION: &str = "capture image";
 impl Gcp {
     pub(super) async fn advance_capture(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
         names::check(OPERATION, &spec.name)?;
-        let labels = labelling::to_wire(OPERATION, &spec.labels)?;
+        let labels = labelling::to_wire_with(OPERATION, &spec.labels, &self.config.labels)?;
         let subject = Subject::new(OPERATION).about(&spec.name);
         let path = ImagePath { project: self.client.project.clone(), name: spec.name.clone(), number: None };
         match self.read_image(&subject, &path).await? {
@@ -74,7 +74,11 @@ impl Gcp {
                 Outcome::Running => return Ok(CaptureProgress::Pending),
                 Outcome::Failed(error) => {
                     self.memory.lock().captures.remove(&spec.name);
-                    return Err(failed(subject, error.message()).with_source(error));
+                    return Err(match error.kind() {
+                        // Another attempt would end alike, and the error says what to do.
+                        ErrorKind::Forbidden | ErrorKind::Quota => error,
+                        _ => failed(subject, error.message()).with_source(error),
+                    });
                 }
                 // Made, and deleted by somebody else.
                 Outcome::Done => drop(self.memory.lock().captures.remove(&spec.name)),

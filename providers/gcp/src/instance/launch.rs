@@ -19,7 +19,6 @@ use crate::{
 };
 
 const OPERATION: &str = "launch instance";
-const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 impl Gcp {
     /// Costs one look, one insert and one look at its operation; one look where the instance stands.
@@ -37,7 +36,7 @@ impl Gcp {
     }
 
     async fn ensure_one(&self, spec: &LaunchSpec, name: &str, model: &model::Instance) -> Result<Instance> {
-        let subject = Subject::new(OPERATION).about(name);
+        let subject = Subject::new(OPERATION).about(name).running_as(self.config.service_account.as_deref());
         if let Some(standing) = self.standing(&subject, spec, name).await? {
             return Ok(standing);
         }
@@ -130,7 +129,7 @@ impl Gcp {
             names::check(OPERATION, name)?;
         }
         let image = ImagePath::parse(OPERATION, spec.image.as_str(), &self.client.project)?;
-        let labels = labelling::to_wire(OPERATION, &spec.labels)?;
+        let labels = labelling::to_wire_with(OPERATION, &spec.labels, &self.config.labels)?;
         let zone = spec.region.as_str();
 
         let mut boot = AttachedDiskInitializeParams::new()
@@ -143,8 +142,13 @@ impl Gcp {
         let disk = AttachedDisk::new().set_boot(true).set_auto_delete(true).set_initialize_params(boot);
 
         let item = |key: &str, value: &str| Items::new().set_key(key).set_value(value);
-        // Who may log in is the manifest's to say, and not the project's metadata.
-        let mut items = vec![item("block-project-ssh-keys", "TRUE"), item(IMAGE_KEY, &image.to_string())];
+        // Who may log in is the manifest's to say, and not the project's metadata. OS Login would have Google's guest agent
+        // let in whom IAM names, and ignore the keys of the manifest; an instance's metadata goes before the project's.
+        let mut items = vec![
+            item("block-project-ssh-keys", "TRUE"),
+            item("enable-oslogin", "FALSE"),
+            item(IMAGE_KEY, &image.to_string()),
+        ];
         if let Some(data) = &spec.user_data {
             items.push(item(USER_DATA_KEY, data.expose_secret()));
         }
@@ -161,8 +165,8 @@ impl Gcp {
             instance = instance.set_tags(Tags::new().set_items(tags));
         }
         if let Some(email) = &self.config.service_account {
-            instance =
-                instance.set_service_accounts([ServiceAccount::new().set_email(email).set_scopes([CLOUD_PLATFORM])]);
+            instance = instance
+                .set_service_accounts([ServiceAccount::new().set_email(email).set_scopes(self.config.scopes())]);
         }
         Ok(instance)
     }

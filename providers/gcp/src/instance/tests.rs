@@ -70,6 +70,7 @@ async fn a_launch_looks_inserts_and_looks_whether_it_failed() {
     let items = sent["metadata"]["items"].as_array().unwrap();
     assert!(items.contains(&json!({"key": "user-data", "value": "#cloud-config"})), "{items:?}");
     assert!(items.contains(&json!({"key": "block-project-ssh-keys", "value": "TRUE"})), "{items:?}");
+    assert!(items.contains(&json!({"key": "enable-oslogin", "value": "FALSE"})), "{items:?}");
     assert_eq!(sent["networkInterfaces"][0]["accessConfigs"][0]["type"], "ONE_TO_ONE_NAT");
 
     // The list lags behind: the instance is in it all the same, and never missing.

@@ -40,7 +40,7 @@ pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
         poll: Duration::from_millis(20),
         // Two minutes for most cases; they take a second or two on an idle machine.
         patience: 0.2,
-        ..Target::new(another(), "us-central1-a".into(), "e2-small".into(), "debian-cloud/debian-12")
+        ..Target::new(another(), "us-central1-a".into(), "e2-small".into(), "ubuntu-os-cloud/ubuntu-2404-lts-amd64")
     };
     Guarded { target: Target { another: Some(Arc::new(another)), ..target }, guard: Box::new(sandbox) }
 }

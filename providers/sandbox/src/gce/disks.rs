@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::{
     call::{Body, Call, Done, Plan, Tell, time},
     error::{Refusal, Result},
-    images, instances,
+    images::{self, Source},
+    instances,
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
     launch,
     reference::{Reference, check_name, full},
@@ -163,12 +164,12 @@ async fn insert(
         let source = asked.as_deref().filter(|text| !text.is_empty());
         let source = source.ok_or_else(|| Refusal::not_implemented("disks without a source image"))?;
         check_labels(&sent.labels)?;
-        let (image, link) = images::source(state, "resource.sourceImage", source)?;
+        let Source { image, named } = images::source(state, "resource.sourceImage", source)?;
         let disk = Disk {
             id: 0,
             size: size(&image, sent.size_gb)?,
             kind: kind(sent.r#type.as_deref(), &zone)?,
-            source: Some((link, image.id)),
+            source: Some(named),
             content: Content::Image(image.id),
             created_at: now(),
             name: sent.name,

@@ -14,7 +14,7 @@ use super::{
     disks,
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
-    public_images,
+    public_images::{self, PublicImage},
     reference::{Reference, check_name, full},
     state::{Content, ImageData},
 };
@@ -73,8 +73,16 @@ pub(super) fn disk_size(image: &Image) -> u64 {
     if image.public() { image.min_disk_size.max(LEAST) } else { image.min_disk_size }
 }
 
-/// The image that a disk is to be made from, and its path from its project's name on.
-pub(super) fn source(state: &State, field: &str, text: &str) -> Result<(Image, String)> {
+/// What a disk is to be made from.
+pub(super) struct Source {
+    /// The engine's image.
+    pub(super) image: Image,
+    /// The path of the image that was asked for, from its project's name on, and its number.
+    pub(super) named: (String, u64),
+}
+
+/// The image that a disk is to be made from.
+pub(super) fn source(state: &State, field: &str, text: &str) -> Result<Source> {
     let reference = Reference::parse(text);
     let project = reference.project;
     let (is_family, name) = reference.image().ok_or_else(|| Refusal::invalid(field, text, "The URL is malformed."))?;
@@ -84,13 +92,13 @@ pub(super) fn source(state: &State, field: &str, text: &str) -> Result<(Image, S
         Refusal::not_found(at)
     };
     if project != PROJECT {
-        let image = public_images::find(state, project, &reference).ok_or_else(unknown)?;
-        let public = public_images::name_of(image).ok_or_else(unknown)?;
-        return Ok((image.clone(), format!("{project}/{}", path(&public.name))));
+        let public = public_images::find(state, project, &reference).ok_or_else(unknown)?;
+        let named = (format!("{project}/{}", path(&public.name)), public.id);
+        return Ok(Source { image: public.image.clone(), named });
     }
     let data = if is_family { newest(state, name)? } else { find(state, name)? };
     let image = state.images.get(&data.id).ok_or_else(|| Refusal::not_ready(full(&path(name))))?;
-    Ok((image.clone(), format!("{project}/{}", path(&data.name))))
+    Ok(Source { image: image.clone(), named: (format!("{project}/{}", path(&data.name)), data.id) })
 }
 
 fn view(call: &Call, state: &State, data: &ImageData) -> Value {
@@ -128,11 +136,11 @@ fn view(call: &Call, state: &State, data: &ImageData) -> Value {
     view
 }
 
-fn public_view(call: &Call, image: &Image) -> Option<(&'static str, Value)> {
-    let public = public_images::name_of(image)?;
-    let view = json!({
+fn public_view(call: &Call, public: &PublicImage<'_>) -> Value {
+    let image = public.image;
+    json!({
         "kind": "compute#image",
-        "id": image.id.to_string(),
+        "id": public.id.to_string(),
         "creationTimestamp": time(image.created_at),
         "name": public.name,
         "description": format!("{} {}", image.distribution, image.name),
@@ -145,8 +153,7 @@ fn public_view(call: &Call, image: &Image) -> Option<(&'static str, Value)> {
         "labelFingerprint": fingerprint(&Labels::new()),
         "storageLocations": ["us"],
         "architecture": "X86_64",
-    });
-    Some((public.project, view))
+    })
 }
 
 async fn list(Axum(cloud): Axum<Cloud>, call: Call, Path(project): Path<String>) -> Result<Json<Value>> {
@@ -155,8 +162,8 @@ async fn list(Axum(cloud): Axum<Cloud>, call: Call, Path(project): Path<String>)
         if project == PROJECT {
             return state.gce.images.values().map(|image| view(&call, state, image)).collect();
         }
-        let public = state.visible_images().filter_map(|image| public_view(&call, image));
-        public.filter(|(found, _)| *found == project).map(|(_, view)| view).collect()
+        let public = public_images::all(state);
+        public.iter().filter(|public| public.project == project).map(|public| public_view(&call, public)).collect()
     });
     call.list_in(&project, "compute#imageList", "global/images", items)
 }
@@ -180,9 +187,9 @@ async fn one(cloud: &Cloud, call: &Call, project: &str, name: &str, family: bool
     let below = path(&if family { format!("family/{name}") } else { name.to_owned() });
     let text = format!("projects/{project}/{below}");
     let found = cloud.read(|state| {
-        public_images::find(state, project, &Reference::parse(&text)).and_then(|image| public_view(call, image))
+        public_images::find(state, project, &Reference::parse(&text)).map(|public| public_view(call, &public))
     });
-    found.map(|(_, view)| Json(view)).ok_or_else(|| Refusal::not_found(&text))
+    found.map(Json).ok_or_else(|| Refusal::not_found(&text))
 }
 
 #[derive(Default, Deserialize)]

@@ -15,10 +15,11 @@ use super::{
     catalogue,
     disks::{self, path as disk_path},
     error::{Refusal, Result},
-    images,
+    images::{self, Source},
     instances::path,
     labels::{Labels, Metadata, SentMetadata, check_labels},
     operations::Failure,
+    public_images,
     reference::{Reference, check_name, full},
     state::{Access, Content, Disk, Instance},
 };
@@ -28,6 +29,11 @@ use crate::cloud::{
     now,
     state::{Image, State},
 };
+
+const USER_DATA: &str = "user-data";
+const NO_CLOUD_INIT: &str = "The images of debian-cloud have no cloud-init: at Google the call is accepted, and the instance \
+                             ignores its user data. The sandbox refuses it, so that this shows. Use the family \
+                             ubuntu-2404-lts-amd64 of ubuntu-os-cloud.";
 
 /// The body of `instances.insert`, as far as the sandbox reads it.
 #[derive(Deserialize)]
@@ -201,6 +207,9 @@ fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
         ));
     }
     let (image, disk) = boot_disk(state, zone, &sent.name, &boot)?;
+    if metadata.get(USER_DATA).is_some() && ignores_user_data(state, &image, &disk) {
+        return Err(Refusal::invalid("resource.metadata.items", USER_DATA, NO_CLOUD_INIT));
+    }
     let mut ssh_keys = state.gce.project_metadata.login_keys("root");
     ssh_keys.extend(metadata.login_keys("root"));
     let device_name =
@@ -210,7 +219,7 @@ fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
         size,
         image,
         disk,
-        user_data: metadata.get("user-data").map(str::to_owned),
+        user_data: metadata.get(USER_DATA).map(str::to_owned),
         ssh_keys,
         instance: Instance {
             description: sent.description,
@@ -308,7 +317,7 @@ fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> 
             }
             let field = format!("{FIELD}.initializeParams.sourceImage");
             let source = params.source_image.as_deref().ok_or_else(|| Refusal::required(&field))?;
-            let (image, link) = images::source(state, &field, source)?;
+            let Source { image, named } = images::source(state, &field, source)?;
             let name = params.disk_name.clone().unwrap_or_else(|| instance.to_owned());
             check_name(&format!("{FIELD}.initializeParams.diskName"), &name)?;
             if disks::find(state, zone, &name).is_ok() {
@@ -324,7 +333,7 @@ fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> 
                 kind: disks::kind(params.disk_type.as_deref(), zone)?,
                 description: params.description.clone(),
                 labels: params.labels.clone(),
-                source: Some((link, image.id)),
+                source: Some(named),
                 content: Content::Machine(0),
                 created_at: now(),
             };
@@ -335,6 +344,17 @@ fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> 
         }
         (None, None) => Err(Refusal::invalid(FIELD, "", "Either source or initializeParams must be specified.")),
     }
+}
+
+/// Whether a disk begins with a public image that has no cloud-init at Google. What an instance has been started on since may
+/// have got one: images and disks of the project's own are not looked into.
+fn ignores_user_data(state: &State, image: &Image, disk: &NewDisk) -> bool {
+    let disk = match disk {
+        NewDisk::Made(disk) => Some(disk),
+        NewDisk::Existing(id, _) => state.gce.disks.get(id),
+    };
+    let source = disk.and_then(|disk| disk.source.as_ref());
+    image.public() && source.is_some_and(|(path, _)| public_images::lacks_cloud_init(path))
 }
 
 fn make(state: &mut State, config: &Config, new: New) -> Done {

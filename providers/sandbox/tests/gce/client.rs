@@ -22,6 +22,9 @@ use crate::discovery::Discovery;
 pub(crate) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 pub(crate) const ZONE: &str = "us-central1-a";
 pub(crate) const REGION: &str = "us-central1";
+/// A public image that has cloud-init at Google, and one that has none.
+pub(crate) const UBUNTU: &str = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64";
+pub(crate) const DEBIAN: &str = "projects/debian-cloud/global/images/family/debian-12";
 
 /// How long anything may take that should be done.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -188,7 +191,7 @@ pub(crate) fn instance(name: &str, others: &Value) -> Value {
         "disks": [{
             "boot": true,
             "autoDelete": true,
-            "initializeParams": { "sourceImage": "projects/debian-cloud/global/images/family/debian-12", "diskSizeGb": "10" },
+            "initializeParams": { "sourceImage": UBUNTU, "diskSizeGb": "10" },
         }],
         "networkInterfaces": [{ "network": "global/networks/default", "accessConfigs": [{ "type": "ONE_TO_ONE_NAT" }] }],
     });

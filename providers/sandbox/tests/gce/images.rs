@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{World, ZONE, instance, until};
+use crate::client::{DEBIAN, UBUNTU, World, ZONE, instance, until};
 
 const IMAGES: &str = "global/images";
 
@@ -74,6 +74,47 @@ async fn public_images_are_found_by_name_and_family_and_cannot_be_changed() {
     let (status, _) = world.bare(Method::DELETE, &at("/debian-12-bookworm-v20260101"), Some(&world.token), None).await;
     assert_eq!(status, 403);
     assert_eq!(world.refused(Method::GET, "global/images/debian-12-bookworm-v20260101", None).await.0, 404);
+    let (status, ubuntu) = world.bare(Method::GET, &format!("/compute/v1/{UBUNTU}"), Some(&world.token), None).await;
+    assert_eq!((status, &ubuntu["name"]), (200, &json!("ubuntu-2404-noble-amd64-v20260101")), "{ubuntu}");
+    assert_ne!(ubuntu["id"], family["id"]);
+    world.launch("web", &json!({})).await;
+    let disk = world.get(&format!("zones/{ZONE}/disks/web")).await;
+    assert_eq!((&disk["sourceImage"], &disk["sourceImageId"]), (&ubuntu["selfLink"], &ubuntu["id"]));
+}
+
+#[tokio::test]
+async fn user_data_is_refused_where_google_would_ignore_it() {
+    let world = World::new().await;
+    let with_data = |name: &str, disk: Value| {
+        let metadata = json!({ "items": [{ "key": "user-data", "value": "#cloud-config\n" }] });
+        instance(name, &json!({ "disks": [disk], "metadata": metadata }))
+    };
+    let from = |image: &str| json!({ "boot": true, "autoDelete": true, "initializeParams": { "sourceImage": image } });
+    let instances = format!("zones/{ZONE}/instances");
+    let named =
+        "https://www.googleapis.com/compute/v1/projects/debian-cloud/global/images/debian-12-bookworm-v20260101";
+    for image in [DEBIAN, named, "projects/debian-cloud/global/images/family/debian-13"] {
+        let (status, answer) = world.call(Method::POST, &instances, Some(&with_data("web", from(image)))).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(status == 400 && message.contains("have no cloud-init"), "{image}: {answer}");
+        assert!(message.contains("ignores its user data") && message.contains("ubuntu-2404-lts-amd64"), "{answer}");
+    }
+    // A disk that no instance had yet is still the public image.
+    let disks = format!("zones/{ZONE}/disks");
+    world.change(Method::POST, &disks, Some(&json!({ "name": "data", "sourceImage": DEBIAN }))).await;
+    let existing = json!({ "boot": true, "source": format!("{disks}/data") });
+    assert_eq!(world.refused(Method::POST, &instances, Some(&with_data("web", existing.clone()))).await.0, 400);
+    assert!(world.get(&instances).await.get("items").is_none(), "nothing was made");
+
+    // Without user data it is an image like any other, and whoever used it may have given it cloud-init.
+    world.launch("builder", &json!({ "disks": [existing] })).await;
+    world.change(Method::POST, &format!("{instances}/builder/stop"), None).await;
+    world.change(Method::POST, IMAGES, Some(&from_disk("mine", "data", &json!({})))).await;
+    world.change(Method::POST, &instances, Some(&with_data("of-mine", from("global/images/mine")))).await;
+    world.change(Method::DELETE, &format!("{instances}/builder"), None).await;
+    let kept = json!({ "boot": true, "source": format!("{disks}/data") });
+    world.change(Method::POST, &instances, Some(&with_data("of-data", kept))).await;
+    world.change(Method::POST, &instances, Some(&with_data("of-ubuntu", from(UBUNTU)))).await;
 }
 
 #[tokio::test]
@@ -82,7 +123,7 @@ async fn a_disk_that_is_kept_makes_an_image_and_another_instance() {
     let disks = json!([{
         "boot": true,
         "autoDelete": false,
-        "initializeParams": { "sourceImage": "projects/debian-cloud/global/images/family/debian-12", "diskName": "data" },
+        "initializeParams": { "sourceImage": DEBIAN, "diskName": "data" },
     }]);
     world.launch("one", &json!({ "disks": disks })).await;
     let at = format!("zones/{ZONE}/disks/data");
@@ -104,7 +145,7 @@ async fn a_disk_that_is_kept_makes_an_image_and_another_instance() {
     world.launch("three", &json!({ "disks": disks })).await;
     world.change(Method::DELETE, &format!("{IMAGES}/of-data"), None).await;
 
-    let body = json!({ "name": "spare", "sourceImage": "projects/debian-cloud/global/images/family/debian-12", "sizeGb": "12" });
+    let body = json!({ "name": "spare", "sourceImage": DEBIAN, "sizeGb": "12" });
     world.change(Method::POST, &format!("zones/{ZONE}/disks"), Some(&body)).await;
     assert_eq!(world.get(&format!("zones/{ZONE}/disks/spare")).await["sizeGb"], "12");
     world.change(Method::DELETE, &format!("zones/{ZONE}/disks/spare"), None).await;

@@ -183,6 +183,15 @@ pub(crate) async fn serve(server: &MockServer, action: &str, answers: Vec<Respon
     Mock::given(method("POST")).and(asks).respond_with(answers).mount(server).await;
 }
 
+/// As [`launcher`], with a size that two zones have.
+pub(crate) fn launcher_in_two_zones(server: &MockServer) -> Aws {
+    let aws = launcher(server);
+    for (_, zones) in aws.memory.lock().shapes.values_mut() {
+        *zones = ["us-east-1a", "us-east-1b"].map(str::to_owned).to_vec();
+    }
+    aws
+}
+
 /// Serves what a launch asks beside: the subnet and the group.
 pub(crate) async fn serve_network(server: &MockServer) {
     let subnet = |id: &str, zone: &str| {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read as _, net::Ipv4Addr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    call::Call,
+    call::{Call, NoRoom},
     groups, ids, images,
     instances::write_reservation,
     network,
@@ -113,6 +113,11 @@ impl Launch {
         let interface = interface(params)?;
         let place = |name: &str| interface.get(name).or(params.get(name));
         let zone = zone(params, state, region, place("SubnetId"))?;
+        if let Some(NoRoom { zone: full }) = &call.no_room
+            && full.as_ref().is_none_or(|full| *full == zone)
+        {
+            return Err(no_room(kind, &zone));
+        }
         let groups = groups_of(params, &interface, state, region)?;
         let key_name = params.get("KeyName").map(str::to_owned);
         let key =
@@ -305,6 +310,15 @@ fn zone(params: &Params, state: &State, region: &str, subnet: Option<&str>) -> A
             .ok_or_else(|| refuse("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))),
         None => Ok(named.map_or_else(|| format!("{region}a"), str::to_owned)),
     }
+}
+
+/// 500, as EC2 refuses a launch for which a zone has no room.
+fn no_room(kind: &str, zone: &str) -> ApiError {
+    let message = format!(
+        "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system will \
+         be working on provisioning additional capacity."
+    );
+    ApiError { status: 500, id: "InsufficientInstanceCapacity", message }
 }
 
 fn groups_of(params: &Params, interface: &Params, state: &State, region: &'static str) -> ApiResult<Vec<String>> {

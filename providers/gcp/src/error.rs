@@ -291,7 +291,10 @@ fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
         };
         return kind;
     }
-    status.map_or(ErrorKind::Unexpected, |status| refusal(status, &[], message))
+    if is_exhausted(message) {
+        return ErrorKind::Capacity;
+    }
+    status.map_or(ErrorKind::Unexpected, |status| refusal(status, &[], ""))
 }
 
 fn hint(kind: ErrorKind) -> Option<&'static str> {

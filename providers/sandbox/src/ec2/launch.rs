@@ -8,7 +8,7 @@ use super::{
     call::{Call, NoRoom},
     groups, ids, images,
     instances::write_reservation,
-    network,
+    network, offers,
     query::Params,
     reply::{invalid_value, refuse, unsupported},
     state::{self, Data, Instance, MetadataOptions, Tags, Token, Volume},
@@ -109,6 +109,14 @@ impl Launch {
         let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
         let size = catalogue::find_size(state.api, kind)
             .ok_or_else(|| invalid_value(format!("Invalid value '{kind}' for InstanceType.")))?;
+        let runs = offers::architecture(kind);
+        if runs != offers::IMAGES_ARE {
+            return Err(invalid_value(format!(
+                "The architecture '{runs}' of the specified instance type does not match the architecture '{}' of the specified \
+                 AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+                offers::IMAGES_ARE
+            )));
+        }
         let count = count(call, state)?;
         let interface = interface(params)?;
         let place = |name: &str| interface.get(name).or(params.get(name));
@@ -177,6 +185,7 @@ impl Launch {
                 ssh_keys: self.ssh_keys.clone(),
                 tags: Default::default(),
                 user_data: self.user_data.clone(),
+                features: Default::default(),
             };
             for (droplet, _) in state.make_droplets(config, &new) {
                 let private_ip = network::private_address(&self.zone, droplet.address);

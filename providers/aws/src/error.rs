@@ -15,6 +15,8 @@ use remint_core::{
 
 use crate::config::is_id;
 
+/// How EC2 refuses an instance profile that it does not know, or not yet.
+const NEW_PROFILE: &str = "Invalid IAM Instance Profile";
 /// How much of a message an error keeps, in bytes.
 const EXCERPT: usize = 512;
 /// The longest pause that a reply may ask for.
@@ -126,8 +128,13 @@ impl Ask {
 
     /// An answer of refusal or failure.
     fn refused(&self, code: &str, message: &str, raw: &HttpResponse) -> Error {
+        let said = code;
         let status = raw.status().as_u16();
-        let kind = kind(code, status);
+        let kind = match kind(code, status) {
+            // What IAM has made a moment ago, EC2 does not know yet.
+            ErrorKind::InvalidInput if message.contains(NEW_PROFILE) => ErrorKind::Busy,
+            kind => kind,
+        };
         let text = excerpt(message, kind);
         let code = if code.is_empty() { status.to_string() } else { code.to_owned() };
         let message = if text.is_empty() { code } else { format!("{code}: {text}") };
@@ -143,7 +150,16 @@ impl Ask {
         if let Some(after) = retry_after(raw) {
             error = error.with_retry_after(after);
         }
-        match hint(kind) {
+        let hint = match hint(kind) {
+            None if error.message().contains(NEW_PROFILE) => {
+                Some("a new instance profile can take minutes to be known; if it is not new, check `instance_profile`")
+            }
+            None if said == "InvalidParameterValue" && error.message().contains("architecture") => Some(
+                "image and size are of different architectures: give `size` and `builder_size` the one of the base image",
+            ),
+            hint => hint,
+        };
+        match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -384,6 +400,22 @@ mod tests {
             !is_capacity_reason("Server.SpotInstanceTermination")
                 && !is_capacity_reason("Client.UserInitiatedShutdown")
         );
+    }
+
+    #[test]
+    fn an_instance_profile_that_is_not_known_yet_is_busy() {
+        let error = refused(
+            400,
+            "InvalidParameterValue",
+            "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Busy, Effect::NotApplied));
+        assert!(error.hint().unwrap().contains("instance_profile"), "{error:?}");
+        let message = "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64' of the \
+                       specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.";
+        let error = refused(400, "InvalidParameterValue", message);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.hint().unwrap().contains("builder_size"), "{error:?}");
     }
 
     #[test]

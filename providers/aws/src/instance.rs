@@ -206,7 +206,7 @@ fn gone(operation: &'static str, id: &InstanceId, body: &Body) -> Error {
 #[async_trait]
 impl Instances for Aws {
     async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape> {
-        Ok(self.find_shape(size, region).await?.0)
+        Ok(self.find_offer(size, region).await?.shape)
     }
 
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {

@@ -36,7 +36,7 @@ struct Network {
     subnets: Vec<Subnet>,
     /// Whether the options name the subnet.
     pinned: bool,
-    group: String,
+    groups: Vec<String>,
 }
 
 /// Where one instance is attached.
@@ -44,7 +44,7 @@ struct Network {
 pub(crate) struct Place {
     pub(crate) zone: String,
     pub(crate) subnet: String,
-    pub(crate) group: String,
+    pub(crate) groups: Vec<String>,
     /// The options name the subnet, so no other zone will do.
     pub(crate) pinned: bool,
 }
@@ -68,7 +68,7 @@ impl Network {
                 places.push(Place {
                     zone: zone.to_owned(),
                     subnet: subnet.subnet_id().unwrap_or_default().to_owned(),
-                    group: self.group.clone(),
+                    groups: self.groups.clone(),
                     pinned: self.pinned,
                 });
             }
@@ -136,11 +136,11 @@ impl Aws {
                 );
             }
         };
-        let group = match config.and_then(|config| config.security_group.clone()) {
-            Some(group) => group,
-            None => self.ensure_group(region, &vpc, environment).await?,
+        let groups = match config.map(|config| config.security_groups.clone()) {
+            Some(groups) if !groups.is_empty() => groups,
+            _ => vec![self.ensure_group(region, &vpc, environment).await?],
         };
-        Ok(Network { subnets, pinned: subnet.is_some(), group })
+        Ok(Network { subnets, pinned: subnet.is_some(), groups })
     }
 
     async fn subnets(&self, region: &Region, vpc: Option<&str>, subnet: Option<&str>) -> Result<Vec<Subnet>> {

@@ -13,9 +13,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceNetworkInterfaceSpecification, InstanceType,
-    MarketType, ResourceType, SpotInstanceType, SpotMarketOptions,
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+    InstanceNetworkInterfaceSpecification, InstanceType, MarketType, ResourceType, SpotInstanceType, SpotMarketOptions,
 };
 use aws_smithy_types::DateTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::{Body, TAGGED, state};
 use crate::{
     Aws,
-    config::is_id,
+    config::{is_arn, is_id},
     error::{Ask, NO_ROOM, is_about_zone, is_capacity_reason, is_code},
     network::Place,
     provider::LIMITS,
@@ -73,7 +73,7 @@ impl Aws {
         check(spec)?;
         // The token does the same, across processes; this saves the losers their second look.
         let _turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
-        let (_, zones) = self.find_shape(&spec.size, &spec.region).await?;
+        let zones = self.find_offer(&spec.size, &spec.region).await?.zones;
         let mut launched = Vec::with_capacity(spec.names.len());
         for name in &spec.names {
             launched.push(self.ensure_one(spec, name, &zones).await?);
@@ -92,7 +92,7 @@ impl Aws {
                 return Ok(found);
             }
             let places = self.candidates(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
-            let Some(place) = next_place(&places, &refused, &past) else {
+            let Some(place) = self.next_place(spec, &places, &refused, &past) else {
                 return Err(self.no_room(spec, name, refused));
             };
             let other_zone = (place != &places[0]).then_some(place.zone.as_str());
@@ -104,6 +104,7 @@ impl Aws {
                     past.add(&body);
                     past.spent.insert(token);
                     if lacked_room(&body) {
+                        self.memory.lock().note_full(&spec.size, &spec.region, &place.zone);
                         refused.push((place.clone(), Error::new(ErrorKind::Capacity, OPERATION, reason(&body))));
                     }
                     continue;
@@ -132,6 +133,7 @@ impl Aws {
             } else if is_about_zone(&error) {
                 // Had an attempt whose reply was lost made an instance, its token would have been answered with it.
                 tracing::warn!(%error, zone = place.zone, "this zone does not give the size now");
+                self.memory.lock().note_full(&spec.size, &spec.region, &place.zone);
                 refused.push((place.clone(), error));
             } else {
                 return Err(error);
@@ -191,12 +193,13 @@ impl Aws {
         if let Some((image, region)) = &origin.source {
             all.extend([tags::tag(tags::SOURCE, image), tags::tag(tags::SOURCE_REGION, region)]);
         }
+        all.extend(self.own_tags());
         let interface = InstanceNetworkInterfaceSpecification::builder()
             .device_index(0)
             .associate_public_ip_address(true)
             .delete_on_termination(true)
             .subnet_id(&place.subnet)
-            .groups(&place.group)
+            .set_groups(Some(place.groups.clone()))
             .build();
         // Version 1 of the metadata service answers whoever gets a program of the instance to ask.
         let metadata = InstanceMetadataOptionsRequest::builder()
@@ -221,6 +224,11 @@ impl Aws {
             request = request.user_data(BASE64.encode(data.expose_secret()));
         }
         let config = &self.settings.config;
+        if let Some(profile) = &config.instance_profile {
+            let named = IamInstanceProfileSpecification::builder();
+            let named = if is_arn(profile) { named.arn(profile) } else { named.name(profile) };
+            request = request.iam_instance_profile(named.build());
+        }
         if config.encrypt || config.disk_gib.is_some() {
             let device = self.root_device(OPERATION, &spec.region, &origin.image).await?;
             let size = config.disk_gib.and_then(|gib| i32::try_from(gib).ok());
@@ -242,6 +250,24 @@ impl Aws {
         answer.instances.unwrap_or_default().into_iter().next().ok_or_else(|| {
             ask.error(ErrorKind::Unexpected, "the API's answer leaves it out").with_effect(Effect::Applied)
         })
+    }
+
+    /// Where to launch next: the first place that has not refused. Those that had no room a moment ago come last: that saves
+    /// calls, and a launch that is begun again because nobody waited for it goes where it went before.
+    fn next_place<'a>(
+        &self,
+        spec: &LaunchSpec,
+        places: &'a [Place],
+        refused: &[(Place, Error)],
+        past: &Past,
+    ) -> Option<&'a Place> {
+        let memory = self.memory.lock();
+        let grace = self.settings.grace;
+        let left = || places.iter().filter(|place| refused.iter().all(|(other, _)| other.zone != place.zone));
+        let has_room = |place: &&Place| {
+            !past.full.contains(&place.zone) && !memory.is_full(&spec.size, &spec.region, &place.zone, grace)
+        };
+        left().find(has_room).or_else(|| left().next())
     }
 
     fn is_spot(&self, spec: &LaunchSpec) -> bool {
@@ -291,12 +317,6 @@ fn check(spec: &LaunchSpec) -> Result<()> {
         return invalid(format!("`{}` is not an AMI's id", spec.image));
     }
     tags::tags(OPERATION, &spec.labels).map(drop)
-}
-
-/// Where to launch next: the first place that has not refused, those last that had no room before.
-fn next_place<'a>(places: &'a [Place], refused: &[(Place, Error)], past: &Past) -> Option<&'a Place> {
-    let left = || places.iter().filter(|place| refused.iter().all(|(other, _)| other.zone != place.zone));
-    left().find(|place| !past.full.contains(&place.zone)).or_else(|| left().next())
 }
 
 /// Whether an instance is gone because there was no room for it.

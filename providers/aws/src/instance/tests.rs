@@ -149,6 +149,8 @@ async fn a_zone_without_room_is_left_for_the_next_under_a_token_of_its_own() {
     assert_eq!(aws.calls().count().retries, 0, "the zone that is full is not asked again");
     // One look, the subnets, the group, two launches: the other zone costs one call.
     assert_eq!(actions(&server).await.len(), 5);
+    aws.launch(&spec("app-8-0")).await.unwrap();
+    assert_eq!(launches(&server).await[2].0, "subnet-0000000b", "the full zone is not asked first again so soon");
 }
 
 #[tokio::test]

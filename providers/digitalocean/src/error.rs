@@ -130,6 +130,16 @@ impl Subject<'_> {
     }
 }
 
+/// A part of an answer that is left out, because the token lacks a scope. Taking it for empty would be a wrong answer.
+pub(crate) fn hidden(operation: &'static str, what: &str, scope: &str) -> Error {
+    Error::new(
+        ErrorKind::Forbidden,
+        operation,
+        format!("the API does not show {what}: the token lacks the scope `{scope}`"),
+    )
+    .with_hint("give the token all scopes that the book's page on DigitalOcean lists")
+}
+
 /// The body of an error.
 #[derive(Default, Deserialize)]
 struct ApiError {
@@ -144,7 +154,9 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Unauthenticated => {
             Some("check the token in DIGITALOCEAN_TOKEN, DIGITALOCEAN_ACCESS_TOKEN or doctl's configuration")
         }
-        ErrorKind::Forbidden => Some("give the token the scopes that this needs, and check that the account is active"),
+        ErrorKind::Forbidden => Some(
+            "give the token the scopes that the book's page on DigitalOcean lists, and check that the account is active",
+        ),
         ErrorKind::Quota => Some("delete what is not needed, or ask DigitalOcean to raise the limit"),
         ErrorKind::Capacity => Some(
             "choose another size or region, or try again later; `doctl compute size list` shows what there is, and \
@@ -173,10 +185,13 @@ fn is_busy(message: &str) -> bool {
 /// has a smaller disk"), is another matter.
 fn is_capacity(message: &str) -> bool {
     const MISSING: [&str; 3] = ["not available", "unavailable", "not currently available"];
+    const OTHER: [&str; 6] = ["disk", "image", "feature", "backup", "volume", "vpc"];
     let place = message.contains("region") || message.contains("datacenter") || message.contains("capacity");
     let size = message.contains("size") || message.contains("droplet") || message.contains("region is");
-    let other = message.contains("disk") || message.contains("image") || message.contains("feature");
-    place && size && !other && MISSING.iter().any(|phrase| message.contains(phrase))
+    place
+        && size
+        && !OTHER.iter().any(|other| message.contains(other))
+        && MISSING.iter().any(|phrase| message.contains(phrase))
 }
 
 fn is_quota(message: &str) -> bool {

@@ -24,7 +24,7 @@ pub enum ExitStatus {
     Gate = 6,
     /// Another run holds the environment's lock.
     Locked = 7,
-    /// The cloud refused or failed something else: a quota, a conflict, an outage.
+    /// The cloud refused or failed something else: a quota, no capacity, a conflict, an outage.
     Provider = 8,
     /// `remint plan --detailed-exit-code` found changes.
     Changes = 9,
@@ -51,7 +51,7 @@ impl ExitStatus {
         (Self::Bake, "the image could not be baked; the builder is gone"),
         (Self::Gate, "the new release was not healthy and was undone; the old one serves"),
         (Self::Locked, "another run holds the environment's lock"),
-        (Self::Provider, "the cloud refused or failed something else: a quota, a conflict, an outage"),
+        (Self::Provider, "the cloud refused or failed something else: a quota, no capacity, a conflict, an outage"),
         (Self::Changes, "plan --detailed-exit-code found changes"),
         (Self::NotConformant, "conformance: a case failed, or did not end in time"),
         (Self::NothingRun, "conformance: no case was run, which proves nothing"),

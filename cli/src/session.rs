@@ -178,6 +178,7 @@ fn build_context(loaded: &Loaded, id: &ProviderId, region: Option<Region>, setti
     BuildContext {
         options: section.map(|section| section.options.clone()).unwrap_or_default(),
         region,
+        size: section.map(|section| section.size.clone()),
         base_dir: loaded.base_dir.clone(),
         service_ports: service_ports(loaded),
         env: settings.process_env.clone(),

@@ -22,6 +22,12 @@ pub enum ErrorKind {
     RateLimited,
     /// An account limit is reached; only the user can raise it.
     Quota,
+    /// The cloud has no room for this now at this place: no machine of this size in this zone, no address in this region.
+    ///
+    /// Nothing is wrong with the request or the account. Another zone or size may have room at once; the same place may have
+    /// some in minutes or in days. So [`Calls`](super::Calls) does not repeat the call where it is: a provider that knows other
+    /// zones tries them, and lists those that it tried in the message.
+    Capacity,
     /// The cloud refuses the arguments; repeating the call cannot help.
     InvalidInput,
     /// The credentials are missing, malformed, expired or revoked.
@@ -41,7 +47,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether waiting and asking again can help.
+    /// Whether waiting a little and asking again can help.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Busy | Self::RateLimited | Self::Unavailable | Self::Timeout)
     }
@@ -54,6 +60,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::RateLimited => "rate limited",
             Self::Quota => "quota reached",
+            Self::Capacity => "no capacity",
             Self::InvalidInput => "invalid input",
             Self::Unauthenticated => "not authenticated",
             Self::Forbidden => "forbidden",
@@ -257,5 +264,9 @@ mod tests {
         assert!(busy().is_safe_to_repeat());
         assert!(!busy().with_effect(Effect::Unknown).is_safe_to_repeat());
         assert!(!Error::new(ErrorKind::InvalidInput, "x", "").is_safe_to_repeat());
+        assert!(
+            !Error::new(ErrorKind::Capacity, "x", "").is_safe_to_repeat(),
+            "another place is tried, not the same one"
+        );
     }
 }

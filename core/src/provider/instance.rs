@@ -126,7 +126,8 @@ pub trait Instances: Send + Sync {
     /// - *Idempotency*: by name and labels; ten calls, or a call after a lost reply, make one instance per name.
     /// - *Errors*: `Conflict` when an instance of that name carries other labels; `InvalidInput` for what
     ///   [`LaunchSpec::check`] refuses, and for a bad image, size, region or login key (`NotFound`, where the cloud says
-    ///   so), before anything is changed; `Quota`; `Busy` while an instance of that name is being destroyed.
+    ///   so), before anything is changed; `Quota`; `Capacity` when no zone that may be used has room for the size, with the zones
+    ///   that were tried; `Busy` while an instance of that name is being destroyed.
     /// - *Cancellation*: dropping the future leaves at most one instance per name.
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>>;
 

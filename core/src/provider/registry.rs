@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::{Capability, Error, ErrorKind, Limits, Provider, Region, Result};
+use super::{Capability, Error, ErrorKind, Limits, Provider, Region, Result, SizeName};
 
 /// The ids of the providers in this repository, whether a build has them or not.
 pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
@@ -40,6 +40,8 @@ pub struct BuildContext {
     /// The region of the provider's section in the manifest, where it has one: where to look for what stands, on clouds
     /// that keep their regions apart.
     pub region: Option<Region>,
+    /// The size of the section's instances, where it has one: on some clouds the base image depends on it.
+    pub size: Option<SizeName>,
     /// The folder of the manifest, for relative paths in the options.
     pub base_dir: PathBuf,
     /// The ports that the service answers on; the sandbox opens them, others ignore it.

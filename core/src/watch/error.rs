@@ -31,6 +31,9 @@ pub enum WatchError {
         goal: String,
         /// The last status seen.
         last: String,
+        /// What the cloud said when it was asked for it by its id: it may know why.
+        #[source]
+        source: Arc<Error>,
     },
     /// The cloud refuses to be asked.
     #[error("cannot wait for {what} {goal}")]
@@ -50,8 +53,7 @@ impl WatchError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::TimedOut { source, .. } => source.as_ref().and_then(|error| error.hint()),
-            Self::Gone { .. } => None,
-            Self::Refused { source, .. } => source.hint(),
+            Self::Gone { source, .. } | Self::Refused { source, .. } => source.hint(),
         }
     }
 
@@ -59,8 +61,7 @@ impl WatchError {
     pub fn provider_error(&self) -> Option<&Error> {
         match self {
             Self::TimedOut { source, .. } => source.as_deref(),
-            Self::Gone { .. } => None,
-            Self::Refused { source, .. } => Some(source),
+            Self::Gone { source, .. } | Self::Refused { source, .. } => Some(source),
         }
     }
 }

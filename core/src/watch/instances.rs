@@ -7,7 +7,7 @@ use super::{
     board::{Board, Turns, Verdict},
     watcher::{Last, settle},
 };
-use crate::provider::{ErrorKind, Instance, InstanceId, InstanceState, Selector};
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, InstanceState, Selector};
 
 /// After so many looks without the instance, its absence is checked by its id: a list may lag.
 const MISSING_BEFORE_ASKING: u32 = 3;
@@ -46,8 +46,10 @@ impl Watcher {
                     }
                     None => {
                         missing += 1;
-                        if missing >= MISSING_BEFORE_ASKING && self.is_gone(id).await == Some(true) {
-                            return Err(last.gone());
+                        if missing >= MISSING_BEFORE_ASKING
+                            && let Some(reason) = self.gone(id).await
+                        {
+                            return Err(last.gone(reason));
                         }
                         Verdict::NotYet("not listed".to_owned())
                     }
@@ -84,7 +86,7 @@ impl Watcher {
             let verdict = match &look.seen {
                 Ok(seen) => match seen.iter().find(|instance| instance.id == *id) {
                     Some(instance) => Verdict::NotYet(status(instance)),
-                    None if self.is_gone(id).await == Some(true) => Verdict::Done(()),
+                    None if self.gone(id).await.is_some() => Verdict::Done(()),
                     None => Verdict::NotYet("not listed, but there".to_owned()),
                 },
                 Err(error) => {
@@ -108,13 +110,10 @@ impl Watcher {
         Arc::clone(boards.entry(selector.clone()).or_insert_with(|| Arc::new(Board::new())))
     }
 
-    /// Whether the cloud says that the instance is gone; `None` when it cannot be asked.
-    async fn is_gone(&self, id: &InstanceId) -> Option<bool> {
-        match self.provider.instances().get(id).await {
-            Ok(_) => Some(false),
-            Err(error) if error.kind() == ErrorKind::NotFound => Some(true),
-            Err(_) => None,
-        }
+    /// The cloud's word that the instance is gone; `None` when it is there, or cannot be asked for.
+    async fn gone(&self, id: &InstanceId) -> Option<Arc<Error>> {
+        let missing = self.provider.instances().get(id).await.err()?;
+        (missing.kind() == ErrorKind::NotFound).then(|| Arc::new(missing))
     }
 }
 

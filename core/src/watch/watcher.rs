@@ -123,8 +123,8 @@ impl Last {
         }
     }
 
-    pub(super) fn gone(&self) -> WatchError {
-        WatchError::Gone { what: self.what.clone(), goal: self.wait.goal.clone(), last: self.status.clone() }
+    pub(super) fn gone(self, source: Arc<Error>) -> WatchError {
+        WatchError::Gone { what: self.what, goal: self.wait.goal, last: self.status, source }
     }
 }
 

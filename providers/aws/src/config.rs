@@ -14,11 +14,20 @@ use remint_core::provider::{BuildContext, Calls, Error, ErrorKind, Region, Resul
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{client::CONNECT_TIMEOUT, transport};
+use crate::{
+    client::CONNECT_TIMEOUT,
+    tags::{LONGEST_KEY, LONGEST_VALUE, NAME},
+    transport,
+};
 
 const OPERATION: &str = "configure aws";
 /// The largest `gp3` volume that every region offers, in GiB (EBS user guide, "General Purpose SSD volumes").
 pub(crate) const LARGEST_DISK: u32 = 16_384;
+
+/// The most security groups that a network interface can have (Amazon VPC quotas; five, unless the account's quota is raised).
+const MOST_GROUPS: usize = 16;
+/// How many tags are left to the user: EC2 takes 50 on a resource, and Remint's labels need the others.
+const MOST_TAGS: usize = 10;
 
 /// The options of `[providers.aws.options]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -31,9 +40,14 @@ pub struct Config {
     pub vpc: Option<String>,
     /// The subnet of the instances (`subnet-…`); it must route to the internet.
     pub subnet: Option<String>,
-    /// The security group of the instances (`sg-…`). When not given, Remint makes one that opens port 22 and the service's
-    /// ports.
-    pub security_group: Option<String>,
+    /// The security groups of the instances (`sg-…`), at most 16. When none is given, Remint makes one that opens port 22 and
+    /// the service's ports.
+    pub security_groups: Vec<String>,
+    /// The IAM instance profile of the instances, builders included: its name, or its ARN (`arn:aws:iam::…:instance-profile/…`).
+    pub instance_profile: Option<String>,
+    /// More tags for instances, their volumes, images, their snapshots and static IPs, at most 10. Keys that begin with `aws:`
+    /// or `remint`, and `Name`, are taken.
+    pub tags: BTreeMap<String, String>,
     /// Encrypt the disks of instances, and so the images that are captured from them and their copies.
     pub encrypt: bool,
     /// Launch builders as spot instances.
@@ -51,6 +65,9 @@ impl Config {
     pub fn from_context(context: &BuildContext) -> Result<Self> {
         context.refuse_outside_only("profile", "AWS_PROFILE")?;
         context.refuse_outside_only("endpoint_url", "AWS_ENDPOINT_URL")?;
+        if context.options.contains_key("security_group") {
+            return Err(invalid("`security_group` is a list now: write `security_groups = [\"sg-…\"]`"));
+        }
         let config: Self =
             context.options.clone().try_into().map_err(|error: toml::de::Error| invalid(error.message().trim()))?;
         config.check()?;
@@ -61,18 +78,25 @@ impl Config {
         if let Some(region) = &self.region {
             check_region(region)?;
         }
-        let ids = [
-            ("vpc", &self.vpc, "vpc-"),
-            ("subnet", &self.subnet, "subnet-"),
-            ("security_group", &self.security_group, "sg-"),
-        ];
-        for (option, value, prefix) in ids {
-            if let Some(value) = value
-                && !is_id(value, prefix)
-            {
-                return Err(invalid(&format!("`{option}` is an id such as `{prefix}0a1b2c3d`, not `{value}`")));
+        let ids = [("vpc", &self.vpc, "vpc-"), ("subnet", &self.subnet, "subnet-")];
+        let groups = self.security_groups.iter().map(|group| ("security_groups", group, "sg-"));
+        let ids = ids.into_iter().filter_map(|(option, value, prefix)| Some((option, value.as_ref()?, prefix)));
+        for (option, value, prefix) in ids.chain(groups) {
+            if !is_id(value, prefix) {
+                return Err(invalid(&format!("`{option}` takes ids such as `{prefix}0a1b2c3d`, not `{value}`")));
             }
         }
+        if self.security_groups.len() > MOST_GROUPS {
+            let given = self.security_groups.len();
+            return Err(invalid(&format!("`security_groups` has {given} groups; {MOST_GROUPS} are the most")));
+        }
+        if let Some(profile) = &self.instance_profile
+            && !is_profile(profile)
+        {
+            let message = format!("`instance_profile` is the name of an instance profile or its ARN, not `{profile}`");
+            return Err(invalid(&message));
+        }
+        check_tags(&self.tags)?;
         match self.disk_gib {
             Some(gib) if !(1..=LARGEST_DISK).contains(&gib) => {
                 Err(invalid(&format!("`disk_gib` is from 1 to {LARGEST_DISK}, not {gib}")))
@@ -103,10 +127,52 @@ pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
     })
 }
 
+/// Whether a text can be an instance profile's ARN.
+pub(crate) fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.contains(":iam::") && text.contains(":instance-profile/")
+}
+
+/// Whether a text can be an instance profile's name or ARN (IAM user guide, "IAM and AWS STS quotas": names have at most 128
+/// letters, digits and `+=,.@-_`).
+fn is_profile(text: &str) -> bool {
+    let is_name = |name: &str| {
+        (1..=128).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@-_".contains(&byte))
+    };
+    match text.rsplit_once('/') {
+        Some((_, name)) => is_arn(text) && is_name(name),
+        None => is_name(text),
+    }
+}
+
+/// Refuses tags that EC2 would refuse, or that are Remint's own (EC2 user guide, "Tag restrictions").
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
+    if tags.len() > MOST_TAGS {
+        return Err(invalid(&format!("`tags` has {} tags; {MOST_TAGS} are the most", tags.len())));
+    }
+    for (key, value) in tags {
+        let lower = key.to_lowercase();
+        let taken = lower.starts_with("aws:") || lower.starts_with("remint") || key == NAME;
+        let what = if taken {
+            "this key is AWS's or Remint's own"
+        } else if key.trim() != key || !(1..=LONGEST_KEY).contains(&key.chars().count()) {
+            "a key has 1 to 128 characters, and no space around it"
+        } else if value.trim() != value || value.chars().count() > LONGEST_VALUE {
+            "a value has at most 256 characters, and no space around it"
+        } else if key.chars().chain(value.chars()).any(char::is_control) {
+            "a tag has no control characters"
+        } else {
+            continue;
+        };
+        return Err(invalid(&format!("tag `{}` in `tags`: {what}", key.escape_debug())));
+    }
+    Ok(())
+}
+
 fn invalid(problem: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, OPERATION, problem).with_resource("[providers.aws.options]").with_hint(
-        "options: region, vpc, subnet, security_group, encrypt, spot_builders, disk_gib; credentials come from \
-         the environment or AWS's own configuration",
+        "options: region, vpc, subnet, security_groups, instance_profile, tags, encrypt, spot_builders, disk_gib; \
+         credentials come from the environment or AWS's own configuration",
     )
 }
 
@@ -162,11 +228,29 @@ mod tests {
         let config = Config::from_context(&context("vpc = 'vpc-0a1b2c3d'\nencrypt = true\ndisk_gib = 20")).unwrap();
         assert_eq!(config.vpc.as_deref(), Some("vpc-0a1b2c3d"));
         assert!(config.encrypt && !config.spot_builders);
+        for text in [
+            "security_groups = ['sg-0a1b2c3d', 'sg-0a1b2c3e']",
+            "instance_profile = 'web@prod'",
+            "instance_profile = 'arn:aws-cn:iam::123456789012:instance-profile/team/web'",
+            "tags = { 'cost centre' = '', team = 'web' }",
+        ] {
+            Config::from_context(&context(text)).unwrap();
+        }
         for (text, named) in [
             ("secret_access_key = 'hunter2'", "secret_access_key"),
             ("subnet = 'default'", "subnet"),
             ("vpc = 'vpc-XYZ'", "vpc"),
             ("disk_gib = 0", "disk_gib"),
+            ("security_group = 'sg-0a1b2c3d'", "security_groups = [\"sg-…\"]"),
+            ("security_groups = ['sg-0a1b2c3d', 'web']", "`web`"),
+            ("instance_profile = 'a b'", "instance_profile"),
+            ("instance_profile = 'arn:aws:iam::123456789012:role/x'", "instance_profile"),
+            ("tags = { 'remint:env-id' = 'x' }", "remint:env-id"),
+            ("tags = { Remint = 'x' }", "own"),
+            ("tags = { 'AWS:x' = 'y' }", "own"),
+            ("tags = { Name = 'x' }", "own"),
+            ("tags = { ' x' = 'y' }", "no space"),
+            ("tags = { x = \"a\\tb\" }", "control"),
         ] {
             let error = Config::from_context(&context(text)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

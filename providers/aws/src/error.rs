@@ -15,6 +15,8 @@ use remint_core::{
 
 use crate::config::is_id;
 
+/// How EC2 refuses an instance profile that it does not know, or not yet.
+const NEW_PROFILE: &str = "Invalid IAM Instance Profile";
 /// How much of a message an error keeps, in bytes.
 const EXCERPT: usize = 512;
 /// The longest pause that a reply may ask for.
@@ -126,14 +128,18 @@ impl Ask {
 
     /// An answer of refusal or failure.
     fn refused(&self, code: &str, message: &str, raw: &HttpResponse) -> Error {
+        let said = code;
         let status = raw.status().as_u16();
-        let kind = kind(code, status);
+        let kind = match kind(code, status) {
+            // What IAM has made a moment ago, EC2 does not know yet.
+            ErrorKind::InvalidInput if message.contains(NEW_PROFILE) => ErrorKind::Busy,
+            kind => kind,
+        };
         let text = excerpt(message, kind);
         let code = if code.is_empty() { status.to_string() } else { code.to_owned() };
         let message = if text.is_empty() { code } else { format!("{code}: {text}") };
-        // A refusal that AWS puts into a 5xx has changed nothing either.
+        // Capacity that is missing is a refusal, although AWS puts it into a 5xx: it has changed nothing.
         let effect = match kind {
-            ErrorKind::Unavailable if code_says_nothing_done(&message) => Effect::NotApplied,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unexpected => Effect::Unknown,
             _ => Effect::NotApplied,
         };
@@ -144,7 +150,15 @@ impl Ask {
         if let Some(after) = retry_after(raw) {
             error = error.with_retry_after(after);
         }
-        let hint = hint(error.message(), kind);
+        let hint = match hint(kind) {
+            None if error.message().contains(NEW_PROFILE) => {
+                Some("a new instance profile can take minutes to be known; if it is not new, check `instance_profile`")
+            }
+            None if said == "InvalidParameterValue" && error.message().contains("architecture") => Some(
+                "image and size are of different architectures: give `size` and `builder_size` the one of the base image",
+            ),
+            hint => hint,
+        };
         match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -179,8 +193,12 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "TooManyRequestsException" | "SnapshotCreationPerVolumeRateExceeded" | "EC2ThrottledException" => {
             ErrorKind::RateLimited
         }
+        // A spot request names no price of its own, so one that is too low means that spot instances are sold out.
         "InsufficientInstanceCapacity" | "InsufficientCapacity" | "InsufficientHostCapacity"
-        | "InsufficientAddressCapacity" | "InsufficientCapacityOnHost" | "SpotMaxPriceTooLow" => ErrorKind::Unavailable,
+        | "InsufficientReservedInstanceCapacity" | "InsufficientAddressCapacity" | "InsufficientVolumeCapacity"
+        | "InsufficientCapacityOnHost" | "InsufficientFreeAddressesInSubnet" | "SpotMaxPriceTooLow" => {
+            ErrorKind::Capacity
+        }
         "IncorrectState" | "IncorrectInstanceState" | "IncorrectSpotRequestState" | "PriorRequestNotComplete"
         | "DependencyViolation" | "ResourceInUse" | "ConcurrentModification" | "OperationNotPermitted"
         | "TooManyUpdates" | "InvalidIPAddress.InUse" | "IdempotentInstanceTerminated" => ErrorKind::Busy,
@@ -218,20 +236,32 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     }
 }
 
-fn code_says_nothing_done(message: &str) -> bool {
-    message.starts_with("Insufficient") || message.starts_with("SpotMaxPriceTooLow")
+/// Whether a refused launch may go well in another availability zone: this one has no room now, or does not offer the size.
+///
+/// A zone that does not offer the size stays `InvalidInput`: waiting cannot help, and whoever named the subnet has to name
+/// another one.
+pub(crate) fn is_about_zone(error: &Error) -> bool {
+    let unsupported = is_code(error, "Unsupported") && error.message().contains("requested Availability Zone");
+    unsupported || (error.kind() == ErrorKind::Capacity && !is_code(error, "InsufficientAddressCapacity"))
 }
 
-fn hint(message: &str, kind: ErrorKind) -> Option<&'static str> {
+/// Whether the code of a state's reason says that there was no room: `Server.InsufficientInstanceCapacity`.
+pub(crate) fn is_capacity_reason(code: &str) -> bool {
+    code.strip_prefix("Server.").is_some_and(|code| kind(code, 500) == ErrorKind::Capacity)
+}
+
+/// What to do where there is no room.
+pub(crate) const NO_ROOM: &str =
+    "choose another size or region, or try again later: capacity may be back in minutes or in days";
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Unauthenticated => {
             Some("check the credentials with `aws sts get-caller-identity`; a region that is not enabled refuses all")
         }
         ErrorKind::Forbidden => Some("give the credentials the permissions that the book's page on AWS lists"),
         ErrorKind::Quota => Some("delete what is not needed, or ask for more in the Service Quotas console"),
-        ErrorKind::Unavailable if message.starts_with("Insufficient") => {
-            Some("try again later, or choose another size, or a subnet in another availability zone")
-        }
+        ErrorKind::Capacity => Some(NO_ROOM),
         _ => None,
     }
 }
@@ -324,7 +354,14 @@ mod tests {
             (400, "InstanceLimitExceeded", Quota, NotApplied),
             (400, "VcpuLimitExceeded", Quota, NotApplied),
             (400, "AddressLimitExceeded", Quota, NotApplied),
-            (500, "InsufficientInstanceCapacity", Unavailable, NotApplied),
+            (500, "InsufficientInstanceCapacity", Capacity, NotApplied),
+            (500, "InsufficientHostCapacity", Capacity, NotApplied),
+            (400, "InsufficientReservedInstanceCapacity", Capacity, NotApplied),
+            (500, "InsufficientCapacity", Capacity, NotApplied),
+            (500, "InsufficientAddressCapacity", Capacity, NotApplied),
+            (500, "InsufficientVolumeCapacity", Capacity, NotApplied),
+            (400, "InsufficientFreeAddressesInSubnet", Capacity, NotApplied),
+            (400, "SpotMaxPriceTooLow", Capacity, NotApplied),
             (400, "Unsupported", InvalidInput, NotApplied),
             (400, "InvalidParameterValue", InvalidInput, NotApplied),
             (400, "IdempotentParameterMismatch", Conflict, NotApplied),
@@ -343,6 +380,42 @@ mod tests {
         let text =
             "test app-0: not found: InvalidInstanceID.NotFound: The instance ID 'i-1' does not exist (request 4d9d)";
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn another_zone_is_tried_for_what_this_one_does_not_have() {
+        let about_zone = |code: &str, message: &str| is_about_zone(&refused(400, code, message));
+        let message = "Your requested instance type (t3.micro) is not supported in your requested Availability Zone \
+                       (us-east-1e). Please retry your request by not specifying an Availability Zone or choosing \
+                       us-east-1a, us-east-1b.";
+        assert!(about_zone("Unsupported", message));
+        assert_eq!(refused(400, "Unsupported", message).kind(), ErrorKind::InvalidInput, "waiting cannot help");
+        assert!(about_zone("InsufficientInstanceCapacity", "We currently do not have sufficient t3.micro capacity"));
+        assert!(about_zone("InsufficientVolumeCapacity", ""));
+        assert!(!about_zone("InsufficientAddressCapacity", ""), "addresses are the region's");
+        assert!(!about_zone("Unsupported", "The requested configuration is currently not supported."));
+        assert!(!about_zone("InvalidParameterValue", "the requested Availability Zone"));
+        assert!(is_capacity_reason("Server.InsufficientInstanceCapacity"));
+        assert!(
+            !is_capacity_reason("Server.SpotInstanceTermination")
+                && !is_capacity_reason("Client.UserInitiatedShutdown")
+        );
+    }
+
+    #[test]
+    fn an_instance_profile_that_is_not_known_yet_is_busy() {
+        let error = refused(
+            400,
+            "InvalidParameterValue",
+            "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Busy, Effect::NotApplied));
+        assert!(error.hint().unwrap().contains("instance_profile"), "{error:?}");
+        let message = "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64' of the \
+                       specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.";
+        let error = refused(400, "InvalidParameterValue", message);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.hint().unwrap().contains("builder_size"), "{error:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     Aws,
-    error::{Ask, is_code, never_was},
+    error::{Ask, NO_ROOM, is_capacity_reason, is_code, never_was},
     memory::Seen,
     tags,
 };
@@ -196,13 +196,17 @@ fn gone(operation: &'static str, id: &InstanceId, body: &Body) -> Error {
         "" => "the instance is terminated".to_owned(),
         reason => format!("the instance is terminated: {reason}"),
     };
-    Error::new(ErrorKind::NotFound, operation, message).with_resource(id)
+    let error = Error::new(ErrorKind::NotFound, operation, message).with_resource(id);
+    match body.state_reason().and_then(|reason| reason.code()) {
+        Some(code) if is_capacity_reason(code) => error.with_hint(NO_ROOM),
+        _ => error,
+    }
 }
 
 #[async_trait]
 impl Instances for Aws {
     async fn shape(&self, size: &SizeName, region: &Region) -> Result<Shape> {
-        Ok(self.find_shape(size, region).await?.0)
+        Ok(self.find_offer(size, region).await?.shape)
     }
 
     async fn launch(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {

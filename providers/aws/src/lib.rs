@@ -14,14 +14,14 @@
 //! |---|---|
 //! | `account` | 1 |
 //! | any method with a region | 1 more, once in the life of the process, for a region that not every account has |
-//! | `Images::resolve` | 1 for an id or a pattern, 2 for `ssm:`; an unknown name 1 more, for the hint |
+//! | `Images::resolve` | 1 for an id or a pattern, 2 for `ssm:`; an unknown name 1 more, for the hint; what `Instances::shape` takes, once, for the architecture |
 //! | `Images::capture` | 1 to start where this process made and stopped the instance, else 3; 1 for each observation; with `encrypt` 1 more |
 //! | `Images::list`, `Images::get` | 1, and 1 for each further region until its copy has been seen available |
 //! | `Images::label` | 2, and 2 for each copy |
 //! | `Images::copy` | 4; 2 where the image is there already |
 //! | `Images::delete` | 2, and 2 for each copy; 1 more for each snapshot that `DeregisterImage` left |
 //! | `Instances::shape` | 2 for each size and region in the life of the process |
-//! | `Instances::launch` | 2; 1 where the instance exists. Once in the life of the process 2 more, for subnet and group (4 where the group has to be made) |
+//! | `Instances::launch` | 2; 1 where the instance exists. Once in the life of the process 2 more, for subnet and group (4 where the group has to be made); 1 more for each zone without room |
 //! | `Instances::list`, `get` | 1 |
 //! | `Instances::power`, `label` | 1 where this process launched the instance and has seen it running, else 2 |
 //! | `Instances::destroy` | 1; 2 for an instance that this process has not seen, 1 more for a spot instance |

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use remint_core::provider::{Image, Instance, InstanceState, Region, Shape};
+use remint_core::provider::{Image, Instance, InstanceState, Region, Shape, SizeName};
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
@@ -35,10 +35,23 @@ pub(crate) struct State {
     pub(crate) copied: HashSet<(String, Region)>,
     /// Copies that were asked for.
     pub(crate) copying: HashMap<(String, Region), Instant>,
-    /// What a size gives in a region, and the availability zones that have it.
-    pub(crate) shapes: HashMap<(String, Region), (Shape, Vec<String>)>,
+    /// What is known of a size in a region.
+    pub(crate) offers: HashMap<(String, Region), Offer>,
+    /// Availability zones that had no room for a size, and when: by size, region and zone.
+    full: HashMap<(SizeName, Region, String), Instant>,
     /// The ids of hosted zones, by their names.
     pub(crate) zones: HashMap<String, String>,
+}
+
+/// A size in a region.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    /// What it gives.
+    pub(crate) shape: Shape,
+    /// The availability zones that have it.
+    pub(crate) zones: Vec<String>,
+    /// The architectures of the images that it runs: `x86_64`, `arm64`.
+    pub(crate) architectures: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +74,16 @@ impl Memory {
 }
 
 impl State {
+    /// Remembers that a zone has just refused a size.
+    pub(crate) fn note_full(&mut self, size: &SizeName, region: &Region, zone: &str) {
+        self.full.insert((size.clone(), region.clone(), zone.to_owned()), Instant::now());
+    }
+
+    pub(crate) fn is_full(&self, size: &SizeName, region: &Region, zone: &str, within: Duration) -> bool {
+        let refused = self.full.get(&(size.clone(), region.clone(), zone.to_owned()));
+        refused.is_some_and(|at| at.elapsed() < within)
+    }
+
     pub(crate) fn was_destroyed(&self, id: &str, within: Duration) -> bool {
         self.destroyed.get(id).is_some_and(|at| at.elapsed() < within)
     }

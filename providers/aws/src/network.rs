@@ -34,14 +34,47 @@ type Key = (Region, Option<EnvironmentId>);
 struct Network {
     /// Subnets that may be used, in the order of their availability zones.
     subnets: Vec<Subnet>,
-    group: String,
+    /// Whether the options name the subnet.
+    pinned: bool,
+    groups: Vec<String>,
 }
 
 /// Where one instance is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
+    pub(crate) zone: String,
     pub(crate) subnet: String,
-    pub(crate) group: String,
+    pub(crate) groups: Vec<String>,
+    /// The options name the subnet, so no other zone will do.
+    pub(crate) pinned: bool,
+}
+
+impl Network {
+    /// A subnet for each of these zones, in their order; the first is where a launch goes as long as there is room.
+    fn places(&self, zones: &[String]) -> Vec<Place> {
+        let has_size =
+            |subnet: &&Subnet| subnet.availability_zone().is_some_and(|zone| zones.iter().any(|z| z == zone));
+        // The one that was named is taken as it is: AWS says best why it does not do.
+        let Some(first) = self.subnets.iter().find(has_size).or_else(|| self.subnets.first()) else {
+            return Vec::new();
+        };
+        // A VPC may have private subnets: only one that treats addresses as the first does stands in for it.
+        let alike = |subnet: &&Subnet| subnet.map_public_ip_on_launch() == first.map_public_ip_on_launch();
+        let others = self.subnets.iter().filter(has_size).filter(alike).filter(|_| !self.pinned);
+        let mut places: Vec<Place> = Vec::new();
+        for subnet in std::iter::once(first).chain(others) {
+            let zone = subnet.availability_zone().unwrap_or_default();
+            if places.iter().all(|place| place.zone != zone) {
+                places.push(Place {
+                    zone: zone.to_owned(),
+                    subnet: subnet.subnet_id().unwrap_or_default().to_owned(),
+                    groups: self.groups.clone(),
+                    pinned: self.pinned,
+                });
+            }
+        }
+        places
+    }
 }
 
 impl Networks {
@@ -51,14 +84,14 @@ impl Networks {
 }
 
 impl Aws {
-    /// The subnet and security group for an instance whose size these availability zones have. Two calls once in a region,
-    /// and two more when the group has to be made.
-    pub(crate) async fn place(
+    /// Where an instance may go whose size these availability zones have, the first choice first; never empty. Two calls once
+    /// in a region, and two more when the group has to be made.
+    pub(crate) async fn candidates(
         &self,
         region: &Region,
         zones: &[String],
         environment: Option<&EnvironmentId>,
-    ) -> Result<Place> {
+    ) -> Result<Vec<Place>> {
         let network = {
             // Held across the calls, so that two launches at once make one group.
             let mut networks = self.networks.0.lock().await;
@@ -72,12 +105,7 @@ impl Aws {
                 }
             }
         };
-        let has_size =
-            |subnet: &&Subnet| subnet.availability_zone().is_some_and(|zone| zones.iter().any(|z| z == zone));
-        // The one that was named is taken as it is: AWS says best why it does not do.
-        let chosen = network.subnets.iter().find(has_size).or_else(|| network.subnets.first());
-        let subnet = chosen.and_then(Subnet::subnet_id).unwrap_or_default().to_owned();
-        Ok(Place { subnet, group: network.group })
+        Ok(network.places(zones))
     }
 
     async fn network(&self, region: &Region, environment: Option<&EnvironmentId>) -> Result<Network> {
@@ -108,11 +136,11 @@ impl Aws {
                 );
             }
         };
-        let group = match config.and_then(|config| config.security_group.clone()) {
-            Some(group) => group,
-            None => self.ensure_group(region, &vpc, environment).await?,
+        let groups = match config.map(|config| config.security_groups.clone()) {
+            Some(groups) if !groups.is_empty() => groups,
+            _ => vec![self.ensure_group(region, &vpc, environment).await?],
         };
-        Ok(Network { subnets, group })
+        Ok(Network { subnets, pinned: subnet.is_some(), groups })
     }
 
     async fn subnets(&self, region: &Region, vpc: Option<&str>, subnet: Option<&str>) -> Result<Vec<Subnet>> {

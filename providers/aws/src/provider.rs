@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps, Strays, Turns,
+    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps, Strays, Turns,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -91,6 +91,7 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
             config,
             service_ports: context.service_ports.clone(),
             ports: PortMap::from_env(&context.env)?,
+            size: context.size.clone(),
             endpoints: SERVICE_VARIABLES.iter().filter_map(variable).collect(),
             descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
             retry: *calls.retry_policy(),
@@ -126,6 +127,8 @@ pub struct Settings {
     pub descriptor: &'static Descriptor,
     /// The options of the manifest.
     pub config: Config,
+    /// The size of the section's instances, where there is one: base images are chosen by its architecture.
+    pub size: Option<SizeName>,
     /// The ports that Remint's own security group opens beside 22.
     pub service_ports: Vec<u16>,
     /// The ports under which services on all of its addresses really answer.
@@ -152,6 +155,7 @@ impl Default for Settings {
         Self {
             descriptor: &DESCRIPTOR,
             config: Config::default(),
+            size: None,
             service_ports: Vec::new(),
             ports: PortMap::default(),
             endpoints: BTreeMap::new(),
@@ -225,9 +229,10 @@ impl Aws {
 
     /// The tags of an image that is about to be made, and of its snapshots.
     pub(crate) fn image_tags(&self, all: &[Tag]) -> Vec<TagSpecification> {
+        let all: Vec<Tag> = all.iter().cloned().chain(self.own_tags()).collect();
         let kinds = [ResourceType::Image, ResourceType::Snapshot];
         let wanted = kinds.into_iter().filter(|kind| *kind == ResourceType::Image || self.settings.tag_snapshots);
-        wanted.map(|kind| tags::on_create(kind, all)).collect()
+        wanted.map(|kind| tags::on_create(kind, &all)).collect()
     }
 
     /// The pauses between looks for the effect of a call whose reply was lost: doubling, `settle` long together.

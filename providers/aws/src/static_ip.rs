@@ -145,6 +145,7 @@ impl Aws {
     async fn allocate(&self, operation: &'static str, turn: &Turn, spec: &StaticIpSpec) -> Result<Body> {
         let mut all = tags::tags(operation, &spec.labels)?;
         all.push(tags::tag(tags::NAME, &spec.name));
+        all.extend(self.own_tags());
         let request = self.client.ec2(&spec.region).allocate_address().domain(DomainType::Vpc);
         let request = request.tag_specifications(tags::on_create(ResourceType::ElasticIp, &all));
         let mut calls = 0;

@@ -21,8 +21,8 @@ pub(crate) const COPY: &str = "remint:copy:";
 const PREFIX: &str = "remint:";
 
 /// The limits of tags, in characters, and how many a resource may carry (EC2 user guide, "Tag restrictions").
-const LONGEST_KEY: usize = 128;
-const LONGEST_VALUE: usize = 256;
+pub(crate) const LONGEST_KEY: usize = 128;
+pub(crate) const LONGEST_VALUE: usize = 256;
 const MOST_LABELS: usize = 40;
 
 fn is_own(key: &str) -> bool {
@@ -99,6 +99,11 @@ pub(crate) fn filters(selector: &Selector) -> Vec<Filter> {
 }
 
 impl Aws {
+    /// The user's own tags.
+    pub(crate) fn own_tags(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.settings.config.tags.iter().map(|(key, value)| tag(key, value))
+    }
+
     /// Adds tags to resources of a region, replacing the values of keys that they have; one call.
     pub(crate) async fn add_tags(
         &self,

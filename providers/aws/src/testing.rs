@@ -15,7 +15,7 @@ use wiremock::{
     matchers::{body_string_contains, method},
 };
 
-use crate::{Aws, ClientOptions, Settings};
+use crate::{Aws, ClientOptions, Settings, memory::Offer};
 
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
 pub(crate) const AMI: &str = "ami-0a1b2c3d";
@@ -52,7 +52,8 @@ pub(crate) fn launcher(server: &MockServer) -> Aws {
     let size = SizeName::new("t3.micro");
     let shape = Shape { size: size.clone(), vcpus: 2, memory_mib: 1024, disk_gib: 8, price_hourly_usd: None };
     let key = (size.as_str().to_owned(), "us-east-1".into());
-    aws.memory.lock().shapes.insert(key, (shape, vec!["us-east-1b".to_owned()]));
+    let (zones, architectures) = (vec!["us-east-1b".to_owned()], vec!["x86_64".to_owned()]);
+    aws.memory.lock().offers.insert(key, Offer { shape, zones, architectures });
     aws
 }
 
@@ -181,6 +182,15 @@ pub(crate) async fn serve(server: &MockServer, action: &str, answers: Vec<Respon
     let answers = InOrder { answers, asked: AtomicUsize::new(0) };
     let asks = body_string_contains(format!("Action={action}&"));
     Mock::given(method("POST")).and(asks).respond_with(answers).mount(server).await;
+}
+
+/// As [`launcher`], with a size that two zones have.
+pub(crate) fn launcher_in_two_zones(server: &MockServer) -> Aws {
+    let aws = launcher(server);
+    for offer in aws.memory.lock().offers.values_mut() {
+        offer.zones = ["us-east-1a", "us-east-1b"].map(str::to_owned).to_vec();
+    }
+    aws
 }
 
 /// Serves what a launch asks beside: the subnet and the group.

@@ -19,13 +19,27 @@ use url::{Host, Url};
 pub const DEFAULT_API_URL: &str = "https://api.digitalocean.com";
 
 const OPERATION: &str = "configure digitalocean";
+/// The longest tag (API reference, "Tags").
+pub(crate) const LONGEST_TAG: usize = 255;
+/// How many tags a user may add to Remint's own.
+const MOST_TAGS: usize = 20;
 const TOKEN_VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
 const URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
 
 /// The options of `[providers.digitalocean.options]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Config {}
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The VPC of the droplets in the section's region, by its UUID; the region's default VPC when not given.
+    pub vpc: Option<String>,
+    /// More tags for droplets, builders included, at most 20: letters, digits, `:`, `-` and `_`, at most 255 of them. Tags that
+    /// begin with `remint` are taken.
+    pub tags: Vec<String>,
+    /// Install DigitalOcean's metrics agent on droplets.
+    pub monitoring: bool,
+    /// Give droplets an IPv6 address beside their IPv4 address.
+    pub ipv6: bool,
+}
 
 impl Config {
     /// Reads the options of a context, and refuses unknown ones.
@@ -35,12 +49,47 @@ impl Config {
     /// `InvalidInput` that names the option.
     pub fn from_context(context: &BuildContext) -> Result<Self> {
         context.refuse_outside_only("api_url", URL_VARIABLE)?;
-        context.options.clone().try_into().map_err(|error: toml::de::Error| {
-            Error::new(ErrorKind::InvalidInput, OPERATION, error.message().trim())
-                .with_resource("[providers.digitalocean.options]")
-                .with_hint("there are no options; the token comes from the environment")
-        })
+        let config: Self =
+            context.options.clone().try_into().map_err(|error: toml::de::Error| invalid(error.message().trim()))?;
+        config.check()?;
+        Ok(config)
     }
+
+    fn check(&self) -> Result<()> {
+        if let Some(vpc) = &self.vpc
+            && !is_uuid(vpc)
+        {
+            let message = format!("`vpc` is a UUID such as `5a4981aa-9653-4bd1-bef5-d6bff52042e4`, not `{vpc}`");
+            return Err(invalid(&message));
+        }
+        if self.tags.len() > MOST_TAGS {
+            return Err(invalid(&format!("`tags` has {} tags; {MOST_TAGS} are the most", self.tags.len())));
+        }
+        for tag in &self.tags {
+            let letters = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_".contains(&byte));
+            let what = if !letters || !(1..=LONGEST_TAG).contains(&tag.len()) {
+                "a tag has 1 to 255 letters, digits, `:`, `-` and `_`"
+            } else if tag.to_ascii_lowercase().starts_with("remint") {
+                "tags that begin with `remint` are Remint's own"
+            } else {
+                continue;
+            };
+            return Err(invalid(&format!("tag `{}` in `tags`: {what}", tag.escape_debug())));
+        }
+        Ok(())
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    lengths.eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn invalid(problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, OPERATION, problem)
+        .with_resource("[providers.digitalocean.options]")
+        .with_hint("options: vpc, tags, monitoring, ipv6; the token comes from the environment")
 }
 
 /// The API's address: that of the environment, or DigitalOcean's own.
@@ -226,6 +275,23 @@ mod tests {
     #[test]
     fn options_are_checked() {
         let context = |text: &str| BuildContext { options: text.parse().unwrap(), ..BuildContext::default() };
+        let text = "vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4'\ntags = ['web', 'team:a_b-c']\nipv6 = true";
+        let config = Config::from_context(&context(text)).unwrap();
+        assert!(config.ipv6 && !config.monitoring && config.tags.len() == 2);
+        let long = format!("tags = ['{}']", "x".repeat(256));
+        for (text, named) in [
+            ("vpc = 'default'", "UUID"),
+            ("vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042eg'", "UUID"),
+            ("tags = ['two words']", "two words"),
+            ("tags = ['']", "1 to 255"),
+            (&long, "1 to 255"),
+            ("tags = ['Remint:env-id:x']", "Remint's own"),
+            ("monitor = true", "monitor"),
+        ] {
+            let error = Config::from_context(&context(text)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(named), "{error}");
+        }
         let error = Config::from_context(&context("token = 'x'")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("token"), "{error}");

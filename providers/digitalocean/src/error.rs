@@ -115,6 +115,7 @@ impl Subject<'_> {
             404 | 410 => ErrorKind::NotFound,
             408 => ErrorKind::Timeout,
             409 => ErrorKind::Conflict,
+            422 if is_capacity(&message) => ErrorKind::Capacity,
             422 | 423 if is_busy(&message) => ErrorKind::Busy,
             // How a reserved IP is refused for a droplet that is gone.
             422 if message.contains("droplet you specified does not exist") => ErrorKind::NotFound,
@@ -127,6 +128,16 @@ impl Subject<'_> {
             _ => ErrorKind::Unexpected,
         }
     }
+}
+
+/// A part of an answer that is left out, because the token lacks a scope. Taking it for empty would be a wrong answer.
+pub(crate) fn hidden(operation: &'static str, what: &str, scope: &str) -> Error {
+    Error::new(
+        ErrorKind::Forbidden,
+        operation,
+        format!("the API does not show {what}: the token lacks the scope `{scope}`"),
+    )
+    .with_hint("give the token all scopes that the book's page on DigitalOcean lists")
 }
 
 /// The body of an error.
@@ -143,8 +154,14 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Unauthenticated => {
             Some("check the token in DIGITALOCEAN_TOKEN, DIGITALOCEAN_ACCESS_TOKEN or doctl's configuration")
         }
-        ErrorKind::Forbidden => Some("give the token the scopes that this needs, and check that the account is active"),
+        ErrorKind::Forbidden => Some(
+            "give the token the scopes that the book's page on DigitalOcean lists, and check that the account is active",
+        ),
         ErrorKind::Quota => Some("delete what is not needed, or ask DigitalOcean to raise the limit"),
+        ErrorKind::Capacity => Some(
+            "choose another size or region, or try again later; `doctl compute size list` shows what there is, and \
+             DigitalOcean has no zones to try",
+        ),
         _ => None,
     }
 }
@@ -161,6 +178,20 @@ fn is_busy(message: &str) -> bool {
         "try again",
     ];
     PHRASES.iter().any(|phrase| message.contains(phrase))
+}
+
+/// Whether a region has no room: "Size is not available in this region.", "Region is not available", "… currently unavailable
+/// in this region". A size that does not exist, or whose disk is too small for the image ("This size is not available because it
+/// has a smaller disk"), is another matter.
+fn is_capacity(message: &str) -> bool {
+    const MISSING: [&str; 3] = ["not available", "unavailable", "not currently available"];
+    const OTHER: [&str; 6] = ["disk", "image", "feature", "backup", "volume", "vpc"];
+    let place = message.contains("region") || message.contains("datacenter") || message.contains("capacity");
+    let size = message.contains("size") || message.contains("droplet") || message.contains("region is");
+    place
+        && size
+        && !OTHER.iter().any(|other| message.contains(other))
+        && MISSING.iter().any(|phrase| message.contains(phrase))
 }
 
 fn is_quota(message: &str) -> bool {
@@ -219,6 +250,13 @@ mod tests {
             (422, "You have reached your account's reserved IP limit.", ErrorKind::Quota),
             (422, "User data exceeds the limit of 64 KiB for a droplet", ErrorKind::InvalidInput),
             (422, "You specified an invalid size for Droplet creation.", ErrorKind::InvalidInput),
+            (422, "Size is not available in this region.", ErrorKind::Capacity),
+            (422, "Region is not available", ErrorKind::Capacity),
+            (422, "The size s-1vcpu-1gb is currently unavailable in this region", ErrorKind::Capacity),
+            (422, "This size is not available in nyc3 due to capacity, try again later", ErrorKind::Capacity),
+            (422, "This size is not available because it has a smaller disk.", ErrorKind::InvalidInput),
+            (422, "Image is not available in the selected region", ErrorKind::InvalidInput),
+            (422, "IPv6 is a feature that is not available in this region for the size", ErrorKind::InvalidInput),
             (422, "The Droplet you specified does not exist", ErrorKind::NotFound),
             (401, "Unable to authenticate you", ErrorKind::Unauthenticated),
             (403, "You do not have access for the attempted action.", ErrorKind::Forbidden),

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
+    error::hidden,
     labelling::resource,
     memory::Launched,
     tags, wire,
@@ -37,14 +38,17 @@ impl DigitalOcean {
             // Only for a while: a removal that was accepted does not always happen.
             state = InstanceState::Destroying;
         }
-        let public = |network: &&wire::Network| network.kind == "public";
-        let networks = droplet.networks.as_ref().map(|networks| networks.v4.as_slice()).unwrap_or_default();
-        let address = networks.iter().find(public).and_then(|network| network.ip_address.parse().ok());
+        let public = droplet.public_addresses();
+        let own = memory.own_address(droplet.id, &public);
+        if let Some(own) = own {
+            memory.addresses.insert(droplet.id, own.to_owned());
+        }
+        let address = own.or(public.first().copied()).and_then(|address| address.parse().ok());
         let image = droplet.image.as_ref().and_then(|image| image.id);
         let mut instance = Instance {
             id: InstanceId::new(droplet.id.to_string()),
             name: droplet.name.clone(),
-            labels: tags::labels(droplet.tags.iter().flatten()),
+            labels: tags::labels(droplet.tags.get().into_iter().flatten()),
             state,
             busy: droplet.locked,
             address: address.map(|ip| Address { ip, ports: self.ports }),
@@ -90,6 +94,20 @@ impl DigitalOcean {
             .with_source(error)
     }
 
+    /// Finds out which addresses of droplets are their own, before their instances are looked at. No call, unless a droplet
+    /// shows two public addresses of which this process knows neither: an assigned reserved IP is listed with the droplet's own,
+    /// in no documented order.
+    async fn tell_addresses_apart(&self, operation: &'static str, droplets: &[wire::Droplet]) -> Result<()> {
+        let unclear = |droplet: &wire::Droplet| {
+            let public = droplet.public_addresses();
+            public.len() > 1 && self.memory.lock().own_address(droplet.id, &public).is_none()
+        };
+        if self.descriptor.has(Capability::StaticIp) && droplets.iter().any(unclear) {
+            self.reserved_ips(operation).await?;
+        }
+        Ok(())
+    }
+
     /// All droplets of a selector, those included that were just made and do not show yet.
     async fn droplets(&self, operation: &'static str, selector: &Selector) -> Result<Vec<Instance>> {
         let mut ask = Ask::get(operation, &["v2", "droplets"]);
@@ -97,6 +115,11 @@ impl DigitalOcean {
             ask = ask.query("tag_name", tag);
         }
         let droplets: Vec<wire::Droplet> = self.client.pages(&ask, "droplets").await?;
+        if let Some(droplet) = droplets.iter().find(|droplet| droplet.tags.is_hidden()) {
+            // Without its tags no droplet would be known as ours.
+            return Err(hidden(operation, "the tags of a droplet", "tag:read").with_resource(droplet.id));
+        }
+        self.tell_addresses_apart(operation, &droplets).await?;
         let mut all: Vec<Instance> = droplets.iter().map(|droplet| self.instance(droplet)).collect();
         let memory = self.memory.lock();
         for number in memory.launched.keys() {
@@ -178,7 +201,10 @@ impl Instances for DigitalOcean {
     async fn get(&self, id: &InstanceId) -> Result<Instance> {
         const OPERATION: &str = "get instance";
         match self.droplet(OPERATION, id).await {
-            Ok(droplet) => Ok(self.instance(&droplet)),
+            Ok(droplet) => {
+                self.tell_addresses_apart(OPERATION, std::slice::from_ref(&droplet)).await?;
+                Ok(self.instance(&droplet))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let number = droplet_number(OPERATION, id)?;
                 let memory = self.memory.lock();
@@ -207,7 +233,7 @@ impl Instances for DigitalOcean {
         // Refused as a whole, before a part of them is there.
         tags::tags(OPERATION, labels)?;
         let droplet = self.droplet(OPERATION, id).await?;
-        let standing = droplet.tags.unwrap_or_default();
+        let standing = droplet.tags.get().cloned().unwrap_or_default();
         self.relabel(OPERATION, &resource("droplet", droplet.id), &standing, labels).await?;
         if let Some(launched) = self.memory.lock().launched.get_mut(&droplet.id) {
             launched.instance.labels.0.extend(labels.0.clone());

@@ -20,7 +20,8 @@
 //! | `Images::copy` | 3; 1 where the image is there already |
 //! | `Instances::shape` | 1 in the life of the process |
 //! | `Instances::launch` | 2 for up to ten names; 1 where all of them exist |
-//! | `Instances::list`, `get`, `destroy` | 1 |
+//! | `Instances::list`, `get` | 1; 1 more, once, when a droplet shows a reserved IP beside its own address and neither is known |
+//! | `Instances::destroy` | 1 |
 //! | `Instances::power` | 2; 1 where the instance is as asked |
 //! | `Instances::label` | 1, and for each label 1 (3 where its tag is new) and 1 for a value that it replaces |
 //! | `StaticIps::ensure` | 2; 1 where the instance has one |

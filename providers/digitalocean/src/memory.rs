@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub(crate) copies: HashMap<(u64, String), u64>,
     /// The last assignment of each reserved IP: the droplet and the action.
     pub(crate) assigned: HashMap<String, Assignment>,
+    /// The own addresses of droplets, which they keep for life.
+    pub(crate) addresses: HashMap<u64, String>,
+    /// Reserved IPs of the account, wherever they point.
+    pub(crate) reserved: HashSet<String>,
     /// Reserved IPs made for a droplet.
     pub(crate) ensured: HashMap<u64, (String, Instant)>,
 }
@@ -77,6 +81,19 @@ impl Memory {
 }
 
 impl State {
+    /// Which of a droplet's public addresses is its own; `None` where it has none, or where nobody can tell yet.
+    pub(crate) fn own_address<'a>(&self, droplet: u64, public: &[&'a str]) -> Option<&'a str> {
+        let known = self.addresses.get(&droplet);
+        if let Some(own) = public.iter().find(|address| known.is_some_and(|known| known == *address)) {
+            return Some(own);
+        }
+        let mut left = public.iter().filter(|address| public.len() == 1 || !self.reserved.contains(**address));
+        match (left.next(), left.next()) {
+            (Some(own), None) => Some(own),
+            _ => None,
+        }
+    }
+
     pub(crate) fn was_destroyed(&self, id: u64, within: Duration) -> bool {
         self.destroyed.get(&id).is_some_and(|at| at.elapsed() < within)
     }

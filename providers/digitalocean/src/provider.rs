@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
-    Turns,
+    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps,
+    Strays, Turns,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -72,13 +72,14 @@ fn options_schema() -> schemars::Schema {
 
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {
     async move {
-        Config::from_context(&context)?;
+        let config = Config::from_context(&context)?;
         let api_url = api_url(&context.env)?;
         let token = token(&context.env)?;
         let ports = PortMap::from_env(&context.env)?;
         let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
         let retry = RetryPolicy::from_env(&context.env)?;
-        let options = ClientOptions { ports, descriptor, retry, ..ClientOptions::new(api_url, token) };
+        let home = context.region;
+        let options = ClientOptions { config, home, ports, descriptor, retry, ..ClientOptions::new(api_url, token) };
         Ok(Arc::new(DigitalOcean::new(options)?) as Arc<dyn Provider>)
     }
     .boxed()
@@ -93,6 +94,10 @@ pub struct ClientOptions {
     pub api_url: Url,
     /// The account's token.
     pub token: SecretString,
+    /// The options of the manifest.
+    pub config: Config,
+    /// The region of the manifest's section, for which the options' ids hold; without one they hold everywhere.
+    pub home: Option<Region>,
     /// The ports under which services on all of its addresses really answer.
     pub ports: PortMap,
     /// What the provider says of itself.
@@ -116,6 +121,8 @@ impl ClientOptions {
         Self {
             api_url,
             token,
+            config: Config::default(),
+            home: None,
             ports: PortMap::default(),
             descriptor: &DESCRIPTOR,
             rate: RATE,
@@ -131,6 +138,8 @@ impl ClientOptions {
 #[derive(Debug)]
 pub struct DigitalOcean {
     pub(crate) client: Client,
+    pub(crate) config: Config,
+    pub(crate) home: Option<Region>,
     pub(crate) descriptor: &'static Descriptor,
     pub(crate) ports: PortMap,
     pub(crate) grace: Duration,
@@ -151,6 +160,8 @@ impl DigitalOcean {
         let calls = Calls::new(options.rate, options.retry);
         Ok(Self {
             client: Client::new(options.api_url, options.token, calls)?,
+            config: options.config,
+            home: options.home,
             descriptor: options.descriptor,
             ports: options.ports,
             grace: options.grace,

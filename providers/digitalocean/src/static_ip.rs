@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     DigitalOcean,
     client::{Ask, is_lost},
+    error::hidden,
     instance::droplet_number,
     memory::Assignment,
     tags, wire,
@@ -30,20 +31,34 @@ impl DigitalOcean {
         Ok(StaticIp {
             id: StaticIpId::new(body.ip.clone()),
             address: Address { ip, ports: self.ports },
-            assigned_to: body.droplet.as_ref().map(|droplet| InstanceId::new(droplet.id.to_string())),
+            assigned_to: body.droplet.get().map(|droplet| InstanceId::new(droplet.id.to_string())),
             busy: body.locked,
             region: Region::new(body.region.as_ref().map_or("", |region| &region.slug)),
             labels: Labels::new(),
         })
     }
 
-    async fn reserved_ips(&self, operation: &'static str) -> Result<Vec<wire::ReservedIp>> {
-        self.client.pages(&Ask::get(operation, &["v2", "reserved_ips"]), "reserved_ips").await
+    pub(crate) async fn reserved_ips(&self, operation: &'static str) -> Result<Vec<wire::ReservedIp>> {
+        let all: Vec<wire::ReservedIp> =
+            self.client.pages(&Ask::get(operation, &["v2", "reserved_ips"]), "reserved_ips").await?;
+        all.iter().try_for_each(|ip| self.note(operation, ip))?;
+        Ok(all)
+    }
+
+    /// Remembers a reserved IP, and refuses one that does not say where it points.
+    fn note(&self, operation: &'static str, ip: &wire::ReservedIp) -> Result<()> {
+        self.memory.lock().reserved.insert(ip.ip.clone());
+        if ip.droplet.is_hidden() {
+            return Err(hidden(operation, "the droplet of a reserved IP", "droplet:read").with_resource(&ip.ip));
+        }
+        Ok(())
     }
 
     async fn reserved_ip(&self, operation: &'static str, id: &StaticIpId) -> Result<wire::ReservedIp> {
         let ask = Ask::get(operation, &["v2", "reserved_ips", id.as_str()]).about(id);
-        Ok(self.client.json::<wire::ReservedIpAnswer>(&ask).await?.reserved_ip)
+        let ip = self.client.json::<wire::ReservedIpAnswer>(&ask).await?.reserved_ip;
+        self.note(operation, &ip)?;
+        Ok(ip)
     }
 
     /// The reserved IP of a droplet, or why none can be made now: one is on its way to a droplet that does not show.
@@ -53,7 +68,7 @@ impl DigitalOcean {
             let recent = memory.ensured.get(&number).filter(|(_, at)| at.elapsed() < self.grace);
             recent.map(|(ip, _)| ip.clone())
         };
-        let points_there = |ip: &&wire::ReservedIp| ip.droplet.as_ref().is_some_and(|droplet| droplet.id == number);
+        let points_there = |ip: &&wire::ReservedIp| ip.droplet.get().is_some_and(|droplet| droplet.id == number);
         let made_here = |ip: &&wire::ReservedIp| Some(&ip.ip) == made.as_ref();
         if let Some(found) = all.iter().find(points_there).or_else(|| all.iter().find(made_here)) {
             return Found::This(Box::new(found.clone()));
@@ -61,7 +76,7 @@ impl DigitalOcean {
         let undecided = |ip: &wire::ReservedIp| {
             let here = ip.region.as_ref().is_none_or(|r| r.slug == region.as_str());
             ip.locked
-                && ip.droplet.is_none()
+                && ip.droplet.get().is_none()
                 && here
                 && !self.memory.lock().ensured.values().any(|(known, _)| *known == ip.ip)
         };
@@ -107,7 +122,7 @@ impl DigitalOcean {
         target: Option<u64>,
     ) -> Result<Option<wire::Action>> {
         let _turn = self.turns.take([format!("static ip {id}")]).await;
-        let holds = |ip: &wire::ReservedIp| ip.droplet.as_ref().map(|droplet| droplet.id) == target;
+        let holds = |ip: &wire::ReservedIp| ip.droplet.get().map(|droplet| droplet.id) == target;
         if holds(&self.reserved_ip(operation, id).await?) {
             return Ok(None);
         }
@@ -174,14 +189,18 @@ impl StaticIps for DigitalOcean {
                 }
             }
         };
-        self.memory.lock().ensured.insert(number, (body.ip.clone(), Instant::now()));
+        {
+            let mut memory = self.memory.lock();
+            memory.reserved.insert(body.ip.clone());
+            memory.ensured.insert(number, (body.ip.clone(), Instant::now()));
+        }
         self.static_ip(OPERATION, &body)
     }
 
     async fn list(&self, selector: &Selector) -> Result<Vec<StaticIp>> {
         const OPERATION: &str = "list static ips";
         let points_at_one = |ip: &wire::ReservedIp| {
-            let tags = ip.droplet.as_ref().and_then(|droplet| droplet.tags.as_ref());
+            let tags = ip.droplet.get().and_then(|droplet| droplet.tags.get());
             tags::labels(tags.into_iter().flatten()).matches(selector)
         };
         let all = self.reserved_ips(OPERATION).await?;
@@ -195,7 +214,7 @@ impl StaticIps for DigitalOcean {
         let mut ip = self.static_ip(OPERATION, &body)?;
         let asked = self.memory.lock().assigned.get(id.as_str()).copied();
         let Some(Assignment { droplet, action }) = asked else { return Ok(ip) };
-        if body.droplet.as_ref().is_some_and(|standing| standing.id == droplet) && !body.locked {
+        if body.droplet.get().is_some_and(|standing| standing.id == droplet) && !body.locked {
             self.memory.lock().assigned.remove(id.as_str());
         } else if !body.locked {
             // Neither there nor under way: only the action tells whether it is late or has failed.
@@ -243,6 +262,7 @@ impl StaticIps for DigitalOcean {
         let ask = Ask::delete("release static ip", &["v2", "reserved_ips", id.as_str()]).about(id);
         self.client.remove(&ask.unprocessable_is_busy()).await?;
         let mut memory = self.memory.lock();
+        memory.reserved.remove(id.as_str());
         memory.assigned.remove(id.as_str());
         memory.ensured.retain(|_, (ip, _)| ip != id.as_str());
         Ok(())

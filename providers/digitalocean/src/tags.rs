@@ -14,10 +14,10 @@ use std::fmt::Write as _;
 
 use remint_core::provider::{Error, ErrorKind, Labels, Result, Selector, label};
 
+use crate::config::LONGEST_TAG;
+
 /// What all label keys, and so all of Remint's tags, begin with.
 const PREFIX: &str = "remint:";
-/// The longest tag.
-const LONGEST: usize = 255;
 
 /// Label keys in the order in which they select: the first has the fewest resources.
 const MOST_SELECTIVE: [&str; 6] =
@@ -32,8 +32,11 @@ pub(crate) fn tag(operation: &'static str, key: &str, value: &str) -> Result<Str
         return Err(invalid(format!("label `{key}` has no value")));
     }
     let tag = format!("{PREFIX}{}:{}", escape(name, false), escape(value, true));
-    if tag.len() > LONGEST {
-        return Err(invalid(format!("label `{key}` makes a tag of {} characters; {LONGEST} is the most", tag.len())));
+    if tag.len() > LONGEST_TAG {
+        return Err(invalid(format!(
+            "label `{key}` makes a tag of {} characters; {LONGEST_TAG} is the most",
+            tag.len()
+        )));
     }
     Ok(tag)
 }

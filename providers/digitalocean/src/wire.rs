@@ -1,7 +1,37 @@
 //! What the API sends, as far as it is read. Fields that may be missing or null have a default.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+/// A part of an answer that the API leaves out when the token lacks the scope for it (API reference, "Requires … scope" at each
+/// such part). What is not there is null.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Nested<T> {
+    /// Left out.
+    #[default]
+    Hidden,
+    /// Shown, and perhaps null.
+    Shown(Option<T>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nested<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::Shown)
+    }
+}
+
+impl<T> Nested<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        match self {
+            Self::Shown(value) => value.as_ref(),
+            Self::Hidden => None,
+        }
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        matches!(self, Self::Hidden)
+    }
+}
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct AccountAnswer {
@@ -75,9 +105,18 @@ pub(crate) struct Droplet {
     pub(crate) size_slug: String,
     pub(crate) networks: Option<Networks>,
     pub(crate) region: Option<RegionRef>,
-    pub(crate) tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) tags: Nested<Vec<String>>,
     #[serde(default)]
     pub(crate) snapshot_ids: Vec<u64>,
+}
+
+impl Droplet {
+    /// The public IPv4 addresses: the droplet's own, and a reserved IP that points at it, in no order.
+    pub(crate) fn public_addresses(&self) -> Vec<&str> {
+        let all = self.networks.as_ref().map(|networks| networks.v4.as_slice()).unwrap_or_default();
+        all.iter().filter(|network| network.kind == "public").map(|network| network.ip_address.as_str()).collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -188,7 +227,8 @@ pub(crate) struct ReservedIpAnswer {
 pub(crate) struct ReservedIp {
     pub(crate) ip: String,
     pub(crate) region: Option<RegionRef>,
-    pub(crate) droplet: Option<Droplet>,
+    #[serde(default)]
+    pub(crate) droplet: Nested<Droplet>,
     #[serde(default)]
     pub(crate) locked: bool,
 }

@@ -146,6 +146,9 @@ impl Subject {
         if let Some(constraint) = &constraint {
             mapped = mapped.with_hint(policy_hint(constraint));
         }
+        if kind == ErrorKind::Capacity {
+            mapped = mapped.with_hint(room_hint(None));
+        }
         if (300..400).contains(&status) {
             mapped = mapped.with_hint("redirects are not followed; check the API's address");
         }
@@ -190,9 +193,8 @@ impl Subject {
         if let Some(constraint) = constraint(&said) {
             error = error.with_hint(policy_hint(constraint));
         }
-        if codes.iter().any(|code| is_exhausted(code)) {
-            error = error
-                .with_hint("choose another zone or size, or try again later: the zone has no room for this size now");
+        if kind == ErrorKind::Capacity {
+            error = error.with_hint(room_hint(zones_with_room(operation)));
         }
         Err(error)
     }
@@ -259,6 +261,7 @@ fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
     }
     for reason in reasons {
         let kind = match reason.as_str() {
+            reason if is_exhausted(reason) => ErrorKind::Capacity,
             "quotaExceeded" | "limitExceeded" | "QUOTA_EXCEEDED" => ErrorKind::Quota,
             "rateLimitExceeded" | "userRateLimitExceeded" | "RATE_LIMIT_EXCEEDED" | "resourceOperationRateExceeded" => {
                 ErrorKind::RateLimited
@@ -283,13 +286,33 @@ fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
         429 => ErrorKind::RateLimited,
         501 => ErrorKind::Unsupported,
         400..=499 => ErrorKind::InvalidInput,
+        500..=599 if is_exhausted(message) => ErrorKind::Capacity,
         500..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Unexpected,
     }
 }
 
-fn is_exhausted(code: &str) -> bool {
-    code.contains("RESOURCE_POOL_EXHAUSTED") || code == "STOCKOUT"
+/// Whether a code, reason or message says that a zone has no room. Sources: "Troubleshooting resource availability errors"
+/// of Compute Engine, and its answers: `ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS` with the reason `resource_availability` and
+/// `(state:STOCKOUT, …)` in the message.
+fn is_exhausted(text: &str) -> bool {
+    text.contains("RESOURCE_POOL_EXHAUSTED") || text.contains("STOCKOUT") || text == "resource_availability"
+}
+
+/// The zones of the region that Compute Engine says have room.
+fn zones_with_room(operation: &Operation) -> Option<&str> {
+    let mut details = operation.error.iter().flat_map(|error| &error.errors).flat_map(|error| &error.error_details);
+    let zones = details.find_map(|detail| detail.error_info.as_ref()?.metadatas.get("zonesAvailable"));
+    zones.map(|zones| zones.trim()).filter(|zones| !zones.is_empty())
+}
+
+fn room_hint(zones: Option<&str>) -> String {
+    match zones {
+        Some(zones) => {
+            format!("choose another zone (Google says that there is room in {}), or another size", excerpt(zones))
+        }
+        None => "choose another zone or size, or try again later: the zone has no room for this size now".to_owned(),
+    }
 }
 
 fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
@@ -307,11 +330,14 @@ fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
             "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
             "PERMISSIONS_ERROR" | "FORBIDDEN" => ErrorKind::Forbidden,
             "INTERNAL_ERROR" => ErrorKind::Unavailable,
-            code if is_exhausted(code) => ErrorKind::Unavailable,
+            code if is_exhausted(code) => ErrorKind::Capacity,
             code if code.starts_with("INVALID_") || code.starts_with("UNSUPPORTED_") => ErrorKind::InvalidInput,
             _ => continue,
         };
         return kind;
+    }
+    if is_exhausted(message) {
+        return ErrorKind::Capacity;
     }
     status.map_or(ErrorKind::Unexpected, |status| refusal(status, &[], ""))
 }

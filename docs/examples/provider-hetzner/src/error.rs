@@ -41,7 +41,8 @@ fn kind(code: &str, status: StatusCode) -> ErrorKind {
         "locked" | "conflict" | "must_be_unassigned" => ErrorKind::Busy,
         "rate_limit_exceeded" => ErrorKind::RateLimited,
         "resource_limit_exceeded" => ErrorKind::Quota,
-        "resource_unavailable" | "placement_error" | "maintenance" => ErrorKind::Unavailable,
+        "resource_unavailable" | "placement_error" => ErrorKind::Capacity,
+        "maintenance" => ErrorKind::Unavailable,
         _ => match status.as_u16() {
             401 => ErrorKind::Unauthenticated,
             403 => ErrorKind::Forbidden,
@@ -79,6 +80,7 @@ pub(crate) async fn refused(ask: &Ask, response: Response) -> Error {
         ErrorKind::Unauthenticated => error.with_hint("check HCLOUD_TOKEN: it must be a token of the project"),
         ErrorKind::Forbidden => error.with_hint("make a token that may read and write"),
         ErrorKind::Quota => error.with_hint("delete what is not needed, or ask Hetzner to raise the project's limits"),
+        ErrorKind::Capacity => error.with_hint("choose another size or location, or try again later"),
         _ => error,
     }
 }
@@ -123,6 +125,7 @@ mod tests {
             ("conflict", 409, ErrorKind::Busy),
             ("locked", 423, ErrorKind::Busy),
             ("resource_limit_exceeded", 403, ErrorKind::Quota),
+            ("resource_unavailable", 412, ErrorKind::Capacity),
             ("forbidden", 403, ErrorKind::Forbidden),
             ("invalid_input", 422, ErrorKind::InvalidInput),
             ("service_error", 500, ErrorKind::Unavailable),

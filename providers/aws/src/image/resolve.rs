@@ -1,4 +1,7 @@
 //! Base images: `ami-…`, `OWNER/NAME-PATTERN`, `ssm:/PARAMETER`.
+//!
+//! A base image must run on the size of the section. So a name that means images of several architectures means those that the
+//! size runs, and a base image of another architecture is refused before anything is created.
 
 use remint_core::provider::{Error, ErrorKind, Image, Region, Result, nearest};
 
@@ -16,11 +19,15 @@ const PARAMETERS: i32 = 10;
 const PAGES: usize = 10;
 
 impl Aws {
-    /// One call for an id or a pattern, two for a parameter; a name that nothing has costs one more, for the hint.
+    /// One call for an id or a pattern, two for a parameter, and two once for the size, which a launch would ask for otherwise; a
+    /// name that nothing has costs one more, for the hint.
     pub(super) async fn resolve_base(&self, base: &str, region: &Region) -> Result<Image> {
         self.check_region(OPERATION, region).await?;
+        let runs = self.architectures(region).await;
         if is_id(base, "ami-") {
-            return self.resolve_id(base, region).await;
+            let body = self.resolve_id(base, region).await?;
+            self.check_architecture(base, &body, &runs)?;
+            return Ok(image(region, &body));
         }
         let body = if let Some(parameter) = base.strip_prefix(SSM) {
             let id = self.parameter(base, parameter, region).await?;
@@ -29,24 +36,48 @@ impl Aws {
                 Error::new(ErrorKind::InvalidInput, OPERATION, message).with_resource(format!("`{base}`"))
             })?
         } else if let Some((owner, pattern)) = base.split_once('/').filter(|(owner, name)| is_owner(owner, name)) {
-            self.newest(base, owner, pattern, region).await?
+            self.newest(base, owner, pattern, region, &runs).await?
         } else {
             return Err(no_base(base).with_hint(
                 "write `ami-…`, `OWNER/NAME-PATTERN` (`136693071363/debian-12-amd64-*`) or `ssm:/PARAMETER`",
             ));
         };
+        self.check_architecture(base, &body, &runs)?;
         let mut found = image(region, &body);
         base.clone_into(&mut found.name);
         Ok(found)
     }
 
-    /// An AMI by its id: the region's own, or the copy there of one of the account's.
-    async fn resolve_id(&self, id: &str, region: &Region) -> Result<Image> {
-        if let Some(body) = self.fetch_image(OPERATION, region, id).await? {
-            return Ok(image(region, &body));
+    /// The architectures of the section's size; none where there is no size, or none that the region has: looking it up by
+    /// itself says what is wrong with it.
+    async fn architectures(&self, region: &Region) -> Vec<String> {
+        match &self.settings.size {
+            Some(size) => self.find_offer(size, region).await.map(|offer| offer.architectures).unwrap_or_default(),
+            None => Vec::new(),
         }
-        if let Some(copy) = self.copies_in(OPERATION, region, id).await?.iter().find(|copy| is_available(copy)) {
-            return Ok(image(region, copy));
+    }
+
+    /// Refuses an image that the section's size cannot run.
+    fn check_architecture(&self, base: &str, body: &Body, runs: &[String]) -> Result<()> {
+        let (Some(size), Some(architecture)) = (&self.settings.size, body.architecture()) else { return Ok(()) };
+        let architecture = architecture.as_str();
+        if runs.is_empty() || runs.iter().any(|runs| runs == architecture) {
+            return Ok(());
+        }
+        let runs = runs.join(" or ");
+        let message = format!("the image is for {architecture}, and size {size} runs {runs}");
+        Err(Error::new(ErrorKind::InvalidInput, OPERATION, message)
+            .with_resource(format!("`{base}`"))
+            .with_hint(format!("name a base image for {runs}, or a size for {architecture}")))
+    }
+
+    /// An AMI by its id: the region's own, or the copy there of one of the account's.
+    async fn resolve_id(&self, id: &str, region: &Region) -> Result<Body> {
+        if let Some(body) = self.fetch_image(OPERATION, region, id).await? {
+            return Ok(body);
+        }
+        if let Some(copy) = self.copies_in(OPERATION, region, id).await?.into_iter().find(is_available) {
+            return Ok(copy);
         }
         for elsewhere in self.all_places(OPERATION)? {
             if elsewhere != *region && self.fetch_image(OPERATION, &elsewhere, id).await?.is_some() {
@@ -92,15 +123,18 @@ impl Aws {
         Err(no_base(base).with_hint(hint(base, &names)).with_source(error))
     }
 
-    /// The newest available AMI of a name; of several architectures, the newest x86-64 one.
-    async fn newest(&self, base: &str, owner: &str, pattern: &str, region: &Region) -> Result<Body> {
+    /// The newest available AMI of a name that the size runs; where nothing is known of the size, the newest x86-64 one.
+    async fn newest(&self, base: &str, owner: &str, pattern: &str, region: &Region, runs: &[String]) -> Result<Body> {
         let available = tags::pattern("state", "available");
         let filters = vec![tags::pattern("name", pattern), available.clone()];
         let mut found = self.describe_images(OPERATION, region, Some(owner), filters).await?;
-        let is_x86 = |body: &Body| body.architecture().is_some_and(|architecture| architecture.as_str() == "x86_64");
+        let is_right = |body: &Body| {
+            let architecture = body.architecture().map(|architecture| architecture.as_str()).unwrap_or_default();
+            if runs.is_empty() { architecture == "x86_64" } else { runs.iter().any(|runs| runs == architecture) }
+        };
         found.sort_by(|a, b| {
             let age = a.creation_date().cmp(&b.creation_date()).then_with(|| a.image_id().cmp(&b.image_id()));
-            is_x86(a).cmp(&is_x86(b)).then(age)
+            is_right(a).cmp(&is_right(b)).then(age)
         });
         if let Some(newest) = found.pop() {
             return Ok(newest);

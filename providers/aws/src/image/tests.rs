@@ -1,9 +1,12 @@
 use remint_core::provider::{CaptureProgress, CaptureSpec, Effect, ErrorKind, Images, Labels, Region, Selector, label};
 use wiremock::MockServer;
 
-use crate::testing::{
-    actions, drop_once_asked, ec2, field, forms, image, images, instance, instances, provider, refusal, serve,
-    serve_late,
+use crate::{
+    memory::Offer,
+    testing::{
+        actions, drop_once_asked, ec2, field, forms, image, images, instance, instances, launcher, provider, refusal,
+        serve, serve_late,
+    },
 };
 
 const ORIGINAL: &str = "ami-00000001";
@@ -44,6 +47,41 @@ async fn an_image_is_in_a_region_once_its_copy_is_available() {
     let listed = aws.list(&Selector::all()).await.unwrap();
     assert!(listed.len() == 1 && listed[0].regions.contains(&there), "{listed:?}");
     assert_eq!(actions(&server).await.len(), 5, "a copy that was seen available is not looked at again");
+}
+
+#[tokio::test]
+async fn a_base_image_is_for_the_architecture_of_the_size() {
+    let of = |id: &str, architecture: &str| {
+        let architecture = format!("<architecture>{architecture}</architecture><imageState>");
+        image(id, "available", "snap-1", &[]).replace("<imageState>", &architecture)
+    };
+    let aws_with = |server: &MockServer, size: &str, architecture: &str| {
+        let mut aws = launcher(server);
+        let known = aws.memory.lock().offers.values().next().unwrap().clone();
+        let offer = Offer { architectures: vec![architecture.to_owned()], ..known };
+        aws.memory.lock().offers.insert((size.to_owned(), "us-east-1".into()), offer);
+        aws.settings.size = Some(size.into());
+        aws
+    };
+    let (x86, arm) = (of("ami-0000000a", "x86_64"), of("ami-0000000b", "arm64"));
+    let region = Region::from("us-east-1");
+    let pattern = "136693071363/debian-12-*";
+    let server = MockServer::start().await;
+    serve(&server, "DescribeImages", vec![images(&[x86.clone(), arm.clone()])]).await;
+    for (size, architecture, id) in [("t3.small", "x86_64", "ami-0000000a"), ("t4g.small", "arm64", "ami-0000000b")] {
+        let found = aws_with(&server, size, architecture).resolve(pattern, &region).await.unwrap();
+        assert_eq!(found.id.as_str(), id);
+    }
+    assert_eq!(provider(&server).resolve(pattern, &region).await.unwrap().id.as_str(), "ami-0000000a");
+
+    let server = MockServer::start().await;
+    serve(&server, "DescribeImages", vec![images(&[x86])]).await;
+    for base in [pattern, "ami-0000000a"] {
+        let error = aws_with(&server, "t4g.small", "arm64").resolve(base, &region).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.message(), "the image is for x86_64, and size t4g.small runs arm64");
+        assert!(error.hint().unwrap().contains("base image for arm64"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,18 @@
 //! whatever else differs. EC2 remembers a token longer than the instance lives: a name that is launched again after its
 //! instance was terminated needs the next token of its row. Which tokens are spent, terminated instances tell for as long as
 //! EC2 lists them, and EC2's answer afterwards.
+//!
+//! A zone without room for the size is left for the next one that offers it. Each zone has a row of tokens of its own, because
+//! a token holds for one subnet only; the first zone's row names no zone, so that whoever comes after a crash and begins with
+//! the first zone again is told of another first zone's launch by EC2. What another zone has is found by its name before
+//! anything is launched.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceNetworkInterfaceSpecification, InstanceType,
-    MarketType, ResourceType, SpotInstanceType, SpotMarketOptions,
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+    InstanceNetworkInterfaceSpecification, InstanceType, MarketType, ResourceType, SpotInstanceType, SpotMarketOptions,
 };
 use aws_smithy_types::DateTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -22,8 +27,8 @@ use tokio::time::Instant;
 use super::{Body, TAGGED, state};
 use crate::{
     Aws,
-    config::is_id,
-    error::{Ask, is_code},
+    config::{is_arn, is_id},
+    error::{Ask, NO_ROOM, is_about_zone, is_capacity_reason, is_code},
     network::Place,
     provider::LIMITS,
     tags,
@@ -43,13 +48,32 @@ struct Origin {
     source: Option<(String, String)>,
 }
 
+/// What instances of a name that are gone tell.
+#[derive(Debug, Default)]
+struct Past {
+    /// The tokens that made them.
+    spent: BTreeSet<String>,
+    /// The zones that accepted one and then had no room for it.
+    full: BTreeSet<String>,
+}
+
+impl Past {
+    fn add(&mut self, body: &Body) {
+        self.spent.extend(body.client_token().map(str::to_owned));
+        if lacked_room(body) {
+            let zone = body.placement().and_then(|placement| placement.availability_zone());
+            self.full.extend(zone.map(str::to_owned));
+        }
+    }
+}
+
 impl Aws {
     /// Costs one look and one launch; the size, the subnet and the group are looked up once in the life of the process.
     pub(super) async fn ensure_launched(&self, spec: &LaunchSpec) -> Result<Vec<Instance>> {
         check(spec)?;
         // The token does the same, across processes; this saves the losers their second look.
         let _turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
-        let (_, zones) = self.find_shape(&spec.size, &spec.region).await?;
+        let zones = self.find_offer(&spec.size, &spec.region).await?.zones;
         let mut launched = Vec::with_capacity(spec.names.len());
         for name in &spec.names {
             launched.push(self.ensure_one(spec, name, &zones).await?);
@@ -58,21 +82,31 @@ impl Aws {
     }
 
     async fn ensure_one(&self, spec: &LaunchSpec, name: &str, zones: &[String]) -> Result<Instance> {
-        let mut spent = BTreeSet::new();
+        let mut past = Past::default();
+        let mut refused: Vec<(Place, Error)> = Vec::new();
         let mut origin = Origin { image: spec.image.as_str().to_owned(), source: None };
-        let mut standing = self.look(spec, name, &mut spent).await?;
+        let mut standing = self.look(spec, name, &mut past).await?;
         let mut pauses = self.settle_pauses().into_iter();
         for attempt in 0.. {
             if let Some(found) = choose(spec, name, &standing)? {
                 return Ok(found);
             }
-            let place = self.place(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
-            let token = next_token(spec, name, &spent);
+            let places = self.candidates(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
+            let Some(place) = self.next_place(spec, &places, &refused, &past) else {
+                return Err(self.no_room(spec, name, refused));
+            };
+            let other_zone = (place != &places[0]).then_some(place.zone.as_str());
+            let token = next_token(spec, name, other_zone, &past.spent);
             let started = Instant::now();
-            let error = match self.run(spec, name, &origin, &place, &token).await {
+            let error = match self.run(spec, name, &origin, place, &token).await {
                 Ok(body) if state(&body).is_none_or(|state| state == InstanceState::Destroying) => {
                     // The token of an instance that is gone.
-                    spent.insert(token);
+                    past.add(&body);
+                    past.spent.insert(token);
+                    if lacked_room(&body) {
+                        self.memory.lock().note_full(&spec.size, &spec.region, &place.zone);
+                        refused.push((place.clone(), Error::new(ErrorKind::Capacity, OPERATION, reason(&body))));
+                    }
                     continue;
                 }
                 Ok(body) => return self.remember_launched(&spec.region, &body, &spec.labels),
@@ -80,11 +114,11 @@ impl Aws {
             };
             if is_code(&error, "IdempotentParameterMismatch") || is_code(&error, "IdempotentInstanceTerminated") {
                 // Launched otherwise by somebody else a moment ago, or long gone.
-                standing = self.look_again(spec, name, &mut spent).await?;
-                spent.insert(token);
+                standing = self.look_again(spec, name, &mut past).await?;
+                past.spent.insert(token);
             } else if error.effect() != Effect::NotApplied {
                 tracing::warn!(%error, elapsed = ?started.elapsed(), "looking whether the launch took effect");
-                standing = self.look_again(spec, name, &mut spent).await.map_err(|e| e.with_effect(Effect::Unknown))?;
+                standing = self.look_again(spec, name, &mut past).await.map_err(|e| e.with_effect(Effect::Unknown))?;
                 if choose(spec, name, &standing)?.is_none() {
                     return Err(error);
                 }
@@ -96,6 +130,11 @@ impl Aws {
                 self.networks.forget(&spec.region).await;
                 let Some(pause) = pauses.next() else { return Err(error) };
                 tokio::time::sleep(pause).await;
+            } else if is_about_zone(&error) {
+                // Had an attempt whose reply was lost made an instance, its token would have been answered with it.
+                tracing::warn!(%error, zone = place.zone, "this zone does not give the size now");
+                self.memory.lock().note_full(&spec.size, &spec.region, &place.zone);
+                refused.push((place.clone(), error));
             } else {
                 return Err(error);
             }
@@ -106,12 +145,11 @@ impl Aws {
         Err(error_of_tokens(name))
     }
 
-    /// The instances of a name that stand; notes the tokens of those that are gone.
-    async fn look(&self, spec: &LaunchSpec, name: &str, spent: &mut BTreeSet<String>) -> Result<Vec<Instance>> {
+    /// The instances of a name that stand; notes what those that are gone tell.
+    async fn look(&self, spec: &LaunchSpec, name: &str, past: &mut Past) -> Result<Vec<Instance>> {
         let filter = tags::filter(format!("tag:{}", tags::NAME), name);
         let bodies = self.describe(OPERATION, &spec.region, vec![filter]).await?;
-        let gone = bodies.iter().filter(|body| state(body).is_none());
-        spent.extend(gone.filter_map(Body::client_token).map(str::to_owned));
+        bodies.iter().filter(|body| state(body).is_none()).for_each(|body| past.add(body));
         let mut standing: Vec<Instance> = bodies.iter().filter_map(|body| self.instance(&spec.region, body)).collect();
         let memory = self.memory.lock();
         for (id, seen) in &memory.instances {
@@ -127,11 +165,11 @@ impl Aws {
     }
 
     /// Looks until the name is there, or until the list has had time to settle.
-    async fn look_again(&self, spec: &LaunchSpec, name: &str, spent: &mut BTreeSet<String>) -> Result<Vec<Instance>> {
+    async fn look_again(&self, spec: &LaunchSpec, name: &str, past: &mut Past) -> Result<Vec<Instance>> {
         let mut standing = Vec::new();
         for pause in self.settle_pauses() {
             tokio::time::sleep(pause).await;
-            standing = self.look(spec, name, spent).await?;
+            standing = self.look(spec, name, past).await?;
             if !standing.is_empty() {
                 break;
             }
@@ -155,12 +193,13 @@ impl Aws {
         if let Some((image, region)) = &origin.source {
             all.extend([tags::tag(tags::SOURCE, image), tags::tag(tags::SOURCE_REGION, region)]);
         }
+        all.extend(self.own_tags());
         let interface = InstanceNetworkInterfaceSpecification::builder()
             .device_index(0)
             .associate_public_ip_address(true)
             .delete_on_termination(true)
             .subnet_id(&place.subnet)
-            .groups(&place.group)
+            .set_groups(Some(place.groups.clone()))
             .build();
         // Version 1 of the metadata service answers whoever gets a program of the instance to ask.
         let metadata = InstanceMetadataOptionsRequest::builder()
@@ -185,6 +224,11 @@ impl Aws {
             request = request.user_data(BASE64.encode(data.expose_secret()));
         }
         let config = &self.settings.config;
+        if let Some(profile) = &config.instance_profile {
+            let named = IamInstanceProfileSpecification::builder();
+            let named = if is_arn(profile) { named.arn(profile) } else { named.name(profile) };
+            request = request.iam_instance_profile(named.build());
+        }
         if config.encrypt || config.disk_gib.is_some() {
             let device = self.root_device(OPERATION, &spec.region, &origin.image).await?;
             let size = config.disk_gib.and_then(|gib| i32::try_from(gib).ok());
@@ -196,7 +240,7 @@ impl Aws {
             request =
                 request.block_device_mappings(BlockDeviceMapping::builder().device_name(device).ebs(disk).build());
         }
-        if config.spot_builders && spec.labels.get(label::ROLE) == Some("builder") {
+        if self.is_spot(spec) {
             request = request
                 .instance_market_options(spot())
                 .tag_specifications(tags::on_create(ResourceType::SpotInstancesRequest, &all));
@@ -206,6 +250,49 @@ impl Aws {
         answer.instances.unwrap_or_default().into_iter().next().ok_or_else(|| {
             ask.error(ErrorKind::Unexpected, "the API's answer leaves it out").with_effect(Effect::Applied)
         })
+    }
+
+    /// Where to launch next: the first place that has not refused. Those that had no room a moment ago come last: that saves
+    /// calls, and a launch that is begun again because nobody waited for it goes where it went before.
+    fn next_place<'a>(
+        &self,
+        spec: &LaunchSpec,
+        places: &'a [Place],
+        refused: &[(Place, Error)],
+        past: &Past,
+    ) -> Option<&'a Place> {
+        let memory = self.memory.lock();
+        let grace = self.settings.grace;
+        let left = || places.iter().filter(|place| refused.iter().all(|(other, _)| other.zone != place.zone));
+        let has_room = |place: &&Place| {
+            !past.full.contains(&place.zone) && !memory.is_full(&spec.size, &spec.region, &place.zone, grace)
+        };
+        left().find(has_room).or_else(|| left().next())
+    }
+
+    fn is_spot(&self, spec: &LaunchSpec) -> bool {
+        self.settings.config.spot_builders && spec.labels.get(label::ROLE) == Some("builder")
+    }
+
+    /// The error of a launch that every zone has refused, with what each of them said.
+    fn no_room(&self, spec: &LaunchSpec, name: &str, mut refused: Vec<(Place, Error)>) -> Error {
+        let code = |error: &Error| error.message().split(':').next().unwrap_or_default().to_owned();
+        let all: Vec<String> =
+            refused.iter().map(|(place, error)| format!("{}: {}", place.zone, code(error))).collect();
+        let full = refused.iter().any(|(_, error)| error.kind() == ErrorKind::Capacity);
+        let kind = if full { ErrorKind::Capacity } else { ErrorKind::InvalidInput };
+        let message = format!("no zone that was tried gives {} now ({})", spec.size, all.join("; "));
+        let error = Error::new(kind, OPERATION, message).with_resource(name);
+        let Some((place, last)) = refused.pop() else { return error.with_hint(NO_ROOM) };
+        let mut hint = String::new();
+        if self.is_spot(spec) {
+            hint.push_str("leave out `spot_builders`, or ");
+        }
+        if place.pinned {
+            hint.push_str("name a `subnet` of another zone, or leave it out, or ");
+        }
+        hint.push_str(NO_ROOM);
+        error.with_hint(hint).with_source(last)
     }
 }
 
@@ -232,11 +319,21 @@ fn check(spec: &LaunchSpec) -> Result<()> {
     tags::tags(OPERATION, &spec.labels).map(drop)
 }
 
-/// The first token of a name's row that no instance of the past has spent.
-pub(super) fn next_token(spec: &LaunchSpec, name: &str, spent: &BTreeSet<String>) -> String {
+/// Whether an instance is gone because there was no room for it.
+fn lacked_room(body: &Body) -> bool {
+    body.state_reason().and_then(|reason| reason.code()).is_some_and(is_capacity_reason)
+}
+
+fn reason(body: &Body) -> String {
+    body.state_reason().and_then(|reason| reason.message()).unwrap_or_default().to_owned()
+}
+
+/// The first token of a name's row that no instance of the past has spent. Zones after the first have rows of their own.
+pub(super) fn next_token(spec: &LaunchSpec, name: &str, zone: Option<&str>, spent: &BTreeSet<String>) -> String {
     let row = |number: u32| {
         let number = number.to_string();
         let mut parts = vec!["launch", name, number.as_str()];
+        parts.extend(zone.into_iter().flat_map(|zone| ["zone", zone]));
         parts.extend(spec.labels.iter().flat_map(|(key, value)| [key, value]));
         tags::token(&parts)
     };

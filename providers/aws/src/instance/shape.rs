@@ -6,18 +6,18 @@
 use aws_sdk_ec2::types::{InstanceType, LocationType};
 use remint_core::provider::{Error, ErrorKind, Listing, Region, Result, Shape, SizeName, nearest};
 
-use crate::{Aws, config::LARGEST_DISK, error::Ask, tags};
+use crate::{Aws, config::LARGEST_DISK, error::Ask, memory::Offer, tags};
 
 const OPERATION: &str = "look up size";
 /// The most that EC2 gives on a page.
 const PAGE_SIZE: i32 = 1000;
 
 impl Aws {
-    /// What a size gives, and the availability zones of the region that have it. Two calls, once; for a wrong size or region
+    /// What a size gives, the availability zones of the region that have it, and the architectures that it runs. Two calls, once; for a wrong size or region
     /// one call more, for the hint.
-    pub(super) async fn find_shape(&self, size: &SizeName, region: &Region) -> Result<(Shape, Vec<String>)> {
+    pub(crate) async fn find_offer(&self, size: &SizeName, region: &Region) -> Result<Offer> {
         let key = (size.as_str().to_owned(), region.clone());
-        if let Some(known) = self.memory.lock().shapes.get(&key) {
+        if let Some(known) = self.memory.lock().offers.get(&key) {
             return Ok(known.clone());
         }
         self.check_region(OPERATION, region).await?;
@@ -42,8 +42,11 @@ impl Aws {
             disk_gib: u64::from(self.settings.config.disk_gib.unwrap_or(LARGEST_DISK)),
             price_hourly_usd: None,
         };
-        self.memory.lock().shapes.insert(key, (shape.clone(), Clone::clone(&zones)));
-        Ok((shape, zones))
+        let processor = info.processor_info().map(|info| info.supported_architectures()).unwrap_or_default();
+        let architectures = processor.iter().map(|architecture| architecture.as_str().to_owned()).collect();
+        let offer = Offer { shape, zones, architectures };
+        self.memory.lock().offers.insert(key, offer.clone());
+        Ok(offer)
     }
 
     async fn no_size(&self, size: &SizeName, region: &Region) -> Error {

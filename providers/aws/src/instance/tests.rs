@@ -5,7 +5,8 @@ use wiremock::MockServer;
 
 use super::launch::next_token;
 use crate::testing::{
-    actions, ec2, field, forms, instance, instances, launched, launcher, provider, refusal, serve, serve_network, spec,
+    actions, ec2, field, forms, instance, instances, launched, launcher, launcher_in_two_zones, provider, refusal,
+    serve, serve_network, spec,
 };
 
 const ID: &str = "i-0123456789abcdef0";
@@ -15,9 +16,9 @@ fn token(number: usize) -> String {
     let spec = spec("app-7-0");
     let mut spent = BTreeSet::new();
     for _ in 0..number {
-        spent.insert(next_token(&spec, "app-7-0", &spent));
+        spent.insert(next_token(&spec, "app-7-0", None, &spent));
     }
-    next_token(&spec, "app-7-0", &spent)
+    next_token(&spec, "app-7-0", None, &spent)
 }
 
 #[tokio::test]
@@ -112,6 +113,121 @@ async fn a_token_that_was_used_otherwise_finds_the_instance() {
     let made = launcher(&server).launch(&spec("app-7-0")).await.unwrap();
     assert_eq!(made[0].id.as_str(), ID);
     assert_eq!(forms(&server, "RunInstances").await.len(), 1);
+}
+
+const NO_ROOM: &str = "We currently do not have sufficient t3.micro capacity in the Availability Zone you requested.";
+
+/// The subnets and tokens of the launches that were asked for.
+async fn launches(server: &MockServer) -> Vec<(String, String)> {
+    let forms = forms(server, "RunInstances").await;
+    let sent = |form: &String| {
+        let subnet = field(form, "NetworkInterface.1.SubnetId").unwrap_or_default();
+        (subnet, field(form, "ClientToken").unwrap_or_default())
+    };
+    forms.iter().map(sent).collect()
+}
+
+fn token_in(zone: Option<&str>) -> String {
+    next_token(&spec("app-7-0"), "app-7-0", zone, &BTreeSet::new())
+}
+
+#[tokio::test]
+async fn a_zone_without_room_is_left_for_the_next_under_a_token_of_its_own() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    let full = refusal(500, "InsufficientInstanceCapacity", NO_ROOM);
+    serve(&server, "RunInstances", vec![full, launched(&instance(ID, "app-7-0", "pending", ""))]).await;
+    let aws = launcher_in_two_zones(&server);
+    assert_eq!(aws.launch(&spec("app-7-0")).await.unwrap()[0].id.as_str(), ID);
+    let other = token_in(Some("us-east-1b"));
+    assert_eq!(
+        launches(&server).await,
+        [("subnet-0000000a".to_owned(), token_in(None)), ("subnet-0000000b".to_owned(), other)]
+    );
+    assert_ne!(token_in(None), token_in(Some("us-east-1b")), "a token holds for one subnet");
+    assert_eq!(aws.calls().count().retries, 0, "the zone that is full is not asked again");
+    // One look, the subnets, the group, two launches: the other zone costs one call.
+    assert_eq!(actions(&server).await.len(), 5);
+    aws.launch(&spec("app-8-0")).await.unwrap();
+    assert_eq!(launches(&server).await[2].0, "subnet-0000000b", "the full zone is not asked first again so soon");
+}
+
+#[tokio::test]
+async fn whoever_comes_after_a_crash_finds_what_the_other_zone_has() {
+    // Its reply was lost, and no list shows it yet: the other zone's token is the same as before.
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    let full = refusal(500, "InsufficientInstanceCapacity", NO_ROOM);
+    let gone = full.clone();
+    serve(&server, "RunInstances", vec![full, refusal(500, "InternalError", ""), gone]).await;
+    let aws = launcher_in_two_zones(&server);
+    let error = aws.launch(&spec("app-7-0")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Capacity, "{error:?}");
+    let sent = launches(&server).await;
+    assert_eq!(sent[1], sent[2], "repeated with the token of its zone");
+
+    let server = MockServer::start().await;
+    let shown = instances(&[instance(ID, "app-7-0", "pending", &token_in(Some("us-east-1b")))]);
+    serve(&server, "DescribeInstances", vec![shown]).await;
+    assert_eq!(launcher_in_two_zones(&server).launch(&spec("app-7-0")).await.unwrap()[0].id.as_str(), ID);
+    assert_eq!(actions(&server).await, ["DescribeInstances"], "found by its name, whichever zone it is in");
+}
+
+#[tokio::test]
+async fn an_error_lists_the_zones_that_were_tried() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    let unsupported = "Your requested instance type (t3.micro) is not supported in your requested Availability Zone \
+                       (us-east-1a). Please retry your request by not specifying an Availability Zone.";
+    let answers = vec![refusal(400, "Unsupported", unsupported), refusal(500, "InsufficientInstanceCapacity", NO_ROOM)];
+    serve(&server, "RunInstances", answers).await;
+    let error = launcher_in_two_zones(&server).launch(&spec("app-7-0")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Capacity, Effect::NotApplied), "{error:?}");
+    let tried =
+        "no zone that was tried gives t3.micro now (us-east-1a: Unsupported; us-east-1b: InsufficientInstanceCapacity)";
+    assert_eq!(error.message(), tried);
+    assert!(!error.hint().unwrap().contains("subnet"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_subnet_that_the_options_name_is_the_only_one_that_is_tried() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    serve(&server, "RunInstances", vec![refusal(500, "InsufficientInstanceCapacity", NO_ROOM)]).await;
+    let mut aws = launcher_in_two_zones(&server);
+    aws.settings.config.subnet = Some("subnet-0000000b".to_owned());
+    let error = aws.launch(&spec("app-7-0")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Capacity);
+    assert!(error.hint().unwrap().contains("name a `subnet` of another zone"), "{error:?}");
+    assert_eq!(launches(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_zone_that_accepted_and_then_had_no_room_is_tried_last() {
+    let reason = "<stateReason><code>Server.InsufficientInstanceCapacity</code><message>Server.InsufficientInstanceCapacity: \
+                  There is not enough capacity to fulfill your request</message></stateReason><placement>\
+                  <availabilityZone>us-east-1a</availabilityZone></placement><clientToken>";
+    let gone = instance(OLD, "app-7-0", "terminated", &token_in(None)).replace("<clientToken>", reason);
+    let made = launched(&instance(ID, "app-7-0", "pending", ""));
+    // Seen by the launch that comes after it, and by the launch itself.
+    for (listed, answers) in [(vec![gone.clone()], vec![made.clone()]), (vec![], vec![launched(&gone), made])] {
+        let server = MockServer::start().await;
+        serve(&server, "DescribeInstances", vec![instances(&listed)]).await;
+        serve_network(&server).await;
+        serve(&server, "RunInstances", answers).await;
+        let aws = launcher_in_two_zones(&server);
+        assert_eq!(aws.launch(&spec("app-7-0")).await.unwrap()[0].id.as_str(), ID);
+        assert_eq!(launches(&server).await.last().unwrap().0, "subnet-0000000b");
+    }
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[gone])]).await;
+    let error = provider(&server).get(&OLD.into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "it is gone");
+    assert!(error.message().contains("Server.InsufficientInstanceCapacity") && error.hint().is_some(), "{error:?}");
 }
 
 #[tokio::test]

@@ -35,6 +35,12 @@ impl DigitalOcean {
                     }
                     standing.extend(created);
                 }
+                Err(error) if error.kind() == ErrorKind::Capacity => {
+                    return Err(match self.elsewhere(&spec.size, &spec.region) {
+                        Some(hint) => error.with_hint(hint),
+                        None => error,
+                    });
+                }
                 Err(error) if error.effect() != Effect::NotApplied => {
                     tracing::warn!(%error, "looking whether the launch took effect");
                     standing = self.look_again(spec, &selector).await.map_err(|e| e.with_effect(Effect::Unknown))?;
@@ -63,6 +69,20 @@ impl DigitalOcean {
             // Neither a password by mail nor a way in through the web console: who may log in is the manifest's to say.
             "with_droplet_agent": false,
         });
+        let config = &self.config;
+        if let Some(tags) = body["tags"].as_array_mut() {
+            tags.extend(config.tags.iter().map(|tag| json!(tag)));
+        }
+        if let Some(vpc) = &config.vpc
+            && self.home.as_ref().is_none_or(|home| *home == spec.region)
+        {
+            body["vpc_uuid"] = json!(vpc);
+        }
+        for (name, asked) in [("monitoring", config.monitoring), ("ipv6", config.ipv6)] {
+            if asked {
+                body[name] = json!(true);
+            }
+        }
         match names {
             [name] => body["name"] = json!(name),
             _ => body["names"] = json!(names),

@@ -44,6 +44,22 @@ impl DigitalOcean {
         }
     }
 
+    /// What to try where a region has no room for a size; `None` where this process has not asked for the sizes.
+    pub(super) fn elsewhere(&self, size: &SizeName, region: &Region) -> Option<String> {
+        let sizes = self.sizes.get()?;
+        let is_here =
+            |other: &&wire::Size| other.available && other.regions.iter().any(|known| known == region.as_str());
+        let names = sizes.iter().filter(is_here).map(|other| other.slug.as_str()).filter(|slug| *slug != size.as_str());
+        let this = sizes.iter().find(|other| other.slug == size.as_str())?;
+        let regions: Vec<&str> =
+            this.regions.iter().map(String::as_str).filter(|name| *name != region.as_str()).collect();
+        let regions = if regions.is_empty() { "no other region".to_owned() } else { regions.join(", ") };
+        let names = nearest(size.as_str(), names);
+        Some(format!(
+            "choose another size (in {region}: {names}) or region ({size} is in {regions}), or try again later"
+        ))
+    }
+
     async fn fetch_sizes(&self) -> Result<Vec<wire::Size>> {
         self.client.pages(&Ask::get(OPERATION, &["v2", "sizes"]), "sizes").await
     }

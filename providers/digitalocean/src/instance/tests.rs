@@ -294,3 +294,105 @@ async fn a_console_is_read_only_where_it_is_declared() {
     assert!(cloud(&OTHER).dns_zones().is_none() && cloud(&DESCRIPTOR).dns_zones().is_some());
     assert_eq!(cloud(&DESCRIPTOR).console_output(&id).await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
+
+/// A droplet with its own address 203.0.113.7 and, before or after it, a reserved IP.
+fn with_reserved_ip(reserved_first: bool) -> Value {
+    let mut droplet = testing::droplet(7, "app-0", "active", &TAGS);
+    let v4 = droplet["networks"]["v4"].as_array_mut().unwrap();
+    let at = if reserved_first { 0 } else { v4.len() };
+    v4.insert(at, json!({"ip_address": "198.51.100.1", "type": "public"}));
+    droplet
+}
+
+fn reserved_ips(droplet: &Value) -> ResponseTemplate {
+    let ip = json!({"ip": "198.51.100.1", "region": {"slug": "nyc3"}, "droplet": droplet, "locked": false});
+    testing::json(json!({"reserved_ips": [ip], "links": {}}))
+}
+
+#[tokio::test]
+async fn the_address_of_an_instance_is_its_own_and_not_the_reserved_ip_that_points_at_it() {
+    for reserved_first in [true, false] {
+        let droplet = with_reserved_ip(reserved_first);
+        let server = MockServer::start().await;
+        testing::serve(&server, "GET", DROPLETS, vec![listed(std::slice::from_ref(&droplet))]).await;
+        let one = testing::json(json!({"droplet": droplet}));
+        testing::serve(&server, "GET", "/v2/droplets/7", vec![one]).await;
+        testing::serve(&server, "GET", "/v2/reserved_ips", vec![reserved_ips(&droplet)]).await;
+        let own = |instance: Instance| instance.address.unwrap().ip.to_string();
+        let cloud = testing::provider(&server);
+        assert_eq!(own(cloud.list(&Selector::all()).await.unwrap().remove(0)), "203.0.113.7");
+        assert_eq!(own(Instances::get(&cloud, &"7".into()).await.unwrap()), "203.0.113.7");
+        let asked = testing::asked(&server).await;
+        assert_eq!(asked.iter().filter(|call| *call == "GET /v2/reserved_ips").count(), 1, "known from then on");
+        assert_eq!(own(Instances::get(&testing::provider(&server), &"7".into()).await.unwrap()), "203.0.113.7");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_seen_alone_is_known_without_a_further_call() {
+    let server = MockServer::start().await;
+    let alone = testing::droplet(7, "app-0", "active", &TAGS);
+    let both = [true, false].map(|first| testing::json(json!({"droplet": with_reserved_ip(first)})));
+    let answers = std::iter::once(testing::json(json!({"droplet": alone}))).chain(both).collect();
+    testing::serve(&server, "GET", "/v2/droplets/7", answers).await;
+    let cloud = testing::provider(&server);
+    for _ in 0..3 {
+        let shown = Instances::get(&cloud, &"7".into()).await.unwrap();
+        assert_eq!(shown.address.unwrap().ip.to_string(), "203.0.113.7");
+    }
+    assert!(testing::asked(&server).await.iter().all(|call| call == "GET /v2/droplets/7"));
+}
+
+#[tokio::test]
+async fn tags_that_the_token_may_not_see_are_an_error_that_names_the_scope() {
+    let server = MockServer::start().await;
+    let mut droplet = testing::droplet(7, "app-0", "active", &TAGS);
+    droplet.as_object_mut().unwrap().remove("tags");
+    testing::serve(&server, "GET", DROPLETS, vec![listed(&[droplet])]).await;
+    let error = testing::provider(&server).list(&Selector::all()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    assert!(error.message().contains("`tag:read`"), "{error}");
+}
+
+#[tokio::test]
+async fn the_options_are_asked_for_and_a_vpc_holds_for_its_region() {
+    let server = MockServer::start().await;
+    let made = testing::status(202, json!({"droplet": testing::droplet(7, "app-0", "new", &TAGS)}));
+    testing::serve(&server, "POST", DROPLETS, vec![made]).await;
+    let vpc = "5a4981aa-9653-4bd1-bef5-d6bff52042e4";
+    let config =
+        crate::Config { vpc: Some(vpc.to_owned()), tags: vec!["web".to_owned()], monitoring: true, ipv6: true };
+    for (home, sent) in [(None, true), (Some("nyc3"), true), (Some("ams3"), false)] {
+        let options = testing::options(server.uri().parse().unwrap());
+        let options = crate::ClientOptions { config: config.clone(), home: home.map(Region::from), ..options };
+        let cloud = crate::DigitalOcean::new(options).unwrap();
+        cloud.launch(&LaunchSpec { new_names: true, ..spec(&["app-0"]) }).await.unwrap();
+        let body = testing::bodies(&server, "POST", DROPLETS).await.pop().unwrap();
+        assert_eq!(body["tags"], json!(["remint:role:instance", "remint:service:app", "web"]));
+        assert_eq!((&body["monitoring"], &body["ipv6"]), (&json!(true), &json!(true)));
+        assert_eq!(body["vpc_uuid"].as_str(), sent.then_some(vpc));
+    }
+    testing::provider(&server).launch(&LaunchSpec { new_names: true, ..spec(&["app-0"]) }).await.unwrap();
+    let body = testing::bodies(&server, "POST", DROPLETS).await.pop().unwrap();
+    for name in ["vpc_uuid", "monitoring", "ipv6"] {
+        assert!(body.get(name).is_none(), "{name} is left to DigitalOcean");
+    }
+}
+
+#[tokio::test]
+async fn a_region_without_room_is_told_with_what_else_there_is() {
+    let size = |slug: &str, regions: &[&str]| json!({"slug": slug, "memory": 1024, "vcpus": 1, "disk": 25, "price_hourly": 0.01, "regions": regions, "available": true});
+    let sizes = [size("s-1vcpu-1gb", &["nyc3", "ams3"]), size("s-1vcpu-2gb", &["nyc3"]), size("c-2", &["ams3"])];
+    let server = MockServer::start().await;
+    testing::serve(&server, "GET", "/v2/sizes", vec![testing::json(json!({"sizes": sizes, "links": {}}))]).await;
+    let refused = testing::status(422, testing::refusal("Size is not available in this region."));
+    testing::serve(&server, "POST", DROPLETS, vec![refused]).await;
+    let cloud = testing::provider(&server);
+    let spec = LaunchSpec { new_names: true, ..spec(&["app-0"]) };
+    cloud.shape(&spec.size, &spec.region).await.unwrap();
+    let error = cloud.launch(&spec).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Capacity, Effect::NotApplied));
+    let hint = "choose another size (in nyc3: s-1vcpu-2gb) or region (s-1vcpu-1gb is in ams3), or try again later";
+    assert_eq!(error.hint(), Some(hint));
+    assert_eq!(creates(&server).await, 1, "not repeated in place");
+}

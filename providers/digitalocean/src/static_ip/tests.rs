@@ -152,3 +152,24 @@ async fn releasing_is_done_when_gone_and_busy_while_refused() {
     let error = cloud.release(&StaticIpId::new("198.51.100.2")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
 }
+
+#[tokio::test]
+async fn a_droplet_that_the_token_may_not_see_is_no_free_address() {
+    let server = MockServer::start().await;
+    let mut hidden = reserved("198.51.100.1", Some(7), false);
+    hidden.as_object_mut().unwrap().remove("droplet");
+    serve(&server, "GET", IPS, vec![listed(std::slice::from_ref(&hidden))]).await;
+    serve(&server, "GET", IP, vec![testing::json(json!({ "reserved_ip": hidden }))]).await;
+    let cloud = testing::provider(&server);
+    let id = StaticIpId::new("198.51.100.1");
+    for error in [
+        StaticIps::get(&cloud, &id).await.unwrap_err(),
+        StaticIps::list(&cloud, &Selector::all()).await.unwrap_err(),
+        cloud.ensure(&spec()).await.unwrap_err(),
+        cloud.assign(&id, &InstanceId::new("8")).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Forbidden, Effect::NotApplied), "{error:?}");
+        assert!(error.message().contains("`droplet:read`"), "{error}");
+    }
+    assert!(testing::asked(&server).await.iter().all(|call| call.starts_with("GET")), "nothing is changed");
+}

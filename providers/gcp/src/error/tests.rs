@@ -26,6 +26,8 @@ async fn status_and_reason_tell_what_went_wrong() {
         (412, "conditionNotMet", ErrorKind::Conflict),
         (429, "rateLimitExceeded", ErrorKind::RateLimited),
         (503, "backendError", ErrorKind::Unavailable),
+        (503, "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Capacity),
+        (503, "resource_availability", ErrorKind::Capacity),
     ];
     for (status, reason, kind) in cases {
         let error = account_error(refusal(status, reason, "It went wrong.")).await;
@@ -101,7 +103,9 @@ fn an_operation_that_failed_is_an_error_although_it_was_read() {
     };
     let cases = [
         ("QUOTA_EXCEEDED", None, ErrorKind::Quota),
-        ("ZONE_RESOURCE_POOL_EXHAUSTED", Some(503), ErrorKind::Unavailable),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", Some(503), ErrorKind::Capacity),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", Some(503), ErrorKind::Capacity),
+        ("STOCKOUT", None, ErrorKind::Capacity),
         ("RESOURCE_NOT_READY", Some(400), ErrorKind::Busy),
         ("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", Some(400), ErrorKind::Conflict),
         ("RESOURCE_ALREADY_EXISTS", Some(409), ErrorKind::Conflict),
@@ -119,4 +123,28 @@ fn an_operation_that_failed_is_an_error_although_it_was_read() {
     }
     let running: Operation = serde_json::from_value(testing::operation("op-1", "RUNNING")).unwrap();
     assert!(subject.outcome(&running).is_ok());
+}
+
+#[test]
+fn a_zone_without_room_names_those_that_have_some() {
+    let message = "The zone 'projects/p/zones/us-central1-b' does not have enough resources available to fulfill the request. \
+                   '(resource type:compute, state:STOCKOUT)'.";
+    let mut json =
+        testing::failed(testing::operation("op-1", "DONE"), "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", message);
+    let subject = Subject::new("launch instance").about("app-0");
+    let failed = |json: &serde_json::Value| {
+        let operation: Operation = serde_json::from_value(json.clone()).unwrap();
+        subject.outcome(&operation).unwrap_err()
+    };
+    let error = failed(&json);
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Capacity, Effect::NotApplied));
+    assert!(error.hint().unwrap().starts_with("choose another zone or size"), "{error:?}");
+    json["error"]["errors"][0]["errorDetails"] = json!([{ "errorInfo": {
+        "domain": "compute.googleapis.com", "reason": "resource_availability",
+        "metadatas": { "vmType": "e2-small", "zone": "us-central1-b", "zonesAvailable": "us-central1-a,us-central1-f" }
+    } }]);
+    let error = failed(&json);
+    assert!(error.hint().unwrap().contains("us-central1-a,us-central1-f"), "{error:?}");
+    let quota = testing::failed(testing::operation("op-1", "DONE"), "QUOTA_EXCEEDED", message);
+    assert_eq!(failed(&quota).kind(), ErrorKind::Quota, "the code counts first");
 }

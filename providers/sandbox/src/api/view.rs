@@ -87,6 +87,17 @@ pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
             "ip_address": private, "netmask": "255.255.0.0", "gateway": format!("{c}.{d}.0.1"), "type": "private",
         }));
     }
+    let mut features = vec!["private_networking"];
+    features.extend(droplet.features.monitoring.then_some("monitoring"));
+    let mut v6 = Vec::new();
+    if droplet.features.ipv6 {
+        features.push("ipv6");
+        if droplet.networked {
+            // Of the range for documentation: nothing answers there.
+            let (address, gateway) = (format!("2001:db8::{:x}", droplet.id), "2001:db8::1");
+            v6.push(json!({ "ip_address": address, "netmask": 64, "gateway": gateway, "type": "public" }));
+        }
+    }
     json!({
         "id": droplet.id,
         "name": droplet.name,
@@ -98,7 +109,7 @@ pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
         "status": droplet.status.as_str(),
         "kernel": null,
         "created_at": time(droplet.created_at),
-        "features": ["private_networking"],
+        "features": features,
         "backup_ids": [],
         "next_backup_window": null,
         "snapshot_ids": snapshots.collect::<Vec<_>>(),
@@ -106,7 +117,7 @@ pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
         "volume_ids": [],
         "size": shape,
         "size_slug": droplet.size,
-        "networks": { "v4": v4, "v6": [] },
+        "networks": { "v4": v4, "v6": v6 },
         "region": region(&droplet.region),
         "tags": droplet.tags,
         "vpc_uuid": state.vpc_id(&droplet.region),

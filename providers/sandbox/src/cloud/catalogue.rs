@@ -88,6 +88,8 @@ const EC2_SIZES: &[Size] = &[
     size("t3.micro", "General purpose, burstable", 1024, 2, 0, 0.0, 7.59),
     size("t3.small", "General purpose, burstable", 2048, 2, 0, 0.0, 15.18),
     size("t3.medium", "General purpose, burstable", 4096, 2, 0, 0.0, 30.37),
+    // For arm64, which no public image of the sandbox is for.
+    size("t4g.micro", "General purpose, burstable, Graviton", 1024, 2, 0, 0.0, 6.13),
 ];
 
 /// The zones of Compute Engine, which is where instances are.

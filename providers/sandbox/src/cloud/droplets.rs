@@ -9,7 +9,7 @@ use super::{
     Api, ApiError, ApiResult, Config, DelayKind,
     action::{Begin, now},
     catalogue::{self, Size},
-    state::{Action, Droplet, Image, Seed, State, Status, Work},
+    state::{Action, Droplet, Features, Image, Seed, State, Status, Work},
     tags,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct CreateDroplets {
     vpc_uuid: Option<String>,
     backups: Option<bool>,
     ipv6: Option<bool>,
+    monitoring: Option<bool>,
     volumes: Option<Vec<Value>>,
 }
 
@@ -47,6 +48,7 @@ pub(crate) struct NewDroplets {
     pub(crate) ssh_keys: Vec<String>,
     pub(crate) tags: BTreeSet<String>,
     pub(crate) user_data: Option<String>,
+    pub(crate) features: Features,
 }
 
 impl State {
@@ -82,7 +84,6 @@ impl State {
         }
         for (asked, what) in [
             (request.backups == Some(true), "backups"),
-            (request.ipv6 == Some(true), "IPv6 on droplets"),
             (request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()), "volumes"),
         ] {
             if asked {
@@ -95,7 +96,8 @@ impl State {
 
         let tags = tags.iter().map(|tag| self.make_tag(tag)).collect();
         let user_data = request.user_data.clone();
-        let new = NewDroplets { names, region, size, disk: size.disk, image, ssh_keys, tags, user_data };
+        let features = Features { monitoring: request.monitoring == Some(true), ipv6: request.ipv6 == Some(true) };
+        let new = NewDroplets { names, region, size, disk: size.disk, image, ssh_keys, tags, user_data, features };
         Ok(self.make_droplets(config, &new))
     }
 
@@ -123,6 +125,7 @@ impl State {
                     boot_delay_ms: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
                 }),
                 asked_off: false,
+                features: new.features,
                 epoch: 0,
             };
             self.droplets.insert(id, droplet);

@@ -65,6 +65,13 @@ impl ApiError {
         Self::new(503, "unavailable", "The service is not available.")
     }
 
+    /// 503: how Compute Engine says that a zone has no room.
+    pub fn no_room_in_zone() -> Self {
+        let message = "The zone does not have enough resources available to fulfill the request. Try a different zone, or try \
+                       again later.";
+        Self::new(503, "ZONE_RESOURCE_POOL_EXHAUSTED", message)
+    }
+
     /// 501: DigitalOcean has this, the sandbox does not.
     pub fn not_implemented(what: impl std::fmt::Display) -> Self {
         Self::new(501, "not_implemented", format!("The sandbox does not implement {what}."))

@@ -88,9 +88,19 @@ pub(crate) struct Droplet {
     pub(crate) seed: Option<Seed>,
     /// Whether it was asked to be off: after a restart only others are switched on again.
     pub(crate) asked_off: bool,
+    /// What it was made with.
+    #[serde(default)]
+    pub(crate) features: Features,
     /// Counts the changes of status, so that a reading of the machine's power that is older than one is not believed.
     #[serde(skip)]
     pub(crate) epoch: u64,
+}
+
+/// What is kept of a droplet's creation and shown; the machine has neither.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Features {
+    pub(crate) monitoring: bool,
+    pub(crate) ipv6: bool,
 }
 
 /// What a droplet's machine is made from.

@@ -3,6 +3,13 @@
 use super::query::Params;
 use crate::cloud::{ApiResult, Cloud, Config, state::State};
 
+/// What a fault rule does to a launch: there is no room.
+#[derive(Debug, Clone)]
+pub(crate) struct NoRoom {
+    /// The zone that has none; `None` for all of them.
+    pub(crate) zone: Option<String>,
+}
+
 /// One call of the Query API.
 pub(super) struct Call<'a> {
     /// The account.
@@ -11,6 +18,8 @@ pub(super) struct Call<'a> {
     pub(super) params: Params,
     /// The region that the signature is for.
     pub(super) region: &'static str,
+    /// Where a fault rule says that there is no room.
+    pub(super) no_room: Option<NoRoom>,
 }
 
 impl Call<'_> {

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, io::Read as _, net::Ipv4Addr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    call::Call,
+    call::{Call, NoRoom},
     groups, ids, images,
     instances::write_reservation,
-    network,
+    network, offers,
     query::Params,
     reply::{invalid_value, refuse, unsupported},
     state::{self, Data, Instance, MetadataOptions, Tags, Token, Volume},
@@ -109,10 +109,23 @@ impl Launch {
         let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
         let size = catalogue::find_size(state.api, kind)
             .ok_or_else(|| invalid_value(format!("Invalid value '{kind}' for InstanceType.")))?;
+        let runs = offers::architecture(kind);
+        if runs != offers::IMAGES_ARE {
+            return Err(invalid_value(format!(
+                "The architecture '{runs}' of the specified instance type does not match the architecture '{}' of the specified \
+                 AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+                offers::IMAGES_ARE
+            )));
+        }
         let count = count(call, state)?;
         let interface = interface(params)?;
         let place = |name: &str| interface.get(name).or(params.get(name));
         let zone = zone(params, state, region, place("SubnetId"))?;
+        if let Some(NoRoom { zone: full }) = &call.no_room
+            && full.as_ref().is_none_or(|full| *full == zone)
+        {
+            return Err(no_room(kind, &zone));
+        }
         let groups = groups_of(params, &interface, state, region)?;
         let key_name = params.get("KeyName").map(str::to_owned);
         let key =
@@ -172,6 +185,7 @@ impl Launch {
                 ssh_keys: self.ssh_keys.clone(),
                 tags: Default::default(),
                 user_data: self.user_data.clone(),
+                features: Default::default(),
             };
             for (droplet, _) in state.make_droplets(config, &new) {
                 let private_ip = network::private_address(&self.zone, droplet.address);
@@ -305,6 +319,15 @@ fn zone(params: &Params, state: &State, region: &str, subnet: Option<&str>) -> A
             .ok_or_else(|| refuse("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))),
         None => Ok(named.map_or_else(|| format!("{region}a"), str::to_owned)),
     }
+}
+
+/// 500, as EC2 refuses a launch for which a zone has no room.
+fn no_room(kind: &str, zone: &str) -> ApiError {
+    let message = format!(
+        "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system will \
+         be working on provisioning additional capacity."
+    );
+    ApiError { status: 500, id: "InsufficientInstanceCapacity", message }
 }
 
 fn groups_of(params: &Params, interface: &Params, state: &State, region: &'static str) -> ApiResult<Vec<String>> {

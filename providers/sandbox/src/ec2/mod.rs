@@ -43,6 +43,7 @@ mod tags;
 mod xml;
 
 pub(crate) use admit::admit;
+pub(crate) use call::NoRoom;
 pub(crate) use images::sweep;
 pub(crate) use refusal::refuse;
 pub(crate) use route53::add_zone;

@@ -85,6 +85,14 @@ fn zone_id(region: &str, index: usize) -> String {
     format!("{short}-az{}", index + 1)
 }
 
+/// The architecture that an instance type runs: Graviton processors have a `g` after the generation.
+pub(super) fn architecture(kind: &str) -> &'static str {
+    if kind.starts_with("t4g.") { "arm64" } else { IMAGES_ARE }
+}
+
+/// The architecture of all of the sandbox's images.
+pub(super) const IMAGES_ARE: &str = "x86_64";
+
 /// `DescribeInstanceTypes`.
 pub(super) fn types(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let fields = [
@@ -112,7 +120,7 @@ pub(super) fn types(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 "instance-type" => size.slug.to_owned(),
                 "memory-info.size-in-mib" => size.memory.to_string(),
                 "vcpu-info.default-vcpus" => size.vcpus.to_string(),
-                "processor-info.supported-architecture" => "x86_64".to_owned(),
+                "processor-info.supported-architecture" => architecture(size.slug).to_owned(),
                 "hypervisor" => "nitro".to_owned(),
                 "bare-metal" => "false".to_owned(),
                 "free-tier-eligible" => (size.slug == "t3.micro").to_string(),
@@ -135,7 +143,7 @@ fn write_type(xml: &mut Xml, size: &Size) {
     xml.texts("supportedUsageClasses", ["on-demand", "spot"]).texts("supportedRootDeviceTypes", ["ebs"]);
     xml.texts("supportedVirtualizationTypes", ["hvm"]).text("bareMetal", false).text("hypervisor", "nitro");
     xml.node("processorInfo", |xml| {
-        xml.texts("supportedArchitectures", ["x86_64"]);
+        xml.texts("supportedArchitectures", [architecture(size.slug)]);
     });
     xml.node("vCpuInfo", |xml| {
         xml.text("defaultVCpus", size.vcpus)

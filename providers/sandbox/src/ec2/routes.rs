@@ -12,7 +12,7 @@ use super::{
     addresses,
     admit::{Admitted, steps},
     attributes,
-    call::{Call, Query},
+    call::{Call, NoRoom, Query},
     groups, images, instances, key_pairs, launch, network, offers, power,
     query::Params,
     reply::{Answer, Service, refuse, unknown_action},
@@ -41,6 +41,7 @@ async fn answer(
     State(cloud): State<Cloud>,
     OriginalUri(uri): OriginalUri,
     Extension(admitted): Extension<Admitted>,
+    no_room: Option<Extension<NoRoom>>,
 ) -> Response {
     let Admitted { service, operation, id, .. } = &admitted;
     let answered = match service {
@@ -49,7 +50,9 @@ async fn answer(
             // The public parameters name the machines' images, which may be new.
             ssm::call(&cloud, region, operation, &admitted.body).map(Answer::Json)
         }),
-        Service::Ec2 | Service::Sts => actions(&cloud, &admitted).await.map(Answer::Xml),
+        Service::Ec2 | Service::Sts => {
+            actions(&cloud, &admitted, no_room.map(|Extension(no_room)| no_room)).await.map(Answer::Xml)
+        }
     };
     match answered {
         Ok(answer) => service.reply(operation, id, answer),
@@ -93,17 +96,17 @@ async fn zones(cloud: &Cloud, uri: &Uri, admitted: &Admitted) -> ApiResult<Answe
 }
 
 /// The Query API: EC2 and STS.
-async fn actions(cloud: &Cloud, admitted: &Admitted) -> ApiResult<Xml> {
+async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) -> ApiResult<Xml> {
     let params = Params::parse(&admitted.body)?;
     let mut xml = Xml::default();
     if admitted.service == Service::Sts {
-        let call = Call { cloud, params, region: "us-east-1" };
+        let call = Call { cloud, params, region: "us-east-1", no_room: None };
         return match admitted.operation.as_str() {
             "GetCallerIdentity" => sts::caller(&call, &mut xml).map(|()| xml),
             other => Err(not_known(other)),
         };
     }
-    let call = Call { cloud, params, region: region(admitted)? };
+    let call = Call { cloud, params, region: region(admitted)?, no_room };
     if call.params.flag("DryRun")? {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(ApiError { status: 412, id: "DryRunOperation", message: message.to_owned() });

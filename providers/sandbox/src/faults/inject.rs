@@ -101,6 +101,15 @@ async fn apply(
             Some(list) => stale(faults, api, &list, next.run(request).await).await,
             None => next.run(request).await,
         },
+        Some(Fault::NoCapacity) if api == Api::Ec2 => {
+            let mut request = request;
+            request.extensions_mut().insert(ec2::NoRoom { zone: rule.and_then(|rule| rule.zone.clone()) });
+            next.run(request).await
+        }
+        Some(Fault::NoCapacity) => api.refuse(match api {
+            Api::Gce => ApiError::no_room_in_zone(),
+            _ => ApiError::unprocessable("Size is not available in this region."),
+        }),
         Some(Fault::ActionErrored) => with_doomed_actions(next.run(request)).await,
     }
 }

@@ -27,11 +27,14 @@ pub enum Fault {
     ActionErrored,
     /// The call is carried out after the rule's delay.
     Delay,
+    /// There is no room for what the call would make. Nothing is done. Of EC2, a launch alone is refused, in the rule's zone or
+    /// in all; of DigitalOcean it is 422, of Google's 503.
+    NoCapacity,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RateLimited,
         Self::ServerError,
         Self::BadGateway,
@@ -41,6 +44,7 @@ impl Fault {
         Self::StaleList,
         Self::ActionErrored,
         Self::Delay,
+        Self::NoCapacity,
     ];
 
     /// The name, as in a rule.
@@ -55,6 +59,7 @@ impl Fault {
             Self::StaleList => "stale_list",
             Self::ActionErrored => "action_errored",
             Self::Delay => "delay",
+            Self::NoCapacity => "no_capacity",
         }
     }
 
@@ -98,6 +103,10 @@ pub struct FaultRule {
     /// How long the call is held back before anything else happens, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
+    /// The availability zone that has no room, such as `us-east-1a`; any when left out. Only for `no_capacity` of EC2. Launches
+    /// elsewhere pass, and are counted all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// A rule that makes no sense.
@@ -128,6 +137,7 @@ impl FaultRule {
             applied: false,
             retry_after: None,
             delay_ms: None,
+            zone: None,
         }
     }
 
@@ -144,6 +154,9 @@ impl FaultRule {
         }
         if self.retry_after.is_some() && self.fault != Fault::RateLimited {
             return refuse("`retry_after` is only for rate_limited");
+        }
+        if self.zone.is_some() && self.fault != Fault::NoCapacity {
+            return refuse("`zone` is only for no_capacity");
         }
         if self.fault == Fault::Delay && self.delay_ms.is_none() {
             return refuse("`delay` needs `delay_ms`");

@@ -110,6 +110,7 @@ fn rules_without_sense_are_refused() {
         (r#"{"path":"/v2","fault":"delay"}"#, "delay_ms"),
         (r#"{"path":"/v2","fault":"stale_list","applied":true}"#, "applied"),
         (r#"{"path":"/v2","fault":"server_error","retry_after":3}"#, "retry_after"),
+        (r#"{"path":"/v2","fault":"server_error","zone":"us-east-1a"}"#, "zone"),
     ] {
         let error = Faults::default().add(rule(text)).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
@@ -164,6 +165,7 @@ async fn the_layer_does_what_the_rule_says_and_nothing_more() {
         (r#""reset_after_commit""#, None, 1, false),
         (r#""action_errored""#, Some(200), 1, false),
         (r#""delay","delay_ms":1"#, Some(200), 1, false),
+        (r#""no_capacity""#, Some(422), 0, false),
     ] {
         let before = items.load(Ordering::SeqCst);
         faults.remove(None);

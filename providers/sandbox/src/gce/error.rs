@@ -118,6 +118,7 @@ impl From<ApiError> for Refusal {
     /// What the engine refused.
     fn from(error: ApiError) -> Self {
         let (code, reason) = match error.status {
+            503 if error.id.contains("EXHAUSTED") => return Self::new(503, error.id, error.message),
             501 => return Self { status: Some("UNIMPLEMENTED"), ..Self::new(501, "notImplemented", error.message) },
             404 => (404, "notFound"),
             // How Compute Engine refuses what comes too fast: not by 429.
@@ -173,5 +174,7 @@ mod tests {
         assert_eq!((foreign.code, foreign.reason), (501, "notImplemented"));
         let broken = Refusal::from(ApiError::internal("x"));
         assert_eq!((broken.code, broken.reason), (503, "backendError"));
+        let full = Refusal::from(ApiError::no_room_in_zone());
+        assert_eq!((full.code, full.reason), (503, "ZONE_RESOURCE_POOL_EXHAUSTED"));
     }
 }

@@ -365,7 +365,17 @@ fn make(state: &mut State, config: &Config, new: New) -> Done {
     };
     let region = zone.clone();
     let tags = BTreeSet::new();
-    let droplets = NewDroplets { names: vec![name], region, size, disk: gib, image, ssh_keys, tags, user_data };
+    let droplets = NewDroplets {
+        names: vec![name],
+        region,
+        size,
+        disk: gib,
+        image,
+        ssh_keys,
+        tags,
+        user_data,
+        features: Default::default(),
+    };
     let made = state.make_droplets(config, &droplets);
     let Some((droplet, action)) = made.into_iter().next() else { return Done::at_once(0) };
     instance.disk = match disk {

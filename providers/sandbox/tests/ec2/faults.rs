@@ -86,6 +86,24 @@ async fn a_doomed_launch_ends_terminated_and_a_doomed_image_failed() {
 }
 
 #[tokio::test]
+async fn a_zone_without_room_refuses_launches_and_nothing_else() {
+    let account = Account::start().await;
+    let image = account.debian(REGION).await;
+    let zone = Some("us-east-1a".to_owned());
+    account.sandbox.add_fault(FaultRule { count: 0, zone, ..rule("/", "RunInstances", Fault::NoCapacity) }).unwrap();
+    let launch = |zone: &'static str| {
+        let zone = ("Placement.AvailabilityZone", zone);
+        [("ImageId", image.as_str()), ("MinCount", "1"), ("MaxCount", "1"), ("ClientToken", "t"), zone]
+    };
+    let refused = account.call("RunInstances", &launch("us-east-1a")).await;
+    assert_eq!((refused.status, refused.code().as_str()), (500, "InsufficientInstanceCapacity"));
+    assert_eq!(account.call("DescribeInstances", &[]).await.all("instanceId"), Vec::<String>::new());
+    // The token of a launch that was refused is not spent.
+    account.call("RunInstances", &launch("us-east-1b")).await.good();
+    account.call("DescribeSubnets", &[]).await.good();
+}
+
+#[tokio::test]
 async fn a_lost_answer_was_carried_out_all_the_same() {
     let account = Account::start().await;
     let image = account.debian(REGION).await;

@@ -124,7 +124,7 @@ async fn what_is_on_offer() {
     let zones = account.call_in("eu-central-1", "DescribeAvailabilityZones", &[]).await.good().all("zoneName");
     assert_eq!(zones, ["eu-central-1a", "eu-central-1b", "eu-central-1c"]);
     let types = account.call("DescribeInstanceTypes", &[]).await.good().all("instanceType");
-    assert_eq!(types, ["t3.nano", "t3.micro", "t3.small", "t3.medium"]);
+    assert_eq!(types, ["t3.nano", "t3.micro", "t3.small", "t3.medium", "t4g.micro"]);
     let unknown = account.call("DescribeInstanceTypes", &[("InstanceType.1", "x9.huge")]).await;
     assert_eq!(unknown.code(), "InvalidInstanceType");
     let filter =

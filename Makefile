@@ -1,6 +1,7 @@
 # make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
 # make test    everything that is tested, one journey on real virtual machines included
 # make stopped a run that is suspended for longer than its lock lasts, in each phase: two minutes
+# make test-guests   Remint's user data on emulated guests of each cloud, with its firmware, metadata service and agent
 # make lint    formatting, clippy, licences and sources of dependencies
 # make providers   the book's page of what each provider can do, with what the suite says of it
 # make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one
@@ -13,7 +14,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest stopped lint advisories sim sim-saboteurs fuzz bench docs base-image providers
+.PHONY: build demo test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -52,6 +53,11 @@ test-machines: base-image
 test-rest: test-programs
 	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace -- --skip real_machine
 	MAKEFLAGS= cargo test $(EXAMPLE)
+
+# Two guests at a time, each of which takes minutes to boot. The first run builds their disk.
+test-guests: test-programs
+	.ci/setup machines test
+	MAKEFLAGS= cargo test --workspace --test guests -- --ignored --nocapture --test-threads=2
 
 stopped: test-programs
 	MAKEFLAGS= cargo test --workspace --test stopped_clock -- --include-ignored

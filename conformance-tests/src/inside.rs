@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use remint_core::{
-    provider::{Address, Instance, InstanceState, LaunchSpec, LoginKeyId},
-    remote::{Command, ConnectOptions, Connection, Exit, HostKey, LoginKey, WaitOptions, wait_for_ssh},
+    provider::{Address, Guest, Instance, InstanceState, LaunchSpec, LoginKeyId},
+    remote::{Boot, Command, ConnectOptions, Connection, Exit, HostKey, LoginKey, WaitOptions, wait_for_ssh},
     userdata::UserData,
 };
 use secrecy::SecretString;
@@ -29,8 +29,8 @@ impl Keys {
     }
 
     /// User data that installs them, and more.
-    pub(crate) fn user_data(&self, more: &[&str]) -> Result<SecretString, Failure> {
-        let mut data = UserData::new(&self.host.private_pem()).authorize(self.login.public().line());
+    pub(crate) fn user_data(&self, guest: &Guest, more: &[&str]) -> Result<SecretString, Failure> {
+        let mut data = UserData::new(&self.host.private_pem(), guest).authorize(self.login.public().line());
         for (number, part) in more.iter().enumerate() {
             let part = SecretString::from(*part);
             data = data.part(format!("part-{number}"), &part).map_err(|error| Failure::new(error.to_string()))?;
@@ -40,9 +40,14 @@ impl Keys {
 }
 
 impl CaseContext {
+    /// What the provider says of its machines.
+    pub(crate) fn guest(&self) -> &'static Guest {
+        &self.provider().descriptor().guest
+    }
+
     /// Lets the keys in. Clouds that register keys want one at launch as well.
     pub(crate) async fn open(&self, spec: &mut LaunchSpec, keys: &Keys, more: &[&str]) -> Result<(), Failure> {
-        spec.user_data = Some(keys.user_data(more)?);
+        spec.user_data = Some(keys.user_data(self.guest(), more)?);
         spec.login_keys = self.registered(keys).await?;
         Ok(())
     }
@@ -67,7 +72,7 @@ impl CaseContext {
         self.say(format!("{} to let in", address.endpoint(22)));
         let options = ConnectOptions::new(address.endpoint(22), keys.login.clone(), keys.host.public());
         let deadline = Instant::now() + BOOT.mul_f64(self.target().patience);
-        let wait = WaitOptions { deadline, first_boot: true, cancel: CancellationToken::new() };
+        let wait = WaitOptions { deadline, boot: Boot::First(self.guest()), cancel: CancellationToken::new() };
         let mut last = String::new();
         let connected = wait_for_ssh(&options, &wait, &mut |error| last = error.to_string()).await;
         connected.map_err(|error| Failure::new(format!("{} does not let in: {error}: {last}", address.endpoint(22))))

@@ -166,7 +166,7 @@ pub enum Progress<'a> {
 
 #[cfg(test)]
 mod tests {
-    use remint_core::provider::{Capability, Limits};
+    use remint_core::provider::{Capability, Guest, Limits};
 
     use super::*;
 
@@ -183,7 +183,7 @@ mod tests {
     };
 
     fn suite(capabilities: &'static [Capability]) -> Suite {
-        Suite::of(&Descriptor { id: "x", title: "X", capabilities, limits: LIMITS }, &[])
+        Suite::of(&Descriptor { id: "x", title: "X", capabilities, limits: LIMITS, guest: Guest::CLOUD_INIT }, &[])
     }
 
     fn exemption(case: &str, until: &str) -> Exemption {

@@ -3,19 +3,20 @@
 
 mod common;
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{collections::BTreeSet, fs, net::SocketAddr, os::unix::fs::PermissionsExt, time::Duration};
 
 use common::sshd::{Sshd, user};
 use remint_core::{
     events::Stream,
+    provider::Guest,
     remote::{
-        Command, Connection, Exit, HostKey, LoginKey, RemoteError, Upload, UploadKind, UploadOptions, WaitOptions,
-        wait_for_ssh,
+        Boot, Command, Connection, Exit, HostKey, LoginKey, RemoteError, Upload, UploadKind, UploadOptions,
+        WaitOptions, wait_for_ssh,
     },
 };
 use tokio::{
     io::AsyncWriteExt,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -33,9 +34,12 @@ async fn output(connection: &Connection, script: &str) -> String {
     text
 }
 
-fn wait(seconds: u64, first_boot: bool) -> WaitOptions {
+const GUEST: Guest = Guest { host_keys: "the agent of this cloud replaces them", ..Guest::CLOUD_INIT };
+const FIRST: Boot = Boot::First(&GUEST);
+
+fn wait(seconds: u64, boot: Boot) -> WaitOptions {
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    WaitOptions { deadline, first_boot, cancel: CancellationToken::new() }
+    WaitOptions { deadline, boot, cancel: CancellationToken::new() }
 }
 
 #[tokio::test]
@@ -76,14 +80,75 @@ async fn a_host_key_mismatch_is_final_unless_the_machine_boots_for_the_first_tim
     let sshd = Sshd::start(&HostKey::generate()).await;
     let options = sshd.options(HostKey::generate().public());
     let mut attempts = 0;
-    let error = wait_for_ssh(&options, &wait(600, false), &mut |_| attempts += 1).await.unwrap_err();
+    let error = wait_for_ssh(&options, &wait(600, Boot::Later), &mut |_| attempts += 1).await.unwrap_err();
     assert!(matches!(error, RemoteError::HostKeyMismatch { .. }), "{error}");
     assert_eq!(attempts, 1);
-    let error = wait_for_ssh(&options, &wait(1, true), &mut |_| attempts += 1).await.unwrap_err();
+    let error = wait_for_ssh(&options, &wait(1, FIRST), &mut |_| attempts += 1).await.unwrap_err();
     let RemoteError::NotInTime { last, .. } = &error else { panic!("{error}") };
     assert!(matches!(**last, RemoteError::HostKeyMismatch { .. }), "{error}");
     assert!(attempts > 2, "a booting machine is asked again");
     assert_eq!(sshd.log().matches("publickey").count(), 0, "no login was ever tried");
+}
+
+/// A port that passes its first `turns` connections to one server, and all later ones to another.
+async fn relay(turns: usize, first: SocketAddr, later: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        for turn in 0.. {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(if turn < turns { first } else { later }).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    (address, task)
+}
+
+#[tokio::test]
+async fn a_first_boot_waits_out_another_host_key_and_sends_it_nothing() {
+    let (key, others) = (HostKey::generate(), HostKey::generate());
+    let (real, foreign) = (Sshd::start(&key).await, Sshd::start(&others).await);
+    let (address, relay) = relay(2, foreign.endpoint, real.endpoint).await;
+    let mut options = real.options(key.public());
+    options.endpoint = address;
+    let mut seen = Vec::new();
+    let mut on_failure = |error: &RemoteError| match error {
+        RemoteError::HostKeyMismatch { got, .. } => seen.push(got.clone()),
+        other => panic!("{other}"),
+    };
+    let connected = wait_for_ssh(&options, &wait(60, FIRST), &mut on_failure).await;
+    assert_eq!(output(&connected.unwrap(), "echo in").await, "in\n");
+    assert_eq!(seen, vec![others.public().fingerprint(); 2]);
+    // It saw two clients, and neither a login nor the name of a user.
+    let log = foreign.log();
+    assert_eq!(log.matches("Connection from ").count(), 3, "one of them is the test's own look at the port: {log}");
+    assert!(!log.contains("publickey") && !log.contains(&user()), "{log}");
+    relay.abort();
+}
+
+#[tokio::test]
+async fn a_timeout_names_the_foreign_key_that_an_earlier_attempt_saw() {
+    let others = HostKey::generate();
+    let mut sshd = Sshd::start(&others).await;
+    let expected = HostKey::generate().public();
+    let options = sshd.options(expected.clone());
+    let mut on_failure = |error: &RemoteError| {
+        if matches!(error, RemoteError::HostKeyMismatch { .. }) {
+            sshd.kill();
+        }
+    };
+    let error = wait_for_ssh(&options, &wait(2, FIRST), &mut on_failure).await.unwrap_err();
+    let RemoteError::NotInTime { last, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**last, RemoteError::Unreachable { .. }), "{error}");
+    let text = error.to_string();
+    let (got, expected) = (others.public().fingerprint(), expected.fingerprint());
+    let told = format!("the last host key that it showed was {got}, and Remint's is {expected}: {}", GUEST.host_keys);
+    assert!(text.contains("connection refused") && text.ends_with(&told), "{text}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("console")));
+
+    // A machine that never showed a key is not said to have.
+    let error = wait_for_ssh(&options, &wait(1, FIRST), &mut |_| ()).await.unwrap_err();
+    assert!(error.to_string().ends_with("connection refused)"), "{error}");
 }
 
 #[tokio::test]
@@ -102,14 +167,14 @@ async fn a_machine_that_boots_is_reached_as_soon_as_it_lets_us_in() {
                 0..3 => drop(client),
                 3 => drop(client.write_all(b"nonsense\r\n").await),
                 _ => {
-                    let mut server = tokio::net::TcpStream::connect(real).await.unwrap();
+                    let mut server = TcpStream::connect(real).await.unwrap();
                     tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
                 }
             }
         }
     });
     let mut reasons = Vec::new();
-    let connected = wait_for_ssh(&options, &wait(60, true), &mut |error| reasons.push(error.to_string())).await;
+    let connected = wait_for_ssh(&options, &wait(60, FIRST), &mut |error| reasons.push(error.to_string())).await;
     assert_eq!(output(&connected.unwrap(), "echo in").await, "in\n");
     assert_eq!(reasons.len(), 4, "{reasons:?}");
     assert!(reasons[0].contains("closed before the banner") || reasons[0].contains("reset"), "{reasons:?}");
@@ -135,7 +200,7 @@ async fn a_wait_can_be_interrupted() {
     let key = HostKey::generate();
     let options =
         remint_core::remote::ConnectOptions::new(listener.local_addr().unwrap(), LoginKey::generate(), key.public());
-    let wait = wait(600, true);
+    let wait = wait(600, FIRST);
     let cancel = wait.cancel.clone();
     let mut silent = |_: &RemoteError| {};
     let (ended, ()) = tokio::join!(wait_for_ssh(&options, &wait, &mut silent), async { cancel.cancel() });

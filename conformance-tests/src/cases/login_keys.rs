@@ -113,7 +113,7 @@ async fn launch(context: CaseContext) -> Result<(), Failure> {
     let key = context.login_keys()?.ensure(&context.name("key"), &keys.login.public().line()).await?;
     spec.login_keys = vec![key.id];
     // The host key, and nobody's login.
-    let data = UserData::new(&keys.host.private_pem()).build(usize::MAX);
+    let data = UserData::new(&keys.host.private_pem(), context.guest()).build(usize::MAX);
     spec.user_data = Some(data.map_err(|error| Failure::new(error.to_string()))?);
     let made = context.launch(&spec).await?;
     let running = context.reaches(&made.id, InstanceState::Running).await?;

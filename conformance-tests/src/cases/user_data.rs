@@ -87,7 +87,7 @@ async fn arrives(context: CaseContext) -> Result<(), Failure> {
     let mut spec = context.spec("web").await?;
     let instance = context.opened(&mut spec, &keys, &[script]).await?;
     let machine = context.booted(instance.address.as_ref(), &keys).await?;
-    given_is_there(&machine, &keys, &[script]).await
+    given_is_there(&context, &machine, &keys, &[script]).await
 }
 
 async fn whole(context: CaseContext) -> Result<(), Failure> {
@@ -95,7 +95,7 @@ async fn whole(context: CaseContext) -> Result<(), Failure> {
     let limit = context.provider().descriptor().limits.user_data_bytes;
     let mut spec = context.spec("web").await?;
     context.open(&mut spec, &keys, &[]).await?;
-    let own = keys.user_data(&[])?;
+    let own = keys.user_data(context.guest(), &[])?;
     let own = secrecy::ExposeSecret::expose_secret(&own);
     // What follows the last boundary of a multi-part document is nobody's.
     spec.user_data = Some(format!("{own}{}", "x".repeat(limit - own.len())).into());
@@ -126,7 +126,7 @@ async fn own(context: CaseContext) -> Result<(), Failure> {
         let mut spec = context.spec(what).await?;
         let instance = context.opened(&mut spec, &keys, &[&script]).await?;
         let machine = context.booted(instance.address.as_ref(), &keys).await?;
-        given_is_there(&machine, &keys, &[&script]).await?;
+        given_is_there(&context, &machine, &keys, &[&script]).await?;
     }
     Ok(())
 }
@@ -160,8 +160,13 @@ async fn not_told(context: CaseContext) -> Result<(), Failure> {
 }
 
 /// Holds that the machine has exactly this user data.
-async fn given_is_there(machine: &remint_core::remote::Connection, keys: &Keys, more: &[&str]) -> Result<(), Failure> {
-    let given = keys.user_data(more)?;
+async fn given_is_there(
+    context: &CaseContext,
+    machine: &remint_core::remote::Connection,
+    keys: &Keys,
+    more: &[&str],
+) -> Result<(), Failure> {
+    let given = keys.user_data(context.guest(), more)?;
     let given = secrecy::ExposeSecret::expose_secret(&given);
     let found = machine.download("/var/lib/cloud/instance/user-data.txt").await;
     let found = found.map_err(|error| Failure::new(format!("the user data cannot be read: {error}")))?;

@@ -84,6 +84,8 @@ fn line<S: AsRef<str>>(page: &mut String, first: &str, cells: &[S]) {
 mod tests {
     use std::time::Duration;
 
+    use remint_core::provider::Guest;
+
     use super::*;
     use crate::report::document::tests::sample;
 
@@ -100,8 +102,14 @@ mod tests {
             destroy_time: Duration::ZERO,
             settle_time: Duration::ZERO,
         };
-        let one = Descriptor { id: "digitalocean", title: "One", capabilities: &[Capability::Dns], limits };
-        let two = Descriptor { id: "two", title: "Two", capabilities: &[], limits };
+        let one = Descriptor {
+            id: "digitalocean",
+            title: "One",
+            capabilities: &[Capability::Dns],
+            limits,
+            guest: Guest::CLOUD_INIT,
+        };
+        let two = Descriptor { id: "two", title: "Two", capabilities: &[], limits, guest: Guest::CLOUD_INIT };
         let page = providers_page(&[&one, &two], &[sample()]);
         assert!(page.contains("| capability | One | Two |\n|---|:---:|:---:|\n"), "{page}");
         assert!(page.contains("| `dns`: DNS zones and record sets | yes | |\n"), "{page}");

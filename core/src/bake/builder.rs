@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     events::Event,
     provider::{Fingerprint, Image, Instance, InstanceState, LaunchSpec, Selector, SizeName},
-    remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, RemoteError, WaitOptions, wait_for_ssh},
+    remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, RemoteError, WaitOptions, wait_for_ssh},
     userdata::UserData,
     watch::Wait,
 };
@@ -55,9 +55,10 @@ impl<'a> Builder<'a> {
     ) -> Result<Self, BakeError> {
         let (host_key, login) = (HostKey::generate(), LoginKey::generate());
         let name = name(ctx, plan);
-        let limits = &ctx.provider.descriptor().limits;
-        let user_data = UserData::new(&host_key.private_pem()).authorize(login.public().line()).hostname(&name);
-        let user_data = user_data.build(limits.user_data_bytes)?;
+        let descriptor = ctx.provider.descriptor();
+        let limits = &descriptor.limits;
+        let user_data = UserData::new(&host_key.private_pem(), &descriptor.guest);
+        let user_data = user_data.authorize(login.public().line()).hostname(&name).build(limits.user_data_bytes)?;
         let login_keys = match ctx.provider.login_keys() {
             None => Vec::new(),
             Some(keys) => {
@@ -110,7 +111,7 @@ impl<'a> Builder<'a> {
         };
         let Some(address) = &instance.address else { return Err(BakeError::Cancelled) };
         let options = ConnectOptions::new(address.endpoint(22), login, host_key.public());
-        let wait = WaitOptions { deadline, first_boot: true, cancel: ctx.cancel.clone() };
+        let wait = WaitOptions { deadline, boot: Boot::First(&descriptor.guest), cancel: ctx.cancel.clone() };
         let connection = reach(ctx, &name, &options, &wait).await?;
         let connection = Arc::new(connection);
         Ok(Self { ctx, instance, selector, task: name, options, connection, launched: started })
@@ -155,7 +156,7 @@ impl<'a> Builder<'a> {
     /// Connects anew, to the same host key, where the connection is gone.
     pub(super) async fn reconnect(&mut self) -> Result<(), BakeError> {
         let deadline = Instant::now() + self.ctx.loaded.manifest.image.boot_timeout.0;
-        let wait = WaitOptions { deadline, first_boot: false, cancel: self.ctx.cancel.clone() };
+        let wait = WaitOptions { deadline, boot: Boot::Later, cancel: self.ctx.cancel.clone() };
         self.connection = Arc::new(reach(self.ctx, &self.task, &self.options, &wait).await?);
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{
     logins::{self, KeyFile},
     manifest::{Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
-    remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
+    remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
 };
 
@@ -144,7 +144,9 @@ impl Outside for SshOutside {
     ) -> Result<Prepared, DeployError> {
         let keys = Keys { host: HostKey::generate(), next: HostKey::generate(), login: LoginKey::generate() };
         let public_key = keys.login.public().line();
-        let mut data = UserData::new(&keys.host.private_pem()).hostname(name).authorize(public_key.clone());
+        let descriptor = ctx.provider.descriptor();
+        let mut data = UserData::new(&keys.host.private_pem(), &descriptor.guest);
+        data = data.hostname(name).authorize(public_key.clone());
         for key in &ctx.loaded.manifest.access.ssh_keys {
             data = data.authorize(key);
         }
@@ -156,7 +158,7 @@ impl Outside for SshOutside {
         for (name, body) in self.parts(ctx, release, static_ip).await? {
             data = data.part(name, &body)?;
         }
-        let user_data = data.build(ctx.provider.descriptor().limits.user_data_bytes)?;
+        let user_data = data.build(descriptor.limits.user_data_bytes)?;
         let host_key = keys.host.public().line();
         let next_host_key = keys.next.public().line();
         Ok(Prepared { user_data, public_key, host_key, next_host_key, keys: Box::new(keys) })
@@ -176,7 +178,8 @@ impl Outside for SshOutside {
         };
         ctx.events.emit(Event::TaskStarted { task: task.clone(), message: "waiting for SSH".to_owned() });
         let options = ConnectOptions::new(address.endpoint(22), keys.login.clone(), keys.host.public());
-        let wait = WaitOptions { deadline: Instant::now() + within, first_boot: true, cancel: ctx.cancel.clone() };
+        let boot = Boot::First(&ctx.provider.descriptor().guest);
+        let wait = WaitOptions { deadline: Instant::now() + within, boot, cancel: ctx.cancel.clone() };
         let mut failed = |error: &crate::remote::RemoteError| tracing::debug!(%error, "not in yet");
         let connection = wait_for_ssh(&options, &wait, &mut failed).await?;
         Ok(Box::new(OpenMachine {
@@ -361,7 +364,8 @@ impl OpenMachine {
         self.options.host_key = self.next.public();
         // The server may take a moment to read it, and shows the former one until then.
         let deadline = Instant::now() + ROTATES_WITHIN;
-        let wait = WaitOptions { deadline, first_boot: true, cancel: ctx.cancel.clone() };
+        let boot = Boot::First(&ctx.provider.descriptor().guest);
+        let wait = WaitOptions { deadline, boot, cancel: ctx.cancel.clone() };
         let mut failed = |error: &crate::remote::RemoteError| tracing::debug!(%error, "not with the new host key yet");
         self.connection = Arc::new(wait_for_ssh(&self.options, &wait, &mut failed).await?);
         Ok(())

@@ -12,7 +12,7 @@ use super::{
     world::{Done, Moment, Order},
 };
 use crate::provider::{
-    Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
+    Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instances, Limits,
     LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
@@ -34,6 +34,7 @@ static LABELLED: Descriptor = Descriptor {
         Capability::Strays,
     ],
     limits: LIMITS,
+    guest: Guest::CLOUD_INIT,
 };
 
 /// And where they do not.

@@ -21,6 +21,7 @@ mod contract;
 mod dns;
 mod error;
 mod fence;
+mod guest;
 mod ids;
 mod image;
 mod instance;
@@ -44,6 +45,7 @@ pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use fence::Fence;
+pub use guest::{Guest, GuestFile};
 pub use ids::{
     EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId,
     ServiceId, SizeName, StaticIpId, StrayId,

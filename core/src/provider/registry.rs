@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::{Capability, Error, ErrorKind, Limits, Provider, Region, Result, SizeName};
+use super::{Capability, Error, ErrorKind, Guest, Limits, Provider, Region, Result, SizeName};
 
 /// The ids of the providers in this repository, whether a build has them or not.
 pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
@@ -23,6 +23,8 @@ pub struct Descriptor {
     pub capabilities: &'static [Capability],
     /// What a plan must respect.
     pub limits: Limits,
+    /// What its machines do and need at their first boot.
+    pub guest: Guest,
 }
 
 impl Descriptor {

@@ -36,12 +36,14 @@ pub enum RemoteError {
         user: String,
     },
     /// The machine did not let us in before the deadline.
-    #[error("timed out after {} s waiting for SSH (last attempt: {last})", waited.as_secs())]
+    #[error("timed out after {} s waiting for SSH (last attempt: {last}){}", waited.as_secs(), told(foreign.as_deref()))]
     NotInTime {
         /// How long was waited.
         waited: Duration,
         /// Why the last attempt failed.
         last: Box<RemoteError>,
+        /// The last host key that was seen, in the last attempt or an earlier one. It was not Remint's.
+        foreign: Option<Box<ForeignKey>>,
     },
     /// The connection broke in the middle of something.
     #[error("lost the connection to {endpoint} while {doing}")]
@@ -92,6 +94,22 @@ pub enum RemoteError {
     Cancelled,
 }
 
+/// A host key that a machine showed in its first boot, in place of the one that Remint installs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The fingerprint of Remint's key.
+    pub expected: String,
+    /// The fingerprint of the key that was shown, or what was shown in its place.
+    pub got: String,
+    /// What replaces host keys on that cloud, as its provider says.
+    pub explained: &'static str,
+}
+
+fn told(foreign: Option<&ForeignKey>) -> String {
+    let Some(ForeignKey { expected, got, explained }) = foreign else { return String::new() };
+    format!("; the last host key that it showed was {got}, and Remint's is {expected}: {explained}")
+}
+
 impl RemoteError {
     /// The last lines of output that were seen before the error.
     pub fn tail(&self) -> &[String] {
@@ -116,7 +134,7 @@ impl RemoteError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::HostKeyMismatch { .. } => Some(
+            Self::HostKeyMismatch { .. } | Self::NotInTime { foreign: Some(_), .. } => Some(
                 "look at the machine's console (`remint console`): cloud-init says there whether it installed the host \
                  key; if it did, do not trust the network in between",
             ),

@@ -21,8 +21,8 @@ mod transfer;
 
 pub use command::{Command, quote};
 pub use connection::{ConnectOptions, Connection};
-pub use error::RemoteError;
+pub use error::{ForeignKey, RemoteError};
 pub use exec::{Exit, Outcome};
 pub use key::{HostKey, LoginKey, PublicKey};
-pub use reach::{WaitOptions, wait_for_ssh};
+pub use reach::{Boot, WaitOptions, wait_for_ssh};
 pub use transfer::{Upload, UploadKind, UploadOptions};

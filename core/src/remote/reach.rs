@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectOptions, Connection, RemoteError};
+use super::{ConnectOptions, Connection, ForeignKey, RemoteError};
+use crate::provider::Guest;
 
 /// The shortest and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -19,26 +20,35 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 pub struct WaitOptions {
     /// When to give up.
     pub deadline: Instant,
-    /// The machine boots for the first time, so that cloud-init may not yet have replaced the host keys of its image, or
-    /// not yet have installed the login key. Otherwise both are final at once.
-    pub first_boot: bool,
+    /// Which boot it is.
+    pub boot: Boot,
     /// Ends the wait.
     pub cancel: CancellationToken,
+}
+
+/// Which boot of a machine is waited for.
+#[derive(Debug, Clone, Copy)]
+pub enum Boot {
+    /// The first: cloud-init may not yet have replaced the host keys of the image, or not yet have installed the login key.
+    /// The timeout says what the cloud's machines do with their host keys.
+    First(&'static Guest),
+    /// A later one: both are final at once.
+    Later,
 }
 
 /// Connects as soon as the machine lets us in.
 ///
 /// Each attempt that meets another host key is refused before anything is sent. When the machine boots for the first
 /// time, later attempts are made all the same, until the deadline: an image may start its SSH server with keys of its own
-/// before cloud-init has installed the right one. The mismatch is passed to `on_failure` at once, and is the reason that
-/// the timeout gives. There is no shorter grace, since nothing can be learnt from a machine that proves nothing, and
-/// nothing is risked by asking again.
+/// before cloud-init has installed the right one. The mismatch is passed to `on_failure` at once, and the timeout names the
+/// last foreign key that was seen, whatever became of later attempts. There is no shorter grace, since nothing can be
+/// learnt from a machine that proves nothing, and nothing is risked by asking again.
 ///
 /// `on_failure` hears why each attempt failed.
 ///
 /// # Errors
 ///
-/// [`RemoteError::NotInTime`] with the reason of the last attempt; [`RemoteError::Cancelled`]; on a machine that is not in
+/// [`RemoteError::NotInTime`] with the reason of the last attempt and the last foreign key; [`RemoteError::Cancelled`]; on a machine that is not in
 /// its first boot, [`RemoteError::HostKeyMismatch`] and [`RemoteError::AuthRefused`] at once.
 pub async fn wait_for_ssh(
     options: &ConnectOptions,
@@ -46,6 +56,7 @@ pub async fn wait_for_ssh(
     on_failure: &mut (dyn FnMut(&RemoteError) + Send),
 ) -> Result<Connection, RemoteError> {
     let started = Instant::now();
+    let mut foreign = None;
     loop {
         let mut attempt = options.clone();
         attempt.banner_timeout = options.banner_timeout.max(FIRST_PATIENCE.max(started.elapsed().mul_f64(0.2)));
@@ -59,13 +70,19 @@ pub async fn wait_for_ssh(
             Err(error) => error,
         };
         on_failure(&error);
-        let final_here = matches!(error, RemoteError::HostKeyMismatch { .. } | RemoteError::AuthRefused { .. });
-        if final_here && !wait.first_boot {
-            return Err(error);
+        match (&error, wait.boot) {
+            (RemoteError::HostKeyMismatch { .. } | RemoteError::AuthRefused { .. }, Boot::Later) => return Err(error),
+            (RemoteError::HostKeyMismatch { expected, got, .. }, Boot::First(guest)) => {
+                let (expected, got) = (expected.clone(), got.clone());
+                foreign = Some(Box::new(ForeignKey { expected, got, explained: guest.host_keys }));
+            }
+            // It has shown Remint's key since.
+            (RemoteError::AuthRefused { .. }, Boot::First(_)) => foreign = None,
+            _ => {}
         }
         let pause = started.elapsed().mul_f64(SHARE).clamp(PAUSE.0, PAUSE.1).mul_f64(rand::random_range(0.8..=1.2));
         if Instant::now() + pause >= wait.deadline {
-            return Err(RemoteError::NotInTime { waited: started.elapsed(), last: Box::new(error) });
+            return Err(RemoteError::NotInTime { waited: started.elapsed(), last: Box::new(error), foreign });
         }
         tokio::select! {
             () = sleep(pause) => {}

@@ -8,7 +8,19 @@ use super::{
     cloud_config, env_file,
     mime::{self, Part},
 };
-use crate::manifest::RenderedConfig;
+use crate::{
+    manifest::RenderedConfig,
+    provider::{Guest, GuestFile},
+};
+
+/// Where Remint's own settings of the SSH server go. The server takes the first value that it reads of a setting; files in
+/// this folder are read in the order of their names, and before the rest of the main file, which includes them at its top.
+pub(crate) const SSH_DROP_IN: &str = "/etc/ssh/sshd_config.d/00-remint.conf";
+
+/// Images may say `PermitRootLogin no`, as Google's do. A server that was started already has another host key, too, and is
+/// restarted with this; one that a socket starts reads its files when somebody connects.
+const SSH_SETTINGS: &str =
+    "# Written by Remint, which logs in as root by key.\nPermitRootLogin prohibit-password\nPubkeyAuthentication yes\n";
 
 /// Why there is no user data. Holds no content.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +58,14 @@ pub enum UserDataError {
 /// User data in the making.
 ///
 /// Remint's own part installs the host key and the login keys, so that the first connection is verified and nobody else
-/// gets in; then come the service's configuration and the user's parts.
+/// gets in, and writes the files that keep it so: those that the provider declares ([`Guest::files`]), and settings of the
+/// SSH server that let root in by key. Then come the service's configuration and the user's parts.
 ///
 /// ```
-/// use remint_core::userdata::UserData;
+/// use remint_core::{provider::Guest, userdata::UserData};
 ///
 /// let host_key = "-----BEGIN OPENSSH PRIVATE KEY-----\n…\n-----END OPENSSH PRIVATE KEY-----\n".into();
-/// let user_data = UserData::new(&host_key).authorize("ssh-ed25519 AAAA… remint").build(64 * 1024)?;
+/// let user_data = UserData::new(&host_key, &Guest::CLOUD_INIT).authorize("ssh-ed25519 AAAA… remint").build(64 * 1024)?;
 /// # Ok::<(), remint_core::userdata::UserDataError>(())
 /// ```
 #[derive(Debug)]
@@ -71,17 +84,19 @@ struct File {
     owner: String,
     mode: String,
     content: SecretString,
+    append: bool,
 }
 
 impl UserData {
     /// Starts with the machine's ed25519 host key: the private key in OpenSSH's PEM form. cloud-init derives the public
-    /// one from it.
-    pub fn new(host_key_pem: &SecretString) -> Self {
+    /// one from it. `guest` is what the provider's descriptor says of its machines.
+    pub fn new(host_key_pem: &SecretString, guest: &Guest) -> Self {
+        let ssh = GuestFile { path: SSH_DROP_IN, content: SSH_SETTINGS, append: false };
         Self {
             host_key: host_key_pem.clone(),
             authorized: Vec::new(),
             hostname: None,
-            files: Vec::new(),
+            files: std::iter::once(&ssh).chain(guest.files).map(File::from).collect(),
             restart: Vec::new(),
             parts: Vec::new(),
         }
@@ -105,7 +120,7 @@ impl UserData {
     pub fn config(mut self, config: &RenderedConfig) -> Result<Self, UserDataError> {
         let content = SecretString::from(env_file::write(&config.env)?.as_str());
         let RenderedConfig { path, owner, mode, restart, .. } = config;
-        self.files.push(File { path: path.clone(), owner: owner.clone(), mode: mode.clone(), content });
+        self.files.push(File { path: path.clone(), owner: owner.clone(), mode: mode.clone(), content, append: false });
         self.restart.extend(restart.iter().cloned());
         Ok(self)
     }
@@ -154,10 +169,8 @@ impl UserData {
             out.insert("hostname".into(), json!(hostname));
             out.insert("preserve_hostname".into(), json!(false));
         }
-        if !self.files.is_empty() {
-            let files: Vec<Value> = self.files.iter().map(File::entry).collect();
-            out.insert("write_files".into(), Value::Array(files));
-        }
+        let files: Vec<Value> = self.files.iter().map(File::entry).collect();
+        out.insert("write_files".into(), Value::Array(files));
         if !self.restart.is_empty() {
             let commands: Vec<Value> = self.restart.iter().map(|unit| cloud_config::restart(unit)).collect();
             out.insert("runcmd".into(), Value::Array(commands));
@@ -170,12 +183,28 @@ impl File {
     fn entry(&self) -> Value {
         // cloud-init wants both names.
         let owner = if self.owner.contains(':') { self.owner.clone() } else { format!("{0}:{0}", self.owner) };
-        json!({
+        let mut entry = json!({
             "path": self.path,
             "owner": owner,
             "permissions": self.mode,
             "content": self.content.expose_secret(),
-        })
+        });
+        if self.append {
+            entry["append"] = json!(true);
+        }
+        entry
+    }
+}
+
+impl From<&GuestFile> for File {
+    fn from(file: &GuestFile) -> Self {
+        Self {
+            path: file.path.to_owned(),
+            owner: "root".to_owned(),
+            mode: "0644".to_owned(),
+            content: SecretString::from(file.content),
+            append: file.append,
+        }
     }
 }
 

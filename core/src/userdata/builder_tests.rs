@@ -5,7 +5,7 @@ use super::*;
 const LIMIT: usize = 64 * 1024;
 
 fn start() -> UserData {
-    UserData::new(&"PEM".into()).authorize("ssh-ed25519 AAAA remint")
+    UserData::new(&"PEM".into(), &Guest::CLOUD_INIT).authorize("ssh-ed25519 AAAA remint")
 }
 
 fn config(value: &str) -> RenderedConfig {
@@ -28,11 +28,11 @@ fn own(document: &SecretString) -> Value {
 #[test]
 fn one_part_is_multi_part_too() {
     let document = start().hostname("app-1-0").build(LIMIT).unwrap();
-    insta::assert_snapshot!(document.expose_secret(), @r#"
+    insta::assert_snapshot!(document.expose_secret(), @r##"
     MIME-Version: 1.0
-    Content-Type: multipart/mixed; boundary="remint-b52a0cfcebbfd1eded4ca0ec23cc0a75"
+    Content-Type: multipart/mixed; boundary="remint-0d6b6cd316afdd4cf2973bda63edef39"
 
-    --remint-b52a0cfcebbfd1eded4ca0ec23cc0a75
+    --remint-0d6b6cd316afdd4cf2973bda63edef39
     Content-Type: text/cloud-config; charset="us-ascii"
     MIME-Version: 1.0
     Content-Transfer-Encoding: 7bit
@@ -59,11 +59,19 @@ fn one_part_is_multi_part_too() {
             "ssh-ed25519 AAAA remint"
           ]
         }
+      ],
+      "write_files": [
+        {
+          "content": "# Written by Remint, which logs in as root by key.\nPermitRootLogin prohibit-password\nPubkeyAuthentication yes\n",
+          "owner": "root:root",
+          "path": "/etc/ssh/sshd_config.d/00-remint.conf",
+          "permissions": "0644"
+        }
       ]
     }
 
-    --remint-b52a0cfcebbfd1eded4ca0ec23cc0a75--
-    "#);
+    --remint-0d6b6cd316afdd4cf2973bda63edef39--
+    "##);
 }
 
 #[test]
@@ -71,14 +79,31 @@ fn writes_the_configuration_and_restarts_the_unit() {
     let document = start().config(&config("say \"hi\"\n$HOME")).unwrap().build(LIMIT).unwrap();
     let own = own(&document);
     assert_eq!(
-        own["write_files"],
-        json!([{
+        own["write_files"][1],
+        json!({
             "path": "/etc/app/app.env", "owner": "app:app", "permissions": "0600",
             "content": "GREETING=\"say \\\"hi\\\"\n\\$HOME\"\n",
-        }])
+        })
     );
     assert_eq!(own["runcmd"][0][4], "app.service");
     assert_eq!(own["ssh_keys"]["ed25519_private"], "PEM\n");
+}
+
+#[test]
+fn files_of_the_providers_guests_come_before_the_configuration() {
+    const GUEST: Guest = Guest {
+        files: &[GuestFile { path: "/etc/agent.cfg", content: "\nkeys = no\n", append: true }],
+        ..Guest::CLOUD_INIT
+    };
+    let document = UserData::new(&"PEM".into(), &GUEST).config(&config("x")).unwrap().build(LIMIT).unwrap();
+    let files = &own(&document)["write_files"];
+    assert_eq!(
+        files[1],
+        json!({
+            "path": "/etc/agent.cfg", "owner": "root:root", "permissions": "0644", "content": "\nkeys = no\n", "append": true,
+        })
+    );
+    assert_eq!(files[2]["path"], "/etc/app/app.env");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps, Strays, Turns,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Guest, Images, Instances, Limits, LoginKeys,
+    Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps, Strays,
+    Turns,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -43,6 +44,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Strays,
     ],
     limits: LIMITS,
+    guest: Guest::CLOUD_INIT,
 };
 
 /// What a plan must respect on AWS. Sources: the EC2 API reference on `RunInstances` (16 KiB of user data before it is

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, Limits,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instances, Limits,
     LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps,
     Strays, Turns,
 };
@@ -39,6 +39,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Strays,
     ],
     limits: LIMITS,
+    guest: Guest::CLOUD_INIT,
 };
 
 /// What a plan must respect on DigitalOcean. Sources: the API reference on droplets (user data, ten names a call) and

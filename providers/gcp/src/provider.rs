@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
-    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Images, Instances,
-    Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps, Strays,
+    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Guest, GuestFile, Images,
+    Instances, Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
+    Strays,
 };
 use tokio::sync::Mutex;
 
@@ -39,6 +40,20 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Strays,
     ],
     limits: LIMITS,
+    guest: GUEST,
+};
+
+/// What Google's machines need. Their guest agent makes new host keys when it sees an instance for the first time, which is
+/// after cloud-init has installed those of the user data; its README names the file and the setting. What a user has
+/// written to that file stays, and of a setting that is there twice the agent takes the last.
+const GUEST: Guest = Guest {
+    files: &[GuestFile {
+        path: "/etc/default/instance_configs.cfg",
+        content: "\n[InstanceSetup]\nset_host_keys = false\n",
+        append: true,
+    }],
+    host_keys: "google-guest-agent replaces the host keys of an instance at its first boot, unless \
+                /etc/default/instance_configs.cfg says `set_host_keys = false`, which cloud-init writes from Remint's user data",
 };
 
 /// What a plan must respect on Google Cloud. Sources: "Custom metadata limitations" (256 KiB for a value), the reference

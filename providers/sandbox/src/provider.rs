@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use remint_core::provider::{
-    BuildContext, Capability, Descriptor, Error, ErrorKind, Limits, Provider, RatePolicy, Registration, Result,
+    BuildContext, Capability, Descriptor, Error, ErrorKind, Guest, Limits, Provider, RatePolicy, Registration, Result,
     RetryPolicy,
 };
 use remint_digitalocean::{ClientOptions, DigitalOcean};
@@ -56,6 +56,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         settle_time: Limits::MACHINE_SETTLES,
         ..remint_digitalocean::LIMITS
     },
+    guest: Guest::CLOUD_INIT,
 };
 
 /// The options of `[providers.sandbox.options]`.

@@ -10,8 +10,8 @@ use std::{
 };
 
 use remint_core::{
-    provider::{Address, PortMap},
-    remote::{Command, ConnectOptions, Connection, HostKey, LoginKey, WaitOptions, wait_for_ssh},
+    provider::{Address, Guest, PortMap},
+    remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, WaitOptions, wait_for_ssh},
 };
 use remint_sandbox::{
     base_image::{self, DEBIAN_12},
@@ -98,7 +98,7 @@ impl Bench {
         let options = ConnectOptions::new(endpoint, self.login.clone(), self.host.public());
         let wait = WaitOptions {
             deadline: Instant::now() + PATIENCE,
-            first_boot: true,
+            boot: Boot::First(&Guest::CLOUD_INIT),
             cancel: tokio_util::sync::CancellationToken::new(),
         };
         match wait_for_ssh(&options, &wait, &mut |_| ()).await {

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use remint_conformance::LostReply;
 use remint_core::provider::{
-    Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Images, InstanceId, Instances,
-    Limits, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
+    Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, InstanceId,
+    Instances, Limits, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
 use super::{Cloud, World, cloud::STATIC_IP_LIMIT};
@@ -29,8 +29,13 @@ pub(crate) const LIMITS: Limits = Limits {
 };
 
 /// Everything is declared; other descriptors are made from this one.
-pub(crate) const WHOLE: Descriptor =
-    Descriptor { id: "model", title: "A cloud that does not exist", capabilities: Capability::ALL, limits: LIMITS };
+pub(crate) const WHOLE: Descriptor = Descriptor {
+    id: "model",
+    title: "A cloud that does not exist",
+    capabilities: Capability::ALL,
+    limits: LIMITS,
+    guest: Guest::CLOUD_INIT,
+};
 
 /// Everything is declared.
 pub(crate) static FULL: Descriptor = WHOLE;

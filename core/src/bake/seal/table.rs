@@ -1,5 +1,7 @@
 //! What is a builder's own.
 
+use crate::userdata::SSH_DROP_IN;
+
 /// Something that copies of a builder must not have.
 ///
 /// What is in memory, such as `/run`, is on no disk and not named here.
@@ -44,6 +46,11 @@ pub const TABLE: &[Sealed] = &[
         ],
     ),
     gone("host keys", "copies could pass for each other; each instance gets its own", &["/etc/ssh/ssh_host_*"]),
+    gone(
+        "Remint's settings of the SSH server",
+        "an image holds what its recipe says; the user data of each instance writes them again",
+        &[SSH_DROP_IN],
+    ),
     gone(
         "private SSH keys and known hosts",
         "a key pair that was made on the builder would be every copy's",

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Images, Instances, Limits, LoginKeys, Markers,
-    Provider, Registration, Result, StaticIps, Strays, Turns,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Guest, Images, Instances, Limits, LoginKeys,
+    Markers, Provider, Registration, Result, StaticIps, Strays, Turns,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
@@ -47,6 +47,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         destroy_time: Duration::from_secs(2),
         settle_time: Limits::CLOUD_SETTLES,
     },
+    guest: Guest::CLOUD_INIT,
 };
 
 inventory::submit! {

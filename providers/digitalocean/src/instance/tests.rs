@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use remint_core::provider::{Descriptor, Instances, LoginKeyId, Provider, label};
+use remint_core::provider::{Descriptor, Guest, Instances, LoginKeyId, Provider, label};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use wiremock::{
@@ -279,8 +279,13 @@ async fn shapes_are_read_once_and_wrong_names_get_the_nearest_right_ones() {
 
 #[tokio::test]
 async fn a_console_is_read_only_where_it_is_declared() {
-    static OTHER: Descriptor =
-        Descriptor { id: "other", title: "Other", capabilities: &[Capability::InstanceConsole], limits: crate::LIMITS };
+    static OTHER: Descriptor = Descriptor {
+        id: "other",
+        title: "Other",
+        capabilities: &[Capability::InstanceConsole],
+        limits: crate::LIMITS,
+        guest: Guest::CLOUD_INIT,
+    };
     let server = MockServer::start().await;
     let console = ResponseTemplate::new(200).set_body_string("login:");
     testing::serve(&server, "GET", "/x/droplets/7/console", vec![console]).await;

@@ -1,6 +1,6 @@
 //! Fuzz targets: what a machine is told at its first boot, and the scripts that it runs.
 
-use remint_core::userdata::UserData;
+use remint_core::{provider::Guest, userdata::UserData};
 use secrecy::ExposeSecret as _;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,11 @@ fn fuzz_user_data() {
         guest::read_user_data(text.as_bytes());
         // What Remint writes is read as it was meant.
         let script = format!("#!/bin/sh\n{text}");
-        let built = UserData::new(&host_key).hostname("h").part("s.sh", &script.clone().into()).unwrap().build(ROOM);
+        let built = UserData::new(&host_key, &Guest::CLOUD_INIT)
+            .hostname("h")
+            .part("s.sh", &script.clone().into())
+            .unwrap()
+            .build(ROOM);
         let Ok(built) = built else { return };
         let (scripts, errors) = guest::read_user_data(built.expose_secret().as_bytes());
         assert_eq!(errors, [""; 0], "{text:?}");

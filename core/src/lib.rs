@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod events;
 #[cfg(test)]
 mod fake;
+mod first_boot;
 #[cfg(test)]
 mod fuzz;
 pub mod health;

@@ -8,14 +8,12 @@ use super::{Authority, BakeError, cleanup::Cleanup, prepare};
 use crate::{
     context::Context,
     events::Event,
+    first_boot::{self, Expected, Verdict},
     provider::{Fingerprint, Image, Instance, InstanceState, LaunchSpec, Selector, SizeName},
     remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, RemoteError, WaitOptions, wait_for_ssh},
     userdata::UserData,
     watch::Wait,
 };
-
-/// How many lines of cloud-init's log an error shows.
-const LOG_LINES: usize = 30;
 
 /// A machine of this bake that Remint logs in to.
 pub(super) struct Builder<'a> {
@@ -117,34 +115,26 @@ impl<'a> Builder<'a> {
         Ok(Self { ctx, instance, selector, task: name, options, connection, launched: started })
     }
 
-    /// Waits until cloud-init is through with the first boot. A recoverable error of it is a warning.
+    /// Waits until cloud-init has finished the first boot, and judges it by the manifest's rule.
     pub(super) async fn first_boot_done(&self) -> Result<(), BakeError> {
         self.progress("waiting for cloud-init");
-        let remaining = self.ctx.loaded.manifest.image.boot_timeout.0;
-        let command = Command::shell("cloud-init status --wait").timeout(remaining);
-        let (outcome, text) =
-            self.connection.capture(&command).await.map_err(BakeError::remote("waiting for cloud-init"))?;
-        let status = text.lines().rfind(|line| line.contains("status:")).unwrap_or("no status").trim().to_owned();
-        match outcome.exit {
-            crate::remote::Exit::Status(0) => return Ok(()),
-            crate::remote::Exit::Status(2) => {
-                let message = format!("{}: cloud-init reports a recoverable error ({status})", self.task);
-                self.ctx.events.warn(message);
-                return Ok(());
+        let manifest = &self.ctx.loaded.manifest;
+        // A builder's user data has no configuration, and so restarts nothing.
+        let expected = Expected { rule: manifest.instance.cloud_init, restarts: false };
+        let verdict = first_boot::finished(&self.connection, Some(manifest.image.boot_timeout.0), expected).await;
+        match verdict.map_err(BakeError::remote("waiting for cloud-init"))? {
+            Verdict::Clean => Ok(()),
+            Verdict::Warned(told) => {
+                self.ctx.events.warn(first_boot::warning(&self.task, &told));
+                Ok(())
             }
-            _ => {}
+            Verdict::Failed(failure) => Err(BakeError::CloudInit {
+                machine: self.task.clone(),
+                summary: failure.summary,
+                hint: failure.hint,
+                tail: failure.log,
+            }),
         }
-        let (_, log) = self
-            .connection
-            .capture(&Command::shell("cat /var/log/cloud-init-output.log 2>/dev/null || true"))
-            .await
-            .map_err(BakeError::remote("reading cloud-init's log"))?;
-        let lines: Vec<String> = log.lines().map(str::to_owned).collect();
-        let mut tail = lines[lines.len().saturating_sub(LOG_LINES)..].to_vec();
-        if tail.is_empty() {
-            tail = outcome.tail;
-        }
-        Err(BakeError::CloudInit { status: format!("{status}, {}", outcome.exit), tail })
     }
 
     /// A number that is another one after each boot.

@@ -67,12 +67,16 @@ pub enum BakeError {
         /// What happened.
         source: RemoteError,
     },
-    /// cloud-init failed on the builder, or does not run there.
-    #[error("cloud-init on the builder ended with `{status}`{}", show(tail))]
+    /// cloud-init failed on a machine of the bake, or does not run there.
+    #[error("cloud-init failed on {machine}: {summary}{}", show(tail))]
     CloudInit {
-        /// What `cloud-init status` says.
-        status: String,
-        /// The end of its log.
+        /// The machine's name.
+        machine: String,
+        /// Which modules failed, or what else it says.
+        summary: String,
+        /// What to do about it.
+        hint: String,
+        /// Lines of its logs.
         tail: Vec<String>,
     },
     /// A step of the recipe failed.
@@ -164,6 +168,7 @@ impl BakeError {
             Self::Logins { .. } => {
                 Some("correct the step that opens this way in, or name the keys in `[access]`".to_owned())
             }
+            Self::CloudInit { hint, .. } => Some(hint.clone()),
             Self::LockedOut { .. } => Some("correct the step that changes the SSH server's configuration".to_owned()),
             _ => None,
         }

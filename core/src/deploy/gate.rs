@@ -15,6 +15,7 @@ use crate::{
     bake::fingerprint,
     context::Context,
     events::{Event, Stream},
+    first_boot::{self, Expected, Verdict},
     health::{Probe, ProbeRun, wait_healthy},
     logins::{self, KeyFile},
     manifest::{Git, HealthCheck, RenderContext, Secrets},
@@ -248,21 +249,21 @@ impl OpenMachine {
         ctx.events.emit(Event::TaskProgress { task: self.task.clone(), message: message.into() });
     }
 
-    /// Waits for cloud-init. Status 2 means that it got over its errors.
+    /// Waits until cloud-init has finished, and judges it by the manifest's rule.
     async fn cloud_init(&self, ctx: &Context) -> Result<(), DeployError> {
         self.progress(ctx, "waiting for cloud-init");
-        let outcome = self.connection.exec(&Command::shell("cloud-init status --wait"), &mut |_, _| {}).await?;
-        match outcome.exit {
-            crate::remote::Exit::Status(0) => Ok(()),
-            crate::remote::Exit::Status(2) => {
-                ctx.events.warn(format!("cloud-init on {} got over errors: {}", self.task, outcome.tail.join("; ")));
+        let manifest = &ctx.loaded.manifest;
+        let restarts = manifest.config.as_ref().is_some_and(|config| !config.restart.is_empty());
+        let expected = Expected { rule: manifest.instance.cloud_init, restarts };
+        match first_boot::finished(&self.connection, None, expected).await? {
+            Verdict::Clean => Ok(()),
+            Verdict::Warned(told) => {
+                ctx.events.warn(first_boot::warning(&self.task, &told));
                 Ok(())
             }
-            exit => {
-                let log = self.run("tail -n 30 /var/log/cloud-init-output.log").await;
-                Err(DeployError::new(DeployErrorKind::Gate, format!("cloud-init failed on {} ({exit})", self.task))
-                    .hint("its log is shown below; check `[config]` and the parts in `instance.user_data`")
-                    .details(if log.is_empty() { outcome.tail } else { log }))
+            Verdict::Failed(failure) => {
+                let message = format!("cloud-init failed on {}: {}", self.task, failure.summary);
+                Err(DeployError::new(DeployErrorKind::Gate, message).hint(failure.hint).details(failure.log))
             }
         }
     }

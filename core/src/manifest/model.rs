@@ -232,12 +232,28 @@ pub struct InstanceSection {
     pub count: u32,
     /// Further parts of the user data, after Remint's own.
     pub user_data: Vec<UserDataPart>,
+    /// What becomes of a bake or a deploy when a module of cloud-init failed that Remint does not rely on.
+    pub cloud_init: CloudInitRule,
 }
 
 impl Default for InstanceSection {
     fn default() -> Self {
-        Self { count: 1, user_data: Vec::new() }
+        Self { count: 1, user_data: Vec::new(), cloud_init: CloudInitRule::Strict }
     }
+}
+
+/// What becomes of a first boot in which a module of cloud-init failed.
+///
+/// A failure of a module that Remint's own part of the user data needs always counts; the user's own are for this rule. It is
+/// strict by default: a package that was not installed is otherwise found by users of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CloudInitRule {
+    /// Any failed module fails the bake or the deploy.
+    Strict,
+    /// Only one that Remint relies on does (`ssh`, `users_groups`, `set_passwords`, `write_files`, `set_hostname`, and `runcmd` where
+    /// `[config].restart` names units); any other is a warning.
+    Lenient,
 }
 
 /// A part of the user data: a file beside the manifest.

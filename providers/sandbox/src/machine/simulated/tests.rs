@@ -227,6 +227,12 @@ async fn a_failing_script_is_an_error_of_cloud_init() {
         let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!((ran.code, &status["status"]), (Some(1), &"error".into()));
         assert_eq!(status["errors"].as_array().unwrap().len(), 1, "{status}");
+        if id == 4 {
+            let said = "('scripts-user', RuntimeError('Runparts: 1 failures (part-001) in 1 attempted commands'))";
+            assert_eq!(status["errors"][0], said);
+            let log = connect(&spec, &login).await.out("cat /var/log/cloud-init.log").await;
+            assert!(log.contains("finish: modules-final/config-scripts-user: FAIL: "), "{log}");
+        }
         machines.destroy(id).await.unwrap();
     }
 }

@@ -29,6 +29,9 @@ const KNOWN: [&str; 10] = [
     "fqdn",
 ];
 
+/// The module that runs the script of `runcmd` and the user's own, as 22.4.2 names it.
+const SCRIPTS: &str = "scripts-user";
+
 /// How a first boot goes.
 #[derive(Debug, Default)]
 pub(in super::super) struct Progress {
@@ -56,23 +59,29 @@ pub(in super::super) async fn early(machine: &Machine, host: &Host, power: &Canc
         progress.errors.push(format!("cannot set up {folder}: {error}"));
     }
     for hook in progress.parts.hooks.clone() {
-        progress.run(machine, host, power, "boothook", &hook).await;
+        if let Err(ended) = progress.run(machine, host, power, "boothook", &hook).await {
+            progress.errors.push(format!("Failed to run boothook: {ended}"));
+        }
     }
     for command in commands(progress.parts.config.get("bootcmd")) {
-        progress.run(machine, host, power, "bootcmd", &command).await;
+        if let Err(ended) = progress.run(machine, host, power, "bootcmd", &command).await {
+            progress.errors.push(module_error("bootcmd", "ProcessExecutionError", &ended));
+        }
     }
     let config = progress.parts.config.clone();
     {
         let mut disk = lock(machine.disk());
         for file in list(config.get("write_files")) {
             if let Err(error) = write_file(&mut disk, &file) {
-                progress.errors.push(format!("write_files: {error}"));
+                progress.errors.push(module_error("write-files", "OSError", &error));
             }
         }
         let name = config.get("hostname").and_then(Value::as_str).unwrap_or(&spec.name);
-        let done = identify(&mut disk, name).and_then(|()| keys(&mut disk, &config, &spec.ssh_keys));
-        if let Err(error) = done {
-            progress.errors.push(format!("cannot set up the host's name and keys: {error}"));
+        if let Err(error) = identify(&mut disk, name) {
+            progress.errors.push(module_error("set-hostname", "OSError", &error.to_string()));
+        }
+        if let Err(error) = keys(&mut disk, &config, &spec.ssh_keys) {
+            progress.errors.push(module_error("ssh", "OSError", &error.to_string()));
         }
         for key in config.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
             log(&mut disk, &format!("cc_{key}: not simulated, skipped"));
@@ -91,12 +100,20 @@ pub(in super::super) async fn late(
 ) -> bool {
     if progress.first_boot {
         let run = commands(progress.parts.config.get("runcmd"));
+        let mut scripts = progress.parts.scripts.clone();
         if !run.is_empty() {
-            let script = format!("#!/bin/sh\n{}\n", run.join("\n"));
-            progress.run(machine, host, power, "runcmd", &script).await;
+            scripts.insert(0, ("runcmd".to_owned(), format!("#!/bin/sh\n{}\n", run.join("\n"))));
         }
-        for (name, script) in progress.parts.scripts.clone() {
-            progress.run(machine, host, power, &name, &script).await;
+        let mut failed = Vec::new();
+        for (name, script) in &scripts {
+            if progress.run(machine, host, power, name, script).await.is_err() {
+                failed.push(name.as_str());
+            }
+        }
+        if !failed.is_empty() {
+            let (count, names) = (failed.len(), failed.join(","));
+            let said = format!("Runparts: {count} failures ({names}) in {} attempted commands", scripts.len());
+            progress.errors.push(module_error(SCRIPTS, "RuntimeError", &said));
         }
     }
     for error in &progress.errors {
@@ -111,7 +128,15 @@ pub(in super::super) async fn late(
 }
 
 impl Progress {
-    async fn run(&mut self, machine: &Machine, host: &Host, power: &CancellationToken, name: &str, script: &str) {
+    /// Runs a script; an error says how it ended.
+    async fn run(
+        &self,
+        machine: &Machine,
+        host: &Host,
+        power: &CancellationToken,
+        name: &str,
+        script: &str,
+    ) -> Result<(), String> {
         let output = Output::File { disk: machine.disk().clone(), path: OUTPUT.to_owned() };
         let job = Job {
             script: script.to_owned(),
@@ -121,11 +146,30 @@ impl Progress {
             out: output.clone(),
             err: output,
         };
-        let ended = shell::run(host, job, power).await;
-        if ended != Ended::Code(0) {
-            self.errors.push(format!("Failed to run {name}: {ended:?}"));
+        match shell::run(host, job, power).await {
+            Ended::Code(0) => Ok(()),
+            ended => Err(format!("{ended:?}")),
         }
     }
+}
+
+/// A failed module as `result.json` lists it: Python's way of writing a pair of its name and the exception.
+fn module_error(module: &str, exception: &str, text: &str) -> String {
+    format!("('{module}', {exception}('{}'))", text.replace('\'', "\\'"))
+}
+
+/// What the log of 22.4.2 has of a failed module: its warning and the end of its event.
+fn module_log(error: &str) -> Option<[String; 2]> {
+    let module = error.strip_prefix("('")?.split('\'').next()?;
+    let file = module.replace('-', "_");
+    let python = "/usr/lib/python3/dist-packages/cloudinit/config";
+    let which = format!("<module 'cloudinit.config.cc_{file}' from '{python}/cc_{file}.py'>");
+    let stage = if module == SCRIPTS { "modules-final" } else { "modules-config" };
+    let how = format!("running config-{module} with frequency once-per-instance");
+    Some([
+        format!("util.py[WARNING]: Running module {module} ({which}) failed"),
+        format!("handlers.py[DEBUG]: finish: {stage}/config-{module}: FAIL: {how}"),
+    ])
 }
 
 fn log(disk: &mut Disk, line: &str) {
@@ -162,7 +206,10 @@ fn conclude(disk: &mut Disk, folder: &str, errors: &[String]) -> Result<(), Disk
         "modules-final": { "errors": errors } } });
     disk.write("/run/cloud-init/status.json", format!("{status:#}\n").as_bytes())?;
     for error in errors {
-        log(disk, &format!("ERROR: {error}"));
+        match module_log(error) {
+            Some(lines) => lines.iter().for_each(|line| log(disk, line)),
+            None => log(disk, &format!("util.py[ERROR]: {error}")),
+        }
     }
     disk.mkdir_all(folder)?;
     disk.write(&format!("{folder}/boot-finished"), b"finished\n")

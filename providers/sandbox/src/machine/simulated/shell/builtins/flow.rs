@@ -429,7 +429,11 @@ async fn cloud_init(shell: &mut Shell, arguments: &[String]) -> Outcome {
                     .ok()
                     .and_then(|value| value.pointer("/v1/errors").cloned())
                     .unwrap_or_else(|| serde_json::json!([]));
-                let value = serde_json::json!({ "status": word, "extended_status": word, "errors": errors, "recoverable_errors": {} });
+                // As 22.4.2, which knows no recoverable errors.
+                let value = serde_json::json!({
+                    "boot_status_code": "enabled-by-generator", "datasource": "digitalocean",
+                    "detail": "DataSourceDigitalOcean", "errors": errors, "last_update": "", "status": word,
+                });
                 format!("{value:#}\n")
             } else {
                 format!("status: {word}\n")

@@ -224,7 +224,7 @@ async fn labels_of_the_options_are_on_everything_and_prove_nothing() {
             (&json!("web"), &json!("42")),
             "{shown:#}"
         );
-        let marked = &shown["labels"]["managed-by"] == "remint" || below.contains("addresses");
+        let marked = shown["labels"]["managed-by"] == "remint" || below.contains("addresses");
         assert!(marked, "{shown:#}");
     }
 

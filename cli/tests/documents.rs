@@ -1,6 +1,9 @@
 //! The book and the examples hold to what is there: manifests load, links lead somewhere.
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
+#[path = "documents/manifests.rs"]
+mod manifests;
+
 use std::{
     fs,
     os::unix::fs::symlink,

@@ -35,6 +35,7 @@ pub mod scaffold;
 mod steps;
 mod suite;
 mod target;
+mod told;
 
 pub use case::{Case, CaseFn, Cost, Failure, Level};
 pub use context::CaseContext;
@@ -43,7 +44,8 @@ pub use harness::{Guarded, REPORT_VARIABLE, Tenancy, libtest};
 pub use ledger::{Header, LEDGER_VERSION, Ledger, LedgerError, LedgerFile, Line, PastRun, Resource, Step};
 pub use outcome::{Block, Counts, Outcome, OutcomeKind, Verdict};
 pub use recording::Recorded;
-pub use report::{CaseReport, FORMAT_VERSION, Report, ReportError, providers_page};
+pub use report::{Bundle, CaseReport, FORMAT_VERSION, Report, ReportError, RunFacts, providers_page};
 pub use runner::{RUN_LABEL, Runner, SERVICE, Tags};
 pub use suite::{Ended, Plan, Planned, Progress, Suite, SuiteError};
 pub use target::{Connect, Interference, LostReply, Refusal, Setting, Settings, Target};
+pub use told::{CallLine, CallLog, Told};

@@ -70,7 +70,8 @@ pub struct RunArgs {
     /// Leave out what would cost more than this altogether; each machine counts as a whole hour
     #[arg(long, value_name = "EUR")]
     pub budget: Option<f64>,
-    /// Write report.json, junit.xml and report.md into a folder of the provider's name below this one
+    /// Write what a maintainer needs of the run, without secrets, into a folder of the provider's name below this one;
+    /// it must be empty or not exist
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// Make records in this zone of the account; cases of DNS are blocked without one

@@ -153,13 +153,19 @@ impl Report {
         let folder = folder.join(&self.provider);
         let error = |problem: String| ReportError { path: folder.clone(), problem };
         std::fs::create_dir_all(&folder).map_err(|e| error(format!("its folder cannot be made: {e}")))?;
-        let json = serde_json::to_string_pretty(self).map_err(|e| error(e.to_string()))? + "\n";
-        let junit = self.junit().map_err(|e| error(format!("no JUnit can be made of it: {e}")))?;
-        for (name, text) in [("report.json", json), ("junit.xml", junit), ("report.md", self.markdown())] {
+        for (name, text) in self.files(&folder)? {
             std::fs::write(folder.join(name), redact::show(&text))
                 .map_err(|e| error(format!("{name} cannot be written: {e}")))?;
         }
         Ok(folder)
+    }
+
+    /// `report.json`, `junit.xml` and `report.md`, as text that is not yet masked. `folder` is for errors.
+    pub(super) fn files(&self, folder: &Path) -> Result<[(&'static str, String); 3], ReportError> {
+        let error = |problem: String| ReportError { path: folder.to_owned(), problem };
+        let json = serde_json::to_string_pretty(self).map_err(|e| error(e.to_string()))? + "\n";
+        let junit = self.junit().map_err(|e| error(format!("no JUnit can be made of it: {e}")))?;
+        Ok([("report.json", json), ("junit.xml", junit), ("report.md", self.markdown())])
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bundle::Recording,
     chosen::{Account, another, place, poll},
     ledgers,
     progress::Progressing,
@@ -55,6 +56,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
+    recording: &Recording,
 ) -> Result<Report, Failure> {
     let ledgers = ledgers::folder(args.ledgers.as_ref(), settings)?;
     let account = Account::new(settings, args.region.as_deref())?;
@@ -65,8 +67,8 @@ pub(super) async fn run(
         second_region: place.second_region,
         zone: args.zone.clone(),
         poll: poll(provider.descriptor()),
-        another: Some(another(registration, context, &provider)),
-        ..Target::new(provider, place.region, place.size, place.base)
+        another: Some(recording.further(another(registration, context, &provider))),
+        ..Target::new(recording.around(provider), place.region, place.size, place.base)
     };
     let suite = Suite::of(target.provider.descriptor(), &target.settings());
     let suite = suite.only(&args.only).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
@@ -81,7 +83,12 @@ pub(super) async fn run(
     }
     let mut progressing = Progressing::new(printer);
     let options = Options { cancel, ..Options::new(ledgers) };
-    Ok(planned.run(options, &mut |progress| progressing.hear(progress)).await?)
+    Ok(planned
+        .run(options, &mut |progress| {
+            recording.hear(&progress);
+            progressing.hear(progress);
+        })
+        .await?)
 }
 
 impl From<AccountError> for Failure {

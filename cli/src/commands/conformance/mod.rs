@@ -1,6 +1,7 @@
 //! `remint conformance`: the suite, and the skeleton of a new provider.
 
 mod account;
+mod bundle;
 mod chosen;
 mod dispatch;
 mod ledgers;

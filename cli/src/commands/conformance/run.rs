@@ -5,7 +5,11 @@ use std::time::Duration;
 use remint_conformance::{Report, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use super::account;
+use super::{
+    account,
+    bundle::{Recording, Written},
+    chosen,
+};
 use crate::{
     args::conformance::{RunArgs, TargetKind},
     commands::Outcome,
@@ -15,24 +19,30 @@ use crate::{
 };
 
 pub(super) async fn run(args: &RunArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    // Before anything is created: a report that cannot be written would be of a run that was paid for.
+    let written = match &args.report {
+        Some(folder) => {
+            let provider = chosen::registration(settings)?.descriptor.id;
+            Some(Written::create(&settings.directory.join(folder).join(provider))?)
+        }
+        None => None,
+    };
+    let recording = Recording::default();
     let report = match args.target {
-        TargetKind::Account => account::run(args, settings, printer, cancel.clone()).await?,
+        TargetKind::Account => account::run(args, settings, printer, cancel.clone(), &recording).await?,
         #[cfg(feature = "sandbox")]
-        TargetKind::Sandbox => super::stand_in::run(args, settings, printer, cancel.clone()).await?,
+        TargetKind::Sandbox => super::stand_in::run(args, settings, printer, cancel.clone(), &recording).await?,
         #[cfg(not(feature = "sandbox"))]
         TargetKind::Sandbox => {
             let failure = crate::exit::Failure::new(ExitStatus::Usage, anyhow::anyhow!("this build has no sandbox"));
             return Err(failure.hint("run it on an account: --target account"));
         }
     };
-    let written = match &args.report {
-        Some(folder) => {
-            let written = report.write(&settings.directory.join(folder)).map_err(anyhow::Error::from)?;
-            Some(written.display().to_string())
-        }
+    let folder = match &written {
+        Some(written) => Some(written.write(&report, args, &recording)?),
         None => None,
     };
-    printer.result("conformance run", &report, || text(&report, written.as_deref()))?;
+    printer.result("conformance run", &report, || text(&report, folder.as_deref()))?;
     Ok(if cancel.is_cancelled() { ExitStatus::Interrupted } else { status(&report) })
 }
 

@@ -12,6 +12,7 @@ use remint_sandbox::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bundle::Recording,
     chosen::{Place, another, place, registration},
     progress::Progressing,
 };
@@ -36,6 +37,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
+    recording: &Recording,
 ) -> Result<Report, Failure> {
     let registration = registration(settings)?;
     let id = registration.descriptor.id;
@@ -60,13 +62,18 @@ pub(super) async fn run(
         env.retain(|name, _| !CLOUDS.iter().any(|prefix| name.starts_with(prefix)));
         env.extend(variables.into_iter().map(|one| (one.name.to_owned(), one.value)));
         env.insert("REMINT_SANDBOX".to_owned(), name.clone());
-        let target = target(registration, api, place, env).await?;
+        let target = target(registration, api, place, env, recording).await?;
         let suite = Suite::of(registration.descriptor, &target.settings());
         let suite = suite.only(&args.only).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
         let started = Timestamp::now();
         let mut progressing = Progressing::new(printer);
         let runner = Runner::new(target).cancelled_by(cancel);
-        let ended = suite.run(&runner, &mut |progress| progressing.hear(progress)).await;
+        let ended = suite
+            .run(&runner, &mut |progress| {
+                recording.hear(&progress);
+                progressing.hear(progress);
+            })
+            .await;
         Ok::<_, Failure>(Report::new(registration.descriptor, "sandbox", started, &ended))
     };
     let report = work.await;
@@ -82,6 +89,7 @@ async fn target(
     api: Api,
     place: Place,
     env: BTreeMap<String, String>,
+    recording: &Recording,
 ) -> Result<Target, Failure> {
     let context = BuildContext { env, region: Some(place.region.clone()), ..BuildContext::default() };
     let provider = (registration.build)(context.clone()).await?;
@@ -89,11 +97,11 @@ async fn target(
         second_region: place.second_region,
         zone: Some(ZONE.to_owned()),
         stranger: stranger(registration, &context).await?,
-        another: Some(another(registration, context, &provider)),
+        another: Some(recording.further(another(registration, context, &provider))),
         static_ip_limit: u64::try_from(AccountLimits::default().static_ips(api)).ok(),
         poll: std::time::Duration::from_millis(50),
         patience: PATIENCE,
-        ..Target::new(provider, place.region, place.size, place.base)
+        ..Target::new(recording.around(provider), place.region, place.size, place.base)
     })
 }
 

@@ -171,7 +171,7 @@ async fn a_bake_on_a_real_machine_names_every_way_in_before_it_captures() {
 }
 
 #[tokio::test]
-async fn a_real_openssh_refuses_every_way_in_after_the_gate_and_the_disk_is_nobodys() {
+async fn a_real_machine_refuses_every_way_in_after_the_gate_and_its_disk_is_nobodys() {
     if !qemu::is_possible() {
         return;
     }

@@ -186,8 +186,12 @@ async fn the_manifest_does_not_choose_where_credentials_go() {
         [providers.gcp]\nregion = \"us-central1-a\"\nbase = \"x\"\nsize = \"e2-micro\"\n";
     world.append(sections);
     // The other clouds, which `doctor` asks too, have no credentials here; nobody is to wait for a metadata service.
-    let token = [("DIGITALOCEAN_TOKEN", "dop_v1_canary"), ("AWS_EC2_METADATA_DISABLED", "true")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let token = [
+        ("DIGITALOCEAN_TOKEN", "dop_v1_canary"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/google.json"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let cases = [
         ("digitalocean", format!("api_url = \"{url}\""), "DIGITALOCEAN_API_URL"),
         ("aws", format!("endpoint_url = \"{url}\""), "AWS_ENDPOINT_URL"),

@@ -168,6 +168,15 @@ async fn googles_agent_leaves_the_host_key_and_remint_passes_its_gate() {
 
 #[tokio::test]
 #[ignore = "boots an emulated machine for minutes: make test-guests"]
+async fn googles_agent_leaves_the_host_key_of_a_builder() {
+    let bench = Bench::boot(Cloud::Gce, Role::Builder, &Cloud::Gce.descriptor().guest).await;
+    let connection = bench.comes_up().await;
+    assert_eq!(bench.output(&connection, AGENT_IS_UP).await, "active");
+    bench.shows_our_key(&bench.log_in().await).await;
+}
+
+#[tokio::test]
+#[ignore = "boots an emulated machine for minutes: make test-guests"]
 async fn without_its_file_googles_agent_replaces_the_host_key_and_the_timeout_names_it() {
     let guest = Guest { files: &[], ..Cloud::Gce.descriptor().guest };
     let bench = Bench::boot(Cloud::Gce, Role::Builder, &guest).await;

@@ -35,7 +35,8 @@ pub mod scaffold;
 mod steps;
 mod suite;
 mod target;
-mod told;
+mod traced;
+mod wrapped;
 
 pub use case::{Case, CaseFn, Cost, Failure, Level};
 pub use context::CaseContext;
@@ -48,4 +49,4 @@ pub use report::{Bundle, CaseReport, FORMAT_VERSION, Report, ReportError, RunFac
 pub use runner::{RUN_LABEL, Runner, SERVICE, Tags};
 pub use suite::{Ended, Plan, Planned, Progress, Suite, SuiteError};
 pub use target::{Connect, Interference, LostReply, Refusal, Setting, Settings, Target};
-pub use told::{CallLine, CallLog, Told};
+pub use traced::{CallLine, CallLog, Traced};

@@ -6,8 +6,9 @@ use remint_core::provider::{
     Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Stray, Strays, Zone,
 };
 
-use super::{Recorded, there, unwritten};
+use super::{Recorded, unwritten};
 use crate::ledger::Resource;
+use crate::wrapped::there;
 
 #[async_trait]
 impl StaticIps for Recorded {

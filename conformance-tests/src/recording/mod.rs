@@ -32,11 +32,6 @@ impl Recorded {
     }
 }
 
-/// A concern that the inner provider has: only then is the wrapper's own handed out.
-fn there<'a, T: ?Sized>(concern: Option<&'a T>, operation: &'static str) -> Result<&'a T> {
-    concern.ok_or_else(|| Error::new(ErrorKind::Unsupported, operation, "the provider does not have this concern"))
-}
-
 /// What a call answers that did not go out, since its intent could not be written.
 fn unwritten(operation: &'static str) -> impl Fn(LedgerError) -> Error {
     move |error| {

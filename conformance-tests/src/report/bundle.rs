@@ -24,7 +24,7 @@ const CALLS_SHOWN: usize = 60;
 /// The calls that create what costs money.
 const BILLABLE: [&str; 4] = ["launch instance", "capture image", "copy image", "ensure static IP"];
 
-/// What the folder holds, for whoever finds it.
+/// Explains the folder to a reader who did not make the run.
 const README: &str = "\
 # A run of Remint's conformance suite
 

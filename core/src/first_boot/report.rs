@@ -17,7 +17,7 @@ const ENTRIES: usize = 8;
 const ENTRY_BYTES: usize = 300;
 /// How long the name of a module may be, in bytes. The longest of cloud-init's has 29.
 const NAME_BYTES: usize = 40;
-/// How many lines of a log are told.
+/// The most lines of logs that a report shows.
 const LOG_LINES: usize = 30;
 /// How many of these may be of `cloud-init.log`.
 const MODULE_LINES: usize = 12;

@@ -238,8 +238,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
 
 /// Whether a refused launch may go well in another availability zone: this one has no room now, or does not offer the size.
 ///
-/// A zone that does not offer the size stays `InvalidInput`: waiting cannot help, and whoever named the subnet has to name
-/// another one.
+/// A zone that does not offer the size stays `InvalidInput`: waiting cannot help. If the
+/// options name the subnet, they must name another one.
 pub(crate) fn is_about_zone(error: &Error) -> bool {
     let unsupported = is_code(error, "Unsupported") && error.message().contains("requested Availability Zone");
     unsupported || (error.kind() == ErrorKind::Capacity && !is_code(error, "InsufficientAddressCapacity"))

@@ -37,7 +37,7 @@ pub struct Config {
     pub tags: Vec<String>,
     /// Install DigitalOcean's metrics agent on droplets.
     pub monitoring: bool,
-    /// Give droplets an IPv6 address beside their IPv4 address.
+    /// Give droplets an IPv6 address in addition to their IPv4 address.
     pub ipv6: bool,
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use remint_conformance::{Bundle, CallLog, Connect, Progress, Report, RunFacts, Told};
+use remint_conformance::{Bundle, CallLog, Connect, Progress, Report, RunFacts, Traced};
 use remint_core::provider::{CallCount, Calls, Provider};
 
 use crate::{
@@ -26,13 +26,13 @@ impl Recording {
     /// The provider, whose calls are kept from now on.
     pub(super) fn around(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
         self.calls.get_or_init(|| provider.calls().clone());
-        Arc::new(Told::new(provider, self.log.clone()))
+        Arc::new(Traced::new(provider, self.log.clone()))
     }
 
     /// Further clients, whose calls are kept, too.
     pub(super) fn further(&self, connect: Connect) -> Connect {
         let log = self.log.clone();
-        Arc::new(move || -> Arc<dyn Provider> { Arc::new(Told::new(connect(), log.clone())) })
+        Arc::new(move || -> Arc<dyn Provider> { Arc::new(Traced::new(connect(), log.clone())) })
     }
 
     /// Cases run one after the other, so a call belongs to the one that began last.

@@ -5,9 +5,9 @@
 //! instance was terminated needs the next token of its row. Which tokens are spent, terminated instances tell for as long as
 //! EC2 lists them, and EC2's answer afterwards.
 //!
-//! A zone without room for the size is left for the next one that offers it. Each zone has a row of tokens of its own, because
-//! a token holds for one subnet only; the first zone's row names no zone, so that whoever comes after a crash and begins with
-//! the first zone again is told of another first zone's launch by EC2. What another zone has is found by its name before
+//! When a zone has no capacity for the size, the next zone that offers it is tried. A token is good for one subnet only, so
+//! each zone has its own row of tokens. The row of the first zone names no zone: if the first zone is another one after a crash,
+//! EC2 answers that the token was used for a launch elsewhere. An instance that another zone made is found by its name before
 //! anything is launched.
 
 use std::collections::BTreeSet;

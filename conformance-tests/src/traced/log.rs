@@ -79,7 +79,7 @@ impl CallLog {
     }
 
     /// Runs a call, and keeps what came of it. A call that is dropped before its end leaves no line.
-    pub(super) async fn told<T>(
+    pub(super) async fn trace<T>(
         &self,
         calls: &Calls,
         call: &'static str,

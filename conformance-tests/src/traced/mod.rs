@@ -13,39 +13,33 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Account, Calls, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, LoginKeys, Markers, Provider, Result,
-    StaticIps, Strays,
+    Account, Calls, Descriptor, DnsZones, Images, Instances, LoginKeys, Markers, Provider, Result, StaticIps, Strays,
 };
 
 pub use log::{CallLine, CallLog};
 
 /// A provider that keeps what it is asked for.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Traced {
     inner: Arc<dyn Provider>,
     log: CallLog,
 }
 
-impl Told {
+impl Traced {
     /// Around a provider.
     pub fn new(inner: Arc<dyn Provider>, log: CallLog) -> Self {
         Self { inner, log }
     }
 }
 
-/// A concern that the inner provider has: only then is the wrapper's own handed out.
-fn there<'a, T: ?Sized>(concern: Option<&'a T>, operation: &'static str) -> Result<&'a T> {
-    concern.ok_or_else(|| Error::new(ErrorKind::Unsupported, operation, "the provider does not have this concern"))
-}
-
 #[async_trait]
-impl Provider for Told {
+impl Provider for Traced {
     fn descriptor(&self) -> &'static Descriptor {
         self.inner.descriptor()
     }
 
     async fn account(&self) -> Result<Account> {
-        self.log.told(self.inner.calls(), "read account", "", self.inner.account()).await
+        self.log.trace(self.inner.calls(), "read account", "", self.inner.account()).await
     }
 
     fn endpoints(&self) -> Vec<String> {

@@ -185,9 +185,11 @@ async fn the_manifest_does_not_choose_where_credentials_go() {
     let sections = "[providers.aws]\nregion = \"us-east-1\"\nbase = \"x\"\nsize = \"t3.micro\"\n\
         [providers.gcp]\nregion = \"us-central1-a\"\nbase = \"x\"\nsize = \"e2-micro\"\n";
     world.append(sections);
-    // The other clouds, which `doctor` asks too, have no credentials here; nobody is to wait for a metadata service.
+    // `doctor` asks the other clouds, too: they have no credentials here, and no answer, for which nobody is to wait.
     let token = [
         ("DIGITALOCEAN_TOKEN", "dop_v1_canary"),
+        ("DIGITALOCEAN_API_URL", "http://127.0.0.1:9"),
+        ("REMINT_API_TIMEOUT", "1s"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/google.json"),
     ]

@@ -15,6 +15,9 @@ use super::text::duration;
 pub struct Summary {
     /// The image's id, and whether it was there before.
     pub image: Option<(String, bool)>,
+    /// The stable address, if the run moved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// How long each phase took, in their order.
     pub phases: Vec<(String, Duration)>,
     /// What the probe through the stable address saw.
@@ -40,6 +43,9 @@ impl Summary {
             let how = if *reused { "reused, nothing was baked" } else { "baked" };
             text.push_str(&format!("  image     {image} ({how})\n"));
         }
+        if let Some(address) = &self.address {
+            text.push_str(&format!("  address   {address}\n"));
+        }
         if !self.phases.is_empty() {
             let phases: Vec<_> = self.phases.iter().map(|(name, time)| format!("{name} {}", duration(*time))).collect();
             text.push_str(&format!("  time      {}\n", phases.join(", ")));
@@ -64,6 +70,7 @@ impl Gatherer {
         let mut summary = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::ImageReady { image, reused, .. } => summary.image = Some((image.to_string(), *reused)),
+            Event::AddressMoved { address, .. } => summary.address = Some(address.clone()),
             Event::PhaseFinished { phase, elapsed } => summary.phases.push((phase.clone(), *elapsed)),
             Event::Probed { sent, failed, longest_gap } => {
                 summary.probe = Some(ProbeFigures { sent: *sent, failed: *failed, longest_gap: *longest_gap });
@@ -85,8 +92,10 @@ mod tests {
     fn the_summary_tells_what_passed_by() {
         let gatherer = Gatherer::default();
         gatherer.see(&Event::PhaseFinished { phase: "gating".to_owned(), elapsed: Duration::from_secs(31) });
+        gatherer.see(&Event::AddressMoved { address: "203.0.113.7".to_owned(), instance: "9".into() });
         gatherer.see(&Event::Probed { sent: 90, failed: 0, longest_gap: Duration::ZERO });
         let text = gatherer.summary().lines();
+        assert!(text.contains("  address   203.0.113.7\n"), "{text}");
         assert!(text.contains("gating 31 s") && text.contains("90 requests probed, none lost"), "{text}");
     }
 }

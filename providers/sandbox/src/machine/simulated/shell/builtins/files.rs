@@ -136,7 +136,7 @@ fn copy(work: &mut Work<'_>) -> i32 {
     }
     let (cut, tree) = (work.name == "mv", has(&flags, "rRa"));
     let target = work.path(&target);
-    each(work, &operands, "cannot copy or move", move |disk, from| {
+    each(work, &operands, "cannot stat", move |disk, from| {
         let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
         if cut {
             return disk.rename(from, &to);
@@ -249,7 +249,7 @@ fn install(work: &mut Work<'_>) -> i32 {
     }
     let target = value(&flags, 't').map(str::to_owned).or_else(|| operands.pop()).unwrap_or_default();
     let target = work.path(&target);
-    each(work, &operands, "cannot install", |disk, from| {
+    each(work, &operands, "cannot stat", |disk, from| {
         let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
         if has(&flags, "D") {
             disk.mkdir_all(parent(&to))?;

@@ -2,7 +2,7 @@
 # make test    everything that is tested, one journey on real virtual machines included
 # make stopped a run that is suspended for longer than its lock lasts, in each phase: two minutes
 # make test-guests   Remint's user data on emulated guests of each cloud, with its firmware, metadata service and agent
-# make lint    formatting, clippy, licences and sources of dependencies
+# make lint    spelling, formatting, clippy, licences and sources of dependencies
 # make providers   the book's page of what each provider can do, with what the suite says of it
 # make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one
 # make sim-saboteurs   the engine with one fix undone at a time, each of which the simulation must find
@@ -64,6 +64,7 @@ stopped: test-programs
 
 lint:
 	.ci/setup build lint
+	target/lint/bin/typos
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo fmt --manifest-path docs/examples/provider-hetzner/Cargo.toml --check

@@ -50,6 +50,24 @@ fn the_manifest_of_the_readme_is_valid() {
     assert_eq!(loaded.manifest.image.provision.len(), 2);
 }
 
+/// What the README compares must have been measured.
+#[test]
+fn the_figures_of_the_readme_are_those_of_the_book() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap().replace(',', "");
+    let measured = fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    let rows = readme.lines().filter(|line| line.starts_with("| ") && line.contains(|c: char| c.is_ascii_digit()));
+    let mut found = 0;
+    for row in rows {
+        let numbers = row.split(|c: char| !c.is_ascii_digit()).filter(|number| number.len() > 1);
+        for number in numbers {
+            found += 1;
+            let words = measured.split(|c: char| !c.is_ascii_digit());
+            assert!(words.into_iter().any(|word| word == number), "{number} is not in docs/performance.md: {row}");
+        }
+    }
+    assert!(found >= 5, "{found} figures");
+}
+
 #[test]
 fn the_environments_of_the_book_are_valid() {
     let example = fs::read_to_string(root().join("docs/examples/app/remint.toml")).unwrap();

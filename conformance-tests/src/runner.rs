@@ -209,7 +209,7 @@ async fn static_ips(
         let ours = ip.assigned_to.as_ref().is_some_and(|id| standing.iter().any(|instance| instance.id == *id));
         let known = expected.static_ips.contains(&ip.id);
         if (labelled || ours) && !known {
-            leaks.push(format!("static IP {} was made and not told", ip.id));
+            leaks.push(format!("static IP {} was created and not reported", ip.id));
         }
         if labelled || ours || known {
             cleaner.static_ip(&ip.id).await?;

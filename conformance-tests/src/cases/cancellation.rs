@@ -27,7 +27,7 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::StaticIp]);
     "cancellation.assign", "a move that is dropped and repeated ends where it should", assign,
         needs(&[Capability::StaticIp]), machines(2);
-    "cancellation.record", "a record set that is dropped and repeated stands once", record,
+    "cancellation.record", "a record set whose call is dropped and repeated exists once", record,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "cancellation.login_key", "a registration that is dropped and repeated is one", login_key,
         needs(&[Capability::LoginKey]), costs(Cost::Cheap);

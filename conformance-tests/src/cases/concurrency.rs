@@ -19,9 +19,9 @@ pub(super) const CASES: &[Case] = table! {
     "concurrency.relabel", "labels of different keys that are written in parallel all stand", relabel,
         needs(&[Capability::InstanceRelabel]);
     "concurrency.image_labels", "labels that are added to an image at the same time all stand", image_labels;
-    "concurrency.destroy", "parallel destructions of one instance all succeed, or are told to come back", destroy;
+    "concurrency.destroy", "parallel destructions of one instance all succeed, or are asked to try again later", destroy;
     "concurrency.capture", "parallel captures under one name make one image", capture;
-    "concurrency.delete_image", "parallel deletions of one image all succeed, or are told to come back", delete_image;
+    "concurrency.delete_image", "parallel deletions of one image all succeed, or are asked to try again later", delete_image;
     "concurrency.static_ip", "parallel calls for the static IP of one instance make one address", static_ip,
         needs(&[Capability::StaticIp]);
     "concurrency.static_ip_others", "parallel calls for two instances make an address for each", static_ip_others,
@@ -52,7 +52,7 @@ fn settled<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    check!(!done.is_empty(), "all {turned_away} calls were told to come back");
+    check!(!done.is_empty(), "all {turned_away} calls were asked to try again later");
     Ok(done)
 }
 
@@ -267,7 +267,7 @@ async fn set_markers(context: CaseContext) -> Result<(), Failure> {
     try_join_all(names.iter().map(|name| markers.set(name, "on"))).await?;
     for name in &names {
         let read = markers.get(name).await?;
-        check!(read.as_deref() == Some("on"), "{name} was set beside others, and is {read:?}");
+        check!(read.as_deref() == Some("on"), "{name} was set together with others, and is {read:?}");
     }
     Ok(())
 }

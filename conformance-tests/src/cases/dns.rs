@@ -26,19 +26,19 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.short_ttl", "a TTL below the least is InvalidInput, and sets nothing", short_ttl,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
-    "dns.cname_beside", "a CNAME where an address stands is a Conflict, and the address stays", cname_beside,
+    "dns.cname_beside", "a CNAME where an address exists is a Conflict, and the address stays", cname_beside,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.cname_several", "a CNAME of two values is InvalidInput, and sets nothing", cname_several,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
-    "dns.no_values", "a record set without values is InvalidInput, and leaves what stands", no_values,
+    "dns.no_values", "a record set without values is InvalidInput, and leaves the existing record set", no_values,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
-    "dns.malformed_value", "a value that is no address is InvalidInput, and leaves what stands whole", malformed_value,
+    "dns.malformed_value", "a value that is no address is InvalidInput, and leaves the existing record set whole", malformed_value,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.kind_of_address", "an address of the other kind is InvalidInput, and sets nothing", kind_of_address,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
     "dns.bad_name", "a name that no resolver asks for is InvalidInput, and sets nothing", bad_name,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
-    "dns.malformed_ipv6", "a value that is no IPv6 address is InvalidInput, and leaves what stands whole",
+    "dns.malformed_ipv6", "a value that is no IPv6 address is InvalidInput, and leaves the existing record set whole",
         malformed_ipv6, needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.malformed_cname", "a CNAME of what is no name is InvalidInput, and sets nothing", malformed_cname,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
@@ -52,7 +52,7 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Free);
     "dns.apex", "a record set of the zone itself is made and removed, and its others stay", apex,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap), extended();
-    "dns.wildcard", "a wildcard stands under its own name only", wildcard,
+    "dns.wildcard", "a wildcard exists under its own name only", wildcard,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.deep_name", "a name of several labels, underscores included, is kept", deep_name,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
@@ -62,7 +62,7 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.kinds", "setting one kind leaves the values of the others at the name alone", kinds,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
-    "dns.texts", "several texts of one name stand beside one another", texts,
+    "dns.texts", "several texts of one name exist side by side", texts,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.long_text", "a text longer than 255 bytes comes back whole", long_text,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap), extended();
@@ -176,7 +176,7 @@ async fn cname_conflict(context: CaseContext) -> Result<(), Failure> {
     let cname = set(&context, "www", RecordKind::Cname, &["elsewhere.example"])?;
     context.dns()?.upsert(&cname).await?;
     let record = set(&context, "www", RecordKind::A, &["192.0.2.1"])?;
-    refused(context.dns()?.upsert(&record).await, &[ErrorKind::Conflict], "an address beside a CNAME")?;
+    refused(context.dns()?.upsert(&record).await, &[ErrorKind::Conflict], "an address next to a CNAME")?;
     stands(&context, &cname).await?;
     let made = context.dns()?.get(&record.zone, &record.name, record.kind).await?;
     check!(made.is_none(), "the address was set all the same: {made:?}");
@@ -226,7 +226,7 @@ async fn cname_beside(context: CaseContext) -> Result<(), Failure> {
     let record = set(&context, "www", RecordKind::A, &["192.0.2.1"])?;
     context.dns()?.upsert(&record).await?;
     let cname = set(&context, "www", RecordKind::Cname, &["elsewhere.example"])?;
-    refused(context.dns()?.upsert(&cname).await, &[ErrorKind::Conflict], "a CNAME beside an address")?;
+    refused(context.dns()?.upsert(&cname).await, &[ErrorKind::Conflict], "a CNAME next to an address")?;
     stands(&context, &record).await?;
     absent(&context, &cname).await
 }

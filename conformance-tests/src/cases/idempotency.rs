@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::LoginKey]), costs(Cost::Cheap);
     "idempotency.marker", "a marker that has the value is left alone", marker,
         needs(&[Capability::Marker]), costs(Cost::Cheap);
-    "idempotency.record", "a record set that stands is left alone", record,
+    "idempotency.record", "an existing record set is left alone", record,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
 };
 
@@ -53,7 +53,7 @@ async fn launch_running(context: CaseContext) -> Result<(), Failure> {
     let again = context.launch(&spec).await?;
     let spent = context.provider().calls().count().since(before);
     check!(again == running, "it was {running:?}, and is {again:?}");
-    check!(spent.mutations == 0, "{} mutations for what stands", spent.mutations);
+    check!(spent.mutations == 0, "{} mutations for what exists", spent.mutations);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ async fn assign(context: CaseContext) -> Result<(), Failure> {
         context.static_ips()?.assign(&ip.id, &instance.id).await?;
     }
     let spent = context.provider().calls().count().since(before);
-    check!(spent.mutations == 0, "{} mutations for what stands", spent.mutations);
+    check!(spent.mutations == 0, "{} mutations for what exists", spent.mutations);
     context.points_at(&ip, Some(&instance.id)).await?;
     Ok(())
 }
@@ -103,7 +103,7 @@ async fn record(context: CaseContext) -> Result<(), Failure> {
         context.dns()?.upsert(&record).await?;
     }
     let spent = context.provider().calls().count().since(before);
-    check!(spent.mutations == 0, "{} mutations for what stands", spent.mutations);
+    check!(spent.mutations == 0, "{} mutations for what exists", spent.mutations);
     dns::stands(&context, &record).await
 }
 
@@ -242,7 +242,7 @@ async fn marker(context: CaseContext) -> Result<(), Failure> {
         markers.set(&name, "on").await?;
     }
     let spent = context.provider().calls().count().since(before);
-    check!(spent.mutations == 0, "{} mutations for what stands", spent.mutations);
+    check!(spent.mutations == 0, "{} mutations for what exists", spent.mutations);
     let read = markers.get(&name).await?;
     check!(read.as_deref() == Some("on"), "set, and read as {read:?}");
     Ok(())

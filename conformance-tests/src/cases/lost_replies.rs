@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::StaticIp]), with(LOST), machines(2);
     "lost_replies.release", "a release whose reply is lost has happened", release,
         needs(&[Capability::StaticIp]), with(LOST);
-    "lost_replies.record", "a record whose reply is lost stands once", record,
+    "lost_replies.record", "a record whose reply is lost exists once", record,
         needs(&[Capability::Dns]), with(LOST_AND_ZONE), costs(Cost::Cheap);
     "lost_replies.remove_record", "a removal whose reply is lost has happened", remove_record,
         needs(&[Capability::Dns]), with(LOST_AND_ZONE), costs(Cost::Cheap);

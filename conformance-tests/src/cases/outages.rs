@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = table! {
         minutes(30);
     "outages.copy", "a copy that met an outage is one copy once it is repeated", copy, needs(COPY),
         with(REFUSALS_AND_REGION), minutes(90);
-    "outages.delete_image", "a deletion that met an outage has happened, or the image stands whole", delete_image,
+    "outages.delete_image", "a deletion that met an outage has happened, or the image is still whole", delete_image,
         with(REFUSALS), minutes(30);
     "outages.static_ip", "a static IP whose making met an outage is one address once it is repeated", static_ip,
         needs(STATIC_IP), with(REFUSALS);
@@ -38,25 +38,25 @@ pub(super) const CASES: &[Case] = table! {
         with(REFUSALS);
     "outages.record", "a record set that met an outage leaves the former one whole, or is set", record,
         needs(&[Capability::Dns]), with(REFUSALS_AND_ZONE), costs(Cost::Cheap);
-    "outages.remove_record", "a removal that met an outage has happened, or the record set stands whole",
+    "outages.remove_record", "a removal that met an outage has happened, or the record set is still whole",
         remove_record, needs(&[Capability::Dns]), with(REFUSALS_AND_ZONE), costs(Cost::Cheap);
     "outages.login_key", "a registration that met an outage is one key once it is repeated", login_key,
         needs(&[Capability::LoginKey]), with(REFUSALS), costs(Cost::Cheap);
-    "outages.lasting_launch", "an outage that outlasts a launch is told, and nothing is launched until it is over", lasting_launch,
+    "outages.lasting_launch", "an outage that outlasts a launch is reported, and nothing is launched until it is over", lasting_launch,
         with(REFUSALS);
-    "outages.lasting_power", "an outage that outlasts a stop is told, and the instance runs on", lasting_power,
+    "outages.lasting_power", "an outage that outlasts a stop is reported, and the instance runs on", lasting_power,
         with(REFUSALS);
-    "outages.lasting_label", "an outage that outlasts labels is told, and the former ones stay", lasting_label,
+    "outages.lasting_label", "an outage that outlasts labels is reported, and the former ones stay", lasting_label,
         needs(RELABEL), with(REFUSALS);
     "outages.lasting_capture", "while an outage lasts a capture says so, and once it is over there is one image", lasting_capture,
         with(REFUSALS), minutes(30);
-    "outages.lasting_copy", "an outage that outlasts a copy is told, and the image stays where it was", lasting_copy,
+    "outages.lasting_copy", "an outage that outlasts a copy is reported, and the image stays where it was", lasting_copy,
         needs(COPY), with(REFUSALS_AND_REGION), minutes(30);
-    "outages.lasting_static_ip", "an outage that outlasts the making of a static IP is told, and there is none",
+    "outages.lasting_static_ip", "an outage that outlasts the making of a static IP is reported, and there is none",
         lasting_static_ip, needs(STATIC_IP), with(REFUSALS);
-    "outages.lasting_assign", "an outage that outlasts a move is told, and the address points where it did",
+    "outages.lasting_assign", "an outage that outlasts a move is reported, and the address points where it did",
         lasting_assign, needs(STATIC_IP), with(REFUSALS), machines(2);
-    "outages.lasting_login_key", "an outage that outlasts a registration is told, and no key is registered",
+    "outages.lasting_login_key", "an outage that outlasts a registration is reported, and no key is registered",
         lasting_login_key, needs(&[Capability::LoginKey]), with(REFUSALS), costs(Cost::Cheap);
     "outages.rate_launch", "a launch that is turned away for the rate is repeated, and makes one instance",
         rate_launch, with(REFUSALS);

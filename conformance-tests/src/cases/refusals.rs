@@ -6,7 +6,7 @@ use super::table;
 use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
 
 pub(super) const CASES: &[Case] = table! {
-    "refusals.name_taken", "a name that stands with other labels is a Conflict, and stays as it is", name_taken;
+    "refusals.name_taken", "a name that exists with other labels is a Conflict, and stays as it is", name_taken;
     "refusals.unknown_image", "an image that does not exist launches nothing", unknown_image;
     "refusals.unknown_size", "a size that does not exist launches nothing", unknown_size;
     "refusals.unknown_region", "a region that does not exist launches nothing", unknown_region;

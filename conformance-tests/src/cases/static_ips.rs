@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = table! {
         other_region, needs(&[Capability::StaticIp]), with(&[Setting::SecondRegion]), machines(2);
     "static_ips.nonsense", "addresses that were never the account's are NotFound, whatever is asked of them",
         nonsense, needs(&[Capability::StaticIp]);
-    "static_ips.told_alike", "a move that is said to be done is told alike by a list", told_alike,
+    "static_ips.told_alike", "a move that is reported as done is the same in a list", told_alike,
         needs(&[Capability::StaticIp]), machines(2);
     "static_ips.list_selects", "a list by labels holds the addresses of this run only", list_selects,
         needs(&[Capability::StaticIp]), machines(2);
@@ -256,7 +256,7 @@ async fn made_beside(context: &CaseContext, other: &StaticIp, spec: &StaticIpSpe
         Ok(made) => Ok(Some(Some(made))),
         Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
         Err(error) => {
-            refused::<()>(Err(error), &[ErrorKind::Conflict], "an address beside another one")?;
+            refused::<()>(Err(error), &[ErrorKind::Conflict], "an address next to another one")?;
             Ok(Some(None))
         }
     };

@@ -24,7 +24,7 @@ pub(super) const CASES: &[Case] = table! {
     "user_data.every_one", "each instance of a batch gets it", every_one,
         needs(&[Capability::InstanceLaunchBatch]), with(BOOTS), machines(3);
     "user_data.own", "two instances get each their own", own, with(BOOTS), machines(2);
-    "user_data.not_identity", "a name launched again with other user data is the instance that stands", not_identity;
+    "user_data.not_identity", "a name launched again with other user data is the existing instance", not_identity;
     "user_data.not_told", "a refused launch does not tell what was in it", not_told;
 };
 

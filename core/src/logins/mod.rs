@@ -43,7 +43,7 @@ pub(crate) async fn audit(connection: &Connection, login: &str, access: &[String
     let facts = match Facts::collect(connection).await? {
         Ok(facts) => facts,
         Err(reason) => {
-            let found = vec![format!("it cannot be told who may log in: {reason}")];
+            let found = vec![format!("it is not known who may log in: {reason}")];
             return Ok(Audit { found: found.clone(), locked_out: found, own_files: Vec::new() });
         }
     };

@@ -97,7 +97,7 @@ fn check_labels(name: &str) -> Result<(), Problem> {
 fn check_label(name: &str, label: &str) -> Result<(), Problem> {
     if label.is_empty() {
         let message = format!("`{name}` has an empty part between its dots");
-        return Err(Problem::new(message, "each dot stands between two parts"));
+        return Err(Problem::new(message, "each dot is between two parts"));
     }
     if label.len() > LONGEST_LABEL {
         let message = format!("`{label}` has {} letters, a part of a name has at most {LONGEST_LABEL}", label.len());

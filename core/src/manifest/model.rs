@@ -256,7 +256,7 @@ pub enum CloudInitRule {
     Lenient,
 }
 
-/// A part of the user data: a file beside the manifest.
+/// A part of the user data: a file next to the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserDataPart {

@@ -228,7 +228,7 @@ impl DnsZones for Aws {
         let standing = self.record_sets(OPERATION, &set.zone, &set.name, None).await?;
         if let Some(other) = conflicting(&standing, set.kind) {
             let other = other.r#type().as_str();
-            let message = format!("a {other} record stands at this name, and excludes {} records", set.kind);
+            let message = format!("a {other} record exists at this name, and excludes {} records", set.kind);
             return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
                 .with_resource(set.fqdn())
                 .with_hint(format!("remove the {other} record, or choose another name")));

@@ -67,7 +67,7 @@ impl DigitalOcean {
             _ => record.kind == "CNAME",
         };
         if let Some(other) = all.iter().find(conflicting) {
-            let message = format!("a {} record stands at this name, and excludes {} records", other.kind, set.kind);
+            let message = format!("a {} record exists at this name, and excludes {} records", other.kind, set.kind);
             return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
                 .with_resource(set.fqdn())
                 .with_hint(format!("remove the {} record, or choose another name", other.kind)));

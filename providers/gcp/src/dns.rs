@@ -185,7 +185,7 @@ fn refuse_beside(subject: &Subject, all: &[ResourceRecordSet], kind: RecordKind)
         RecordKind::A | RecordKind::Aaaa | RecordKind::Txt => set.r#type.as_deref() == Some("CNAME"),
     };
     let Some(other) = all.iter().find(excluded).and_then(|set| set.r#type.as_deref()) else { return Ok(()) };
-    let message = format!("a {other} record stands at this name, and excludes {kind} records");
+    let message = format!("a {other} record exists at this name, and excludes {kind} records");
     Err(subject
         .error(ErrorKind::Conflict, message)
         .with_hint(format!("remove the {other} record, or choose another name")))

@@ -44,7 +44,7 @@ impl Cloud {
             other.kind != kind && (set.kind == RecordKind::Cname || other.kind == RecordKind::Cname.to_string())
         };
         if let Some(other) = standing.iter().find(excludes) {
-            let message = format!("a {} record stands at this name, and excludes {kind} records", other.kind);
+            let message = format!("a {} record exists at this name, and excludes {kind} records", other.kind);
             return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
                 .with_resource(set.fqdn())
                 .with_hint(format!("remove the {} record, or choose another name", other.kind)));

@@ -107,7 +107,7 @@ impl Staging {
         for _ in 0..8 {
             match fs::rename(from, &target) {
                 Err(error) if target.exists() => {
-                    tracing::debug!(%error, target = %target.display(), "replacing what stands there");
+                    tracing::debug!(%error, target = %target.display(), "replacing what is there");
                     Self::discard(store, name)?;
                 }
                 done => return done,

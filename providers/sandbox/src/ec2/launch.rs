@@ -358,7 +358,7 @@ fn volume(params: &Params, least: u64) -> ApiResult<VolumeSpec> {
             continue;
         }
         if !matches!(device, ROOT_DEVICE | "/dev/sda1") {
-            return Err(unsupported("volumes beside the root volume"));
+            return Err(unsupported("volumes next to the root volume"));
         }
         let ebs = mapping.below("Ebs");
         if let Some(size) = ebs.number("VolumeSize")? {

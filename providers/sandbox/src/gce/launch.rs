@@ -185,7 +185,7 @@ fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
     for (asked, what) in [
         (!sent.guest_accelerators.is_empty(), "guest accelerators"),
         (sent.hostname.as_ref().is_some_and(|name| !name.is_empty()), "host names other than the instance's name"),
-        (sent.disks.len() > 1, "disks beside the boot disk"),
+        (sent.disks.len() > 1, "disks next to the boot disk"),
         (sent.network_interfaces.len() > 1, "more than one network interface"),
     ] {
         if asked {

@@ -77,7 +77,7 @@ pub struct Case {
     pub secluded: bool,
     /// How long it may take on a cloud that takes its time; multiplied by [`crate::Target::patience`].
     pub timeout: Duration,
-    /// Runs it.
+    /// The case itself; it returns the first thing that does not hold.
     pub run: CaseFn,
 }
 

@@ -50,7 +50,7 @@ impl CaseContext {
         Self { shared: Arc::new(Shared { target, provider, run, labels, ledger, waiting_for }) }
     }
 
-    /// The target.
+    /// What the case runs against: provider, region, size, base image.
     pub fn target(&self) -> &Target {
         &self.shared.target
     }
@@ -76,12 +76,12 @@ impl CaseContext {
         Ok(Arc::new(Recorded::new(connect(), self.ledger().clone())))
     }
 
-    /// Its instances.
+    /// The provider's instances; what is launched through this goes into the ledger first.
     pub fn instances(&self) -> &dyn Instances {
         self.provider().instances()
     }
 
-    /// Its images.
+    /// The provider's images; captures and copies go into the ledger first.
     pub fn images(&self) -> &dyn Images {
         self.provider().images()
     }

@@ -22,7 +22,7 @@ pub const REPORT_VARIABLE: &str = "REMINT_CONFORMANCE_REPORT";
 
 /// A target, and what must live as long as it.
 pub struct Guarded {
-    /// The target.
+    /// What the suite runs against.
     pub target: Target,
     /// What is dropped after the last case.
     pub guard: Box<dyn Any + Send + Sync>,

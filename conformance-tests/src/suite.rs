@@ -20,7 +20,7 @@ pub enum Plan {
 /// A case and what is to be done about it.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// The case.
+    /// The case that the entry is about.
     pub case: Case,
     /// What is to be done.
     pub plan: Plan,
@@ -29,7 +29,7 @@ pub struct Planned {
 /// A case and what came of it.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// The case.
+    /// The case that the entry is about.
     pub case: Case,
     /// What came of it.
     pub outcome: Outcome,

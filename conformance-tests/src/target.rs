@@ -136,7 +136,7 @@ pub type Connect = Arc<dyn Fn() -> Arc<dyn Provider> + Send + Sync>;
 /// What a suite runs against.
 #[derive(Clone)]
 pub struct Target {
-    /// The provider.
+    /// The provider under test, connected with credentials that may create everything.
     pub provider: Arc<dyn Provider>,
     /// Where instances are made.
     pub region: Region,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The client.
 pub(crate) struct Client {
     stop: CancellationToken,
     asking: JoinHandle<(usize, Vec<String>)>,

@@ -26,7 +26,6 @@ impl World {
         answer
     }
 
-    /// Makes a zone.
     pub(crate) async fn make_zone(&self, zone: &str) {
         self.make("/v2/domains", serde_json::json!({ "name": zone })).await;
     }

@@ -25,7 +25,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it.
     pub(crate) fn start(world: &World, args: &[&str]) -> Self {
         Self::of(world.command(&with_json(args)), args)
     }

@@ -106,7 +106,7 @@ impl AccountRun {
         Ok(Self { target, suite, account, hourly_usd })
     }
 
-    /// The account.
+    /// Whose account the run uses, as the provider names it; shown before anything is created.
     pub fn account(&self) -> &Account {
         &self.account
     }

@@ -73,9 +73,9 @@ impl fmt::Display for Why {
 /// Something that a sweep deletes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doomed {
-    /// What.
+    /// The resource, by its kind and id.
     pub what: Thing,
-    /// Why.
+    /// What proves that a conformance run left it.
     pub why: Why,
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for Thing {
 /// Something that conformance runs made, and that a sweep leaves where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// What.
+    /// The resource, by its kind and id.
     pub what: Thing,
     /// Why it is kept.
     pub why: String,

@@ -36,7 +36,7 @@ macro_rules! table {
 }
 use table;
 
-/// The tables.
+/// All cases, one table a topic, in the order in which they are listed.
 pub const TABLES: &[&[Case]] = &[
     descriptor::CASES,
     instances::CASES,

@@ -37,7 +37,7 @@ pub struct Header {
 pub struct Line {
     /// When.
     pub at: Timestamp,
-    /// The case.
+    /// The id of the case that wrote the line, such as `instances.launch`.
     pub case: String,
     /// What happened.
     pub step: Step,
@@ -143,7 +143,7 @@ fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
 pub struct PastRun {
     /// Where the ledger is.
     pub path: PathBuf,
-    /// Its header.
+    /// The first line of the ledger: run, provider and account.
     pub header: Header,
     /// Whether the run came to its end.
     pub finished: bool,

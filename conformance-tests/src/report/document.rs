@@ -47,7 +47,7 @@ pub struct Report {
 /// One case in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseReport {
-    /// Its id.
+    /// Its dotted id, such as `instances.launch`; it stays the same between versions.
     pub id: String,
     /// What is held.
     pub title: String,

@@ -6,11 +6,9 @@
 /// A trait of a provider.
 #[derive(Debug)]
 pub(super) struct Contract<'a> {
-    /// Its name.
     pub(super) name: &'a str,
     /// What it says of itself, a line each, without the slashes.
     pub(super) docs: Vec<&'a str>,
-    /// Its methods.
     pub(super) methods: Vec<Method<'a>>,
 }
 
@@ -21,7 +19,6 @@ pub(super) struct Method<'a> {
     pub(super) docs: Vec<&'a str>,
     /// `fn` or `async fn`.
     pub(super) keyword: &'a str,
-    /// Its name.
     pub(super) name: String,
     /// What it takes, `&self` first.
     pub(super) arguments: Vec<String>,

@@ -29,7 +29,7 @@ pub struct Leftover {
     pub kind: String,
     /// The cloud's id of it.
     pub id: String,
-    /// Its name.
+    /// Its name in the account; the id again, where the cloud has no names.
     pub name: String,
     /// The provider that has it.
     pub provider: String,

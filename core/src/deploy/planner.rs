@@ -13,9 +13,9 @@ use crate::{
 /// What a deploy would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// The service.
+    /// The name of the service, from the manifest.
     pub service: String,
-    /// The environment.
+    /// The name of the environment, `default` where the manifest has none.
     pub environment: String,
     /// The release that serves now.
     pub current: Option<ReleaseId>,
@@ -242,7 +242,6 @@ impl Facts {
     }
 }
 
-/// Decides.
 pub(super) fn decide(facts: &Facts) -> Plan {
     let mut steps = Vec::new();
     if let Some((release, phase)) = facts.unfinished {

@@ -22,9 +22,9 @@ use crate::{
 /// An environment as it stands.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// The service.
+    /// The name of the service, from the manifest.
     pub service: String,
-    /// The environment.
+    /// The name of the environment, `default` where the manifest has none.
     pub environment: String,
     /// The release that serves.
     pub current: Option<ReleaseId>,
@@ -32,7 +32,7 @@ pub struct Status {
     pub unfinished: Option<(ReleaseId, Phase)>,
     /// Who is at work.
     pub lock: Option<LockRecord>,
-    /// The instances.
+    /// All instances of the environment, parked ones too.
     pub instances: Vec<InstanceStatus>,
     /// Instances under the same names that another journal deployed, or a newer copy of this one.
     pub foreign: Vec<Instance>,
@@ -53,10 +53,10 @@ pub struct Status {
 /// One instance.
 #[derive(Debug, Clone, Serialize)]
 pub struct InstanceStatus {
-    /// The instance.
+    /// What the cloud says of it.
     #[serde(flatten)]
     pub instance: Instance,
-    /// Its release.
+    /// The release that its labels name; `None` where they name none.
     pub release: Option<ReleaseId>,
     /// Whether the stable address points at it.
     pub serves: bool,

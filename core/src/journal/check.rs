@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, JournalError>;
 /// Something about a journal that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The object.
+    /// The path of the object in the journal, such as `default/releases/000007/release.json`.
     pub object: String,
     /// What is wrong with it, in words that follow its name: `it is empty`.
     pub what: String,

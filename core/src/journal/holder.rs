@@ -21,7 +21,7 @@ pub struct Holder {
     /// When the process began, in the system's ticks: a process id is used again one day.
     #[serde(default)]
     pub started: Option<u64>,
-    /// The run.
+    /// Drawn by each run of the command; it distinguishes two runs of one process.
     pub run: Uuid,
     /// What it does: `deploy`.
     pub command: String,

@@ -34,9 +34,9 @@ pub struct EnvironmentRecord {
 /// A region at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// The provider.
+    /// The provider whose API is asked.
     pub provider: ProviderId,
-    /// The region.
+    /// A region in that provider's words; on Google Cloud a zone.
     pub region: Region,
 }
 
@@ -49,9 +49,9 @@ impl std::fmt::Display for Place {
 /// The ids that prove what is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The service.
+    /// The service id and name: images carry them.
     pub service: ServiceRecord,
-    /// The environment.
+    /// The environment id and places: all other resources carry the id.
     pub environment: EnvironmentRecord,
 }
 

@@ -19,9 +19,9 @@ use crate::{
 pub struct ReleaseRecord {
     /// Its number.
     pub id: ReleaseId,
-    /// The service.
+    /// The name of the service when the release was made.
     pub service: String,
-    /// The environment.
+    /// The environment whose journal holds the release.
     pub environment: EnvironmentName,
     /// The provider that hosts its instances.
     pub provider: ProviderId,
@@ -31,7 +31,7 @@ pub struct ReleaseRecord {
     pub size: SizeName,
     /// How many.
     pub count: u32,
-    /// The image.
+    /// The image from which its instances are launched.
     pub image: ImageId,
     /// The image's fingerprint.
     pub fingerprint: Fingerprint,

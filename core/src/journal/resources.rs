@@ -11,18 +11,18 @@ use crate::provider::{Address, ProviderId, RecordKind, Region, ReleaseId, Static
 pub struct OwnedStaticIp {
     /// The provider's id of it.
     pub id: StaticIpId,
-    /// The address.
+    /// The IP address; on the sandbox with the offset of its ports.
     pub address: Address,
 }
 
 /// A DNS record of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedRecord {
-    /// The zone.
+    /// The zone that holds the record, without a final dot.
     pub zone: String,
     /// The name below the zone.
     pub name: String,
-    /// The kind.
+    /// A, AAAA and so on.
     pub kind: RecordKind,
     /// How long resolvers may keep it, in seconds; 0 where a Remint from before did not write it down.
     #[serde(default)]
@@ -54,7 +54,7 @@ pub enum Resource {
 /// A resource, and how this environment came to have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owned {
-    /// The resource.
+    /// The static IP or record.
     #[serde(flatten)]
     pub resource: Resource,
     /// The provider that has it.

@@ -26,7 +26,7 @@ const TASK: &str = "lock";
 /// The lock that counts, and what is known of its holder.
 #[derive(Debug, Clone, Serialize)]
 pub struct LockStatus {
-    /// The lock.
+    /// The object with the highest number in `lock/`.
     pub lock: LockRecord,
     /// What is known of its holder's process.
     pub process: ProcessState,

@@ -48,7 +48,7 @@ pub struct RecordSet {
     pub zone: String,
     /// The name below the zone: `www`, or `@` for the zone itself.
     pub name: String,
-    /// The kind.
+    /// A, AAAA and so on; one name may have a set of each kind.
     pub kind: RecordKind,
     /// How long resolvers may keep it.
     pub ttl: Duration,

@@ -24,7 +24,7 @@ pub struct Instance {
     pub address: Option<Address>,
     /// The image that it was launched from, where the cloud still tells.
     pub image: Option<ImageId>,
-    /// Its size.
+    /// Its size, in the cloud's own words: `s-1vcpu-1gb`, `t3.micro`.
     pub size: SizeName,
     /// Where it is.
     pub region: Region,
@@ -72,7 +72,7 @@ pub struct LaunchSpec {
     pub new_names: bool,
     /// The image to launch from.
     pub image: ImageId,
-    /// The size.
+    /// Their size, in the cloud's own words.
     pub size: SizeName,
     /// Where.
     pub region: Region,

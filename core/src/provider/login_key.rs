@@ -10,7 +10,7 @@ use super::{LoginKeyId, Result};
 pub struct LoginKey {
     /// The cloud's id.
     pub id: LoginKeyId,
-    /// Its name.
+    /// The name that core gave it, `remint-…`; what proves whose it is.
     pub name: String,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Address, InstanceId, Labels, Region, Result, Selector, StaticIpId, label};
 
-/// A static IP.
+/// A public address that stays the same while it moves between instances: a reserved or Elastic IP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticIp {
     /// The cloud's id.

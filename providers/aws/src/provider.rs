@@ -178,9 +178,9 @@ pub struct ClientOptions {
     pub endpoint_url: String,
     /// The region in which things stand.
     pub region: Region,
-    /// The id of the access key.
+    /// As in `AWS_ACCESS_KEY_ID`; it is no secret.
     pub access_key_id: String,
-    /// The secret of the access key.
+    /// As in `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: SecretString,
     /// How the provider behaves.
     pub settings: Settings,

@@ -186,7 +186,6 @@ pub(crate) struct ImageBody {
     pub(crate) error_message: Option<String>,
 }
 
-/// A tag.
 #[derive(Deserialize)]
 pub(crate) struct Tag {
     pub(crate) name: String,

@@ -101,7 +101,6 @@ impl Client {
         self.calls.run(class, || async move { call().await.map_err(|error| subject.failed(class, error)) }).await
     }
 
-    /// A read.
     pub(crate) async fn read<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<T>
     where
         F: Fn() -> Fut,

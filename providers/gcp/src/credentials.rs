@@ -37,7 +37,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 /// Credentials, and the project that they name.
 #[derive(Debug)]
 pub struct Found {
-    /// The credentials.
+    /// What signs the requests; it fetches access tokens itself.
     pub credentials: Credentials,
     /// The project in their file.
     pub project: Option<String>,

@@ -117,7 +117,7 @@ pub struct ClientOptions {
     pub dns_url: String,
     /// What the provider says of itself.
     pub descriptor: &'static Descriptor,
-    /// The credentials.
+    /// What signs the requests; it fetches access tokens itself.
     pub credentials: Credentials,
     /// The project's id.
     pub project: String,

@@ -33,7 +33,7 @@ pub struct CallReport {
     pub calls: BTreeMap<String, u64>,
 }
 
-/// Counts calls.
+/// How often each route was called, by method and path with placeholders: `GET /v2/droplets/{droplet}`.
 #[derive(Debug, Default)]
 pub struct CallCounts(Mutex<BTreeMap<String, u64>>);
 

@@ -99,7 +99,7 @@ impl Connected<IncomingStream<'_, Connections>> for ConnectionHandle {
     }
 }
 
-/// A connection.
+/// A client's TCP connection to the API. A fault can cut it through its handle; it closes by itself after an idle time.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,

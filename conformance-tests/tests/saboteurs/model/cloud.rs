@@ -19,7 +19,6 @@ use super::World;
 pub(crate) const HOME: &str = "north-1";
 /// The other region.
 pub(crate) const ELSEWHERE: &str = "south-1";
-/// The regions.
 pub(super) const REGIONS: [&str; 2] = [HOME, ELSEWHERE];
 /// The sizes, with processors, memory in MiB and disk in GiB.
 pub(super) const SIZES: [(&str, u32, u64, u64); 2] = [("small", 1, 1024, 25), ("medium", 2, 4096, 50)];
@@ -44,7 +43,6 @@ pub(super) const CAPTURE: Duration = Duration::from_secs(60);
 pub(super) const COPY: Duration = Duration::from_secs(120);
 pub(super) const MOVE: Duration = Duration::from_secs(6);
 
-/// The cloud.
 #[derive(Debug, Default)]
 pub(crate) struct Cloud {
     world: Mutex<World>,

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::cloud::{PAGE, REGIONS};
 
-/// A machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
     pub(crate) instance: Instance,
@@ -39,7 +38,6 @@ pub(crate) struct Disk {
 #[derive(Debug, Clone)]
 pub(crate) struct Ip {
     pub(crate) ip: StaticIp,
-    /// Its name.
     pub(crate) name: String,
     /// Where it moves, and when it is there.
     pub(crate) moving: Option<(InstanceId, Instant)>,

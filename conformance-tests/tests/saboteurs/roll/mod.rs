@@ -22,7 +22,6 @@ mod undeclared;
 
 use crate::sabotage::Saboteur;
 
-/// The tables.
 const TABLES: &[&[Saboteur]] = &[
     account::SABOTEURS,
     launching::SABOTEURS,

@@ -15,7 +15,6 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A region.
 pub(super) fn region(slug: &str) -> Value {
     let name = catalogue::find_region(Api::DigitalOcean, slug).map_or(slug, |region| region.name);
     json!({
@@ -27,7 +26,6 @@ pub(super) fn region(slug: &str) -> Value {
     })
 }
 
-/// A size.
 pub(super) fn size(size: &Size) -> Value {
     json!({
         "slug": size.slug,
@@ -68,7 +66,6 @@ pub(super) fn gigabytes(bytes: u64) -> f64 {
     (bytes as f64 / 1e7).round() / 100.0
 }
 
-/// A droplet.
 pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
     let snapshots = state.visible_images().filter(|image| image.source == Some(droplet.id)).map(|image| image.id);
     let (memory, vcpus, shape) = match catalogue::find_size(Api::DigitalOcean, &droplet.size) {

@@ -2,7 +2,6 @@
 
 use super::Api;
 
-/// A region.
 #[derive(Debug)]
 pub(crate) struct Region {
     pub(crate) slug: &'static str,
@@ -24,7 +23,6 @@ pub(crate) const REGIONS: &[Region] = &[
     Region { slug: "syd1", name: "Sydney 1" },
 ];
 
-/// A size.
 #[derive(Debug)]
 pub(crate) struct Size {
     pub(crate) slug: &'static str,

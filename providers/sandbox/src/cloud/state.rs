@@ -46,7 +46,6 @@ pub(crate) struct State {
     pub(crate) images: BTreeMap<u64, Image>,
     /// Login keys by id.
     pub(crate) keys: BTreeMap<u64, Key>,
-    /// Reserved IPs.
     pub(crate) reserved_ips: BTreeMap<Ipv4Addr, ReservedIp>,
     /// Domains by name.
     pub(crate) domains: BTreeMap<String, Domain>,
@@ -65,7 +64,6 @@ pub(crate) struct State {
     pub(crate) begun: Vec<u64>,
 }
 
-/// A droplet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Droplet {
     pub(crate) id: u64,
@@ -176,7 +174,6 @@ pub(crate) struct Key {
     pub(crate) fingerprint: String,
 }
 
-/// A reserved IP.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ReservedIp {
     pub(crate) ip: Ipv4Addr,

@@ -37,7 +37,6 @@ impl Phase {
         }
     }
 
-    /// The name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",

@@ -71,7 +71,6 @@ impl Params {
         }
     }
 
-    /// A number.
     pub(super) fn number(&self, name: &str) -> ApiResult<Option<u64>> {
         let read = |text: &str| {
             text.parse().map_err(|_| invalid_value(format!("Invalid value '{text}' for {name}. It must be a number.")))

@@ -232,7 +232,6 @@ pub(super) struct Zone {
     pub(super) sets: Vec<RecordSet>,
 }
 
-/// A record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RecordSet {
     /// In full, with a dot at its end, in lower case.

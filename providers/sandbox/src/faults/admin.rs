@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 pub struct FaultStatus {
     /// Its number.
     pub id: u64,
-    /// The rule.
+    /// When the fault happens, and what it is.
     pub rule: FaultRule,
     /// How many calls it was about.
     pub matched: u64,

@@ -31,7 +31,6 @@ pub(super) fn is_region(name: &str) -> bool {
     zones().iter().any(|zone| zone.name == name)
 }
 
-/// The machine types.
 pub(super) fn machine_types() -> &'static [Size] {
     catalogue::sizes(Api::Gce)
 }

@@ -70,7 +70,6 @@ pub(super) struct Access {
     pub(super) nat_ip: Option<Ipv4Addr>,
 }
 
-/// A disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Disk {
     pub(super) id: u64,
@@ -129,7 +128,6 @@ pub(super) struct Address {
     pub(super) created_at: Timestamp,
 }
 
-/// A forwarding rule.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ForwardingRule {
     pub(super) id: u64,

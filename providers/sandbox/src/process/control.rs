@@ -62,7 +62,7 @@ pub struct StartOptions {
 /// A sandbox that runs.
 #[derive(Debug, Clone)]
 pub struct Running {
-    /// Its name.
+    /// The name that `--name` or `REMINT_SANDBOX` gave it.
     pub name: String,
     /// Where it is.
     pub record: Record,
@@ -91,13 +91,13 @@ pub enum State {
 pub struct Status {
     /// The version of this shape: 1.
     pub version: u32,
-    /// Its name.
+    /// The name that `--name` or `REMINT_SANDBOX` gave it.
     pub name: String,
     /// Whether it runs.
     pub state: State,
-    /// Its folder.
+    /// Where its state, machines and images are.
     pub folder: PathBuf,
-    /// Its log.
+    /// The file that its process writes to; truncated at a start.
     pub log: PathBuf,
     /// Its process, while it runs.
     pub pid: Option<u32>,

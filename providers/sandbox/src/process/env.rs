@@ -38,7 +38,7 @@ pub struct ClientEnv {
 /// An environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Variable {
-    /// Its name.
+    /// The variable that the cloud's own clients read: `AWS_ENDPOINT_URL`.
     pub name: &'static str,
     /// Its value; credentials are among them, in clear.
     pub value: String,

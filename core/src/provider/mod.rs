@@ -59,7 +59,8 @@ pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use pages::{Page, all_pages};
 pub use registry::{
-    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider,
+    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, Environment, Program, Registration, Registry,
+    UnknownProvider, Usual,
 };
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};

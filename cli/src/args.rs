@@ -373,7 +373,7 @@ Examples:
         #[command(after_help = ENV_EXAMPLES)]
         Env {
             /// Whose client: digitalocean, aws (or ec2), gcp (or gce)
-            #[arg(value_name = "API", default_value = "digitalocean", value_parser = str::parse::<Api>)]
+            #[arg(value_name = "API", default_value_t = Api::DigitalOcean, value_parser = str::parse::<Api>)]
             api: Api,
         },
         /// Add a DNS zone to an account; its DNS server then answers for it
@@ -382,7 +382,7 @@ Examples:
             /// The zone, such as example.test
             zone: String,
             /// In whose account: digitalocean, ec2 (or aws), gce (or gcp)
-            #[arg(long, value_name = "API", default_value = "digitalocean", value_parser = str::parse::<Api>)]
+            #[arg(long, value_name = "API", default_value_t = Api::DigitalOcean, value_parser = str::parse::<Api>)]
             api: Api,
         },
         /// Show how many calls its APIs have served

@@ -19,19 +19,19 @@ mod tests {
     #[test]
     fn exactly_the_chosen_providers_are_registered() {
         let registered: Vec<_> = Registry::all().iter().map(|entry| entry.descriptor.id).collect();
-        let mut chosen = Vec::new();
-        if cfg!(feature = "aws") {
-            chosen.push("aws");
-        }
-        if cfg!(feature = "digitalocean") || cfg!(feature = "sandbox") {
-            chosen.push("digitalocean"); // the sandbox is the DigitalOcean provider pointed elsewhere
-        }
-        if cfg!(feature = "gcp") {
-            chosen.push("gcp");
-        }
-        if cfg!(feature = "sandbox") {
-            chosen.push("sandbox");
-        }
+        let chosen: &[&str] = &[
+            #[cfg(feature = "aws")]
+            remint_aws::ID,
+            #[cfg(feature = "digitalocean")]
+            remint_digitalocean::ID,
+            // The sandbox is the DigitalOcean provider pointed elsewhere.
+            #[cfg(all(feature = "sandbox", not(feature = "digitalocean")))]
+            remint_sandbox::cloud::Api::DigitalOcean.name(),
+            #[cfg(feature = "gcp")]
+            remint_gcp::ID,
+            #[cfg(feature = "sandbox")]
+            remint_sandbox::provider::ID,
+        ];
         assert_eq!(registered, chosen);
     }
 }

@@ -66,7 +66,8 @@ fn log_to_stderr(command: &Command, verbosity: Verbosity) {
     let default = match (command, verbosity) {
         #[cfg(feature = "sandbox")]
         (Command::Sandbox(SandboxArgs { command: SandboxCommand::Serve(_), .. }), _) => "info",
-        (_, Verbosity::Trace) => "remint_cli=debug,remint_core=debug,remint_digitalocean=debug,remint_gcp=debug",
+        // All of Remint's crates: a target is matched by what it begins with.
+        (_, Verbosity::Trace) => "remint=debug",
         _ => "off",
     };
     let filter = EnvFilter::try_from_env("REMINT_LOG").unwrap_or_else(|_| EnvFilter::new(default));

@@ -210,6 +210,39 @@ fn nothing_of_remint_knows_the_example() {
     assert_eq!((all.len() > 100, all.iter().find(knows)), (true, None));
 }
 
+/// The code of a file without its comments and without its unit tests.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// What the command knows of a provider is in the provider's registration.
+#[test]
+fn neither_the_command_nor_the_core_names_a_provider() {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(root().join("providers")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path().join("src/provider.rs")).unwrap();
+        let id = text.split("pub const ID: &str = ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+        ids.push(id.to_owned()); // In quotes.
+    }
+    assert!(ids.len() >= 4, "{ids:?}");
+    let mut all = Vec::new();
+    for folder in ["core/src", "cli/src"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let mut named = Vec::new();
+    for file in &all {
+        let path = file.strip_prefix(root()).unwrap().to_string_lossy();
+        if path.contains("test") || path.starts_with("core/src/fuzz") {
+            continue;
+        }
+        let code = code(&fs::read_to_string(file).unwrap());
+        let names = |line: &&str| ids.iter().any(|id| line.contains(id) && !line.contains("feature = "));
+        named.extend(code.lines().filter(names).map(|line| format!("{path}: {}", line.trim())));
+    }
+    assert!(named.is_empty(), "{}", named.join("\n"));
+}
+
 #[test]
 fn every_test_that_make_leaves_out_is_run_by_itself() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();

@@ -54,7 +54,7 @@ fn nothing_is_written_over_and_no_bad_name_is_taken() {
     for (arguments, code, says) in [
         (&["acme", "--path", "taken"][..], 1, "already exists and is not empty"),
         (&["Acme"], 2, "cannot be a provider's id"),
-        (&["aws"], 2, "a provider of Remint's own"),
+        (&["aws"], 2, "this build has a provider `aws` already"),
         (&["acme", "--remint", "taken"], 2, "no checkout of Remint"),
     ] {
         let refused = new_provider(folder.path(), arguments);

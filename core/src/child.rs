@@ -5,23 +5,7 @@
 
 use std::{ffi::OsStr, process::Command};
 
-/// The variables in which the clouds' credentials are, or where their files are named.
-const CREDENTIALS: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECURITY_TOKEN",
-    "AWS_SESSION_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "CLOUDSDK_AUTH_ACCESS_TOKEN",
-    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
-    "DIGITALOCEAN_ACCESS_TOKEN",
-    "DIGITALOCEAN_TOKEN",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "GOOGLE_CREDENTIALS",
-    "GOOGLE_OAUTH_ACCESS_TOKEN",
-];
+use crate::provider::Registry;
 
 /// What a program of Remint's own choice may find: where things are, how to speak, and how to get out.
 const PLAIN: &[&str] = &[
@@ -66,9 +50,11 @@ pub fn plain_environment(command: &mut Command) {
     }
 }
 
-/// Takes the clouds' credentials and these variables away from a child: for the user's own programs, which may need anything else.
+/// Takes the credentials of this build's providers and these variables away from a child: for the user's own programs, which
+/// may need anything else.
 pub fn without_credentials<'a>(command: &mut Command, further: impl IntoIterator<Item = &'a str>) {
-    for name in CREDENTIALS.iter().copied().chain(further) {
+    let credentials = Registry::all().into_iter().flat_map(|entry| entry.environment.credentials);
+    for name in credentials.copied().chain(further) {
         command.env_remove(name);
     }
 }
@@ -85,13 +71,7 @@ mod tests {
 
     #[test]
     fn no_credential_is_plain_and_what_programs_need_is() {
-        for name in CREDENTIALS.iter().copied().chain([
-            "VAULT_TOKEN",
-            "MY_PASSWORD",
-            "AWS_PROFILE",
-            "SSH_AUTH_SOCK",
-            "LD_PRELOAD",
-        ]) {
+        for name in ["CLOUD_TOKEN", "CLOUD_SECRET_ACCESS_KEY", "MY_PASSWORD", "SSH_AUTH_SOCK", "LD_PRELOAD"] {
             assert!(!is_plain(OsStr::new(name)), "{name}");
         }
         for name in ["PATH", "HOME", "TERM", "LC_ALL", "XDG_STATE_HOME", "HTTPS_PROXY", "no_proxy"] {

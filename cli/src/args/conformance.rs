@@ -58,6 +58,13 @@ pub enum TargetKind {
     Account,
 }
 
+impl TargetKind {
+    /// The word for it, as in `--target` and in reports.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// Arguments of `remint conformance run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {

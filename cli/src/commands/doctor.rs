@@ -1,6 +1,9 @@
 //! `remint doctor`: this machine, the manifest, the credentials; one line each, and what to do about it.
 
-use remint_core::{manifest::Loaded, provider::ProviderId};
+use remint_core::{
+    manifest::Loaded,
+    provider::{ProviderId, Registry},
+};
 use serde::Serialize;
 
 use super::Outcome;
@@ -42,11 +45,8 @@ impl Check {
 pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
     let mut checks =
         vec![program("ssh", "remint ssh", "openssh-client"), program("git", "${git.…} in manifests", "git")];
-    if cfg!(feature = "sandbox") {
-        checks.push(program("qemu-system-x86_64", "the sandbox's real virtual machines", "qemu-system-x86"));
-        checks.push(program("qemu-img", "the sandbox's real virtual machines", "qemu-utils"));
-        checks.push(program("mmdebstrap", "building the sandbox's base image", "mmdebstrap"));
-    }
+    let used = Registry::all().into_iter().flat_map(|registration| registration.programs);
+    checks.extend(used.map(|used| program(used.name, used.purpose, used.package)));
     checks.extend(manifest_and_credentials(settings).await);
     let bad = checks.iter().any(|check| matches!(check.verdict, Verdict::Bad));
     printer.result("doctor", &checks, || checks.iter().map(line).collect())?;
@@ -104,9 +104,10 @@ async fn credentials(loaded: &Loaded, id: &ProviderId, needed: bool, settings: &
             check.message = format!("{} ({target})", check.message);
             check
         }
-        // The sandbox starts when something is deployed.
-        Err(failure) if id.as_str() == "sandbox" => Check::failed(id.as_str(), Verdict::Missing, &failure),
-        Err(failure) => Check::failed(id.as_str(), verdict, &failure),
+        Err(failure) => {
+            let may_be_off = Registry::find(id.as_str()).is_ok_and(|registration| registration.starts_on_demand);
+            Check::failed(id.as_str(), if may_be_off { Verdict::Missing } else { verdict }, &failure)
+        }
     }
 }
 

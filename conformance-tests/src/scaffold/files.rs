@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use remint_core::provider::{CONTRACTS, KNOWN_PROVIDERS};
+use remint_core::provider::{CONTRACTS, Registry};
 
 use super::{contract::Contract, rooms};
 
@@ -29,8 +29,8 @@ pub enum ScaffoldError {
     /// It cannot be a provider's id.
     #[error("`{0}` cannot be a provider's id: at most 32 of a-z, 0-9 and -, a letter first and no - last")]
     Name(String),
-    /// Remint has a provider of this id.
-    #[error("`{0}` is a provider of Remint's own")]
+    /// This build has a provider of this id.
+    #[error("this build has a provider `{0}` already")]
     Taken(String),
     /// A contract's source is not as this version reads it.
     #[error("the contract of `{0}` cannot be read")]
@@ -55,7 +55,7 @@ impl Scaffold {
         if !plain || id.len() > 32 || !id.starts_with(|c: char| c.is_ascii_lowercase()) || id.ends_with('-') {
             return Err(ScaffoldError::Name(id.to_owned()));
         }
-        if KNOWN_PROVIDERS.contains(&id) {
+        if Registry::find(id).is_ok() {
             return Err(ScaffoldError::Taken(id.to_owned()));
         }
         Ok(Self { id: id.to_owned(), checkout: checkout.map(Path::to_owned) })
@@ -128,7 +128,6 @@ mod tests {
         for id in ["", "Acme", "9acme", "acme-", "acme cloud", "../acme", &"a".repeat(33)] {
             assert_eq!(Scaffold::new(id, None).unwrap_err(), ScaffoldError::Name(id.to_owned()));
         }
-        assert_eq!(Scaffold::new("aws", None).unwrap_err(), ScaffoldError::Taken("aws".to_owned()));
     }
 
     #[test]

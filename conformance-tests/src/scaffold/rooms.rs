@@ -41,7 +41,7 @@ pub(super) fn room(room: &str, contract: &Contract<'_>) -> String {
 /// What the file of [`remint_core::provider::Provider`] itself imports: what its methods name, and what it is built with.
 pub(super) fn provider_imports(contract: &Contract<'_>) -> String {
     let mut imports: BTreeSet<&str> = contract.methods.iter().flat_map(names).collect();
-    imports.extend(["BuildContext", "Capability", "Error", "ErrorKind", "Guest", "Limits", "Provider"]);
+    imports.extend(["BuildContext", "Capability", "Environment", "Error", "ErrorKind", "Guest", "Limits", "Provider"]);
     imports.extend(["RatePolicy", "Registration", "RetryPolicy"]);
     import(&imports)
 }

@@ -12,8 +12,8 @@ use super::{
     world::{Done, Moment, Order},
 };
 use crate::provider::{
-    Account, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
+    Account, Call, CallClass, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instances,
+    Limits, LoginKeys, Markers, Provider, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
 };
 
 /// What the fake cloud declares where static IPs carry labels.
@@ -113,7 +113,7 @@ impl FakeCloud {
                 Ok(value)
             }
         };
-        self.calls.run(class, attempt).await
+        self.calls.run(Call { class, operation, resource: None }, attempt).await
     }
 
     /// One read of what is there now.
@@ -122,7 +122,7 @@ impl FakeCloud {
             self.kill.step().await;
             self.world.look(operation, None, &read).await
         };
-        self.calls.run(CallClass::Read, look).await
+        self.calls.run(Call { class: CallClass::Read, operation, resource: None }, look).await
     }
 
     /// One read of a list, which may lag behind, though never behind this client's own changes.
@@ -133,7 +133,7 @@ impl FakeCloud {
             let wrote = self.wrote.lock().unwrap().unwrap_or(now - super::faults::STALEST);
             self.world.look(operation, Some(wrote), |state| Ok(read(state))).await
         };
-        self.calls.run(CallClass::Read, look).await
+        self.calls.run(Call { class: CallClass::Read, operation, resource: None }, look).await
     }
 }
 

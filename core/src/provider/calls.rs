@@ -4,7 +4,7 @@
 //! vouches that nothing was applied; whatever else a provider can make idempotent (by the cloud's token) it runs as
 //! [`CallClass::IdempotentMutation`]. All calls share one token bucket per account; reads leave a part of it
 //! untouched, so that polling never starves a mutation. Where a [`Fence`] is installed, each attempt of a mutation passes
-//! it right before it is sent.
+//! it right before it is sent. Each attempt leaves a line in the log.
 
 use std::{
     collections::BTreeMap,
@@ -19,22 +19,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Effect, Error, ErrorKind, Fence, Result};
+use super::{
+    Effect, Error, ErrorKind, Fence, Result,
+    call::{Answered, Call, CallClass, Ended, within_attempt},
+};
 use crate::manifest::HumanDuration;
 
 /// How long after the time of an attempt it is given up here: the client's own timeout says more, and comes first.
 const MARGIN: Duration = Duration::from_secs(5);
-
-/// How a call may be repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallClass {
-    /// Changes nothing: repeated on every transient error.
-    Read,
-    /// Repeated only when the error says that nothing was applied.
-    Mutation,
-    /// The cloud itself makes it idempotent: repeated on every transient error.
-    IdempotentMutation,
-}
 
 /// How long and how often a call is repeated.
 #[derive(Debug, Clone, Copy)]
@@ -222,11 +214,13 @@ impl Calls {
     ///
     /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time;
     /// [`LockLost`](super::ErrorKind::LockLost) when the fence refuses an attempt, with the effect of those before it.
-    pub async fn run<T, F, Fut>(&self, class: CallClass, mut call: F) -> Result<T>
+    pub async fn run<T, F, Fut>(&self, what: impl Into<Call<'_>>, mut call: F) -> Result<T>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
+        let what = what.into();
+        let class = what.class;
         let retry = &self.shared.retry;
         let mut attempt = 1;
         let mut effect = Effect::NotApplied;
@@ -247,16 +241,19 @@ impl Calls {
             self.counter(class).fetch_add(1, Ordering::Relaxed);
             let time = retry.attempt + MARGIN;
             let time = if last.is_some() { time.min(retry.within.saturating_sub(started.elapsed())) } else { time };
-            let error = match timeout(time, call()).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error,
-                Err(_) => no_answer(class, time, last),
+            let (answered, sent) = (Answered::default(), Instant::now());
+            let result = timeout(time, within_attempt(Some(answered.clone()), call())).await;
+            let result = result.unwrap_or_else(|_| Err(no_answer(class, time, last)));
+            Ended::new(what, &answered, &result, sent.elapsed(), attempt).log();
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
             };
             let pause = error.retry_after().unwrap_or_else(|| self.pause(attempt));
             if !may_repeat(class, &error) || attempt >= retry.attempts || started.elapsed() + pause > retry.within {
                 return Err(error);
             }
-            tracing::debug!(%error, attempt, ?pause, "repeating a call");
+            tracing::debug!(%error, ?pause, "repeating a call");
             if error.effect() != Effect::NotApplied {
                 effect = Effect::Unknown;
             }

@@ -15,6 +15,7 @@
 
 mod account;
 mod answers;
+mod call;
 mod calls;
 mod capability;
 mod contract;
@@ -39,7 +40,8 @@ mod turns;
 
 pub use account::{Account, Limits, Quota};
 pub use answers::{Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES, MAX_VALUES, Meter};
-pub use calls::{CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
+pub use call::{Call, CallClass, answered};
+pub use calls::{CallCount, Calls, RatePolicy, RetryPolicy};
 pub use capability::Capability;
 pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
@@ -59,7 +61,8 @@ pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use pages::{Page, all_pages};
 pub use registry::{
-    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, KNOWN_PROVIDERS, Registration, Registry, UnknownProvider,
+    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, Environment, Program, Registration, Registry,
+    UnknownProvider, Usual,
 };
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};

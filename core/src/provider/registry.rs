@@ -9,9 +9,6 @@ use futures::future::BoxFuture;
 
 use super::{Capability, Error, ErrorKind, Guest, Limits, Provider, Region, Result, SizeName};
 
-/// The ids of the providers in this repository, whether a build has them or not.
-pub const KNOWN_PROVIDERS: &[&str] = &["aws", "digitalocean", "gcp", "sandbox"];
-
 /// What is known about a provider without asking its cloud.
 #[derive(Debug)]
 pub struct Descriptor {
@@ -74,7 +71,44 @@ impl BuildContext {
 /// Builds a provider. Checks its options and finds credentials; makes no call that changes anything in the account.
 pub type BuildFn = fn(BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>;
 
-/// A provider's entry in the registry.
+/// The environment variables that a provider's client reads, beyond Remint's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Environment {
+    /// What the names of the cloud's variables begin with, such as `AWS_`. A run on a sandbox of its own is given none of
+    /// the user's, so that no setting leads the client to another cloud.
+    pub prefixes: &'static [&'static str],
+    /// The variables that hold credentials, or name files of them. The programs that a manifest names do not get them.
+    pub credentials: &'static [&'static str],
+    /// The one among them that holds a secret as it is, with which the conformance suite makes a stranger to the account; `None`
+    /// where credentials are in files.
+    pub secret: Option<&'static str>,
+}
+
+/// Where a provider can always create an instance: what commands use where nobody chose.
+#[derive(Debug, Clone, Copy)]
+pub struct Usual {
+    /// A region that every account has.
+    pub region: &'static str,
+    /// A small size that exists there.
+    pub size: &'static str,
+    /// A base image that anybody may launch, and that fits the size.
+    pub base: &'static str,
+    /// Another region, to which images can be copied.
+    pub second_region: &'static str,
+}
+
+/// A program that a provider uses where it is installed. `remint doctor` says whether it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name in `PATH`.
+    pub name: &'static str,
+    /// What it is needed for.
+    pub purpose: &'static str,
+    /// Debian's package that has it.
+    pub package: &'static str,
+}
+
+/// A provider's entry in the registry: everything that the command knows about it before it is built.
 #[derive(Debug)]
 pub struct Registration {
     /// What is known about it.
@@ -83,6 +117,57 @@ pub struct Registration {
     pub options_schema: fn() -> schemars::Schema,
     /// Builds it.
     pub build: BuildFn,
+    /// The environment variables of its client.
+    pub environment: Environment,
+    /// Where it can always create an instance, as far as there is such a place.
+    pub usual: Option<Usual>,
+    /// The programs that it uses.
+    pub programs: &'static [Program],
+    /// Whether a command that changes something starts the cloud itself, so that one that is not there is no fault.
+    pub starts_on_demand: bool,
+}
+
+impl Registration {
+    /// A provider that reads no environment variables, has no usual place and uses no programs.
+    pub const fn new(
+        descriptor: &'static Descriptor,
+        options_schema: fn() -> schemars::Schema,
+        build: BuildFn,
+    ) -> Self {
+        Self {
+            descriptor,
+            options_schema,
+            build,
+            environment: Environment { prefixes: &[], credentials: &[], secret: None },
+            usual: None,
+            programs: &[],
+            starts_on_demand: false,
+        }
+    }
+
+    /// The same with its client's environment variables.
+    #[must_use]
+    pub const fn with_environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// The same with a place where it can always create an instance.
+    #[must_use]
+    pub const fn with_usual(self, usual: Usual) -> Self {
+        Self { usual: Some(usual), ..self }
+    }
+
+    /// The same with the programs that it uses.
+    #[must_use]
+    pub const fn with_programs(self, programs: &'static [Program]) -> Self {
+        Self { programs, ..self }
+    }
+
+    /// The same for a cloud that commands start when they need it.
+    #[must_use]
+    pub const fn started_on_demand(self) -> Self {
+        Self { starts_on_demand: true, ..self }
+    }
 }
 
 inventory::collect!(Registration);
@@ -110,18 +195,12 @@ inventory::collect!(BaseCheck);
 
 /// An id that this build does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown provider `{id}`; this build has {}{}", compiled.join(", "), left_out_text(left_out))]
+#[error("unknown provider `{id}`; this build has {}", compiled.join(", "))]
 pub struct UnknownProvider {
     /// The id that was asked for.
     pub id: String,
     /// The ids that this build has.
     pub compiled: Vec<&'static str>,
-    /// Known ids that this build left out.
-    pub left_out: Vec<&'static str>,
-}
-
-fn left_out_text(left_out: &[&str]) -> String {
-    if left_out.is_empty() { String::new() } else { format!(" (left out of it: {})", left_out.join(", ")) }
 }
 
 /// The providers of this build.
@@ -150,13 +229,12 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`UnknownProvider`], which lists the ids of this build and the known ones that it left out.
+    /// [`UnknownProvider`], which lists the ids of this build.
     pub fn find(id: &str) -> std::result::Result<&'static Registration, UnknownProvider> {
         let all = Self::all();
         all.iter().find(|registration| registration.descriptor.id == id).copied().ok_or_else(|| {
             let compiled: Vec<_> = all.iter().map(|registration| registration.descriptor.id).collect();
-            let left_out = KNOWN_PROVIDERS.iter().copied().filter(|known| !compiled.contains(known)).collect();
-            UnknownProvider { id: id.to_owned(), compiled, left_out }
+            UnknownProvider { id: id.to_owned(), compiled }
         })
     }
 }

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::call::within_attempt;
+
 /// Lets calls of one process that look before they create take turns, by what they would create. Without it, two that
 /// look at the same time both find nothing, and both create.
 ///
@@ -28,8 +30,9 @@ impl Turn {
     /// When the call does.
     pub async fn cover<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         let held = Arc::clone(&self.0);
+        let attempt = super::call::attempt();
         let covered = tokio::spawn(async move {
-            let result = call.await;
+            let result = within_attempt(attempt, call).await;
             drop(held);
             result
         });

@@ -82,7 +82,7 @@ impl Client {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         // The SDK's futures are kilobytes large.
-        self.calls.run(ask.class, || async { Box::pin(send()).await.map_err(|error| ask.failed(error)) }).await
+        self.calls.run(ask.call(), || async { Box::pin(send()).await.map_err(|error| ask.failed(error)) }).await
     }
 
     /// The same for what EC2 would make twice: each attempt is waited for within the turn, also when the caller is
@@ -98,6 +98,6 @@ impl Client {
             let (sent, ask) = (Box::pin(send()), ask.clone());
             turn.cover(async move { sent.await.map_err(|error| ask.failed(error)) })
         };
-        self.calls.run(ask.class, attempt).await
+        self.calls.run(ask.call(), attempt).await
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use remint_core::{
-    provider::{CallClass, Effect, Error, ErrorKind, Excess},
+    provider::{Call, CallClass, Effect, Error, ErrorKind, Excess},
     redact,
 };
 
@@ -31,6 +31,10 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
+    }
+
     /// A call that changes nothing.
     pub(crate) fn read(operation: &'static str) -> Self {
         Self { operation, class: CallClass::Read, resource: None }
@@ -282,7 +286,7 @@ fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref().is_some_and(refused) || error.to_string().contains("client error (Connect)")
 }
 
-fn request_id(raw: &HttpResponse) -> Option<String> {
+pub(crate) fn request_id(raw: &HttpResponse) -> Option<String> {
     let header = ["x-amzn-requestid", "x-amz-request-id"].iter().find_map(|name| raw.headers().get(*name));
     let body = || {
         let body = String::from_utf8_lossy(raw.body().bytes()?).into_owned();

@@ -8,9 +8,9 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Guest, Images, Instances, Limits, LoginKeys,
-    Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps, Strays,
-    Turns,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
+    LoginKeys, Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps,
+    Strays, Turns, Usual,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -70,7 +70,26 @@ static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESC
 pub const RATE: RatePolicy = RatePolicy { burst: 50, per_second: 5.0, reserved_for_mutations: 10 };
 
 inventory::submit! {
-    Registration { descriptor: &DESCRIPTOR, options_schema, build }
+    Registration::new(&DESCRIPTOR, options_schema, build)
+        .with_environment(Environment {
+            prefixes: &["AWS_"],
+            credentials: &[
+                "AWS_ACCESS_KEY_ID",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SECURITY_TOKEN",
+                "AWS_SESSION_TOKEN",
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+            ],
+            secret: Some("AWS_SECRET_ACCESS_KEY"),
+        })
+        .with_usual(Usual {
+            region: "us-east-1",
+            size: "t3.micro",
+            base: "136693071363/debian-12-amd64-*",
+            second_region: "us-west-2",
+        })
 }
 
 fn options_schema() -> schemars::Schema {

@@ -19,7 +19,9 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::{Error as BodyError, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use remint_core::provider::{Calls, Meter};
+use remint_core::provider::{Calls, Meter, answered};
+
+use crate::error::request_id;
 
 /// The client of the SDK's default configuration, whose bodies are bounded. `calls` counts their bytes.
 pub(crate) fn bounded(calls: &Calls) -> SharedHttpClient {
@@ -60,6 +62,7 @@ impl HttpConnector for BoundedConnector {
         let (answer, calls) = (self.inner.call(request), self.calls.clone());
         HttpConnectorFuture::new(async move {
             let answer = answer.await?;
+            answered(answer.status().as_u16(), request_id(&answer).as_deref());
             let bounded = |inner| BoundedBody { inner, meter: Meter::default(), calls: calls.clone() };
             Ok(answer.map(|inner| SdkBody::from_body_1_x(bounded(inner))))
         })

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use remint_core::{
-    provider::{CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages},
+    provider::{
+        Call, CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages, answered,
+    },
     redact,
 };
 use reqwest::Method;
@@ -106,6 +108,10 @@ impl Ask {
         self
     }
 
+    fn call(&self) -> Call<'_> {
+        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
+    }
+
     fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         let error = Error::new(kind, self.operation, message);
         match &self.resource {
@@ -181,7 +187,7 @@ impl Client {
             let (client, ask, url) = (self.clone(), ask.clone(), url.clone());
             turn.cover(async move { client.attempt(&ask, &url, &json).await })
         };
-        self.calls.run(ask.class, attempt).await
+        self.calls.run(ask.call(), attempt).await
     }
 
     /// Sends a request whose answer says nothing but that it was accepted.
@@ -244,7 +250,7 @@ impl Client {
 
     async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
         let url = self.url(ask)?;
-        self.calls.run(ask.class, || self.attempt(ask, &url, &read)).await
+        self.calls.run(ask.call(), || self.attempt(ask, &url, &read)).await
     }
 
     async fn attempt<T>(&self, ask: &Ask, url: &Url, read: &impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
@@ -266,7 +272,7 @@ impl Client {
         }
         let mut response = request.send().await.map_err(|error| subject.no_answer(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        tracing::trace!(method = %subject.method, path = subject.path, status = status.as_u16(), "digitalocean call");
+        answered(status.as_u16(), headers.get("x-request-id").and_then(|id| id.to_str().ok()));
         if !status.is_success() {
             // The status counts even when the body is lost on the way, or too long.
             let bytes = self.refusal(&mut response).await;

@@ -23,7 +23,7 @@ const OPERATION: &str = "configure digitalocean";
 pub(crate) const LONGEST_TAG: usize = 255;
 /// How many tags a user may add to Remint's own.
 const MOST_TAGS: usize = 20;
-const TOKEN_VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
+pub(crate) const TOKEN_VARIABLES: [&str; 2] = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"];
 const URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
 
 /// The options of `[providers.digitalocean.options]`.

@@ -61,4 +61,4 @@ mod testing;
 mod wire;
 
 pub use config::{Config, DEFAULT_API_URL, token};
-pub use provider::{ClientOptions, DESCRIPTOR, DigitalOcean, ID, LIMITS, RATE};
+pub use provider::{ClientOptions, DESCRIPTOR, DigitalOcean, ID, LIMITS, RATE, USUAL};

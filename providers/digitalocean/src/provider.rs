@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result, RetryPolicy, StaticIps,
-    Strays, Turns,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Error, ErrorKind, Guest, Images,
+    Instances, Limits, LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result,
+    RetryPolicy, StaticIps, Strays, Turns, Usual,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{
     client::{Ask, Client},
-    config::{Config, api_url, is_local, token},
+    config::{Config, TOKEN_VARIABLES, api_url, is_local, token},
     memory::Memory,
     wire,
 };
@@ -63,8 +63,17 @@ static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESC
 /// long run it is the hour that binds, at 1.38 a second.
 pub const RATE: RatePolicy = RatePolicy { burst: 200, per_second: 1.25, reserved_for_mutations: 40 };
 
+/// A usual place: of the cloud, and of others that speak its API.
+pub const USUAL: Usual = Usual { region: "nyc3", size: "s-1vcpu-1gb", base: "debian-12-x64", second_region: "ams3" };
+
 inventory::submit! {
-    Registration { descriptor: &DESCRIPTOR, options_schema, build }
+    Registration::new(&DESCRIPTOR, options_schema, build)
+        .with_environment(Environment {
+            prefixes: &["DIGITALOCEAN_"],
+            credentials: &TOKEN_VARIABLES,
+            secret: Some(TOKEN_VARIABLES[0]),
+        })
+        .with_usual(USUAL)
 }
 
 fn options_schema() -> schemars::Schema {

@@ -98,7 +98,8 @@ impl Client {
         Fut: Future<Output = google_cloud_gax::Result<T>>,
     {
         let call = &call;
-        self.calls.run(class, || async move { call().await.map_err(|error| subject.failed(class, error)) }).await
+        let attempt = || async move { call().await.map_err(|error| subject.failed(class, error)) };
+        self.calls.run(subject.call(class), attempt).await
     }
 
     pub(crate) async fn read<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<T>

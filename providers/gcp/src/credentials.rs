@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use crate::config::{OPERATION, set};
 
-const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+pub(crate) const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// What is secret in a file of credentials.
 const SECRET_KEYS: [&str; 3] = ["private_key", "client_secret", "refresh_token"];

@@ -12,7 +12,7 @@ use google_cloud_gax::error::{
     rpc::{Status as RpcStatus, StatusDetails},
 };
 use remint_core::{
-    provider::{CallClass, Effect, Error, ErrorKind},
+    provider::{Call, CallClass, Effect, Error, ErrorKind, answered},
     redact,
 };
 
@@ -33,6 +33,10 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    pub(crate) fn call(&self, class: CallClass) -> Call<'_> {
+        Call { class, operation: self.operation, resource: self.resource.as_deref() }
+    }
+
     /// A call about nothing in particular.
     pub(crate) fn new(operation: &'static str) -> Self {
         Self { operation, resource: None, account: None }
@@ -101,6 +105,8 @@ impl Subject {
             };
         }
         if let Some(status) = error.http_status_code() {
+            // The SDK shows no status of a success, nor any headers.
+            answered(status, None);
             return self.refused(status, effect, error);
         }
         let (kind, did, what) = if error.is_connect() {

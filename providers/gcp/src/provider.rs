@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
-    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, EnvironmentId, Guest, GuestFile, Images,
-    Instances, Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result, RetryPolicy, StaticIps,
-    Strays,
+    Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, EnvironmentId, Guest,
+    GuestFile, Images, Instances, Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result,
+    RetryPolicy, StaticIps, Strays, Usual,
 };
 use tokio::sync::Mutex;
 
@@ -78,7 +78,25 @@ static LOCAL: Descriptor = Descriptor { limits: LIMITS.on_this_machine(), ..DESC
 pub const RATE: RatePolicy = RatePolicy { burst: 200, per_second: 20.0, reserved_for_mutations: 40 };
 
 inventory::submit! {
-    Registration { descriptor: &DESCRIPTOR, options_schema, build }
+    Registration::new(&DESCRIPTOR, options_schema, build)
+        .with_environment(Environment {
+            prefixes: &["CLOUDSDK_", "GOOGLE_"],
+            // Those of other tools of Google's, too.
+            credentials: &[
+                "CLOUDSDK_AUTH_ACCESS_TOKEN",
+                "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+                credentials::FILE_VARIABLE,
+                "GOOGLE_CREDENTIALS",
+                "GOOGLE_OAUTH_ACCESS_TOKEN",
+            ],
+            secret: None,
+        })
+        .with_usual(Usual {
+            region: "us-central1-a",
+            size: "e2-micro",
+            base: "ubuntu-os-cloud/ubuntu-2404-lts-amd64",
+            second_region: "us-east1-b",
+        })
 }
 
 inventory::submit! {

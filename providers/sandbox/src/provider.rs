@@ -8,8 +8,8 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use remint_core::provider::{
-    BuildContext, Capability, Descriptor, Error, ErrorKind, Guest, Limits, Provider, RatePolicy, Registration, Result,
-    RetryPolicy,
+    BuildContext, Capability, Descriptor, Error, ErrorKind, Guest, Limits, Program, Provider, RatePolicy, Registration,
+    Result, RetryPolicy,
 };
 use remint_digitalocean::{ClientOptions, DigitalOcean};
 use schemars::JsonSchema;
@@ -28,6 +28,9 @@ const EXECUTABLE: &str = "REMINT_EXE";
 
 const OPERATION: &str = "configure sandbox";
 const START_HINT: &str = "start it with `remint sandbox start`; `remint deploy` starts it by itself";
+
+/// What QEMU is for.
+const MACHINES: &str = "the sandbox's real virtual machines";
 
 const INSTANTLY: Duration = Duration::from_millis(100);
 
@@ -81,7 +84,14 @@ pub struct Options {
 }
 
 inventory::submit! {
-    Registration { descriptor: &DESCRIPTOR, options_schema: || schemars::schema_for!(Options), build }
+    Registration::new(&DESCRIPTOR, || schemars::schema_for!(Options), build)
+        .with_usual(remint_digitalocean::USUAL)
+        .with_programs(&[
+            Program { name: "qemu-system-x86_64", purpose: MACHINES, package: "qemu-system-x86" },
+            Program { name: "qemu-img", purpose: MACHINES, package: "qemu-utils" },
+            Program { name: "mmdebstrap", purpose: "building the sandbox's base image", package: "mmdebstrap" },
+        ])
+        .started_on_demand()
 }
 
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {

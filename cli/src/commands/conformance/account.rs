@@ -60,7 +60,7 @@ pub(super) async fn run(
 ) -> Result<Report, Failure> {
     let ledgers = ledgers::folder(args.ledgers.as_ref(), settings)?;
     let account = Account::new(settings, args.region.as_deref())?;
-    let place = place(account.registration.descriptor.id, args, account.place.clone(), &account.context)?;
+    let place = place(account.registration, args, account.place.clone(), &account.context)?;
     let provider = account.connect().await?;
     let Account { registration, context, .. } = account;
     let target = Target {

@@ -10,7 +10,7 @@ use remint_conformance::{Bundle, CallLog, Connect, Progress, Report, RunFacts, T
 use remint_core::provider::{CallCount, Calls, Provider};
 
 use crate::{
-    args::conformance::{RunArgs, TargetKind},
+    args::conformance::RunArgs,
     exit::{ExitStatus, Failure},
 };
 
@@ -70,13 +70,9 @@ impl Written {
 /// The options of the command. A new one is not written until it is named here.
 fn options(args: &RunArgs) -> BTreeMap<String, String> {
     let RunArgs { target, only, budget, report: _, zone, region, second_region, size, base, ledgers: _ } = args;
-    let target = match target {
-        TargetKind::Sandbox => "sandbox",
-        TargetKind::Account => "account",
-    };
     let only = (!only.is_empty()).then(|| only.join(","));
     let given = [
-        ("target", Some(target.to_owned())),
+        ("target", Some(target.name())),
         ("only", only),
         ("budget", budget.map(|budget| budget.to_string())),
         ("zone", zone.clone()),

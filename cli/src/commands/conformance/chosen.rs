@@ -21,42 +21,9 @@ pub(super) struct Place {
     pub(super) second_region: Option<Region>,
 }
 
-/// A usual place of a provider: a small size that exists there, an image that anybody may launch.
-struct Usual {
-    provider: &'static str,
-    region: &'static str,
-    size: &'static str,
-    base: &'static str,
-    second_region: &'static str,
-}
-
-const USUAL: &[Usual] = &[
-    Usual {
-        provider: "aws",
-        region: "us-east-1",
-        size: "t3.micro",
-        base: "136693071363/debian-12-amd64-*",
-        second_region: "us-west-2",
-    },
-    Usual {
-        provider: "digitalocean",
-        region: "nyc3",
-        size: "s-1vcpu-1gb",
-        base: "debian-12-x64",
-        second_region: "ams3",
-    },
-    Usual {
-        provider: "gcp",
-        region: "us-central1-a",
-        size: "e2-micro",
-        base: "ubuntu-os-cloud/ubuntu-2404-lts-amd64",
-        second_region: "us-east1-b",
-    },
-    Usual { provider: "sandbox", region: "nyc3", size: "s-1vcpu-1gb", base: "debian-12-x64", second_region: "ams3" },
-];
-
-fn usual(id: &str) -> Option<Place> {
-    let usual = USUAL.iter().find(|usual| usual.provider == id)?;
+/// A usual place of the provider, where it has one.
+fn usual(registration: &Registration) -> Option<Place> {
+    let usual = registration.usual?;
     Some(Place {
         region: usual.region.into(),
         size: usual.size.into(),
@@ -103,7 +70,7 @@ impl Account {
             });
         }
         let here = place.as_ref().map(|place: &Place| place.region.clone());
-        let usual = || usual(registration.descriptor.id).map(|place| place.region);
+        let usual = || usual(registration).map(|place| place.region);
         context.region = region.map(Region::from).or(here).or_else(usual);
         Ok(Self { registration, context, place })
     }
@@ -116,12 +83,13 @@ impl Account {
 /// Where the cases make instances: as the arguments say, else where the manifest has them, else at a usual place.
 /// A base that the provider, with the options of its context, cannot work on is refused before anything is asked.
 pub(super) fn place(
-    id: &str,
+    registration: &Registration,
     args: &RunArgs,
     manifest: Option<Place>,
     context: &BuildContext,
 ) -> Result<Place, Failure> {
-    let default = manifest.or_else(|| usual(id));
+    let id = registration.descriptor.id;
+    let default = manifest.or_else(|| usual(registration));
     let missing = |option: &str| {
         let error = anyhow::anyhow!("it is not known where {id} may make instances: --{option} is missing");
         Failure::new(ExitStatus::Usage, error).hint("give --region, --size and --base, or a manifest that has them")

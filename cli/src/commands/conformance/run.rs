@@ -88,7 +88,7 @@ mod tests {
         let descriptor = Registry::all()[0].descriptor;
         let end = |kinds: &[OutcomeKind]| {
             let counts: Counts = kinds.iter().copied().collect();
-            let report = Report::new(descriptor, "sandbox", jiff::Timestamp::now(), &[]);
+            let report = Report::new(descriptor, &TargetKind::Sandbox.name(), jiff::Timestamp::now(), &[]);
             status(&Report { verdict: counts.verdict(), counts, ..report })
         };
         use OutcomeKind::{Blocked, Failed, Leaked, Passed, TimedOut};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use remint_conformance::{Report, Runner, Suite, Target};
-use remint_core::provider::{BuildContext, Provider, Registration};
+use remint_core::provider::{BuildContext, Provider, Registration, Registry};
 use remint_sandbox::{
     cloud::{AccountLimits, Api},
     process::{self, AdminClient, KindChoice, StartOptions},
@@ -17,7 +17,7 @@ use super::{
     progress::Progressing,
 };
 use crate::{
-    args::conformance::RunArgs,
+    args::conformance::{RunArgs, TargetKind},
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::Settings,
@@ -29,9 +29,6 @@ const ZONE: &str = "conformance.test";
 /// What the timeouts of cases are multiplied by; on an idle machine they take a second or two.
 const PATIENCE: f64 = 0.2;
 
-/// What the user's own settings for clouds begin with; none of them may lead a client away from the sandbox.
-const CLOUDS: &[&str] = &["AWS_", "CLOUDSDK_", "DIGITALOCEAN_", "GOOGLE_"];
-
 pub(super) async fn run(
     args: &RunArgs,
     settings: &Settings,
@@ -41,15 +38,11 @@ pub(super) async fn run(
 ) -> Result<Report, Failure> {
     let registration = registration(settings)?;
     let id = registration.descriptor.id;
-    let api = match id {
-        "sandbox" => Api::DigitalOcean,
-        other => other.parse().map_err(|_| {
-            let failure =
-                Failure::new(ExitStatus::Usage, anyhow::anyhow!("the sandbox does not speak the API of {id}"));
-            failure.hint("run it on an account: --target account")
-        })?,
+    let Some(api) = Api::of_provider(id) else {
+        let failure = Failure::new(ExitStatus::Usage, anyhow::anyhow!("the sandbox does not speak the API of {id}"));
+        return Err(failure.hint("run it on an account: --target account"));
     };
-    let place = place(id, args, None, &BuildContext::default())?;
+    let place = place(registration, args, None, &BuildContext::default())?;
     let name = format!("conformance-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let work = async {
         let kind = KindChoice::Simulated;
@@ -59,7 +52,7 @@ pub(super) async fn run(
         AdminClient::of(&name)?.add_zone(ZONE, api).await?;
         let variables = process::env(&name)?.variables(api)?;
         let mut env: BTreeMap<String, String> = settings.process_env.clone();
-        env.retain(|name, _| !CLOUDS.iter().any(|prefix| name.starts_with(prefix)));
+        env.retain(|name, _| !leads_to_a_cloud(name));
         env.extend(variables.into_iter().map(|one| (one.name.to_owned(), one.value)));
         env.insert("REMINT_SANDBOX".to_owned(), name.clone());
         let target = target(registration, api, place, env, recording).await?;
@@ -74,7 +67,7 @@ pub(super) async fn run(
                 progressing.hear(progress);
             })
             .await;
-        Ok::<_, Failure>(Report::new(registration.descriptor, "sandbox", started, &ended))
+        Ok::<_, Failure>(Report::new(registration.descriptor, &TargetKind::Sandbox.name(), started, &ended))
     };
     let report = work.await;
     // It goes whatever came of the run; why the run failed is worth more than why it did not go.
@@ -82,6 +75,12 @@ pub(super) async fn run(
     let report = report?;
     gone?;
     Ok(report)
+}
+
+/// Whether a variable is one of the user's own settings for a cloud: none of them may lead a client away from the sandbox.
+fn leads_to_a_cloud(name: &str) -> bool {
+    let prefixes = Registry::all().into_iter().flat_map(|registration| registration.environment.prefixes);
+    prefixes.copied().any(|prefix| name.starts_with(prefix))
 }
 
 async fn target(
@@ -107,13 +106,11 @@ async fn target(
 
 /// The same provider with a secret that is not the account's; none where the secret is in no variable.
 async fn stranger(registration: &Registration, context: &BuildContext) -> Result<Option<Arc<dyn Provider>>, Failure> {
-    const SECRETS: &[&str] = &["AWS_SECRET_ACCESS_KEY", "DIGITALOCEAN_TOKEN"];
-    let own = ["aws", "digitalocean"].contains(&registration.descriptor.id);
-    let Some(name) = SECRETS.iter().find(|name| own && context.env.contains_key(**name)) else { return Ok(None) };
     let mut context = context.clone();
-    if let Some(secret) = context.env.get_mut(*name) {
-        // Of the same length and of letters that occur in it.
-        *secret = secret.chars().rev().collect();
-    }
+    let Some(secret) = registration.environment.secret.and_then(|name| context.env.get_mut(name)) else {
+        return Ok(None);
+    };
+    // Of the same length and of letters that occur in it.
+    *secret = secret.chars().rev().collect();
     Ok(Some((registration.build)(context).await?))
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use remint_core::{
-    provider::{CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages},
+    provider::{Call, CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages, answered},
     redact,
 };
 use reqwest::{Method, Url};
@@ -31,6 +31,10 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    fn call(&self) -> Call<'_> {
+        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
+    }
+
     /// A read. The path is given in segments, which are escaped one by one.
     pub(crate) fn get(operation: &'static str, path: &[&str]) -> Self {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
@@ -125,7 +129,7 @@ impl Client {
 
     /// Sends a request and reads its answer; one that is empty reads as `null`.
     pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T> {
-        self.calls.run(ask.class, || self.once(ask)).await
+        self.calls.run(ask.call(), || self.once(ask)).await
     }
 
     /// The same for what must not be asked for twice: each attempt is waited for within the turn, also when the caller is
@@ -135,7 +139,7 @@ impl Client {
             let (client, ask) = (self.clone(), ask.clone());
             turn.cover(async move { client.once(&ask).await })
         };
-        self.calls.run(ask.class, attempt).await
+        self.calls.run(ask.call(), attempt).await
     }
 
     /// Reads all pages of a list; `key` is its name in the answer.
@@ -194,6 +198,7 @@ impl Client {
             request = request.json(body);
         }
         let mut response = request.send().await.map_err(|failed| error::lost(ask, failed))?;
+        answered(response.status().as_u16(), response.headers().get("x-correlation-id").and_then(|id| id.to_str().ok()));
         if !response.status().is_success() {
             return Err(error::refused(ask, response).await);
         }

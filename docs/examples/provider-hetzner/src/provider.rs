@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Guest, Images, Instances, Limits, LoginKeys,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits, LoginKeys,
     Markers, Provider, Registration, Result, StaticIps, Strays, Turns,
 };
 use serde_json::Value;
@@ -51,7 +51,11 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 };
 
 inventory::submit! {
-    Registration { descriptor: &DESCRIPTOR, options_schema: || schemars::schema_for!(Config), build }
+    Registration::new(&DESCRIPTOR, || schemars::schema_for!(Config), build).with_environment(Environment {
+        prefixes: &["HCLOUD_"],
+        credentials: &["HCLOUD_TOKEN"],
+        secret: Some("HCLOUD_TOKEN"),
+    })
 }
 
 fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>> {

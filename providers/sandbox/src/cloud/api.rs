@@ -30,6 +30,11 @@ impl Api {
         }
     }
 
+    /// The API that a provider speaks; `None` for a provider of another cloud.
+    pub fn of_provider(id: &str) -> Option<Self> {
+        if id == crate::provider::ID { Some(Self::DigitalOcean) } else { id.parse().ok() }
+    }
+
     /// The numbers that are the account's. Every number is one account's, so that a machine's number says whose it is, and
     /// no machine is nobody's.
     pub(crate) fn ids(self) -> Range<u64> {

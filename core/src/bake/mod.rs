@@ -5,8 +5,8 @@
 //! its labels (service, fingerprint, role), never by a file of ours, so that whoever bakes the same recipe in the same
 //! account shares it.
 //!
-//! What a bake makes is noted before the call that makes it, and removed whatever happens. What a bake that was killed left
-//! behind, [`recover`] settles: every command that changes something calls it first.
+//! What a bake makes is noted before the call that makes it, and removed whatever happens, unless the user wants the builder of
+//! a bake that failed to be kept ([`OnError`]). What a bake that was killed left behind, [`recover`] settles: every command that changes something calls it first.
 
 mod artifact;
 mod authority;
@@ -16,7 +16,9 @@ mod check;
 mod cleanup;
 mod error;
 pub mod fingerprint;
+mod kept;
 mod logins;
+mod options;
 mod prepare;
 mod recover;
 mod report;
@@ -30,7 +32,11 @@ pub mod tree;
 pub use authority::Authority;
 pub(crate) use authority::key_prefix;
 pub use error::BakeError;
+pub use kept::{KeptKey, KeyFolder};
+pub(crate) use kept::{forget, kept_until};
+pub use options::{Asker, BakeOptions, OnError};
 pub use prepare::{Prepared, prepare};
+pub(crate) use cleanup::destroy_machines;
 pub use recover::recover;
 pub use report::BakeReport;
 pub use run::bake;

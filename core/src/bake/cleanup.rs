@@ -93,6 +93,11 @@ impl Cleanup {
         })
     }
 
+    /// Whether nothing is on the list.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Takes an instance off the list.
     pub(super) fn keep(&self, id: &InstanceId) {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);

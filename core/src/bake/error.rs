@@ -139,6 +139,9 @@ pub enum BakeError {
     /// The health check cannot be asked.
     #[error("the health check cannot be asked: {0}")]
     Probe(String),
+    /// An image is needed, and the run was told to capture none.
+    #[error("nothing was captured")]
+    NotCaptured,
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,

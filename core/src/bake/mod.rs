@@ -31,12 +31,12 @@ pub mod tree;
 
 pub use authority::Authority;
 pub(crate) use authority::key_prefix;
+pub(crate) use cleanup::destroy_machines;
 pub use error::BakeError;
 pub use kept::{KeptKey, KeyFolder};
 pub(crate) use kept::{forget, kept_until};
 pub use options::{Asker, BakeOptions, OnError};
 pub use prepare::{Prepared, prepare};
-pub(crate) use cleanup::destroy_machines;
 pub use recover::recover;
 pub use report::BakeReport;
 pub use run::bake;

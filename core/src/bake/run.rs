@@ -103,6 +103,9 @@ async fn rehearse(
 /// Keeps the builder of what failed, where the user wants that, and says what goes.
 async fn settle<T>(ctx: &Context, authority: &Authority<'_>, cleanup: &Cleanup, ended: &Result<T, BakeError>) {
     let Err(error) = ended else { return };
+    if cleanup.is_empty() {
+        return;
+    }
     if !keep(ctx, &authority.identity.environment.id, cleanup, error).await {
         let why = if error.is_cancelled() { "interrupted" } else { "the bake failed" };
         ctx.events.info(format!("{why}: removing the builder and its key"));

@@ -325,7 +325,8 @@ impl<'a> Search<'a> {
                     Some(id) if self.ownership.is_environment(id) => {
                         let known = self.runs.has(instance.labels.get(label::RUN));
                         let kept_until = kept_until(&instance.labels);
-                        let why = if kept_until.is_some() { "its bake failed, and it is kept" } else { "no bake uses it" };
+                        let why =
+                            if kept_until.is_some() { "its bake failed, and it is kept" } else { "no bake uses it" };
                         let mut one = self.machine(kind, instance, why, true);
                         one.leftover.kept_until = kept_until;
                         found.push(if known { one } else { one.perhaps() });

@@ -3,6 +3,7 @@
 use crate::{
     health::HealthError,
     journal::JournalError,
+    manifest::RenderError,
     provider::{Error, ErrorKind, Region},
     remote::RemoteError,
     userdata::UserDataError,
@@ -113,6 +114,20 @@ pub enum BakeError {
         /// What was found.
         found: Vec<String>,
     },
+    /// A secret that a step is given cannot be read.
+    #[error("{step}: cannot read its secrets")]
+    Secret {
+        /// Which step.
+        step: String,
+        /// Why.
+        source: RenderError,
+    },
+    /// The image would hold a secret that a step was given.
+    #[error("the image would hold secrets of `secret_env`, in {}", found.join(", "))]
+    SecretsLeft {
+        /// The files.
+        found: Vec<String>,
+    },
     /// Instances of the image would let in somebody else than `[access]` says.
     #[error("the image would let in somebody whom `[access]` does not name: {}", found.join("; "))]
     Logins {
@@ -167,6 +182,9 @@ impl BakeError {
             Self::UserData(UserDataError::TooLarge { .. }) => Some("make `[[instance.user_data]]` smaller".to_owned()),
             Self::Leftovers { .. } => {
                 Some("a step starts something that creates them again; stop it before the end of the recipe".to_owned())
+            }
+            Self::SecretsLeft { .. } => {
+                Some("remove the files in the step that writes them, as part of the same step".to_owned())
             }
             Self::Logins { .. } => {
                 Some("correct the step that opens this way in, or name the keys in `[access]`".to_owned())

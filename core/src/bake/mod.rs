@@ -24,6 +24,7 @@ mod recover;
 mod report;
 mod run;
 pub mod seal;
+mod secrets;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod steps;

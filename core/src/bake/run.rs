@@ -14,6 +14,7 @@ use super::{
     recover,
     report::Phases,
     seal::seal,
+    secrets,
     steps::Steps,
 };
 use crate::{
@@ -153,6 +154,7 @@ async fn until_verified<'a>(
 ) -> Result<Builder<'a>, BakeError> {
     let Prepared { fingerprint, base, .. } = prepared;
     prepare::check(ctx, prepared).await?;
+    secrets::read_all(ctx).await?;
     authority.journal.claim_place(authority.lock, &ctx.place()).await?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
     let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
@@ -177,6 +179,9 @@ async fn until_captured(
     // The seal takes the login keys away.
     cleanup.closes();
     phases.run("seal", seal(&builder)).await?;
+    if secrets::are_given(ctx) {
+        phases.run("secrets", secrets::prove_absent(ctx, &builder)).await?;
+    }
     phases.run("stop", builder.stop()).await?;
     let image = phases.run("capture", capture::capture(ctx, authority, &builder, fingerprint)).await?;
     capture::start_copies(ctx, &image).await?;

@@ -29,6 +29,63 @@ pub(crate) fn run(mut command: Command) -> (Vec<u8>, Option<i32>) {
     (reader.join().unwrap(), status.code())
 }
 
+/// What a terminal of 100 columns and 50 rows shows after these bytes, what has scrolled by included. It knows the sequences that
+/// [`obeyed`] lets pass, and no others.
+#[allow(dead_code, reason = "not every test file looks at the screen")]
+pub(crate) fn screen(bytes: &[u8]) -> Vec<String> {
+    const COLUMNS: usize = 100;
+    const ROWS: usize = 50;
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0_usize, 0_usize);
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\n' => row += 1,
+            '\r' => column = 0,
+            '\u{1b}' => {
+                let sequence = rest.as_str().strip_prefix('[').unwrap_or_default();
+                let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(0);
+                let (parameter, last) = (sequence[..end].to_owned(), sequence[end..].chars().next());
+                rest = sequence[(end + 1).min(sequence.len())..].chars();
+                let count = parameter.parse().unwrap_or(1);
+                match last {
+                    Some('A') => row = row.saturating_sub(count).max(lines.len().saturating_sub(ROWS)),
+                    Some('B') => row = (row + count).min(lines.len() - 1),
+                    Some('C') => column += count,
+                    Some('D') => column = column.saturating_sub(count),
+                    Some('G') => column = count - 1,
+                    Some('K') if parameter == "2" => lines[row].clear(),
+                    Some('K') => lines[row].truncate(column),
+                    Some('J') => {
+                        lines[row].truncate(column);
+                        lines.truncate(row + 1);
+                    }
+                    _ => {}
+                }
+            }
+            shown => {
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                }
+                if lines.len() <= row {
+                    lines.resize(row + 1, Vec::new());
+                }
+                let line = &mut lines[row];
+                if line.len() <= column {
+                    line.resize(column + 1, ' ');
+                }
+                line[column] = shown;
+                column += 1;
+            }
+        }
+        if lines.len() <= row {
+            lines.resize(row + 1, Vec::new());
+        }
+    }
+    lines.into_iter().map(|line| line.into_iter().collect::<String>().trim_end().to_owned()).collect()
+}
+
 /// What in these bytes a terminal would obey that is not one of Remint's own: colours and the redrawing of task lines.
 pub(crate) fn obeyed(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);

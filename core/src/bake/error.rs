@@ -12,7 +12,7 @@ use crate::{
 
 use super::{fingerprint::FingerprintError, tree::TreeError};
 
-/// A bake that failed. What it had made is gone by the time the error is returned, or an event has named it.
+/// A bake that failed. What it had made is gone by the time the error is returned, or is kept, or an event has named it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BakeError {

@@ -4,6 +4,9 @@
 
 #[expect(dead_code, reason = "other test files use the rest")]
 mod common;
+#[expect(dead_code, reason = "other test files use the rest")]
+#[path = "common/terminal.rs"]
+mod terminal;
 
 use std::{
     fs,
@@ -32,6 +35,16 @@ impl Failing {
         self.world.remint_with(args, &[("XDG_STATE_HOME".to_owned(), state)]).await
     }
 
+    /// Runs `remint` on a terminal on which somebody answers, until the bake has failed.
+    fn answering(&self, args: &[&str], answer: &str) -> String {
+        let mut command = self.world.command(args).into_std();
+        command.env("XDG_STATE_HOME", &self.state);
+        let (bytes, code) = terminal::run_typing(command, Some(answer));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert_eq!(code, Some(5), "{text}");
+        text
+    }
+
     fn keys(&self) -> Vec<PathBuf> {
         World::files(&self.state).into_iter().filter(|file| file.ends_with("key")).collect()
     }
@@ -50,7 +63,8 @@ async fn a_builder_is_kept_looked_at_and_destroyed() {
     let failing = Failing::new().await;
     failing.remint(&["ssh", "--builder"]).await.code(1).says("no builder is kept").says("--on-error=keep");
     failing.remint(&["bake", "--on-error=ask"]).await.code(2).says("needs a terminal");
-    failing.remint(&["bake"]).await.code(5).says_not("is kept");
+    let text = failing.answering(&["bake", "--on-error=ask"], "n\n");
+    assert!(text.contains("failed: exit status 1") && text.contains("for 24h, to log in to it? [y/N]"), "{text}");
     assert_eq!(failing.droplets().await, 0);
 
     let bake = failing.remint(&["bake", "--on-error=keep", "--keep-for", "1h"]).await.code(5);
@@ -89,7 +103,8 @@ async fn a_builder_whose_time_is_over_or_whose_environment_goes_is_destroyed() {
     // A verify command that fails, and a deploy that bakes.
     failing.world.edit("test -e /opt/fixed", "true");
     failing.world.append("[[image.verify]]\ncommand = \"test -e /nothing\"\n");
-    failing.remint(&["deploy", "--on-error=keep"]).await.code(5).says("is kept until");
+    let text = failing.answering(&["deploy", "--on-error=ask"], "y\n");
+    assert!(text.contains("is kept until"), "{text}");
     assert_eq!((failing.droplets().await, failing.keys().len()), (1, 1));
     failing.remint(&["destroy", "--yes"]).await.success();
     assert_eq!((failing.droplets().await, failing.keys().len()), (0, 0));

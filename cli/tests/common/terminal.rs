@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{Read, Write},
     os::fd::OwnedFd,
     process::{Command, Stdio},
 };
@@ -10,15 +10,24 @@ use std::{
 use nix::pty::{Winsize, openpty};
 
 /// Runs a command on a terminal of 100 columns; what it wrote, byte by byte, and its exit code.
-pub(crate) fn run(mut command: Command) -> (Vec<u8>, Option<i32>) {
+pub(crate) fn run(command: Command) -> (Vec<u8>, Option<i32>) {
+    run_typing(command, None)
+}
+
+/// The same; where there is something to type, the command reads the terminal, too.
+pub(crate) fn run_typing(mut command: Command, typed: Option<&str>) -> (Vec<u8>, Option<i32>) {
     let size = Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(&size, None).unwrap();
     let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
-    let mut child = command.stdin(Stdio::null()).stdout(end(&pty.slave)).stderr(end(&pty.slave)).spawn().unwrap();
+    let stdin = if typed.is_some() { end(&pty.slave) } else { Stdio::null() };
+    let mut child = command.stdin(stdin).stdout(end(&pty.slave)).stderr(end(&pty.slave)).spawn().unwrap();
     // The last ends of the terminal outside of the child: its end is seen once the child's are closed, too.
     drop((command, pty.slave));
+    let mut master = File::from(pty.master);
+    // The terminal keeps it until somebody reads.
+    master.write_all(typed.unwrap_or_default().as_bytes()).unwrap();
     let reader = std::thread::spawn(move || {
-        let (mut master, mut bytes, mut chunk) = (File::from(pty.master), Vec::new(), [0; 4096]);
+        let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
         // Linux says EIO once nobody has the other end open.
         while let Ok(count @ 1..) = master.read(&mut chunk) {
             bytes.extend_from_slice(&chunk[..count]);
@@ -31,7 +40,6 @@ pub(crate) fn run(mut command: Command) -> (Vec<u8>, Option<i32>) {
 
 /// What a terminal of 100 columns and 50 rows shows after these bytes, what has scrolled by included. It knows the sequences that
 /// [`obeyed`] lets pass, and no others.
-#[allow(dead_code, reason = "not every test file looks at the screen")]
 pub(crate) fn screen(bytes: &[u8]) -> Vec<String> {
     const COLUMNS: usize = 100;
     const ROWS: usize = 50;

@@ -183,9 +183,10 @@ impl BakeError {
             Self::Leftovers { .. } => {
                 Some("a step starts something that creates them again; stop it before the end of the recipe".to_owned())
             }
-            Self::SecretsLeft { .. } => {
-                Some("remove the files in the step that writes them, as part of the same step".to_owned())
-            }
+            Self::SecretsLeft { .. } => Some(
+                "have the step read it from its environment; a file that must be goes to /run, which is in memory"
+                    .to_owned(),
+            ),
             Self::Logins { .. } => {
                 Some("correct the step that opens this way in, or name the keys in `[access]`".to_owned())
             }

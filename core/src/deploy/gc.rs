@@ -82,7 +82,8 @@ struct Found {
 impl Found {
     /// The same, of which it is not certain that it is of this journal.
     fn perhaps(self) -> Self {
-        Self { leftover: Leftover { ours: false, why: UNKNOWN_RUN.to_owned(), ..self.leftover }, removal: None }
+        let leftover = Leftover { ours: false, kept_until: None, why: UNKNOWN_RUN.to_owned(), ..self.leftover };
+        Self { leftover, removal: None }
     }
 }
 

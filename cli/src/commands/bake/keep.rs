@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use remint_core::bake::{Asker, BakeOptions, OnError};
+use remint_core::{
+    bake::{Asker, BakeOptions, OnError},
+    manifest::HumanDuration,
+};
 use tokio::sync::Mutex;
 
 use crate::{
     args::{KeepArgs, OnErrorChoice},
     exit::{ExitStatus, Failure},
-    printer::{Printer, duration},
+    printer::Printer,
     settings::Settings,
 };
 
@@ -43,7 +46,7 @@ fn asker(printer: &Printer, keep_for: Duration) -> Asker {
         Box::pin(async move {
             let printer = printer.lock().await;
             printer.say(&why);
-            let question = format!("Keep {builder} for {}, to log in to it?", duration(keep_for));
+            let question = format!("Keep {builder} for {}, to log in to it?", HumanDuration(keep_for));
             // Whoever interrupts it wants it gone.
             printer.confirm(&question).await.unwrap_or(false)
         })

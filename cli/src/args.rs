@@ -118,7 +118,7 @@ pub enum Command {
     Lock(LockArgs),
     /// Check the journal for damage, and mend what can be mended
     Journal(JournalArgs),
-    /// Log in to an instance; marks it as touched
+    /// Log in to an instance, which marks it as touched, or to a builder that is kept
     Ssh(SshArgs),
     /// Show what an instance wrote to its console
     Console(ConsoleArgs),
@@ -167,9 +167,38 @@ pub struct StatusArgs {
     pub with_secrets: bool,
 }
 
+/// What becomes of the builder of a bake that fails.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeepArgs {
+    /// When a step fails: destroy the builder, keep it for `remint ssh --builder`, or ask which
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub on_error: OnErrorChoice,
+    /// How long a builder is kept (`24h` by default); after that, `remint gc` destroys it
+    #[arg(long, value_name = "DURATION")]
+    pub keep_for: Option<HumanDuration>,
+}
+
+/// What becomes of a builder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnErrorChoice {
+    /// Destroy it.
+    #[default]
+    Cleanup,
+    /// Keep it for a while.
+    Keep,
+    /// Ask, on a terminal.
+    Ask,
+}
+
 /// Arguments of `remint bake`.
 #[derive(Debug, Args)]
 pub struct BakeArgs {
+    /// Run and verify the recipe, then destroy the builder: nothing is captured
+    #[arg(long)]
+    pub no_capture: bool,
+    /// What becomes of the builder when a step fails.
+    #[command(flatten)]
+    pub keep: KeepArgs,
     /// Create a new journal inside the checkout, although `CI` is set
     #[arg(long)]
     pub new_journal: bool,
@@ -187,6 +216,9 @@ pub struct DeployArgs {
     /// Launch this image, which another tool may have made, instead of baking the manifest's recipe
     #[arg(long, value_name = "ID")]
     pub image: Option<ImageId>,
+    /// What becomes of the builder when a step fails.
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 /// Arguments of `remint rollback`.
@@ -217,6 +249,9 @@ pub struct GcArgs {
     /// Only list what would be deleted
     #[arg(long)]
     pub dry_run: bool,
+    /// Delete builders that are kept, too, before their time is over
+    #[arg(long)]
+    pub kept: bool,
 }
 
 /// Arguments of `remint destroy`.
@@ -285,8 +320,11 @@ pub enum JournalCommand {
 /// Arguments of `remint ssh`.
 #[derive(Debug, Args)]
 pub struct SshArgs {
-    /// The instance, by its name; not needed when there is only one
+    /// The instance or, with --builder, the builder, by its name; not needed when there is only one
     pub instance: Option<String>,
+    /// Log in to the builder that `remint bake --on-error=keep` kept, with the key that it left on this machine
+    #[arg(long)]
+    pub builder: bool,
     /// The private key to log in with; without it, those of the agent and OpenSSH's usual files. ~/.ssh/config is not read
     #[arg(short, long, value_name = "FILE")]
     pub identity: Option<PathBuf>,

@@ -18,7 +18,7 @@ pub enum ExitStatus {
     Manifest = 3,
     /// The cloud refused the credentials, or there are none.
     Credentials = 4,
-    /// The image could not be baked; the builder is gone and what stood before stands.
+    /// The image could not be baked; the builder is gone, unless it is kept, and what stood before stands.
     Bake = 5,
     /// A new release did not pass its gate or its verification and was undone; the old one serves.
     Gate = 6,
@@ -48,7 +48,7 @@ impl ExitStatus {
         (Self::Usage, "the command line was not understood"),
         (Self::Manifest, "remint.toml was refused; nothing was changed"),
         (Self::Credentials, "the cloud refused the credentials, or there are none"),
-        (Self::Bake, "the image could not be baked; the builder is gone"),
+        (Self::Bake, "the image could not be baked; the builder is gone, unless `--on-error` keeps it"),
         (Self::Gate, "the new release was not healthy and was undone; the old one serves"),
         (Self::Locked, "another run holds the environment's lock"),
         (Self::Provider, "the cloud refused or failed something else: a quota, no capacity, a conflict, an outage"),

@@ -152,3 +152,30 @@ async fn what_a_manifest_and_a_journal_hold_is_inert() {
     shows(&world, &["history"], &[], &[]);
     shows(&world, &["show", "r1"], &[], &["commit", "created_by"]);
 }
+
+#[tokio::test]
+async fn the_live_line_leaves_nothing_behind() {
+    let world = World::with_service().await;
+    let run = |args: &[&str]| {
+        let mut command = world.command(args).into_std();
+        command.env_remove("NO_COLOR").env("TERM", "xterm-256color");
+        let (bytes, _) = terminal::run(command);
+        let screen = terminal::screen(&bytes);
+        let text = screen.join("\n");
+        // A live line begins with a spinner and ends with the time that has passed.
+        let is_spinner = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c);
+        assert!(String::from_utf8_lossy(&bytes).contains(is_spinner), "remint {args:?} has a live line: {text}");
+        let left: Vec<_> = screen.iter().filter(|line| line.contains(is_spinner)).collect();
+        assert!(left.is_empty(), "remint {args:?} leaves {left:?} in\n{text}");
+        let blank = screen.iter().rev().skip(1).filter(|line| line.is_empty()).count();
+        assert_eq!(blank, 0, "remint {args:?} leaves empty lines in\n{text}");
+        text
+    };
+    let long = "x".repeat(250);
+    world.edit("\"mkdir -p /opt\"", &format!("\"mkdir -p /opt\", \"echo {long}; sleep 0.5; echo after; sleep 0.3\""));
+    let text = run(&["deploy"]);
+    assert!(text.contains("r1 serves"), "{text}");
+    world.append("[[image.verify]]\nname = \"a check that fails\"\ncommand = \"sleep 0.5; false\"\n");
+    run(&["bake"]);
+    run(&["-v", "bake"]);
+}

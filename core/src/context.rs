@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    bake::BakeOptions,
     events::Events,
     journal::Place,
     manifest::Loaded,
@@ -39,6 +40,8 @@ pub struct Context {
     pub process_env: BTreeMap<String, String>,
     /// How long to wait for the environment's lock where another run holds it; `None` fails at once.
     pub lock_wait: Option<Duration>,
+    /// How this run bakes, where it does.
+    pub bake: BakeOptions,
     /// Waits for the cloud on behalf of everybody in this run.
     pub watcher: Watcher,
     /// Requests that change something and have no reply yet.
@@ -118,6 +121,7 @@ impl Context {
             run: Uuid::now_v7(),
             process_env: std::env::vars_os().filter_map(text).collect(),
             lock_wait: None,
+            bake: BakeOptions::default(),
             watcher,
             sent: Sent::default(),
         }

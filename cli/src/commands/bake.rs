@@ -1,8 +1,12 @@
 //! `remint bake`, on one provider or on several side by side, and the baker that `remint deploy` uses.
 
+mod keep;
+
+pub(super) use keep::options;
+
 use async_trait::async_trait;
 use remint_core::{
-    bake::{self, Authority, BakeReport},
+    bake::{self, Authority, BakeError, BakeOptions, BakeReport},
     context::Context,
     deploy::{self, Baker, DeployError},
     events::{Event, Level},
@@ -22,8 +26,9 @@ use crate::{
 
 #[derive(Debug, Serialize)]
 struct Baked {
-    image: String,
-    name: String,
+    /// `None` where nothing was to be captured.
+    image: Option<String>,
+    name: Option<String>,
     fingerprint: String,
     reused: bool,
     elapsed_seconds: f64,
@@ -34,9 +39,10 @@ struct Baked {
 
 impl Baked {
     fn new(report: BakeReport, summary: Summary) -> Self {
+        let (image, name) = report.image.map(|image| (image.id.to_string(), image.name)).unzip();
         Self {
-            image: report.image.id.to_string(),
-            name: report.image.name,
+            image,
+            name,
             fingerprint: report.fingerprint.to_string(),
             reused: report.reused,
             elapsed_seconds: report.elapsed.as_secs_f64(),
@@ -47,18 +53,24 @@ impl Baked {
     }
 
     fn text(&self) -> String {
-        let what = if self.reused { "exists; nothing was baked" } else { "is baked" };
+        let what = match &self.name {
+            None => "the recipe works; nothing was captured".to_owned(),
+            Some(name) if self.reused => format!("image {name} exists; nothing was baked"),
+            Some(name) => format!("image {name} is baked"),
+        };
         let elapsed = duration(std::time::Duration::try_from_secs_f64(self.elapsed_seconds).unwrap_or_default());
         let calls = self.calls.total();
-        format!("image {} {what}, in {elapsed}, with {calls} API calls\n", self.name) + &self.summary.lines()
+        format!("{what}, in {elapsed}, with {calls} API calls\n") + &self.summary.lines()
     }
 }
 
 pub(super) async fn run(args: &BakeArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+    let options = BakeOptions { capture: !args.no_capture, ..options(&args.keep, settings, printer)? };
     if settings.providers.len() > 1 {
-        return side_by_side(args, settings, printer, cancel).await;
+        return side_by_side(args, &options, settings, printer, cancel).await;
     }
-    let context = session::open(settings, printer, cancel).await?;
+    let mut context = session::open(settings, printer, cancel).await?;
+    context.bake = options;
     session::check_new_journal(&context, args.new_journal).await?;
     let baked = Baked::new(deploy::bake(&context).await?, printer.summary());
     printer.result("bake", &baked, || baked.text())?;
@@ -81,7 +93,13 @@ enum End {
 }
 
 /// Bakes on each provider at the same time, under one lock. One that fails stops no other, and the highest exit code counts.
-async fn side_by_side(args: &BakeArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+async fn side_by_side(
+    args: &BakeArgs,
+    options: &BakeOptions,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> Outcome {
     // What the manifest lacks for one of them is reported before anything is created anywhere.
     for id in &settings.providers {
         session::manifest(&settings.for_provider(id))?;
@@ -93,6 +111,7 @@ async fn side_by_side(args: &BakeArgs, settings: &Settings, printer: &Printer, c
         opened.push((id, printer, context));
     }
     let mut contexts: Vec<Context> = opened.iter().filter_map(|(.., context)| context.as_ref().ok().cloned()).collect();
+    contexts.iter_mut().for_each(|context| context.bake = options.clone());
     if let Some(first) = contexts.first() {
         session::check_new_journal(first, args.new_journal).await?;
         // One run, which holds the lock.
@@ -143,9 +162,7 @@ pub(super) struct Builder;
 #[async_trait]
 impl Baker for Builder {
     async fn bake(&self, context: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
-        match bake::bake(context, authority).await {
-            Ok(report) => Ok(report.image.id),
-            Err(error) => Err(DeployError::bake(error)),
-        }
+        let report = bake::bake(context, authority).await.map_err(DeployError::bake)?;
+        report.image.map(|image| image.id).ok_or_else(|| DeployError::bake(BakeError::NotCaptured))
     }
 }

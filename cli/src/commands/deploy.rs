@@ -7,7 +7,7 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, bake::Builder};
+use super::{Outcome, bake};
 use crate::{
     args::DeployArgs,
     exit::ExitStatus,
@@ -29,10 +29,12 @@ pub(super) async fn deploy(
     printer: &Printer,
     cancel: CancellationToken,
 ) -> Outcome {
-    let context = session::open(settings, printer, cancel).await?;
+    let baking = bake::options(&args.keep, settings, printer)?;
+    let mut context = session::open(settings, printer, cancel).await?;
+    context.bake = baking;
     session::check_new_journal(&context, args.new_journal).await?;
     let options = DeployOptions { force: args.force, image: args.image.clone() };
-    let report = deploy::deploy(&context, options, &Builder).await?;
+    let report = deploy::deploy(&context, options, &bake::Builder).await?;
     tell("deploy", report, printer)
 }
 

@@ -19,17 +19,19 @@ use crate::{
 struct Collected<'a> {
     found: &'a [Leftover],
     removed: &'a [Leftover],
+    kept: &'a [Leftover],
     foreign: Vec<&'a str>,
 }
 
 pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
     let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
     let listed = session::unless_interrupted(&cancel, deploy::leftovers(&context)).await?;
+    let listed = if args.kept { listed.with_kept() } else { listed };
     let foreign: Vec<_> = listed.foreign.iter().map(|instance| instance.name.as_str()).collect();
     let ours = listed.found.iter().filter(|left| left.ours).count();
     // What another journal deployed is refused by the engine, with all that there is to say of it.
     if args.dry_run {
-        let collected = Collected { found: &listed.found, removed: &[], foreign };
+        let collected = Collected { found: &listed.found, removed: &[], kept: &listed.kept, foreign };
         printer.result("gc", &collected, || text(&listed, None))?;
         return Ok(ExitStatus::Success);
     }
@@ -42,7 +44,7 @@ pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, ca
         }
     }
     let removed = deploy::gc(&context, &listed).await?;
-    let collected = Collected { found: &listed.found, removed: &removed, foreign };
+    let collected = Collected { found: &listed.found, removed: &removed, kept: &listed.kept, foreign };
     printer.result("gc", &collected, || text(&listed, Some(&removed)))?;
     Ok(ExitStatus::Success)
 }
@@ -60,6 +62,13 @@ fn text(listed: &Leftovers, removed: Option<&[Leftover]>) -> String {
         let age = left.created_at.map_or_else(String::new, |at| format!(", {} old", age(at)));
         let place = left.region.as_ref().map_or_else(String::new, |region| format!(" in {} {region}", left.provider));
         text.push_str(&format!("{verb} {} {}{place}{age}: {}\n", left.kind, left.name, left.why));
+    }
+    for left in &listed.kept {
+        let until = left.kept_until.map(|until| until.to_string()).unwrap_or_default();
+        text.push_str(&format!(
+            "kept until {until}: {} {}: {}; `--kept` deletes it now\n",
+            left.kind, left.name, left.why
+        ));
     }
     for instance in &listed.foreign {
         text.push_str(&format!("not ours: instance {}, deployed by another journal\n", instance.name));

@@ -1,4 +1,4 @@
-//! `remint ssh` and `remint console`: a look at an instance.
+//! `remint ssh` and `remint console`: a look at an instance, or at a builder that is kept.
 
 mod client;
 
@@ -25,6 +25,9 @@ use crate::{
 
 pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
     let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
+    if args.builder {
+        return to_builder(args, &context, printer).await;
+    }
     if context.loaded.manifest.access.ssh_keys.is_empty() {
         let error = anyhow::anyhow!("nobody can log in to the instances of {}", context.loaded.manifest.service);
         return Err(Failure::new(ExitStatus::Failure, error)
@@ -50,6 +53,46 @@ pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, 
     let code = client::run(&call, logged_in, &context.cancel).await?;
     printer.close();
     // The code is that of the command on the instance, as with ssh itself.
+    std::process::exit(code);
+}
+
+/// Logs in to a builder that is kept. It is no instance of the service, so nothing is marked as touched.
+async fn to_builder(args: &SshArgs, context: &Context, printer: &Printer) -> Outcome {
+    let kept = session::unless_interrupted(&context.cancel, deploy::kept_builders(context)).await?;
+    let names: Vec<_> = kept.iter().map(|kept| kept.instance.name.clone()).collect();
+    let mut chosen =
+        kept.into_iter().filter(|kept| args.instance.as_ref().is_none_or(|name| *name == kept.instance.name));
+    let builder = match (chosen.next(), chosen.next()) {
+        (Some(builder), None) => builder,
+        (None, _) if names.is_empty() => {
+            let failure = Failure::new(ExitStatus::Failure, anyhow::anyhow!("no builder is kept"));
+            return Err(failure.hint("`remint bake --on-error=keep` keeps the builder of a bake that fails"));
+        }
+        (one, _) => {
+            let message = match (one, &args.instance) {
+                (None, Some(name)) => format!("no builder `{name}` is kept; those that are, are below"),
+                _ => "several builders are kept; name one of those below".to_owned(),
+            };
+            return Err(Failure::new(ExitStatus::Failure, anyhow::anyhow!(message)).hint(names.join(", ")));
+        }
+    };
+    let name = &builder.instance.name;
+    let Some(key) = builder.key else {
+        let error = anyhow::anyhow!("the key of {name} is not on this machine");
+        return Err(Failure::new(ExitStatus::Failure, error)
+            .hint("log in from the machine, and as the user, that ran the bake")
+            .hint("`remint gc --kept` destroys the builder"));
+    };
+    let address = builder.instance.address.clone().with_context(|| format!("{name} has no address"))?;
+    let call = Call {
+        endpoint: address.endpoint(22),
+        keys: vec![key.host_key.line()],
+        identity: Some(args.identity.clone().unwrap_or(key.file)),
+        command: args.command.clone(),
+        run: context.run.simple().to_string(),
+    };
+    let code = client::run(&call, async {}, &context.cancel).await?;
+    printer.close();
     std::process::exit(code);
 }
 

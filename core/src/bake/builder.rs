@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Authority, BakeError, cleanup::Cleanup, prepare};
+use super::{
+    Authority, BakeError,
+    cleanup::{Cleanup, Machine},
+    prepare,
+};
 use crate::{
     context::Context,
     events::Event,
@@ -93,6 +97,13 @@ impl<'a> Builder<'a> {
             return Err(BakeError::cloud("cannot launch the builder")(nothing));
         };
         cleanup.launched(&instance.id);
+        let host_key = host_key.public();
+        cleanup.opens(Machine {
+            id: instance.id.clone(),
+            name: name.clone(),
+            login: login.clone(),
+            host_key: host_key.clone(),
+        });
         ctx.events.emit(Event::InstanceLaunched { instance: instance.id.clone(), name: name.clone() });
         ctx.events.emit(Event::TaskStarted { task: name.clone(), message: "launching".to_owned() });
         let deadline = started + ctx.loaded.manifest.image.boot_timeout.0;
@@ -108,7 +119,7 @@ impl<'a> Builder<'a> {
             }
         };
         let Some(address) = &instance.address else { return Err(BakeError::Cancelled) };
-        let options = ConnectOptions::new(address.endpoint(22), login, host_key.public());
+        let options = ConnectOptions::new(address.endpoint(22), login, host_key);
         let wait = WaitOptions { deadline, boot: Boot::First(&descriptor.guest), cancel: ctx.cancel.clone() };
         let connection = reach(ctx, &name, &options, &wait).await?;
         let connection = Arc::new(connection);

@@ -7,11 +7,15 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::Authority;
+use super::{
+    Authority,
+    kept::{forget, kept_until},
+};
 use crate::{
     context::Context,
     events::Event,
     provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector, label},
+    remote::{LoginKey, PublicKey},
     watch::Wait,
 };
 
@@ -21,10 +25,19 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// One thing to remove. It is noted before the call that makes it, since that may be made and its reply be lost.
 #[derive(Debug, Clone)]
 enum Item {
-    /// All instances of this run with a role.
-    Instances { selector: Selector, known: Option<InstanceId> },
+    /// All instances of this run with a role. `machine` is the one of them that somebody can log in to.
+    Instances { selector: Selector, known: Option<InstanceId>, machine: Option<Machine> },
     /// The login key of this run.
     Key { name: String, known: Option<LoginKeyId> },
+}
+
+/// A machine of a bake, and the way into it.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    pub(super) id: InstanceId,
+    pub(super) name: String,
+    pub(super) login: LoginKey,
+    pub(super) host_key: PublicKey,
 }
 
 /// The list of things to remove, in the order in which they were made; they go in reverse.
@@ -42,7 +55,7 @@ impl Cleanup {
 
     /// Notes that instances of these labels are about to be launched.
     pub(super) fn expect_instances(&self, selector: Selector) {
-        self.push(Item::Instances { selector, known: None });
+        self.push(Item::Instances { selector, known: None, machine: None });
     }
 
     /// Notes the id of the instance that was launched, which saves looking for it.
@@ -51,6 +64,44 @@ impl Cleanup {
         if let Some(Item::Instances { known, .. }) = items.last_mut() {
             *known = Some(id.clone());
         }
+    }
+
+    /// Notes the way into the instance that was launched, so that it can be kept.
+    pub(super) fn opens(&self, opened: Machine) {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Item::Instances { machine, .. }) = items.last_mut() {
+            *machine = Some(opened);
+        }
+    }
+
+    /// Notes that nobody can log in any more.
+    pub(super) fn closes(&self) {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        for item in items.iter_mut() {
+            if let Item::Instances { machine, .. } = item {
+                *machine = None;
+            }
+        }
+    }
+
+    /// The machine on the list that somebody can log in to.
+    pub(super) fn machine(&self) -> Option<Machine> {
+        let items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        items.iter().rev().find_map(|item| match item {
+            Item::Instances { machine, .. } => machine.clone(),
+            Item::Key { .. } => None,
+        })
+    }
+
+    /// Whether nothing is on the list.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes an instance off the list.
+    pub(super) fn keep(&self, id: &InstanceId) {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        items.retain(|item| !matches!(item, Item::Instances { known: Some(known), .. } if known == id));
     }
 
     /// Notes that a key of this name is about to be registered.
@@ -71,7 +122,7 @@ impl Cleanup {
         let mut left = Vec::new();
         while let Some(item) = self.next() {
             let (what, removed) = match &item {
-                Item::Instances { selector, known } => {
+                Item::Instances { selector, known, .. } => {
                     let what = format!("an instance labelled {}", show(selector));
                     (what, timeout(DEADLINE, remove_instances(ctx, selector, known.as_ref())).await)
                 }
@@ -150,20 +201,34 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
 
 /// Removes the builders and check machines that an earlier run of this environment left behind: it was killed, or could not remove
 /// them. They carry the environment's id, and the caller holds its lock, so none of them is in use. One of a run that the journal
-/// does not know stays: this may be an older copy of the journal, and that run be at work with the true one.
+/// does not know stays: this may be an older copy of the journal, and that run be at work with the true one. One that somebody
+/// wants to keep stays, too, until its time is over.
 pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
+    remove_machines(ctx, authority, false).await
+}
+
+/// As [`sweep`], those that somebody wants to keep included: their environment goes.
+pub(crate) async fn destroy_machines(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
+    remove_machines(ctx, authority, true).await
+}
+
+async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -> Result<()> {
     let runs = authority.lock.known_runs();
     for role in ["builder", "check"] {
         let selector = authority.machines(role);
         for instance in ctx.provider.instances().list(&selector).await? {
+            let name = &instance.name;
             if !runs.has(instance.labels.get(label::RUN)) {
-                let name = &instance.name;
                 ctx.events
                     .warn(format!("{name} is of a run that this journal does not know, and stays; see `remint gc`"));
                 continue;
             }
-            ctx.events.info(format!("destroying {}, which an earlier run left behind", instance.name));
-            destroy(ctx, &selector, &instance.id, &instance.name).await?;
+            if !kept && kept_until(&instance.labels).is_some() {
+                continue;
+            }
+            ctx.events.info(format!("destroying {name}, which an earlier run left behind"));
+            destroy(ctx, &selector, &instance.id, name).await?;
+            forget(ctx, &authority.identity.environment.id, &instance);
         }
     }
     Ok(())

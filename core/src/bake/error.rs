@@ -3,6 +3,7 @@
 use crate::{
     health::HealthError,
     journal::JournalError,
+    manifest::RenderError,
     provider::{Error, ErrorKind, Region},
     remote::RemoteError,
     userdata::UserDataError,
@@ -11,7 +12,7 @@ use crate::{
 
 use super::{fingerprint::FingerprintError, tree::TreeError};
 
-/// A bake that failed. What it had made is gone by the time the error is returned, or an event has named it.
+/// A bake that failed. What it had made is gone by the time the error is returned, or is kept, or an event has named it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BakeError {
@@ -113,6 +114,20 @@ pub enum BakeError {
         /// What was found.
         found: Vec<String>,
     },
+    /// A secret that a step is given cannot be read.
+    #[error("{step}: cannot read its secrets")]
+    Secret {
+        /// Which step.
+        step: String,
+        /// Why.
+        source: RenderError,
+    },
+    /// The image would hold a secret that a step was given.
+    #[error("the image would hold secrets of `secret_env`, in {}", found.join(", "))]
+    SecretsLeft {
+        /// The files.
+        found: Vec<String>,
+    },
     /// Instances of the image would let in somebody else than `[access]` says.
     #[error("the image would let in somebody whom `[access]` does not name: {}", found.join("; "))]
     Logins {
@@ -139,6 +154,9 @@ pub enum BakeError {
     /// The health check cannot be asked.
     #[error("the health check cannot be asked: {0}")]
     Probe(String),
+    /// An image is needed, and the run was told to capture none.
+    #[error("nothing was captured")]
+    NotCaptured,
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -165,6 +183,10 @@ impl BakeError {
             Self::Leftovers { .. } => {
                 Some("a step starts something that creates them again; stop it before the end of the recipe".to_owned())
             }
+            Self::SecretsLeft { .. } => Some(
+                "have the step read it from its environment; a file that must be goes to /run, which is in memory"
+                    .to_owned(),
+            ),
             Self::Logins { .. } => {
                 Some("correct the step that opens this way in, or name the keys in `[access]`".to_owned())
             }

@@ -2,8 +2,8 @@
 //!
 //! It covers the base image, and every step with all its options, in order: the content and permission bits of what is
 //! uploaded, the text of scripts, the digests of artifacts, and the verify commands. It does not cover what differs
-//! between machines without making a different image: where a file lies on this machine, its owner and its times. Nor
-//! does it cover what is not in the image: health, deploy, configuration.
+//! between machines without making a different image: where a file lies on this machine, its owner and its times, and the
+//! values of secrets that steps are given. Nor does it cover what is not in the image: health, deploy, configuration.
 //!
 //! Every field goes in with its length before it, so that no two recipes can run together into the same bytes, and
 //! [`VERSION`] goes in first: when Remint digests differently one day, every image is baked anew.
@@ -254,7 +254,15 @@ impl Canonical {
         for (name, value) in &run.env {
             self.text(name).text(value);
         }
-        self.number(run.timeout.0.as_millis()).number(run.retries.into()).number(run.expect_reboot.into())
+        self.number(run.timeout.0.as_millis()).number(run.retries.into()).number(run.expect_reboot.into());
+        // A recipe without any is digested as before there were some. The text holds the names of secrets, and no value.
+        if !run.secret_env.is_empty() {
+            self.text("secret_env").number(run.secret_env.len() as u128);
+            for (name, template) in &run.secret_env {
+                self.text(name).text(template.as_str());
+            }
+        }
+        self
     }
 
     fn file(&mut self, path: &Path) -> Result<&mut Self, TreeError> {

@@ -110,6 +110,22 @@ fn what_is_not_in_the_image_does_not_matter() {
 }
 
 #[test]
+fn a_secret_of_a_step_counts_by_its_name() {
+    let mut fixture = Fixture::new();
+    let with = |fixture: &mut Fixture, name: &str, text: &str| {
+        fixture.shell().run.secret_env = BTreeMap::from([(name.into(), crate::manifest::Template(text.into()))]);
+        fixture.fingerprint()
+    };
+    let plain = fixture.fingerprint();
+    let token = with(&mut fixture, "TOKEN", "${secret.token}");
+    let others =
+        [with(&mut fixture, "TOKEN2", "${secret.token}"), with(&mut fixture, "TOKEN", "${secret.other}"), plain];
+    assert!(others.iter().all(|other| *other != token), "{others:?}");
+    // Where the value comes from is not asked: only the name of the secret is in what is digested.
+    assert_eq!(with(&mut fixture, "TOKEN", "${secret.token}"), token);
+}
+
+#[test]
 fn every_input_matters() {
     type Change = fn(&mut Fixture);
     let changes: &[(&str, Change, &str)] = &[

@@ -5,8 +5,8 @@
 //! its labels (service, fingerprint, role), never by a file of ours, so that whoever bakes the same recipe in the same
 //! account shares it.
 //!
-//! What a bake makes is noted before the call that makes it, and removed whatever happens. What a bake that was killed left
-//! behind, [`recover`] settles: every command that changes something calls it first.
+//! What a bake makes is noted before the call that makes it, and removed whatever happens, unless the user wants the builder of
+//! a bake that failed to be kept ([`OnError`]). What a bake that was killed left behind, [`recover`] settles: every command that changes something calls it first.
 
 mod artifact;
 mod authority;
@@ -16,12 +16,15 @@ mod check;
 mod cleanup;
 mod error;
 pub mod fingerprint;
+mod kept;
 mod logins;
+mod options;
 mod prepare;
 mod recover;
 mod report;
 mod run;
 pub mod seal;
+mod secrets;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod steps;
@@ -29,7 +32,11 @@ pub mod tree;
 
 pub use authority::Authority;
 pub(crate) use authority::key_prefix;
+pub(crate) use cleanup::destroy_machines;
 pub use error::BakeError;
+pub use kept::{KeptKey, KeyFolder};
+pub(crate) use kept::{forget, kept_until};
+pub use options::{Asker, BakeOptions, OnError};
 pub use prepare::{Prepared, prepare};
 pub use recover::recover;
 pub use report::BakeReport;

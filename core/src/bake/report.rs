@@ -13,8 +13,8 @@ use crate::{
 /// A finished bake.
 #[derive(Debug, Clone)]
 pub struct BakeReport {
-    /// The image.
-    pub image: Image,
+    /// The image; `None` where nothing was to be captured.
+    pub image: Option<Image>,
     /// Its fingerprint.
     pub fingerprint: Fingerprint,
     /// The digest of each input.

@@ -8,11 +8,13 @@ use super::{
     capture,
     check::boot_check,
     cleanup::Cleanup,
+    kept::keep,
     logins::logins,
     prepare::{self, prepare},
     recover,
     report::Phases,
     seal::seal,
+    secrets,
     steps::Steps,
 };
 use crate::{
@@ -21,11 +23,15 @@ use crate::{
     provider::{Image, Images, Labels, label},
 };
 
-/// Makes sure that an image of the manifest's recipe exists, and returns it.
+/// Makes sure that an image of the manifest's recipe exists, and returns it. Without [`BakeOptions::capture`], runs and verifies
+/// the recipe, whether there is an image or not, and returns none.
 ///
 /// The caller holds the environment's lock, and has removed what a run before left behind ([`super::recover`]). Whatever happens,
 /// also when `ctx.cancel` is cancelled, the builder and its key are removed before this returns; an event says what could not be,
-/// and the next run tries it again.
+/// and the next run tries it again. A builder that [`BakeOptions::on_error`] keeps stays, and an event says so.
+///
+/// [`BakeOptions::capture`]: super::BakeOptions::capture
+/// [`BakeOptions::on_error`]: super::BakeOptions::on_error
 ///
 /// # Errors
 ///
@@ -38,16 +44,23 @@ pub async fn bake(ctx: &Context, authority: &Authority<'_>) -> Result<BakeReport
         prepared = phases.run("fingerprint", prepare(ctx, authority)) => prepared?,
         () = ctx.interrupted() => return Err(BakeError::Cancelled),
     };
-    let reused = prepared.image.is_some();
+    let reused = prepared.image.is_some() && ctx.bake.capture;
     let (image, leftovers) = match &prepared.image {
-        Some(image) => reuse(ctx, &prepared, authority, image.clone(), &mut phases).await?,
-        None => make(ctx, &prepared, authority, &mut phases).await?,
+        _ if !ctx.bake.capture => (None, rehearse(ctx, &prepared, authority, &mut phases).await?),
+        Some(image) => some(reuse(ctx, &prepared, authority, image.clone(), &mut phases).await?),
+        None => some(make(ctx, &prepared, authority, &mut phases).await?),
     };
     let Prepared { fingerprint, inputs, .. } = prepared;
-    ctx.events.emit(Event::ImageReady { image: image.id.clone(), fingerprint: fingerprint.clone(), reused });
+    if let Some(image) = &image {
+        ctx.events.emit(Event::ImageReady { image: image.id.clone(), fingerprint: fingerprint.clone(), reused });
+    }
     let calls = ctx.provider.calls().count().since(calls);
     let elapsed = started.elapsed();
     Ok(BakeReport { image, fingerprint, inputs, reused, phases: phases.done, calls, elapsed, leftovers })
+}
+
+fn some((image, leftovers): (Image, Vec<String>)) -> (Option<Image>, Vec<String>) {
+    (Some(image), leftovers)
 }
 
 /// An image that exists may still lack a region that the manifest names since, or the boot check.
@@ -66,8 +79,38 @@ async fn reuse(
         } => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
+    settle(ctx, authority, &cleanup, &finished).await;
     let left = cleanup.run(ctx, authority).await;
     Ok((finished?, left))
+}
+
+/// Runs and verifies the recipe, and cleans up however that ends.
+async fn rehearse(
+    ctx: &Context,
+    prepared: &Prepared,
+    authority: &Authority<'_>,
+    phases: &mut Phases<'_>,
+) -> Result<Vec<String>, BakeError> {
+    let cleanup = Cleanup::default();
+    let verified = tokio::select! {
+        verified = until_verified(ctx, prepared, authority, &cleanup, phases) => verified.map(drop),
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
+    };
+    settle(ctx, authority, &cleanup, &verified).await;
+    let left = cleanup.run(ctx, authority).await;
+    verified.map(|()| left)
+}
+
+/// Keeps the builder of what failed, where the user wants that, and says what goes.
+async fn settle<T>(ctx: &Context, authority: &Authority<'_>, cleanup: &Cleanup, ended: &Result<T, BakeError>) {
+    let Err(error) = ended else { return };
+    if cleanup.is_empty() {
+        return;
+    }
+    if !keep(ctx, &authority.identity.environment.id, cleanup, error).await {
+        let why = if error.is_cancelled() { "interrupted" } else { "the bake failed" };
+        ctx.events.info(format!("{why}: removing the builder and its key"));
+    }
 }
 
 /// Bakes, and cleans up however that ends.
@@ -82,16 +125,13 @@ async fn make(
         image = until_captured(ctx, prepared, authority, &cleanup, phases) => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
-    if let Err(error) = &baked {
-        let why = if error.is_cancelled() { "interrupted" } else { "the bake failed" };
-        ctx.events.info(format!("{why}: removing the builder and its key"));
-        // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole. A capture that takes too
-        // long stays in the journal: the next command looks for its image.
-        if error.is_cancelled()
-            && let Err(error) = recover::finish_capture(ctx, authority).await
-        {
-            ctx.events.warn(format!("could not settle the capture: {error}"));
-        }
+    settle(ctx, authority, &cleanup, &baked).await;
+    // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole. A capture that takes too
+    // long stays in the journal: the next command looks for its image.
+    if baked.as_ref().is_err_and(BakeError::is_cancelled)
+        && let Err(error) = recover::finish_capture(ctx, authority).await
+    {
+        ctx.events.warn(format!("could not settle the capture: {error}"));
     }
     let mut left = cleanup.run(ctx, authority).await;
     let image = baked?;
@@ -99,8 +139,31 @@ async fn make(
         image = finish(ctx, prepared, authority, image, &cleanup, phases) => image,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
+    settle(ctx, authority, &cleanup, &finished).await;
     left.extend(cleanup.run(ctx, authority).await);
     Ok((finished?, left))
+}
+
+/// Launches a builder, runs the recipe on it and verifies that.
+async fn until_verified<'a>(
+    ctx: &'a Context,
+    prepared: &Prepared,
+    authority: &Authority<'_>,
+    cleanup: &Cleanup,
+    phases: &mut Phases<'_>,
+) -> Result<Builder<'a>, BakeError> {
+    let Prepared { fingerprint, base, .. } = prepared;
+    prepare::check(ctx, prepared).await?;
+    secrets::read_all(ctx).await?;
+    authority.journal.claim_place(authority.lock, &ctx.place()).await?;
+    let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
+    let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
+    phases.run("cloud-init", builder.first_boot_done()).await?;
+    let steps = Steps::new(ctx, fingerprint);
+    phases.run("provision", steps.provision(&mut builder)).await?;
+    phases.run("verify", steps.verify(&mut builder)).await?;
+    phases.run("logins", logins(ctx, &builder)).await?;
+    Ok(builder)
 }
 
 async fn until_captured(
@@ -110,18 +173,15 @@ async fn until_captured(
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
 ) -> Result<Image, BakeError> {
-    let Prepared { fingerprint, base, .. } = prepared;
+    let fingerprint = &prepared.fingerprint;
     let started = Instant::now();
-    prepare::check(ctx, prepared).await?;
-    authority.journal.claim_place(authority.lock, &ctx.place()).await?;
-    let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
-    let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
-    phases.run("cloud-init", builder.first_boot_done()).await?;
-    let steps = Steps::new(ctx, fingerprint);
-    phases.run("provision", steps.provision(&mut builder)).await?;
-    phases.run("verify", steps.verify(&mut builder)).await?;
-    phases.run("logins", logins(ctx, &builder)).await?;
+    let builder = until_verified(ctx, prepared, authority, cleanup, phases).await?;
+    // The seal takes the login keys away.
+    cleanup.closes();
     phases.run("seal", seal(&builder)).await?;
+    if secrets::are_given(ctx) {
+        phases.run("secrets", secrets::prove_absent(ctx, &builder)).await?;
+    }
     phases.run("stop", builder.stop()).await?;
     let image = phases.run("capture", capture::capture(ctx, authority, &builder, fingerprint)).await?;
     capture::start_copies(ctx, &image).await?;

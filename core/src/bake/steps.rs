@@ -4,7 +4,14 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{BakeError, artifact::Artifacts, builder::Builder, fingerprint::step_name, tree};
+use super::{
+    BakeError,
+    artifact::Artifacts,
+    builder::Builder,
+    fingerprint::step_name,
+    secrets::{SecretEnv, secret_env},
+    tree,
+};
 use crate::{
     context::Context,
     events::{Event, Stream},
@@ -115,6 +122,7 @@ impl<'a> Steps<'a> {
     /// Runs lines of shell with the step's environment, as often as it may be repeated, and waits for its reboot.
     async fn run(&self, builder: &mut Builder<'_>, name: &str, lines: &str, run: &RunOptions) -> Result<(), BakeError> {
         let mut pause = FIRST_PAUSE;
+        let secrets = secret_env(self.ctx, name, run).await?;
         for attempt in 1.. {
             if builder.connection.is_closed() {
                 builder.reconnect().await?;
@@ -123,7 +131,7 @@ impl<'a> Steps<'a> {
                 true => builder.boot_id().await.map_err(BakeError::remote(name))?,
                 false => String::new(),
             };
-            let result = self.once(builder, name, lines, run).await;
+            let result = self.once(builder, name, lines, run, &secrets).await;
             let error = match judge(name, result, run.expect_reboot) {
                 Ok(()) if run.expect_reboot => return builder.rebooted(&before).await,
                 Ok(()) => return Ok(()),
@@ -146,10 +154,14 @@ impl<'a> Steps<'a> {
         name: &str,
         lines: &str,
         run: &RunOptions,
+        secrets: &SecretEnv,
     ) -> Result<Outcome, RemoteError> {
         let mut command = Command::shell(lines).timeout(run.timeout.0);
         for (key, value) in self.environment(&run.env) {
             command = command.env(key, value);
+        }
+        for (key, value) in secrets {
+            command = command.secret_env(key, value.clone());
         }
         let mut on_line = |stream: Stream, line: &str| {
             self.ctx.events.emit(Event::Output {

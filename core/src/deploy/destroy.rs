@@ -13,6 +13,7 @@ use super::{
     walk::Run,
 };
 use crate::{
+    bake,
     context::Context,
     journal::{Owned, Phase, Place, Resource, Resources},
     provider::{EnvironmentId, Instance, LoginKeys},
@@ -91,6 +92,8 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
     }
     for (_, at, ours) in &places {
         destroy_all(at, ours).await?;
+        // Builders that somebody wanted to keep would outlive the last journal entry that knows of them.
+        bake::destroy_machines(at, &session.authority(journal)).await?;
         remove_keys(at, &session.identity.environment.id).await?;
     }
     for owned in resources.owned.clone() {
@@ -132,7 +135,7 @@ fn place_of<'a>(
 /// Removes the login keys of all runs of the environment. The caller holds the lock, so nobody needs them.
 async fn remove_keys(ctx: &Context, environment: &EnvironmentId) -> Result<(), DeployError> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
-    for key in LoginKeys::list(keys, &crate::bake::key_prefix(environment)).await? {
+    for key in LoginKeys::list(keys, &bake::key_prefix(environment)).await? {
         keys.remove(&key.id).await?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::{
     remove::{give_back, remove_record, written},
 };
 use crate::{
-    bake::key_prefix,
+    bake::{KeyFolder, forget, kept_until, key_prefix},
     context::Context,
     journal::{Identity, Owned, Place, Release, Resource, Resources, Runs, current},
     manifest::Retire,
@@ -41,6 +41,9 @@ pub struct Leftover {
     pub why: String,
     /// Whether it is proven to be ours. What is only perhaps ours is listed, and never removed.
     pub ours: bool,
+    /// Until when somebody wants to keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
 }
 
 impl Leftover {
@@ -55,8 +58,19 @@ impl Leftover {
 pub struct Leftovers {
     /// All of it.
     pub found: Vec<Leftover>,
+    /// Builders of bakes that failed, which somebody wants to keep for a while.
+    pub kept: Vec<Leftover>,
     /// Instances under our names that another journal deployed; nothing is removed while there are any.
     pub foreign: Vec<Instance>,
+}
+
+impl Leftovers {
+    /// The same, with what is kept among what may be removed.
+    #[must_use]
+    pub fn with_kept(mut self) -> Self {
+        self.found.append(&mut self.kept);
+        self
+    }
 }
 
 /// One leftover with what it takes to remove it.
@@ -68,7 +82,8 @@ struct Found {
 impl Found {
     /// The same, of which it is not certain that it is of this journal.
     fn perhaps(self) -> Self {
-        Self { leftover: Leftover { ours: false, why: UNKNOWN_RUN.to_owned(), ..self.leftover }, removal: None }
+        let leftover = Leftover { ours: false, kept_until: None, why: UNKNOWN_RUN.to_owned(), ..self.leftover };
+        Self { leftover, removal: None }
     }
 }
 
@@ -111,8 +126,9 @@ pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, Dep
         let (found, foreign) = search.run().await?;
         // Some clouds list all regions at once.
         for Found { leftover, .. } in found {
-            if !all.found.iter().any(|known| known.is_same(&leftover)) {
-                all.found.push(leftover);
+            let list = if leftover.kept_until.is_some() { &mut all.kept } else { &mut all.found };
+            if !list.iter().any(|known| known.is_same(&leftover)) {
+                list.push(leftover);
             }
         }
         for instance in foreign {
@@ -158,13 +174,19 @@ async fn collect(
         }
         searches.push((at, found));
     }
+    if let Some(keys) = KeyFolder::of(&engine.ctx.process_env, &session.identity.environment.id) {
+        keys.remove_expired();
+    }
     let mut removed: Vec<Leftover> = Vec::new();
     for (at, found) in searches {
         let search = Search::new(&at, engine, Some(session.identity.clone()), history.clone(), true).await?;
         for one in found {
-            let may = |approved: &Leftovers| approved.found.iter().any(|other| other.is_same(&one.leftover));
+            let may = match approved {
+                Some(approved) => approved.found.iter().any(|other| other.is_same(&one.leftover)),
+                None => one.leftover.kept_until.is_none(),
+            };
             let again = removed.iter().any(|known| known.is_same(&one.leftover));
-            if again || !one.leftover.ours || !approved.is_none_or(may) {
+            if again || !one.leftover.ours || !may {
                 continue;
             }
             if let Some(removal) = one.removal
@@ -246,6 +268,7 @@ impl<'a> Search<'a> {
             created_at: None,
             why: why.into(),
             ours: true,
+            kept_until: None,
         }
     }
 
@@ -302,7 +325,11 @@ impl<'a> Search<'a> {
                 match instance.labels.get(label::ENV_ID) {
                     Some(id) if self.ownership.is_environment(id) => {
                         let known = self.runs.has(instance.labels.get(label::RUN));
-                        let one = self.machine(kind, instance, "no bake uses it", true);
+                        let kept_until = kept_until(&instance.labels);
+                        let why =
+                            if kept_until.is_some() { "its bake failed, and it is kept" } else { "no bake uses it" };
+                        let mut one = self.machine(kind, instance, why, true);
+                        one.leftover.kept_until = kept_until;
                         found.push(if known { one } else { one.perhaps() });
                     }
                     Some(_) => {}
@@ -474,7 +501,8 @@ impl<'a> Search<'a> {
                         return Ok(false);
                     }
                 }
-                destroy_all(ctx, &[instance]).await?;
+                destroy_all(ctx, std::slice::from_ref(&instance)).await?;
+                forget(ctx, &session.identity.environment.id, &instance);
             }
             Removal::Key(id) => match ctx.provider.login_keys() {
                 Some(keys) => LoginKeys::remove(keys, &id).await?,

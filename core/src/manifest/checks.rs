@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{
-    HealthCheck, Manifest, Provisioner, SecretSource, StaticIpChoice,
+    HealthCheck, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
     diagnostics::Reporter,
     dns_names,
     grounds::Grounds,
@@ -220,6 +220,7 @@ impl Checks<'_, '_, '_> {
                     self.report(&at("timeout"), "a timeout of zero always fails", None);
                 }
                 self.variables(&at("env"), run.env.keys());
+                self.secret_variables(&at("secret_env"), run);
             }
         }
         let mut names = BTreeSet::new();
@@ -244,6 +245,23 @@ impl Checks<'_, '_, '_> {
             path.push(key(name));
             let help = "use letters, digits and `_`, and do not start with a digit";
             self.report(&path, format!("`{name}` cannot be the name of an environment variable"), Some(help));
+        }
+    }
+
+    fn secret_variables(&mut self, path: &[Step], run: &RunOptions) {
+        self.variables(path, run.secret_env.keys());
+        for (name, template) in &run.secret_env {
+            let mut path = path.to_vec();
+            path.push(key(name));
+            if let Some(text) = template.other_than_secrets().next() {
+                let help = "only `${secret.NAME}` is known when a step runs";
+                self.report(&path, format!("`{text}` cannot stand here"), Some(help));
+            } else if template.secrets().next().is_none() {
+                self.report(&path, "there is no `${secret.NAME}` in it", Some("what is no secret belongs in `env`"));
+            }
+            if run.env.contains_key(name) {
+                self.report(&path, format!("`{name}` is in `env`, too"), Some("remove one of them"));
+            }
         }
     }
 

@@ -288,11 +288,16 @@ impl<'a> Interpolator<'a> {
             _ if reference.late().is_some() && mode == Mode::Template => Ok(Filled::Later(text.to_owned())),
             _ if reference.late().is_some() => refuse(
                 format!("`{text}` cannot stand here"),
-                Some(
-                    "it is known only when a release is made: it can stand in `[config.env]`, and in user data files \
-                     with `interpolate = true`"
+                Some(match namespace {
+                    "secret" => {
+                        "a secret can stand in `secret_env` of a step, in `[config.env]`, and in user data files \
+                                 with `interpolate = true`"
+                            .to_owned()
+                    }
+                    _ => "it is known only when a release is made: it can stand in `[config.env]`, and in user data \
+                          files with `interpolate = true`"
                         .to_owned(),
-                ),
+                }),
             ),
             _ if NAMESPACES.contains(&namespace) => {
                 let known = LATE.iter().filter(|(space, _)| *space == namespace).map(|(_, name)| *name);
@@ -344,7 +349,14 @@ fn append_literal(out: &mut String, value: &str) {
     }
 }
 
-/// The keys whose texts are filled in when a release is made.
+/// The keys whose texts are filled in when a step is run or a release is made.
 fn is_template(path: &[Step]) -> bool {
-    matches!(path, [Step::Key(config), Step::Key(env), Step::Key(_)] if config == "config" && env == "env")
+    match path {
+        [Step::Key(config), Step::Key(env), Step::Key(_)] => config == "config" && env == "env",
+        // Those that are not secrets are refused by the checks, which know why.
+        [Step::Key(image), Step::Key(provision), Step::Index(_), Step::Key(env), Step::Key(_)] => {
+            image == "image" && provision == "provision" && env == "secret_env"
+        }
+        _ => false,
+    }
 }

@@ -240,7 +240,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                                                 ^^^^^^^^^^^^^^^^^^ in `image.provision[0].inline[2]`
-       = help: it is known only when a release is made: it can stand in `[config.env]`, and in user data files with `interpolate = true`
+       = help: a secret can stand in `secret_env` of a step, in `[config.env]`, and in user data files with `interpolate = true`
 
     error: `vars` is not a kind of reference; there are `var`, `env`, `git`, `secret`, `release`, `address`, `dns`
       --> remint.toml:22:89
@@ -524,4 +524,27 @@ fn a_base_that_its_provider_refuses_is_told_at_its_place() {
     load_text(&with(&picky.replace("bare", "dressed")), &LoadOptions::default()).unwrap();
     // What bakes nothing needs no base.
     load_text(&with(picky), &LoadOptions { without_recipe: true, ..LoadOptions::default() }).unwrap();
+}
+
+#[test]
+fn a_step_is_given_secrets_and_nothing_else_in_secret_env() {
+    let step = |lines: &str| {
+        with(&format!(
+            "[secrets]\ntoken = {{ env = \"TOKEN\" }}\n[[image.provision]]\ntype = \"shell\"\ninline = [\"true\"]\n{lines}\n"
+        ))
+    };
+    let loaded = load_text(&step("secret_env = { A = \"Bearer ${secret.token}\" }"), &LoadOptions::default()).unwrap();
+    let run = loaded.manifest.image.provision[0].run().unwrap();
+    assert_eq!(run.secret_env["A"].as_str(), "Bearer ${secret.token}");
+    for (lines, says) in [
+        ("secret_env = { A = \"${secret.tokne}\" }", "there is no secret `tokne`"),
+        ("secret_env = { A = \"${secret.token} ${release.id}\" }", "`${release.id}` cannot stand here"),
+        ("secret_env = { A = \"plain\" }", "there is no `${secret.NAME}` in it"),
+        ("secret_env = { \"a-b\" = \"${secret.token}\" }", "`a-b` cannot be the name of an environment variable"),
+        ("env = { A = \"x\" }\nsecret_env = { A = \"${secret.token}\" }", "`A` is in `env`, too"),
+        ("env = { A = \"${secret.token}\" }", "a secret can stand in `secret_env` of a step"),
+    ] {
+        let text = error(&step(lines));
+        assert!(text.contains(says), "{lines}: {text}");
+    }
 }

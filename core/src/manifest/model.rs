@@ -134,6 +134,8 @@ pub enum Provisioner {
 pub struct RunOptions {
     /// Environment variables of the command.
     pub env: BTreeMap<String, String>,
+    /// More of them, which hold `${secret.NAME}`. They are masked in all output, and the bake fails when the image would hold one.
+    pub secret_env: BTreeMap<String, Template>,
     /// How long it may take.
     pub timeout: HumanDuration,
     /// How often it is repeated when it fails.
@@ -142,9 +144,26 @@ pub struct RunOptions {
     pub expect_reboot: bool,
 }
 
+impl Provisioner {
+    /// How it is run, where it runs something.
+    pub fn run(&self) -> Option<&RunOptions> {
+        match self {
+            Self::Script(script) => Some(&script.run),
+            Self::Shell(shell) => Some(&shell.run),
+            Self::File(_) | Self::Artifact(_) => None,
+        }
+    }
+}
+
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { env: BTreeMap::new(), timeout: HumanDuration::seconds(1800), retries: 0, expect_reboot: false }
+        Self {
+            env: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
+            timeout: HumanDuration::seconds(1800),
+            retries: 0,
+            expect_reboot: false,
+        }
     }
 }
 

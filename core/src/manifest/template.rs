@@ -77,31 +77,51 @@ impl Template {
         })
     }
 
+    /// The references in it that are known only when a release is made.
+    pub(crate) fn other_than_secrets(&self) -> impl Iterator<Item = &str> {
+        pieces(&self.0).into_iter().filter_map(|piece| match piece {
+            Piece::Reference(reference) if !matches!(reference.late(), Some(Late::Secret(_))) => Some(reference.text),
+            _ => None,
+        })
+    }
+
     /// Fills in what is left.
     pub async fn render(&self, context: &RenderContext<'_>) -> Result<SecretString, RenderError> {
+        let known = |late: Late<'_>| match late {
+            Late::Secret(_) => Err("it is a secret"),
+            Late::ReleaseId => Ok(context.release.0.to_string()),
+            Late::ReleaseService => Ok(context.service.to_owned()),
+            Late::ReleaseEnv => Ok(context.environment.to_string()),
+            Late::StaticIp => context.static_ip.map(|ip| ip.to_string()).ok_or("there is no static IP"),
+            Late::Fqdn => context.fqdn.map(str::to_owned).ok_or("there is no `[dns]`"),
+        };
+        self.fill(context.secrets, known).await
+    }
+
+    /// Fills in the secrets of a text that is needed before there is a release.
+    pub async fn with_secrets(&self, secrets: &Secrets) -> Result<SecretString, RenderError> {
+        self.fill(secrets, |_| Err("there is no release yet")).await
+    }
+
+    async fn fill(
+        &self,
+        secrets: &Secrets,
+        known: impl Fn(Late<'_>) -> Result<String, &'static str>,
+    ) -> Result<SecretString, RenderError> {
         let mut out = Zeroizing::new(String::with_capacity(self.0.len()));
         for piece in pieces(&self.0) {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Escape => out.push_str("${"),
                 Piece::Unclosed(text) => return Err(RenderError::Unknown(text.to_owned())),
-                Piece::Reference(reference) => {
-                    let missing = |why| RenderError::Missing(reference.text.to_owned(), why);
-                    match reference.late() {
-                        Some(Late::Secret(name)) => out.push_str(context.secrets.get(name).await?.expose_secret()),
-                        Some(Late::ReleaseId) => out.push_str(&context.release.0.to_string()),
-                        Some(Late::ReleaseService) => out.push_str(context.service),
-                        Some(Late::ReleaseEnv) => out.push_str(context.environment.as_str()),
-                        Some(Late::StaticIp) => {
-                            let ip = context.static_ip.ok_or_else(|| missing("there is no static IP"))?;
-                            out.push_str(&ip.to_string());
-                        }
-                        Some(Late::Fqdn) => {
-                            out.push_str(context.fqdn.ok_or_else(|| missing("there is no `[dns]`"))?);
-                        }
-                        None => return Err(RenderError::Unknown(reference.text.to_owned())),
+                Piece::Reference(reference) => match reference.late() {
+                    Some(Late::Secret(name)) => out.push_str(secrets.get(name).await?.expose_secret()),
+                    Some(late) => {
+                        let value = known(late).map_err(|why| RenderError::Missing(reference.text.to_owned(), why))?;
+                        out.push_str(&value);
                     }
-                }
+                    None => return Err(RenderError::Unknown(reference.text.to_owned())),
+                },
             }
             if out.len() > MAX_TEXT {
                 return Err(RenderError::Large);

@@ -29,6 +29,8 @@ pub mod label {
     pub const CHECKED: &str = "remint:checked";
     /// The run (a UUID) that made a builder; tells two bakes of one fingerprint apart.
     pub const RUN: &str = "remint:run";
+    /// Set on the builder of a bake that failed, when it is kept: until when (RFC 3339, seconds, UTC). Nothing sweeps it away before.
+    pub const KEPT_UNTIL: &str = "remint:kept-until";
     /// When (RFC 3339, seconds, UTC) whatever carries it may be swept away: set by conformance runs on an account.
     pub const EXPIRES: &str = "remint:expires";
 }

@@ -97,7 +97,7 @@ fn writings(secret: &str) -> BTreeSet<Cow<'_, str>> {
 
 /// What base64 makes of these bytes, wherever they stand in what is encoded: `before` bytes come before them, and the characters that
 /// depend on their neighbours are left out.
-fn base64(bytes: &[u8], before: usize) -> String {
+pub(crate) fn base64(bytes: &[u8], before: usize) -> String {
     let mut all = vec![0; before];
     all.extend_from_slice(bytes);
     let text = STANDARD_NO_PAD.encode(&all);

@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use clean::clean;
 pub(crate) use event::Streams;
+pub(crate) use forms::base64;
 pub use lines::LineMasker;
 pub use mask::{MASK, Masker};
 

@@ -41,6 +41,13 @@ impl Command {
         self
     }
 
+    /// Sets an environment variable to a secret.
+    #[must_use]
+    pub fn secret_env(mut self, name: impl Into<String>, value: SecretString) -> Self {
+        self.env.push((name.into(), value));
+        self
+    }
+
     /// Sets the command's standard input; a line end is added where its last line has none. Without it, standard input
     /// is empty.
     #[must_use]

@@ -1,7 +1,11 @@
 //! What a run left in the middle: another one finishes it or takes it back, if its journal knows of it.
 
 use super::*;
-use crate::{bake::simulated, deploy::gc::gc_with, provider::Labels};
+use crate::{
+    bake::simulated,
+    deploy::gc::gc_with,
+    provider::{Labels, Selector},
+};
 
 /// A manifest that chooses how the service is reached.
 fn manifest_with(static_ip: &str) -> String {
@@ -24,6 +28,16 @@ impl Stand {
         engine.give_back(session.lock).await;
         self.cloud.fail("destroy", None);
     }
+
+    /// Marks the builders that are there as kept.
+    async fn keep_builders(&self, keep_for: Duration) {
+        let ctx = self.context();
+        let until = crate::clock::wall().checked_add(keep_for).unwrap().to_string();
+        let instances = ctx.provider.instances();
+        for builder in instances.list(&Selector::all().with(label::ROLE, "builder")).await.unwrap() {
+            instances.label(&builder.id, &Labels::new().with(label::KEPT_UNTIL, &until)).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,6 +47,41 @@ async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
     assert_eq!(stand.cloud.standing().len(), 1, "the builder is still there");
     stand.deploy().await.unwrap();
     stand.check_settled(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builder_that_is_kept_stays_until_its_time_is_over_or_its_environment_goes() {
+    let stand = Stand::new();
+    stand.leave_builder("two").await;
+    stand.keep_builders(Duration::from_secs(24 * 3600)).await;
+    // The next command would destroy what the one before could not remove.
+    stand.deploy().await.unwrap();
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    assert_eq!(gc_with(&engine, None).await.unwrap(), []);
+    let listed = leftovers_with(&engine).await.unwrap();
+    assert_eq!((listed.found.len(), listed.kept.len()), (0, 1), "{listed:?}");
+    // It goes before its time only where that was approved.
+    assert_eq!(gc_with(&engine, Some(&listed)).await.unwrap(), []);
+    assert_eq!(stand.cloud.standing().len(), 2);
+
+    sleep(Duration::from_secs(25 * 3600)).await;
+    let listed = leftovers_with(&engine).await.unwrap();
+    assert_eq!((listed.found.len(), listed.kept.len()), (1, 0), "{listed:?}");
+    assert_eq!(gc_with(&engine, Some(&listed)).await.unwrap().len(), 1);
+    assert_eq!(stand.cloud.standing().len(), 1);
+
+    for approved in [true, false] {
+        stand.leave_builder(if approved { "three" } else { "four" }).await;
+        stand.keep_builders(Duration::from_secs(24 * 3600)).await;
+        if approved {
+            let listed = leftovers_with(&engine).await.unwrap().with_kept();
+            assert_eq!(gc_with(&engine, Some(&listed)).await.unwrap().len(), 1);
+        } else {
+            destroy_with(&engine, false).await.unwrap();
+        }
+        assert_eq!(stand.cloud.standing().len(), usize::from(approved));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,7 +192,9 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         "grep" | "egrep" | "fgrep" | "sed" => operands <= 1 || call.arguments.iter().any(|argument| argument == "-e"),
         _ => false,
     };
-    let input = if reads && !names_existing_file(shell, call) { shell.io.input.read_all().await } else { Vec::new() };
+    let asks = call.name.ends_with("grep") && call.arguments.windows(2).any(|pair| pair == ["-f", "-"]);
+    let input =
+        if asks || (reads && !names_existing_file(shell, call)) { shell.io.input.read_all().await } else { Vec::new() };
     let disk = shell.host.disk.clone();
     let cwd = shell.cwd.clone();
     let mut work = Work {

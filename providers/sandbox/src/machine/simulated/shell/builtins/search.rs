@@ -222,19 +222,28 @@ fn expression(pattern: &str, is_extended: bool, ignore_case: bool) -> Result<Reg
 }
 
 fn grep(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("emABC");
+    let (flags, mut operands) = work.options("emABCf");
     let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
     let named = flags.iter().find(|(flag, _)| *flag == 'e').map(|(_, value)| value.clone());
-    let pattern = match named {
-        Some(pattern) => pattern,
-        None if operands.is_empty() => {
+    // Patterns of a file, one a line.
+    let listed = flags.iter().find(|(flag, _)| *flag == 'f').map(|(_, file)| work.inputs(std::slice::from_ref(file)).0);
+    let pattern = match (named, listed) {
+        (Some(pattern), _) => pattern,
+        (None, Some(files)) => {
+            files.iter().map(|(_, data)| String::from_utf8_lossy(data).trim_end_matches('\n').to_owned()).collect()
+        }
+        (None, None) if operands.is_empty() => {
             work.fail("missing pattern");
             return 2;
         }
-        None => operands.remove(0),
+        (None, None) => operands.remove(0),
     };
     let fixed = has("F") || work.name == "fgrep";
-    let source = if fixed { regex::escape(&pattern) } else { pattern };
+    let source = match fixed {
+        // Each line is a pattern of its own.
+        true => pattern.lines().map(regex::escape).collect::<Vec<_>>().join("|"),
+        false => pattern,
+    };
     let source = if has("x") {
         format!("^({source})$")
     } else if has("w") {

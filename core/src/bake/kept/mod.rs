@@ -1,0 +1,105 @@
+//! The builder of a bake that failed, kept so that somebody can log in and look.
+//!
+//! That it is kept, and until when, is in its labels: every command of every machine sees it there, and nothing of the journal
+//! depends on it. Its key is in the state folder of the user who baked, and nowhere else ([`KeyFolder`]). A builder whose label
+//! or key cannot be written is destroyed as without this.
+
+mod keys;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use keys::{KeptKey, KeyFolder};
+
+use super::{
+    BakeError, OnError,
+    cleanup::{Cleanup, Machine},
+};
+use crate::{
+    context::Context,
+    provider::{EnvironmentId, Instance, Labels, label},
+};
+
+/// Until when a builder is kept; `None` where it is not, or not any more.
+pub(crate) fn kept_until(labels: &Labels) -> Option<Timestamp> {
+    let until: Timestamp = labels.get(label::KEPT_UNTIL)?.parse().ok()?;
+    (until > crate::clock::wall()).then_some(until)
+}
+
+/// Removes the key of a builder that is gone.
+pub(crate) fn forget(ctx: &Context, environment: &EnvironmentId, instance: &Instance) {
+    if let Some(keys) = KeyFolder::of(&ctx.process_env, environment) {
+        keys.remove(ctx.provider.descriptor().id, &instance.name);
+    }
+}
+
+/// Keeps the builder of a bake that failed, where the user wants that and somebody can log in to it. Says whether it is kept:
+/// then it is off the list of what is cleaned up.
+pub(super) async fn keep(ctx: &Context, environment: &EnvironmentId, cleanup: &Cleanup, error: &BakeError) -> bool {
+    if error.is_cancelled() || matches!(ctx.bake.on_error, OnError::Cleanup) {
+        return false;
+    }
+    let Some(machine) = cleanup.machine() else {
+        ctx.events.info("no builder is kept: there is none that anybody could log in to");
+        return false;
+    };
+    let wanted = match &ctx.bake.on_error {
+        OnError::Cleanup => false,
+        OnError::Keep => true,
+        OnError::Ask(asker) => asker.ask(&machine.name, chain(error)).await,
+    };
+    if !wanted || ctx.cancel.is_cancelled() {
+        return false;
+    }
+    match write_down(ctx, environment, &machine).await {
+        Ok(until) => {
+            cleanup.keep(&machine.id);
+            ctx.events.warn(format!(
+                "{} is kept until {until}, and costs money until then: `remint ssh --builder` logs in to it, \
+                 `remint gc --kept` destroys it",
+                machine.name
+            ));
+            true
+        }
+        Err(reason) => {
+            ctx.events.warn(format!("cannot keep {}: {reason}", machine.name));
+            false
+        }
+    }
+}
+
+/// Writes the key first: a builder that is labelled can be logged in to.
+async fn write_down(ctx: &Context, environment: &EnvironmentId, machine: &Machine) -> Result<String, String> {
+    let until = later(crate::clock::wall(), ctx.bake.keep_for);
+    let keys = KeyFolder::of(&ctx.process_env, environment);
+    let keys = keys.ok_or("there is no folder for its key; set XDG_STATE_HOME or HOME")?;
+    keys.remove_expired();
+    let provider = ctx.provider.descriptor().id;
+    let written = keys.write(provider, &machine.name, &machine.login, &machine.host_key, until);
+    written.map_err(|error| format!("cannot write its key: {error}"))?;
+    let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let labels = Labels::new().with(label::KEPT_UNTIL, &until);
+    match ctx.provider.instances().label(&machine.id, &labels).await {
+        Ok(()) => Ok(until),
+        Err(error) => {
+            keys.remove(provider, &machine.name);
+            Err(format!("cannot label it: {error}"))
+        }
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn chain(error: &BakeError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -289,8 +289,8 @@ impl<'a> Interpolator<'a> {
             _ if reference.late().is_some() => refuse(
                 format!("`{text}` cannot stand here"),
                 Some(
-                    "it is known only when a release is made: it can stand in `[config.env]`, and in user data files \
-                     with `interpolate = true`"
+                    "it is known only when a release is made: it can stand in `[config.env]`, in headers of the health \
+                     check, and in user data files with `interpolate = true`"
                         .to_owned(),
                 ),
             ),
@@ -346,5 +346,9 @@ fn append_literal(out: &mut String, value: &str) {
 
 /// The keys whose texts are filled in when a release is made.
 fn is_template(path: &[Step]) -> bool {
-    matches!(path, [Step::Key(config), Step::Key(env), Step::Key(_)] if config == "config" && env == "env")
+    const TABLES: [&[&str]; 2] = [&["config", "env"], &["health", "check", "http", "headers"]];
+    let Some((Step::Key(_), table)) = path.split_last() else { return false };
+    TABLES.iter().any(|keys| {
+        keys.len() == table.len() && keys.iter().zip(table).all(|(key, step)| *step == Step::Key((*key).to_owned()))
+    })
 }

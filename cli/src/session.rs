@@ -5,7 +5,7 @@ use std::{future::Future, path::PathBuf, sync::Arc};
 use remint_core::{
     context::{Context, Elsewhere},
     journal::Journal,
-    manifest::{HealthCheck, LoadOptions, Loaded, load},
+    manifest::{LoadOptions, Loaded, load},
     provider::{BuildContext, Error, ErrorKind, Provider, ProviderId, Region, Registry, UnknownProvider},
 };
 use tokio_util::sync::CancellationToken;
@@ -187,9 +187,5 @@ fn build_context(loaded: &Loaded, id: &ProviderId, region: Option<Region>, setti
 }
 
 fn service_ports(loaded: &Loaded) -> Vec<u16> {
-    match &loaded.manifest.health.check {
-        HealthCheck::Http(check) => vec![check.port],
-        HealthCheck::Tcp(check) => vec![check.port],
-        HealthCheck::Command(_) => Vec::new(),
-    }
+    loaded.manifest.health.check.port().into_iter().collect()
 }

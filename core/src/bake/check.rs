@@ -33,8 +33,7 @@ pub(super) async fn boot_check(
     let health = &ctx.loaded.manifest.health;
     let Some(address) = &machine.instance.address else { return Ok(()) };
     let connection = Arc::clone(&machine.connection);
-    let probe = Probe::new(&health.check, address, None, Some(connection), health.timeout.0);
-    let probe = probe.map_err(BakeError::Probe)?;
+    let probe = Probe::of(&ctx.loaded, address, Some(connection)).await.map_err(BakeError::Probe)?;
     let mut on_change = |answer: &str| machine.progress(answer);
     let source = match wait_healthy(&probe, health, None, &ctx.cancel, &mut on_change).await {
         Ok(()) => {

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     events::{Event, Stream},
     first_boot::{self, Expected, Verdict},
-    health::{Probe, ProbeRun, wait_healthy},
+    health::{self, Probe, ProbeRun, wait_healthy},
     logins::{self, KeyFile},
     manifest::{Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
@@ -51,10 +51,19 @@ impl SshOutside {
         Self { secrets: Arc::clone(&ctx.loaded.secrets) }
     }
 
-    fn probe_of(ctx: &Context, address: &Address, connection: Option<Arc<Connection>>) -> Result<Probe, DeployError> {
-        let health = &ctx.loaded.manifest.health;
-        Probe::new(&health.check, address, fqdn(ctx).as_deref(), connection, health.timeout.0)
+    async fn probe_of(
+        ctx: &Context,
+        address: &Address,
+        connection: Option<Arc<Connection>>,
+    ) -> Result<Probe, DeployError> {
+        Probe::of(&ctx.loaded, address, connection)
+            .await
             .map_err(|reason| DeployError::new(DeployErrorKind::Manifest, format!("{reason} (health.check)")))
+    }
+
+    /// Whether nobody can ask from here: a command needs a connection, and this run may not read the secrets of a header.
+    fn is_silent(ctx: &Context) -> bool {
+        matches!(ctx.loaded.manifest.health.check, HealthCheck::Command(_)) || ctx.loaded.health_is_sealed()
     }
 
     /// The user's own parts of the user data, filled in where they ask for it.
@@ -64,7 +73,7 @@ impl SshOutside {
         release: ReleaseId,
         static_ip: Option<IpAddr>,
     ) -> Result<Vec<(String, SecretString)>, DeployError> {
-        let fqdn = fqdn(ctx);
+        let fqdn = ctx.loaded.fqdn();
         let render = self.render_context(ctx, release, static_ip, fqdn.as_deref());
         let mut parts = Vec::new();
         for part in &ctx.loaded.user_data {
@@ -91,11 +100,6 @@ impl SshOutside {
     }
 }
 
-fn fqdn(ctx: &Context) -> Option<String> {
-    let dns = ctx.loaded.manifest.dns.as_ref()?;
-    Some(if dns.name == "@" { dns.zone.clone() } else { format!("{}.{}", dns.name, dns.zone) })
-}
-
 #[async_trait]
 impl Outside for SshOutside {
     async fn recipe(&self, ctx: &Context, base: &ImageId) -> Result<Recipe, DeployError> {
@@ -117,7 +121,7 @@ impl Outside for SshOutside {
         // The release's number stands in every configuration that asks for it, and is no change of its own.
         let release = ReleaseId(0);
         if let Some(config) = &ctx.loaded.manifest.config {
-            let fqdn = fqdn(ctx);
+            let fqdn = ctx.loaded.fqdn();
             let rendered = config.render(&self.render_context(ctx, release, static_ip, fqdn.as_deref())).await?;
             digest.field(rendered.digest(salt.as_bytes()).as_bytes());
         }
@@ -152,7 +156,7 @@ impl Outside for SshOutside {
             data = data.authorize(key);
         }
         if let Some(config) = &ctx.loaded.manifest.config {
-            let fqdn = fqdn(ctx);
+            let fqdn = ctx.loaded.fqdn();
             let rendered = config.render(&self.render_context(ctx, release, static_ip, fqdn.as_deref())).await?;
             data = data.config(&rendered)?;
         }
@@ -160,6 +164,8 @@ impl Outside for SshOutside {
             data = data.part(name, &body)?;
         }
         let user_data = data.build(descriptor.limits.user_data_bytes)?;
+        // A secret that no health check can be asked with is found out before anything is made.
+        health::headers(&ctx.loaded).await?;
         let host_key = keys.host.public().line();
         let next_host_key = keys.next.public().line();
         Ok(Prepared { user_data, public_key, host_key, next_host_key, keys: Box::new(keys) })
@@ -194,20 +200,20 @@ impl Outside for SshOutside {
     }
 
     async fn ask(&self, ctx: &Context, address: &Address) -> Option<Result<(), String>> {
-        if matches!(ctx.loaded.manifest.health.check, HealthCheck::Command(_)) {
+        if Self::is_silent(ctx) {
             return None;
         }
-        let probe = Self::probe_of(ctx, address, None).ok()?;
-        Some(probe.ask().await)
+        let probe = Self::probe_of(ctx, address, None).await.ok()?;
+        Some(probe.ask().await.map_err(|answer| answer.to_string()))
     }
 
     async fn observe(&self, ctx: &Context, address: &Address, during: Duration) -> Result<(), DeployError> {
         let health = &ctx.loaded.manifest.health;
-        if matches!(health.check, HealthCheck::Command(_)) {
+        if Self::is_silent(ctx) {
             tokio::time::sleep(during).await;
             return Ok(());
         }
-        let probe = Self::probe_of(ctx, address, None)?;
+        let probe = Self::probe_of(ctx, address, None).await?;
         let started = Instant::now();
         loop {
             wait_healthy(&probe, health, None, &ctx.cancel, &mut |_| {}).await?;
@@ -218,11 +224,11 @@ impl Outside for SshOutside {
         }
     }
 
-    fn probe(&self, ctx: &Context, address: &Address) -> Option<ProbeRun> {
-        if matches!(ctx.loaded.manifest.health.check, HealthCheck::Command(_)) {
+    async fn probe(&self, ctx: &Context, address: &Address) -> Option<ProbeRun> {
+        if Self::is_silent(ctx) {
             return None;
         }
-        let probe = Self::probe_of(ctx, address, None).ok()?;
+        let probe = Self::probe_of(ctx, address, None).await.ok()?;
         Some(ProbeRun::start(probe, PROBE_EVERY))
     }
 }
@@ -281,7 +287,7 @@ impl OpenMachine {
 impl Opened for OpenMachine {
     async fn examine(&mut self, ctx: &Context) -> Result<(), DeployError> {
         self.cloud_init(ctx).await?;
-        let probe = SshOutside::probe_of(ctx, &self.address, Some(Arc::clone(&self.connection)))?;
+        let probe = SshOutside::probe_of(ctx, &self.address, Some(Arc::clone(&self.connection))).await?;
         self.progress(ctx, format!("asking {probe}"));
         let (task, events) = (self.task.clone(), ctx.events.clone());
         let mut change = move |answer: &str| {

@@ -82,7 +82,7 @@ pub(crate) trait Outside: Send + Sync {
     async fn observe(&self, ctx: &Context, address: &Address, during: Duration) -> Result<(), DeployError>;
 
     /// Starts to ask the service at an address again and again.
-    fn probe(&self, ctx: &Context, address: &Address) -> Option<ProbeRun>;
+    async fn probe(&self, ctx: &Context, address: &Address) -> Option<ProbeRun>;
 }
 
 /// An instance that is open for its gate.

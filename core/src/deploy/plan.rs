@@ -135,7 +135,7 @@ fn record_facts(ctx: &Context, world: &World) -> Option<RecordFacts> {
     let dns = ctx.loaded.manifest.dns.as_ref()?;
     let ttl = record_ttl(ctx)?;
     Some(RecordFacts {
-        fqdn: if dns.name == "@" { dns.zone.clone() } else { format!("{}.{}", dns.name, dns.zone) },
+        fqdn: ctx.loaded.fqdn().unwrap_or_default(),
         before: world.record.as_ref().map(|record| (record.values.clone(), record.ttl)),
         ttl,
         raised_from: (ttl > dns.ttl.0).then_some(dns.ttl.0),

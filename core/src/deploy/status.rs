@@ -15,7 +15,6 @@ use super::{
 use crate::{
     context::Context,
     journal::{Entry, Journal, LockRecord, Phase, Release, current},
-    manifest::HealthCheck,
     provider::{Address, Instance, InstanceId, InstanceState, ReleaseId, label},
 };
 
@@ -105,11 +104,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
         config_compared,
         refused,
     };
-    let port = match &ctx.loaded.manifest.health.check {
-        HealthCheck::Http(check) => Some(check.port),
-        HealthCheck::Tcp(check) => Some(check.port),
-        HealthCheck::Command(_) => None,
-    };
+    let port = ctx.loaded.manifest.health.check.port();
     let endpoint = world.static_ip.as_ref().zip(port).map(|(ip, port)| ip.address.endpoint(port));
     let points_at = world.static_ip.as_ref().and_then(|ip| ip.assigned_to.clone());
     let mut instances = Vec::new();

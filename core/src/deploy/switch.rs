@@ -88,7 +88,7 @@ impl Run<'_> {
             return Err(points_elsewhere(ip.address.ip, to));
         }
         if ip.assigned_to.is_some() {
-            self.probe = self.outside().probe(&self.ctx, &ip.address);
+            self.probe = self.outside().probe(&self.ctx, &ip.address).await;
         }
         self.assign(&ip, &instance.id).await?;
         Ok(ip.address)

@@ -151,7 +151,7 @@ impl Outside for FakeOutside {
         Ok(())
     }
 
-    fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
+    async fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
         None
     }
 }

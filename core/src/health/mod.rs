@@ -4,12 +4,14 @@
 //! A probe opens a connection of its own each time and follows neither proxies nor redirects: what it measures is what a
 //! new client of that socket address would see.
 
+mod http;
 mod probe;
 mod run;
 #[cfg(test)]
 mod testing;
 mod wait;
 
-pub use probe::Probe;
+pub(crate) use http::headers;
+pub use probe::{Probe, Unhealthy};
 pub use run::{ProbeReport, ProbeRun};
 pub use wait::{HealthError, wait_healthy};

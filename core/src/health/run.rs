@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Probe;
+use super::{Probe, Unhealthy};
 
 /// How many requests may wait for their answers: more would only keep a slow instance from catching up.
 const AT_ONCE: usize = 16;
@@ -98,12 +98,12 @@ async fn send(probe: Probe, every: Duration, stop: CancellationToken, seen: Arc<
 }
 
 impl Seen {
-    fn note(&mut self, sent: Instant, answer: Result<(), String>) {
+    fn note(&mut self, sent: Instant, answer: Result<(), Unhealthy>) {
         self.answers.push((sent, answer.is_ok()));
         if let Err(reason) = answer
             && self.first_failure.as_ref().is_none_or(|(earlier, _)| sent < *earlier)
         {
-            self.first_failure = Some((sent, reason));
+            self.first_failure = Some((sent, reason.to_string()));
         }
     }
 }
@@ -147,8 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         health::testing::{Answer, Service},
-        manifest::{HealthCheck, HttpCheck},
-        provider::Address,
+        manifest::HttpCheck,
     };
 
     fn gap(pattern: &str) -> u64 {
@@ -171,9 +170,8 @@ mod tests {
     #[tokio::test]
     async fn it_counts_what_was_sent_and_what_failed() {
         let service = Service::start(Answer::Http(200, String::new())).await;
-        let check = HealthCheck::Http(HttpCheck { port: service.port, path: "/".into(), status: 200, body: None });
-        let address = Address::new([127, 0, 0, 1].into());
-        let probe = Probe::new(&check, &address, None, None, Duration::from_secs(10)).unwrap();
+        let check = HttpCheck { port: Some(service.port), ..HttpCheck::default() };
+        let probe = Probe::http(&check, None, Default::default(), None);
         let run = ProbeRun::start(probe, Duration::from_millis(2));
         let until = async |condition: &dyn Fn(&ProbeReport) -> bool| {
             while !condition(&run.report()) {

@@ -21,6 +21,8 @@ pub enum HealthError {
         waited: Duration,
         /// The last answer, at most about 200 bytes of it.
         last: String,
+        /// The last lines of that answer, where it is longer.
+        lines: Vec<String>,
     },
     /// The caller cancelled it.
     #[error("interrupted")]
@@ -59,7 +61,7 @@ async fn until_healthy(
     let latest = started + section.start_period.0;
     let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
     let wanted = section.successes.max(1);
-    let (mut in_a_row, mut last) = (0, String::from("none"));
+    let (mut in_a_row, mut last, mut lines) = (0, String::from("none"), Vec::new());
     loop {
         let answer = timeout_at(latest, probe.ask()).await;
         let now = match answer {
@@ -72,7 +74,8 @@ async fn until_healthy(
             }
             Ok(Err(reason)) => {
                 in_a_row = 0;
-                reason
+                lines = reason.lines().to_vec();
+                reason.to_string()
             }
             // The attempt was cut off by the deadline: the answer before it says more.
             Err(_) if last == "none" => "none".to_owned(),
@@ -83,7 +86,7 @@ async fn until_healthy(
             last = now;
         }
         if Instant::now() + section.interval.0 >= latest {
-            return Err(HealthError::NotInTime { probe: probe.to_string(), waited: started.elapsed(), last });
+            return Err(HealthError::NotInTime { probe: probe.to_string(), waited: started.elapsed(), last, lines });
         }
         sleep(section.interval.0).await;
     }
@@ -95,12 +98,11 @@ mod tests {
     use crate::{
         health::testing::{Answer, Service},
         manifest::{HealthCheck, HttpCheck, HumanDuration},
-        provider::Address,
     };
 
     fn section(port: u16, start_period: Duration) -> HealthSection {
         HealthSection {
-            check: HealthCheck::Http(HttpCheck { port, path: "/".into(), status: 200, body: None }),
+            check: HealthCheck::Http(HttpCheck { port: Some(port), ..HttpCheck::default() }),
             interval: HumanDuration(Duration::from_millis(5)),
             timeout: HumanDuration::seconds(5),
             successes: 3,
@@ -109,8 +111,8 @@ mod tests {
     }
 
     fn probe(section: &HealthSection) -> Probe {
-        let address = Address::new([127, 0, 0, 1].into());
-        Probe::new(&section.check, &address, None, None, section.timeout.0).unwrap()
+        let HealthCheck::Http(check) = &section.check else { unreachable!() };
+        Probe::http(check, None, Default::default(), None)
     }
 
     #[tokio::test]

@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use reqwest::Certificate;
+
 use super::{
-    HealthCheck, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
+    HealthCheck, HttpCheck, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
     diagnostics::Reporter,
     dns_names,
     grounds::Grounds,
+    http_rules,
+    limits::read_text,
     load::ALLOW,
     references::{Late, Piece, pieces},
     scripts,
@@ -118,6 +122,9 @@ impl Checks<'_, '_, '_> {
             if let SecretSource::File(file) = source {
                 named.push((vec![key("secrets"), key(name), key("file")], file.as_path()));
             }
+        }
+        if let HealthCheck::Http(HttpCheck { ca: Some(ca), .. }) = &manifest.health.check {
+            named.push((vec![key("health"), key("check"), key("http"), key("ca")], ca.as_path()));
         }
         for (path, file) in named {
             if !self.grounds.hold(file) {
@@ -292,14 +299,13 @@ impl Checks<'_, '_, '_> {
         let at = |kind: &str, name: &str| [key("health"), key("check"), key(kind), key(name)];
         match &health.check {
             HealthCheck::Http(http) => {
-                if http.port == 0 {
-                    self.report(&at("http", "port"), "port 0 cannot be asked", None);
+                for problem in http_rules::problems(http, manifest.dns.is_some()) {
+                    let mut path = vec![key("health"), key("check"), key("http")];
+                    path.extend(problem.path);
+                    self.report(&path, problem.message, Some(problem.help));
                 }
-                if !http.path.starts_with('/') {
-                    self.report(&at("http", "path"), format!("`{}` does not start with `/`", http.path), None);
-                }
-                if !(100..=599).contains(&http.status) {
-                    self.report(&at("http", "status"), format!("{} is not an HTTP status", http.status), None);
+                if let Some(ca) = &http.ca {
+                    self.authorities(&at("http", "ca"), ca);
                 }
             }
             HealthCheck::Tcp(tcp) if tcp.port == 0 => self.report(&at("tcp", "port"), "port 0 cannot be asked", None),
@@ -314,6 +320,20 @@ impl Checks<'_, '_, '_> {
             if duration.0.is_zero() {
                 self.report(&[key("health"), key(name)], "it must be longer than zero", None);
             }
+        }
+    }
+
+    /// A file of certificates: there, and with at least one.
+    fn authorities(&mut self, path: &[Step], file: &Path) {
+        self.exists(path, file, false);
+        if !self.grounds.hold(file) {
+            return;
+        }
+        // A file that cannot be read was reported.
+        let Ok(pem) = read_text(&self.base_dir.join(file)) else { return };
+        if !Certificate::from_pem_bundle(pem.as_bytes()).is_ok_and(|certificates| !certificates.is_empty()) {
+            let help = "it starts with `-----BEGIN CERTIFICATE-----`";
+            self.report(path, format!("`{}` holds no certificate in PEM form", file.display()), Some(help));
         }
     }
 

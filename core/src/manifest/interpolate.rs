@@ -290,12 +290,12 @@ impl<'a> Interpolator<'a> {
                 format!("`{text}` cannot stand here"),
                 Some(match namespace {
                     "secret" => {
-                        "a secret can stand in `secret_env` of a step, in `[config.env]`, and in user data files \
-                                 with `interpolate = true`"
+                        "a secret can stand in `secret_env` of a step, in `[config.env]`, in headers of the health check, \
+                                 and in user data files with `interpolate = true`"
                             .to_owned()
                     }
-                    _ => "it is known only when a release is made: it can stand in `[config.env]`, and in user data \
-                          files with `interpolate = true`"
+                    _ => "it is known only when a release is made: it can stand in `[config.env]`, in headers of the health \
+                          check, and in user data files with `interpolate = true`"
                         .to_owned(),
                 }),
             ),
@@ -353,6 +353,9 @@ fn append_literal(out: &mut String, value: &str) {
 fn is_template(path: &[Step]) -> bool {
     match path {
         [Step::Key(config), Step::Key(env), Step::Key(_)] => config == "config" && env == "env",
+        [Step::Key(health), Step::Key(check), Step::Key(http), Step::Key(headers), Step::Key(_)] => {
+            health == "health" && check == "check" && http == "http" && headers == "headers"
+        }
         // Those that are not secrets are refused by the checks, which know why.
         [Step::Key(image), Step::Key(provision), Step::Index(_), Step::Key(env), Step::Key(_)] => {
             image == "image" && provision == "provision" && env == "secret_env"

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Manifest, ProviderSection, Secrets, Template, checks,
+    HealthCheck, Manifest, ProviderSection, Secrets, Template, checks,
     diagnostics::{Diagnostics, Reporter, list, suggest},
     grounds::Grounds,
     interpolate::Interpolator,
@@ -78,6 +78,18 @@ pub struct UserDataFile {
 }
 
 impl Loaded {
+    /// The name of the DNS record, where there is one.
+    pub fn fqdn(&self) -> Option<String> {
+        let dns = self.manifest.dns.as_ref()?;
+        Some(if dns.name == "@" { dns.zone.clone() } else { format!("{}.{}", dns.name, dns.zone) })
+    }
+
+    /// Whether the health check cannot be asked, because its headers hold secrets that this command does not read.
+    pub fn health_is_sealed(&self) -> bool {
+        let HealthCheck::Http(check) = &self.manifest.health.check else { return false };
+        self.secrets.are_sealed() && check.headers.values().flat_map(Template::secrets).next().is_some()
+    }
+
     /// Whether the configuration of an instance cannot be told, because it holds secrets that this command does not read.
     pub fn config_is_sealed(&self) -> bool {
         let env = self.manifest.config.iter().flat_map(|config| config.env.values());

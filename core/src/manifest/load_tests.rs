@@ -136,6 +136,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     12 | check = { http = { port = 0, path = "/health" } }
        |                           ^ in `health.check.http.port`
+       = help: name the port that the service listens on
 
     error: cannot read `missing`: No such file or directory (os error 2)
       --> remint.toml:16:10
@@ -240,7 +241,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                                                 ^^^^^^^^^^^^^^^^^^ in `image.provision[0].inline[2]`
-       = help: a secret can stand in `secret_env` of a step, in `[config.env]`, and in user data files with `interpolate = true`
+       = help: a secret can stand in `secret_env` of a step, in `[config.env]`, in headers of the health check, and in user data files with `interpolate = true`
 
     error: `vars` is not a kind of reference; there are `var`, `env`, `git`, `secret`, `release`, `address`, `dns`
       --> remint.toml:22:89
@@ -546,5 +547,24 @@ fn a_step_is_given_secrets_and_nothing_else_in_secret_env() {
     ] {
         let text = error(&step(lines));
         assert!(text.contains(says), "{lines}: {text}");
+    }
+}
+
+#[test]
+fn statuses_that_are_none_are_told_at_their_place() {
+    let text = |expect: &str| BASE.replace("path = \"/health\"", &format!("path = \"/health\", expect = {expect}"));
+    for good in ["200", "\"200-299\"", "\"2xx\"", "[200, \"300-399\"]"] {
+        load_text(&text(good), &LoadOptions::default()).unwrap();
+    }
+    for (bad, message) in [
+        ("\"ok\"", "`ok` is not an HTTP status or a range of them"),
+        ("\"299-200\"", "the range `299-200` is empty"),
+        ("[200, \"6xx\"]", "in `health.check.http.expect[1]`"),
+        ("20", "`20` is out of range: it must be between 100 and 599"),
+        ("[]", "no status is expected"),
+        ("true", "expected an integer or a string or an array, found a boolean"),
+    ] {
+        let told = error(&text(bad));
+        assert!(told.contains(message) && told.contains("remint.toml:12:"), "{bad}: {told}");
     }
 }

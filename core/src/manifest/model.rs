@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, Template};
+use super::{HealthSection, HumanDuration, Template};
 use crate::provider::{ProviderId, Region, SizeName};
 
 /// The manifest of one service.
@@ -312,100 +312,6 @@ fn default_owner() -> String {
 
 fn default_config_mode() -> String {
     "0600".to_owned()
-}
-
-/// When an instance counts as healthy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthSection {
-    /// What is asked.
-    pub check: HealthCheck,
-    /// The pause between two attempts.
-    #[serde(default = "default_interval")]
-    pub interval: HumanDuration,
-    /// How long one attempt may take.
-    #[serde(default = "default_check_timeout")]
-    pub timeout: HumanDuration,
-    /// How many successes in a row it takes.
-    #[serde(default = "default_successes")]
-    pub successes: u32,
-    /// How long it may take until it is healthy, from the moment when the machine runs.
-    #[serde(default = "default_start_period")]
-    pub start_period: HumanDuration,
-}
-
-fn default_interval() -> HumanDuration {
-    HumanDuration::seconds(1)
-}
-
-fn default_check_timeout() -> HumanDuration {
-    HumanDuration::seconds(5)
-}
-
-fn default_successes() -> u32 {
-    3
-}
-
-fn default_start_period() -> HumanDuration {
-    HumanDuration::seconds(300)
-}
-
-/// What a health check asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum HealthCheck {
-    /// An HTTP GET.
-    Http(HttpCheck),
-    /// A TCP connection that stays open for a moment.
-    Tcp(TcpCheck),
-    /// A line of shell on the instance, by SSH, that must succeed. Only asked before the gate closes.
-    Command(CommandCheck),
-}
-
-/// An HTTP GET.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpCheck {
-    /// The port.
-    #[serde(default = "default_http_port")]
-    pub port: u16,
-    /// The path.
-    #[serde(default = "default_http_path")]
-    pub path: String,
-    /// The status that is expected.
-    #[serde(default = "default_http_status")]
-    pub status: u16,
-    /// Text that the body must contain.
-    #[serde(default)]
-    pub body: Option<String>,
-}
-
-fn default_http_port() -> u16 {
-    80
-}
-
-fn default_http_path() -> String {
-    "/".to_owned()
-}
-
-fn default_http_status() -> u16 {
-    200
-}
-
-/// A TCP connection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpCheck {
-    /// The port.
-    pub port: u16,
-}
-
-/// A command on the instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CommandCheck {
-    /// A line of shell.
-    pub command: String,
 }
 
 /// The stable address.

@@ -26,7 +26,8 @@ Durations are written like \"250ms\", \"90s\", \"5m\" or \"1h 30m\".
 | `${release.id}`, `${release.service}`, `${release.env}` | the release's number, service and environment | when a release is made |
 | `${address.static_ip}`, `${dns.fqdn}` | the stable address and its name | when a release is made |
 
-What is known only when a release is made can stand in `[config.env]`, and in user data files with `interpolate = true`.
+What is known only when a release is made can stand in `[config.env]`, in `[health.check.http.headers]`, and in user data files
+with `interpolate = true`.
 `$${` stands for a literal `${`. What has no dot after its first word, such as `${HOME}`, is left to the shell.
 
 ## Environments
@@ -170,12 +171,17 @@ fn kind(schema: &'static Value) -> String {
         };
     }
     let wanted = chain(schema).find_map(|part| part.get("type"));
-    let name = match wanted {
-        Some(Value::String(one)) => one.as_str(),
+    let names: Vec<&str> = match wanted {
+        Some(Value::String(one)) => vec![one],
         Some(Value::Array(several)) => {
-            several.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("")
+            several.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
         }
-        _ => "",
+        _ => Vec::new(),
+    };
+    let name = match names.as_slice() {
+        [one] => *one,
+        [rest @ .., last] => return format!("{} or {last}", rest.join(", ")),
+        [] => "",
     };
     match (name, schema.get("items"), schema.get("additionalProperties")) {
         ("array", Some(items), _) => format!("array of {}", kind(items)),
@@ -212,6 +218,8 @@ mod tests {
             "| `sha256` | string | required | The SHA-256 of its content, in hexadecimal. |",
             "| `timeout` | duration | `\"30m\"` | How long it may take. |",
             "| `retire` | `\"destroy\"` or `\"park\"` | `\"destroy\"` | What becomes of the old instances. |",
+            "| `expect` | integer, string or array | `200` | The statuses that are expected: one (`200`), a range (`\"200-299\"` or \
+             `\"2xx\"`), or an array of them. |",
             "| `copy_to` | array of string | `[]` | Further regions that a baked image is copied to. |",
         ] {
             assert!(page.contains(row), "{row}\n{page}");

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::{
     HumanDuration,
     diagnostics::{Reporter, list, suggest},
-    schema,
+    schema, statuses,
     tree::{Node, Step, Value, show},
 };
 
@@ -155,10 +155,14 @@ impl<'r, 't> Shape<'r, 't> {
             toml::Value::String(text) if !(self.raw && text.contains("${")) => {
                 let problem = if resolved.duration {
                     text.parse::<HumanDuration>().err()
-                } else if resolved.get("format").and_then(Json::as_str) == Some("ip") {
-                    text.parse::<std::net::IpAddr>().err().map(|_| format!("`{text}` is not an IP address"))
                 } else {
-                    None
+                    match resolved.get("format").and_then(Json::as_str) {
+                        Some("ip") => {
+                            text.parse::<std::net::IpAddr>().err().map(|_| format!("`{text}` is not an IP address"))
+                        }
+                        Some(statuses::FORMAT) => text.parse::<statuses::Range>().err(),
+                        _ => None,
+                    }
                 };
                 if let Some(problem) = problem {
                     self.report(node.span.clone(), problem, None);

@@ -50,6 +50,9 @@ pub enum RenderError {
     /// A text, or all of them, is larger than any configuration.
     #[error("it is larger than 1 MiB when it is filled in")]
     Large,
+    /// A value that a header cannot have.
+    #[error("the value of the header `{0}` holds a line end or a control character")]
+    Header(String),
     /// Not a reference that is known when a release is made.
     #[error("`{0}` is not known when a release is made")]
     Unknown(String),

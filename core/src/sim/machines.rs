@@ -152,7 +152,7 @@ impl Outside for Machines {
         }
     }
 
-    fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
+    async fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
         None
     }
 }

@@ -172,7 +172,13 @@ fn fuzz_shell() {
         let stage = watch::Sender::new(CloudInit::Done);
         let limits = Limits::new(8 << 20, 1000);
         let disk = std::sync::Arc::new(std::sync::Mutex::new(disk.clone()));
-        let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), limits: limits.clone() };
+        let host = Host {
+            disk,
+            requests: sender,
+            cloud_init: stage.subscribe(),
+            power: CancellationToken::new(),
+            limits: limits.clone(),
+        };
         let out = Output::Null;
         let job = Job {
             script: script.to_owned(),
@@ -185,7 +191,9 @@ fn fuzz_shell() {
         let ended = runtime.block_on(shell::run(&host, job, &CancellationToken::new()));
         // That is how a panic ends.
         assert_ne!(ended, Ended::Signal("ABRT"), "{script:?}");
+        host.power.cancel();
         drop(host);
+        runtime.block_on(limits.idle());
         assert_eq!(limits.held(), 0, "{script:?} keeps memory");
     });
 }

@@ -41,7 +41,8 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
     let (requests, mut asked) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Running);
     let cloud_init = stage.subscribe();
-    let host = Host { disk: machine.disk().clone(), requests, cloud_init, limits: Limits::default() };
+    let host =
+        Host { disk: machine.disk().clone(), requests, cloud_init, power: power.clone(), limits: Limits::default() };
     // The key that the server shows: what its disk had when it was started or told to read it again.
     let shown = watch::Sender::new(None);
     let boot = async {

@@ -179,7 +179,7 @@ impl Connection {
                 if let Err(error) = machine.save().await {
                     tracing::error!(%error, "cannot keep the disk of a simulated machine");
                 }
-                ended
+                report(&handle, id, ended).await;
             };
             let forward = async {
                 let (mut out_open, mut err_open) = (true, true);
@@ -196,15 +196,18 @@ impl Connection {
                     }
                 }
             };
-            let (ended, ()) = tokio::join!(running, forward);
-            finish(&handle, id, ended).await;
+            // As with OpenSSH, the client learns the command's end at once, and the channel stays open for what the command has left
+            // in the background, until the client closes it. Errors mean that the client is gone.
+            let ((), _) = tokio::join!(running, cancel.run_until_cancelled(forward));
+            handle.eof(id).await.ok();
+            handle.close(id).await.ok();
         });
         Ok(())
     }
 }
 
 /// Tells the client how its command ended. Errors mean that it is gone.
-async fn finish(handle: &Handle, id: ChannelId, ended: Ended) {
+async fn report(handle: &Handle, id: ChannelId, ended: Ended) {
     match ended {
         Ended::Code(code) => handle.exit_status_request(id, code as u32).await.ok(),
         Ended::Signal(name) => {
@@ -219,8 +222,6 @@ async fn finish(handle: &Handle, id: ChannelId, ended: Ended) {
             handle.exit_signal_request(id, signal, false, String::new(), String::new()).await.ok()
         }
     };
-    handle.eof(id).await.ok();
-    handle.close(id).await.ok();
 }
 
 /// Passes a client's data on, and cancels the command when the client closes the channel.

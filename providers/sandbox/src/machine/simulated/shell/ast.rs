@@ -10,6 +10,8 @@ pub(super) type List = Vec<Arc<AndOr>>;
 pub(super) struct AndOr {
     pub(super) first: Pipeline,
     pub(super) rest: Vec<(Joint, Pipeline)>,
+    /// Whether `&` follows: the script goes on beside it.
+    pub(super) background: bool,
 }
 
 /// What joins two pipelines.

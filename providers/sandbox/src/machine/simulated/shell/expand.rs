@@ -222,7 +222,7 @@ impl Shell {
             "?" => Some(self.status.to_string()),
             "#" => Some(self.arguments.len().to_string()),
             "$" => Some("1000".to_owned()),
-            "!" => Some(String::new()),
+            "!" => self.children.last().map(|child| child.pid.to_string()),
             "@" | "*" => Some(self.arguments.join(" ")),
             "-" => {
                 let flags = [(self.errexit, 'e'), (self.nounset, 'u'), (self.xtrace, 'x')];
@@ -241,7 +241,7 @@ impl Shell {
     }
 
     async fn substitute(&mut self, list: &List) -> Outcome<String> {
-        let mut shell = self.clone();
+        let mut shell = self.subshell();
         let (buffer, out) = Output::buffer(&self.host.limits);
         shell.io.out = out;
         self.status = match shell.list(list).await {

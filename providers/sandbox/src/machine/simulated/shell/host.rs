@@ -1,6 +1,7 @@
 //! What a shell knows of the machine that it runs on.
 
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{super::machine::SharedDisk, limits::Limits};
 
@@ -37,6 +38,8 @@ pub(in super::super) struct Host {
     pub(in super::super) requests: mpsc::UnboundedSender<Request>,
     /// How far cloud-init is.
     pub(in super::super) cloud_init: watch::Receiver<CloudInit>,
+    /// Cancelled when the power goes: so long a command in the background lives.
+    pub(in super::super) power: CancellationToken,
     /// What its commands may take together.
     pub(in super::super) limits: Limits,
 }

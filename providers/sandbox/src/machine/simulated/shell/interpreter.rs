@@ -3,16 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::machine::lock,
+    super::{disk::basename, machine::lock},
     ast::{AndOr, Body, Command, Joint, List, Pipeline},
+    background::Child,
     host::Host,
     io::{Input, Io, Output},
     limits::{Charge, Limit, TIME, Work, parsed},
     parser::parse,
+    program::interpreter,
 };
 
 /// How deep commands, functions and scripts may call one another.
@@ -59,6 +61,9 @@ pub(super) enum Stop {
     Continue(u64),
     Killed(&'static str),
     Limit(Limit),
+    /// Something that a real machine has and this one has not: no script goes on from there, whatever it would do about a
+    /// failure.
+    NotSimulated,
 }
 
 impl From<Limit> for Stop {
@@ -87,16 +92,21 @@ pub(super) struct Shell {
     pub(super) errexit: bool,
     pub(super) nounset: bool,
     pub(super) xtrace: bool,
+    pub(super) pipefail: bool,
+    /// Whether it is bash, which has some of its ways; otherwise it is dash, as on Debian.
+    pub(super) bash: bool,
     pub(super) cwd: String,
     pub(super) status: i32,
     pub(super) io: Io,
     pub(super) depth: usize,
     /// In how many conditions we stand, in which a failure is an answer.
     tested: usize,
+    /// What this shell itself has started in the background.
+    pub(super) children: Vec<Child>,
     pub(super) work: Work,
     /// Of its variables, arguments and functions.
     held: Charge,
-    cancel: CancellationToken,
+    pub(super) cancel: CancellationToken,
 }
 
 /// A function: its body, and how much memory that takes.
@@ -119,38 +129,66 @@ pub(in super::super) async fn run(host: &Host, job: Job, cancel: &CancellationTo
     // Whoever drops this future wants the job to end too.
     let _ends = cancel.clone().drop_guard();
     let (sender, ended) = oneshot::channel();
-    let (host, runtime) = (host.clone(), tokio::runtime::Handle::current());
-    let work = move || {
-        let ended = runtime.block_on(interpret(host, job, &cancel));
-        drop(permit);
-        // Nobody waits for a job that was dropped.
-        sender.send(ended).ok();
-    };
-    let thread = std::thread::Builder::new().name("simulated-shell".to_owned()).stack_size(STACK).spawn(work);
-    if let Err(error) = thread {
-        tracing::error!(%error, "cannot start a thread for a simulated machine's command");
+    let shell = Shell::new(host.clone(), &job, &cancel);
+    let started = on_thread(
+        permit,
+        async move {
+            let mut shell = shell;
+            let err = job.err.clone();
+            let ended = until_ended(&cancel, &shell.name.clone(), &err, shell.script(&job.script)).await;
+            (shell, ended)
+        },
+        |ended| {
+            // Nobody waits for a job that was dropped.
+            sender.send(ended).ok();
+        },
+    );
+    if !started {
         return Ended::Signal("KILL");
     }
     ended.await.unwrap_or(Ended::Signal("ABRT"))
 }
 
-async fn interpret(host: Host, job: Job, cancel: &CancellationToken) -> Ended {
-    let mut shell = Shell::new(host, &job, cancel);
-    let list = async {
-        let outcome = tokio::time::timeout(TIME, shell.script(&job.script)).await;
+/// Runs a job on a thread of its own, and says how it ended once all that it held is given back. Whether there is a thread.
+pub(super) fn on_thread<F>(permit: OwnedSemaphorePermit, job: F, ended: impl FnOnce(Ended) + Send + 'static) -> bool
+where
+    F: Future<Output = (Shell, Ended)> + Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || {
+        let (shell, how) = runtime.block_on(job);
+        drop(shell);
+        drop(permit);
+        ended(how);
+    };
+    let thread = std::thread::Builder::new().name("simulated-shell".to_owned()).stack_size(STACK).spawn(work);
+    thread
+        .inspect_err(|error| tracing::error!(%error, "cannot start a thread for a simulated machine's command"))
+        .is_ok()
+}
+
+/// Waits for a job's end, which its cancellation may be.
+pub(super) async fn until_ended(
+    cancel: &CancellationToken,
+    name: &str,
+    err: &Output,
+    job: impl Future<Output = Outcome>,
+) -> Ended {
+    let job = async {
+        let outcome = tokio::time::timeout(TIME, job).await;
         match outcome.unwrap_or(Err(Stop::Limit(Limit::Time))) {
             Ok(code) | Err(Stop::Exit(code) | Stop::Return(code)) => Ended::Code(code & 0xff),
             Err(Stop::Break(_) | Stop::Continue(_)) => Ended::Code(0),
             Err(Stop::Killed(signal)) => Ended::Signal(signal),
+            Err(Stop::NotSimulated) => Ended::Code(126),
             Err(Stop::Limit(limit)) => {
                 // Whoever does not read it is not waited for: the job is over.
-                let told = job.err.write(format!("{}: {}\n", shell.name, limit.message()).as_bytes()).await;
-                told.ok();
+                err.write(format!("{name}: {}\n", limit.message()).as_bytes()).await.ok();
                 Ended::Signal(limit.signal())
             }
         }
     };
-    cancel.run_until_cancelled(list).await.unwrap_or(Ended::Signal("HUP"))
+    cancel.run_until_cancelled(job).await.unwrap_or(Ended::Signal("HUP"))
 }
 
 impl Shell {
@@ -177,11 +215,15 @@ impl Shell {
             errexit: false,
             nounset: false,
             xtrace: false,
+            pipefail: false,
+            // Root's login shell, by which the SSH server runs commands, is bash; a script may name another.
+            bash: interpreter(&job.script).is_none_or(|(path, _)| basename(path) == "bash"),
             cwd,
             status: 0,
             io: Io { input: job.input.clone(), out: job.out.clone(), err: job.err.clone() },
             depth: 0,
             tested: 0,
+            children: Vec::new(),
             work,
             held,
             cancel: cancel.clone(),
@@ -206,6 +248,12 @@ impl Shell {
     pub(super) async fn complain(&self, message: &str) {
         // There is nobody left to tell when standard error is closed.
         self.io.err.write(format!("{}: {message}\n", self.name).as_bytes()).await.ok();
+    }
+
+    /// Says that this machine lacks what a real one has; nothing runs after that.
+    pub(super) async fn not_simulated(&self, what: &str) -> Stop {
+        self.complain(&format!("{what}: not simulated: this needs a real machine (`--kind qemu`)")).await;
+        Stop::NotSimulated
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -242,7 +290,7 @@ impl Shell {
             self.depth += 1;
             let mut outcome = Ok(0);
             for and_or in list {
-                outcome = self.and_or(and_or).await;
+                outcome = if and_or.background { self.background(and_or).await } else { self.and_or(and_or).await };
                 match outcome {
                     Ok(status) => self.status = status,
                     Err(_) => break,
@@ -253,7 +301,7 @@ impl Shell {
         })
     }
 
-    async fn and_or(&mut self, list: &AndOr) -> Outcome {
+    pub(super) async fn and_or(&mut self, list: &AndOr) -> Outcome {
         let last = list.rest.len();
         let mut ran = 0;
         let mut status = self.tested_pipeline(&list.first, last > 0).await?;
@@ -287,17 +335,18 @@ impl Shell {
         let mut input = self.io.input.clone();
         let mut status = 0;
         for (index, command) in pipeline.commands.iter().enumerate() {
-            let mut shell = self.clone();
+            let mut shell = self.subshell();
             shell.io.input = input.clone();
             let (buffer, out) = Output::buffer(&self.host.limits);
             if index + 1 < pipeline.commands.len() {
                 shell.io.out = out;
             }
-            status = match shell.command(command).await {
+            let last = match shell.command(command).await {
                 Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
                 Err(Stop::Break(_) | Stop::Continue(_)) => 0,
                 Err(stop) => return Err(stop),
             };
+            status = if self.pipefail && last == 0 { status } else { last };
             input = Input::written(lock(&buffer).take());
         }
         Ok(status)
@@ -327,7 +376,7 @@ impl Shell {
             Body::Simple { .. } => Ok(0),
             Body::Group(list) => self.list(list).await,
             Body::Subshell(list) => {
-                let mut shell = self.clone();
+                let mut shell = self.subshell();
                 match shell.list(list).await {
                     Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
                     Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
@@ -412,12 +461,17 @@ impl Shell {
         exported.map(|(name, variable)| (name.clone(), variable.value.clone())).collect()
     }
 
+    /// A copy, to which nothing that was started in the background belongs.
+    pub(super) fn subshell(&self) -> Self {
+        Self { children: Vec::new(), ..self.clone() }
+    }
+
     /// A shell that a script is run in as a program: it inherits the environment and nothing else.
     pub(super) fn program(&self, name: &str, arguments: Vec<String>) -> Self {
-        let mut shell = self.clone();
+        let mut shell = self.subshell();
         shell.variables.retain(|name, variable| variable.exported || name == "IFS");
         shell.functions.clear();
-        (shell.errexit, shell.nounset, shell.xtrace, shell.tested) = (false, false, false, 0);
+        (shell.errexit, shell.nounset, shell.xtrace, shell.pipefail, shell.tested) = (false, false, false, false, 0);
         shell.name = name.to_owned();
         shell.arguments = arguments;
         shell

@@ -171,6 +171,11 @@ impl Output {
         (buffer.clone(), Self::Buffer(buffer))
     }
 
+    /// Whether a client does not read it any more.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Stream(sender) if sender.is_closed())
+    }
+
     /// Writes; the error is what a command would say of it.
     pub(super) async fn write(&self, bytes: &[u8]) -> Result<(), String> {
         if bytes.is_empty() {

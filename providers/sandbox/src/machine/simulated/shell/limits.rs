@@ -120,6 +120,13 @@ impl Limits {
         self.jobs.clone().try_acquire_owned().ok()
     }
 
+    /// Waits until no job runs, also none in the background.
+    #[cfg(test)]
+    pub(in super::super) async fn idle(&self) {
+        // The semaphore is never closed.
+        self.jobs.acquire_many(JOBS as u32).await.ok();
+    }
+
     /// Counts memory for as long as the charge lives.
     pub(super) fn charge(&self, bytes: usize) -> Charge {
         let mut charge = Charge { memory: self.memory.clone(), bytes: 0 };

@@ -2,11 +2,13 @@
 //! around it.
 //!
 //! It is an interpreter, not an emulator: commands are functions over the disk, everything runs as root, pipelines run
-//! one command after the other, and a command in the background runs in the foreground. What it bounds (steps, time,
-//! memory, nesting, output) ends a script with an error, so that no script can hold the sandbox.
+//! one command after the other. A command in the background runs beside its script and, as on a real machine, outlives it. What it
+//! bounds (steps, time, memory, nesting, output) ends a script with an error, so that no script can hold the sandbox. A script
+//! that needs what a real machine has and this one lacks ends with status 126 and says so: it never counts as done.
 
 mod arithmetic;
 mod ast;
+mod background;
 mod builtins;
 mod expand;
 mod host;
@@ -15,6 +17,7 @@ mod io;
 mod limits;
 mod parser;
 mod pattern;
+mod program;
 mod simple;
 mod word;
 

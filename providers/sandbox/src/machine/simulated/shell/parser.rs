@@ -137,7 +137,7 @@ impl Parser {
     /// Whether a reserved word stands here by itself.
     fn at_word(&self, word: &str) -> bool {
         let after = self.peek_at(word.chars().count());
-        self.starts(word) && after.is_none_or(|c| " \t\r\n;&|<>()".contains(c))
+        self.starts(word) && after.is_none_or(|c| " \t\n;&|<>()".contains(c))
     }
 
     fn take_word(&mut self, word: &str) -> bool {
@@ -169,11 +169,12 @@ impl Parser {
             if let Some(word) = RESERVED.iter().find(|word| self.at_word(word)) {
                 return Err(self.error(&format!("\"{word}\" unexpected")));
             }
-            list.push(Arc::new(self.and_or()?));
+            let mut and_or = self.and_or()?;
             self.blanks();
+            and_or.background = self.peek() == Some('&');
+            list.push(Arc::new(and_or));
             match self.peek() {
                 Some(';') if !self.starts(";;") => self.at += 1,
-                // Commands in the background run in the foreground: nothing outlives its script here.
                 Some('&') => self.at += 1,
                 Some('\n') | None => {}
                 Some(')') if ends.contains(&")") => {}
@@ -195,7 +196,7 @@ impl Parser {
             } else if self.starts("||") {
                 Joint::Or
             } else {
-                return Ok(AndOr { first, rest });
+                return Ok(AndOr { first, rest, background: false });
             };
             self.at += 2;
             self.newlines();
@@ -388,6 +389,9 @@ impl Parser {
             (Some('>'), Some('&')) => ">&",
             (Some('>'), Some('|')) => ">|",
             (Some('>'), _) => ">",
+            (Some('<'), Some('<')) if self.peek_at(start + 2) == Some('<') => {
+                return Err(self.error("redirection unexpected"));
+            }
             (Some('<'), Some('<')) => "<<",
             (Some('<'), Some('&')) => "<&",
             (Some('<'), _) => "<",

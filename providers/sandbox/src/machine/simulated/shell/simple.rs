@@ -6,6 +6,7 @@ use super::{
     builtins::{self, Call},
     interpreter::{Outcome, Shell, Stop, Variable},
     io::{Input, Output},
+    program::installed,
 };
 
 impl Shell {
@@ -41,6 +42,10 @@ impl Shell {
         if self.xtrace {
             let line = format!("+ {}\n", arguments.join(" "));
             self.io.err.write(line.as_bytes()).await.ok();
+        }
+        if self.bash && arguments[0] == "[[" {
+            // Before its `<` and `>` are taken for redirections.
+            return Err(self.not_simulated("[[").await);
         }
         let io = self.io.clone();
         if let Err(message) = self.redirect(redirects).await? {
@@ -147,13 +152,11 @@ impl Shell {
             if lock(&self.host.disk).exists(&path) {
                 return self.program_file(&path, arguments).await;
             }
-            let short = super::super::disk::basename(name).to_owned();
-            if !["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"].iter().any(|folder| *name == format!("{folder}{short}"))
-            {
+            let Some(short) = installed(name) else {
                 self.complain(&format!("{name}: not found")).await;
                 return Ok(127);
-            }
-            return self.builtin(&short, arguments).await;
+            };
+            return self.builtin(short, arguments).await;
         }
         if builtins::is_known(name) {
             return self.builtin(name, arguments).await;
@@ -168,32 +171,8 @@ impl Shell {
         self.builtin(name, arguments).await
     }
 
-    async fn builtin(&mut self, name: &str, arguments: &[String]) -> Outcome {
+    pub(super) async fn builtin(&mut self, name: &str, arguments: &[String]) -> Outcome {
         builtins::run(self, &Call { name: name.to_owned(), arguments: arguments[1..].to_vec() }).await
-    }
-
-    /// Runs a file: a script of `sh` is interpreted, any other program does nothing and succeeds.
-    async fn program_file(&mut self, path: &str, arguments: &[String]) -> Outcome {
-        let (mode, text) = {
-            let disk = lock(&self.host.disk);
-            (disk.get(path).map_or(0, |node| if node.is_dir() { 0 } else { node.mode }), disk.text(path))
-        };
-        if mode & 0o111 == 0 {
-            self.complain(&format!("{}: Permission denied", arguments[0])).await;
-            return Ok(126);
-        }
-        let first = text.lines().next().unwrap_or_default();
-        let Some(interpreter) = first.strip_prefix("#!") else { return Ok(0) };
-        let mut interpreter = interpreter.split_whitespace().filter(|word| !word.ends_with("/env"));
-        let shell = interpreter.next().unwrap_or_default();
-        if !["sh", "bash", "dash", "ash"].contains(&super::super::disk::basename(shell)) {
-            return Ok(0);
-        }
-        let mut program = self.program(path, arguments[1..].to_vec());
-        for flags in interpreter.filter(|word| word.starts_with('-')) {
-            program.flags(flags);
-        }
-        finish(program.script(&text).await)
     }
 
     /// Sets the options in `-eux` or `+e`; others have no meaning here.

@@ -29,7 +29,7 @@ async fn run_within(limits: Limits, script: &str, input: &str) -> Ran {
     let disk = Arc::new(Mutex::new(base_image().unwrap()));
     let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(&limits), Output::buffer(&limits));
     let input = Input::bytes(input.as_bytes().to_vec(), &limits);
-    let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), limits };
+    let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), power: CancellationToken::new(), limits };
     let job = Job { script: script.to_owned(), arguments: Vec::new(), environment: Vec::new(), input, out, err };
     let ended = run(&host, job, &CancellationToken::new()).await;
     let text = |buffer: Arc<Mutex<Held>>| String::from_utf8(lock(&buffer).bytes.clone()).unwrap();
@@ -127,9 +127,9 @@ async fn files() {
     check(&[
         ("mkdir -p /a/b && touch /a/b/c && ls /a/b && rm -rf /a && [ ! -e /a ]", "c\n", 0),
         ("echo x > /f; chmod 600 /f; chmod u+x,g=r /f; stat -c '%a %U' /f", "740 root\n", 0),
-        ("echo x > /f; chown app:web /f; stat -c %U:%G /f", "app:web\n", 0),
+        ("echo x > /f; useradd app; groupadd web; chown app:web /f; stat -c %U:%G /f", "app:web\n", 0),
         (
-            "echo hi > /f; install -D -m 0755 -o app /f /opt/x/f; stat -c '%a %U' /opt/x/f; cat /opt/x/f",
+            "echo hi > /f; useradd app; install -D -m 0755 -o app /f /opt/x/f; stat -c '%a %U' /opt/x/f; cat /opt/x/f",
             "755 app\nhi\n",
             0,
         ),
@@ -161,8 +161,8 @@ async fn programs() {
         ),
         ("echo x > /tmp/p; /tmp/p 2>/dev/null; echo $?", "126\n", 0),
         (
-            "printf ELF > /usr/local/bin/app; chmod +x /usr/local/bin/app; app --version; echo $?; command -v app",
-            "0\n/usr/local/bin/app\n",
+            "printf 'echo v1\n' > /usr/local/bin/app; chmod +x /usr/local/bin/app; app --version; echo $?; command -v app",
+            "v1\n0\n/usr/local/bin/app\n",
             0,
         ),
         (
@@ -171,7 +171,7 @@ async fn programs() {
             0,
         ),
         ("apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y nginx && echo ok", "ok\n", 0),
-        ("useradd --system app; id -u app; cloud-init status --wait", "1000\nstatus: done\n", 0),
+        ("useradd --system app; id -u app; cloud-init status --wait", "999\nstatus: done\n", 0),
         ("timeout 5 echo hi; /bin/echo there", "hi\nthere\n", 0),
     ])
     .await;
@@ -182,6 +182,126 @@ async fn programs() {
     assert_eq!(run_with("kill -9 $$; echo no", "").await.ended, Ended::Signal("KILL"));
     let mut ran = run_with("reboot", "").await;
     assert_eq!(ran.requests.try_recv(), Ok(Request::Reboot));
+}
+
+/// A script at `/x` with this text, made by `printf`, is run as a program.
+fn script(text: &str) -> String {
+    format!("printf '{text}' > /x; chmod 755 /x; /x 1 2; echo \"status $?\"")
+}
+
+#[tokio::test]
+async fn files_run_as_the_kernel_and_the_shell_run_them() {
+    check(&[
+        // The kernel does not know the format: the shell reads it.
+        (&script("echo $1; false; echo on\\n"), "1\non\nstatus 0\n", 0),
+        (&script(""), "status 0\n", 0),
+        (&script("#!\\nexit 3\\n"), "status 3\n", 0),
+        (&script("#! /bin/sh -eu\\necho $2\\nfalse\\necho no\\n"), "2\nstatus 1\n", 0),
+        (&script("#!/usr/bin/env sh\\nexit 4\\n"), "status 4\n", 0),
+        (&script("#!/usr/bin/env -S sh -e\\nfalse\\necho no\\n"), "status 1\n", 0),
+        (&script("#!/bin/sh\\r\\necho no\\n"), "status 127\n", 0),
+        (&script("#!/usr/bin/env bash\\r\\necho no\\n"), "status 127\n", 0),
+        (&script("#!/opt/nosuch\\n"), "status 127\n", 0),
+        (&script("#!/usr/bin/ruby\\n"), "status 127\n", 0),
+        (&script("#!/etc/passwd\\n"), "status 126\n", 0),
+        (&script("\\357\\273\\277#!/bin/sh\\necho on\\n"), "on\nstatus 0\n", 0),
+        (&script("#!/bin/sh\\ntrue\\r\\n"), "status 127\n", 0),
+        (&script("#!/bin/sh\\nif true; then\\r\\necho x\\nfi\\n"), "status 2\n", 0),
+        ("/opt; echo $?", "126\n", 0),
+        ("printf '#!/bin/sh\\necho $2\\n' > /i; chmod 755 /i; printf '#!/i\\n' > /x; chmod 755 /x; /x a", "a\n", 0),
+        ("printf '#!/x\\n' > /x; chmod 755 /x; /x; echo $?", "126\n", 0),
+    ])
+    .await;
+}
+
+/// No `||` and no `if` makes something of what could not run.
+#[tokio::test]
+async fn what_only_a_real_machine_has_ends_every_script() {
+    for (script, names) in [
+        ("printf '#!/usr/bin/python3\\n' > /x; chmod 755 /x; /x || true; echo no", "python3"),
+        ("printf '#!/usr/bin/env python3\\n' > /x; chmod 755 /x; if /x; then :; fi; echo no", "python3"),
+        ("printf '\\177ELF' > /x; chmod 755 /x; x=$(/x) || true; echo no", "/x, a compiled program"),
+        ("(perl -e 1) || echo no", "perl"),
+        ("echo a | awk '{print}' | cat; echo no", "awk"),
+        ("bash -c 'if [[ a < b ]]; then :; fi' || true; echo no", "[["),
+        ("bash -c 'shopt -s nullglob; echo no'; echo no", "shopt"),
+    ] {
+        let ran = run_with(script, "").await;
+        assert_eq!((ran.ended, ran.out.as_str()), (Ended::Code(126), ""), "{script}: {}", ran.err);
+        assert!(ran.err.contains(&format!("{names}: not simulated")), "{script}: {}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn dash_and_bash_differ() {
+    check(&[
+        ("bash -c 'false | true; set -o pipefail; echo $?; false | true; echo $?'", "0\n1\n", 0),
+        ("bash -euo pipefail -c 'false | true; echo no'", "", 1),
+        ("sh -c 'set -o pipefail; echo no'; echo $?", "2\n", 0),
+        ("sh -c 'set -euo pipefail; echo no'; echo $?", "2\n", 0),
+        ("sh -c '[[ a = a ]]'; echo $?", "127\n", 0),
+        ("echo x=1 > /s; bash -c 'source /s; echo $x'; sh -c 'source /s'; echo $?", "1\n127\n", 0),
+        ("sh -c 'a=(1 2)'; echo $?; sh -c 'cat <<<x'; echo $?", "2\n2\n", 0),
+        (
+            "sh -c 'echo \"a\\tb\\0101\\c\"; echo -n x'; bash -c 'echo \"a\\tb\"; echo -e \"a\\tb\"'",
+            "a\tbAxa\\tb\na\tb\n",
+            0,
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn printf_writes_octal_numbers() {
+    check(&[
+        ("printf '\\033[1m\\101\\0012' | od -c >/dev/null 2>&1; printf '\\101\\1012\\8'", "AA2\\8", 0),
+        ("printf '%b' '\\0101\\n' '\\ta'; printf '%b no' 'a\\cb'", "A\n\taa", 0),
+        ("printf '\\33' > /f; wc -c < /f; printf '\\357\\273\\277' > /f; wc -c < /f", "1\n3\n", 0),
+    ])
+    .await;
+    assert_eq!(run_with("printf '\\033'", "").await.out, "\u{1b}");
+}
+
+#[tokio::test]
+async fn owners_must_exist() {
+    for (script, says) in [
+        ("chown root:root ''", "chown: cannot access '': No such file or directory\n"),
+        ("chown nosuch /opt", "chown: invalid user: 'nosuch'\n"),
+        ("chown root:nosuch /opt", "chown: invalid group: 'nosuch'\n"),
+        ("chown :nosuch /opt", "chown: invalid group: 'nosuch'\n"),
+        ("chgrp nosuch /opt", "chgrp: invalid group: 'nosuch'\n"),
+        ("install -d -o nosuch /a", "install: invalid user: 'nosuch'\n"),
+        ("useradd root", "useradd: user 'root' already exists\n"),
+        ("id nosuch", "id: 'nosuch': no such user\n"),
+    ] {
+        let ran = run_with(script, "").await;
+        assert_eq!(ran.err, says);
+        assert_ne!(ran.ended, Ended::Code(0), "{script}");
+    }
+    check(&[
+        ("chown www-data: /opt; stat -c %U:%G:%u /opt; chown 0:1234 /opt; stat -c %U:%g /opt", "www-data:www-data:33\nroot:1234\n", 0),
+        ("useradd -r -g www-data app; id -gn app; groupadd web; useradd web; echo $?; userdel app; id app 2>&1", "www-data\n9\nid: 'app': no such user\n", 1),
+        ("getent passwd nosuch; echo $?; getent passwd root; getent group sudo", "2\nroot:x:0:0:root:/root:/bin/bash\nsudo:x:27:\n", 0),
+        ("echo '127.0.1.1 a.b a' >> /etc/hosts; getent hosts a; getent hosts b; echo $?", "127.0.1.1       a.b a\n2\n", 0),
+        ("mkdir /d /e; ln -s /d /l; ln -sfn /x /e; readlink /e/x; ln -sfn /e /l; readlink /l; ln -s /y /l; readlink /e/y", "/x\n/e\n/y\n", 0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_script_does_not_wait_for_what_it_starts_in_the_background() {
+    check(&[
+        ("sleep 1000 & echo on", "on\n", 0),
+        ("(while :; do sleep 0.1; done) & kill $!; wait $!; echo $?", "143\n", 0),
+        ("(exit 3) & wait $!; echo $?; wait; wait 77; echo $?", "3\n127\n", 0),
+        ("x=1; { x=2; echo in > /f; } & wait; echo $x; cat /f", "1\nin\n", 0),
+        ("nohup sh -c 'sleep 1000' >/dev/null 2>&1 & (wait); kill -0 $! && echo runs", "runs\n", 0),
+        ("set -e; false & echo on", "on\n", 0),
+    ])
+    .await;
+    let ran = run_with("sleep 1000 & sleep 1000 &", "").await;
+    ran.host.power.cancel();
+    ran.host.limits.idle().await;
 }
 
 #[tokio::test]
@@ -257,7 +377,13 @@ async fn a_busy_script_ends_when_it_is_cancelled() {
     let (sender, _requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Done);
     let limits = Limits::default();
-    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
+    let host = Host {
+        disk: Arc::default(),
+        requests: sender,
+        cloud_init: stage.subscribe(),
+        power: CancellationToken::new(),
+        limits,
+    };
     let script = "while :; do :; done".to_owned();
     let out = Output::Null;
     let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
@@ -272,7 +398,13 @@ async fn jobs_have_a_limit() {
     let (sender, _requests) = mpsc::unbounded_channel();
     let stage = watch::Sender::new(CloudInit::Done);
     let limits = Limits::default();
-    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
+    let host = Host {
+        disk: Arc::default(),
+        requests: sender,
+        cloud_init: stage.subscribe(),
+        power: CancellationToken::new(),
+        limits,
+    };
     let cancel = CancellationToken::new();
     let job = |script: &str| Job {
         script: script.to_owned(),
@@ -331,7 +463,13 @@ async fn a_cancelled_script_ends() {
     let stage = watch::Sender::new(CloudInit::Running);
     let limits = Limits::default();
     let (buffer, out) = Output::buffer(&limits);
-    let host = Host { disk: Arc::default(), requests: sender, cloud_init: stage.subscribe(), limits };
+    let host = Host {
+        disk: Arc::default(),
+        requests: sender,
+        cloud_init: stage.subscribe(),
+        power: CancellationToken::new(),
+        limits,
+    };
     let script = "echo first; sleep 1000; echo second".to_owned();
     let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
     let cancel = CancellationToken::new();

@@ -5,7 +5,7 @@ use super::{
         disk::{Disk, DiskError, Kind, basename, join, parent},
         machine::lock,
     },
-    Plain, Work,
+    Plain, Work, accounts,
 };
 
 pub(super) fn find(name: &str) -> Option<Plain> {
@@ -46,7 +46,8 @@ fn each(
     let mut status = 0;
     for operand in operands {
         let path = work.path(operand);
-        let done = run(&mut lock(work.disk), &path);
+        // No path is the folder itself.
+        let done = if operand.is_empty() { Err(DiskError::NotFound) } else { run(&mut lock(work.disk), &path) };
         if let Err(error) = done {
             status = work.fail(format!("{what} '{operand}': {error}"));
         }
@@ -150,13 +151,15 @@ fn copy(work: &mut Work<'_>) -> i32 {
 }
 
 fn link(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
+    let (flags, operands) = work.options("t");
     let [target, link] = operands.as_slice() else { return work.fail("missing file operand") };
     let (symbolic, force) = (has(&flags, "s"), has(&flags, "f"));
     let (target, full) = (target.clone(), work.path(target));
     each(work, std::slice::from_ref(link), "failed to create link", move |disk, path| {
-        let path =
-            if disk.is_dir(path) && !has(&flags, "nT") { join(path, basename(&target)) } else { path.to_owned() };
+        // With `-n` a link to a folder is replaced; a folder itself never is.
+        let is_link = disk.get_link(path).is_ok_and(|node| !node.is_dir());
+        let inside = disk.is_dir(path) && !has(&flags, "T") && !(has(&flags, "n") && is_link);
+        let path = if inside { join(path, basename(&target)) } else { path.to_owned() };
         if force && disk.get_link(&path).is_ok() {
             disk.unlink(&path)?;
         }
@@ -207,17 +210,39 @@ fn chmod(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn own(disk: &mut Disk, path: &str, owner: &str, group_only: bool) -> Result<(), DiskError> {
-    let (user, group) = owner.split_once([':', '.']).unwrap_or(if group_only { ("", owner) } else { (owner, "") });
-    let name = |text: &str| if text == "0" { "root".to_owned() } else { text.to_owned() };
-    disk.update(path, |node| {
-        if !user.is_empty() {
-            node.owner = name(user);
-        }
-        if !group.is_empty() {
-            node.group = name(group);
-        }
-    })
+/// Who shall own something: neither, one or both.
+#[derive(Debug, Clone, Default)]
+struct Owner {
+    user: Option<String>,
+    group: Option<String>,
+}
+
+impl Owner {
+    fn set(&self, disk: &mut Disk, path: &str) -> Result<(), DiskError> {
+        disk.update(path, |node| {
+            if let Some(user) = &self.user {
+                node.owner.clone_from(user);
+            }
+            if let Some(group) = &self.group {
+                node.group.clone_from(group);
+            }
+        })
+    }
+
+    /// Reads `user`, `user:group`, `:group` or, with the user's own group, `user:`.
+    fn parse(disk: &Disk, text: &str) -> Result<Self, String> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let user = if user.is_empty() { None } else { Some(accounts::user(disk, user)?) };
+        let group = match (group, &user) {
+            (None, _) | (Some(""), None) => None,
+            (Some(""), Some(user)) => Some(accounts::login_group(disk, user)),
+            (Some(group), _) => Some(accounts::group(disk, group)?),
+        };
+        Ok(Self { user, group })
+    }
 }
 
 fn chown(work: &mut Work<'_>) -> i32 {
@@ -226,20 +251,30 @@ fn chown(work: &mut Work<'_>) -> i32 {
         return work.fail("missing operand");
     }
     let owner = operands.remove(0);
-    let group_only = work.name == "chgrp";
-    each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| {
-        own(disk, path, &owner, group_only)
-    })
+    let owner = if work.name == "chgrp" { format!(":{owner}") } else { owner };
+    let parsed = Owner::parse(&lock(work.disk), &owner);
+    match parsed {
+        Ok(owner) => {
+            each_below(work, &operands, has(&flags, "rR"), "cannot access", |disk, path| owner.set(disk, path))
+        }
+        Err(message) => work.fail(message),
+    }
 }
 
 fn install(work: &mut Work<'_>) -> i32 {
     let (flags, mut operands) = work.options("mogt");
+    let named = format!("{}:{}", value(&flags, 'o').unwrap_or_default(), value(&flags, 'g').unwrap_or_default());
+    let parsed = if named.ends_with(':') { named.trim_end_matches(':') } else { &named };
+    let parsed = Owner::parse(&lock(work.disk), parsed);
+    let owner = match parsed {
+        Ok(owner) => owner,
+        Err(message) => return work.fail(message),
+    };
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
         let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
         disk.update(path, |node| node.mode = mode)?;
-        own(disk, path, value(&flags, 'o').unwrap_or("root"), false)?;
-        own(disk, path, value(&flags, 'g').unwrap_or(""), true)
+        owner.set(disk, path)
     };
     if has(&flags, "d") {
         return each(work, &operands, "cannot create directory", |disk, path| {
@@ -339,7 +374,10 @@ fn stat(work: &mut Work<'_>) -> i32 {
             Kind::File(_) => "regular file",
             Kind::Symlink(_) => "symbolic link",
         };
-        let id = |name: &str| if name == "root" { "0" } else { "1000" }.to_owned();
+        let (uid, gid) = {
+            let disk = lock(work.disk);
+            (accounts::uid(&disk, &node.owner), accounts::gid(&disk, &node.group))
+        };
         let mut text = format.clone();
         for (field, value) in [
             ("%n", operand.clone()),
@@ -347,8 +385,8 @@ fn stat(work: &mut Work<'_>) -> i32 {
             ("%a", format!("{:o}", node.mode)),
             ("%U", node.owner.clone()),
             ("%G", node.group.clone()),
-            ("%u", id(&node.owner)),
-            ("%g", id(&node.group)),
+            ("%u", uid),
+            ("%g", gid),
             ("%Y", node.mtime.to_string()),
             ("%F", kind.to_owned()),
         ] {

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The names of these commands.
-pub(super) const NAMES: [&str; 42] = [
+pub(super) const NAMES: [&str; 43] = [
     ":",
     "true",
     "false",
@@ -38,6 +38,7 @@ pub(super) const NAMES: [&str; 42] = [
     "dash",
     "env",
     "nohup",
+    "setsid",
     "sudo",
     "timeout",
     "command",
@@ -65,14 +66,15 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
     let first = arguments.first().map(String::as_str);
     let number = |default: i32| first.and_then(|text| text.parse().ok()).unwrap_or(default);
     match call.name.as_str() {
-        ":" | "true" | "trap" | "wait" | "umask" => Ok(0),
+        ":" | "true" | "trap" | "umask" => Ok(0),
+        "wait" => shell.wait(arguments).await,
         "false" => Ok(1),
         "exit" => Err(Stop::Exit(number(shell.status))),
         "return" => Err(Stop::Return(number(shell.status))),
         "break" => Err(Stop::Break(number(1).max(1) as u64)),
         "continue" => Err(Stop::Continue(number(1).max(1) as u64)),
         "cd" => cd(shell, first).await,
-        "set" => set(shell, arguments),
+        "set" => set(shell, arguments).await,
         "shift" => {
             let count = (number(1).max(0) as usize).min(shell.arguments.len());
             shell.arguments.drain(..count);
@@ -100,10 +102,14 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         "eval" => shell.script(&arguments.join(" ")).await,
         "exec" if arguments.is_empty() => Ok(0),
         "exec" => Err(Stop::Exit(Box::pin(shell.invoke(arguments)).await?)),
+        "source" if !shell.bash => {
+            shell.complain("source: not found").await;
+            Ok(127)
+        }
         "." | "source" => dot(shell, first.unwrap_or_default()).await,
         "sh" | "bash" | "dash" => sh(shell, &call.name, arguments).await,
         "env" => env(shell, arguments).await,
-        "nohup" => through(shell, arguments).await,
+        "nohup" | "setsid" => through(shell, arguments).await,
         "sudo" => {
             let start = arguments.iter().position(|argument| !argument.starts_with('-')).unwrap_or(arguments.len());
             env(shell, &arguments[start..]).await
@@ -113,8 +119,8 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         "read" => read(shell, arguments).await,
         "cat" => cat(shell, arguments).await,
         "echo" => {
-            let (newline, words) = if first == Some("-n") { ("", &arguments[1..]) } else { ("\n", arguments) };
-            print(shell, &format!("{}{newline}", words.join(" "))).await
+            let text = super::text::echo(arguments, shell.bash);
+            print(shell, &text).await
         }
         "printf" => {
             let text = super::text::printf(arguments).ok_or(Limit::Memory)?;
@@ -130,6 +136,15 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         "sleep" => sleep(shell, arguments).await,
         "kill" => {
             let own = arguments.iter().any(|argument| argument == "1000");
+            if let Some(child) = arguments.last().and_then(|last| shell.child(last)) {
+                return match first {
+                    Some("-0") => Ok(i32::from(!child.runs())),
+                    _ => {
+                        child.kill();
+                        Ok(0)
+                    }
+                };
+            }
             let signal = first.and_then(|flag| flag.strip_prefix('-')).unwrap_or("TERM");
             match signal.trim_start_matches("SIG") {
                 "0" => Ok(0),
@@ -163,9 +178,11 @@ async fn through(shell: &mut Shell, arguments: &[String]) -> Outcome {
     if arguments.is_empty() { Ok(0) } else { Box::pin(shell.invoke(arguments)).await }
 }
 
-async fn print(shell: &mut Shell, text: &str) -> Outcome {
-    match shell.io.out.write(text.as_bytes()).await {
+async fn print(shell: &mut Shell, text: impl AsRef<[u8]>) -> Outcome {
+    match shell.io.out.write(text.as_ref()).await {
         Ok(()) => Ok(0),
+        // What outlives its session, and goes on to print.
+        Err(_) if shell.io.out.is_closed() => Err(Stop::Killed("PIPE")),
         Err(message) => {
             shell.complain(&format!("write error: {message}")).await;
             Ok(1)
@@ -185,7 +202,7 @@ async fn cd(shell: &mut Shell, to: Option<&str>) -> Outcome {
     Ok(2)
 }
 
-fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -193,14 +210,15 @@ fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
                 Some("errexit") => shell.errexit = argument == "-o",
                 Some("nounset") => shell.nounset = argument == "-o",
                 Some("xtrace") => shell.xtrace = argument == "-o",
+                Some("pipefail") => pipefail(shell, argument == "-o").await?,
                 _ => {}
             },
             "--" => shell.arguments = rest.by_ref().cloned().collect(),
             // `-euo pipefail`: the name after the flags belongs to the `o`.
             flags if flags.starts_with(['-', '+']) => {
                 shell.flags(flags);
-                if flags.ends_with('o') {
-                    rest.next();
+                if flags.ends_with('o') && rest.next().is_some_and(|name| name == "pipefail") {
+                    pipefail(shell, flags.starts_with('-')).await?;
                 }
             }
             word => {
@@ -209,6 +227,16 @@ fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
         }
     }
     Ok(0)
+}
+
+/// Debian 12's dash does not have it: it ends the script.
+async fn pipefail(shell: &mut Shell, on: bool) -> Outcome<()> {
+    if !shell.bash {
+        shell.complain("set: Illegal option -o pipefail").await;
+        return Err(Stop::Exit(2));
+    }
+    shell.pipefail = on;
+    Ok(())
 }
 
 async fn dot(shell: &mut Shell, file: &str) -> Outcome {
@@ -227,20 +255,18 @@ async fn dot(shell: &mut Shell, file: &str) -> Outcome {
 
 async fn sh(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome {
     let mut program = shell.program(name, Vec::new());
+    program.bash = name == "bash";
     let mut rest = arguments.iter();
     let mut inline = false;
     let mut file = None;
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--" => {}
-            "-o" => {
-                rest.next();
-            }
             flags if flags.starts_with(['-', '+']) && flags.len() > 1 => {
                 program.flags(flags);
                 inline |= flags.contains('c') && !flags.starts_with("--");
-                if flags.ends_with('o') {
-                    rest.next();
+                if flags.ends_with('o') && rest.next().is_some_and(|name| name == "pipefail") {
+                    pipefail(&mut program, true).await?;
                 }
             }
             _ => {
@@ -278,10 +304,16 @@ async fn sh(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome {
 async fn env(shell: &mut Shell, arguments: &[String]) -> Outcome {
     let mut program = shell.program(&shell.name, shell.arguments.clone());
     let mut rest = arguments.iter().peekable();
+    let mut split = Vec::new();
     while let Some(argument) = rest.peek() {
         if let Some((name, value)) = argument.split_once('=') {
             let variable = program.variables.entry(name.to_owned()).or_default();
             (variable.value, variable.exported) = (value.to_owned(), true);
+        } else if let Some(words) = argument.strip_prefix("-S") {
+            // `#!/usr/bin/env -S sh -eu` gives it all as one argument.
+            split = words.split_whitespace().map(str::to_owned).collect();
+            rest.next();
+            break;
         } else if *argument == "-i" {
             program.variables.retain(|name, _| name == "PATH" || name == "IFS");
         } else if *argument == "-u" {
@@ -294,10 +326,19 @@ async fn env(shell: &mut Shell, arguments: &[String]) -> Outcome {
         }
         rest.next();
     }
-    let command: Vec<String> = rest.cloned().collect();
+    let command: Vec<String> = split.into_iter().chain(rest.cloned()).collect();
     if command.is_empty() {
         let lines: String = program.environment().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         return print(shell, &lines).await;
+    }
+    if !command[0].contains('/') && !program.has(&command[0]) {
+        shell
+            .io
+            .err
+            .write(format!("env: '{}': No such file or directory\n", command[0].escape_debug()).as_bytes())
+            .await
+            .ok();
+        return Ok(127);
     }
     finish(Box::pin(program.invoke(&command)).await)
 }
@@ -328,7 +369,7 @@ async fn command(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome
         let known = super::is_known(wanted) || shell.functions.contains_key(wanted);
         match on_disk.or_else(|| known.then(|| format!("/usr/bin/{wanted}"))) {
             Some(path) => {
-                print(shell, &format!("{path}\n")).await?;
+                print(shell, format!("{path}\n")).await?;
             }
             None => status = 1,
         }
@@ -438,7 +479,7 @@ async fn cloud_init(shell: &mut Shell, arguments: &[String]) -> Outcome {
             } else {
                 format!("status: {word}\n")
             };
-            print(shell, &text).await?;
+            print(shell, text).await?;
             Ok(i32::from(stage == CloudInit::Failed))
         }
         Some("clean") => {

@@ -1,5 +1,6 @@
 //! The commands that every simulated machine has.
 
+mod accounts;
 mod files;
 mod flow;
 mod scp;
@@ -17,6 +18,7 @@ use super::{
     host::Request,
     interpreter::{Outcome, Shell},
     limits::{HELD, Limit},
+    program::is_lacking,
 };
 
 /// A command as it was called.
@@ -162,6 +164,7 @@ fn plain(name: &str) -> Option<Plain> {
     files::find(name)
         .or_else(|| text::find(name))
         .or_else(|| search::find(name))
+        .or_else(|| accounts::find(name))
         .or_else(|| system::find(name))
         .or_else(|| sshd::find(name))
 }
@@ -177,6 +180,9 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
         return flow::run(shell, call).await;
     }
     let Some(command) = plain(&call.name) else {
+        if is_lacking(shell, &call.name) {
+            return Err(shell.not_simulated(&call.name).await);
+        }
         shell.complain(&format!("{}: not found", call.name)).await;
         return Ok(127);
     };

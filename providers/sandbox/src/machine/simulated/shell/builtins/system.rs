@@ -12,7 +12,6 @@ use super::{
 
 pub(super) fn find(name: &str) -> Option<Plain> {
     Some(match name {
-        "id" => id,
         "whoami" | "logname" => |work| say(work, "root"),
         "hostname" => hostname,
         "uname" => uname,
@@ -22,7 +21,6 @@ pub(super) fn find(name: &str) -> Option<Plain> {
         "systemctl" => systemctl,
         "curl" | "wget" => |work| work.fail("this simulated machine has no network"),
         "reboot" | "shutdown" | "poweroff" | "halt" => power,
-        "useradd" | "adduser" => useradd,
         "pkill"
         | "killall"
         | "sync"
@@ -32,11 +30,8 @@ pub(super) fn find(name: &str) -> Option<Plain> {
         | "apt-get"
         | "apt"
         | "dpkg"
-        | "groupadd"
-        | "addgroup"
         | "usermod"
         | "passwd"
-        | "userdel"
         | "chpasswd"
         | "update-rc.d"
         | "logger"
@@ -69,7 +64,7 @@ fn say(work: &mut Work<'_>, text: &str) -> i32 {
 }
 
 /// Keeps what was asked for, in a log that nobody takes for the real thing.
-fn note(work: &mut Work<'_>) -> i32 {
+pub(super) fn note(work: &mut Work<'_>) -> i32 {
     let line = format!("{} {}\n", work.name, work.arguments.join(" "));
     let written = {
         let mut disk = lock(work.disk);
@@ -83,24 +78,6 @@ fn note(work: &mut Work<'_>) -> i32 {
 
 fn accepted(work: &mut Work<'_>) -> i32 {
     note(work)
-}
-
-fn id(work: &mut Work<'_>) -> i32 {
-    let has =
-        |letter: char| work.arguments.iter().any(|argument| argument.starts_with('-') && argument.contains(letter));
-    let user = work.arguments.iter().find(|argument| !argument.starts_with('-')).cloned();
-    let user = user.unwrap_or_else(|| "root".to_owned());
-    let known = lock(work.disk).text("/etc/passwd").lines().any(|line| line.split(':').next() == Some(&*user));
-    if !known {
-        return work.fail(format!("'{user}': no such user"));
-    }
-    let number = if user == "root" { "0" } else { "1000" };
-    let text = match (has('u') || has('g'), has('n')) {
-        (true, true) => user,
-        (true, false) => number.to_owned(),
-        _ => format!("uid={number}({user}) gid={number}({user}) groups={number}({user})"),
-    };
-    say(work, &text)
 }
 
 fn hostname(work: &mut Work<'_>) -> i32 {
@@ -201,27 +178,6 @@ fn systemctl(work: &mut Work<'_>) -> i32 {
     }
     work.requests.push(Request::RefreshServices);
     status
-}
-
-fn useradd(work: &mut Work<'_>) -> i32 {
-    let (_, operands) = work.options("dsugGcek");
-    let Some(user) = operands.last() else { return work.fail("missing user name") };
-    let done = {
-        let mut disk = lock(work.disk);
-        if disk.text("/etc/passwd").lines().any(|line| line.split(':').next() == Some(user.as_str())) {
-            Err("exists".to_owned())
-        } else {
-            let line = format!("{user}:x:1000:1000::/home/{user}:/bin/sh\n");
-            disk.append("/etc/passwd", line.as_bytes()).map_err(|error| error.to_string())
-        }
-    };
-    match done {
-        Ok(()) => note(work),
-        Err(message) => {
-            work.fail(format!("user '{user}': {message}"));
-            9
-        }
-    }
 }
 
 fn power(work: &mut Work<'_>) -> i32 {

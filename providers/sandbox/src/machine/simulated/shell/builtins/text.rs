@@ -169,7 +169,7 @@ fn set(text: &str) -> Vec<char> {
         ("[:space:]", " \t\n\r"),
     ];
     let text = classes.iter().fold(text.to_owned(), |text, (class, range)| text.replace(class, range));
-    let text: Vec<char> = escapes(&text).chars().collect();
+    let text: Vec<char> = String::from_utf8_lossy(&escapes(&text)).chars().collect();
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() && found.len() < SET {
@@ -331,33 +331,79 @@ fn seq(work: &mut Work<'_>) -> i32 {
     0
 }
 
-/// What backslashes mean in `printf` and `tr`.
-fn escapes(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            out.push(c);
+/// What backslashes mean, as POSIX has it for the format of `printf` and for `tr`: three octal digits at most.
+fn escapes(text: &str) -> Vec<u8> {
+    unescape(text, false).0
+}
+
+/// What backslashes mean, and whether `\c` ended the text. In the arguments of `echo` and of `%b` an octal number begins with a 0,
+/// and has three digits more.
+fn unescape(text: &str, argument: bool) -> (Vec<u8>, bool) {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'\\' {
+            out.push(byte);
             continue;
         }
-        match rest.next() {
-            Some('n') => out.push('\n'),
-            Some('t') => out.push('\t'),
-            Some('r') => out.push('\r'),
-            Some('0') => out.push('\0'),
-            Some('\\') | None => out.push('\\'),
-            Some(other) => out.extend(['\\', other]),
+        let Some((&letter, after)) = rest.split_first() else {
+            out.push(b'\\');
+            break;
+        };
+        rest = after;
+        let digits =
+            |most: usize, text: &[u8]| text.iter().take(most).take_while(|c| (b'0'..=b'7').contains(*c)).count();
+        match letter {
+            b'a' => out.push(7),
+            b'b' => out.push(8),
+            b'f' => out.push(12),
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'v' => out.push(11),
+            b'\\' => out.push(b'\\'),
+            b'c' if argument => return (out, true),
+            b'0'..=b'7' if !argument || letter == b'0' => {
+                let more = digits(if argument { 3 } else { 2 }, rest);
+                let number = rest[..more].iter().fold(u32::from(letter - b'0'), |sum, c| sum * 8 + u32::from(c - b'0'));
+                out.push(number as u8);
+                rest = &rest[more..];
+            }
+            other => out.extend([b'\\', other]),
         }
+    }
+    (out, false)
+}
+
+/// `echo`: dash's knows backslashes and `-n`, bash's only with `-e`.
+pub(super) fn echo(arguments: &[String], bash: bool) -> Vec<u8> {
+    let mut words = arguments;
+    let (mut newline, mut escaped) = (true, !bash);
+    while let Some((flag, rest)) = words.split_first()
+        && (flag == "-n" || bash && (flag == "-e" || flag == "-ne" || flag == "-en"))
+    {
+        newline &= !flag.contains('n');
+        escaped |= flag.contains('e');
+        words = rest;
+        if !bash {
+            break;
+        }
+    }
+    let text = words.join(" ");
+    let (mut out, ended) = if escaped { unescape(&text, true) } else { (text.into_bytes(), false) };
+    if newline && !ended {
+        out.push(b'\n');
     }
     out
 }
 
 /// `printf`: `%s %d %b %x %c %%`, with widths; the format is used again while there are arguments. `None` where that is
 /// more than a command may print.
-pub(super) fn printf(arguments: &[String]) -> Option<String> {
-    let Some((format, mut rest)) = arguments.split_first() else { return Some(String::new()) };
-    let format: Vec<char> = escapes(format).chars().collect();
-    let mut out = String::new();
+pub(super) fn printf(arguments: &[String]) -> Option<Vec<u8>> {
+    let Some((format, mut rest)) = arguments.split_first() else { return Some(Vec::new()) };
+    let format = escapes(format);
+    let mut out = Vec::new();
     loop {
         let before = rest.len();
         let mut at = 0;
@@ -367,19 +413,19 @@ pub(super) fn printf(arguments: &[String]) -> Option<String> {
             }
             let c = format[at];
             at += 1;
-            if c != '%' {
+            if c != b'%' {
                 out.push(c);
                 continue;
             }
             let start = at;
-            while at < format.len() && (format[at].is_ascii_digit() || "-.0".contains(format[at])) {
+            while at < format.len() && (format[at].is_ascii_digit() || b"-.0".contains(&format[at])) {
                 at += 1;
             }
-            let width: String = format[start..at].iter().collect();
+            let width = String::from_utf8_lossy(&format[start..at]).into_owned();
             let Some(conversion) = format.get(at) else { break };
             at += 1;
-            if *conversion == '%' {
-                out.push('%');
+            if *conversion == b'%' {
+                out.push(b'%');
                 continue;
             }
             let argument = match rest.split_first() {
@@ -390,19 +436,27 @@ pub(super) fn printf(arguments: &[String]) -> Option<String> {
                 None => String::new(),
             };
             let text = match conversion {
-                'd' | 'i' | 'u' => argument.trim().parse::<i64>().unwrap_or(0).to_string(),
-                'x' => format!("{:x}", argument.trim().parse::<i64>().unwrap_or(0)),
-                'o' => format!("{:o}", argument.trim().parse::<i64>().unwrap_or(0)),
-                'c' => argument.chars().take(1).collect(),
-                'b' => escapes(&argument),
-                _ => argument,
+                b'd' | b'i' | b'u' => argument.trim().parse::<i64>().unwrap_or(0).to_string().into_bytes(),
+                b'x' => format!("{:x}", argument.trim().parse::<i64>().unwrap_or(0)).into_bytes(),
+                b'o' => format!("{:o}", argument.trim().parse::<i64>().unwrap_or(0)).into_bytes(),
+                b'c' => argument.into_bytes().into_iter().take(1).collect(),
+                b'b' => {
+                    let (text, ended) = unescape(&argument, true);
+                    if ended {
+                        out.extend(text);
+                        return Some(out);
+                    }
+                    text
+                }
+                _ => argument.into_bytes(),
             };
             let columns = width.trim_start_matches(['-', '0']).parse::<usize>().unwrap_or(0).min(1000);
-            let missing = columns.saturating_sub(text.chars().count());
+            let missing = columns.saturating_sub(text.len());
+            let pad = |with: u8| std::iter::repeat_n(with, missing);
             match (width.starts_with('-'), width.starts_with('0')) {
-                (true, _) => out.push_str(&format!("{text}{}", " ".repeat(missing))),
-                (_, true) => out.push_str(&format!("{}{text}", "0".repeat(missing))),
-                _ => out.push_str(&format!("{}{text}", " ".repeat(missing))),
+                (true, _) => out.extend(text.into_iter().chain(pad(b' '))),
+                (_, true) => out.extend(pad(b'0').chain(text)),
+                _ => out.extend(pad(b' ').chain(text)),
             }
         }
         if rest.is_empty() || rest.len() == before {

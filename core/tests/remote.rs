@@ -388,15 +388,15 @@ async fn a_tree_arrives_as_cp_copies_it() {
     }
     let (ours, cps) = (sshd.folder().join("x/ours"), sshd.folder().join("cp"));
     let mut told = Vec::new();
-    let copied = copy_step(&connection, sshd.folder(), &step(&ours, None, None), &mut |progress| told.push(progress));
-    let copied = copied.await.unwrap();
+    let (plain, mut tell) = (step(&ours, None, None), |progress| told.push(progress));
+    let copied = copy_step(&connection, sshd.folder(), &plain, &mut tell).await.unwrap();
     let cp = |flags: &str, to: &Path| {
         let done = std::process::Command::new("cp").arg(flags).arg(&tree).arg(to).status().unwrap();
         assert!(done.success());
     };
     cp("-a", &cps);
     assert_eq!(String::from_utf8_lossy(&listing(&ours)), String::from_utf8_lossy(&listing(&cps)));
-    assert_eq!(copied.items, 2 + 25, "{copied:?}");
+    assert_eq!(copied.items, 2 + 20, "{copied:?}");
     assert!(told.iter().all(|progress| progress.all.bytes >= progress.done.bytes));
     // A second time, over what is there.
     copy_step(&connection, sshd.folder(), &step(&ours, Some(Links::Keep), Some(user())), &mut |_| ()).await.unwrap();
@@ -427,10 +427,10 @@ async fn what_a_machine_refuses_is_named() {
         Ok(copied) => panic!("{copied:?}"),
         Err(error) => error.to_string(),
     };
-    for owner in ["no-such-user", "root:no-such-group", ""] {
-        let error = copy(step(&sshd.folder().join("target"), None, Some(owner.to_owned()))).await;
+    for owner in ["no-such-user", "root:no-such-group", ""].map(str::to_owned) {
+        let error = copy(step(&sshd.folder().join("target"), None, Some(owner.clone()))).await;
         assert!(error.starts_with(&format!("cannot give files to `{owner}` on the machine: ")), "{error}");
-        assert!(owner.is_empty() || error.contains(&format!("'{owner}'")), "{error}");
+        assert!(error.contains(if owner.is_empty() { "nobody" } else { owner.as_str() }), "{error}");
     }
     assert!(!sshd.folder().join("target").exists(), "nothing is copied for somebody unknown");
     fs::write(sshd.folder().join("there"), "").unwrap();
@@ -446,7 +446,6 @@ async fn a_connection_lost_in_the_middle_of_a_copy_is_told_as_such() {
     let (mut sshd, connection) = machine().await;
     let tree = sshd.folder().join("tree");
     fs::create_dir_all(&tree).unwrap();
-    // A pipe that nobody empties holds the machine up, with the archive half sent.
     let noise: Vec<u8> = (0..4_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     for number in 0..4 {
         fs::write(tree.join(number.to_string()), &noise).unwrap();

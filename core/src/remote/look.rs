@@ -92,6 +92,11 @@ impl Connection {
     ///
     /// [`RemoteError::Owner`] when the machine knows no such user or group.
     pub async fn owner(&self, owner: &str) -> Result<Owner, RemoteError> {
+        let unknown = |reason: String| RemoteError::Owner { owner: owner.to_owned(), reason };
+        // For `chown` these are nobody in particular: it does nothing, and succeeds.
+        if owner.is_empty() || owner == ":" {
+            return Err(unknown("it names nobody".to_owned()));
+        }
         let (outcome, text) = self.capture(&Command::shell(OWNER).env("OWNER", owner)).await?;
         let numbers = text.lines().find_map(|line| {
             let (user, group) = line.strip_prefix("numbers ")?.split_once(' ')?;
@@ -99,7 +104,7 @@ impl Connection {
         });
         numbers.filter(|_| outcome.exit.is_success()).ok_or_else(|| {
             let said = outcome.tail.iter().map(|line| line.strip_prefix("chown: ").unwrap_or(line));
-            RemoteError::Owner { owner: owner.to_owned(), reason: said.collect::<Vec<_>>().join("; ") }
+            unknown(said.collect::<Vec<_>>().join("; "))
         })
     }
 }

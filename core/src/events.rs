@@ -84,6 +84,21 @@ pub enum Event {
         /// What it does now.
         message: String,
     },
+    /// A step's files are being copied; told about twice a second, and not at all where that takes less.
+    Copying {
+        /// The task's name.
+        task: String,
+        /// Which step of the recipe.
+        step: String,
+        /// Files, folders and links that were read.
+        items: u64,
+        /// All of them.
+        of_items: u64,
+        /// The bytes of the files that were read.
+        bytes: u64,
+        /// All of them.
+        of_bytes: u64,
+    },
     /// A task is done.
     TaskFinished {
         /// The task's name.

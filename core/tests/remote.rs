@@ -3,15 +3,27 @@
 
 mod common;
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    net::SocketAddr,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
+    path::Path,
+    time::Duration,
+};
 
 use common::sshd::{Sshd, user};
 use remint_core::{
+    bake::files::copy_step,
     events::Stream,
+    manifest::{FileProvisioner, Links},
     provider::Guest,
     remote::{
-        Boot, Command, Connection, Exit, HostKey, LoginKey, RemoteError, Upload, UploadKind, UploadOptions,
-        WaitOptions, wait_for_ssh,
+        Boot, Command, Connection, Exit, HostKey, LoginKey, RemoteError, UploadOptions, WaitOptions, wait_for_ssh,
     },
 };
 use tokio::{
@@ -334,28 +346,119 @@ async fn a_failed_upload_leaves_nothing() {
     assert!(error.to_string().contains("is not a folder") || error.to_string().contains("look at"), "{error}");
 }
 
+/// A `file` step that copies the folder `tree` of this machine.
+fn step(destination: &Path, links: Option<Links>, owner: Option<String>) -> FileProvisioner {
+    let destination = destination.to_str().unwrap().to_owned();
+    FileProvisioner { source: "tree".into(), destination, mode: None, owner, links, exclude: Vec::new() }
+}
+
+/// Everything in a folder: name, kind, mode, content or text.
+fn listing(folder: &Path) -> Vec<u8> {
+    let script = "find . -printf '%P %y %m %l\\0' | LC_ALL=C sort -z | tr '\\0' '\\n'
+        find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum";
+    let output = std::process::Command::new("sh").args(["-c", script]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
 #[tokio::test]
-async fn a_tree_keeps_modes_and_links_and_can_be_uploaded_again() {
+async fn a_tree_arrives_as_cp_copies_it() {
     let (sshd, connection) = machine().await;
-    let (run, page) = (sshd.folder().join("run"), sshd.folder().join("page"));
-    fs::write(&run, "#!/bin/sh\n").unwrap();
-    fs::write(&page, "hello").unwrap();
-    let target = sshd.folder().join("target");
-    let item = |path: &str, kind| Upload { path: format!("{}/{path}", target.display()), kind };
-    let items = [
-        item("", UploadKind::Directory),
-        item("bin", UploadKind::Directory),
-        item("bin/run", UploadKind::File { source: run, mode: 0o755 }),
-        item("link", UploadKind::Symlink { target: "bin/run".into() }),
-        item("page with a space", UploadKind::File { source: page, mode: 0o640 }),
-    ];
-    for owner in [None, Some(user())] {
-        connection.upload_tree(&items, owner.as_deref()).await.unwrap();
-        assert_eq!(names(&target), ["bin", "link", "page with a space"]);
-        assert_eq!(mode(&target.join("bin/run")), 0o755);
-        assert_eq!(mode(&target.join("page with a space")), 0o640);
-        assert_eq!(fs::read_link(target.join("link")).unwrap().to_str(), Some("bin/run"));
+    let tree = sshd.folder().join("tree");
+    fs::create_dir_all(tree.join("sub/empty")).unwrap();
+    let odd: [&[u8]; 7] = [b"caf\xe9", b"caf\xe8", b"two\nlines\n", b" ", b"-rf", b"q'\"$x`\\", b"\xf0\x9f\x8d\x9e"];
+    for name in odd {
+        fs::write(tree.join("sub").join(OsStr::from_bytes(name)), name).unwrap();
     }
+    let long = ["a very long name ".repeat(8), "b".repeat(200)];
+    let deep = tree.join(&long[0]).join(&long[1]);
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("file"), "deep").unwrap();
+    fs::write(tree.join("binary"), [0, 10, 255, 13, 10]).unwrap();
+    fs::hard_link(tree.join("binary"), tree.join("again")).unwrap();
+    for (name, target) in
+        [("good", "sub/-rf"), ("untidy", "./sub//empty/"), ("nowhere", "no/where"), ("long", long[1].as_str())]
+    {
+        symlink(target, tree.join(name)).unwrap();
+    }
+    symlink(OsStr::from_bytes(b"caf\xe9"), tree.join("bytes")).unwrap();
+    symlink("x".repeat(900), tree.join("very long")).unwrap();
+    for (name, mode) in [("binary", 0o4751), ("sub", 0o2775), ("sub/empty", 0o1700), ("sub/-rf", 0o400)] {
+        fs::set_permissions(tree.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let (ours, cps) = (sshd.folder().join("x/ours"), sshd.folder().join("cp"));
+    let mut told = Vec::new();
+    let (plain, mut tell) = (step(&ours, None, None), |progress| told.push(progress));
+    let copied = copy_step(&connection, sshd.folder(), &plain, &mut tell).await.unwrap();
+    let cp = |flags: &str, to: &Path| {
+        let done = std::process::Command::new("cp").arg(flags).arg(&tree).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    cp("-a", &cps);
+    assert_eq!(String::from_utf8_lossy(&listing(&ours)), String::from_utf8_lossy(&listing(&cps)));
+    assert_eq!(copied.items, 2 + 20, "{copied:?}");
+    assert!(told.iter().all(|progress| progress.all.bytes >= progress.done.bytes));
+    // A second time, over what is there.
+    copy_step(&connection, sshd.folder(), &step(&ours, Some(Links::Keep), Some(user())), &mut |_| ()).await.unwrap();
+    assert_eq!(listing(&ours), listing(&cps));
+}
+
+#[tokio::test]
+async fn links_that_are_followed_arrive_as_what_they_lead_to() {
+    let (sshd, connection) = machine().await;
+    let tree = sshd.folder().join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    fs::create_dir(sshd.folder().join("shared")).unwrap();
+    fs::write(sshd.folder().join("shared/key"), "value").unwrap();
+    symlink("../shared", tree.join("config")).unwrap();
+    let target = sshd.folder().join("target");
+    copy_step(&connection, sshd.folder(), &step(&target, Some(Links::Follow), None), &mut |_| ()).await.unwrap();
+    assert!(!target.join("config").is_symlink());
+    assert_eq!(fs::read_to_string(target.join("config/key")).unwrap(), "value");
+}
+
+#[tokio::test]
+async fn what_a_machine_refuses_is_named() {
+    let (sshd, connection) = machine().await;
+    let tree = sshd.folder().join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(tree.join("file"), vec![7; 100_000]).unwrap();
+    let copy = async |step: FileProvisioner| match copy_step(&connection, sshd.folder(), &step, &mut |_| ()).await {
+        Ok(copied) => panic!("{copied:?}"),
+        Err(error) => error.to_string(),
+    };
+    for owner in ["no-such-user", "root:no-such-group", ""].map(str::to_owned) {
+        let error = copy(step(&sshd.folder().join("target"), None, Some(owner.clone()))).await;
+        assert!(error.starts_with(&format!("cannot give files to `{owner}` on the machine: ")), "{error}");
+        assert!(error.contains(if owner.is_empty() { "nobody" } else { owner.as_str() }), "{error}");
+    }
+    assert!(!sshd.folder().join("target").exists(), "nothing is copied for somebody unknown");
+    fs::write(sshd.folder().join("there"), "").unwrap();
+    let error = copy(step(&sshd.folder().join("there"), None, None)).await;
+    assert!(error.ends_with("/there on the machine is not a folder"), "{error}");
+    // A file system that takes no files, in a way that is the same for root.
+    let error = copy(step(Path::new("/proc/remint"), None, None)).await;
+    assert!(error.starts_with("cannot unpack files on the machine: proc/remint"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_lost_in_the_middle_of_a_copy_is_told_as_such() {
+    let (mut sshd, connection) = machine().await;
+    let tree = sshd.folder().join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    let noise: Vec<u8> = (0..4_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    for number in 0..4 {
+        fs::write(tree.join(number.to_string()), &noise).unwrap();
+    }
+    let step = step(&sshd.folder().join("target"), None, None);
+    let base = sshd.folder().to_owned();
+    let copying = tokio::spawn(async move { copy_step(&connection, &base, &step, &mut |_| ()).await });
+    while !sshd.folder().join("target/0").exists() {
+        sleep(Duration::from_millis(2)).await;
+    }
+    sshd.kill();
+    let error = copying.await.unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("lost the connection to") && error.ends_with("while copying files"), "{error}");
 }
 
 fn mode(path: &std::path::Path) -> u32 {

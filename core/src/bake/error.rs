@@ -10,7 +10,7 @@ use crate::{
     watch::WatchError,
 };
 
-use super::{fingerprint::FingerprintError, tree::TreeError};
+use super::{files::CopyError, fingerprint::FingerprintError, place::PlaceError, tree::TreeError};
 
 /// A bake that failed. What it had made is gone by the time the error is returned, or is kept, or an event has named it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,22 @@ pub enum BakeError {
         step: String,
         /// Why.
         source: TreeError,
+    },
+    /// The files of a step do not fit what the builder has.
+    #[error("{step}")]
+    Place {
+        /// Which step.
+        step: String,
+        /// Why.
+        source: PlaceError,
+    },
+    /// The files of a step cannot be copied to the builder.
+    #[error("{step}")]
+    Copy {
+        /// Which step.
+        step: String,
+        /// Why.
+        source: RemoteError,
     },
     /// The cloud refused something.
     #[error("{doing}")]
@@ -176,6 +192,8 @@ impl BakeError {
                 Some("if the step reboots the machine, say so with `expect_reboot = true`".to_owned())
             }
             Self::Remote { source, .. } => source.hint().map(str::to_owned),
+            Self::Place { source, .. } => Some(source.hint().to_owned()),
+            Self::Copy { source, .. } => source.hint().map(str::to_owned),
             Self::Journal(source) => source.hint(),
             Self::Step { .. } => Some("correct the step, or give it a longer `timeout` or more `retries`".to_owned()),
             Self::DiskTooSmall { .. } => Some("choose a larger `builder_size` or `size`".to_owned()),
@@ -237,6 +255,16 @@ impl BakeError {
 
     pub(super) fn watch(doing: &'static str) -> impl FnOnce(WatchError) -> Self {
         move |source| Self::Watch { doing, source }
+    }
+
+    /// A step's copy that failed.
+    pub(super) fn copy(step: &str) -> impl FnOnce(CopyError) -> Self {
+        let step = step.to_owned();
+        move |error| match error {
+            CopyError::Tree(source) => Self::Files { step, source },
+            CopyError::Place(source) => Self::Place { step, source },
+            CopyError::Remote(source) => Self::Copy { step, source },
+        }
     }
 
     pub(super) fn remote(doing: impl Into<String>) -> impl FnOnce(RemoteError) -> Self {

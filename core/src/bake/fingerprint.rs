@@ -13,14 +13,17 @@ use std::{fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::tree::{self, EntryKind, TreeError};
+use super::{
+    artifact,
+    tree::{self, EntryKind, Source, TreeError},
+};
 use crate::{
     manifest::{FileProvisioner, ImageSection, Provisioner, RunOptions},
     provider::{Fingerprint, ImageId, ProviderId},
 };
 
 /// The version of what is digested and how.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What an image is made from.
 #[derive(Debug, Clone, Copy)]
@@ -164,9 +167,11 @@ fn options(step: &Provisioner) -> Canonical {
         Provisioner::Artifact(artifact) => {
             let mut out = Canonical::new("artifact");
             let mode = artifact.mode.as_deref().map_or(Some(0o644), tree::parse_mode);
-            // The URL stays out: where the same bytes come from makes no difference.
+            // The URL stays out but for the name that the file gets in a folder: where the same bytes come from makes no
+            // difference.
             out.text(&artifact.sha256.to_ascii_lowercase())
                 .text(&artifact.destination)
+                .optional(artifact::file_name(&artifact.url).as_deref())
                 .number(mode.unwrap_or_default().into())
                 .optional(artifact.owner.as_deref());
             out
@@ -176,20 +181,28 @@ fn options(step: &Provisioner) -> Canonical {
 
 /// What a `file` step uploads.
 fn folder(base_dir: &Path, step: &FileProvisioner) -> Result<Canonical, TreeError> {
-    let entries = tree::entries(base_dir, step)?;
+    let (mode, entries) = match tree::read(base_dir, step)? {
+        Source::File { name, file } => {
+            let mut out = Canonical::new("one file");
+            // Where the destination is a folder, this is its name there.
+            out.bytes(name.as_bytes()).number(file.mode.into()).file(&file.path)?;
+            return Ok(out);
+        }
+        Source::Folder { mode, entries } => (mode, entries),
+    };
     let mut out = Canonical::new("tree");
-    out.number(entries.len() as u128);
+    out.number(mode.into()).number(entries.len() as u128);
     for entry in entries {
         out.bytes(entry.relative.as_os_str().as_bytes());
         match entry.kind {
-            EntryKind::Directory => {
-                out.text("directory");
+            EntryKind::Directory { mode } => {
+                out.text("directory").number(mode.into());
             }
             EntryKind::Symlink { target } => {
                 out.text("symlink").bytes(target.as_os_str().as_bytes());
             }
-            EntryKind::File { mode } => {
-                out.text("file").number(mode.into()).file(&entry.source)?;
+            EntryKind::File(file) => {
+                out.text("file").number(file.mode.into()).file(&file.path)?;
             }
         }
     }

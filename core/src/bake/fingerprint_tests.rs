@@ -7,7 +7,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::manifest::{ScriptProvisioner, ShellProvisioner, VerifyCommand};
+use crate::manifest::{Links, ScriptProvisioner, ShellProvisioner, VerifyCommand};
 
 /// A recipe on disk that every test starts from.
 struct Fixture {
@@ -28,6 +28,9 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         write(&dir.path().join("app/server"), b"#!/bin/sh\necho hello\n", 0o755);
         write(&dir.path().join("app/static/page.html"), b"<h1>hello</h1>\n", 0o644);
+        for folder in ["app", "app/static"] {
+            fs::set_permissions(dir.path().join(folder), fs::Permissions::from_mode(0o755)).unwrap();
+        }
         symlink("static/page.html", dir.path().join("app/index.html")).unwrap();
         write(&dir.path().join("install.sh"), b"#!/bin/sh\ntrue\n", 0o755);
         let run = RunOptions { env: BTreeMap::from([("VERSION".into(), "v1".into())]), ..RunOptions::default() };
@@ -36,6 +39,7 @@ impl Fixture {
             destination: "/opt/app".into(),
             mode: None,
             owner: None,
+            links: None,
             exclude: vec![],
         };
         let verify = VerifyCommand {
@@ -86,7 +90,7 @@ fn is_the_same_on_every_machine() {
     // A literal: if this changes, VERSION must change too, because every user's images are baked anew.
     assert_eq!(
         Fixture::new().fingerprint().as_str(),
-        "e6911a8b00b9da4191d4a1bdd9d21e83cd0ec920e1148bd4de9b3e5e923ad3be"
+        "9b2bad2056377e9171056b8b89510b71ffcd3bcc718454a4c0e99f426be53dbd"
     );
 }
 
@@ -97,6 +101,36 @@ fn times_and_place_do_not_matter() {
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert_ne!(one.dir.path(), other.dir.path());
     assert_eq!(one.fingerprint(), other.fingerprint());
+}
+
+#[test]
+fn what_a_link_leads_to_matters_where_it_is_followed() {
+    let mut fixture = Fixture::new();
+    write(&fixture.dir.path().join("shared"), b"one", 0o644);
+    symlink("../shared", fixture.dir.path().join("app/shared")).unwrap();
+    let kept = fixture.fingerprint();
+    write(&fixture.dir.path().join("shared"), b"two", 0o644);
+    assert_eq!(kept, fixture.fingerprint());
+    fixture.file().links = Some(Links::Follow);
+    let followed = fixture.fingerprint();
+    write(&fixture.dir.path().join("shared"), b"six", 0o644);
+    assert_ne!(followed, fixture.fingerprint());
+}
+
+#[test]
+fn the_name_of_a_single_file_matters() {
+    let mut fixture = Fixture::new();
+    write(&fixture.dir.path().join("one/a.conf"), b"same", 0o644);
+    write(&fixture.dir.path().join("other/a.conf"), b"same", 0o644);
+    write(&fixture.dir.path().join("other/b.conf"), b"same", 0o644);
+    let mut of = |source: &str| {
+        fixture.file().source = source.into();
+        fixture.fingerprint()
+    };
+    let one = of("one/a.conf");
+    // Where it lies does not matter, and in a folder of the machine it keeps its name.
+    assert_eq!(one, of("other/a.conf"));
+    assert_ne!(one, of("other/b.conf"));
 }
 
 #[test]
@@ -141,6 +175,11 @@ fn every_input_matters() {
                 fs::remove_file(f.dir.path().join("app/index.html")).unwrap();
                 symlink("server", f.dir.path().join("app/index.html")).unwrap();
             },
+            "step 1 (file app): content",
+        ),
+        (
+            "mode of a folder",
+            |f| fs::set_permissions(f.dir.path().join("app/static"), fs::Permissions::from_mode(0o750)).unwrap(),
             "step 1 (file app): content",
         ),
         ("folder", |f| fs::create_dir(f.dir.path().join("app/empty")).unwrap(), "step 1 (file app): content"),

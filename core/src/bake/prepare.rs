@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Authority, BakeError,
     fingerprint::{self, InputDigest, Inputs},
-    tree,
+    links, tree,
 };
 use crate::{
     context::Context,
@@ -113,7 +113,11 @@ pub(super) async fn check(ctx: &Context, prepared: &Prepared) -> Result<(), Bake
     for (index, step) in ctx.loaded.manifest.image.provision.iter().enumerate() {
         if let Provisioner::File(file) = step {
             let step = fingerprint::step_name(index, step);
-            tree::entries(&ctx.loaded.base_dir, file).map_err(|source| BakeError::Files { step, source })?;
+            let source = tree::read(&ctx.loaded.base_dir, file);
+            let source = source.map_err(|source| BakeError::Files { step: step.clone(), source })?;
+            for warning in links::warnings(file, &source) {
+                ctx.events.warn(format!("{step}: {warning}"));
+            }
         }
     }
     Ok(())

@@ -6,18 +6,19 @@ use tokio::time::sleep;
 
 use super::{
     BakeError,
-    artifact::Artifacts,
+    artifact::{self, Artifacts},
     builder::Builder,
+    files::{self, CopyError, Progress},
     fingerprint::step_name,
     secrets::{SecretEnv, secret_env},
-    tree,
+    tree::{self, FileEntry, Source},
 };
 use crate::{
     context::Context,
     events::{Event, Stream},
     manifest::{FileProvisioner, Provisioner, RunOptions, VerifyCommand},
     provider::Fingerprint,
-    remote::{Command, Exit, Outcome, RemoteError, Upload, UploadKind, UploadOptions, quote},
+    remote::{Command, Exit, Outcome, RemoteError, UploadOptions, quote},
 };
 
 /// The pause before a step is repeated; it doubles each time.
@@ -51,11 +52,18 @@ impl<'a> Steps<'a> {
                     self.run(builder, &name, &lines, &shell.run).await?;
                 }
                 Provisioner::Artifact(artifact) => {
-                    let file = artifacts.fetch(&name, artifact).await?;
-                    let mode = artifact.mode.as_deref().map_or(Some(0o644), tree::parse_mode);
-                    let options = UploadOptions { mode, owner: artifact.owner.clone() };
-                    let uploaded = builder.connection.upload_file(&file, &artifact.destination, &options).await;
-                    uploaded.map_err(BakeError::remote(name))?;
+                    let path = artifacts.fetch(&name, artifact).await?;
+                    let mode = artifact.mode.as_deref().map_or(Some(0o644), tree::parse_mode).unwrap_or(0o644);
+                    let size = tokio::fs::metadata(&path).await.map_err(|error| {
+                        BakeError::copy(&name)(CopyError::Tree(tree::TreeError::read(&path)(error)))
+                    })?;
+                    let file = FileEntry { path, mode, size: size.len() };
+                    let source =
+                        Source::File { name: artifact::file_name(&artifact.url).unwrap_or_default().into(), file };
+                    let (destination, owner) = (&artifact.destination, artifact.owner.as_deref());
+                    let mut tell = self.copying(builder, &name);
+                    let copied = files::copy(&builder.connection, source, destination, owner, &mut tell).await;
+                    copied.map_err(BakeError::copy(&name))?;
                 }
             }
         }
@@ -75,29 +83,24 @@ impl<'a> Steps<'a> {
     }
 
     async fn file(&self, builder: &Builder<'_>, name: &str, step: &FileProvisioner) -> Result<(), BakeError> {
-        let entries = tree::entries(&self.ctx.loaded.base_dir, step);
-        let entries = entries.map_err(|source| BakeError::Files { step: name.to_owned(), source })?;
-        let single = entries.iter().any(|entry| entry.relative.as_os_str().is_empty());
-        let root = step.destination.trim_end_matches('/');
-        let mut items = Vec::new();
-        if !single {
-            items.push(Upload { path: root.to_owned(), kind: UploadKind::Directory });
+        let mut tell = self.copying(builder, name);
+        let copied = files::copy_step(&builder.connection, &self.ctx.loaded.base_dir, step, &mut tell).await;
+        copied.map(drop).map_err(BakeError::copy(name))
+    }
+
+    /// Tells how far the copy of a step is.
+    fn copying(&self, builder: &Builder<'_>, name: &str) -> impl FnMut(Progress) + Send + use<'_, 'a> {
+        let (events, task, step) = (&self.ctx.events, builder.task.clone(), name.to_owned());
+        move |Progress { done, all }| {
+            events.emit(Event::Copying {
+                task: task.clone(),
+                step: step.clone(),
+                items: done.items,
+                of_items: all.items,
+                bytes: done.bytes,
+                of_bytes: all.bytes,
+            });
         }
-        for entry in entries {
-            let path = if entry.relative.as_os_str().is_empty() {
-                root.to_owned()
-            } else {
-                format!("{root}/{}", entry.relative.display())
-            };
-            let kind = match entry.kind {
-                tree::EntryKind::File { mode } => UploadKind::File { source: entry.source, mode },
-                tree::EntryKind::Directory => UploadKind::Directory,
-                tree::EntryKind::Symlink { target } => UploadKind::Symlink { target },
-            };
-            items.push(Upload { path, kind });
-        }
-        let uploaded = builder.connection.upload_tree(&items, step.owner.as_deref()).await;
-        uploaded.map_err(BakeError::remote(name))
     }
 
     async fn script(

@@ -1,39 +1,71 @@
-//! What a `file` step uploads: one list that the fingerprint digests and the upload follows, so that they cannot differ.
+//! What a `file` step copies: one list that the fingerprint digests and the copy follows, so that they cannot differ.
 
 use std::{
-    fs,
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    ffi::OsString,
+    fs::{self, Metadata},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::manifest::FileProvisioner;
+use crate::manifest::{FileProvisioner, Links};
 
-/// What an entry is.
+/// What a `file` step copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// One file.
+    File {
+        /// Its name, which it gets in a folder.
+        name: OsString,
+        /// What it is.
+        file: FileEntry,
+    },
+    /// What is in a folder.
+    Folder {
+        /// The folder's permission bits, for a destination that does not exist yet.
+        mode: u32,
+        /// Sorted by the bytes of the relative paths, folders before what is in them.
+        entries: Vec<Entry>,
+    },
+}
+
+/// A file on this side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Where it is read.
+    pub path: PathBuf,
+    /// The permission bits: the step's `mode`, else its own.
+    pub mode: u32,
+    /// Its length in bytes, as it was listed.
+    pub size: u64,
+}
+
+/// What an entry of a folder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A file, uploaded with these permission bits.
-    File {
-        /// The permission bits (`0o777` at most, unless the step's `mode` says more).
+    /// A file. One with several names in the tree is several files.
+    File(FileEntry),
+    /// A folder with these permission bits. One that the machine has already keeps its own.
+    Directory {
+        /// The permission bits.
         mode: u32,
     },
-    /// A folder. One that the upload makes gets 0755; one that is there already keeps what it has.
-    Directory,
-    /// A symbolic link, made anew with the same text; it is not followed.
+    /// A symbolic link, created with the same text.
     Symlink {
         /// The text of the link.
         target: PathBuf,
     },
 }
 
-/// One entry of what a `file` step uploads.
+/// One entry of a folder that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its path below the destination; empty when the source is a single file.
+    /// Its path in the folder.
     pub relative: PathBuf,
-    /// Where it is read.
-    pub source: PathBuf,
     /// What it is.
     pub kind: EntryKind,
 }
@@ -53,6 +85,12 @@ pub enum TreeError {
     #[error("{path} is neither a file, a folder nor a symbolic link")]
     Special {
         /// The path.
+        path: PathBuf,
+    },
+    /// A link that is followed leads to a folder that it lies in.
+    #[error("{path} leads to a folder that it lies in, and `links = \"follow\"` would never end")]
+    Circle {
+        /// The link.
         path: PathBuf,
     },
     /// An `exclude` pattern.
@@ -82,62 +120,96 @@ pub fn parse_mode(text: &str) -> Option<u32> {
     octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten().filter(|mode| *mode <= 0o7777)
 }
 
-/// Lists what a `file` step uploads, sorted by the bytes of the relative paths, folders before what is in them.
+/// Lists what a `file` step copies.
 ///
 /// Blocking: it reads the file system.
-pub fn entries(base_dir: &Path, step: &FileProvisioner) -> Result<Vec<Entry>, TreeError> {
+pub fn read(base_dir: &Path, step: &FileProvisioner) -> Result<Source, TreeError> {
     let root = base_dir.join(&step.source);
     let mode = step.mode.as_deref().map(|mode| parse_mode(mode).ok_or_else(|| TreeError::Mode(mode.to_owned())));
-    let mode = mode.transpose()?;
-    let exclude = excludes(&step.exclude)?;
+    let walk = Walk {
+        root: &root,
+        mode: mode.transpose()?,
+        exclude: excludes(&step.exclude)?,
+        follow: step.links == Some(Links::Follow),
+    };
     // The source itself may be a link: the user named it, and means what it points at.
     let metadata = fs::metadata(&root).map_err(TreeError::read(&root))?;
     if metadata.is_file() {
-        let kind = EntryKind::File { mode: mode.unwrap_or(metadata.permissions().mode() & 0o777) };
-        return Ok(vec![Entry { relative: PathBuf::new(), source: root, kind }]);
+        let name = step.source.file_name().unwrap_or_default().to_owned();
+        return Ok(Source::File { name, file: walk.file(root.clone(), &metadata) });
     }
     if !metadata.is_dir() {
         return Err(TreeError::Special { path: root });
     }
-    let mut found = Vec::new();
-    walk(&root, Path::new(""), mode, &exclude, &mut found)?;
-    found.sort_by(|a, b| a.relative.as_os_str().as_bytes().cmp(b.relative.as_os_str().as_bytes()));
-    Ok(found)
+    let mut entries = Vec::new();
+    walk.folder(Path::new(""), &mut vec![identity(&metadata)], &mut entries)?;
+    entries.sort_by(|a, b| a.relative.as_os_str().as_bytes().cmp(b.relative.as_os_str().as_bytes()));
+    Ok(Source::Folder { mode: permissions(&metadata), entries })
 }
 
-fn walk(
-    root: &Path,
-    below: &Path,
+fn permissions(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
+}
+
+/// What tells a folder from all others of this machine.
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    /// What every file gets.
     mode: Option<u32>,
-    exclude: &Gitignore,
-    found: &mut Vec<Entry>,
-) -> Result<(), TreeError> {
-    let folder = root.join(below);
-    for item in fs::read_dir(&folder).map_err(TreeError::read(&folder))? {
-        let item = item.map_err(TreeError::read(&folder))?;
-        let relative = below.join(item.file_name());
-        let source = item.path();
-        let metadata = fs::symlink_metadata(&source).map_err(TreeError::read(&source))?;
-        // What is in an excluded folder cannot be taken back by a later pattern, as in Git.
-        if exclude.matched(&relative, metadata.is_dir()).is_ignore() {
-            continue;
-        }
-        let kind = if metadata.is_symlink() {
-            EntryKind::Symlink { target: fs::read_link(&source).map_err(TreeError::read(&source))? }
-        } else if metadata.is_dir() {
-            EntryKind::Directory
-        } else if metadata.is_file() {
-            EntryKind::File { mode: mode.unwrap_or(metadata.permissions().mode() & 0o777) }
-        } else {
-            return Err(TreeError::Special { path: source });
-        };
-        let descend = kind == EntryKind::Directory;
-        found.push(Entry { relative: relative.clone(), source, kind });
-        if descend {
-            walk(root, &relative, mode, exclude, found)?;
-        }
+    exclude: Gitignore,
+    follow: bool,
+}
+
+impl Walk<'_> {
+    fn file(&self, path: PathBuf, metadata: &Metadata) -> FileEntry {
+        FileEntry { path, mode: self.mode.unwrap_or_else(|| permissions(metadata)), size: metadata.len() }
     }
-    Ok(())
+
+    /// Lists what is in a folder; `above` are the identities of the folders down to it.
+    fn folder(&self, below: &Path, above: &mut Vec<(u64, u64)>, found: &mut Vec<Entry>) -> Result<(), TreeError> {
+        let folder = self.root.join(below);
+        for item in fs::read_dir(&folder).map_err(TreeError::read(&folder))? {
+            let item = item.map_err(TreeError::read(&folder))?;
+            let relative = below.join(item.file_name());
+            let path = item.path();
+            let own = fs::symlink_metadata(&path).map_err(TreeError::read(&path))?;
+            // As for Git, a link is no folder, whatever it leads to; and what is in an excluded folder cannot be taken back by
+            // a later pattern.
+            if self.exclude.matched(&relative, own.is_dir()).is_ignore() {
+                continue;
+            }
+            let metadata = match own.is_symlink() && self.follow {
+                true => fs::metadata(&path).map_err(TreeError::read(&path))?,
+                false => own,
+            };
+            // One that is followed is what it leads to.
+            if self.follow && self.exclude.matched(&relative, metadata.is_dir()).is_ignore() {
+                continue;
+            }
+            if metadata.is_symlink() {
+                let target = fs::read_link(&path).map_err(TreeError::read(&path))?;
+                found.push(Entry { relative, kind: EntryKind::Symlink { target } });
+            } else if metadata.is_file() {
+                found.push(Entry { relative, kind: EntryKind::File(self.file(path, &metadata)) });
+            } else if metadata.is_dir() {
+                if above.contains(&identity(&metadata)) {
+                    return Err(TreeError::Circle { path });
+                }
+                let kind = EntryKind::Directory { mode: permissions(&metadata) };
+                found.push(Entry { relative: relative.clone(), kind });
+                above.push(identity(&metadata));
+                self.folder(&relative, above, found)?;
+                above.pop();
+            } else {
+                return Err(TreeError::Special { path });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The patterns of a step's `exclude`, with the rules of a `.gitignore` that lies in the source folder.

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, os::unix::fs::symlink, process::Command};
 
 use super::*;
 
@@ -19,14 +19,22 @@ fn step(exclude: &[&str]) -> FileProvisioner {
         destination: "/opt/app".into(),
         mode: None,
         owner: None,
+        links: None,
         exclude: exclude.iter().map(|&pattern| pattern.to_owned()).collect(),
+    }
+}
+
+fn entries(base_dir: &Path, step: &FileProvisioner) -> Vec<Entry> {
+    match read(base_dir, step).unwrap() {
+        Source::Folder { entries, .. } => entries,
+        file => panic!("{file:?}"),
     }
 }
 
 /// The files that a step uploads.
 fn uploaded(base_dir: &Path, exclude: &[&str]) -> BTreeSet<String> {
-    let entries = entries(base_dir, &step(exclude)).unwrap();
-    let files = entries.iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
+    let files = entries(base_dir, &step(exclude)).into_iter();
+    let files = files.filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
     files.map(|entry| entry.relative.to_str().unwrap().to_owned()).collect()
 }
 
@@ -119,4 +127,49 @@ fn what_matches_nothing_by_its_form_is_refused_with_what_to_write() {
         let error = excludes(&[pattern.to_owned()]).unwrap_err().to_string();
         assert!(error.contains(pattern) && error.contains(wanted), "{error}");
     }
+}
+
+#[test]
+fn links_are_kept_or_followed() {
+    let dir = folder(&["real/file", "left/out"]);
+    let app = dir.path().join("app");
+    fs::create_dir(dir.path().join("shared")).unwrap();
+    fs::write(dir.path().join("shared/key"), "one").unwrap();
+    for (link, target) in [("config", "../shared"), ("file", "real/file"), ("out", "left")] {
+        symlink(target, app.join(link)).unwrap();
+    }
+    let shown = |step: &FileProvisioner| -> Vec<String> {
+        let kind = |entry: &Entry| match &entry.kind {
+            EntryKind::File(file) => format!("{} bytes", file.size),
+            EntryKind::Directory { .. } => "folder".to_owned(),
+            EntryKind::Symlink { target } => target.display().to_string(),
+        };
+        entries(dir.path(), step).iter().map(|entry| format!("{}: {}", entry.relative.display(), kind(entry))).collect()
+    };
+    let kept = shown(&step(&["/left", "out/"]));
+    assert_eq!(kept, ["config: ../shared", "file: real/file", "out: left", "real: folder", "real/file: 0 bytes"]);
+    // Followed, a link is what it leads to, for patterns too.
+    let mut follow = FileProvisioner { links: Some(Links::Follow), ..step(&["/left", "out/"]) };
+    let followed = shown(&follow);
+    assert_eq!(
+        followed,
+        ["config: folder", "config/key: 3 bytes", "file: 0 bytes", "real: folder", "real/file: 0 bytes"]
+    );
+    symlink("..", app.join("real/circle")).unwrap();
+    let error = read(dir.path(), &follow).unwrap_err().to_string();
+    assert!(error.contains("real/circle") && error.contains("never end"), "{error}");
+    follow.exclude = vec!["circle".to_owned()];
+    assert!(read(dir.path(), &follow).is_ok(), "what is left out is not followed");
+    symlink("nowhere", app.join("dangles")).unwrap();
+    let error = read(dir.path(), &follow).unwrap_err().to_string();
+    assert!(error.ends_with("dangles"), "{error}");
+}
+
+#[test]
+fn what_is_no_file_is_refused_by_name() {
+    let dir = folder(&["file"]);
+    nix::unistd::mkfifo(&dir.path().join("app/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = read(dir.path(), &step(&[])).unwrap_err().to_string();
+    assert!(error.ends_with("app/pipe is neither a file, a folder nor a symbolic link"), "{error}");
+    assert!(read(dir.path(), &step(&["pipe"])).is_ok());
 }

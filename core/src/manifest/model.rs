@@ -172,17 +172,32 @@ impl Default for RunOptions {
 pub struct FileProvisioner {
     /// A file or folder, relative to the manifest.
     pub source: PathBuf,
-    /// An absolute path on the builder. A folder's contents are placed in it.
+    /// An absolute path on the builder. A folder's contents are placed in the folder of this name. A file gets this name, or
+    /// goes into the folder of this name where there is one, or where the path ends with `/`.
     pub destination: String,
     /// Permissions in octal, such as "0644"; those of the source when not given. Of a folder: of its files.
     #[serde(default)]
     pub mode: Option<String>,
-    /// `user` or `user:group`; root when not given.
+    /// `user` or `user:group` of what the step creates; root when not given.
     #[serde(default)]
     pub owner: Option<String>,
+    /// What becomes of symbolic links in a folder: "keep" copies each link with its text, "follow" copies what it points to.
+    /// When not given, links are kept, with a warning about each that points outside the folder or to nothing in it.
+    #[serde(default)]
+    pub links: Option<Links>,
     /// Patterns of what a folder leaves out, with the rules of a `.gitignore` in it: `".git"`, `"/build"`, `"!keep.txt"`.
     #[serde(default)]
     pub exclude: Vec<String>,
+}
+
+/// What becomes of the symbolic links in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Links {
+    /// Each link is copied with its text.
+    Keep,
+    /// What each link points to is copied in its place.
+    Follow,
 }
 
 /// Copies a script to the builder and runs it.
@@ -215,12 +230,13 @@ pub struct ArtifactProvisioner {
     pub url: String,
     /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
-    /// An absolute path on the builder.
+    /// An absolute path on the builder. The file gets this name, or goes into the folder of this name, under the last part of
+    /// the URL, where there is one or where the path ends with `/`.
     pub destination: String,
     /// Permissions in octal; "0644" when not given.
     #[serde(default)]
     pub mode: Option<String>,
-    /// `user` or `user:group`; root when not given.
+    /// `user` or `user:group` of what the step creates; root when not given.
     #[serde(default)]
     pub owner: Option<String>,
 }

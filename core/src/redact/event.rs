@@ -55,6 +55,7 @@ fn task_of(event: &Event) -> Option<&str> {
     match event {
         Event::TaskStarted { task, .. }
         | Event::TaskProgress { task, .. }
+        | Event::Copying { task, .. }
         | Event::TaskFinished { task, .. }
         | Event::TaskFailed { task, .. } => Some(task),
         _ => None,

@@ -112,6 +112,21 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// Quotes a word of any bytes but NUL for a POSIX shell, as text: the script travels as such.
+pub(super) fn quote_bytes(word: &[u8]) -> String {
+    let mut quoted = String::new();
+    for chunk in word.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            quoted += &quote(chunk.valid());
+        }
+        if !chunk.invalid().is_empty() {
+            let octal: String = chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")).collect();
+            quoted += &format!("\"$(printf '{octal}')\"");
+        }
+    }
+    if quoted.is_empty() { "''".to_owned() } else { quoted }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -138,6 +153,14 @@ mod tests {
             prop_assert_eq!(&by_argument, &text);
             let by_env = run(&Command::shell(r#"printf %s "$X""#).env("X", text.clone()));
             prop_assert_eq!(&by_env, &text);
+        }
+    }
+
+    #[test]
+    fn any_bytes_survive_the_shell() {
+        for word in [&b"/a\xffb"[..], b"\xff\n", b"\n", b"'\xe9'$(x)", b"", b"/plain"] {
+            let script = format!("printf %s {} | od -An -v -tx1 | tr -d ' \\n'", quote_bytes(word));
+            assert_eq!(run(&Command::shell(script)), hex::encode(word), "{word:?}");
         }
     }
 

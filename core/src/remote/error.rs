@@ -81,6 +81,20 @@ pub enum RemoteError {
         /// What came of it.
         reason: String,
     },
+    /// Whom files were to be given to is unknown there.
+    #[error("cannot give files to `{owner}` on the machine: {reason}")]
+    Owner {
+        /// The `user` or `user:group`.
+        owner: String,
+        /// What the machine says.
+        reason: String,
+    },
+    /// The machine could not unpack the files that were copied.
+    #[error("cannot unpack files on the machine: {reason}")]
+    Unpack {
+        /// What it says.
+        reason: String,
+    },
     /// A file on this side.
     #[error("{path}")]
     Local {
@@ -139,6 +153,13 @@ impl RemoteError {
                  key; if it did, do not trust the network in between",
             ),
             Self::NotInTime { last, .. } => last.hint(),
+            Self::Owner { .. } => Some("create the user and the group in a step before this one"),
+            Self::Unpack { reason } if reason.starts_with("it has no ") => Some(
+                "files are copied with `tar` and `gzip`: install both in the base image, or in a step before this one",
+            ),
+            Self::Unpack { reason } if reason.contains("No space left") => {
+                Some("give the builder a larger disk with `builder_size`, or copy less")
+            }
             Self::AuthRefused { .. } => Some("check that the image runs cloud-init and lets root log in by key"),
             _ => None,
         }

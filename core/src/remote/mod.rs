@@ -16,13 +16,17 @@ mod error;
 mod exec;
 mod key;
 mod lines;
+mod look;
 mod reach;
 mod transfer;
+mod unpack;
 
 pub use command::{Command, quote};
 pub use connection::{ConnectOptions, Connection};
 pub use error::{ForeignKey, RemoteError};
 pub use exec::{Exit, Outcome};
 pub use key::{HostKey, LoginKey, PublicKey};
+pub use look::{Found, Owner};
 pub use reach::{Boot, WaitOptions, wait_for_ssh};
-pub use transfer::{Upload, UploadKind, UploadOptions};
+pub use transfer::UploadOptions;
+pub use unpack::{Copied, Upload, UploadKind};

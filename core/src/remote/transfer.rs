@@ -1,6 +1,6 @@
-//! Files to and from a machine, by SFTP.
+//! Single files to and from a machine, by SFTP. Trees go by [`Connection::unpack`].
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use russh_sftp::{
     client::{SftpSession, error::Error as SftpError},
@@ -24,34 +24,6 @@ pub struct UploadOptions {
     pub owner: Option<String>,
 }
 
-/// One thing that [`Connection::upload_tree`] copies.
-#[derive(Debug, Clone)]
-pub struct Upload {
-    /// Its absolute path on the machine.
-    pub path: String,
-    /// What it is.
-    pub kind: UploadKind,
-}
-
-/// What is copied.
-#[derive(Debug, Clone)]
-pub enum UploadKind {
-    /// A file of this side, with its permissions there.
-    File {
-        /// Where it is read.
-        source: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// A folder, made with the machine's default permissions where it is missing.
-    Directory,
-    /// A symbolic link.
-    Symlink {
-        /// Its text.
-        target: PathBuf,
-    },
-}
-
 impl Connection {
     /// Copies a file. It appears under its name complete or not at all, with its mode and owner; parent folders are made.
     ///
@@ -72,39 +44,6 @@ impl Connection {
     pub async fn upload_bytes(&self, content: &[u8], path: &str, options: &UploadOptions) -> Result<(), RemoteError> {
         let sftp = self.sftp().await?;
         self.place(&sftp, &mut &*content, path, options).await
-    }
-
-    /// Copies files, folders and links, in this order, over one SFTP session. Folders that the machine has, and files that
-    /// it has besides, are left alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::upload_file`].
-    pub async fn upload_tree(&self, items: &[Upload], owner: Option<&str>) -> Result<(), RemoteError> {
-        let sftp = self.sftp().await?;
-        for item in items {
-            let path = item.path.trim_end_matches('/');
-            match &item.kind {
-                UploadKind::Directory => {
-                    ensure_dir(&sftp, path).await?;
-                    let options = UploadOptions { mode: None, owner: owner.map(str::to_owned) };
-                    self.own(path, &options).await?;
-                }
-                UploadKind::Symlink { target } => {
-                    if let Some((parent, _)) = path.rsplit_once('/') {
-                        ensure_dir(&sftp, parent).await?;
-                    }
-                    let link = Command::argv(["ln", "-sfn", "--", &text(target)?, path]);
-                    self.run_quietly(&link, "link", path).await?;
-                }
-                UploadKind::File { source, mode } => {
-                    let mut file = tokio::fs::File::open(source).await.map_err(|error| local(source, error))?;
-                    let options = UploadOptions { mode: Some(*mode), owner: owner.map(str::to_owned) };
-                    self.place(&sftp, &mut file, path, &options).await?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Reads a file of the machine, at most 16 MiB.
@@ -232,9 +171,4 @@ fn failed(operation: &'static str, path: &str, reason: &dyn std::fmt::Display) -
 
 fn local(path: &Path, source: std::io::Error) -> RemoteError {
     RemoteError::Local { path: path.display().to_string(), source }
-}
-
-fn text(path: &Path) -> Result<String, RemoteError> {
-    let not_text = || local(path, std::io::Error::other("the name is not UTF-8"));
-    path.to_str().map(str::to_owned).ok_or_else(not_text)
 }

@@ -391,7 +391,8 @@ pub struct DeploySection {
     pub retire: Retire,
     /// How long the whole gate may take, from launch.
     pub timeout: HumanDuration,
-    /// How many releases keep their image, for rollback; older ones go with `remint images prune`.
+    /// How many images are kept for rollback: those that served last, without counting one twice. `remint images prune` deletes the
+    /// others.
     pub keep_images: u32,
 }
 

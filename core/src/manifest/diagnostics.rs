@@ -13,7 +13,7 @@ use super::limits::MAX_REPORTS;
 use crate::redact;
 
 /// How many bytes a line may have of which a part is shown.
-const LINE: usize = 4096;
+const LINE: usize = 1000;
 
 /// A place in a file, with the line it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,10 +298,10 @@ mod tests {
     fn a_line_that_is_far_too_long_has_a_place_alone() {
         let text = format!("k = \"{}\" # here", "x".repeat(LINE));
         let shown = report(&text, "here", "no").to_string();
-        assert!(shown.contains(":1:4106") && !shown.contains("xxx"), "{shown}");
-        let text = format!("k = \"{}\" # here", "x".repeat(1000));
+        assert!(shown.contains(":1:1010") && !shown.contains("xxx"), "{shown}");
+        let text = format!("k = \"{}\" # here", "x".repeat(900));
         let shown = report(&text, "here", "no").to_string();
-        assert!(shown.contains(":1:1010") && shown.contains("# here\n") && shown.len() < 600, "{shown}");
+        assert!(shown.contains(":1:910") && shown.contains("# here\n") && shown.len() < 600, "{shown}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     diagnostics::{Diagnostics, Reporter, list, suggest},
     grounds::Grounds,
     interpolate::Interpolator,
-    limits::{MAX_DEPTH, MAX_PARTS, read_text},
+    limits::{MAX_DEPTH, MAX_PARTS, MAX_SYNTAX_REPORTS, read_text},
     schema,
     shape::Shape,
     tree::{Node, Step, Value, show},
@@ -263,7 +263,7 @@ fn parse(text: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
         }
         Ok((root, None)) => Some(root),
         Err(errors) => {
-            for error in errors {
+            for error in errors.into_iter().take(MAX_SYNTAX_REPORTS) {
                 let message = format!("this is not TOML: {}", error.message());
                 reporter.report_new(error.span().unwrap_or(0..0), "", message, None);
             }

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use remint_core::{manifest::Theme, redact};
+use remint_core::{manifest::Diagnostics, redact};
 
 static MARK: LazyLock<String> = LazyLock::new(|| format!(";{};", uuid::Uuid::new_v4().as_u128()));
 
@@ -20,13 +20,9 @@ pub(super) fn off() -> String {
     on("0")
 }
 
-/// The styles of diagnostics.
-pub(super) fn theme() -> Theme {
-    static THEME: LazyLock<Theme> = LazyLock::new(|| {
-        let leak = |text: String| -> &'static str { text.leak() };
-        Theme { error: leak(on("1;31")), frame: leak(on("1;34")), strong: leak(on("1")), reset: leak(off()) }
-    });
-    *THEME
+/// Diagnostics with their styles marked as ours: when they are rendered, no other escape sequences are left in them.
+pub(super) fn diagnostics(diagnostics: &Diagnostics) -> String {
+    diagnostics.render(true).replace("\u{1b}[", &format!("\u{1b}[0{}", *MARK))
 }
 
 /// Text as it may go to a terminal or into a pipe: clean and without secrets, with our own styles as plain sequences.
@@ -57,6 +53,17 @@ mod tests {
         let text = format!("{} {name}", Styled::green(name));
         assert_eq!(render(&text), "\u{1b}[32mapp\u{fffd}\u{1b}[0m app\u{fffd}");
         assert_eq!(render("\u{1b}[0;1;32mforged\u{1b}[0m"), "forged");
+    }
+
+    #[test]
+    fn diagnostics_have_colours_and_nothing_else_of_a_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("remint.toml");
+        std::fs::write(&path, "service = \u{1b}[2Jx\n").unwrap();
+        let found = remint_core::manifest::load(&path, &Default::default()).unwrap_err();
+        let text = render(&diagnostics(&found));
+        assert!(text.contains("\u{1b}[1m") && text.contains("error") && !text.contains("\u{1b}[2J"), "{text:?}");
+        assert!(!text.contains(MARK.as_str()), "{text:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fmt, io::Write, time::Duration};
 
 use remint_core::{manifest::Diagnostics, redact};
 
-use super::paint::{off, on, render, set_in, theme};
+use super::paint::{self, off, on, render, set_in};
 use crate::exit::Failure;
 
 /// Text in one of the few styles that the command uses; colours go away where they are not wanted.
@@ -83,7 +83,7 @@ pub(super) fn to_stderr(text: &str) {
 
 pub(super) fn failure(of: Option<&str>, failure: &Failure) {
     if let Some(diagnostics) = failure.error.downcast_ref::<Diagnostics>() {
-        return to_stderr(&diagnostics.render(&theme()));
+        return to_stderr(&paint::diagnostics(diagnostics));
     }
     let mut chain = failure.error.chain();
     let first = chain.next().map(|error| set_in(&error.to_string())).unwrap_or_default();

@@ -63,7 +63,7 @@ fn key(name: &str) -> Step {
 impl Checks<'_, '_, '_> {
     fn report(&mut self, path: &[Step], message: impl Into<String>, help: Option<&str>) {
         let span = self.root.find(path).span.clone();
-        self.reporter.report(span, &show(path), message, help.map(str::to_owned));
+        self.reporter.report_new(span, &show(path), message, help.map(str::to_owned));
     }
 
     fn names(&mut self, manifest: &Manifest) {

@@ -1,4 +1,5 @@
-//! What is wrong with a manifest, and where: the line, a caret under the place, and what to do.
+//! What is wrong with a manifest, and where: the line, a mark under the place, and what to do. `annotate-snippets`, which cargo
+//! and rustc use, draws it.
 
 use std::{
     fmt,
@@ -6,11 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::limits::MAX_REPORTS;
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
-/// How many characters of a line are shown, and how many of them before the place.
-const LINE: usize = 240;
-const BEFORE: usize = 80;
+use super::limits::MAX_REPORTS;
+use crate::redact;
+
+/// How many bytes a line may have of which a part is shown.
+const LINE: usize = 1000;
 
 /// A place in a file, with the line it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +22,11 @@ pub struct Place {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The text of that line, or what is around the column in a long one; where it may be shown: that of the manifest, and of
-    /// no other file.
+    /// The text of that line, where it may be shown: that of the manifest, and of no other file; and only where it is not
+    /// very long.
     pub snippet: Option<String>,
-    /// How many characters of the line are left out before it.
-    pub skipped: usize,
-    /// How many characters are marked; at least 1.
-    pub width: usize,
+    /// The bytes of the line that are marked; a character at least is shown as marked.
+    pub marked: Range<usize>,
 }
 
 /// One thing that is wrong with a manifest.
@@ -43,69 +44,45 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// What marks the parts of a rendered diagnostic: terminal escape sequences, or nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Theme {
-    /// Before the word `error` and the carets.
-    pub error: &'static str,
-    /// Before line numbers and arrows.
-    pub frame: &'static str,
-    /// Before the message and the word `help`.
-    pub strong: &'static str,
-    /// After each of them.
-    pub reset: &'static str,
-}
-
-impl Theme {
-    /// No marks.
-    pub const PLAIN: Self = Self { error: "", frame: "", strong: "", reset: "" };
-    /// ANSI colours, as rustc chooses them.
-    pub const ANSI: Self =
-        Self { error: "\u{1b}[1;31m", frame: "\u{1b}[1;34m", strong: "\u{1b}[1m", reset: "\u{1b}[0m" };
-}
-
 impl Diagnostic {
-    /// The diagnostic as lines of text, without a line end after the last one.
-    pub fn render(&self, theme: &Theme) -> String {
-        let Theme { error, frame, strong, reset } = theme;
-        let mut out = format!("{error}error{reset}{strong}: {}{reset}", self.message);
-        let path = self.path.display();
-        let gutter = match &self.place {
-            Some(place) => {
-                let number = place.line.to_string();
-                let pad = " ".repeat(number.len());
-                out += &format!("\n{pad}{frame}-->{reset} {path}:{}:{}", place.line, place.column);
-                let snippet = place.snippet.as_deref();
-                let before: String = snippet
-                    .unwrap_or_default()
-                    .chars()
-                    .take(place.column - 1 - place.skipped)
-                    .map(|character| if character == '\t' { '\t' } else { ' ' })
-                    .collect();
-                let carets = "^".repeat(place.width.max(1));
-                let label = if self.key.is_empty() { String::new() } else { format!(" in `{}`", self.key) };
-                if let Some(snippet) = snippet {
-                    out += &format!("\n{pad} {frame}|{reset}");
-                    out += &format!("\n{frame}{number} |{reset} {snippet}");
-                    out += &format!("\n{pad} {frame}|{reset} {before}{error}{carets}{label}{reset}");
-                }
-                pad
+    /// The diagnostic as lines of text, without a line end after the last one. All text in it is shown without secrets and
+    /// without what a terminal obeys, so that with `colours` the only escape sequences are those of the styles.
+    pub fn render(&self, colours: bool) -> String {
+        let path = redact::show(&self.path.display().to_string());
+        let (message, help) = (redact::show(&self.message), self.help.as_deref().map(redact::show));
+        let label = (!self.key.is_empty()).then(|| format!("in `{}`", redact::show(&self.key)));
+        let report = Level::ERROR.primary_title(message);
+        let mut report = match self.place.as_ref().map(|place| (place, place.shown())) {
+            Some((place, Some((line, marked)))) => {
+                let mark = AnnotationKind::Primary.span(marked).label(label);
+                report.element(Snippet::source(line).line_start(place.line).path(path).annotation(mark))
             }
-            None => {
-                out += &format!("\n {frame}-->{reset} {path}");
-                " ".to_owned()
-            }
+            Some((place, None)) => report.element(Origin::path(path).line(place.line).char_column(place.column)),
+            None => report.element(Origin::path(path)),
         };
-        for line in self.help.iter() {
-            out += &format!("\n{gutter} {frame}={reset} {strong}help{reset}: {line}");
+        if let Some(help) = help {
+            report = report.element(Level::HELP.message(help));
         }
-        out
+        let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[report])
+    }
+}
+
+impl Place {
+    /// The line as it is shown, and what of it is marked.
+    fn shown(&self) -> Option<(String, Range<usize>)> {
+        let line = self.snippet.as_deref()?;
+        let part = |range: Range<usize>| redact::show(line.get(range).unwrap_or_default());
+        let Range { start, end } = self.marked;
+        let (before, marked) = (part(0..start), part(start..end));
+        let range = before.len()..before.len() + marked.len();
+        Some((format!("{before}{marked}{}", part(end..line.len())), range))
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(&Theme::PLAIN))
+        f.write_str(&self.render(false))
     }
 }
 
@@ -115,15 +92,15 @@ pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
     /// All of them as text, a blank line between two.
-    pub fn render(&self, theme: &Theme) -> String {
-        let all: Vec<String> = self.0.iter().map(|one| one.render(theme)).collect();
+    pub fn render(&self, colours: bool) -> String {
+        let all: Vec<String> = self.0.iter().map(|one| one.render(colours)).collect();
         all.join("\n\n")
     }
 }
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(&Theme::PLAIN))
+        f.write_str(&self.render(false))
     }
 }
 
@@ -136,13 +113,17 @@ pub(crate) struct Reporter<'a> {
     text: &'a str,
     shows: bool,
     found: Vec<(usize, Diagnostic)>,
+    /// Where something was reported.
+    spans: Vec<Range<usize>>,
+    /// Whether what was reported leaves the rest of the manifest unreadable.
+    broken: bool,
     /// How many were left out.
     more: usize,
 }
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text, shows: true, found: Vec::new(), more: 0 }
+        Self { path, text, shows: true, found: Vec::new(), spans: Vec::new(), broken: false, more: 0 }
     }
 
     /// The same for a file whose text must not be shown: nobody knows what the manifest has made Remint read.
@@ -158,20 +139,43 @@ impl<'a> Reporter<'a> {
     /// Reports something once: the same words about the same place again are dropped, because the parts of a manifest
     /// are looked at alone and again after they were merged.
     pub(crate) fn report(&mut self, span: Range<usize>, key: &str, message: impl Into<String>, help: Option<String>) {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
         let mut place = place(self.text, &span);
         place.snippet = place.snippet.filter(|_| self.shows);
         let place = Some(place);
         let diagnostic =
             Diagnostic { path: self.path.to_owned(), place, key: key.to_owned(), message: message.into(), help };
-        if self.is_full() {
-            self.more += 1;
-            return;
-        }
         let known =
             |(_, other): &(usize, Diagnostic)| other.place == diagnostic.place && other.message == diagnostic.message;
         if !self.found.iter().any(known) {
             self.found.push((span.start, diagnostic));
+            self.spans.push(span);
         }
+    }
+
+    /// Reports something unless the same place was reported before: what follows from an error is none of its own.
+    pub(crate) fn report_new(
+        &mut self,
+        span: Range<usize>,
+        key: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        if !self.spans.iter().any(|known| known.start < span.end.max(span.start + 1) && span.start < known.end) {
+            self.report(span, key, message, help);
+        }
+    }
+
+    /// Says that the manifest does not have its shape, so that no values can be made of it.
+    pub(crate) fn set_broken(&mut self) {
+        self.broken = true;
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Reports something about the file as a whole.
@@ -216,15 +220,13 @@ fn place(text: &str, span: &Range<usize>) -> Place {
     let end = floor(text, span.end).max(start);
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let marked = text[start..end.min(line_end)].chars().count();
-    let (column, line) = (text[line_start..start].chars().count(), text[line_start..line_end].trim_end_matches('\r'));
-    let skipped = if line.len() > LINE { column.saturating_sub(BEFORE) } else { 0 };
+    let line = text[line_start..line_end].trim_end_matches('\r');
+    let within = |at: usize| at.min(line_end).saturating_sub(line_start).min(line.len());
     Place {
         line: text[..line_start].matches('\n').count() + 1,
-        column: column + 1,
-        snippet: Some(line.chars().skip(skipped).take(LINE).collect()),
-        skipped,
-        width: marked.clamp(1, LINE - (column - skipped).min(LINE - 1)),
+        column: text[line_start..start].chars().count() + 1,
+        snippet: (line.len() <= LINE).then(|| line.to_owned()),
+        marked: within(start)..within(end),
     }
 }
 
@@ -257,4 +259,58 @@ pub(crate) fn suggest<'a>(word: &str, what: &str, candidates: impl IntoIterator<
 /// Names in backticks, separated by commas.
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(text: &str, at: &str, message: &str) -> Diagnostic {
+        let mut reporter = Reporter::new(Path::new("re\u{1b}[31mmint.toml"), text);
+        let start = text.find(at).unwrap();
+        reporter.report(start..start + at.len(), "a.b", message, Some("\u{9b}2Jwait".to_owned()));
+        reporter.check().unwrap_err().0.remove(0)
+    }
+
+    #[test]
+    fn wide_letters_tabs_and_the_end_of_a_line_are_marked_where_they_are_seen() {
+        insta::assert_snapshot!(report("x = 1\n\tnäme = \"日本\" # ü\r\n", "\"日本\"", "no"), @r#"
+        error: no
+         --> remint.toml:2:9
+          |
+        2 |     näme = "日本" # ü
+          |            ^^^^^^ in `a.b`
+          |
+          = help: wait
+        "#);
+        insta::assert_snapshot!(report("x = \r\n", "\r\n", "no value"), @r"
+        error: no value
+         --> remint.toml:1:5
+          |
+        1 | x = 
+          |     ^ in `a.b`
+          |
+          = help: wait
+        ");
+    }
+
+    #[test]
+    fn a_line_that_is_far_too_long_has_a_place_alone() {
+        let text = format!("k = \"{}\" # here", "x".repeat(LINE));
+        let shown = report(&text, "here", "no").to_string();
+        assert!(shown.contains(":1:1010") && !shown.contains("xxx"), "{shown}");
+        let text = format!("k = \"{}\" # here", "x".repeat(900));
+        let shown = report(&text, "here", "no").to_string();
+        assert!(shown.contains(":1:910") && shown.contains("# here\n") && shown.len() < 600, "{shown}");
+    }
+
+    #[test]
+    fn colours_are_the_only_sequences() {
+        let found = report("a = \"\u{1b}]52;c;eA==\u{7}\"", "a", "bad \u{1b}[2J thing");
+        assert!(!found.to_string().contains('\u{1b}'), "{:?}", found.to_string());
+        let shown = found.render(true);
+        let foreign = |piece: &str| !piece.split('m').next().unwrap_or_default().chars().all(|c| c.is_ascii_digit());
+        assert!(shown.contains("\u{1b}[") && !shown.split("\u{1b}[").skip(1).any(foreign), "{shown:?}");
+        assert!(!shown.contains(['\u{9b}', '\u{7}']), "{shown:?}");
+    }
 }

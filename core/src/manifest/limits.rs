@@ -17,6 +17,8 @@ pub(crate) const MAX_CHAIN: usize = 64;
 pub(crate) const MAX_PARTS: usize = 32;
 /// Diagnostics that are shown.
 pub(crate) const MAX_REPORTS: usize = 100;
+/// Errors of the syntax that are shown: those after the first few follow from them.
+pub(crate) const MAX_SYNTAX_REPORTS: usize = 10;
 /// Bytes of a secret.
 pub(crate) const MAX_SECRET: usize = 1024 * 1024;
 

@@ -11,7 +11,7 @@ use super::{
     diagnostics::{Diagnostics, Reporter, list, suggest},
     grounds::Grounds,
     interpolate::Interpolator,
-    limits::{MAX_DEPTH, MAX_PARTS, read_text},
+    limits::{MAX_DEPTH, MAX_PARTS, MAX_SYNTAX_REPORTS, read_text},
     schema,
     shape::Shape,
     tree::{Node, Step, Value, show},
@@ -129,15 +129,20 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let interpolator = Interpolator::new(&root, options, &base_dir, &mut reporter);
     interpolator.fill(&mut root, &mut reporter);
     let raw = !reporter.is_clean();
-    Shape::check(&root, schema::document(), Vec::new(), raw, &mut reporter);
-    reporter.check()?;
+    let unknown = Shape::check(&root, schema::document(), Vec::new(), raw, &mut reporter);
+    if reporter.is_broken() || reporter.is_full() {
+        return Err(fail(&mut reporter));
+    }
+    unknown.iter().for_each(|path| root.remove(path));
 
+    // Unknown keys and references that lead nowhere leave the rest to be looked at, so that all is reported at once.
     let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
     checks::check(&manifest, &root, &base_dir, &grounds, options.without_recipe, &mut reporter);
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
-    reporter.check()?;
-    let Some((provider, section)) = chosen else { return Err(fail(&mut reporter)) };
-    let user_data = read_user_data(&manifest, path, &base_dir, &interpolator)?;
+    let (user_data, wrong) = read_user_data(&manifest, path, &base_dir, &grounds, &interpolator);
+    let mut found = fail(&mut reporter);
+    found.0.extend(wrong.0);
+    let Some((provider, section)) = chosen.filter(|_| found.0.is_empty()) else { return Err(found) };
     let secrets = Secrets::new(manifest.secrets.clone(), base_dir.clone(), &options.process_env);
     let secrets = Arc::new(if options.without_secrets { secrets.sealed() } else { secrets });
     let path = path.to_owned();
@@ -194,22 +199,24 @@ fn is_environment_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// Reads the user's parts of the user data; what is wrong in one is reported at its own lines.
+/// Reads the user's parts of the user data; what is wrong in one is reported at its own lines. A part outside of the
+/// grounds, which the checks report, is not read.
 fn read_user_data(
     manifest: &Manifest,
     manifest_path: &Path,
     base_dir: &Path,
+    grounds: &Grounds,
     interpolator: &Interpolator<'_>,
-) -> Result<Vec<UserDataFile>, Diagnostics> {
+) -> (Vec<UserDataFile>, Diagnostics) {
     let mut files = Vec::new();
     let mut wrong = Vec::new();
     let parts = manifest.instance.user_data.len();
     if parts > MAX_PARTS {
         let mut reporter = Reporter::new(manifest_path, "");
         reporter.report_file(format!("the user data may have at most {MAX_PARTS} parts; there are {parts}"), None);
-        return Err(fail(&mut reporter));
+        return (files, fail(&mut reporter));
     }
-    for part in &manifest.instance.user_data {
+    for part in manifest.instance.user_data.iter().filter(|part| grounds.hold(&part.path)) {
         let path = base_dir.join(&part.path);
         let content = match read_text(&path) {
             Ok(text) if part.interpolate => {
@@ -228,7 +235,7 @@ fn read_user_data(
         };
         files.push(UserDataFile { name: part.path.display().to_string(), content });
     }
-    if wrong.is_empty() { Ok(files) } else { Err(Diagnostics(wrong)) }
+    (files, Diagnostics(wrong))
 }
 
 fn fail(reporter: &mut Reporter<'_>) -> Diagnostics {
@@ -267,9 +274,11 @@ fn parse(text: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
             None
         }
         Ok((root, None)) => Some(root),
-        Err(error) => {
-            let message = format!("this is not TOML: {}", error.message());
-            reporter.report(error.span().unwrap_or(0..0), "", message, None);
+        Err(errors) => {
+            for error in errors.into_iter().take(MAX_SYNTAX_REPORTS) {
+                let message = format!("this is not TOML: {}", error.message());
+                reporter.report_new(error.span().unwrap_or(0..0), "", message, None);
+            }
             None
         }
     }
@@ -334,7 +343,7 @@ fn build(root: &Node, reporter: &mut Reporter<'_>) -> Option<Manifest> {
                 })
                 .collect();
             let message = error.inner().message().to_owned();
-            reporter.report(root.find(&path).span.clone(), &show(&path), message, None);
+            reporter.report_new(root.find(&path).span.clone(), &show(&path), message, None);
             None
         }
     }
@@ -351,10 +360,11 @@ fn choose_provider(
         return Some((provider, section.clone()));
     }
     let key = if wanted.is_some() { "providers" } else { "provider" };
-    let span = root.find(&[Step::Key(key.to_owned())]).head();
+    let node = root.find(&[Step::Key(key.to_owned())]);
+    let span = if wanted.is_some() { node.head() } else { node.span.clone() };
     let names = list(manifest.providers.keys().map(ProviderId::as_str));
     let help = format!("add `[providers.{provider}]`, or choose one that is there with `--provider`: {names}");
-    reporter.report(span, key, format!("there is no `[providers.{provider}]`"), Some(help));
+    reporter.report_new(span, key, format!("there is no `[providers.{provider}]`"), Some(help));
     None
 }
 

@@ -67,6 +67,7 @@ zone = "example.com"
        |
     17 | retrys = 3
        | ^^^^^^ in `image.provision[0]`
+       |
        = help: did you mean `retries`?
 
     error: `scirpt` is not a type of step
@@ -74,6 +75,7 @@ zone = "example.com"
        |
     20 | type = "scirpt"
        |        ^^^^^^^^ in `image.provision[1]`
+       |
        = help: did you mean `script`?
 
     error: expected an integer, found a string
@@ -81,6 +83,7 @@ zone = "example.com"
        |
     23 | count = "1"
        |         ^^^ in `instance.count`
+       |
        = help: write `1` without quotes
 
     error: `soon` is not a duration; write it like "250ms", "90s", "5m" or "1h 30m"
@@ -94,6 +97,7 @@ zone = "example.com"
        |
     27 | retire = "parc"
        |          ^^^^^^ in `deploy.retire`
+       |
        = help: did you mean `park`?
 
     error: missing key `name`
@@ -101,7 +105,51 @@ zone = "example.com"
        |
     29 | [dns]
        |  ^^^ in `dns`
+       |
        = help: `name`: The name below the zone, or `@` for the zone itself.
+    "#);
+}
+
+/// What one run over the file reports, of every kind but types: those leave no values to look at.
+#[test]
+fn unknown_keys_references_values_and_other_files_are_told_in_one_run() {
+    let text = "imag = 1\n[instance]\ncout = 2\nuser_data = [{ path = \"seed.yaml\", interpolate = true }]\n\
+        [[image.provision]]\ntype = \"file\"\nsource = \"${var.gone}/x\"\ndestination = \"opt\"\n\
+        [secrets]\npw = { env = \"PW\" }\n[vars]\nwho = \"me\"\n\
+        [environments.other]\nvarz = 1\n";
+    let text = format!("{}{BASE}{}", &text[..9], &text[9..]);
+    let error = error(&text).replace("error: ", "\nerror: ");
+    let lines: Vec<_> = error.lines().filter(|line| line.starts_with("error: ")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    error: unknown key `imag`
+    error: unknown key `cout`
+    error: there is no variable `gone`
+    error: `opt` is not an absolute path
+    error: unknown key `varz`
+    error: `${var.whom}`: there is no variable `whom`
+    "#);
+}
+
+#[test]
+fn every_error_of_the_syntax_is_told() {
+    insta::assert_snapshot!(error("service = \nprovider = sandbox\n[image\nx = 'a'\n"), @r#"
+    error: this is not TOML: string values must be quoted, expected literal string
+     --> remint.toml:1:11
+      |
+    1 | service = 
+      |           ^
+
+    error: this is not TOML: string values must be quoted, expected literal string
+     --> remint.toml:2:12
+      |
+    2 | provider = sandbox
+      |            ^^^^^^^
+
+    error: this is not TOML: unclosed table, expected `]`
+     --> remint.toml:3:7
+      |
+    3 | [image
+      |       ^
     "#);
 }
 
@@ -129,6 +177,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
       |
     1 | service = "App"
       |           ^^^^^ in `service`
+      |
       = help: use `a-z`, `0-9` and `-`, start with a letter, end without `-`, at most 32 characters
 
     error: port 0 cannot be asked
@@ -143,6 +192,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     16 | source = "missing"
        |          ^^^^^^^^^ in `image.provision[0].source`
+       |
        = help: paths start at the folder of the manifest: DIR
 
     error: `opt/app` is not an absolute path
@@ -150,6 +200,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     17 | destination = "opt/app"
        |               ^^^^^^^^^ in `image.provision[0].destination`
+       |
        = help: it must start with `/`, without `..`
 
     error: `rw` is not a mode
@@ -157,6 +208,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     18 | mode = "rw"
        |        ^^^^ in `image.provision[0].mode`
+       |
        = help: write it in octal, such as "0644"
 
     error: 3 instances are not possible yet
@@ -164,6 +216,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     21 | count = 3
        |         ^ in `instance.count`
+       |
        = help: set `count = 1`: several need a load balancer, which this version does not have
 
     error: this is not a public key in OpenSSH's form
@@ -171,6 +224,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     24 | ssh_keys = ["ssh-ed25519 nonsense"]
        |             ^^^^^^^^^^^^^^^^^^^^^^ in `access.ssh_keys[0]`
+       |
        = help: write the line of the `.pub` file: `ssh-ed25519 AAAA… name`
     "#);
 }
@@ -227,6 +281,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                 ^^^^^^^^^^^^^^ in `image.provision[0].inline[0]`
+       |
        = help: did you mean `version`?
 
     error: the environment variable `NOT_SET` is not set
@@ -234,6 +289,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                             ^^^^^^^^^^^^^^ in `image.provision[0].inline[1]`
+       |
        = help: set it, or give a default: `${env.NOT_SET:-default}`
 
     error: `${secret.password}` cannot stand here
@@ -241,6 +297,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                                                 ^^^^^^^^^^^^^^^^^^ in `image.provision[0].inline[2]`
+       |
        = help: a secret can stand in `secret_env` of a step, in `[config.env]`, in headers of the health check, and in user data files with `interpolate = true`
 
     error: `vars` is not a kind of reference; there are `var`, `env`, `git`, `secret`, `release`, `address`, `dns`
@@ -248,6 +305,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                                                                         ^^^^^^^^^ in `image.provision[0].inline[3]`
+       |
        = help: did you mean `var`? `$${` stands for a literal `${`
 
     error: there is no `${git.tag}`
@@ -255,6 +313,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     22 | inline = ["echo ${var.versoin} ${HOME}", "x ${env.NOT_SET}", "y ${secret.password}", "z ${vars.x}", "${git.tag}"]
        |                                                                                                      ^^^^^^^^^^ in `image.provision[0].inline[4]`
+       |
        = help: names here: `sha`, `short`, `branch`, `dirty`
 
     error: there is no secret `pasword`
@@ -262,6 +321,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     26 | env = { A = "${secret.pasword}", B = "${release.name}" }
        |              ^^^^^^^^^^^^^^^^^ in `config.env.A`
+       |
        = help: did you mean `password`?
 
     error: there is no `${release.name}`
@@ -269,6 +329,7 @@ env = { A = "${secret.pasword}", B = "${release.name}" }
        |
     26 | env = { A = "${secret.pasword}", B = "${release.name}" }
        |                                       ^^^^^^^^^^^^^^^ in `config.env.B`
+       |
        = help: names here: `id`, `service`, `env`
     "#);
 }
@@ -314,8 +375,8 @@ fn user_data_files_are_read_and_filled_in() {
     let text = with(&format!("{part}[vars]\nwho = \"me\"\n[secrets]\npw = {{ env = \"PW\" }}\n"));
     insta::assert_snapshot!(error(&text), @r#"
     error: `${var.whom}`: there is no variable `whom`
-     --> seed.yaml:3:3
-      = help: did you mean `who`?
+    --> seed.yaml:3:3
+     = help: did you mean `who`?
     "#);
     let text = text.replace("who = \"me\"", "who = \"me\"\nwhom = \"x\"");
     let loaded = load_text(&text, &LoadOptions::default()).unwrap();
@@ -446,6 +507,7 @@ fn an_environment_must_be_chosen_and_every_one_is_checked() {
        |
     17 | [environments.staging]
        |  ^^^^^^^^^^^^ in `environments`
+       |
        = help: choose one with `-e NAME`
     "#);
     let wrong = with(ENVIRONMENTS).replace("size = \"s-4", "sise = \"s-4");
@@ -456,6 +518,7 @@ fn an_environment_must_be_chosen_and_every_one_is_checked() {
        |
     23 | providers.sandbox.sise = "s-4vcpu-8gb"
        |                   ^^^^ in `environments.production.providers.sandbox`
+       |
        = help: did you mean `size`?
     "#);
 }
@@ -478,8 +541,8 @@ fn a_missing_manifest_is_told_without_a_line() {
     let error = load(Path::new("/nonexistent/remint.toml"), &LoadOptions::default()).unwrap_err();
     insta::assert_snapshot!(error, @r#"
     error: cannot read the manifest: No such file or directory (os error 2)
-     --> /nonexistent/remint.toml
-      = help: `remint init` writes one, `-C DIR` looks in another folder
+    --> /nonexistent/remint.toml
+     = help: `remint init` writes one, `-C DIR` looks in another folder
     "#);
 }
 
@@ -518,6 +581,7 @@ fn a_base_that_its_provider_refuses_is_told_at_its_place() {
        |
     17 | base = "bare"
        |        ^^^^^^ in `providers.picky.base`
+       |
        = help: use `dressed`
     "#);
     let option = format!("{picky}[providers.picky.options]\ntaken = true\n");

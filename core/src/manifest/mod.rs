@@ -26,7 +26,7 @@ mod template;
 mod tree;
 
 pub use config::RenderedConfig;
-pub use diagnostics::{Diagnostic, Diagnostics, Place, Theme};
+pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use duration::HumanDuration;
 pub(crate) use git::Git;
 pub use health::{CommandCheck, HealthCheck, HealthSection, HttpCheck, TcpCheck};

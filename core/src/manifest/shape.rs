@@ -21,6 +21,8 @@ pub(crate) struct Shape<'r, 't> {
     path: Vec<Step>,
     /// References are not filled in yet, so texts that hold one are taken as they are.
     raw: bool,
+    /// The unknown keys that were found.
+    unknown: Vec<Vec<Step>>,
 }
 
 /// A schema together with what it refers to, outermost first.
@@ -64,19 +66,28 @@ impl Resolved {
 }
 
 impl<'r, 't> Shape<'r, 't> {
-    /// Checks a tree; `raw` when references in it are not filled in yet.
+    /// Checks a tree; `raw` when references in it are not filled in yet. Gives the paths of its unknown keys: without them,
+    /// the rest can still be read, unless the reporter says that it is broken.
     pub(crate) fn check(
         node: &Node,
         schema: &'static Json,
         path: Vec<Step>,
         raw: bool,
         reporter: &'r mut Reporter<'t>,
-    ) {
-        Self { reporter, path, raw }.node(node, schema);
+    ) -> Vec<Vec<Step>> {
+        let mut walk = Self { reporter, path, raw, unknown: Vec::new() };
+        walk.node(node, schema);
+        walk.unknown
     }
 
     fn report(&mut self, span: std::ops::Range<usize>, message: String, help: Option<String>) {
+        self.reporter.set_broken();
         self.reporter.report(span, &show(&self.path), message, help);
+    }
+
+    fn unknown(&mut self, key: &str, value: &Node, help: Option<String>) {
+        self.reporter.report(value.head(), &show(&self.path), format!("unknown key `{key}`"), help);
+        self.unknown.push(self.path.iter().cloned().chain([Step::Key(key.to_owned())]).collect());
     }
 
     fn node(&mut self, node: &Node, schema: &'static Json) {
@@ -125,7 +136,7 @@ impl<'r, 't> Shape<'r, 't> {
                 (None, Some(Json::Bool(true))) => {}
                 _ => {
                     let help = suggest(key, "keys", properties.keys().copied());
-                    self.report(value.head(), format!("unknown key `{key}`"), help);
+                    self.unknown(key, value, help);
                 }
             }
         }
@@ -205,7 +216,7 @@ impl<'r, 't> Shape<'r, 't> {
                         Some((_, schema)) => self.below(Step::Key(key.clone()), |walk| walk.node(value, schema)),
                         None => {
                             let help = suggest(key, "keys", keys());
-                            self.report(value.head(), format!("unknown key `{key}`"), help);
+                            self.unknown(key, value, help);
                         }
                     }
                 }

@@ -25,10 +25,13 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// Reads a document, and tells where it is nested deeper than [`MAX_DEPTH`]; what is deeper is left out. The error has
-    /// a message and a place.
-    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Range<usize>>), toml::de::Error> {
-        let document = DeTable::parse(text)?;
+    /// Reads a document, and tells where it is nested deeper than [`MAX_DEPTH`]; what is deeper is left out. Each error
+    /// has a message and a place.
+    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Range<usize>>), Vec<toml::de::Error>> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let mut deep = None;
         let value = table(document.get_ref(), 1, &mut deep);
         Ok((Self { key: None, span: 0..0, value }, deep))
@@ -75,6 +78,24 @@ impl Node {
             _ => None,
         };
         child.map_or(self, |child| child.find(rest))
+    }
+
+    /// Takes away what is at a path, if anything is.
+    pub(crate) fn remove(&mut self, path: &[Step]) {
+        match (&mut self.value, path) {
+            (Value::Table(table), [Step::Key(key)]) => drop(table.remove(key)),
+            (Value::Table(table), [Step::Key(key), rest @ ..]) => {
+                if let Some(child) = table.get_mut(key) {
+                    child.remove(rest);
+                }
+            }
+            (Value::Array(array), [Step::Index(index), rest @ ..]) if !rest.is_empty() => {
+                if let Some(child) = array.get_mut(*index) {
+                    child.remove(rest);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The plain value.

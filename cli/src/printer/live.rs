@@ -38,7 +38,6 @@ impl Live {
             let bar = self.lines.add(ProgressBar::new_spinner());
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.set_prefix(redact::show_line(&task));
-            bar.set_message(redact::show_line(message));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });

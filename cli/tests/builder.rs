@@ -142,7 +142,6 @@ async fn a_step_is_given_a_secret_that_is_nowhere_afterwards() {
     let baked = world.remint_with(&["bake"], &variables).await.success();
     let baked = baked.says("it is ***").says_not(&secret);
     world.remint_with(&["deploy"], &variables).await.success();
-    let disk = World::files(world.sandbox_dir());
     // The captured disk is among the files that are searched: what the steps wrote is found there.
     let service = world.folder();
     let disks = World::files(world.sandbox_dir()).into_iter().filter(|file| !file.starts_with(&service));

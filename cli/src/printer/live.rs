@@ -34,10 +34,12 @@ impl Live {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = tasks.entry(task.clone()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:>5.dim}");
-            let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            // Added before anything is drawn: a bar that is not yet among the others draws a line of its own, which stays.
+            let bar = self.lines.add(ProgressBar::new_spinner());
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.set_prefix(redact::show_line(&task));
             bar.enable_steady_tick(Duration::from_millis(120));
-            self.lines.add(bar)
+            bar
         });
         bar.set_message(redact::show_line(message));
     }

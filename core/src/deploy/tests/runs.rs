@@ -1,11 +1,7 @@
 //! What a run left in the middle: another one finishes it or takes it back, if its journal knows of it.
 
 use super::*;
-use crate::{
-    bake::simulated,
-    deploy::gc::gc_with,
-    provider::{Labels, Selector},
-};
+use crate::{bake::simulated, deploy::gc::gc_with, provider::Labels};
 
 /// A manifest that chooses how the service is reached.
 fn manifest_with(static_ip: &str) -> String {
@@ -30,13 +26,15 @@ impl Stand {
     }
 
     /// Marks the builders that are there as kept.
-    async fn keep_builders(&self, keep_for: Duration) {
-        let ctx = self.context();
+    fn keep_builders(&self, keep_for: Duration) {
         let until = crate::clock::wall().checked_add(keep_for).unwrap().to_string();
-        let instances = ctx.provider.instances();
-        for builder in instances.list(&Selector::all().with(label::ROLE, "builder")).await.unwrap() {
-            instances.label(&builder.id, &Labels::new().with(label::KEPT_UNTIL, &until)).await.unwrap();
-        }
+        self.cloud.by_hand("the label of what is kept", |state| {
+            for Instance { labels, .. } in state.machines.values_mut().map(|machine| &mut machine.instance) {
+                if labels.get(label::ROLE) == Some("builder") {
+                    labels.0.insert(label::KEPT_UNTIL.to_owned(), until.clone());
+                }
+            }
+        });
     }
 }
 
@@ -53,7 +51,7 @@ async fn a_builder_that_could_not_be_removed_goes_with_the_next_command() {
 async fn a_builder_that_is_kept_stays_until_its_time_is_over_or_its_environment_goes() {
     let stand = Stand::new();
     stand.leave_builder("two").await;
-    stand.keep_builders(Duration::from_secs(24 * 3600)).await;
+    stand.keep_builders(Duration::from_secs(24 * 3600));
     // The next command would destroy what the one before could not remove.
     stand.deploy().await.unwrap();
     let ctx = stand.context();
@@ -73,7 +71,7 @@ async fn a_builder_that_is_kept_stays_until_its_time_is_over_or_its_environment_
 
     for approved in [true, false] {
         stand.leave_builder(if approved { "three" } else { "four" }).await;
-        stand.keep_builders(Duration::from_secs(24 * 3600)).await;
+        stand.keep_builders(Duration::from_secs(24 * 3600));
         if approved {
             let listed = leftovers_with(&engine).await.unwrap().with_kept();
             assert_eq!(gc_with(&engine, Some(&listed)).await.unwrap().len(), 1);

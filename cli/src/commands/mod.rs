@@ -65,7 +65,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
     }
     match command {
         Command::Init(args) => init::run(&args, settings, printer),
-        Command::Validate => validate::run(settings, printer),
+        Command::Validate => validate::run(settings, printer).await,
         Command::Plan(args) => plan::run(&args, settings, printer, cancel).await,
         Command::Bake(args) => bake::run(&args, settings, printer, cancel).await,
         Command::Deploy(args) => deploy::deploy(&args, settings, printer, cancel).await,

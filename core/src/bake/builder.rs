@@ -130,8 +130,8 @@ impl<'a> Builder<'a> {
     pub(super) async fn first_boot_done(&self) -> Result<(), BakeError> {
         self.progress("waiting for cloud-init");
         let manifest = &self.ctx.loaded.manifest;
-        // A builder's user data has no configuration, and so restarts nothing.
-        let expected = Expected { rule: manifest.instance.cloud_init, restarts: false };
+        // A builder's user data has no configuration, and so no commands.
+        let expected = Expected { rule: manifest.instance.cloud_init, commands: false };
         let verdict = first_boot::finished(&self.connection, Some(manifest.image.boot_timeout.0), expected).await;
         match verdict.map_err(BakeError::remote("waiting for cloud-init"))? {
             Verdict::Clean => Ok(()),

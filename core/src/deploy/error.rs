@@ -190,12 +190,15 @@ impl From<RemoteError> for DeployError {
 
 impl From<HealthError> for DeployError {
     fn from(error: HealthError) -> Self {
-        if matches!(error, HealthError::Cancelled) {
-            return Self::interrupted();
-        }
-        Self::new(DeployErrorKind::Gate, "the service is not healthy")
-            .because(error)
-            .hint("look at the service's own log below, and at `[health]` in the manifest")
+        let HealthError::NotInTime { last, lines, .. } = &error else { return Self::interrupted() };
+        let hint = if last.contains("certificate") {
+            "the certificate must be for the name in `health.check.http.host` and from an authority that this machine trusts, or one \
+             of `ca`; `verify = false` takes any"
+        } else {
+            "look at the service's own answer and log below, and at `[health]` in the manifest"
+        };
+        let lines = lines.clone();
+        Self::new(DeployErrorKind::Gate, "the service is not healthy").because(error).hint(hint).details(lines)
     }
 }
 
@@ -207,6 +210,12 @@ impl From<RenderError> for DeployError {
 
 impl From<UserDataError> for DeployError {
     fn from(error: UserDataError) -> Self {
-        Self::new(DeployErrorKind::Manifest, "cannot compose the user data").because(error)
+        let hint = match &error {
+            UserDataError::TooLarge { .. } => {
+                "make `[[instance.user_data]]` smaller: bake what does not change into the image"
+            }
+            _ => "correct `[config]` or the part in `[[instance.user_data]]`",
+        };
+        Self::new(DeployErrorKind::Manifest, "cannot compose the user data").hint(hint).because(error)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     first_boot::{self, Expected, Verdict},
     health::{self, Probe, ProbeRun, wait_healthy},
     logins::{self, KeyFile},
-    manifest::{Git, HealthCheck, RenderContext, Secrets},
+    manifest::{ConfigSection, Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
     remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
@@ -26,6 +26,8 @@ use crate::{
 
 /// Gives the machine another host key, which comes on standard input.
 const ROTATE: &str = include_str!("rotate.sh");
+/// Shows the end of the logs where a cause may stand.
+const LOG: &str = include_str!("log.sh");
 /// How often the service is asked while the address moves.
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 /// How long SSH may take to come back with its new host key.
@@ -196,6 +198,7 @@ impl Outside for SshOutside {
             connection: Arc::new(connection),
             options,
             next: keys.next.clone(),
+            restart: ctx.loaded.manifest.config.as_ref().map(|config| config.restart.clone()).unwrap_or_default(),
         }))
     }
 
@@ -242,6 +245,8 @@ struct OpenMachine {
     connection: Arc<Connection>,
     options: ConnectOptions,
     next: HostKey,
+    /// The units of `[config].restart`.
+    restart: Vec<String>,
 }
 
 impl fmt::Debug for OpenMachine {
@@ -259,8 +264,8 @@ impl OpenMachine {
     async fn cloud_init(&self, ctx: &Context) -> Result<(), DeployError> {
         self.progress(ctx, "waiting for cloud-init");
         let manifest = &ctx.loaded.manifest;
-        let restarts = manifest.config.as_ref().is_some_and(|config| !config.restart.is_empty());
-        let expected = Expected { rule: manifest.instance.cloud_init, restarts };
+        let commands = manifest.config.as_ref().is_some_and(ConfigSection::has_commands);
+        let expected = Expected { rule: manifest.instance.cloud_init, commands };
         match first_boot::finished(&self.connection, None, expected).await? {
             Verdict::Clean => Ok(()),
             Verdict::Warned(told) => {
@@ -271,14 +276,6 @@ impl OpenMachine {
                 let message = format!("cloud-init failed on {}: {}", self.task, failure.summary);
                 Err(DeployError::new(DeployErrorKind::Gate, message).hint(failure.hint).details(failure.log))
             }
-        }
-    }
-
-    async fn run(&self, shell: &str) -> Vec<String> {
-        let command = Command::shell(shell).timeout(LOG_WITHIN);
-        match self.connection.exec(&command, &mut |_, _| {}).await {
-            Ok(outcome) => outcome.tail,
-            Err(_) => Vec::new(),
         }
     }
 }
@@ -315,7 +312,12 @@ impl Opened for OpenMachine {
     }
 
     async fn log(&mut self) -> Vec<String> {
-        self.run("journalctl -n 30 --no-pager --output=short").await
+        let restart = self.restart.join(" ");
+        let command = Command::shell(LOG).env("REMINT_UNITS", restart).timeout(LOG_WITHIN);
+        match self.connection.exec(&command, &mut |_, _| {}).await {
+            Ok(outcome) => outcome.tail,
+            Err(_) => Vec::new(),
+        }
     }
 
     async fn close(mut self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {

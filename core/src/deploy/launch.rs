@@ -368,10 +368,22 @@ async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance])
         .hint("somebody moved the address; run `remint status`, and then the command again"))
 }
 
+/// Adds the machine's log to what the error itself shows, which is nearer to the cause and comes first.
 async fn with_log(error: DeployError, opened: &mut dyn Opened) -> DeployError {
+    if error.kind() == DeployErrorKind::Interrupted {
+        return error;
+    }
     let log = opened.log().await;
-    if log.is_empty() || !error.detail_lines().is_empty() { error } else { error.details(log) }
+    let own = error.detail_lines().to_vec();
+    match (own.is_empty(), log.is_empty()) {
+        (_, true) => error,
+        (true, false) => error.details(log),
+        (false, false) => error.details([own, vec![LOG_TITLE.to_owned()], log].concat()),
+    }
 }
+
+/// What stands between an error's own lines and the machine's log.
+const LOG_TITLE: &str = "the end of its log:";
 
 /// Destroys instances side by side, and waits until they are gone.
 pub(super) async fn destroy_all(ctx: &Context, instances: &[Instance]) -> Result<(), DeployError> {

@@ -37,6 +37,7 @@ mod remove;
 mod retire;
 mod rollback;
 mod run;
+mod sizes;
 mod status;
 mod switch;
 #[cfg(test)]
@@ -56,5 +57,6 @@ pub use plan::plan;
 pub use planner::{Plan, Refusal, Step};
 pub use rollback::rollback;
 pub use run::{DeployOptions, DeployReport, deploy};
+pub use sizes::{SizeError, UserDataSize, user_data_size};
 pub use status::{InstanceStatus, Status, history, host_keys, show, status};
 pub use unfinished::{abort, resume};

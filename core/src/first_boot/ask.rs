@@ -14,8 +14,8 @@ const STATUS: &str = "cloud-init status --format json 2>/dev/null || true";
 /// The first is in memory and so of this boot, the second is the same on the disk.
 const RESULTS: [&str; 2] =
     ["cat /run/cloud-init/result.json 2>/dev/null || true", "cat /var/lib/cloud/data/result.json 2>/dev/null || true"];
-/// A module's log line and its event; `true`, since there may be none of them.
-const LOG: &str = "grep -E 'WARNING|ERROR|CRITICAL|FAIL' /var/log/cloud-init.log 2>/dev/null | tail -n 200 || true";
+/// A module's log line and its event, and the last line of a traceback, which says why; `true`, since there may be none of them.
+const LOG: &str = "grep -E 'WARNING|ERROR|CRITICAL|FAIL|^[A-Za-z_.]+(Error|Exception): ' /var/log/cloud-init.log 2>/dev/null | tail -n 200 || true";
 /// What modules and scripts wrote.
 const OUTPUT: &str = "tail -n 60 /var/log/cloud-init-output.log 2>/dev/null || true";
 /// How long a look at a file or a log may take.

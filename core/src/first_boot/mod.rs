@@ -11,4 +11,5 @@ mod report;
 mod verdict;
 
 pub(crate) use ask::finished;
+pub(crate) use report::SAYS;
 pub(crate) use verdict::{Expected, Verdict, warning};

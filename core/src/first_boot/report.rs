@@ -24,6 +24,9 @@ const MODULE_LINES: usize = 12;
 /// How long one of them may be, in bytes.
 const LINE_BYTES: usize = 400;
 
+/// What a line starts with that a command of Remint's own part of the user data writes.
+pub(crate) const SAYS: &str = "remint: ";
+
 /// What the machine answered, as it came.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
@@ -62,6 +65,8 @@ pub(super) struct Report {
     pub(super) unnamed: Vec<String>,
     /// Warnings that are no deprecations, and no failures of a module.
     pub(super) warnings: Vec<String>,
+    /// What Remint's own commands on the machine say of their failure.
+    pub(super) own: Vec<String>,
     /// Lines of its logs, those of the failed modules first.
     pub(super) log: Vec<String>,
     /// Whether there were lists to read at all.
@@ -123,13 +128,19 @@ impl Report {
     }
 
     fn add_log(&mut self, log: &str, output: &str) {
+        for said in output.lines().filter_map(|line| line.strip_prefix(SAYS)) {
+            push(&mut self.own, said);
+        }
         let keys: Vec<String> = self.failed.iter().map(Failed::key).collect();
+        // The end of a traceback names no module, and belongs to the line before it.
+        let mut follows = false;
         let of_failed = |line: &&str| {
-            let line = line.replace('-', "_");
-            keys.iter().any(|name| line.contains(name.as_str()))
+            let plain = line.replace('-', "_");
+            follows = keys.iter().any(|name| plain.contains(name.as_str())) || follows && is_exception(line);
+            follows
         };
         let all: Vec<&str> = log.lines().collect();
-        let named: Vec<&str> = all.iter().copied().filter(|line| of_failed(line)).collect();
+        let named: Vec<&str> = all.iter().copied().filter(of_failed).collect();
         let lines = if named.is_empty() { all } else { named };
         let shown = last(&lines, MODULE_LINES).iter().map(|line| cut(line));
         self.log.extend(shown);
@@ -182,6 +193,13 @@ fn module_warning(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("Running module ")?;
     let (module, rest) = rest.split_once(' ')?;
     (is_name(module) && rest.trim_end().ends_with("failed")).then_some(module)
+}
+
+/// `OSError: Unknown user or group: …`, without the time that begins a line of the log.
+fn is_exception(line: &str) -> bool {
+    let class = line.split(": ").next().unwrap_or_default();
+    let is_class = class.ends_with("Error") || class.ends_with("Exception");
+    is_class && class.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
 }
 
 fn is_name(text: &str) -> bool {

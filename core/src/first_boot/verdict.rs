@@ -20,8 +20,8 @@ const SHOWN: usize = 8;
 pub(crate) struct Expected {
     /// The manifest's rule.
     pub(crate) rule: CloudInitRule,
-    /// The user data restarts units (`[config].restart`), by `runcmd`.
-    pub(crate) restarts: bool,
+    /// Remint's own part has commands, by `runcmd`: for `[config]`'s `restart`, or its `owner`.
+    pub(crate) commands: bool,
 }
 
 /// What a first boot comes to.
@@ -56,7 +56,7 @@ pub(crate) fn warning(machine: &str, told: &[String]) -> String {
 pub(super) fn judge(exit: &Exit, report: &Report, expected: Expected) -> Verdict {
     let failed = &report.failed;
     let (own, others): (Vec<&Failed>, Vec<&Failed>) =
-        failed.iter().partition(|failed| is_own(failed, expected.restarts));
+        failed.iter().partition(|failed| is_own(failed, expected.commands));
     let in_order: Vec<&Failed> = own.iter().chain(&others).copied().collect();
     let failure = |summary: String, hint: &str| {
         Verdict::Failed(Failure { summary, hint: hint.to_owned(), log: report.log.clone() })
@@ -67,6 +67,9 @@ pub(super) fn judge(exit: &Exit, report: &Report, expected: Expected) -> Verdict
     if !own.is_empty() {
         let hint = "Remint's own part of the user data needs this; the log is shown below. Check `[config]` and what \
                     `instance.user_data` sets of the same";
+        if !report.own.is_empty() {
+            return failure(report.own.join("; "), "correct `[config]`; the log is shown below");
+        }
         return failure(modules(&in_order), hint);
     }
     let is_recoverable = *exit == Exit::Status(2);
@@ -86,11 +89,11 @@ pub(super) fn judge(exit: &Exit, report: &Report, expected: Expected) -> Verdict
     if told.is_empty() && report.is_known { Verdict::Clean } else { Verdict::Warned(told) }
 }
 
-fn is_own(failed: &Failed, restarts: bool) -> bool {
+fn is_own(failed: &Failed, commands: bool) -> bool {
     match failed.key().as_str() {
-        RUNCMD => restarts,
+        RUNCMD => commands,
         // `Runparts: 1 failures (runcmd) in 2 attempted commands` names the scripts that failed.
-        SCRIPTS => restarts && (failed.reason.contains(RUNCMD) || !failed.reason.contains("Runparts")),
+        SCRIPTS => commands && (failed.reason.contains(RUNCMD) || !failed.reason.contains("Runparts")),
         key => OWN.contains(&key),
     }
 }

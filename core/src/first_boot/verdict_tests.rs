@@ -8,8 +8,8 @@ use super::{
     *,
 };
 
-const STRICT: Expected = Expected { rule: CloudInitRule::Strict, restarts: true };
-const LENIENT: Expected = Expected { rule: CloudInitRule::Lenient, restarts: true };
+const STRICT: Expected = Expected { rule: CloudInitRule::Strict, commands: true };
+const LENIENT: Expected = Expected { rule: CloudInitRule::Lenient, commands: true };
 
 fn on(status: u32, answers: &Answers, expected: Expected) -> Verdict {
     judge(&Exit::Status(status), &Report::read(answers), expected)
@@ -56,7 +56,7 @@ fn a_module_that_remint_relies_on_always_fails() {
 
 #[test]
 fn scripts_are_remints_where_it_restarts_units() {
-    let without = Expected { restarts: false, ..LENIENT };
+    let without = Expected { commands: false, ..LENIENT };
     let runcmd = debian_scripts("runcmd");
     assert!(failed(on(1, &runcmd, LENIENT)).summary.contains("runcmd"));
     assert_eq!(warned(on(1, &runcmd, without)).len(), 1);

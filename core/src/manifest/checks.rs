@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bake::tree::{self, parse_mode},
     provider::Registry,
-    userdata::is_name,
+    userdata::{is_name, owner_problem},
 };
 
 struct Checks<'r, 't, 'n> {
@@ -280,6 +280,10 @@ impl Checks<'_, '_, '_> {
         let Some(config) = &manifest.config else { return };
         self.absolute(&[key("config"), key("path")], &config.path);
         self.mode(&[key("config"), key("mode")], &config.mode);
+        if let Some(help) = owner_problem(&config.owner) {
+            let message = format!("`{}` cannot be an owner", config.owner.escape_debug());
+            self.report(&[key("config"), key("owner")], message, Some(help));
+        }
         self.variables(&[key("config"), key("env")], config.env.keys());
         for (name, template) in &config.env {
             let path = [key("config"), key("env"), key(name)];

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{ConfigSection, RenderContext, RenderError, limits::MAX_TEXT};
+use crate::userdata::is_root;
 
 /// `[config]` of one release, secrets included.
 #[derive(Debug, Clone)]
@@ -23,6 +24,11 @@ pub struct RenderedConfig {
 }
 
 impl ConfigSection {
+    /// Whether it takes commands on the machine, beside the file: to give it to its owner, to restart units.
+    pub(crate) fn has_commands(&self) -> bool {
+        !self.restart.is_empty() || !is_root(&self.owner)
+    }
+
     /// Fills in every variable.
     pub async fn render(&self, context: &RenderContext<'_>) -> Result<RenderedConfig, RenderError> {
         let (mut env, mut size) = (BTreeMap::new(), 0);

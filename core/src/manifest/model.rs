@@ -311,7 +311,7 @@ pub struct ConfigSection {
     /// Its variables.
     #[serde(default)]
     pub env: BTreeMap<String, Template>,
-    /// `user` or `user:group`.
+    /// `user`, whose own group the file gets, or `user:group`. The image or a part of the user data has to have the user.
     #[serde(default = "default_owner")]
     pub owner: String,
     /// Permissions in octal.

@@ -16,6 +16,17 @@ pub(crate) enum Piece<'a> {
     Unclosed(&'a str),
 }
 
+impl<'a> Piece<'a> {
+    /// The piece as it is written.
+    pub(crate) fn source(&self) -> &'a str {
+        match self {
+            Self::Text(text) | Self::Unclosed(text) => text,
+            Self::Escape => "$${",
+            Self::Reference(reference) => reference.text,
+        }
+    }
+}
+
 /// A reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reference<'a> {

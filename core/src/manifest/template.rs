@@ -88,6 +88,13 @@ impl Template {
         })
     }
 
+    /// The text with nothing where a secret would be.
+    pub(crate) fn without_secrets(&self) -> Self {
+        let secret = |piece: &Piece<'_>| matches!(piece, Piece::Reference(reference) if matches!(reference.late(), Some(Late::Secret(_))));
+        let kept = pieces(&self.0).into_iter().filter(|piece| !secret(piece));
+        Self(kept.map(|piece| piece.source().to_owned()).collect())
+    }
+
     /// Fills in what is left.
     pub async fn render(&self, context: &RenderContext<'_>) -> Result<SecretString, RenderError> {
         let known = |late: Late<'_>| match late {

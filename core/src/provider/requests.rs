@@ -8,6 +8,7 @@ use std::{
 use secrecy::ExposeSecret as _;
 
 use super::{Error, ErrorKind, Labels, LaunchSpec, Limits, RecordKind, RecordSet, Result};
+use crate::userdata;
 
 /// What all label keys begin with.
 const PREFIX: &str = "remint:";
@@ -41,7 +42,7 @@ impl LaunchSpec {
                 return invalid(format!("the name `{name}` is given twice"));
             }
         }
-        let size = self.user_data.as_ref().map_or(0, |data| data.expose_secret().len());
+        let size = self.user_data.as_ref().map_or(0, |data| userdata::size(data.expose_secret()));
         if size > limits.user_data_bytes {
             return invalid(format!("user data of {size} bytes; {} is the most", limits.user_data_bytes));
         }

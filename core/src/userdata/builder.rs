@@ -7,6 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{
     cloud_config, env_file,
     mime::{self, Part},
+    owner, pack,
 };
 use crate::{
     manifest::RenderedConfig,
@@ -16,6 +17,9 @@ use crate::{
 /// Where Remint's own settings of the SSH server go. The server takes the first value that it reads of a setting; files in
 /// this folder are read in the order of their names, and before the rest of the main file, which includes them at its top.
 pub(crate) const SSH_DROP_IN: &str = "/etc/ssh/sshd_config.d/00-remint.conf";
+
+/// The owner of what the machine itself needs.
+const ROOT: &str = "root:root";
 
 /// Images may say `PermitRootLogin no`, as Google's do. A server that was started already has another host key, too, and is
 /// restarted with this; one that a socket starts reads its files when somebody connects.
@@ -46,7 +50,7 @@ pub enum UserDataError {
     /// Larger than the provider takes.
     #[error("the user data has {size} bytes, the provider takes at most {limit}: {parts}")]
     TooLarge {
-        /// All of it.
+        /// All of it, compressed where that is possible.
         size: usize,
         /// The provider's limit.
         limit: usize,
@@ -74,14 +78,18 @@ pub struct UserData {
     authorized: Vec<String>,
     hostname: Option<String>,
     files: Vec<File>,
-    restart: Vec<String>,
+    /// Commands before files are written.
+    boot: Vec<Value>,
+    /// Commands after users and packages are there.
+    run: Vec<Value>,
     parts: Vec<Part>,
+    gzip: bool,
 }
 
 #[derive(Debug)]
 struct File {
     path: String,
-    owner: String,
+    owner: &'static str,
     mode: String,
     content: SecretString,
     append: bool,
@@ -97,8 +105,10 @@ impl UserData {
             authorized: Vec::new(),
             hostname: None,
             files: std::iter::once(&ssh).chain(guest.files).map(File::from).collect(),
-            restart: Vec::new(),
+            boot: Vec::new(),
+            run: Vec::new(),
             parts: Vec::new(),
+            gzip: guest.gzip,
         }
     }
 
@@ -120,8 +130,14 @@ impl UserData {
     pub fn config(mut self, config: &RenderedConfig) -> Result<Self, UserDataError> {
         let content = SecretString::from(env_file::write(&config.env)?.as_str());
         let RenderedConfig { path, owner, mode, restart, .. } = config;
-        self.files.push(File { path: path.clone(), owner: owner.clone(), mode: mode.clone(), content, append: false });
-        self.restart.extend(restart.iter().cloned());
+        let is_root = owner::is_root(owner);
+        if !is_root {
+            self.boot.push(owner::early(path, owner));
+            self.run.push(owner::late(path, owner));
+        }
+        let owner = if is_root { ROOT } else { owner::KEPT };
+        self.files.push(File { path: path.clone(), owner, mode: mode.clone(), content, append: false });
+        self.run.extend(restart.iter().map(|unit| cloud_config::restart(unit)));
         Ok(self)
     }
 
@@ -134,18 +150,23 @@ impl UserData {
         Ok(self)
     }
 
-    /// Composes all of it: always as multi-part MIME, and the same bytes from the same input.
+    /// Composes all of it: always as multi-part MIME, and the same bytes from the same input. What is longer than the limit is
+    /// compressed where the provider's machines take that ([`Guest::gzip`]); [`super::size`] measures either.
     pub fn build(self, limit_bytes: usize) -> Result<SecretString, UserDataError> {
         let mut config = self.own_config();
         let own = cloud_config::render(&config);
         wipe(&mut config);
         let mut parts = vec![Part { name: "remint.cfg".to_owned(), content_type: "text/cloud-config", body: own }];
         parts.extend(self.parts);
-        let document = mime::compose(&parts);
-        if document.len() > limit_bytes {
+        let mut document = mime::compose(&parts);
+        if document.len() > limit_bytes && self.gzip {
+            document = pack::pack(&document);
+        }
+        let size = pack::size(&document);
+        if size > limit_bytes {
             let sizes = parts.iter().map(|part| format!("{} {}", part.name, part.body.len()));
             let parts = sizes.collect::<Vec<_>>().join(", ");
-            return Err(UserDataError::TooLarge { size: document.len(), limit: limit_bytes, parts });
+            return Err(UserDataError::TooLarge { size, limit: limit_bytes, parts });
         }
         Ok(SecretString::from(document.as_str()))
     }
@@ -168,12 +189,17 @@ impl UserData {
         if let Some(hostname) = &self.hostname {
             out.insert("hostname".into(), json!(hostname));
             out.insert("preserve_hostname".into(), json!(false));
+            // The machine resolves its own name, and the other lines of the file stay as the image has them.
+            if !self.parts.iter().any(|part| part.sets("manage_etc_hosts")) {
+                out.insert("manage_etc_hosts".into(), json!("localhost"));
+            }
         }
         let files: Vec<Value> = self.files.iter().map(File::entry).collect();
         out.insert("write_files".into(), Value::Array(files));
-        if !self.restart.is_empty() {
-            let commands: Vec<Value> = self.restart.iter().map(|unit| cloud_config::restart(unit)).collect();
-            out.insert("runcmd".into(), Value::Array(commands));
+        for (key, commands) in [("bootcmd", &self.boot), ("runcmd", &self.run)] {
+            if !commands.is_empty() {
+                out.insert(key.into(), Value::Array(commands.clone()));
+            }
         }
         Value::Object(out)
     }
@@ -181,11 +207,9 @@ impl UserData {
 
 impl File {
     fn entry(&self) -> Value {
-        // cloud-init wants both names.
-        let owner = if self.owner.contains(':') { self.owner.clone() } else { format!("{0}:{0}", self.owner) };
         let mut entry = json!({
             "path": self.path,
-            "owner": owner,
+            "owner": self.owner,
             "permissions": self.mode,
             "content": self.content.expose_secret(),
         });
@@ -200,7 +224,7 @@ impl From<&GuestFile> for File {
     fn from(file: &GuestFile) -> Self {
         Self {
             path: file.path.to_owned(),
-            owner: "root".to_owned(),
+            owner: ROOT,
             mode: "0644".to_owned(),
             content: SecretString::from(file.content),
             append: file.append,

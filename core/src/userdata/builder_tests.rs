@@ -46,6 +46,7 @@ fn one_part_is_multi_part_too() {
       },
       "disable_root": false,
       "hostname": "app-1-0",
+      "manage_etc_hosts": "localhost",
       "preserve_hostname": false,
       "ssh_deletekeys": true,
       "ssh_keys": {
@@ -81,12 +82,41 @@ fn writes_the_configuration_and_restarts_the_unit() {
     assert_eq!(
         own["write_files"][1],
         json!({
-            "path": "/etc/app/app.env", "owner": "app:app", "permissions": "0600",
+            "path": "/etc/app/app.env", "owner": "none:none", "permissions": "0600",
             "content": "GREETING=\"say \\\"hi\\\"\n\\$HOME\"\n",
         })
     );
-    assert_eq!(own["runcmd"][0][4], "app.service");
+    assert_eq!(own["bootcmd"][0][5], "app:");
+    assert!(
+        own["runcmd"][0].as_str().unwrap().ends_with(" /etc/app/app.env app app: || exit 1"),
+        "{}",
+        own["runcmd"][0]
+    );
+    assert_eq!(own["runcmd"][1][4], "app.service");
     assert_eq!(own["ssh_keys"]["ed25519_private"], "PEM\n");
+}
+
+#[test]
+fn a_file_of_root_needs_no_commands() {
+    for owner in ["root", "root:root", "0"] {
+        let config = RenderedConfig { owner: owner.into(), restart: Vec::new(), ..config("x") };
+        let own = own(&start().config(&config).unwrap().build(LIMIT).unwrap());
+        assert_eq!(own["write_files"][1]["owner"], "root:root");
+        assert!(own.get("bootcmd").is_none() && own.get("runcmd").is_none(), "{own}");
+    }
+}
+
+#[test]
+fn a_part_that_manages_the_hosts_file_is_left_alone() {
+    for (part, wanted) in [
+        ("#cloud-config\nmanage_etc_hosts: true\n", None),
+        ("#cloud-config\n{\"manage_etc_hosts\": false}\n", None),
+        ("#cloud-config\nwrite_files: [{path: /x, content: 'manage_etc_hosts: true'}]\n", Some("localhost")),
+        ("#!/bin/sh\nmanage_etc_hosts: true\n", Some("localhost")),
+    ] {
+        let document = start().hostname("app-1").part("it", &part.into()).unwrap().build(LIMIT).unwrap();
+        assert_eq!(own(&document).get("manage_etc_hosts").and_then(Value::as_str), wanted, "{part}");
+    }
 }
 
 #[test]
@@ -159,4 +189,19 @@ fn says_which_part_is_too_large_and_nothing_of_its_content() {
     assert!(error.contains("at most 65536: remint.cfg "), "{error}");
     assert!(error.ends_with(&format!("big.sh {}", big.len())), "{error}");
     assert!(!error.contains("hunter2"));
+}
+
+#[test]
+fn what_is_too_long_is_compressed_where_the_machines_take_it() {
+    const GZIP: Guest = Guest { gzip: true, ..Guest::CLOUD_INIT };
+    let script = format!("#!/bin/sh\n{}", "echo über alles\n".repeat(1000));
+    let build = |guest: &Guest, limit| {
+        let data = UserData::new(&"PEM".into(), guest).part("long.sh", &script.as_str().into()).unwrap();
+        data.build(limit).map(|document| document.expose_secret().to_owned())
+    };
+    let (plain, short) = (build(&GZIP, LIMIT).unwrap(), build(&GZIP, 16 * 1024).unwrap());
+    assert!(plain.len() > 16 * 1024 && !pack::is_packed(&plain), "what fits stays as it is");
+    assert!(pack::is_packed(&short) && pack::size(&short) <= 16 * 1024, "{}", short.len());
+    assert!(matches!(build(&Guest::CLOUD_INIT, 16 * 1024), Err(UserDataError::TooLarge { .. })));
+    assert!(matches!(build(&GZIP, 100), Err(UserDataError::TooLarge { size: 101.., .. })));
 }

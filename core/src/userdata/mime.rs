@@ -19,6 +19,18 @@ pub(crate) struct Part {
     pub(crate) body: Zeroizing<String>,
 }
 
+impl Part {
+    /// Whether it is a cloud-config with this key at its top level.
+    pub(crate) fn sets(&self, key: &str) -> bool {
+        self.content_type == "text/cloud-config" && top_level(&self.body).is_some_and(|map| map.contains_key(key))
+    }
+}
+
+/// A cloud-config as JSON; `None` where cloud-init would refuse it, too.
+pub(crate) fn top_level(text: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    serde_saphyr::from_str(text).ok()
+}
+
 /// The content type that belongs to a first line.
 pub(crate) fn content_type(body: &str) -> Option<&'static str> {
     const KINDS: &[(&str, &str)] = &[

@@ -44,7 +44,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::Strays,
     ],
     limits: LIMITS,
-    guest: Guest::CLOUD_INIT,
+    guest: Guest { gzip: true, ..Guest::CLOUD_INIT },
 };
 
 /// What a plan must respect on AWS. Sources: the EC2 API reference on `RunInstances` (16 KiB of user data before it is

@@ -54,6 +54,8 @@ const GUEST: Guest = Guest {
     }],
     host_keys: "google-guest-agent replaces the host keys of an instance at its first boot, unless \
                 /etc/default/instance_configs.cfg says `set_host_keys = false`, which cloud-init writes from Remint's user data",
+    // Metadata is text, and long enough.
+    gzip: false,
 };
 
 /// What a plan must respect on Google Cloud. Sources: "Custom metadata limitations" (256 KiB for a value), the reference

@@ -81,6 +81,17 @@ pub const TABLE: &[Sealed] = &[
             "/var/lib/cloud/handlers",
         ],
     ),
+    Sealed {
+        also: "# cloud-init adds an instance's own name to the lines that it finds.
+if test -s \"$r/etc/hostname\" && test -f \"$r/etc/hosts\"; then
+    name=$(head -n 1 \"$r/etc/hostname\")
+    for before in '127[.]0[.]1[.]1[[:space:]]' '127[.]0[.]1[.]1[[:space:]].*[[:space:]]' \"127[.]0[.]0[.]1[[:space:]][[:space:]]*$name.*[[:space:]]\"; do
+        sed -i \"/^$before$name\\$/d\" \"$r/etc/hosts\"
+    done
+fi
+",
+        ..gone("the builder's name", "it would lead copies to themselves", &[])
+    },
     gone(
         "network configuration of the builder",
         "cloud-init derived it from the builder's addresses and makes it again",

@@ -96,6 +96,19 @@ fn what_the_table_does_not_name_stays() {
 }
 
 #[test]
+fn the_builders_own_name_leaves_the_hosts_file_and_all_else_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), "/etc/hostname", "app-bake-1\n");
+    let kept = "127.0.0.1 localhost\n127.0.1.1 other\n127.0.1.1\tmy-app-bake-1\n10.0.0.5 db app-bake-1\n127.0.0.1 localhost \
+                app-bake-1\n# app-bake-1\n";
+    let own = "127.0.1.1 app-bake-1 app-bake-1\n127.0.1.1\tapp-bake-1\n127.0.1.1 app-bake-1.example.org  app-bake-1\n127.0.0.1 \
+               app-bake-1.local app-bake-1\n";
+    plant(folder.path(), "/etc/hosts", &format!("{kept}{own}"));
+    run(&script::seal(), folder.path());
+    assert_eq!(fs::read_to_string(folder.path().join("etc/hosts")).unwrap(), kept);
+}
+
+#[test]
 fn a_log_that_programs_hold_open_is_kept_empty() {
     let folder = tempfile::tempdir().unwrap();
     plant(folder.path(), "/var/log/syslog", "line\n");

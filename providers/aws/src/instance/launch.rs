@@ -20,7 +20,10 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::DateTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
-use remint_core::provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label};
+use remint_core::{
+    provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label},
+    userdata::is_packed,
+};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
@@ -221,7 +224,9 @@ impl Aws {
             request = request.tag_specifications(tags::on_create(kind, &all));
         }
         if let Some(data) = &spec.user_data {
-            request = request.user_data(BASE64.encode(data.expose_secret()));
+            let text = data.expose_secret();
+            // What is compressed comes in base64 already.
+            request = request.user_data(if is_packed(text) { text.to_owned() } else { BASE64.encode(text) });
         }
         let config = &self.settings.config;
         if let Some(profile) = &config.instance_profile {

@@ -195,8 +195,13 @@ async fn user_data_is_applied() {
             "ed25519_public": host.public_key().to_openssh().unwrap(),
         },
         "ssh_authorized_keys": [login.public_key().to_openssh().unwrap()],
+        "manage_etc_hosts": "localhost",
+        "groups": ["web"],
+        "users": ["default", { "name": "app", "primary_group": "web" }],
+        "bootcmd": ["mkdir -p /etc/app; echo x > /etc/app/kept; chown www:www /etc/app/kept"],
         "write_files": [
-            { "path": "/etc/app/app.env", "content": "TU9ERT1mYXN0Cg==", "encoding": "b64", "permissions": "0600", "owner": "app:web" },
+            { "path": "/etc/app/kept", "content": "y", "owner": "none:none" },
+            { "path": "/etc/app/app.env", "content": "TU9ERT1mYXN0Cg==", "encoding": "b64", "permissions": "0600" },
             { "path": "/etc/app/app.env", "content": "X=1\n", "append": true, "permissions": "0640" },
         ],
         "runcmd": ["echo run > /tmp/run", ["sh", "-c", "echo $1 >> /tmp/run", "sh", "two words"]],
@@ -209,9 +214,10 @@ async fn user_data_is_applied() {
     assert!(ssh.accepted);
     assert_eq!(ssh.host_key.key_data(), host.public_key().key_data());
     assert!(connect(&spec, &cloud).await.accepted, "the cloud's keys count too");
-    let script = "cloud-init status --wait; cat /tmp/run; cat /etc/app/app.env; stat -c '%a %U' /etc/app/app.env; hostname; grep -c package /var/log/cloud-init.log";
+    let script = "cloud-init status --wait; cat /tmp/run; cat /etc/app/app.env; stat -c '%a %U' /etc/app/app.env; hostname; grep -c package /var/log/cloud-init.log; stat -c '%U:%G' /etc/app/kept; grep app /etc/passwd; cat /etc/hosts";
     let told = ssh.out(script).await;
-    assert_eq!(told, "status: done\nrun\ntwo words\nMODE=fast\nX=1\n640 root\nbaked\n1\n");
+    let accounts = "www:www\napp:x:1001:1001::/home/app:/bin/sh\n127.0.0.1 localhost\n127.0.1.1 baked baked\n";
+    assert_eq!(told, format!("status: done\nrun\ntwo words\nMODE=fast\nX=1\n640 root\nbaked\n1\n{accounts}"));
     machines.destroy(3).await.unwrap();
 }
 
@@ -219,7 +225,8 @@ async fn user_data_is_applied() {
 async fn a_failing_script_is_an_error_of_cloud_init() {
     let dir = tempfile::tempdir().unwrap();
     let (machines, login) = (open(dir.path()).await, key());
-    for (id, user_data) in [(4, "#!/bin/sh\nexit 3\n"), (5, "#cloud-config\na: [1\n")] {
+    let unknown = "#cloud-config\nwrite_files: [{path: /x, owner: 'app:app'}]\nusers: [{name: app}]\n";
+    for (id, user_data) in [(4, "#!/bin/sh\nexit 3\n"), (5, "#cloud-config\na: [1\n"), (6, unknown)] {
         let spec = spec(id, &login, Some(user_data.to_owned()));
         machines.create(&spec).await.unwrap();
         machines.start(id).await.unwrap();
@@ -232,6 +239,13 @@ async fn a_failing_script_is_an_error_of_cloud_init() {
             assert_eq!(status["errors"][0], said);
             let log = connect(&spec, &login).await.out("cat /var/log/cloud-init.log").await;
             assert!(log.contains("finish: modules-final/config-scripts-user: FAIL: "), "{log}");
+        }
+        if id == 6 {
+            let said = status["errors"][0].as_str().unwrap();
+            assert!(
+                said.starts_with("('write-files', OSError(") && said.contains("name not found: \\'app\\'"),
+                "{said}"
+            );
         }
         machines.destroy(id).await.unwrap();
     }

@@ -9,6 +9,7 @@ use super::{
         machine::{Machine, lock},
         shell::{self, Ended, Host, Input, Job, Output},
     },
+    accounts,
     parts::{self, Parts},
 };
 
@@ -16,7 +17,7 @@ const LOG: &str = "/var/log/cloud-init.log";
 const OUTPUT: &str = "/var/log/cloud-init-output.log";
 
 /// Keys that mean something here.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 12] = [
     "ssh_keys",
     "ssh_authorized_keys",
     "users",
@@ -27,6 +28,8 @@ const KNOWN: [&str; 10] = [
     "bootcmd",
     "chpasswd",
     "fqdn",
+    "groups",
+    "manage_etc_hosts",
 ];
 
 /// The module that runs the script of `runcmd` and the user's own, as 22.4.2 names it.
@@ -77,8 +80,11 @@ pub(in super::super) async fn early(machine: &Machine, host: &Host, power: &Canc
             }
         }
         let name = config.get("hostname").and_then(Value::as_str).unwrap_or(&spec.name);
-        if let Err(error) = identify(&mut disk, name) {
+        if let Err(error) = identify(&mut disk, name, config.get("manage_etc_hosts")) {
             progress.errors.push(module_error("set-hostname", "OSError", &error.to_string()));
+        }
+        if let Err(error) = accounts::make(&mut disk, &config) {
+            progress.errors.push(module_error("users-groups", "OSError", &error.to_string()));
         }
         if let Err(error) = keys(&mut disk, &config, &spec.ssh_keys) {
             progress.errors.push(module_error("ssh", "OSError", &error.to_string()));
@@ -215,7 +221,7 @@ fn conclude(disk: &mut Disk, folder: &str, errors: &[String]) -> Result<(), Disk
     disk.write(&format!("{folder}/boot-finished"), b"finished\n")
 }
 
-fn list(value: Option<&Value>) -> Vec<Value> {
+pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
     match value {
         Some(Value::Array(list)) => list.clone(),
         Some(Value::Null) | None => Vec::new(),
@@ -259,8 +265,8 @@ fn write_file(disk: &mut Disk, file: &Value) -> Result<(), String> {
             .map_err(|_| format!("{path}: permissions {octal}"))?,
         _ => 0o644,
     };
-    let (owner, group) = text("owner").unwrap_or("root:root").split_once(':').unwrap_or(("root", "root"));
-    let mut write = || {
+    let (owner, group) = accounts::owner(disk, text("owner").unwrap_or("root:root"))?;
+    let write = || {
         disk.mkdir_all(parent(path))?;
         if append {
             disk.append(path, &data)?
@@ -269,15 +275,34 @@ fn write_file(disk: &mut Disk, file: &Value) -> Result<(), String> {
         }
         disk.update(path, |node| {
             node.mode = mode;
-            (node.owner, node.group) = (owner.to_owned(), group.to_owned());
+            if let Some(owner) = owner {
+                node.owner = owner;
+            }
+            if let Some(group) = group {
+                node.group = group;
+            }
         })
     };
     write().map_err(|error| format!("{path}: {error}"))
 }
 
-fn identify(disk: &mut Disk, name: &str) -> Result<(), DiskError> {
+/// The machine's name, and its line in `/etc/hosts` where `manage_etc_hosts` asks for it: among those that are there, or as all
+/// that the distribution's template has.
+fn identify(disk: &mut Disk, name: &str, hosts: Option<&Value>) -> Result<(), DiskError> {
     disk.write("/etc/hostname", format!("{name}\n").as_bytes())?;
-    disk.write("/etc/hosts", format!("127.0.0.1 localhost\n127.0.1.1 {name}\n").as_bytes())
+    let own = format!("127.0.1.1 {name} {name}");
+    match hosts {
+        Some(Value::String(text)) if text == "localhost" => {
+            let before = disk.text("/etc/hosts");
+            if before.lines().any(|line| line == own) {
+                return Ok(());
+            }
+            let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+            disk.write("/etc/hosts", format!("{before}{gap}{own}\n").as_bytes())
+        }
+        Some(Value::Bool(true)) => disk.write("/etc/hosts", format!("{own}\n127.0.0.1 localhost\n").as_bytes()),
+        _ => Ok(()),
+    }
 }
 
 /// Host keys and root's login keys. Root may log in unless `disable_root` is set, as DigitalOcean's vendor data has it.

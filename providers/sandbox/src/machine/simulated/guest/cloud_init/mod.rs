@@ -4,6 +4,7 @@
 //! SSH answers, scripts and `runcmd` after it. Whether this is a first boot is decided by the droplet's id under
 //! `/var/lib/cloud/instances`, so that a machine from a captured image runs it anew.
 
+mod accounts;
 mod apply;
 mod parts;
 

@@ -19,6 +19,9 @@ pub(super) fn run(settings: &Settings, printer: &Printer) -> Outcome {
         environment: loaded.environment.as_str(),
         provider: loaded.provider.as_str(),
     };
+    for warning in loaded.manifest.warnings() {
+        printer.events().warn(warning);
+    }
     printer.result("validate", &valid, || {
         let Valid { service, environment, provider } = &valid;
         format!("{} is valid: service {service}, environment {environment}, on {provider}", loaded.path.display())

@@ -222,6 +222,7 @@ impl Checks<'_, '_, '_> {
                 self.variables(&at("env"), run.env.keys());
             }
         }
+        self.absolute(&[key("image"), key("script_folder")], &manifest.image.script_folder);
         let mut names = BTreeSet::new();
         for (index, verify) in manifest.image.verify.iter().enumerate() {
             if let Some(name) = verify.name.as_ref().filter(|name| !names.insert(name.as_str())) {

@@ -48,6 +48,9 @@ pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
         provider: loaded.provider.as_str(),
         user_data: sizes(&loaded, printer).await?,
     };
+    for warning in loaded.manifest.warnings() {
+        printer.events().warn(warning);
+    }
     printer.result("validate", &valid, || {
         let Valid { service, environment, provider, user_data } = &valid;
         let lines = user_data.iter().map(|(provider, size)| format!("\n{}", size.line(provider))).collect::<String>();

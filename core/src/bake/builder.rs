@@ -179,7 +179,10 @@ impl<'a> Builder<'a> {
             }
             if started.elapsed() > limit {
                 let reason = format!("the machine did not reboot within {} s", limit.as_secs());
-                return Err(BakeError::Step { step: "expect_reboot".to_owned(), reason, tail: Vec::new() });
+                let hint = "correct the step that has `expect_reboot`, so that it reboots the machine, or make `[image] \
+                            boot_timeout` longer";
+                let (step, hint) = ("expect_reboot".to_owned(), hint.to_owned());
+                return Err(BakeError::Step { step, reason, tail: Vec::new(), hint });
             }
             sleep(Duration::from_millis(500)).await;
         }

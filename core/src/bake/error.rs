@@ -105,6 +105,8 @@ pub enum BakeError {
         reason: String,
         /// The last lines that it wrote.
         tail: Vec<String>,
+        /// What to do about it.
+        hint: String,
     },
     /// An artifact cannot be fetched, or is not the right one.
     #[error("{step}: {url}: {reason}")]
@@ -188,14 +190,11 @@ impl BakeError {
         match self {
             Self::Cloud { source, .. } => source.hint().map(str::to_owned),
             Self::Watch { source, .. } => source.hint().map(str::to_owned),
-            Self::Remote { source: RemoteError::ConnectionLost { .. }, .. } => {
-                Some("if the step reboots the machine, say so with `expect_reboot = true`".to_owned())
-            }
             Self::Remote { source, .. } => source.hint().map(str::to_owned),
             Self::Place { source, .. } => Some(source.hint().to_owned()),
             Self::Copy { source, .. } => source.hint().map(str::to_owned),
             Self::Journal(source) => source.hint(),
-            Self::Step { .. } => Some("correct the step, or give it a longer `timeout` or more `retries`".to_owned()),
+            Self::Step { hint, .. } => Some(hint.clone()),
             Self::DiskTooSmall { .. } => Some("choose a larger `builder_size` or `size`".to_owned()),
             Self::UserData(UserDataError::TooLarge { .. }) => Some("make `[[instance.user_data]]` smaller".to_owned()),
             Self::Leftovers { .. } => {

@@ -18,7 +18,7 @@ use super::{
     tree::{self, EntryKind, Source, TreeError},
 };
 use crate::{
-    manifest::{FileProvisioner, ImageSection, Provisioner, RunOptions},
+    manifest::{FileProvisioner, ImageSection, LineShell, Provisioner, RunOptions, SCRIPT_FOLDER},
     provider::{Fingerprint, ImageId, ProviderId},
 };
 
@@ -105,6 +105,12 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<(Fingerprint, Vec<InputDigest>), F
             Provisioner::Shell(_) => {}
         }
     }
+    // A script may keep the path at which it ran.
+    if inputs.image.script_folder != SCRIPT_FOLDER {
+        let mut canonical = Canonical::new("script folder");
+        canonical.text(&inputs.image.script_folder);
+        add("script folder".to_owned(), canonical);
+    }
     for (index, verify) in inputs.image.verify.iter().enumerate() {
         let mut canonical = Canonical::new("verify");
         canonical.text(&verify.command).number(verify.timeout.0.as_millis());
@@ -162,6 +168,10 @@ fn options(step: &Provisioner) -> Canonical {
         Provisioner::Shell(shell) => {
             let mut out = Canonical::new("shell");
             out.list(&shell.inline).run(&shell.run);
+            // Recipes of before `shell` was an option keep their fingerprints.
+            if shell.shell == LineShell::Bash {
+                out.text("bash");
+            }
             out
         }
         Provisioner::Artifact(artifact) => {

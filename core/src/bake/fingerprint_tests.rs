@@ -51,12 +51,17 @@ impl Fixture {
             provision: vec![
                 Provisioner::File(file),
                 Provisioner::Script(ScriptProvisioner { path: "install.sh".into(), args: vec![], run: run.clone() }),
-                Provisioner::Shell(ShellProvisioner { inline: vec!["systemctl enable app".into()], run }),
+                Provisioner::Shell(ShellProvisioner {
+                    inline: vec!["systemctl enable app".into()],
+                    shell: LineShell::Sh,
+                    run,
+                }),
             ],
             verify: vec![verify],
             boot_timeout: crate::manifest::HumanDuration::seconds(600),
             capture_timeout: crate::manifest::HumanDuration::seconds(600),
             boot_check: false,
+            script_folder: SCRIPT_FOLDER.into(),
         };
         Self { dir, image, base: "debian-12-x64@158".into(), provider: "sandbox".into() }
     }
@@ -194,6 +199,8 @@ fn every_input_matters() {
             "step 2 (script install.sh): content",
         ),
         ("line", |f| f.shell().inline.push("true".into()), "step 3 (shell)"),
+        ("shell", |f| f.shell().shell = LineShell::Bash, "step 3 (shell)"),
+        ("script folder", |f| f.image.script_folder = "/opt/steps".into(), "script folder"),
         ("variable", |f| drop(f.shell().run.env.insert("VERSION".into(), "v2".into())), "step 3 (shell)"),
         ("reboot", |f| f.shell().run.expect_reboot = true, "step 3 (shell)"),
         ("verify", |f| f.image.verify[0].command.push('!'), "verify 1"),

@@ -8,10 +8,12 @@
 //! What a bake makes is noted before the call that makes it, and removed whatever happens, unless the user wants the builder of
 //! a bake that failed to be kept ([`OnError`]). What a bake that was killed left behind, [`recover`] settles: every command that changes something calls it first.
 
+pub mod apt;
 mod artifact;
 mod authority;
 mod builder;
 mod capture;
+mod cause;
 mod check;
 mod cleanup;
 mod error;

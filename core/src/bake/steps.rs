@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    BakeError,
+    BakeError, apt,
     artifact::{self, Artifacts},
     builder::Builder,
+    cause::{self, Failure, Kind},
     files::{self, CopyError, Progress},
     fingerprint::step_name,
     secrets::{SecretEnv, secret_env},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     context::Context,
     events::{Event, Stream},
-    manifest::{FileProvisioner, Provisioner, RunOptions, VerifyCommand},
+    manifest::{FileProvisioner, LineShell, Provisioner, RunOptions, VerifyCommand},
     provider::Fingerprint,
     remote::{Command, Exit, Outcome, RemoteError, UploadOptions, quote},
 };
@@ -37,7 +38,14 @@ impl<'a> Steps<'a> {
 
     /// All steps, in their order.
     pub(super) async fn provision(&self, builder: &mut Builder<'_>) -> Result<(), BakeError> {
+        for warning in self.ctx.loaded.manifest.warnings() {
+            self.ctx.events.warn(warning);
+        }
         let artifacts = Artifacts::new(&self.ctx.loaded.base_dir)?;
+        let doing = "setting up apt";
+        builder.progress(doing);
+        let set_up = builder.connection.exec(&apt::set_up(), &mut |_, _| {}).await.map_err(BakeError::remote(doing))?;
+        judge(doing, Kind::Lines, Ok(set_up), false)?;
         for (index, step) in self.ctx.loaded.manifest.image.provision.iter().enumerate() {
             let name = step_name(index, step);
             builder.progress(&name);
@@ -49,7 +57,9 @@ impl<'a> Steps<'a> {
                 }
                 Provisioner::Shell(shell) => {
                     let lines = shell.inline.join("\n");
-                    self.run(builder, &name, &lines, &shell.run).await?;
+                    let command = Command::shell(lines);
+                    let command = if shell.shell == LineShell::Bash { command.bash() } else { command };
+                    self.run(builder, &name, Kind::Lines, &command, &shell.run).await?;
                 }
                 Provisioner::Artifact(artifact) => {
                     let path = artifacts.fetch(&name, artifact).await?;
@@ -77,7 +87,7 @@ impl<'a> Steps<'a> {
             let name = format!("verify {} ({})", index + 1, name.as_ref().unwrap_or(command));
             builder.progress(&name);
             let run = RunOptions { timeout: *timeout, ..RunOptions::default() };
-            self.run(builder, &name, command, &run).await?;
+            self.run(builder, &name, Kind::Verify, &Command::shell(command), &run).await?;
         }
         Ok(())
     }
@@ -112,18 +122,36 @@ impl<'a> Steps<'a> {
         args: &[String],
         run: &RunOptions,
     ) -> Result<(), BakeError> {
-        let path = format!("/tmp/remint-step-{}", index + 1);
+        let folder = self.ctx.loaded.manifest.image.script_folder.as_str();
+        let folder = if folder == "/" { "" } else { folder.trim_end_matches('/') };
+        let path = format!("{folder}/remint-step-{}", index + 1);
+        let made = make_folder(builder, name, folder).await?;
         let options = UploadOptions { mode: Some(0o700), owner: None };
         builder.connection.upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
         let words: Vec<_> = std::iter::once(path.as_str()).chain(args.iter().map(String::as_str)).map(quote).collect();
-        self.run(builder, name, &words.join(" "), run).await?;
-        // A reboot may have emptied /tmp; the seal empties it in any case.
-        let remove = Command::argv(["rm", "-f", &path]);
-        builder.connection.exec(&remove, &mut |_, _| {}).await.map(drop).map_err(BakeError::remote(name))
+        self.run(builder, name, Kind::Script(&path), &Command::shell(words.join(" ")), run).await?;
+        let remove = match made {
+            // What else a step may have put there is its own.
+            true => format!("rm -f {}; rmdir {} 2>/dev/null || true", quote(&path), quote(folder)),
+            false => format!("rm -f {}", quote(&path)),
+        };
+        builder
+            .connection
+            .exec(&Command::shell(remove), &mut |_, _| {})
+            .await
+            .map(drop)
+            .map_err(BakeError::remote(name))
     }
 
-    /// Runs lines of shell with the step's environment, as often as it may be repeated, and waits for its reboot.
-    async fn run(&self, builder: &mut Builder<'_>, name: &str, lines: &str, run: &RunOptions) -> Result<(), BakeError> {
+    /// Runs a command with the step's environment, as often as it may be repeated, and waits for its reboot.
+    async fn run(
+        &self,
+        builder: &mut Builder<'_>,
+        name: &str,
+        kind: Kind<'_>,
+        command: &Command,
+        run: &RunOptions,
+    ) -> Result<(), BakeError> {
         let mut pause = FIRST_PAUSE;
         let secrets = secret_env(self.ctx, name, run).await?;
         for attempt in 1.. {
@@ -134,8 +162,11 @@ impl<'a> Steps<'a> {
                 true => builder.boot_id().await.map_err(BakeError::remote(name))?,
                 false => String::new(),
             };
-            let result = self.once(builder, name, lines, run, &secrets).await;
-            let error = match judge(name, result, run.expect_reboot) {
+            let mut result = self.once(builder, name, command, run, &secrets).await;
+            if let Ok(outcome) = &mut result {
+                ask(builder, kind, outcome).await;
+            }
+            let error = match judge(name, kind, result, run.expect_reboot) {
                 Ok(()) if run.expect_reboot => return builder.rebooted(&before).await,
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -155,11 +186,11 @@ impl<'a> Steps<'a> {
         &self,
         builder: &Builder<'_>,
         name: &str,
-        lines: &str,
+        command: &Command,
         run: &RunOptions,
         secrets: &SecretEnv,
     ) -> Result<Outcome, RemoteError> {
-        let mut command = Command::shell(lines).timeout(run.timeout.0);
+        let mut command = command.clone().timeout(run.timeout.0);
         for (key, value) in self.environment(&run.env) {
             command = command.env(key, value);
         }
@@ -190,16 +221,51 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// Makes the folder for scripts where it is not there; whether it was made.
+async fn make_folder(builder: &Builder<'_>, name: &str, folder: &str) -> Result<bool, BakeError> {
+    let quoted = quote(if folder.is_empty() { "/" } else { folder });
+    let make = format!("if ! test -d {quoted}; then mkdir -p {quoted}; chmod 700 {quoted}; echo made; fi");
+    let (outcome, said) = builder.connection.capture(&Command::shell(make)).await.map_err(BakeError::remote(name))?;
+    if outcome.exit.is_success() {
+        return Ok(said.trim() == "made");
+    }
+    let hint = "set `[image] script_folder` to a folder that can be made".to_owned();
+    let reason = format!("cannot make the folder for scripts: {}", outcome.exit);
+    Err(BakeError::Step { step: name.to_owned(), reason, tail: outcome.tail, hint })
+}
+
+/// Adds to a failure's last lines what the builder knows of its cause.
+async fn ask(builder: &Builder<'_>, kind: Kind<'_>, outcome: &mut Outcome) {
+    if outcome.exit.is_success() {
+        return;
+    }
+    let Some(question) = cause::question(kind, &Failure::Exit(outcome.exit.clone()), &outcome.tail) else { return };
+    // Without an answer the failure is told as it is.
+    if let Ok((_, answer)) = builder.connection.capture(&question).await {
+        outcome.tail.extend(answer.lines().map(str::to_owned));
+    }
+}
+
 /// Whether a run of a step counts as done. One that reboots the machine may be cut off by that.
-fn judge(step: &str, result: Result<Outcome, RemoteError>, expect_reboot: bool) -> Result<(), BakeError> {
+fn judge(
+    step: &str,
+    kind: Kind<'_>,
+    result: Result<Outcome, RemoteError>,
+    expect_reboot: bool,
+) -> Result<(), BakeError> {
+    let failed = |reason: String, failure: Failure, tail: Vec<String>| {
+        let hint = cause::hint(kind, &failure, &tail);
+        Err(BakeError::Step { step: step.to_owned(), reason, tail, hint })
+    };
     match result {
         Ok(outcome) if outcome.exit.is_success() => Ok(()),
         Ok(Outcome { exit: Exit::Signal(_), .. }) | Err(RemoteError::ConnectionLost { .. }) if expect_reboot => Ok(()),
-        Ok(outcome) => {
-            Err(BakeError::Step { step: step.to_owned(), reason: outcome.exit.to_string(), tail: outcome.tail })
-        }
+        Ok(outcome) => failed(outcome.exit.to_string(), Failure::Exit(outcome.exit), outcome.tail),
         Err(error @ RemoteError::CommandTimeout { .. }) => {
-            Err(BakeError::Step { step: step.to_owned(), reason: error.to_string(), tail: error.tail().to_vec() })
+            failed(error.to_string(), Failure::Timeout, error.tail().to_vec())
+        }
+        Err(error @ RemoteError::ConnectionLost { .. }) => {
+            failed(error.to_string(), Failure::Lost, error.tail().to_vec())
         }
         Err(error) => Err(BakeError::remote(step)(error)),
     }
@@ -208,8 +274,8 @@ fn judge(step: &str, result: Result<Outcome, RemoteError>, expect_reboot: bool) 
 /// Says after how many attempts a step was given up.
 fn count(error: BakeError, attempts: u32) -> BakeError {
     match error {
-        BakeError::Step { step, reason, tail } if attempts > 1 => {
-            BakeError::Step { step, reason: format!("{reason}, in the last of {attempts} attempts"), tail }
+        BakeError::Step { step, reason, tail, hint } if attempts > 1 => {
+            BakeError::Step { step, reason: format!("{reason}, in the last of {attempts} attempts"), tail, hint }
         }
         error => error,
     }
@@ -230,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_with_the_last_lines() {
-        let error = judge("step 2 (shell)", ended(Exit::Status(3)), false).unwrap_err();
+        let error = judge("step 2 (shell)", Kind::Lines, ended(Exit::Status(3)), false).unwrap_err();
         assert_eq!(error.to_string(), "step 2 (shell) failed: exit status 3; its last lines:\n  last words");
         let error = count(error, 3);
         assert!(error.to_string().contains("exit status 3, in the last of 3 attempts"), "{error}");
@@ -238,11 +304,13 @@ mod tests {
 
     #[test]
     fn only_a_step_that_reboots_may_be_cut_off() {
-        assert!(judge("s", lost(), true).is_ok());
-        assert!(judge("s", ended(Exit::Signal("TERM".into())), true).is_ok());
-        assert!(judge("s", ended(Exit::Status(1)), true).is_err());
-        assert!(judge("s", ended(Exit::Signal("KILL".into())), false).is_err());
-        let error = judge("s", lost(), false).unwrap_err();
+        assert!(judge("s", Kind::Lines, lost(), true).is_ok());
+        assert!(judge("s", Kind::Lines, ended(Exit::Signal("TERM".into())), true).is_ok());
+        assert!(judge("s", Kind::Lines, ended(Exit::Status(1)), true).is_err());
+        assert!(judge("s", Kind::Lines, ended(Exit::Signal("KILL".into())), false).is_err());
+        let error = judge("s", Kind::Lines, lost(), false).unwrap_err();
         assert!(error.hint().unwrap().contains("expect_reboot"));
+        let error = judge("verify 1", Kind::Verify, lost(), false).unwrap_err();
+        assert!(!error.hint().unwrap().contains("expect_reboot"), "a verify command has no such key");
     }
 }

@@ -230,6 +230,7 @@ impl Checks<'_, '_, '_> {
                 self.secret_variables(&at("secret_env"), run);
             }
         }
+        self.absolute(&[key("image"), key("script_folder")], &manifest.image.script_folder);
         let mut names = BTreeSet::new();
         for (index, verify) in manifest.image.verify.iter().enumerate() {
             if let Some(name) = verify.name.as_ref().filter(|name| !names.insert(name.as_str())) {

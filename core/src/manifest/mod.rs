@@ -1,5 +1,6 @@
 //! `remint.toml`: its types, environments, interpolation, and diagnostics that point at the line.
 
+mod bash;
 mod checks;
 mod config;
 mod diagnostics;

@@ -104,6 +104,17 @@ pub struct ImageSection {
     /// Boot a throw-away instance from the new image and run the health check on it.
     #[serde(default)]
     pub boot_check: bool,
+    /// Where scripts lie on the builder while they run: an absolute path, on a file system that is not mounted `noexec`. Where the
+    /// folder is not there, Remint makes it with mode 0700 and removes it afterwards.
+    #[serde(default = "default_script_folder")]
+    pub script_folder: String,
+}
+
+/// Where scripts lie on the builder. Hardened images mount `/tmp` with `noexec`, and a reboot empties it.
+pub(crate) const SCRIPT_FOLDER: &str = "/var/lib/remint";
+
+fn default_script_folder() -> String {
+    SCRIPT_FOLDER.to_owned()
 }
 
 fn default_boot_timeout() -> HumanDuration {
@@ -203,7 +214,7 @@ pub enum Links {
 /// Copies a script to the builder and runs it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScriptProvisioner {
-    /// The script, relative to the manifest. Its first line names its interpreter.
+    /// The script, relative to the manifest. Its first line names its interpreter; without one `sh` runs it.
     pub path: PathBuf,
     /// Its arguments.
     #[serde(default)]
@@ -213,14 +224,29 @@ pub struct ScriptProvisioner {
     pub run: RunOptions,
 }
 
-/// Runs lines of shell, by `sh -eu`.
+/// Runs lines of shell, all by one `sh -eu` or `bash -eu`: the first command that fails ends them, and so does a variable that is
+/// not set (`${NAME:-}` is one that may be).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShellProvisioner {
     /// The lines.
     pub inline: Vec<String>,
+    /// What runs them: `"sh"`, which is dash on Debian and Ubuntu, or `"bash"`, for `[[`, arrays and `set -o pipefail`.
+    #[serde(default)]
+    pub shell: LineShell,
     /// Environment, timeout, retries, reboot.
     #[serde(flatten)]
     pub run: RunOptions,
+}
+
+/// What runs lines of shell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineShell {
+    /// `sh -eu`.
+    #[default]
+    Sh,
+    /// `bash -eu`.
+    Bash,
 }
 
 /// Fetches a file by its URL.
@@ -248,7 +274,7 @@ pub struct VerifyCommand {
     /// What it shows, for messages.
     #[serde(default)]
     pub name: Option<String>,
-    /// A line of shell.
+    /// A line of shell, run by `sh -eu`.
     pub command: String,
     /// How long it may take.
     #[serde(default = "default_verify_timeout")]

@@ -1,4 +1,4 @@
-//! What can be seen of a script and of shell lines before a machine runs them.
+//! What can be seen of a script and of shell lines before a machine runs them. For words of bash see [`super::bash`].
 //!
 //! Editors of other systems leave marks that the kernel and the shell take for a part of the text. What they then say, "not
 //! found" of a file that is there, does not name the cause.

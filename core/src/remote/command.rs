@@ -7,12 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 /// Starts the line that tells the shell's process id.
 pub(super) const PID_MARK: &str = "remint-pid:";
 
-/// A command for [`super::Connection::exec`]: lines of shell, run by `sh -eu`.
+/// A command for [`super::Connection::exec`]: lines of shell, run by `sh -eu` or `bash -eu`.
 ///
 /// Lines, environment and standard input all travel over the connection; none shows in the machine's process list.
 #[derive(Clone)]
 pub struct Command {
     script: String,
+    bash: bool,
     env: Vec<(String, SecretString)>,
     stdin: Option<SecretString>,
     timeout: Option<Duration>,
@@ -21,7 +22,7 @@ pub struct Command {
 impl Command {
     /// Lines of POSIX shell.
     pub fn shell(lines: impl Into<String>) -> Self {
-        Self { script: lines.into(), env: Vec::new(), stdin: None, timeout: None }
+        Self { script: lines.into(), bash: false, env: Vec::new(), stdin: None, timeout: None }
     }
 
     /// A program and its arguments, passed on as they are. The arguments show in the machine's process list.
@@ -32,6 +33,18 @@ impl Command {
     {
         let words: Vec<_> = argv.into_iter().map(|word| quote(word.as_ref())).collect();
         Self::shell(words.join(" "))
+    }
+
+    /// Runs the lines by bash.
+    #[must_use]
+    pub fn bash(mut self) -> Self {
+        self.bash = true;
+        self
+    }
+
+    /// What reads [`Self::to_script`].
+    pub(super) fn interpreter(&self) -> &'static str {
+        if self.bash { "bash -eu -s" } else { "sh -eu -s" }
     }
 
     /// Sets an environment variable.
@@ -67,7 +80,7 @@ impl Command {
         self.timeout
     }
 
-    /// What is sent to `sh -eu -s`. Its first line on standard error tells the shell's process id: `sshd` passes no signals on
+    /// What is sent to [`Self::interpreter`]. Its first line on standard error tells the shell's process id: `sshd` passes no signals on
     /// to what root runs, so a command that hangs must be killed by that number.
     ///
     /// The lines stand in a brace group, so that the shell has read all of them before it runs the first one, and no
@@ -139,8 +152,13 @@ mod tests {
     use super::*;
 
     fn run(command: &Command) -> String {
-        let mut shell =
-            Process::new("sh").args(["-eu", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut words = command.interpreter().split(' ');
+        let mut shell = Process::new(words.next().unwrap())
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         shell.stdin.take().unwrap().write_all(command.to_script().expose_secret().as_bytes()).unwrap();
         String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap()
     }
@@ -178,6 +196,14 @@ mod tests {
     fn the_first_failure_ends_it() {
         assert_eq!(run(&Command::shell("echo one\nfalse\necho two")), "one\n");
         assert_eq!(run(&Command::shell("echo one\necho $undefined_variable\necho two")), "one\n");
+    }
+
+    #[test]
+    fn bash_runs_what_is_written_for_it() {
+        let words = "a=(one two)\nif [[ ${a[1]} == t* ]]; then echo yes; fi";
+        assert_eq!(run(&Command::shell(words).bash()), "yes\n");
+        assert_eq!(run(&Command::shell("set -o pipefail\nfalse | true\necho no").bash()), "");
+        assert_eq!(run(&Command::shell("cat\necho after").bash().stdin("in")), "in\nafter\n");
     }
 
     #[test]

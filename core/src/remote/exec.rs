@@ -61,7 +61,7 @@ pub struct Outcome {
 }
 
 impl Connection {
-    /// Runs a command by `sh -eu` and hands over each line that it writes, as it comes.
+    /// Runs a command and hands over each line that it writes, as it comes.
     ///
     /// A command that fails is not an error here: see [`Outcome::exit`].
     ///
@@ -140,7 +140,7 @@ impl Connection {
     async fn start(&self, command: &Command) -> Result<Channel<Msg>, RemoteError> {
         let lost = |_| self.lost("starting a command", Vec::new());
         let channel = self.channel("a command").await?;
-        channel.exec(true, "sh -eu -s").await.map_err(lost)?;
+        channel.exec(true, command.interpreter()).await.map_err(lost)?;
         channel.data_bytes(command.to_script().expose_secret().as_bytes().to_vec()).await.map_err(lost)?;
         channel.eof().await.map_err(lost)?;
         Ok(channel)

@@ -2,6 +2,9 @@
 //! names, by default that of the user's sandboxes; says so where one is missing.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test tells what it could not run, and may panic")]
 
+#[path = "common/observations.rs"]
+mod observations;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -213,6 +216,21 @@ async fn a_real_machine_boots_is_captured_and_found_again() {
     again.destroy(2).await.unwrap();
     assert_eq!(bench.processes(), [""; 0]);
     assert_eq!((bench.names("machines"), bench.names("layers")), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_real_machine_does_what_the_table_says() {
+    let Some(images) = images() else { return };
+    let bench = Bench::new(&images, false);
+    let spec = bench.spec(1, DEBIAN_12);
+    bench.qemu.create(&spec).await.unwrap();
+    bench.qemu.start(1).await.unwrap();
+    let connection = bench.log_in(&spec).await;
+    output(&connection, "cloud-init status --wait >/dev/null").await;
+    let mut found = observations::differences(&connection, true).await;
+    found.extend(observations::apt(&connection).await);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    bench.qemu.destroy(1).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is a builder's own.
 
-use crate::userdata::SSH_DROP_IN;
+use crate::{bake::apt, userdata::SSH_DROP_IN};
 
 /// Something that copies of a builder must not have.
 ///
@@ -219,6 +219,11 @@ fi
         "dumps of crashed programs",
         "hold the memory of the builder's programs",
         &["/var/lib/systemd/coredump/*", "/var/crash/*"],
+    ),
+    gone(
+        "Remint's settings of apt, and scripts of steps",
+        "they were for the recipe",
+        &[apt::SETTINGS, "/var/lib/remint/remint-step-*"],
     ),
     gone(
         "scratch space and package caches",

@@ -2,8 +2,9 @@
 
 use super::tree::{Disk, DiskError};
 
-const FOLDERS: [&str; 17] = [
+const FOLDERS: [&str; 18] = [
     "/bin",
+    "/etc/apt/apt.conf.d",
     "/etc/ssh",
     "/etc/systemd/system",
     "/etc/default",

@@ -33,14 +33,35 @@ SUPPORT_URL="https://www.debian.org/support"
 BUG_REPORT_URL="https://bugs.debian.org/"
 "#;
 
+const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+mail:x:8:8:mail:/var/mail:/usr/sbin/nologin
+www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+";
+
+const GROUP: &str = "\
+root:x:0:
+daemon:x:1:
+bin:x:2:
+adm:x:4:
+mail:x:8:
+www-data:x:33:
+staff:x:50:
+users:x:100:
+nogroup:x:65534:
+";
+
 const FILES: [(&str, &str); 11] = [
     ("/etc/os-release", OS_RELEASE),
     ("/etc/debian_version", "12.9\n"),
     ("/etc/hostname", "debian\n"),
     ("/etc/hosts", "127.0.0.1 localhost\n"),
     ("/etc/machine-id", ""),
-    ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
-    ("/etc/group", "root:x:0:\n"),
+    ("/etc/passwd", PASSWD),
+    ("/etc/group", GROUP),
     ("/etc/shadow", "root:*:19000:0:99999:7:::\n"),
     ("/etc/ssh/sshd_config", "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"),
     ("/var/log/cloud-init.log", ""),

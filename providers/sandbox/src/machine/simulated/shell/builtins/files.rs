@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        disk::{Disk, DiskError, Kind, basename, join, parent},
+        disk::{Accounts, Disk, DiskError, Kind, basename, join, owners, parent},
         machine::lock,
     },
     Plain, Work,
@@ -45,8 +45,12 @@ fn each(
 ) -> i32 {
     let mut status = 0;
     for operand in operands {
-        let path = work.path(operand);
-        let done = run(&mut lock(work.disk), &path);
+        let path = match operand.as_str() {
+            // The kernel finds nothing there, where a shell's `cd` would stay.
+            "" => Err(DiskError::NotFound),
+            operand => Ok(work.path(operand)),
+        };
+        let done = path.and_then(|path| run(&mut lock(work.disk), &path));
         if let Err(error) = done {
             status = work.fail(format!("{what} '{operand}': {error}"));
         }
@@ -207,15 +211,13 @@ fn chmod(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn own(disk: &mut Disk, path: &str, owner: &str, group_only: bool) -> Result<(), DiskError> {
-    let (user, group) = owner.split_once([':', '.']).unwrap_or(if group_only { ("", owner) } else { (owner, "") });
-    let name = |text: &str| if text == "0" { "root".to_owned() } else { text.to_owned() };
+fn own(disk: &mut Disk, path: &str, (user, group): &(Option<String>, Option<String>)) -> Result<(), DiskError> {
     disk.update(path, |node| {
-        if !user.is_empty() {
-            node.owner = name(user);
+        if let Some(user) = user {
+            node.owner.clone_from(user);
         }
-        if !group.is_empty() {
-            node.group = name(group);
+        if let Some(group) = group {
+            node.group.clone_from(group);
         }
     })
 }
@@ -225,21 +227,33 @@ fn chown(work: &mut Work<'_>) -> i32 {
     if operands.len() < 2 {
         return work.fail("missing operand");
     }
-    let owner = operands.remove(0);
-    let group_only = work.name == "chgrp";
-    each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| {
-        own(disk, path, &owner, group_only)
-    })
+    let mut owner = operands.remove(0);
+    if work.name == "chgrp" {
+        owner.insert(0, ':');
+    }
+    let owners = owners(&lock(work.disk), &owner);
+    match owners {
+        Ok(owners) => {
+            each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| own(disk, path, &owners))
+        }
+        Err(message) => work.fail(message),
+    }
 }
 
 fn install(work: &mut Work<'_>) -> i32 {
     let (flags, mut operands) = work.options("mogt");
+    let (user, group) = (value(&flags, 'o').unwrap_or("root"), value(&flags, 'g'));
+    let owner = group.map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
+    let owners = owners(&lock(work.disk), &owner);
+    let owners = match owners {
+        Ok(owners) => owners,
+        Err(message) => return work.fail(message),
+    };
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
         let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
         disk.update(path, |node| node.mode = mode)?;
-        own(disk, path, value(&flags, 'o').unwrap_or("root"), false)?;
-        own(disk, path, value(&flags, 'g').unwrap_or(""), true)
+        own(disk, path, &owners)
     };
     if has(&flags, "d") {
         return each(work, &operands, "cannot create directory", |disk, path| {
@@ -339,7 +353,8 @@ fn stat(work: &mut Work<'_>) -> i32 {
             Kind::File(_) => "regular file",
             Kind::Symlink(_) => "symbolic link",
         };
-        let id = |name: &str| if name == "root" { "0" } else { "1000" }.to_owned();
+        let id = |accounts: Accounts, name: &str| accounts.number(&lock(work.disk), name).to_string();
+        let (user, group) = (id(Accounts::Users, &node.owner), id(Accounts::Groups, &node.group));
         let mut text = format.clone();
         for (field, value) in [
             ("%n", operand.clone()),
@@ -347,8 +362,8 @@ fn stat(work: &mut Work<'_>) -> i32 {
             ("%a", format!("{:o}", node.mode)),
             ("%U", node.owner.clone()),
             ("%G", node.group.clone()),
-            ("%u", id(&node.owner)),
-            ("%g", id(&node.group)),
+            ("%u", user),
+            ("%g", group),
             ("%Y", node.mtime.to_string()),
             ("%F", kind.to_owned()),
         ] {

@@ -10,11 +10,11 @@ use super::{
         limits::Limit,
         simple::finish,
     },
-    Call, scp, test,
+    Call, scp, tar, test,
 };
 
 /// The names of these commands.
-pub(super) const NAMES: [&str; 42] = [
+pub(super) const NAMES: [&str; 43] = [
     ":",
     "true",
     "false",
@@ -55,6 +55,7 @@ pub(super) const NAMES: [&str; 42] = [
     "sleep",
     "kill",
     "scp",
+    "tar",
     "xargs",
     "cloud-init",
 ];
@@ -141,6 +142,7 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
             }
         }
         "scp" => scp::run(shell, arguments).await,
+        "tar" => tar::run(shell, arguments).await,
         "xargs" => {
             let input = shell.io.input.read_all().await;
             let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned();

@@ -6,6 +6,7 @@ mod scp;
 mod search;
 mod sshd;
 mod system;
+mod tar;
 mod test;
 mod text;
 

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use super::{
     super::{
-        super::{disk::parent, machine::lock},
+        super::{
+            disk::{Accounts, Disk, DiskError, parent},
+            machine::lock,
+        },
         host::Request,
     },
     Plain, Work,
@@ -23,6 +26,7 @@ pub(super) fn find(name: &str) -> Option<Plain> {
         "curl" | "wget" => |work| work.fail("this simulated machine has no network"),
         "reboot" | "shutdown" | "poweroff" | "halt" => power,
         "useradd" | "adduser" => useradd,
+        "groupadd" | "addgroup" => groupadd,
         "pkill"
         | "killall"
         | "sync"
@@ -32,8 +36,6 @@ pub(super) fn find(name: &str) -> Option<Plain> {
         | "apt-get"
         | "apt"
         | "dpkg"
-        | "groupadd"
-        | "addgroup"
         | "usermod"
         | "passwd"
         | "userdel"
@@ -94,10 +96,10 @@ fn id(work: &mut Work<'_>) -> i32 {
     if !known {
         return work.fail(format!("'{user}': no such user"));
     }
-    let number = if user == "root" { "0" } else { "1000" };
+    let number = Accounts::Users.number(&lock(work.disk), &user).to_string();
     let text = match (has('u') || has('g'), has('n')) {
         (true, true) => user,
-        (true, false) => number.to_owned(),
+        (true, false) => number,
         _ => format!("uid={number}({user}) gid={number}({user}) groups={number}({user})"),
     };
     say(work, &text)
@@ -204,21 +206,65 @@ fn systemctl(work: &mut Work<'_>) -> i32 {
 }
 
 fn useradd(work: &mut Work<'_>) -> i32 {
-    let (_, operands) = work.options("dsugGcek");
+    let (flags, operands) = work.options("dsugGcek");
     let Some(user) = operands.last() else { return work.fail("missing user name") };
+    let value = |letter: char| flags.iter().find(|(flag, _)| *flag == letter).map(|(_, value)| value.as_str());
     let done = {
         let mut disk = lock(work.disk);
-        if disk.text("/etc/passwd").lines().any(|line| line.split(':').next() == Some(user.as_str())) {
-            Err("exists".to_owned())
+        let number = value('u').and_then(|text| text.parse().ok()).unwrap_or_else(|| Accounts::Users.free(&disk));
+        let group = value('g').map(|group| Accounts::Groups.find(&disk, group).ok_or(group));
+        if Accounts::Users.find(&disk, user).is_some() {
+            Err(format!("user '{user}': exists"))
+        } else if let Some(Err(group)) = group {
+            Err(format!("group '{group}' does not exist"))
         } else {
-            let line = format!("{user}:x:1000:1000::/home/{user}:/bin/sh\n");
-            disk.append("/etc/passwd", line.as_bytes()).map_err(|error| error.to_string())
+            let group = match group {
+                Some(Ok(group)) => Ok(Accounts::Groups.number(&disk, &group)),
+                _ => add_group(&mut disk, user, Some(number)),
+            };
+            let home = value('d').map_or_else(|| format!("/home/{user}"), str::to_owned);
+            let shell = value('s').unwrap_or("/bin/sh");
+            group
+                .and_then(|group| {
+                    let line = format!("{user}:x:{number}:{group}::{home}:{shell}\n");
+                    disk.append("/etc/passwd", line.as_bytes())
+                })
+                .map_err(|error| error.to_string())
         }
     };
     match done {
         Ok(()) => note(work),
         Err(message) => {
-            work.fail(format!("user '{user}': {message}"));
+            work.fail(message);
+            9
+        }
+    }
+}
+
+/// The number of a group, which is added where it is missing.
+fn add_group(disk: &mut Disk, name: &str, number: Option<u64>) -> Result<u64, DiskError> {
+    if Accounts::Groups.find(disk, name).is_none() {
+        let number = number.unwrap_or_else(|| Accounts::Groups.free(disk));
+        disk.append("/etc/group", format!("{name}:x:{number}:\n").as_bytes())?;
+    }
+    Ok(Accounts::Groups.number(disk, name))
+}
+
+fn groupadd(work: &mut Work<'_>) -> i32 {
+    let (flags, operands) = work.options("g");
+    let Some(group) = operands.last() else { return work.fail("missing group name") };
+    let number = flags.iter().find(|(flag, _)| *flag == 'g').and_then(|(_, value)| value.parse().ok());
+    let done = {
+        let mut disk = lock(work.disk);
+        match Accounts::Groups.find(&disk, group) {
+            Some(_) => Err(format!("group '{group}' already exists")),
+            None => add_group(&mut disk, group, number).map(drop).map_err(|error| error.to_string()),
+        }
+    };
+    match done {
+        Ok(()) => note(work),
+        Err(message) => {
+            work.fail(message);
             9
         }
     }

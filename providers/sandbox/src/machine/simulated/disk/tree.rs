@@ -209,6 +209,16 @@ impl Disk {
     /// Changes what is known of a node, links followed.
     pub(in super::super) fn update(&mut self, path: &str, change: impl FnOnce(&mut Node)) -> Result<()> {
         let path = self.resolve(path, true)?;
+        self.change(path, change)
+    }
+
+    /// Changes what is known of a node; a link is the link itself.
+    pub(in super::super) fn update_link(&mut self, path: &str, change: impl FnOnce(&mut Node)) -> Result<()> {
+        let path = self.resolve(path, false)?;
+        self.change(path, change)
+    }
+
+    fn change(&mut self, path: String, change: impl FnOnce(&mut Node)) -> Result<()> {
         let node = self.nodes.get_mut(&path).ok_or(DiskError::NotFound)?;
         let mut changed = node.clone();
         change(&mut changed);
@@ -310,6 +320,11 @@ impl Disk {
         let before = self.read(path).map_or(0, |data| data.len()) as u64;
         self.room(size, before)?;
         self.edit(path, 0o644, |data| data.resize(size as usize, 0))
+    }
+
+    /// Whether there is room for so many bytes more.
+    pub(in super::super) fn fits(&self, more: u64) -> bool {
+        self.room(more, 0).is_ok()
     }
 
     fn room(&self, more: u64, less: u64) -> Result<()> {

@@ -3,16 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::{
-    super::super::disk::{Disk, DiskError},
+    super::super::disk::{Accounts, Disk, DiskError, add_group, add_user, free},
     apply::list,
 };
-
-/// The first number of a user whom nobody gave one.
-const FIRST: usize = 1000;
-
-fn names(disk: &Disk, file: &str) -> Vec<String> {
-    disk.text(file).lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
-}
 
 /// Adds what `groups` and `users` name and the machine does not have. A text names several, with commas.
 pub(super) fn make(disk: &mut Disk, config: &Map<String, Value>) -> Result<(), DiskError> {
@@ -45,28 +38,21 @@ pub(super) fn make(disk: &mut Disk, config: &Map<String, Value>) -> Result<(), D
     Ok(())
 }
 
-fn group(disk: &mut Disk, name: &str) -> Result<usize, DiskError> {
-    let known = disk.text("/etc/group");
-    let of_name = |line: &str| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1).and_then(|id| id.parse().ok())).flatten()
-    };
-    if let Some(id) = known.lines().find_map(of_name) {
-        return Ok(id);
+fn group(disk: &mut Disk, name: &str) -> Result<u64, DiskError> {
+    if Accounts::Groups.find(disk, name).is_none() {
+        let number = free(disk, false);
+        add_group(disk, name, number)?;
     }
-    let id = FIRST + known.lines().count();
-    disk.append("/etc/group", format!("{name}:x:{id}:\n").as_bytes())?;
-    Ok(id)
+    Ok(Accounts::Groups.number(disk, name))
 }
 
 fn user(disk: &mut Disk, name: &str, primary: Option<&str>) -> Result<(), DiskError> {
-    let known = names(disk, "/etc/passwd");
-    if name.is_empty() || known.iter().any(|user| user == name) {
+    if name.is_empty() || Accounts::Users.find(disk, name).is_some() {
         return Ok(());
     }
-    let gid = group(disk, primary.unwrap_or(name))?;
-    let uid = FIRST + known.len();
-    disk.append("/etc/passwd", format!("{name}:x:{uid}:{gid}::/home/{name}:/bin/sh\n").as_bytes())
+    let number = free(disk, false);
+    let own = group(disk, primary.unwrap_or(name))?;
+    add_user(disk, name, number, own, &format!("/home/{name}"), "/bin/sh")
 }
 
 /// The user and the group of `user:group`; each may be left as it is, by no name, `none` or `-1`.
@@ -78,8 +64,8 @@ pub(super) fn owner(disk: &Disk, text: &str) -> Result<(Option<String>, Option<S
         (!kept).then(|| if name == "0" { "root".to_owned() } else { name.to_owned() })
     };
     let (user, group) = (named(user), named(group));
-    for (name, file, call) in [(&user, "/etc/passwd", "getpwnam"), (&group, "/etc/group", "getgrnam")] {
-        if let Some(name) = name.as_ref().filter(|name| !names(disk, file).contains(name)) {
+    for (name, accounts, call) in [(&user, Accounts::Users, "getpwnam"), (&group, Accounts::Groups, "getgrnam")] {
+        if let Some(name) = name.as_ref().filter(|name| accounts.find(disk, name).is_none()) {
             return Err(format!("Unknown user or group: \"{call}(): name not found: '{name}'\""));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        disk::{Disk, DiskError},
+        disk::{Accounts, Disk, DiskError, add_group, add_user, free, login_group},
         machine::lock,
     },
     Plain, Work,
@@ -11,9 +11,6 @@ use super::{
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-
-/// The number of the first user and of the first group that are no part of the system.
-const FIRST: u64 = 1000;
 
 pub(super) fn find(name: &str) -> Option<Plain> {
     Some(match name {
@@ -38,48 +35,6 @@ fn entry(disk: &Disk, file: &str, key: &str) -> Option<Vec<String>> {
         .cloned()
 }
 
-/// The user of a name or number; a number may be nobody's.
-pub(super) fn user(disk: &Disk, name: &str) -> Result<String, String> {
-    known(disk, PASSWD, name).ok_or_else(|| format!("invalid user: '{name}'"))
-}
-
-/// The group of a name or number; a number may be nobody's.
-pub(super) fn group(disk: &Disk, name: &str) -> Result<String, String> {
-    known(disk, GROUP, name).ok_or_else(|| format!("invalid group: '{name}'"))
-}
-
-fn known(disk: &Disk, file: &str, name: &str) -> Option<String> {
-    let found = entry(disk, file, name).map(|fields| fields[0].clone());
-    found.or_else(|| name.parse::<u32>().is_ok().then(|| name.to_owned()))
-}
-
-/// The group that a user has at login.
-pub(super) fn login_group(disk: &Disk, user: &str) -> String {
-    let number = entry(disk, PASSWD, user).and_then(|fields| fields.get(3).cloned()).unwrap_or_else(|| user.to_owned());
-    entry(disk, GROUP, &number).map_or(number, |fields| fields[0].clone())
-}
-
-/// A user's number; of a number that is nobody's, itself.
-pub(super) fn uid(disk: &Disk, user: &str) -> String {
-    number(disk, PASSWD, user)
-}
-
-/// A group's number; of a number that is nobody's, itself.
-pub(super) fn gid(disk: &Disk, group: &str) -> String {
-    number(disk, GROUP, group)
-}
-
-fn number(disk: &Disk, file: &str, name: &str) -> String {
-    entry(disk, file, name).and_then(|fields| fields.get(2).cloned()).unwrap_or_else(|| name.to_owned())
-}
-
-/// A number that is free in both files: of the system's own counted down from 999, of others up from 1000.
-fn free(disk: &Disk, system: bool) -> u64 {
-    let taken = |number: &u64| [PASSWD, GROUP].iter().any(|file| entry(disk, file, &number.to_string()).is_some());
-    let found = if system { (100..FIRST).rev().find(|id| !taken(id)) } else { (FIRST..60_000).find(|id| !taken(id)) };
-    found.unwrap_or(FIRST)
-}
-
 fn id(work: &mut Work<'_>) -> i32 {
     let flag = |letter: char| {
         work.arguments.iter().any(|argument| {
@@ -93,7 +48,8 @@ fn id(work: &mut Work<'_>) -> i32 {
         let disk = lock(work.disk);
         entry(&disk, PASSWD, &name).map(|fields| {
             let own = login_group(&disk, &fields[0]);
-            (fields[0].clone(), fields.get(2).cloned().unwrap_or_default(), gid(&disk, &own), own)
+            let gid = Accounts::Groups.number(&disk, &own).to_string();
+            (fields[0].clone(), fields.get(2).cloned().unwrap_or_default(), gid, own)
         })
     };
     let Some((name, uid, gid, own)) = found else { return work.fail(format!("'{name}': no such user")) };
@@ -145,24 +101,26 @@ fn useradd(work: &mut Work<'_>) -> i32 {
             return Err((9, format!("user '{name}' already exists")));
         }
         let full = |error: DiskError| (1, error.to_string());
-        let number = uid.unwrap_or_else(|| free(&disk, system).to_string());
+        let number = match uid {
+            Some(text) => text.parse().map_err(|_| (3, format!("invalid user ID '{text}'")))?,
+            None => free(&disk, system),
+        };
         let own = match asked {
             Some(asked) => {
-                let fields =
-                    entry(&disk, GROUP, &asked).ok_or_else(|| (6, format!("group '{asked}' does not exist")))?;
-                fields.get(2).cloned().unwrap_or_default()
+                let found = Accounts::Groups.find(&disk, &asked).filter(|name| entry(&disk, GROUP, name).is_some());
+                let group = found.ok_or_else(|| (6, format!("group '{asked}' does not exist")))?;
+                Accounts::Groups.number(&disk, &group)
             }
             None => {
                 if entry(&disk, GROUP, &name).is_some_and(|fields| fields[0] == name) {
                     let message = format!("group {name} exists - if you want to add this user to that group, use -g.");
                     return Err((9, message));
                 }
-                disk.append(GROUP, format!("{name}:x:{number}:\n").as_bytes()).map_err(full)?;
-                number.clone()
+                add_group(&mut disk, &name, number).map_err(full)?;
+                number
             }
         };
-        let line = format!("{name}:x:{number}:{own}::{home}:{shell}\n");
-        disk.append(PASSWD, line.as_bytes()).map_err(full)?;
+        add_user(&mut disk, &name, number, own, &home, &shell).map_err(full)?;
         if with_home {
             let group = login_group(&disk, &name);
             disk.mkdir_all(&home).map_err(full)?;
@@ -195,8 +153,11 @@ fn groupadd(work: &mut Work<'_>) -> i32 {
             let content = work.arguments.iter().any(|word| word == "-f" || word == "--force");
             return if content { Ok(()) } else { Err((9, format!("group '{name}' already exists"))) };
         }
-        let number = asked.unwrap_or_else(|| free(&disk, system).to_string());
-        disk.append(GROUP, format!("{name}:x:{number}:\n").as_bytes()).map_err(|error| (1, error.to_string()))
+        let number = match asked {
+            Some(text) => text.parse().map_err(|_| (3, format!("invalid group ID '{text}'")))?,
+            None => free(&disk, system),
+        };
+        add_group(&mut disk, &name, number).map_err(|error| (1, error.to_string()))
     })();
     told(work, done)
 }

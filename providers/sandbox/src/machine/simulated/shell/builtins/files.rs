@@ -2,10 +2,10 @@
 
 use super::{
     super::super::{
-        disk::{Disk, DiskError, Kind, basename, join, parent},
+        disk::{Accounts, Disk, DiskError, Kind, basename, join, owners, parent},
         machine::lock,
     },
-    Plain, Work, accounts,
+    Plain, Work,
 };
 
 pub(super) fn find(name: &str) -> Option<Plain> {
@@ -45,9 +45,12 @@ fn each(
 ) -> i32 {
     let mut status = 0;
     for operand in operands {
-        let path = work.path(operand);
-        // No path is the folder itself.
-        let done = if operand.is_empty() { Err(DiskError::NotFound) } else { run(&mut lock(work.disk), &path) };
+        let path = match operand.as_str() {
+            // The kernel finds nothing there, where a shell's `cd` would stay.
+            "" => Err(DiskError::NotFound),
+            operand => Ok(work.path(operand)),
+        };
+        let done = path.and_then(|path| run(&mut lock(work.disk), &path));
         if let Err(error) = done {
             status = work.fail(format!("{what} '{operand}': {error}"));
         }
@@ -210,39 +213,15 @@ fn chmod(work: &mut Work<'_>) -> i32 {
     })
 }
 
-/// Who shall own something: neither, one or both.
-#[derive(Debug, Clone, Default)]
-struct Owner {
-    user: Option<String>,
-    group: Option<String>,
-}
-
-impl Owner {
-    fn set(&self, disk: &mut Disk, path: &str) -> Result<(), DiskError> {
-        disk.update(path, |node| {
-            if let Some(user) = &self.user {
-                node.owner.clone_from(user);
-            }
-            if let Some(group) = &self.group {
-                node.group.clone_from(group);
-            }
-        })
-    }
-
-    /// Reads `user`, `user:group`, `:group` or, with the user's own group, `user:`.
-    fn parse(disk: &Disk, text: &str) -> Result<Self, String> {
-        let (user, group) = match text.split_once(':') {
-            Some((user, group)) => (user, Some(group)),
-            None => (text, None),
-        };
-        let user = if user.is_empty() { None } else { Some(accounts::user(disk, user)?) };
-        let group = match (group, &user) {
-            (None, _) | (Some(""), None) => None,
-            (Some(""), Some(user)) => Some(accounts::login_group(disk, user)),
-            (Some(group), _) => Some(accounts::group(disk, group)?),
-        };
-        Ok(Self { user, group })
-    }
+fn own(disk: &mut Disk, path: &str, (user, group): &(Option<String>, Option<String>)) -> Result<(), DiskError> {
+    disk.update(path, |node| {
+        if let Some(user) = user {
+            node.owner.clone_from(user);
+        }
+        if let Some(group) = group {
+            node.group.clone_from(group);
+        }
+    })
 }
 
 fn chown(work: &mut Work<'_>) -> i32 {
@@ -250,12 +229,14 @@ fn chown(work: &mut Work<'_>) -> i32 {
     if operands.len() < 2 {
         return work.fail("missing operand");
     }
-    let owner = operands.remove(0);
-    let owner = if work.name == "chgrp" { format!(":{owner}") } else { owner };
-    let parsed = Owner::parse(&lock(work.disk), &owner);
-    match parsed {
-        Ok(owner) => {
-            each_below(work, &operands, has(&flags, "rR"), "cannot access", |disk, path| owner.set(disk, path))
+    let mut owner = operands.remove(0);
+    if work.name == "chgrp" {
+        owner.insert(0, ':');
+    }
+    let owners = owners(&lock(work.disk), &owner);
+    match owners {
+        Ok(owners) => {
+            each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| own(disk, path, &owners))
         }
         Err(message) => work.fail(message),
     }
@@ -263,18 +244,18 @@ fn chown(work: &mut Work<'_>) -> i32 {
 
 fn install(work: &mut Work<'_>) -> i32 {
     let (flags, mut operands) = work.options("mogt");
-    let named = format!("{}:{}", value(&flags, 'o').unwrap_or_default(), value(&flags, 'g').unwrap_or_default());
-    let parsed = if named.ends_with(':') { named.trim_end_matches(':') } else { &named };
-    let parsed = Owner::parse(&lock(work.disk), parsed);
-    let owner = match parsed {
-        Ok(owner) => owner,
+    let (user, group) = (value(&flags, 'o').unwrap_or("root"), value(&flags, 'g'));
+    let owner = group.map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
+    let owners = owners(&lock(work.disk), &owner);
+    let owners = match owners {
+        Ok(owners) => owners,
         Err(message) => return work.fail(message),
     };
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
         let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
         disk.update(path, |node| node.mode = mode)?;
-        owner.set(disk, path)
+        own(disk, path, &owners)
     };
     if has(&flags, "d") {
         return each(work, &operands, "cannot create directory", |disk, path| {
@@ -374,10 +355,8 @@ fn stat(work: &mut Work<'_>) -> i32 {
             Kind::File(_) => "regular file",
             Kind::Symlink(_) => "symbolic link",
         };
-        let (uid, gid) = {
-            let disk = lock(work.disk);
-            (accounts::uid(&disk, &node.owner), accounts::gid(&disk, &node.group))
-        };
+        let id = |accounts: Accounts, name: &str| accounts.number(&lock(work.disk), name).to_string();
+        let (user, group) = (id(Accounts::Users, &node.owner), id(Accounts::Groups, &node.group));
         let mut text = format.clone();
         for (field, value) in [
             ("%n", operand.clone()),
@@ -385,8 +364,8 @@ fn stat(work: &mut Work<'_>) -> i32 {
             ("%a", format!("{:o}", node.mode)),
             ("%U", node.owner.clone()),
             ("%G", node.group.clone()),
-            ("%u", uid),
-            ("%g", gid),
+            ("%u", user),
+            ("%g", group),
             ("%Y", node.mtime.to_string()),
             ("%F", kind.to_owned()),
         ] {

@@ -10,7 +10,7 @@ use super::{
         limits::Limit,
         simple::finish,
     },
-    Call, scp, test,
+    Call, scp, tar, test,
 };
 
 /// The names of these commands.
@@ -56,6 +56,7 @@ pub(super) const NAMES: [&str; 43] = [
     "sleep",
     "kill",
     "scp",
+    "tar",
     "xargs",
     "cloud-init",
 ];
@@ -156,6 +157,7 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
             }
         }
         "scp" => scp::run(shell, arguments).await,
+        "tar" => tar::run(shell, arguments).await,
         "xargs" => {
             let input = shell.io.input.read_all().await;
             let words = arguments.iter().filter(|argument| !argument.starts_with('-')).cloned();

@@ -7,6 +7,7 @@ mod scp;
 mod search;
 mod sshd;
 mod system;
+mod tar;
 mod test;
 mod text;
 

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The names of these commands.
-pub(super) const NAMES: [&str; 43] = [
+pub(super) const NAMES: [&str; 44] = [
     ":",
     "true",
     "false",

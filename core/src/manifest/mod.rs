@@ -26,7 +26,7 @@ pub use config::RenderedConfig;
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use duration::HumanDuration;
 pub(crate) use git::Git;
-pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, load};
+pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, environments, load};
 pub use model::*;
 pub use reference::reference_markdown;
 pub use schema::schema;

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use remint_core::{
     manifest::HumanDuration,
     provider::{ImageId, ReleaseId},
 };
+
+use crate::complete;
 
 pub mod conformance;
 
@@ -30,7 +33,10 @@ pub struct GlobalArgs {
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// The environment to work on; not needed when the manifest has only one
-    #[arg(short, long, value_name = "ENV", env = "REMINT_ENV", global = true)]
+    #[arg(
+        short, long, value_name = "ENV", env = "REMINT_ENV", global = true,
+        add = ArgValueCompleter::new(complete::environments)
+    )]
     pub env: Option<String>,
     /// Use this provider instead of the manifest's; `bake` takes several, which work side by side
     #[arg(long = "provider", value_name = "ID", env = "REMINT_PROVIDER", value_delimiter = ',', global = true)]
@@ -128,7 +134,7 @@ pub enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Check this machine, the manifest and the credentials
     Doctor,
-    /// Print the JSON Schema of remint.toml; with --provider, that of the provider's own options
+    /// Print the JSON Schema of remint.toml, of a provider's options, or of what commands print as JSON
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -225,6 +231,7 @@ pub struct DeployArgs {
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
     /// The release to go back to (`r7` or `7`); the one before the current one when not given
+    #[arg(add = ArgValueCompleter::new(complete::releases))]
     pub release: Option<ReleaseId>,
 }
 
@@ -240,6 +247,7 @@ pub struct HistoryArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// The release (`r7` or `7`)
+    #[arg(add = ArgValueCompleter::new(complete::releases))]
     pub release: ReleaseId,
 }
 
@@ -343,8 +351,14 @@ pub struct ConsoleArgs {
 /// Arguments of `remint schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Print the manifest reference of the book (Markdown) instead of the schema
-    #[arg(long, hide = true)]
+    /// The schema of a line that a command prints with `--json`
+    #[arg(long, conflicts_with = "plan")]
+    pub events: bool,
+    /// The schema of the result of `remint plan --json`
+    #[arg(long)]
+    pub plan: bool,
+    /// Print the manifest reference of the book (Markdown) instead of a schema
+    #[arg(long, hide = true, conflicts_with_all = ["events", "plan"])]
     pub reference: bool,
 }
 

@@ -12,6 +12,7 @@
 
 pub mod args;
 mod commands;
+mod complete;
 mod exit;
 pub mod printer;
 mod providers;

@@ -1,8 +1,8 @@
 //! The process: arguments in, exit code out, and Ctrl-C in between.
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use remint_core::manifest::HumanDuration;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt as tracing_fmt};
@@ -18,13 +18,15 @@ use crate::{
     signals,
 };
 
+/// The variable by which a shell asks for completions; its value names the shell.
+pub(crate) const COMPLETE: &str = "REMINT_COMPLETE";
+
 /// Runs the command that the process's arguments ask for.
 pub fn main() -> ExitCode {
+    // Answers a shell that asks for completions, and ends the process then.
+    clap_complete::CompleteEnv::with_factory(Cli::command).var(COMPLETE).complete();
     let Cli { global, command } = Cli::parse();
-    let process_env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let settings = Settings::new(global, process_env);
+    let settings = Settings::new(global, process_env());
     let cancel = CancellationToken::new();
     let printer = Printer::new(&settings, cancel.clone());
     log::guard_panics();
@@ -59,6 +61,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.status.code())
         }
     }
+}
+
+/// The process's environment variables, those that are valid UTF-8.
+pub(crate) fn process_env() -> BTreeMap<String, String> {
+    let text = |(key, value): (OsString, OsString)| Some((key.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Logs to standard error: a sandbox that serves always, everything else where it was asked for.

@@ -6,7 +6,7 @@ use remint_core::provider::{Account, Provider, ProviderId, Region};
 use serde::Serialize;
 
 /// An account at a cloud, and where it is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(crate) struct Target {
     provider: String,
     /// The account's name, and its id where that is another; `None` where the cloud does not tell.

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::CommandFactory;
 use remint_core::manifest::{LoadOptions, Loaded, load};
 
 fn root() -> PathBuf {
@@ -208,6 +209,34 @@ fn nothing_of_remint_knows_the_example() {
     }
     let knows = |file: &&PathBuf| fs::read_to_string(file).unwrap().to_lowercase().contains("hetzner");
     assert_eq!((all.len() > 100, all.iter().find(knows)), (true, None));
+}
+
+/// The verbs, down to `remint VERB VERB`, as the help texts have them.
+fn verbs(of: &clap::Command, above: &str, table: &mut String) {
+    for verb in of.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        let name = format!("{above}{}", verb.get_name());
+        *table += &format!("| `{name}` | {} |\n", verb.get_about().unwrap_or_default());
+        if above.is_empty() {
+            verbs(verb, &format!("{name} "), table);
+        }
+    }
+}
+
+/// Written by `REMINT_BLESS=1 cargo test --workspace --test documents -- verbs`.
+#[test]
+fn the_book_has_the_verbs_of_the_help() {
+    let mut table = String::from("| verb | what it does |\n|---|---|\n");
+    verbs(&remint_cli::args::Cli::command(), "", &mut table);
+    let path = root().join("docs/cli.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("<!-- verbs: made from the help texts -->\n").unwrap();
+    let (known, after) = rest.split_once("<!-- end of verbs -->\n").unwrap();
+    if std::env::var_os("REMINT_BLESS").is_some() {
+        let marks = ["<!-- verbs: made from the help texts -->\n", "<!-- end of verbs -->\n"];
+        fs::write(&path, format!("{before}{}{table}{}{after}", marks[0], marks[1])).unwrap();
+    } else {
+        assert_eq!(known, table, "docs/cli.md is out of date: run the test with REMINT_BLESS=1");
+    }
 }
 
 /// The code of a file without its comments and without its unit tests.

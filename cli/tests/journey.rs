@@ -6,7 +6,7 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::World;
+use common::{Ended, World};
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
@@ -76,6 +76,24 @@ async fn a_service_is_deployed_replaced_rolled_back_and_destroyed() {
     assert_eq!(ids, [4, 3, 2, 1], "{history:#}");
     assert_eq!(history[0]["record"]["rollback_of"], 2, "{history:#}");
     world.remint(&["show", "r4"]).await.success().says("rollback");
+
+    // What was printed as JSON, each call of the API, and what a shell is offered.
+    let plan = world.remint(&["--json", "plan"]).await.success();
+    for (kind, printed) in [("--events", &replaced), ("--events", &plan), ("--plan", &plan)] {
+        let schema = world.remint(&["schema", kind]).await.success();
+        let validator = jsonschema::validator_for(&serde_json::from_str(&schema.stdout).unwrap()).unwrap();
+        for record in printed.records().iter().filter(|record| kind == "--events" || record["event"] == "result") {
+            assert!(validator.is_valid(record), "{kind}: {record:#}");
+        }
+    }
+    assert!(!steps(&plan.result()).is_empty(), "a plan with steps: {}", plan.text());
+    let status = world.remint(&["-vv", "status"]).await.success();
+    let calls: Vec<_> = status.stderr.lines().filter(|line| line.contains("API call: ")).collect();
+    let told = |line: &&str| line.contains(": ok, status 200, ") && line.contains(" ms, request ");
+    assert!(calls.len() > 1 && calls.iter().all(told), "{}", status.text());
+    let mut completion = world.command(&["--", "remint", "rollback", "r"]);
+    completion.env("REMINT_COMPLETE", "fish");
+    Ended::of(&[], completion.output().await.unwrap()).success().says("r4\t").says("r1\t").says_not("r5");
 
     // Cleaned up, and away.
     let before = world.standing().await;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,19 +23,20 @@ use crate::{
 pub const SCHEMA: u32 = 1;
 
 /// An event with its time, as `--json` prints it: one a line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
-    /// [`SCHEMA`].
+    /// The version of this form, [`SCHEMA`].
     pub schema: u32,
     /// When it happened.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
-    /// What happened.
+    /// What happened; its fields stand next to `at`.
     #[serde(flatten)]
     pub event: Event,
 }
 
 /// How loud a remark is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Good to know.
@@ -44,7 +46,7 @@ pub enum Level {
 }
 
 /// Which output stream of a command a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
     /// Standard output.
@@ -54,32 +56,32 @@ pub enum Stream {
 }
 
 /// What happened. `task` names what a line on the terminal stands for: a builder, an instance, the address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// A bake or deploy entered a phase (`fingerprint`, `builder`, `provision`, `launching`, `gating`, …).
     PhaseStarted {
-        /// The phase's name.
+        /// A word of the phase's own; new ones may appear.
         phase: String,
     },
     /// A phase is over.
     PhaseFinished {
-        /// The phase's name.
+        /// As it was given when the phase started.
         phase: String,
-        /// How long it took.
+        /// Since the phase started.
         elapsed: Duration,
     },
     /// A task began.
     TaskStarted {
-        /// The task's name.
+        /// Unique among the tasks that run at the time, such as an instance's name.
         task: String,
         /// What it does.
         message: String,
     },
     /// A task goes on; the message replaces the former one.
     TaskProgress {
-        /// The task's name.
+        /// As it was given when the task started.
         task: String,
         /// What it does now.
         message: String,
@@ -101,100 +103,100 @@ pub enum Event {
     },
     /// A task is done.
     TaskFinished {
-        /// The task's name.
+        /// As it was given when the task started.
         task: String,
         /// How it ended.
         message: String,
-        /// How long it took.
+        /// Since the task started.
         elapsed: Duration,
     },
     /// A task failed; the error follows from the command as a whole.
     TaskFailed {
-        /// The task's name.
+        /// As it was given when the task started.
         task: String,
-        /// Why.
+        /// Why, in a line.
         message: String,
     },
     /// A line that a provisioner, verify command or hook wrote.
     Output {
-        /// The task's name.
+        /// The task that runs the step.
         task: String,
         /// Which step of the recipe (`2: script ./install.sh`).
         step: String,
-        /// Which stream.
+        /// Where the step wrote it.
         stream: Stream,
         /// The line, without its end, secrets replaced.
         line: String,
     },
     /// An image exists for the fingerprint: baked now, or reused.
     ImageReady {
-        /// The image.
+        /// The cloud's id of it.
         image: ImageId,
-        /// Its fingerprint.
+        /// The digest of what it was baked from.
         fingerprint: Fingerprint,
         /// Whether it had been there before.
         reused: bool,
     },
     /// An instance was launched.
     InstanceLaunched {
-        /// The instance.
+        /// The cloud's id of it.
         instance: InstanceId,
-        /// Its name.
+        /// Its name in the account, which says service, environment and release.
         name: String,
     },
     /// An instance passed its gate.
     InstanceHealthy {
-        /// The instance.
+        /// The cloud's id of it.
         instance: InstanceId,
-        /// Its name.
+        /// As it was given when it was launched.
         name: String,
     },
     /// An instance was destroyed.
     InstanceDestroyed {
-        /// The instance.
+        /// The cloud's id of it.
         instance: InstanceId,
-        /// Its name.
+        /// As it was given when it was launched.
         name: String,
     },
     /// The stable address points at an instance now.
     AddressMoved {
-        /// The address.
+        /// The static IP.
         address: String,
-        /// The instance.
+        /// The instance that answers there from now on.
         instance: InstanceId,
     },
     /// What the probe through the stable address saw.
     Probed {
-        /// Requests sent.
+        /// Requests that the probe sent, one after the other.
         sent: u64,
-        /// Requests that failed.
+        /// How many of them had no answer, or a bad one.
         failed: u64,
         /// The longest time between two successes around a failure; zero when none failed.
         longest_gap: Duration,
     },
     /// A release is done.
     ReleaseFinished {
-        /// The release.
+        /// Its number in the environment.
         release: ReleaseId,
-        /// What it cost in API calls.
+        /// What it cost in calls of the cloud's API.
         calls: CallCount,
-        /// How long it took.
+        /// Since the deploy or rollback started.
         elapsed: Duration,
     },
     /// A remark.
     Note {
-        /// How loud.
+        /// Whether the user should act on it.
         level: Level,
-        /// A sentence.
+        /// A line for people.
         message: String,
     },
     /// The command ended with an error.
     Failed {
-        /// The process's exit code.
+        /// The process's exit code, one of the table in the book.
         exit_code: u8,
         /// The chain of errors, outermost first.
         chain: Vec<String>,
-        /// What the user can do.
+        /// What the user can do about it, a line each.
         hints: Vec<String>,
     },
 }

@@ -1,17 +1,22 @@
-//! `remint completions SHELL`.
+//! `remint completions SHELL`: the few lines by which a shell asks `remint` itself.
 
-use clap::CommandFactory;
+use clap_complete::env::Shells;
 
 use super::Outcome;
 use crate::{
-    args::{Cli, CompletionsArgs},
-    exit::ExitStatus,
+    args::CompletionsArgs,
+    exit::{ExitStatus, Failure},
     printer::Printer,
+    run::COMPLETE,
 };
 
 pub(super) fn run(args: &CompletionsArgs, printer: &Printer) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "remint", &mut script);
+    let shells = Shells::builtins();
+    let Some(shell) = shells.completer(&args.shell.to_string()) else {
+        return Err(Failure::new(ExitStatus::Usage, anyhow::anyhow!("{} cannot ask for completions", args.shell)));
+    };
+    shell.write_registration(COMPLETE, "remint", "remint", "remint", &mut script)?;
     printer.exact(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Success)
 }

@@ -23,6 +23,9 @@ const FILES: &[(&str, u32, &str)] = &[
     (".gitignore", 0o644, "/.remint\n"),
 ];
 
+/// The manifest's JSON Schema, beside it, where editors find it without a network; `remint schema` writes that of a later version.
+const SCHEMA: &str = "remint.schema.json";
+
 #[derive(Debug, Serialize)]
 struct Written {
     service: String,
@@ -36,16 +39,18 @@ pub(super) fn run(args: &InitArgs, settings: &Settings, printer: &Printer) -> Ou
         Some(name) => checked(name)?,
         None => from_folder(folder),
     };
+    let schema = serde_json::to_string_pretty(&remint_core::manifest::schema()).map_err(anyhow::Error::from)? + "\n";
+    let files: Vec<_> = FILES.iter().copied().chain([(SCHEMA, 0o644, schema.as_str())]).collect();
     // Look at all of them before writing any: half an example is worse than none.
-    if let Some((taken, ..)) = FILES.iter().find(|(path, ..)| folder.join(path).exists()) {
+    if let Some((taken, ..)) = files.iter().find(|(path, ..)| folder.join(path).exists()) {
         let error = anyhow::anyhow!("{} already exists", folder.join(taken).display());
         return Err(Failure::new(ExitStatus::Failure, error).hint("choose an empty folder with -C DIR"));
     }
-    for (path, mode, content) in FILES {
+    for (path, mode, content) in &files {
         let content = if *path == MANIFEST { named(content, &service) } else { (*content).to_owned() };
         write(&folder.join(path), *mode, &content)?;
     }
-    let files = FILES.iter().map(|(path, ..)| (*path).to_owned()).collect();
+    let files = files.iter().map(|(path, ..)| (*path).to_owned()).collect();
     printer.result("init", &Written { service, files }, || next_steps(folder))?;
     Ok(ExitStatus::Success)
 }
@@ -61,7 +66,9 @@ fn write(path: &Path, mode: u32, content: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// The example's manifest for a service, with the line by which editors with taplo (Even Better TOML and others) find the schema.
 fn named(manifest: &str, service: &str) -> String {
+    let manifest = format!("#:schema ./{SCHEMA}\n\n{manifest}");
     manifest.replacen("service = \"hello\"", &format!("service = \"{service}\""), 1)
 }
 
@@ -102,6 +109,7 @@ mod tests {
     #[test]
     fn the_example_takes_the_service_name() {
         let manifest = named(FILES[0].2, "shop");
+        assert!(manifest.starts_with("#:schema ./remint.schema.json\n"), "{manifest}");
         assert!(manifest.contains("service = \"shop\""), "docs/examples/app/remint.toml must name the service hello");
     }
 

@@ -38,8 +38,8 @@ pub(super) async fn run(args: &PlanArgs, settings: &Settings, printer: &Printer,
 }
 
 /// A plan, and whose accounts it is about.
-#[derive(Debug, Serialize)]
-struct Planned {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Planned {
     #[serde(flatten)]
     plan: Plan,
     /// The clouds that the plan is about: where the service stands, and where its DNS record is.

@@ -1,11 +1,11 @@
-//! `remint schema`: the JSON Schema of `remint.toml`, or the book's manifest reference made from it.
+//! `remint schema`: the JSON Schemas of `remint.toml` and of what commands print, or the book's manifest reference.
 
 use remint_core::{
     manifest::{reference_markdown, schema},
     provider::Registry,
 };
 
-use super::Outcome;
+use super::{Outcome, plan::Planned};
 use crate::{
     args::SchemaArgs,
     exit::{ExitStatus, Failure},
@@ -19,6 +19,8 @@ pub(super) fn run(args: &SchemaArgs, settings: &Settings, printer: &Printer) -> 
         return Ok(ExitStatus::Success);
     }
     let schema = match settings.provider() {
+        _ if args.events => Printer::line_schema(),
+        _ if args.plan => Printer::result_schema::<Planned>(),
         Some(id) => {
             let registration = Registry::find(id.as_str()).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
             (registration.options_schema)()

@@ -7,27 +7,59 @@ use remint_core::{
     events::{Event, Record, SCHEMA},
     redact,
 };
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 
 use crate::exit::Failure;
 
 /// An event, and whose it is where several providers are at work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct EventRecord<'a> {
     #[serde(flatten)]
     record: Record,
+    /// The provider that it is about, where the command works on several.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
 }
 
 /// The result of a command: the last line, unless it failed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ResultRecord<'a, T> {
+    /// The version of this form.
     schema: u32,
+    /// When the command ended.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     at: Timestamp,
+    #[schemars(extend("const" = "result"))]
     event: &'static str,
+    /// The command, without `remint`.
     command: &'a str,
+    /// Its result.
     data: &'a T,
+}
+
+/// A line of standard output.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Line<'a> {
+    Event(EventRecord<'a>),
+    Result(ResultRecord<'a, serde_json::Value>),
+}
+
+/// The JSON Schema of each line that a command prints.
+pub(super) fn line_schema() -> Schema {
+    schema::<Line<'_>>()
+}
+
+/// The JSON Schema of the line with a command's result.
+pub(super) fn result_schema<T: JsonSchema>() -> Schema {
+    schema::<ResultRecord<'_, T>>()
+}
+
+/// Of what is written, and not of what could be read.
+fn schema<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }
 
 pub(super) struct Json;
@@ -67,4 +99,40 @@ pub(super) fn failure(of: Option<&str>, failure: &Failure) {
         hints: failure.hints.clone(),
     };
     super::Display::event(&Json, of, event);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use remint_core::events::Level;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn fits(schema: &Schema, line: &Value) -> bool {
+        jsonschema::validator_for(schema.as_value()).unwrap().is_valid(line)
+    }
+
+    #[test]
+    fn the_schema_takes_what_is_written_and_nothing_else() {
+        let schema = line_schema();
+        let line = |event, provider| {
+            let record = Record { schema: SCHEMA, at: Timestamp::now(), event };
+            serde_json::to_value(EventRecord { record, provider }).unwrap()
+        };
+        let note = line(Event::Note { level: Level::Info, message: "so".to_owned() }, Some("here"));
+        let probed = line(Event::Probed { sent: 3, failed: 0, longest_gap: Duration::from_millis(1500) }, None);
+        let result =
+            ResultRecord { schema: SCHEMA, at: Timestamp::now(), event: "result", command: "plan", data: &json!({}) };
+        let result = serde_json::to_value(&result).unwrap();
+        for good in [&note, &probed, &result] {
+            assert!(fits(&schema, good), "{good}");
+        }
+        for (line, key) in [(&note, "level"), (&probed, "longest_gap"), (&result, "command"), (&note, "at")] {
+            let mut bad = line.clone();
+            bad.as_object_mut().unwrap().remove(key);
+            assert!(!fits(&schema, &bad), "{bad}");
+        }
+    }
 }

@@ -159,6 +159,16 @@ impl Printer {
         self.data(&text())
     }
 
+    /// The JSON Schema of each line that `--json` prints.
+    pub fn line_schema() -> schemars::Schema {
+        json::line_schema()
+    }
+
+    /// The JSON Schema of the line in which [`result`](Self::result) prints a value of this type.
+    pub fn result_schema<T: schemars::JsonSchema>() -> schemars::Schema {
+        json::result_schema::<T>()
+    }
+
     /// Writes a value as one line of JSON without an envelope, so that a script reads it as it is.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DeployError;
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// What a deploy would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Plan {
     /// The name of the service, from the manifest.
     pub service: String,
@@ -35,7 +36,7 @@ fn is_true(value: &bool) -> bool {
 }
 
 /// Why a deploy would be refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refusal {
     /// The reason.
     pub message: String,
@@ -64,7 +65,7 @@ impl From<&DeployError> for Refusal {
 }
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// A release that was begun is finished, or undone where it is not what is wanted any more.

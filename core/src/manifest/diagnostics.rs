@@ -48,7 +48,7 @@ impl Diagnostic {
     /// The diagnostic as lines of text, without a line end after the last one. All text in it is shown without secrets and
     /// without what a terminal obeys, so that with `colours` the only escape sequences are those of the styles.
     pub fn render(&self, colours: bool) -> String {
-        let path = redact::show(&self.path.display().to_string());
+        let path = redact::show_line(&self.path.display().to_string());
         let (message, help) = (redact::show(&self.message), self.help.as_deref().map(redact::show));
         let label = (!self.key.is_empty()).then(|| format!("in `{}`", redact::show(&self.key)));
         let report = Level::ERROR.primary_title(message);
@@ -72,7 +72,8 @@ impl Place {
     /// The line as it is shown, and what of it is marked.
     fn shown(&self) -> Option<(String, Range<usize>)> {
         let line = self.snippet.as_deref()?;
-        let part = |range: Range<usize>| redact::show(line.get(range).unwrap_or_default());
+        // A carriage return in the middle would count as the end of the line.
+        let part = |range: Range<usize>| redact::show(line.get(range).unwrap_or_default()).replace('\n', " ");
         let Range { start, end } = self.marked;
         let (before, marked) = (part(0..start), part(start..end));
         let range = before.len()..before.len() + marked.len();
@@ -292,6 +293,12 @@ mod tests {
           |
           = help: wait
         ");
+    }
+
+    #[test]
+    fn a_carriage_return_ends_no_line() {
+        let shown = report("x = 1\ry = 2\n", "y", "no").to_string();
+        assert!(shown.contains("\n1 | x = 1 y = 2\n  |       ^ in `a.b`"), "{shown}");
     }
 
     #[test]

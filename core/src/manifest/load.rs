@@ -160,6 +160,16 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     })
 }
 
+/// The environments that a manifest names, or the one that it has without any; none where it cannot be read. Nothing is checked:
+/// for a shell that completes a line.
+pub fn environments(path: &Path) -> Vec<String> {
+    let text = read_text(path).unwrap_or_default();
+    match Node::parse(&text) {
+        Ok((root, None)) if !text.is_empty() => environment_names(&root),
+        _ => Vec::new(),
+    }
+}
+
 /// Looks at the top level and at each environment alone: their keys and types, not what is missing.
 fn check_environments(root: &Node, reporter: &mut Reporter<'_>) {
     let Some(table) = root.as_table() else { return };

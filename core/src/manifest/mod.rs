@@ -32,7 +32,7 @@ pub use duration::HumanDuration;
 pub(crate) use git::Git;
 pub use health::{CommandCheck, HealthCheck, HealthSection, HttpCheck, TcpCheck};
 pub(crate) use limits::read_text;
-pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, load};
+pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, environments, load};
 pub use model::*;
 pub use reference::reference_markdown;
 pub use schema::schema;

@@ -93,7 +93,7 @@ pub struct RatePolicy {
 }
 
 /// What was spent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CallCount {
     /// Attempts that read.
     pub reads: u64,

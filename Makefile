@@ -57,7 +57,7 @@ test-rest: test-programs
 # Two guests at a time, each of which takes minutes to boot. The first run builds their disk.
 test-guests: test-programs
 	.ci/setup machines test
-	MAKEFLAGS= cargo test --workspace --test guests -- --ignored --nocapture --test-threads=2
+	MAKEFLAGS= cargo test --workspace --test guests --test qemu -- --ignored --nocapture --test-threads=2
 
 stopped: test-programs
 	MAKEFLAGS= cargo test --workspace --test stopped_clock -- --include-ignored

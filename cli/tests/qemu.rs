@@ -181,3 +181,50 @@ fn a_service_on_real_machines_is_baked_deployed_replaced_under_a_client_and_roll
     journey.run(&["-C", "hello", "destroy", "--images", "--yes"]);
     assert_eq!((journey.machines("machines"), journey.snapshots()), (vec![], vec![]));
 }
+
+#[test]
+#[ignore = "boots two emulated machines and reads their disks: make test-guests"]
+fn a_builder_is_kept_and_a_secret_of_a_step_is_on_no_disk_on_a_real_machine() {
+    if !machines::is_possible() {
+        return;
+    }
+    let journey = Journey { dir: tempfile::tempdir().unwrap(), name: format!("secret-{}", std::process::id()) };
+    journey.run(&["sandbox", "start", "--kind", "qemu"]);
+    journey.run(&["-C", "hello", "init", "--name", "hello"]);
+    let secret = format!("hush-{}", uuid::Uuid::new_v4().simple());
+    fs::write(journey.dir.path().join("hello/hush"), &secret).unwrap();
+    let manifest = journey.dir.path().join("hello/remint.toml");
+    let steps = |told: &str| {
+        format!(
+            "[secrets]\nhush = {{ file = \"hush\" }}\n[[image.provision]]\ntype = \"shell\"\ninline = [\"{told}\"]\n\
+             secret_env = {{ TOKEN = \"${{secret.hush}}\" }}\n"
+        )
+    };
+    let text = fs::read_to_string(&manifest).unwrap();
+    let bake = |told: &str, args: &[&str]| {
+        fs::write(&manifest, format!("{text}\n{}", steps(told))).unwrap();
+        journey.command(&[&["-C", "hello", "bake"], args].concat()).output().unwrap()
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    let failed = bake("echo $TOKEN > /run/seen; false", &["--on-error=keep"]);
+    assert_eq!(failed.status.code(), Some(5), "{}", said(&failed));
+    let looked = journey.command(&["-C", "hello", "ssh", "--builder", "--", "cat /run/seen"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&looked.stdout).trim(), secret, "{}", said(&looked));
+    journey.run(&["-C", "hello", "gc", "--kept", "--yes"]);
+    assert_eq!(journey.machines("machines"), Vec::<PathBuf>::new());
+
+    let baked = bake("echo a-mark-on-the-disk-$(printf %s $TOKEN | wc -c) > /opt/mark", &[]);
+    assert!(baked.status.success(), "{}", said(&baked));
+    let disk = journey.snapshots().pop().unwrap().join("disk.qcow2");
+    let raw = journey.dir.path().join("raw");
+    let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw).status().unwrap();
+    assert!(converted.success());
+    // Every block, also those that no file has any more.
+    let is_there = |text: &str| {
+        let grep = Command::new("grep").args(["-a", "-q", "-F", "-e", text]).arg(&raw).status().unwrap();
+        grep.code() == Some(0)
+    };
+    assert!(is_there(&format!("a-mark-on-the-disk-{}", secret.len())));
+    assert!(!is_there(&secret));
+}

@@ -93,12 +93,16 @@ async fn rehearse(
 ) -> Result<Vec<String>, BakeError> {
     let cleanup = Cleanup::default();
     let verified = tokio::select! {
-        verified = until_verified(ctx, prepared, authority, &cleanup, phases) => verified.map(drop),
+        verified = until_verified(ctx, prepared, authority, &cleanup, phases) => verified,
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
+    if let Ok(builder) = &verified {
+        let (task, message) = (builder.task.clone(), "verified; nothing is captured".to_owned());
+        ctx.events.emit(Event::TaskFinished { task, message, elapsed: builder.launched.elapsed() });
+    }
     settle(ctx, authority, &cleanup, &verified).await;
     let left = cleanup.run(ctx, authority).await;
-    verified.map(|()| left)
+    verified.map(|_| left)
 }
 
 /// Keeps the builder of what failed, where the user wants that, and says what goes.

@@ -103,3 +103,50 @@ fn chain(error: &BakeError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        events::Events,
+        fake::{FakeCloud, Pace},
+        manifest::{LoadOptions, load},
+        provider::Selector,
+        remote::{HostKey, LoginKey},
+    };
+
+    fn context(folder: &std::path::Path) -> Context {
+        let path = folder.join("remint.toml");
+        let manifest = "service = \"app\"\nprovider = \"fake\"\n[providers.fake]\nregion = \"here\"\nbase = \"debian\"\n\
+            size = \"small\"\n[image]\n[health.check.tcp]\nport = 80\n";
+        std::fs::write(&path, manifest).unwrap();
+        let loaded = load(&path, &LoadOptions::default()).unwrap();
+        let mut ctx = Context::new(loaded, FakeCloud::new(Pace::default()), Events::silent());
+        ctx.process_env = [("XDG_STATE_HOME".to_owned(), folder.join("state").to_str().unwrap().to_owned())].into();
+        ctx.bake.on_error = OnError::Keep;
+        ctx
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_builder_that_cannot_be_labelled_is_destroyed_and_leaves_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let ctx = context(folder.path());
+        let environment = "0123456789abcdef".into();
+        let cleanup = Cleanup::default();
+        let failed = BakeError::Probe("why".to_owned());
+        assert!(!keep(&ctx, &environment, &cleanup, &failed).await, "nothing was launched");
+        // The cloud has no such instance.
+        let id = "gone".into();
+        cleanup.expect_instances(Selector::all());
+        cleanup.launched(&id);
+        let (login, host_key) = (LoginKey::generate(), HostKey::generate().public());
+        cleanup.opens(Machine { id, name: "app-bake-1".to_owned(), login, host_key });
+        assert!(!keep(&ctx, &environment, &cleanup, &failed).await);
+        let keys = KeyFolder::of(&ctx.process_env, &environment).unwrap();
+        assert!(keys.find("fake", "app-bake-1").is_none());
+        assert!(cleanup.machine().is_some(), "it is still cleaned up");
+        assert!(!keep(&ctx, &environment, &cleanup, &BakeError::Cancelled).await);
+        cleanup.closes();
+        assert!(cleanup.machine().is_none());
+    }
+}

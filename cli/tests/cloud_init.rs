@@ -44,3 +44,15 @@ async fn a_failed_restart_of_the_configuration_fails_a_lenient_deploy_too() {
     world.append(&format!("{LENIENT}\n[[instance.user_data]]\npath = \"last.cfg\"\n"));
     world.remint(&["deploy"]).await.code(6).says("module scripts-user failed").says("runcmd").says_not("lenient");
 }
+
+#[tokio::test]
+async fn an_owner_that_is_not_there_is_named_and_one_that_a_part_makes_is_taken() {
+    let world = World::with_service().await;
+    world.edit("path = \"/etc/hello.env\"", "path = \"/etc/hello.env\"\nowner = \"ghost\"");
+    world.remint(&["deploy"]).await.code(6).says("there is no user `ghost`, who is the owner in `[config]`");
+    world.write("users.cfg", "#cloud-config\nusers: [{name: ghost}]\nssh_pwauth: true\n");
+    world.append("\n[[instance.user_data]]\npath = \"users.cfg\"\n");
+    let valid = world.remint(&["validate"]).await.success();
+    valid.says("users.cfg sets `ssh_pwauth`").says("user data: ").says(" of 64.0 KiB on sandbox");
+    world.remint(&["deploy"]).await.success();
+}

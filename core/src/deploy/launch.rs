@@ -16,6 +16,7 @@ use crate::{
     bake::key_prefix,
     context::Context,
     events::{Event, Events},
+    health::HealthError,
     journal::{Entry, EntryRecord, Phase, Resources},
     manifest::StaticIpChoice,
     provider::{
@@ -368,13 +369,14 @@ async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance])
         .hint("somebody moved the address; run `remint status`, and then the command again"))
 }
 
-/// Adds the machine's log to what the error itself shows, which is nearer to the cause and comes first.
+/// Adds the machine's log where the error shows no lines of its own; and where the service is not healthy, after the end of its answer.
 async fn with_log(error: DeployError, opened: &mut dyn Opened) -> DeployError {
-    if error.kind() == DeployErrorKind::Interrupted {
+    let own = error.detail_lines().to_vec();
+    let is_health = std::error::Error::source(&error).is_some_and(|source| source.is::<HealthError>());
+    if error.kind() == DeployErrorKind::Interrupted || !own.is_empty() && !is_health {
         return error;
     }
     let log = opened.log().await;
-    let own = error.detail_lines().to_vec();
     match (own.is_empty(), log.is_empty()) {
         (_, true) => error,
         (true, false) => error.details(log),

@@ -108,3 +108,24 @@ fn what_is_no_document_is_no_report() {
         assert!(report.failed.is_empty() && report.unnamed.is_empty() && report.warnings.is_empty(), "{status}");
     }
 }
+
+/// Debian 12, cloud-init 22.4.2: `write_files` with an owner that is not there.
+#[test]
+fn the_exception_of_a_failed_module_is_shown_with_its_lines() {
+    let error = "('write-files', OSError('Unknown user or group: \"getgrnam(): name not found: \\'app\\'\"'))";
+    let answers = Answers {
+        result: serde_json::json!({ "v1": { "errors": [error] } }).to_string(),
+        log: "2026-11-28 10:00:00,000 - cc_ntp.py[WARNING]: something else\n\
+              ValueError: of something else\n\
+              2026-11-28 10:00:01,000 - util.py[WARNING]: Running module write-files (<module 'cloudinit.config.cc_write_files'>) \
+              failed\n\
+              KeyError: \"getgrnam(): name not found: 'app'\"\n\
+              OSError: Unknown user or group: \"getgrnam(): name not found: 'app'\"\n"
+            .to_owned(),
+        ..Answers::default()
+    };
+    let report = Report::read(&answers);
+    assert_eq!(report.log.len(), 3, "{:?}", report.log);
+    assert!(report.log[0].contains("Running module write-files"), "{:?}", report.log);
+    assert_eq!(report.log[2], "OSError: Unknown user or group: \"getgrnam(): name not found: 'app'\"");
+}

@@ -104,3 +104,20 @@ fn an_error_without_a_module_always_fails() {
     assert!(failed(on(127, &Answers::default(), LENIENT)).summary.contains("no `cloud-init` command"));
     failed(judge(&Exit::Signal("KILL".to_owned()), &Report::default(), LENIENT));
 }
+
+#[test]
+fn what_remints_own_command_says_is_the_message() {
+    let said = "remint: there is no user `app`, who is the owner in `[config]`";
+    let answers = Answers { output: format!("Reading package lists...\n{said}\n"), ..debian_scripts("runcmd") };
+    for expected in [STRICT, LENIENT] {
+        let failure = failed(on(1, &answers, expected));
+        assert_eq!(failure.summary, "there is no user `app`, who is the owner in `[config]`");
+        assert!(
+            failure.hint.contains("correct `[config]`") && failure.log.iter().any(|line| line == said),
+            "{failure:?}"
+        );
+    }
+    // A script of the user's that says so proves nothing where Remint has no commands.
+    let without = Expected { commands: false, ..LENIENT };
+    assert!(warned(on(1, &answers, without))[0].contains("scripts-user"));
+}

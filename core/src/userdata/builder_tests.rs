@@ -30,9 +30,9 @@ fn one_part_is_multi_part_too() {
     let document = start().hostname("app-1-0").build(LIMIT).unwrap();
     insta::assert_snapshot!(document.expose_secret(), @r##"
     MIME-Version: 1.0
-    Content-Type: multipart/mixed; boundary="remint-0d6b6cd316afdd4cf2973bda63edef39"
+    Content-Type: multipart/mixed; boundary="remint-c2c08b82ebc23754abcaa5f2511f422b"
 
-    --remint-0d6b6cd316afdd4cf2973bda63edef39
+    --remint-c2c08b82ebc23754abcaa5f2511f422b
     Content-Type: text/cloud-config; charset="us-ascii"
     MIME-Version: 1.0
     Content-Transfer-Encoding: 7bit
@@ -71,7 +71,7 @@ fn one_part_is_multi_part_too() {
       ]
     }
 
-    --remint-0d6b6cd316afdd4cf2973bda63edef39--
+    --remint-c2c08b82ebc23754abcaa5f2511f422b--
     "##);
 }
 

@@ -82,7 +82,7 @@ pub const TABLE: &[Sealed] = &[
         ],
     ),
     Sealed {
-        also: "# cloud-init adds an instance's own name to the lines that it finds.
+        also: "# Lines with nothing but that name.
 if test -s \"$r/etc/hostname\" && test -f \"$r/etc/hosts\"; then
     name=$(head -n 1 \"$r/etc/hostname\")
     for before in '127[.]0[.]1[.]1[[:space:]]' '127[.]0[.]1[.]1[[:space:]].*[[:space:]]' \"127[.]0[.]0[.]1[[:space:]][[:space:]]*$name.*[[:space:]]\"; do
@@ -90,7 +90,7 @@ if test -s \"$r/etc/hostname\" && test -f \"$r/etc/hosts\"; then
     done
 fi
 ",
-        ..gone("the builder's name", "it would lead copies to themselves", &[])
+        ..gone("the builder's name in `/etc/hosts`", "cloud-init keeps the lines that it finds; copies would answer to it", &[])
     },
     gone(
         "network configuration of the builder",

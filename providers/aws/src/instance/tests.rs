@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
 
-use remint_core::provider::{Effect, ErrorKind, InstanceState, Instances, PowerOp, Provider, Selector, label};
+use remint_core::{
+    provider::{Effect, ErrorKind, InstanceState, Instances, LaunchSpec, PowerOp, Provider, Selector, label},
+    userdata::UserData,
+};
+use secrecy::ExposeSecret as _;
 use wiremock::MockServer;
 
 use super::launch::next_token;
@@ -49,6 +53,22 @@ async fn a_launch_is_tagged_from_the_first_and_takes_no_old_metadata() {
     assert_eq!(aws.list(&Selector::all()).await.unwrap().len(), 1);
     serve(&server, "DescribeInstances", vec![instances(&[])]).await;
     assert_eq!(aws.get(&made.id).await.unwrap().id, made.id);
+}
+
+#[tokio::test]
+async fn compressed_user_data_goes_out_as_it_is() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    serve(&server, "RunInstances", vec![launched(&instance(ID, "app-7-0", "pending", &token(0)))]).await;
+    let guest = crate::provider::DESCRIPTOR.guest;
+    let script = format!("#!/bin/sh\n{}", "echo on and on\n".repeat(2_000));
+    let data = UserData::new(&"PEM".into(), &guest).part("long.sh", &script.as_str().into()).unwrap();
+    let data = data.build(16 * 1024).unwrap();
+    launcher(&server).launch(&LaunchSpec { user_data: Some(data.clone()), ..spec("app-7-0") }).await.unwrap();
+    let form = forms(&server, "RunInstances").await.remove(0);
+    let sent = field(&form, "UserData").unwrap().replace("%3D", "=").replace("%2B", "+").replace("%2F", "/");
+    assert!(sent.starts_with("H4sI") && sent == data.expose_secret(), "{sent}");
 }
 
 #[tokio::test]

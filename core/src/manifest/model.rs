@@ -133,7 +133,8 @@ pub enum Provisioner {
     File(FileProvisioner),
     /// Copies a script to the builder and runs it.
     Script(ScriptProvisioner),
-    /// Runs lines of shell.
+    /// Runs lines of shell, all by one `sh -eu` or `bash -eu`: the first command that fails ends them, and so does a variable that is
+    /// not set (`${NAME:-}` is one that may be).
     Shell(ShellProvisioner),
     /// Fetches a file by its URL, checks its digest, and copies it to the builder.
     Artifact(ArtifactProvisioner),

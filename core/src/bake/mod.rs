@@ -8,7 +8,7 @@
 //! What a bake makes is noted before the call that makes it, and removed whatever happens. What a bake that was killed left
 //! behind, [`recover`] settles: every command that changes something calls it first.
 
-mod artifact;
+pub(crate) mod artifact;
 mod authority;
 mod builder;
 mod capture;

@@ -15,6 +15,7 @@ use russh::{
     client::{self, AuthResult},
     keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::LineEnding},
 };
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
@@ -392,8 +393,7 @@ async fn nothing_is_written_for_a_machine_that_is_gone() {
 async fn logged_in() -> (tempfile::TempDir, Arc<Simulated>, Connection) {
     let dir = tempfile::tempdir().unwrap();
     let (machines, login, host) = (open(dir.path()).await, LoginKey::generate(), HostKey::generate());
-    let pem = secrecy::ExposeSecret::expose_secret(&host.private_pem()).to_owned();
-    let indent: String = pem.lines().map(|line| format!("    {line}\n")).collect();
+    let indent: String = host.private_pem().expose_secret().lines().map(|line| format!("    {line}\n")).collect();
     let user_data = format!("#cloud-config\nssh_keys:\n  ed25519_private: |\n{indent}");
     let spec = MachineSpec { ssh_keys: vec![login.public().line()], ..spec(1, &key(), Some(user_data)) };
     machines.create(&spec).await.unwrap();

@@ -127,10 +127,10 @@ async fn files() {
     check(&[
         ("mkdir -p /a/b && touch /a/b/c && ls /a/b && rm -rf /a && [ ! -e /a ]", "c\n", 0),
         ("echo x > /f; chmod 600 /f; chmod u+x,g=r /f; stat -c '%a %U' /f", "740 root\n", 0),
-        ("echo x > /f; chown app:web /f; stat -c %U:%G /f", "app:web\n", 0),
+        ("echo x > /f; chown www-data:nogroup /f; stat -c %U:%G /f", "www-data:nogroup\n", 0),
         (
-            "echo hi > /f; install -D -m 0755 -o app /f /opt/x/f; stat -c '%a %U' /opt/x/f; cat /opt/x/f",
-            "755 app\nhi\n",
+            "echo hi > /f; install -D -m 0755 -o www-data /f /opt/x/f; stat -c '%a %U' /opt/x/f; cat /opt/x/f",
+            "755 www-data\nhi\n",
             0,
         ),
         ("cd /tmp; echo 1 > a; cp a b; mv b c; ln -s c d; cat d; readlink d", "1\nc\n", 0),

@@ -5,8 +5,8 @@
     docs/examples/bench.py cloud small          only these; the page has the others as they were taken last
 
 The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
-builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `qemu` (a bake on
-real virtual machines, cold and warm, beside Packer's qemu builder). The program is `$REMINT`, or the release build.
+builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `files` (20,000 small
+files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder). The program is `$REMINT`, or the release build.
 """
 
 import concurrent.futures
@@ -14,9 +14,11 @@ import datetime
 import json
 import os
 import platform
+import queue
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -292,6 +294,169 @@ def small() -> dict[str, object]:
         return {"memory": memory, "plan": plan, "again": again, "revert": revert, "snapshots": snapshots, "times": times}
 
 
+# A tree like `node_modules`: many folders, files of a few hundred bytes.
+FILES, FOLDERS = 20_000, 400
+# Of the file-by-file ways so many are copied, since all would take hours.
+SAMPLE = 400
+ROUND_TRIP = 0.030
+
+
+class Delay:
+    """A proxy on loopback that passes on what it gets half a round trip later, in both directions.
+
+    It listens on a port of every loopback address, and passes a connection on to another port of the same address.
+    """
+
+    def __init__(self, to: int) -> None:
+        self.to = to
+
+    def __enter__(self) -> "Delay":
+        self.listener = socket.create_server(("0.0.0.0", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            host = near.getsockname()[0]
+            try:
+                far = socket.create_connection((host, self.to))
+            except OSError:
+                near.close()
+                continue
+            for one, other in ((near, far), (far, near)):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.carry(one, other)
+
+    @staticmethod
+    def carry(one: socket.socket, other: socket.socket) -> None:
+        # What is on its way is bounded by this many pieces, as by a network's window.
+        pieces: queue.Queue = queue.Queue(maxsize=256)
+
+        def take() -> None:
+            while True:
+                try:
+                    data = one.recv(65536)
+                except OSError:
+                    data = b""
+                pieces.put((time.monotonic() + ROUND_TRIP / 2, data))
+                if not data:
+                    return
+
+        def give() -> None:
+            while True:
+                at, data = pieces.get()
+                time.sleep(max(0.0, at - time.monotonic()))
+                try:
+                    if not data:
+                        other.shutdown(socket.SHUT_WR)
+                        return
+                    other.sendall(data)
+                except OSError:
+                    return
+
+        for work in (take, give):
+            threading.Thread(target=work, daemon=True).start()
+
+
+class Sshd:
+    """OpenSSH's server on a loopback port, for `scp` and `sftp`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = folder / "login"
+
+    def __enter__(self) -> "Sshd":
+        for name in ("host", "login"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        config = self.folder / "sshd_config"
+        config.write_text(
+            f"ListenAddress 127.0.0.1:{self.port}\nHostKey {self.folder}/host\nAuthorizedKeysFile {self.folder}/login.pub\n"
+            "PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
+        )
+        program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if program is None:
+            raise Failed("this measure needs sshd: apt-get install openssh-server")
+        self.process = subprocess.Popen([program, "-D", "-f", config], stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def timed(self, port: int, program: str, *arguments: str) -> float:
+        """Runs `scp` or `sftp` through the proxy."""
+        options = ["-q", "-P", str(port), "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        command = [program, *options, *arguments]
+        started = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"{program} ended with {done.returncode}: {done.stderr}{done.stdout}")
+        return time.monotonic() - started
+
+
+def write_tree(root: Path, files: int, folders: int) -> None:
+    for number in range(folders):
+        (root / f"package-{number}").mkdir(parents=True)
+    for number in range(files):
+        path = root / f"package-{number % folders}" / f"module-{number}.js"
+        path.write_text(f"module.exports = {number};\n" * (1 + number % 20))
+
+
+def files() -> dict[str, object]:
+    """A tree of small files, to a machine that is one delayed round trip away."""
+    with Sandbox("files", "--kind", "simulated") as sandbox:
+        write_tree(sandbox.service / "many", FILES, FOLDERS)
+        manifest = sandbox.service / "remint.toml"
+        step = '[[image.provision]]\ntype = "file"\nsource = "many"\ndestination = "/opt/many"\nowner = "nobody:nogroup"\n\n'
+        text = manifest.read_text()
+        at = text.index("[[image.provision]]")
+        manifest.write_text(text[:at] + step + text[at:])
+        through, offset = (int(sandbox.env[f"REMINT_SANDBOX_PORT_{name}"]) for name in ("THROUGH", "OFFSET"))
+        with Delay(22 + (offset if 22 <= through else 0)) as delay:
+            # Remint looks for port 22 of a machine where the proxy is.
+            sandbox.env["REMINT_PORT_MAP"] = f"1023+{delay.port - 22}"
+            command = [str(REMINT), "bake", "--json", "--provider", "digitalocean"]
+            process = subprocess.Popen(
+                command, env=sandbox.env, cwd=sandbox.service, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            begun = took = 0.0
+            for line in process.stdout:
+                message = str(json.loads(line).get("message", ""))
+                if message.startswith("step 1 (file many)"):
+                    begun = time.monotonic()
+                elif message.startswith("step 2 ") and not took:
+                    took = time.monotonic() - begun
+            if process.wait() != 0 or not begun or not took:
+                raise Failed(f"remint bake ended with {process.returncode}: {process.stderr.read()}")
+        few = sandbox.folder / "few"
+        write_tree(few, SAMPLE, FOLDERS * SAMPLE // FILES)
+        with Sshd(sandbox.folder) as sshd, Delay(sshd.port) as delay:
+            user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+            # What Remint did for each file before: a temporary name, a mode, a rename.
+            batch = sandbox.folder / "batch"
+            lines = [f"-mkdir {sandbox.folder}/sftp"]
+            for number, path in enumerate(sorted(few.rglob("*.js"))):
+                target = f"{sandbox.folder}/sftp/{number}"
+                lines += [f"put {path} {target}.part", f"chmod 644 {target}.part", f"rename {target}.part {target}"]
+            batch.write_text("\n".join(lines) + "\n")
+            sftp = sshd.timed(delay.port, "sftp", "-b", str(batch), f"{user}@127.0.0.1")
+            scp = sshd.timed(delay.port, "scp", "-r", str(few), f"{user}@127.0.0.1:{sandbox.folder}/scp")
+        return {"remint": took, "sftp": sftp * FILES / SAMPLE, "scp": scp * FILES / SAMPLE}
+
+
 def first_step(sandbox: Sandbox, version: str) -> tuple[float, float]:
     """Bakes a version, and tells the seconds until the first provisioner ran and until the end."""
     started = time.monotonic()
@@ -454,6 +619,18 @@ def packer_rows(runs: list[dict], own: list[dict]) -> list[Row]:
     return rows
 
 
+def files_rows(found: dict) -> list[Row]:
+    def minutes(seconds: float) -> str:
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+    what = f"{FILES:,} small files to a builder {ROUND_TRIP * 1000:.0f} ms away"
+    return [
+        (what, "≤ 60 s", f"{found['remint']:.1f} s", verdict(found["remint"] <= 60)),
+        ("The same by `scp -r`", "", f"{minutes(found['scp'])}, from {SAMPLE} files", ""),
+        ("The same by SFTP, file by file, as Remint did before", "", f"{minutes(found['sftp'])}, from {SAMPLE} files", ""),
+    ]
+
+
 def qemu_rows(found: dict) -> list[Row]:
     def seconds(values: list[float]) -> str:
         spread = f" ({span(values, '.0f')})" if len(values) > 1 else ""
@@ -471,6 +648,7 @@ def qemu_rows(found: dict) -> list[Row]:
 NOT_TAKEN: dict[str, list[Row]] = {
     "cloud": [("Bake and replacement on the realistic profile", "≤ 1.10, ≤ 30 calls, 0 lost", "not measured yet", "")],
     "small": [("Plan, second deploy, revert, start-up, memory", "", "not measured yet", "")],
+    "files": [(f"{FILES:,} small files to a builder far away", "≤ 60 s", "not measured yet", "")],
     "packer": [("Packer's `digitalocean` builder", "", "not measured yet", "")],
     "qemu": [("A bake on QEMU: warm base, cold boot, Packer's `qemu` builder", "", "not measured yet", "")],
 }
@@ -514,6 +692,11 @@ key that the template's user data installs; the project's tests run it with its 
 guest that was saved after booting (the first bake of all saves it, and is not counted), from a cold boot (`remint sandbox start
 --cold`), and by Packer's `qemu` builder from the same base image and kernel, with the same steps. Packer's run begins with a copy of
 the base image and ends with the disk; it checks no host key and seals nothing. {qemu_runs}.
+
+**Files.** {files:,} files of a few hundred bytes in {folders} folders are copied by a `file` step with an owner to a simulated machine,
+through a proxy on loopback that adds {round_trip:.0f} ms to each round trip. `scp -r` and `sftp` copy {sample} such files through the same
+proxy to OpenSSH's server, and their time is multiplied: all of them would take an hour. `sftp` does for each file what Remint did
+before: a temporary name, a mode, a rename; an owner, which `sftp` cannot set by name, was one more command for each file.
 
 **Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
 {calls}"""
@@ -564,13 +747,14 @@ def main() -> None:
     for measure, runs in (("cloud", clouds), ("packer", packers)):
         if runs:
             keep(measure, [run.result() for run in runs])
-    for measure, take in (("small", small), ("qemu", qemu)):
+    for measure, take in (("small", small), ("files", files), ("qemu", qemu)):
         if measure in wanted:
             keep(measure, take())
     value = {measure: last["value"] for measure, last in found.items()}
     rows = []
     rows += cloud_rows(value["cloud"]) if "cloud" in value else NOT_TAKEN["cloud"]
     rows += small_rows(value["small"]) if "small" in value else NOT_TAKEN["small"]
+    rows += files_rows(value["files"]) if "files" in value else NOT_TAKEN["files"]
     rows += packer_rows(value["packer"], value.get("cloud", [])) if "packer" in value else NOT_TAKEN["packer"]
     rows += qemu_rows(value["qemu"]) if "qemu" in value else NOT_TAKEN["qemu"]
     calls = ""
@@ -588,6 +772,10 @@ def main() -> None:
         observe=OBSERVE,
         drain=DRAIN,
         start_ups=START_UPS,
+        files=FILES,
+        folders=FOLDERS,
+        sample=SAMPLE,
+        round_trip=ROUND_TRIP * 1000,
         qemu_runs=runs_of(value.get("qemu")),
         calls=calls,
     )

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use remint_core::{
+    bake::{fingerprint::step_name, links, tree},
     deploy::{UserDataSize, user_data_size},
-    manifest::Loaded,
+    manifest::{Loaded, Provisioner},
     provider::{ProviderId, Registry},
     userdata::overridden,
 };
@@ -25,6 +26,8 @@ struct Valid<'a> {
     provider: &'a str,
     /// For each provider of the manifest that this build has.
     user_data: BTreeMap<&'a str, Size>,
+    /// What is right and may still not be meant.
+    warnings: Vec<String>,
 }
 
 /// How long the user data of an instance is.
@@ -39,20 +42,19 @@ struct Size {
 
 pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
     let loaded = session::manifest(settings)?;
-    for warning in warnings(&loaded) {
-        printer.events().warn(warning);
-    }
+    let mut warnings = warnings(&loaded);
     let valid = Valid {
         service: &loaded.manifest.service,
         environment: loaded.environment.as_str(),
         provider: loaded.provider.as_str(),
-        user_data: sizes(&loaded, printer).await?,
+        user_data: sizes(&loaded, &mut warnings).await?,
+        warnings,
     };
-    for warning in loaded.manifest.warnings() {
+    for warning in &valid.warnings {
         printer.events().warn(warning);
     }
     printer.result("validate", &valid, || {
-        let Valid { service, environment, provider, user_data } = &valid;
+        let Valid { service, environment, provider, user_data, .. } = &valid;
         let lines = user_data.iter().map(|(provider, size)| format!("\n{}", size.line(provider))).collect::<String>();
         format!(
             "{} is valid: service {service}, environment {environment}, on {provider}{lines}",
@@ -62,9 +64,18 @@ pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
     Ok(ExitStatus::Success)
 }
 
-/// What is without effect, and so is not meant like that.
+/// What a bake would warn about, what lines of shell another shell would take, and what is without effect: so none of it may be
+/// meant like that.
 fn warnings(loaded: &Loaded) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut all = loaded.manifest.warnings();
+    for (index, step) in loaded.manifest.image.provision.iter().enumerate() {
+        if let Provisioner::File(file) = step
+            && let Ok(source) = tree::read(&loaded.base_dir, file)
+        {
+            let name = step_name(index, step);
+            all.extend(links::warnings(file, &source).into_iter().map(|warning| format!("{name}: {warning}")));
+        }
+    }
     for part in &loaded.user_data {
         for key in overridden(part.content.as_str()) {
             let what = if key.own_rule {
@@ -72,21 +83,21 @@ fn warnings(loaded: &Loaded) -> Vec<String> {
             } else {
                 "Remint sets it itself, and the part's value is ignored"
             };
-            found.push(format!("{} sets `{}`: {what}", part.name, key.key));
+            all.push(format!("{} sets `{}`: {what}", part.name, key.key));
         }
     }
-    found
+    all
 }
 
 /// Too long for the chosen provider is an error, and for another one a warning.
-async fn sizes<'a>(loaded: &'a Loaded, printer: &Printer) -> Result<BTreeMap<&'a str, Size>, Failure> {
+async fn sizes<'a>(loaded: &'a Loaded, warnings: &mut Vec<String>) -> Result<BTreeMap<&'a str, Size>, Failure> {
     let mut sizes = BTreeMap::new();
     for id in loaded.manifest.providers.keys() {
         let Ok(registration) = Registry::find(id.as_str()) else { continue };
         match user_data_size(loaded, registration.descriptor).await {
             Ok(size) => _ = sizes.insert(id.as_str(), Size::from(size)),
             Err(error) if *id == loaded.provider => return Err(Failure::new(ExitStatus::Manifest, error)),
-            Err(error) => printer.events().warn(warning(id, &error)),
+            Err(error) => warnings.push(warning(id, &error)),
         }
     }
     Ok(sizes)

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use remint_core::{events::Event, redact};
 
-use super::{paint::render, plain};
+use super::{paint::render, plain, text::copying};
 
 pub(super) struct Live {
     lines: MultiProgress,
@@ -59,6 +59,9 @@ impl super::Display for Live {
         match &event {
             Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => {
                 return self.task(named(task), message);
+            }
+            Event::Copying { task, .. } => {
+                return self.task(named(task), &copying(&event).unwrap_or_default());
             }
             Event::TaskFinished { task, .. } | Event::TaskFailed { task, .. } => self.end(&named(task)),
             _ => {}

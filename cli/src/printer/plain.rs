@@ -1,23 +1,38 @@
 //! A line an event, with the time since the start: for pipes and logs.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use remint_core::events::{Event, Level};
 
-use super::text::{Styled, duration, to_stderr};
+use super::text::{Styled, copying, duration, to_stderr};
+
+/// How often a log is told how far a copy is.
+const COPYING: Duration = Duration::from_secs(15);
 
 pub(super) struct Plain {
     started: Instant,
+    /// When it was last told how far a copy is.
+    copying: Mutex<Instant>,
 }
 
 impl Plain {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), copying: Mutex::new(Instant::now()) }
     }
 }
 
 impl super::Display for Plain {
     fn event(&self, of: Option<&str>, event: Event) {
+        if matches!(event, Event::Copying { .. }) {
+            let mut last = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.elapsed() < COPYING {
+                return;
+            }
+            *last = Instant::now();
+        }
         if let Some(line) = line(of, &event) {
             let elapsed = format!("{:>7.1}s", self.started.elapsed().as_secs_f64());
             to_stderr(&format!("{} {line}", Styled::dim(elapsed)));
@@ -38,6 +53,7 @@ fn text(event: &Event) -> Option<String> {
     Some(match event {
         Event::PhaseStarted { phase } => format!("{} {}", Styled::cyan("==>"), Styled::bold(phase)),
         Event::TaskStarted { task, message } | Event::TaskProgress { task, message } => format!("{task}: {message}"),
+        Event::Copying { task, .. } => format!("{task}: {}", copying(event)?),
         Event::TaskFinished { task, message, elapsed } => {
             format!("{task}: {} {message} ({})", Styled::green("done:"), duration(*elapsed))
         }
@@ -71,8 +87,6 @@ fn set_in_below(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -80,6 +94,14 @@ mod tests {
         let probed = |failed| Event::Probed { sent: 40, failed, longest_gap: Duration::from_millis(700) };
         assert!(line(None, &probed(0)).unwrap().contains("40 requests, none lost"));
         assert!(line(None, &probed(2)).unwrap().contains("2 of 40 requests lost, longest gap 0.7 s"));
+    }
+
+    #[test]
+    fn a_copy_says_how_far_it_is() {
+        let (task, step) = ("hello-builder".to_owned(), "step 1 (file app)".to_owned());
+        let event = Event::Copying { task, step, items: 7, of_items: 20_000, bytes: 1536, of_bytes: 3 << 20 };
+        let told = line(None, &event).unwrap();
+        assert_eq!(told, "hello-builder: step 1 (file app): 7 of 20000 files, 1.5 KiB of 3.0 MiB");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write, time::Duration};
 
-use remint_core::{manifest::Diagnostics, redact};
+use remint_core::{events::Event, manifest::Diagnostics, redact};
 
 use super::paint::{self, off, on, render, set_in};
 use crate::exit::Failure;
@@ -74,6 +74,12 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// How far the copy of a step is; `None` for other events.
+pub(super) fn copying(event: &Event) -> Option<String> {
+    let Event::Copying { step, items, of_items, bytes, of_bytes, .. } = event else { return None };
+    Some(format!("{step}: {items} of {of_items} files, {} of {}", size(*bytes), size(*of_bytes)))
 }
 
 pub(super) fn to_stderr(text: &str) {

@@ -9,7 +9,7 @@
 //! a bake that failed to be kept ([`OnError`]). What a bake that was killed left behind, [`recover`] settles: every command that changes something calls it first.
 
 pub mod apt;
-mod artifact;
+pub(crate) mod artifact;
 mod authority;
 mod builder;
 mod capture;

@@ -93,6 +93,12 @@ pub enum TreeError {
         /// The link.
         path: PathBuf,
     },
+    /// A link that may not be followed.
+    #[error("{path} leads out of the folders that the manifest may name")]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
     /// An `exclude` pattern.
     #[error("`{pattern}` is not a pattern as in a .gitignore: {reason}")]
     Pattern {
@@ -120,10 +126,19 @@ pub fn parse_mode(text: &str) -> Option<u32> {
     octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten().filter(|mode| *mode <= 0o7777)
 }
 
-/// Lists what a `file` step copies.
+/// Lists what a `file` step copies. That its links stay within what the manifest may name was checked when that was loaded.
 ///
 /// Blocking: it reads the file system.
 pub fn read(base_dir: &Path, step: &FileProvisioner) -> Result<Source, TreeError> {
+    read_within(base_dir, step, &|_| true)
+}
+
+/// As [`read`], where no link may be followed for which `may_follow` is false.
+pub(crate) fn read_within(
+    base_dir: &Path,
+    step: &FileProvisioner,
+    may_follow: &dyn Fn(&Path) -> bool,
+) -> Result<Source, TreeError> {
     let root = base_dir.join(&step.source);
     let mode = step.mode.as_deref().map(|mode| parse_mode(mode).ok_or_else(|| TreeError::Mode(mode.to_owned())));
     let walk = Walk {
@@ -131,6 +146,7 @@ pub fn read(base_dir: &Path, step: &FileProvisioner) -> Result<Source, TreeError
         mode: mode.transpose()?,
         exclude: excludes(&step.exclude)?,
         follow: step.links == Some(Links::Follow),
+        may_follow,
     };
     // The source itself may be a link: the user named it, and means what it points at.
     let metadata = fs::metadata(&root).map_err(TreeError::read(&root))?;
@@ -144,7 +160,7 @@ pub fn read(base_dir: &Path, step: &FileProvisioner) -> Result<Source, TreeError
     let mut entries = Vec::new();
     walk.folder(Path::new(""), &mut vec![identity(&metadata)], &mut entries)?;
     entries.sort_by(|a, b| a.relative.as_os_str().as_bytes().cmp(b.relative.as_os_str().as_bytes()));
-    Ok(Source::Folder { mode: permissions(&metadata), entries })
+    Ok(Source::Folder { mode: walk.folder_mode(&metadata), entries })
 }
 
 fn permissions(metadata: &Metadata) -> u32 {
@@ -162,11 +178,21 @@ struct Walk<'a> {
     mode: Option<u32>,
     exclude: Gitignore,
     follow: bool,
+    may_follow: &'a dyn Fn(&Path) -> bool,
 }
 
 impl Walk<'_> {
     fn file(&self, path: PathBuf, metadata: &Metadata) -> FileEntry {
         FileEntry { path, mode: self.mode.unwrap_or_else(|| permissions(metadata)), size: metadata.len() }
+    }
+
+    /// With the step's `mode`, a folder has it too, and can be entered by whoever may read: then it is the same for everybody,
+    /// whatever the umask of their checkout.
+    fn folder_mode(&self, metadata: &Metadata) -> u32 {
+        match self.mode {
+            Some(mode) => (mode & 0o777) | (mode & 0o444) >> 2,
+            None => permissions(metadata),
+        }
     }
 
     /// Lists what is in a folder; `above` are the identities of the folders down to it.
@@ -181,6 +207,9 @@ impl Walk<'_> {
             // a later pattern.
             if self.exclude.matched(&relative, own.is_dir()).is_ignore() {
                 continue;
+            }
+            if self.follow && own.is_symlink() && !(self.may_follow)(&path) {
+                return Err(TreeError::Outside { path });
             }
             let metadata = match own.is_symlink() && self.follow {
                 true => fs::metadata(&path).map_err(TreeError::read(&path))?,
@@ -199,7 +228,7 @@ impl Walk<'_> {
                 if above.contains(&identity(&metadata)) {
                     return Err(TreeError::Circle { path });
                 }
-                let kind = EntryKind::Directory { mode: permissions(&metadata) };
+                let kind = EntryKind::Directory { mode: self.folder_mode(&metadata) };
                 found.push(Entry { relative: relative.clone(), kind });
                 above.push(identity(&metadata));
                 self.folder(&relative, above, found)?;

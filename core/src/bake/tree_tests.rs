@@ -173,3 +173,22 @@ fn what_is_no_file_is_refused_by_name() {
     assert!(error.ends_with("app/pipe is neither a file, a folder nor a symbolic link"), "{error}");
     assert!(read(dir.path(), &step(&["pipe"])).is_ok());
 }
+
+#[test]
+fn with_a_mode_the_umask_of_a_checkout_makes_no_difference() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = folder(&["sub/file"]);
+    for (mode, folders) in [("0644", 0o755), ("640", 0o750), ("0600", 0o700), ("4755", 0o755)] {
+        let step = FileProvisioner { mode: Some(mode.to_owned()), ..step(&[]) };
+        let mut seen = Vec::new();
+        for umask in [0o777, 0o700] {
+            for path in ["app", "app/sub", "app/sub/file"] {
+                fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(umask)).unwrap();
+            }
+            seen.push(read(dir.path(), &step).unwrap());
+        }
+        assert_eq!(seen[0], seen[1]);
+        let Source::Folder { mode, entries } = &seen[0] else { panic!("{seen:?}") };
+        assert_eq!((*mode, &entries[0].kind), (folders, &EntryKind::Directory { mode: folders }));
+    }
+}

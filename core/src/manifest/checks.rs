@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use reqwest::Certificate;
 
 use super::{
-    HealthCheck, HttpCheck, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
+    FileProvisioner, HealthCheck, HttpCheck, Links, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
     diagnostics::Reporter,
     dns_names,
     grounds::Grounds,
@@ -17,7 +17,10 @@ use super::{
     tree::{Node, Step, show},
 };
 use crate::{
-    bake::tree::{self, parse_mode},
+    bake::{
+        artifact,
+        tree::{self, TreeError, parse_mode},
+    },
     provider::Registry,
     userdata::{is_name, owner_problem},
 };
@@ -153,6 +156,25 @@ impl Checks<'_, '_, '_> {
         }
     }
 
+    fn owner(&mut self, path: &[Step], owner: Option<&str>) {
+        if owner.is_some_and(|owner| owner.trim().is_empty() || owner == ":") {
+            self.report(path, "the owner is empty", Some("write `user` or `user:group`, or leave it out for root"));
+        }
+    }
+
+    /// Links that are followed would carry away what the manifest may not name itself.
+    fn followed(&mut self, path: &[Step], step: &FileProvisioner) {
+        // Nothing is read of a folder that may not be; whatever else is wrong with it is said elsewhere.
+        if !self.grounds.hold(&step.source) {
+            return;
+        }
+        let listed = tree::read_within(self.base_dir, step, &|link| self.grounds.hold(link));
+        if let Err(TreeError::Outside { path: link }) = listed {
+            let message = format!("`{}` leads out of the manifest's folder, and would be followed", link.display());
+            self.report(path, message, Some(&format!("leave it out with `exclude`, or {ALLOW}")));
+        }
+    }
+
     fn script(&mut self, path: &[Step], file: &Path) {
         // Nothing is read of a file that may not be.
         if !self.grounds.hold(file) {
@@ -185,6 +207,10 @@ impl Checks<'_, '_, '_> {
                             self.report(&path, error.to_string(), None);
                         }
                     }
+                    if file.links == Some(Links::Follow) {
+                        self.followed(&at("links"), file);
+                    }
+                    self.owner(&at("owner"), file.owner.as_deref());
                     (file.mode.as_deref(), Some(&file.destination), None)
                 }
                 Provisioner::Script(script) => {
@@ -213,6 +239,15 @@ impl Checks<'_, '_, '_> {
                             self.report(&at("url"), format!("`{}` cannot be fetched", artifact.url), Some(help));
                         }
                     }
+                    if artifact.destination.ends_with('/') && artifact::file_name(&artifact.url).is_none() {
+                        let help = "write the whole path, with the name of the file";
+                        let message = format!(
+                            "`{}` is a folder, and the URL does not end with the name of a file",
+                            artifact.destination
+                        );
+                        self.report(&at("destination"), message, Some(help));
+                    }
+                    self.owner(&at("owner"), artifact.owner.as_deref());
                     (artifact.mode.as_deref(), Some(&artifact.destination), None)
                 }
             };

@@ -450,6 +450,53 @@ fn files_outside_of_the_manifest_s_folder_need_an_option() {
 }
 
 #[test]
+fn links_that_are_followed_stay_within_what_the_manifest_may_name() {
+    let root = tempfile::tempdir().unwrap();
+    let (own, other) = (root.path().join("own"), root.path().join("other"));
+    std::fs::create_dir_all(own.join("app")).unwrap();
+    std::fs::create_dir_all(&other).unwrap();
+    std::os::unix::fs::symlink("../../other", own.join("app/config")).unwrap();
+    let manifest = own.join("remint.toml");
+    let step = "[[image.provision]]\ntype = \"file\"\ndestination = \"/x\"\nsource = \"app\"\n";
+    let write = |more: &str| std::fs::write(&manifest, with(&format!("{step}{more}\n"))).unwrap();
+    write("links = \"keep\"");
+    load(&manifest, &LoadOptions::default()).unwrap();
+    write("links = \"follow\"");
+    let error = load(&manifest, &LoadOptions::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("app/config` leads out of the manifest's folder") && error.contains("--allow-path"),
+        "{error}"
+    );
+    load(&manifest, &LoadOptions { allowed_paths: vec![other], ..LoadOptions::default() }).unwrap();
+    write("links = \"follow\"\nexclude = [\"/config\"]");
+    load(&manifest, &LoadOptions::default()).unwrap();
+}
+
+#[test]
+fn destinations_and_owners_that_name_nothing_are_refused() {
+    let digest = "0".repeat(64);
+    let artifact = |url: &str, destination: &str| {
+        format!(
+            "[[image.provision]]\ntype = \"artifact\"\nurl = \"{url}\"\nsha256 = \"{digest}\"\ndestination = \"{destination}\"\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("remint.toml");
+    let says = |text: &str| {
+        std::fs::write(&manifest, with(text)).unwrap();
+        load(&manifest, &LoadOptions::default()).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(says(&artifact("https://example.org/tool?x", "/opt/")), "");
+    assert_eq!(says(&artifact("https://example.org/", "/opt/tool")), "");
+    let error = says(&artifact("https://example.org/dir/", "/opt/"));
+    assert!(error.contains("does not end with the name of a file") && error.contains("destination"), "{error}");
+    for owner in ["", " ", ":"] {
+        let error = says(&format!("{}owner = \"{owner}\"\n", artifact("https://example.org/tool", "/opt/")));
+        assert!(error.contains("the owner is empty"), "{error}");
+    }
+}
+
+#[test]
 fn a_manifest_that_is_a_link_to_elsewhere_is_not_read() {
     let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(other.path().join("key"), "hunter2 is not TOML").unwrap();

@@ -187,7 +187,8 @@ pub struct FileProvisioner {
     /// An absolute path on the builder. A folder's contents are placed in the folder of this name. A file gets this name, or
     /// goes into the folder of this name where there is one, or where the path ends with `/`.
     pub destination: String,
-    /// Permissions in octal, such as "0644"; those of the source when not given. Of a folder: of its files.
+    /// Permissions in octal, such as "0644"; those of the source when not given. In a folder it is for
+    /// files; folders that are created can also be entered by whoever may read.
     #[serde(default)]
     pub mode: Option<String>,
     /// `user` or `user:group` of what the step creates; root when not given.

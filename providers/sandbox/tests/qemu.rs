@@ -2,6 +2,8 @@
 //! names, by default that of the user's sandboxes; says so where one is missing.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test tells what it could not run, and may panic")]
 
+#[path = "common/files.rs"]
+mod files;
 #[path = "common/observations.rs"]
 mod observations;
 
@@ -281,6 +283,20 @@ async fn a_saved_guest_becomes_each_real_machine_anew() {
     }
     assert_eq!(bench.processes(), [""; 0]);
     assert_eq!((bench.names("machines"), bench.names("layers")), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_real_machine_has_files_where_the_table_says() {
+    let Some(images) = images() else { return };
+    let bench = Bench::new(&images, true);
+    let spec = bench.spec(21, DEBIAN_12);
+    bench.qemu.create(&spec).await.unwrap();
+    bench.qemu.start(21).await.unwrap();
+    let connection = bench.log_in(&spec).await;
+    let started = Instant::now();
+    files::follow_the_table(&connection).await;
+    eprintln!("the table of files: {:.1} s", started.elapsed().as_secs_f64());
+    bench.qemu.destroy(21).await.unwrap();
 }
 
 /// A disk that is no more than a boot sector, which writes a word to the serial port and stops.

@@ -1,14 +1,21 @@
 //! Machines from end to end: SSH, SFTP, HTTP, cloud-init, capture, restart.
 
+#[path = "../../../tests/common/files.rs"]
+mod files;
+
 use std::{net::Ipv4Addr, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use futures::poll;
-use remint_core::provider::PortMap;
+use remint_core::{
+    provider::PortMap,
+    remote::{ConnectOptions, Connection, HostKey, LoginKey},
+};
 use russh::{
     ChannelMsg,
     client::{self, AuthResult},
     keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::LineEnding},
 };
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
@@ -394,4 +401,65 @@ async fn nothing_is_written_for_a_machine_that_is_gone() {
         assert!(entries().is_empty(), "{:?}", entries());
         std::fs::remove_dir(&folder).unwrap();
     }
+}
+
+/// A machine that Remint itself is logged in to. The folder holds its disk.
+async fn logged_in() -> (tempfile::TempDir, Arc<Simulated>, Connection) {
+    let dir = tempfile::tempdir().unwrap();
+    let (machines, login, host) = (open(dir.path()).await, LoginKey::generate(), HostKey::generate());
+    let indent: String = host.private_pem().expose_secret().lines().map(|line| format!("    {line}\n")).collect();
+    let user_data = format!("#cloud-config\nssh_keys:\n  ed25519_private: |\n{indent}");
+    let spec = MachineSpec { ssh_keys: vec![login.public().line()], ..spec(1, &key(), Some(user_data)) };
+    machines.create(&spec).await.unwrap();
+    machines.start(1).await.unwrap();
+    let endpoint = (spec.address, PORTS.resolve(22)).into();
+    let options = ConnectOptions::new(endpoint, login, host.public());
+    for _ in 0..400 {
+        if let Ok(connection) = Connection::connect(&options).await {
+            return (dir, machines, connection);
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no SSH at {endpoint}");
+}
+
+#[tokio::test]
+async fn files_go_where_the_table_says() {
+    let (_dir, _machines, connection) = logged_in().await;
+    files::follow_the_table(&connection).await;
+}
+
+#[tokio::test]
+async fn what_a_real_machine_refuses_to_copy_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+
+    use remint_core::{bake::files::copy_step, manifest::FileProvisioner, remote::Command};
+
+    let (_dir, _machines, connection) = logged_in().await;
+    let here = tempfile::tempdir().unwrap();
+    std::fs::create_dir(here.path().join("app")).unwrap();
+    std::fs::write(here.path().join("app/good"), "").unwrap();
+    let step = |owner: &str| FileProvisioner {
+        source: "app".into(),
+        destination: "/opt/app".into(),
+        mode: None,
+        owner: Some(owner.to_owned()),
+        links: None,
+        exclude: vec![],
+    };
+    let copy = async |owner: &str| match copy_step(&connection, here.path(), &step(owner), &mut |_| ()).await {
+        Ok(_) => "copied".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(copy("app").await.ends_with("machine: invalid user: 'app'"), "{}", copy("app").await);
+    assert!(copy("root:app").await.ends_with("invalid group: 'root:app'"));
+    let ran = connection.capture(&Command::shell("useradd app; useradd web; id -u web")).await.unwrap();
+    assert_eq!(ran.1, "1001\n");
+    for owner in ["app", "app:web", "app:", "1000:1001", "4711"] {
+        assert_eq!(copy(owner).await, "copied", "{owner}");
+    }
+    let (_, owner) = connection.capture(&Command::shell("stat -c '%U:%G %u:%g' /opt/app/good")).await.unwrap();
+    assert_eq!(owner, "4711:root 4711:0\n");
+    std::fs::write(here.path().join("app").join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "").unwrap();
+    assert!(copy("app").await.contains("names in UTF-8 only"), "{}", copy("app").await);
 }

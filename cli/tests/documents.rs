@@ -215,7 +215,7 @@ fn nothing_of_remint_knows_the_example() {
 fn verbs(of: &clap::Command, above: &str, table: &mut String) {
     for verb in of.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = format!("{above}{}", verb.get_name());
-        *table += &format!("| `{name}` | {} |\n", verb.get_about().unwrap_or_default());
+        *table += &format!("| `{name}` | {} |\n", verb.get_about().map(ToString::to_string).unwrap_or_default());
         if above.is_empty() {
             verbs(verb, &format!("{name} "), table);
         }

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 #[derive(Debug, Clone)]
 enum Item {
     /// All instances of this run with a role. `machine` is the one of them that somebody can log in to.
-    Instances { selector: Selector, known: Option<InstanceId>, machine: Option<Machine> },
+    Instances { selector: Selector, known: Option<InstanceId>, machine: Option<Box<Machine>> },
     /// The login key of this run.
     Key { name: String, known: Option<LoginKeyId> },
 }
@@ -70,7 +70,7 @@ impl Cleanup {
     pub(super) fn opens(&self, opened: Machine) {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Item::Instances { machine, .. }) = items.last_mut() {
-            *machine = Some(opened);
+            *machine = Some(Box::new(opened));
         }
     }
 
@@ -88,7 +88,7 @@ impl Cleanup {
     pub(super) fn machine(&self) -> Option<Machine> {
         let items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         items.iter().rev().find_map(|item| match item {
-            Item::Instances { machine, .. } => machine.clone(),
+            Item::Instances { machine, .. } => machine.as_deref().cloned(),
             Item::Key { .. } => None,
         })
     }

@@ -315,7 +315,7 @@ pub enum CloudInitRule {
     /// Any failed module fails the bake or the deploy.
     Strict,
     /// Only one that Remint relies on does (`ssh`, `users_groups`, `set_passwords`, `write_files`, `set_hostname`, and `runcmd` where
-    /// `[config].restart` names units); any other is a warning.
+    /// `[config]` has an `owner` or `restart`); any other is a warning.
     Lenient,
 }
 

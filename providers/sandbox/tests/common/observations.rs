@@ -8,7 +8,7 @@ use remint_core::remote::{Command, Connection};
 pub(crate) struct Observation {
     /// Lines for `sh -eu`.
     pub(crate) lines: &'static str,
-    /// What they write to standard output.
+    /// What they write to standard output, the last line with its end.
     pub(crate) out: &'static str,
     /// The status that they end with.
     pub(crate) status: u32,
@@ -48,7 +48,7 @@ pub(crate) const TABLE: &[Observation] = &[
     row("printf '\\357\\273\\277#!/bin/sh\\n' >x; chmod 755 x; ./x", "", 127),
     real("printf '#!/usr/bin/python3\\nprint(1)\\n' >x; chmod 755 x; ./x", "1\n", 0),
     real("printf '#!/usr/bin/env python3\\nprint(1)\\n' >x; chmod 755 x; ./x || true", "1\n", 0),
-    real("perl -e 'print 1' || true", "1", 0),
+    real("perl -e 'print 1' || true", "1\n", 0),
     real("echo a b | awk '{ print $2 }' || true", "b\n", 0),
     real("printf '#!/bin/bash\\nif [[ a < b ]]; then echo yes; fi\\n' >x; chmod 755 x; ./x", "yes\n", 0),
     // sh is dash, and bash is another.
@@ -58,14 +58,14 @@ pub(crate) const TABLE: &[Observation] = &[
     row("bash -c 'set -euo pipefail; false | true; echo no'", "", 1),
     row("echo $nosuch", "", 2),
     row("sh -c 'a=(1)'", "", 2),
-    row("echo 'a\\tb'; echo -n c", "a\tb\nc", 0),
+    row("echo 'a\\tb'; echo -n c", "a\tb\nc\n", 0),
     row("bash -c 'echo \"a\\tb\"'", "a\\tb\n", 0),
     row(
         "printf '\\033\\101\\0012' | sha256sum",
         "7318a5b690e9a4c664a904834216b93f15ea573bc85cb87b6297049fd21a8c35  -\n",
         0,
     ),
-    row("printf '%b' '\\0101\\tx'", "A\tx", 0),
+    row("printf '%b' '\\0101\\tx'", "A\tx\n", 0),
     // Owners.
     row("chown root:root ''", "", 1),
     row("chown nosuch .", "", 1),

@@ -128,7 +128,7 @@ impl Connection {
         let channel = self.channel("files").await?;
         channel.exec(true, TAR).await.map_err(|_| self.lost("starting tar", Vec::new()))?;
         let (mut from, to) = channel.split();
-        let counts = Arc::new(Counts::default());
+        let (counts, all) = (Arc::new(Counts::default()), items.len() as u64);
         let (sender, mut pieces) = mpsc::channel::<Bytes>(WAITING);
         let packing = tokio::task::spawn_blocking({
             let counts = Arc::clone(&counts);
@@ -175,7 +175,8 @@ impl Connection {
                         (last, moved) = (now, Instant::now());
                         on_progress(now);
                     } else if moved.elapsed() > SILENCE {
-                        return Err(RemoteError::CommandTimeout { after: SILENCE, tail: lines(&said) });
+                        let reason = format!("it has taken nothing for {} s", SILENCE.as_secs());
+                        return Err(RemoteError::Unpack { reason });
                     }
                     continue;
                 }
@@ -197,7 +198,7 @@ impl Connection {
         }
         match exit {
             None => Err(self.lost("copying files", lines(&said))),
-            Some(exit) if exit.is_success() && !sending => Ok(counts.now()),
+            Some(exit) if exit.is_success() && counts.now().items == all => Ok(counts.now()),
             Some(exit) => Err(RemoteError::Unpack { reason: reason(&exit, &lines(&said)) }),
         }
     }

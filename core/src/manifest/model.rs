@@ -188,7 +188,7 @@ pub struct FileProvisioner {
     /// goes into the folder of this name where there is one, or where the path ends with `/`.
     pub destination: String,
     /// Permissions in octal, such as "0644"; those of the source when not given. In a folder it is for
-    /// files; folders that are created can also be entered by whoever may read.
+    /// files; folders that are created can also be entered by everybody who may read.
     #[serde(default)]
     pub mode: Option<String>,
     /// `user` or `user:group` of what the step creates; root when not given.

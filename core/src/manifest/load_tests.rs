@@ -185,6 +185,7 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
     12 | check = { http = { port = 0, path = "/health" } }
        |                           ^ in `health.check.http.port`
+       |
        = help: name the port that the service listens on
 
     error: cannot read `missing`: No such file or directory (os error 2)

@@ -205,7 +205,7 @@ async fn user_data_is_applied() {
         "manage_etc_hosts": "localhost",
         "groups": ["web"],
         "users": ["default", { "name": "app", "primary_group": "web" }],
-        "bootcmd": ["mkdir -p /etc/app; echo x > /etc/app/kept; chown www:www /etc/app/kept"],
+        "bootcmd": ["mkdir -p /etc/app; echo x > /etc/app/kept; chown www-data:www-data /etc/app/kept"],
         "write_files": [
             { "path": "/etc/app/kept", "content": "y", "owner": "none:none" },
             { "path": "/etc/app/app.env", "content": "TU9ERT1mYXN0Cg==", "encoding": "b64", "permissions": "0600" },
@@ -223,7 +223,8 @@ async fn user_data_is_applied() {
     assert!(connect(&spec, &cloud).await.accepted, "the cloud's keys count too");
     let script = "cloud-init status --wait; cat /tmp/run; cat /etc/app/app.env; stat -c '%a %U' /etc/app/app.env; hostname; grep -c package /var/log/cloud-init.log; stat -c '%U:%G' /etc/app/kept; grep app /etc/passwd; cat /etc/hosts";
     let told = ssh.out(script).await;
-    let accounts = "www:www\napp:x:1001:1001::/home/app:/bin/sh\n127.0.0.1 localhost\n127.0.1.1 baked baked\n";
+    let accounts =
+        "www-data:www-data\napp:x:1001:1000::/home/app:/bin/sh\n127.0.0.1 localhost\n127.0.1.1 baked baked\n";
     assert_eq!(told, format!("status: done\nrun\ntwo words\nMODE=fast\nX=1\n640 root\nbaked\n1\n{accounts}"));
     machines.destroy(3).await.unwrap();
 }

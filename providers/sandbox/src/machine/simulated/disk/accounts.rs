@@ -75,11 +75,7 @@ pub(in super::super) fn owners(disk: &Disk, text: &str) -> Result<(Option<String
     let group = match group {
         None => None,
         Some("") => owner.as_deref().map(|user| login_group(disk, user)),
-        Some(group) => {
-            let what =
-                if owner.is_some() { format!("invalid group: '{text}'") } else { format!("invalid group: '{group}'") };
-            Some(Accounts::Groups.find(disk, group).ok_or(what)?)
-        }
+        Some(group) => Some(Accounts::Groups.find(disk, group).ok_or_else(|| format!("invalid group: '{text}'"))?),
     };
     Ok((owner, group))
 }

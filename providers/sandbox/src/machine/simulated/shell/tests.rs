@@ -267,8 +267,8 @@ async fn owners_must_exist() {
     for (script, says) in [
         ("chown root:root ''", "chown: cannot access '': No such file or directory\n"),
         ("chown nosuch /opt", "chown: invalid user: 'nosuch'\n"),
-        ("chown root:nosuch /opt", "chown: invalid group: 'nosuch'\n"),
-        ("chown :nosuch /opt", "chown: invalid group: 'nosuch'\n"),
+        ("chown root:nosuch /opt", "chown: invalid group: 'root:nosuch'\n"),
+        ("chown :nosuch /opt", "chown: invalid group: ':nosuch'\n"),
         ("chgrp nosuch /opt", "chgrp: invalid group: 'nosuch'\n"),
         ("install -d -o nosuch /a", "install: invalid user: 'nosuch'\n"),
         ("useradd root", "useradd: user 'root' already exists\n"),

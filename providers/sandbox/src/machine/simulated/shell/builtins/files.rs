@@ -238,6 +238,8 @@ fn chown(work: &mut Work<'_>) -> i32 {
         Ok(owners) => {
             each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| own(disk, path, &owners))
         }
+        // `chgrp` knows no colon.
+        Err(message) if work.name == "chgrp" => work.fail(message.replacen("':", "'", 1)),
         Err(message) => work.fail(message),
     }
 }

@@ -53,10 +53,13 @@ fn placed(source: Source, destination: &str, machine: &[(&str, Found)]) -> Resul
 
 use Found::{Dangling, Folder, LinkToFolder, Other};
 
+/// A destination, what the machine has, and what is created.
+type Case = (&'static str, &'static [(&'static str, Found)], &'static str);
+
 #[test]
 fn a_file_gets_the_name_of_its_destination_or_goes_into_its_folder() {
     let into = "/etc/app/a.conf 644 own";
-    let cases: &[(&str, &[(&str, Found)], &str)] = &[
+    let cases: &[Case] = &[
         ("/etc/app", &[("/etc", Folder)], "/etc/app 644 own"),
         ("/etc/app", &[], "/etc/ 755 root; /etc/app 644 own"),
         ("/etc/app", &[("/etc", Folder), ("/etc/app", Other)], "/etc/app 644 own"),

@@ -71,7 +71,7 @@ pub struct Probe {
 
 #[derive(Clone)]
 enum Question {
-    Http(HttpQuestion),
+    Http(Box<HttpQuestion>),
     Tcp(SocketAddr),
     Command { command: String, connection: Arc<Connection> },
 }
@@ -106,7 +106,8 @@ impl Probe {
                 let headers = http::headers(loaded).await.map_err(|error| error.to_string())?;
                 let authorities = http::authorities(check, &loaded.base_dir)?;
                 let endpoint = address.endpoint(check.port());
-                Question::Http(HttpQuestion::new(check, endpoint, loaded.fqdn().as_deref(), headers, authorities)?)
+                let question = HttpQuestion::new(check, endpoint, loaded.fqdn().as_deref(), headers, authorities)?;
+                Question::Http(Box::new(question))
             }
             HealthCheck::Tcp(check) => Question::Tcp(address.endpoint(check.port)),
             HealthCheck::Command(check) => {
@@ -127,7 +128,7 @@ impl Probe {
     ) -> Self {
         let endpoint = ([127, 0, 0, 1], check.port()).into();
         let question = HttpQuestion::new(check, endpoint, name, headers, ca).unwrap();
-        Self { question: Question::Http(question), within: Duration::from_secs(10) }
+        Self { question: Question::Http(Box::new(question)), within: Duration::from_secs(10) }
     }
 
     /// Asks once.

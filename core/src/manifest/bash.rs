@@ -64,15 +64,14 @@ fn bash_word(lines: &str) -> Option<String> {
         }
     }
     // `name=(` at the place of a command: an array.
-    let array = bare.match_indices("=(").find_map(|(at, _)| {
+    bare.match_indices("=(").find_map(|(at, _)| {
         let line = bare[..at].rsplit(['\n', ';', '&', '|', '(']).next().unwrap_or_default().trim();
         let name = line.trim_end_matches('+');
         (!name.is_empty()
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         .then(|| format!("{line}=(…)"))
-    });
-    array
+    })
 }
 
 /// The lines with what is quoted, commented out or in a here-document replaced by a word that is nobody's.

@@ -1,8 +1,9 @@
 //! `remint doctor`: this machine, the manifest, the credentials; one line each, and what to do about it.
 
+use futures::future::join_all;
 use remint_core::{
     manifest::Loaded,
-    provider::{ProviderId, Registry},
+    provider::{ProviderId, Registry, RetryPolicy},
 };
 use serde::Serialize;
 
@@ -82,11 +83,18 @@ async fn manifest_and_credentials(settings: &Settings) -> Vec<Check> {
     let message = format!("service {}, environment {}", loaded.manifest.service, loaded.environment.as_str());
     let mut checks = vec![Check::good("manifest", message)];
     let dns = loaded.manifest.dns.as_ref().and_then(|dns| dns.provider.as_ref());
-    for id in loaded.manifest.providers.keys().chain(dns.filter(|id| !loaded.manifest.providers.contains_key(*id))) {
-        let needed = *id == loaded.provider || Some(id) == dns;
-        checks.push(credentials(&loaded, id, needed, settings).await);
-    }
+    let settings = impatient(settings);
+    let ids = loaded.manifest.providers.keys().chain(dns.filter(|id| !loaded.manifest.providers.contains_key(*id)));
+    let asked = ids.map(|id| credentials(&loaded, id, *id == loaded.provider || Some(id) == dns, &settings));
+    checks.extend(join_all(asked).await);
     checks
+}
+
+/// The settings with a short time for each call: a cloud that cannot be reached is a result here, and nothing to wait for.
+fn impatient(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.process_env.entry(RetryPolicy::VARIABLE.to_owned()).or_insert_with(|| "10s".to_owned());
+    settings
 }
 
 /// Whether a cloud accepts the credentials, whose they are, and where it is asked.

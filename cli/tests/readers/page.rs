@@ -54,7 +54,7 @@ impl Page {
 /// What differs from run to run, and what stands for it.
 static VARIES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
-        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[date]"),
+        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ", "[date]"),
         (r"127(\.\d+){3}", "[address]"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uuid]"),
         (r"\b[0-9a-f]{12}\b", "[fingerprint]"),

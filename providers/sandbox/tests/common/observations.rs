@@ -57,6 +57,11 @@ pub(crate) const TABLE: &[Observation] = &[
     row("set -o pipefail", "", 2),
     row("bash -c 'set -euo pipefail; false | true; echo no'", "", 1),
     row("echo $nosuch", "", 2),
+    row(
+        "x=/a/b; echo \"${x%/*}\" \"${x##*/}\" \"${x%\"/*\"}\" \"${x#'/a'}\" \"${nosuch:-'*'}\"",
+        "/a b /a/b /b '*'\n",
+        0,
+    ),
     row("sh -c 'a=(1)'", "", 2),
     row("echo 'a\\tb'; echo -n c", "a\tb\nc\n", 0),
     row("bash -c 'echo \"a\\tb\"'", "a\\tb\n", 0),

@@ -50,6 +50,7 @@ async fn words() {
         ("echo 'a  b' \"c  d\" e\\ f", "a  b c  d e f\n", 0),
         ("x='1  2'; echo $x; echo \"$x\"", "1 2\n1  2\n", 0),
         ("echo ${x:-none} ${x-n} ${#PATH} >/dev/null; x=abc; echo ${x:+yes}${#x}", "yes3\n", 0),
+        (r#"x=/a/b; echo "${x%/*}" "${x##*/}" "${x%"/*"}" "${x#'/a'}" "${nosuch:-'*'}""#, "/a b /a/b /b '*'\n", 0),
         ("x=a/b/c.txt; echo ${x##*/} ${x%.txt} ${x#*/} ${x%%/*}", "c.txt a/b/c b/c.txt a\n", 0),
         ("echo $(echo a; echo b) `echo c`", "a b c\n", 0),
         ("i=3; i=$((i * 2 + 1)); echo $i", "7\n", 0),

@@ -225,7 +225,10 @@ impl Parser {
         if matches!(operator, Operator::LongestPrefix | Operator::LongestSuffix) {
             self.next();
         }
-        let word = self.brace_word(quoted)?;
+        // The quotes around a `${name%pattern}` are not the pattern's own.
+        let is_pattern =
+            !matches!(operator, Operator::Default | Operator::Assign | Operator::Error | Operator::Alternative);
+        let word = self.brace_word(quoted && !is_pattern)?;
         parts.push(Part::Parameter { name, change: Some(Change { operator, colon, word }), quoted });
         Ok(())
     }

@@ -86,6 +86,17 @@ fn links(text: &str) -> Vec<String> {
     targets.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
 }
 
+/// The anchors of a page's headings, as mdbook and code hosts make them.
+fn anchors(page: &str) -> Vec<String> {
+    let prose = page.split("```").step_by(2).collect::<String>();
+    let headings = prose
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let letters = |heading: &str| heading.to_lowercase().replace(' ', "-");
+    let kept = |heading: String| heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect();
+    headings.map(|heading| kept(letters(heading.trim()))).collect()
+}
+
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -98,21 +109,35 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_relative_link_leads_to_a_file() {
+fn every_relative_link_leads_to_a_file_and_a_heading() {
     let mut all = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
     pages(&root().join("docs"), &mut all);
     assert!(all.len() > 10, "{all:?}");
     let mut broken = Vec::new();
     for page in all {
         let text = fs::read_to_string(&page).unwrap();
-        for link in links(&text) {
-            let target = link.split('#').next().unwrap();
-            if !link.contains("://") && !target.is_empty() && !page.parent().unwrap().join(target).exists() {
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            let (target, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(to, anchor)| (to, Some(anchor)));
+            let to = if target.is_empty() { page.clone() } else { page.parent().unwrap().join(target) };
+            let found = match anchor {
+                None => to.exists(),
+                Some(anchor) => {
+                    anchors(&fs::read_to_string(&to).unwrap_or_default()).iter().any(|known| known == anchor)
+                }
+            };
+            if !found {
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn anchors_are_made_of_headings() {
+    let page = "# The first\ntext # no\n```sh\n# no heading\n```\n## What is left: `gc`\n### A, b and 2\n";
+    assert_eq!(anchors(page), ["the-first", "what-is-left-gc", "a-b-and-2"]);
 }
 
 #[test]

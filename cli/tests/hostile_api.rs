@@ -104,8 +104,10 @@ async fn end(child: Child) -> (Output, u64) {
 async fn refused(malice: Malice, says: &[&str]) {
     let api = Hostile::start(malice).await;
     let folder = Folder::new(&api);
+    // What is to be found in an answer must be found before the time is over, also on a busy machine.
+    let within = if says.contains(&"no answer in time") { "3s" } else { "60s" };
     for cloud in CLOUDS {
-        let child = folder.command(&api, cloud, &["images"]).env("REMINT_API_TIMEOUT", "3s").spawn().unwrap();
+        let child = folder.command(&api, cloud, &["images"]).env("REMINT_API_TIMEOUT", within).spawn().unwrap();
         let (output, peak) = end(child).await;
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(8), "{cloud}, {malice:?}: {stderr}");

@@ -24,6 +24,10 @@ size = "s-1vcpu-1gb"
 [vars]
 greeting = "hello"
 
+[secrets]
+token = { env = "TOKEN" }
+health_token = { env = "HEALTH_TOKEN" }
+
 [image]
 
 [health]

@@ -431,7 +431,7 @@ async fn files_go_where_the_table_says() {
 }
 
 #[tokio::test]
-async fn what_a_real_machine_refuses_to_copy_is_refused() {
+async fn a_copy_that_debian_refuses_is_refused() {
     use std::os::unix::ffi::OsStrExt;
 
     use remint_core::{bake::files::copy_step, manifest::FileProvisioner, remote::Command};

@@ -45,7 +45,12 @@ fn shows(world: &World, args: &[&str], variables: &[(&str, &str)], words: &[&str
         let output = command.envs(variables.iter().copied()).output().unwrap();
         for (stream, bytes) in [("output", output.stdout), ("error output", output.stderr)] {
             let text = String::from_utf8(bytes).unwrap();
-            let shown = if json { text.lines().map(strings).collect::<Vec<_>>().join("\n") } else { text };
+            // The log (`-vv`) is text in both forms, and goes to the error output.
+            let part = |line: &str| match stream {
+                "error output" if !line.starts_with('{') => line.to_owned(),
+                _ => strings(line),
+            };
+            let shown = if json { text.lines().map(part).collect::<Vec<_>>().join("\n") } else { text };
             let obeyed = terminal::obeyed(shown.as_bytes());
             assert!(obeyed.is_empty(), "remint {args:?}, {stream} (JSON: {json}): {obeyed:?} in\n{shown:?}");
         }

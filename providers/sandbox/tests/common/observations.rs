@@ -136,7 +136,8 @@ pub(crate) async fn apt(connection: &Connection) -> Vec<String> {
     for (lock, command) in [
         ("/var/lib/dpkg/lock-frontend", "apt-get install -y base-files"),
         ("/var/lib/dpkg/lock-frontend", "env -i apt-get install -y base-files"),
-        ("/var/lib/apt/lists/lock", "apt-get update || { apt-get update 2>&1 | grep -i 'get lock' && exit 9; true; }"),
+        // apt 2.6 waits for dpkg's locks alone: this is why Remint waits for apt's own timers before the first step.
+        ("/var/lib/apt/lists/lock", "apt-get update 2>&1 | grep -q 'Could not get lock /var/lib/apt/lists/lock'"),
     ] {
         let lines = format!("{}\n{command}", hold(lock));
         let (outcome, _) = connection.capture(&Command::shell(lines).timeout(Duration::from_secs(120))).await.unwrap();

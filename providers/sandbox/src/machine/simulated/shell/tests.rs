@@ -217,7 +217,7 @@ async fn files_run_as_the_kernel_and_the_shell_run_them() {
 
 /// No `||` and no `if` makes something of what could not run.
 #[tokio::test]
-async fn what_only_a_real_machine_has_ends_every_script() {
+async fn what_only_debian_has_ends_every_script() {
     for (script, names) in [
         ("printf '#!/usr/bin/python3\\n' > /x; chmod 755 /x; /x || true; echo no", "python3"),
         ("printf '#!/usr/bin/env python3\\n' > /x; chmod 755 /x; if /x; then :; fi; echo no", "python3"),

@@ -143,6 +143,26 @@ fn hurry(manifest: &Path) {
     fs::write(manifest, quick).unwrap();
 }
 
+/// What only real machines show, on the same boots: scripts run although `/tmp` is mounted `noexec`, a machine resolves its own name, and
+/// the configuration belongs to a user whose group has another name.
+fn look_closer(manifest: &Path) {
+    let text = fs::read_to_string(manifest).unwrap();
+    let resolves = "getent hosts \\\"$(hostname)\\\" | grep -q '^127.0.1.1 '";
+    let owned = "test \\\"$(stat -c %U:%G:%a /etc/hello/hello.env)\\\" = nobody:nogroup:600";
+    let first = "[[image.provision]]\ntype = \"shell\"\ninline = [\"mount -t tmpfs -o noexec tmpfs /tmp\"]\n\n";
+    let changes = [
+        ("[[image.provision]]\ntype = \"file\"", format!("{first}[[image.provision]]\ntype = \"file\"")),
+        ("[[image.verify]]", format!("[[image.verify]]\ncommand = \"{resolves}\"\n\n[[image.verify]]")),
+        ("[config]\n", "[config]\nowner = \"nobody\"\n".to_owned()),
+        ("[deploy]\n", format!("[deploy]\nbefore_switch = \"{resolves} && {owned}\"\n")),
+    ];
+    let closer = changes.iter().fold(text, |text, (before, after)| {
+        assert_eq!(text.matches(before).count(), 1, "the example's {before} has changed");
+        text.replace(before, after)
+    });
+    fs::write(manifest, closer).unwrap();
+}
+
 #[test]
 fn a_service_on_real_machines_is_baked_deployed_replaced_under_a_client_and_rolled_back() {
     if !machines::is_possible() {
@@ -152,6 +172,7 @@ fn a_service_on_real_machines_is_baked_deployed_replaced_under_a_client_and_roll
     journey.run(&["sandbox", "start", "--kind", "qemu"]);
     journey.run(&["-C", "hello", "init", "--name", "hello"]);
     hurry(&journey.dir.path().join("hello/remint.toml"));
+    look_closer(&journey.dir.path().join("hello/remint.toml"));
 
     journey.run(&["-C", "hello", "deploy"]);
     let status = journey.run(&["-C", "hello", "status"]);

@@ -198,7 +198,10 @@ impl Client {
             request = request.json(body);
         }
         let mut response = request.send().await.map_err(|failed| error::lost(ask, failed))?;
-        answered(response.status().as_u16(), response.headers().get("x-correlation-id").and_then(|id| id.to_str().ok()));
+        answered(
+            response.status().as_u16(),
+            response.headers().get("x-correlation-id").and_then(|id| id.to_str().ok()),
+        );
         if !response.status().is_success() {
             return Err(error::refused(ask, response).await);
         }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
-    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits, LoginKeys,
-    Markers, Provider, Registration, Result, StaticIps, Strays, Turns,
+    Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
+    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays, Turns,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};

@@ -1,5 +1,5 @@
-//! What becomes of a builder that does not end as an image: kept and looked at, or only tried. And what its steps are told in
-//! confidence.
+//! Builders that do not become an image: one that is kept after a failed bake, one that only tries the recipe. And the secrets of
+//! steps.
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 #[expect(dead_code, reason = "other test files use the rest")]

@@ -9,7 +9,7 @@ use remint_core::events::{Event, Level};
 
 use super::text::{Styled, copying, duration, to_stderr};
 
-/// How often a log is told how far a copy is.
+/// The time between two lines of a log about the progress of a copy.
 const COPYING: Duration = Duration::from_secs(15);
 
 pub(super) struct Plain {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use super::BakeError;
+use super::{BakeError, error::causes};
 use crate::manifest::ArtifactProvisioner;
 
 /// The artifacts of one bake, kept by digest until it is over.
@@ -111,16 +111,6 @@ pub(crate) fn file_name(url: &str) -> Option<String> {
     };
     let fits = !last.is_empty() && last != "." && last != ".." && !last.contains(['/', '\0']);
     fits.then_some(last)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// A URL without the user, password and query that may be secret.

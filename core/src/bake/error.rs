@@ -271,3 +271,14 @@ impl BakeError {
         move |source| Self::Remote { doing, source }
     }
 }
+
+/// An error and what caused it, on one line.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -2,11 +2,12 @@
 //!
 //! [`prepare`] says whether there is anything to bake, [`bake`] does it. A builder is launched from the base image, reached
 //! through a host key that Remint made, provisioned, verified, sealed, stopped and captured. An image is found again by
-//! its labels (service, fingerprint, role), never by a file of ours, so that whoever bakes the same recipe in the same
-//! account shares it.
+//! its labels (service, fingerprint, role), never by a file of ours, so that two people who bake the same recipe in
+//! the same account share it.
 //!
-//! What a bake makes is noted before the call that makes it, and removed whatever happens, unless the user wants the builder of
-//! a bake that failed to be kept ([`OnError`]). What a bake that was killed left behind, [`recover`] settles: every command that changes something calls it first.
+//! What a bake creates is noted before the call that creates it. It is destroyed whatever happens, unless the user asked to keep the
+//! builder of a bake that fails ([`OnError`]). [`recover`] destroys what a killed bake left: every command that changes something
+//! calls it first.
 
 pub mod apt;
 pub(crate) mod artifact;

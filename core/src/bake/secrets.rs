@@ -42,7 +42,7 @@ pub(super) async fn secret_env(ctx: &Context, step: &str, run: &RunOptions) -> R
     for (name, template) in &run.secret_env {
         let value = template.with_secrets(&ctx.loaded.secrets).await;
         let value = value.map_err(|source| BakeError::Secret { step: step.to_owned(), source })?;
-        // The text around the secret counts, too: `user:${secret.password}` is one secret for whoever encodes it.
+        // The text around the secret counts, too: a program that encodes `user:${secret.password}` encodes it as one text.
         redact::learn(&value);
         all.insert(name.clone(), value);
     }

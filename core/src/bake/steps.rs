@@ -240,7 +240,7 @@ async fn ask(builder: &Builder<'_>, kind: Kind<'_>, outcome: &mut Outcome) {
         return;
     }
     let Some(question) = cause::question(kind, &Failure::Exit(outcome.exit.clone()), &outcome.tail) else { return };
-    // Without an answer the failure is told as it is.
+    // Without an answer the failure is reported as it is.
     if let Ok((_, answer)) = builder.connection.capture(&question).await {
         outcome.tail.extend(answer.lines().map(str::to_owned));
     }

@@ -186,7 +186,7 @@ impl Walk<'_> {
         FileEntry { path, mode: self.mode.unwrap_or_else(|| permissions(metadata)), size: metadata.len() }
     }
 
-    /// With the step's `mode`, a folder has it too, and can be entered by whoever may read: then it is the same for everybody,
+    /// With the step's `mode`, a folder has it too, and everybody who may read it may enter it: then it is the same for everybody,
     /// whatever the umask of their checkout.
     fn folder_mode(&self, metadata: &Metadata) -> u32 {
         match self.mode {

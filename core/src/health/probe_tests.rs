@@ -8,7 +8,7 @@ fn check(port: u16) -> HttpCheck {
     HttpCheck { port: Some(port), path: "/health".into(), ..HttpCheck::default() }
 }
 
-/// What the check is told, by a service that clients know as `app.test`.
+/// The result of the check against a service that clients know as `app.test`.
 async fn ask(check: &HttpCheck) -> Result<(), String> {
     asked(check, None).await
 }

@@ -86,7 +86,7 @@ impl Connection {
         Ok(found)
     }
 
-    /// The numbers of a `user` or `user:group`. Without a group it is that of whoever is logged in.
+    /// The numbers of a `user` or `user:group`. Without a group it is that of the user who is logged in.
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ fn asker(printer: &Printer, keep_for: Duration) -> Asker {
             let printer = printer.lock().await;
             printer.say(&why);
             let question = format!("Keep {builder} for {}, to log in to it?", HumanDuration(keep_for));
-            // Whoever interrupts it wants it gone.
+            // A user who interrupts the question wants the builder gone.
             printer.confirm(&question).await.unwrap_or(false)
         })
     })

@@ -15,6 +15,7 @@ pub use keys::{KeptKey, KeyFolder};
 use super::{
     BakeError, OnError,
     cleanup::{Cleanup, Machine},
+    error::causes,
 };
 use crate::{
     context::Context,
@@ -47,7 +48,7 @@ pub(super) async fn keep(ctx: &Context, environment: &EnvironmentId, cleanup: &C
     let wanted = match &ctx.bake.on_error {
         OnError::Cleanup => false,
         OnError::Keep => true,
-        OnError::Ask(asker) => asker.ask(&machine.name, chain(error)).await,
+        OnError::Ask(asker) => asker.ask(&machine.name, causes(error)).await,
     };
     if !wanted || ctx.cancel.is_cancelled() {
         return false;
@@ -91,17 +92,6 @@ async fn write_down(ctx: &Context, environment: &EnvironmentId, machine: &Machin
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn chain(error: &BakeError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

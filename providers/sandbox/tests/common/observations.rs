@@ -118,32 +118,3 @@ pub(crate) async fn differences(connection: &Connection, is_real: bool) -> Vec<S
     }
     found
 }
-
-/// Whether apt waits for its locks once a bake has set it up: each is held for some seconds.
-#[allow(dead_code, reason = "simulated machines have no locks of apt's")]
-pub(crate) async fn apt(connection: &Connection) -> Vec<String> {
-    let hold = |lock: &str| {
-        format!(
-            "python3 -c 'import fcntl, time; f = open(\"{lock}\", \"w\"); fcntl.lockf(f, fcntl.LOCK_EX); open(\"/run/held\", \"w\"); \
-             time.sleep(5)' & until test -e /run/held; do sleep 0.1; done; rm /run/held"
-        )
-    };
-    let mut found = Vec::new();
-    let (set_up, _) = connection.capture(&remint_core::bake::apt::set_up()).await.unwrap();
-    if !set_up.exit.is_success() {
-        found.push(format!("{set_up:?}"));
-    }
-    for (lock, command) in [
-        ("/var/lib/dpkg/lock-frontend", "apt-get install -y base-files"),
-        ("/var/lib/dpkg/lock-frontend", "env -i apt-get install -y base-files"),
-        // apt 2.6 waits for dpkg's locks alone: this is why Remint waits for apt's own timers before the first step.
-        ("/var/lib/apt/lists/lock", "apt-get update 2>&1 | grep -q 'Could not get lock /var/lib/apt/lists/lock'"),
-    ] {
-        let lines = format!("{}\n{command}", hold(lock));
-        let (outcome, _) = connection.capture(&Command::shell(lines).timeout(Duration::from_secs(120))).await.unwrap();
-        if !outcome.exit.is_success() {
-            found.push(format!("{command}: {outcome:?}"));
-        }
-    }
-    found
-}

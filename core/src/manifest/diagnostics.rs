@@ -116,15 +116,13 @@ pub(crate) struct Reporter<'a> {
     found: Vec<(usize, Diagnostic)>,
     /// Where something was reported.
     spans: Vec<Range<usize>>,
-    /// Whether what was reported leaves the rest of the manifest unreadable.
-    broken: bool,
     /// How many were left out.
     more: usize,
 }
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text, shows: true, found: Vec::new(), spans: Vec::new(), broken: false, more: 0 }
+        Self { path, text, shows: true, found: Vec::new(), spans: Vec::new(), more: 0 }
     }
 
     /// The same for a file whose text must not be shown: nobody knows what the manifest has made Remint read.
@@ -165,18 +163,10 @@ impl<'a> Reporter<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if !self.spans.iter().any(|known| known.start < span.end.max(span.start + 1) && span.start < known.end) {
+        let end = |span: &Range<usize>| span.end.max(span.start + 1);
+        if !self.spans.iter().any(|known| known.start < end(&span) && span.start < end(known)) {
             self.report(span, key, message, help);
         }
-    }
-
-    /// Says that the manifest does not have its shape, so that no values can be made of it.
-    pub(crate) fn set_broken(&mut self) {
-        self.broken = true;
-    }
-
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken
     }
 
     /// Reports something about the file as a whole.

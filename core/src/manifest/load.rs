@@ -129,13 +129,12 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let interpolator = Interpolator::new(&root, options, &base_dir, &mut reporter);
     interpolator.fill(&mut root, &mut reporter);
     let raw = !reporter.is_clean();
-    let unknown = Shape::check(&root, schema::document(), Vec::new(), raw, &mut reporter);
-    if reporter.is_broken() || reporter.is_full() {
+    let mends = Shape::check(&root, schema::document(), Vec::new(), raw, &mut reporter);
+    if reporter.is_full() {
         return Err(fail(&mut reporter));
     }
-    unknown.iter().for_each(|path| root.remove(path));
-
-    // Unknown keys and references that lead nowhere leave the rest to be looked at, so that all is reported at once.
+    // What is wrong so far leaves the rest to be looked at, so that all is reported at once.
+    mends.apply(&mut root);
     let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
     checks::check(&manifest, &root, &base_dir, &grounds, options.without_recipe, &mut reporter);
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
@@ -209,8 +208,8 @@ fn is_environment_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// Reads the user's parts of the user data; what is wrong in one is reported at its own lines. A part outside of the
-/// grounds, which the checks report, is not read.
+/// Reads the user's parts of the user data; what is wrong in one is reported at its own lines. A part that is outside of the
+/// grounds or not there, which the checks report, is not read.
 fn read_user_data(
     manifest: &Manifest,
     manifest_path: &Path,
@@ -228,6 +227,9 @@ fn read_user_data(
     }
     for part in manifest.instance.user_data.iter().filter(|part| grounds.hold(&part.path)) {
         let path = base_dir.join(&part.path);
+        if !path.exists() {
+            continue;
+        }
         let content = match read_text(&path) {
             Ok(text) if part.interpolate => {
                 let mut reporter = Reporter::without_text(&path, &text);

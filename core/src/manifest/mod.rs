@@ -15,6 +15,7 @@ mod limits;
 #[cfg(test)]
 mod limits_tests;
 mod load;
+mod mend;
 mod model;
 mod reference;
 pub(crate) mod references;

@@ -3,13 +3,14 @@
 //! serde stops at the first error, knows no places once a document was merged, and cannot refuse unknown keys together
 //! with `flatten` and `tag`. So the shape is checked here first, against the schema that is made from the same types.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::Value as Json;
 
 use super::{
     HumanDuration,
     diagnostics::{Reporter, list, suggest},
+    mend::Mends,
     schema, statuses,
     tree::{Node, Step, Value, show},
 };
@@ -21,18 +22,17 @@ pub(crate) struct Shape<'r, 't> {
     path: Vec<Step>,
     /// References are not filled in yet, so texts that hold one are taken as they are.
     raw: bool,
-    /// The unknown keys that were found.
-    unknown: Vec<Vec<Step>>,
+    mends: Mends,
 }
 
 /// A schema together with what it refers to, outermost first.
-struct Resolved {
+pub(super) struct Resolved {
     chain: Vec<&'static Json>,
-    duration: bool,
+    pub(super) duration: bool,
 }
 
 impl Resolved {
-    fn new(schema: &'static Json) -> Self {
+    pub(super) fn new(schema: &'static Json) -> Self {
         let mut chain = vec![schema];
         let mut duration = false;
         let mut current = schema;
@@ -44,67 +44,80 @@ impl Resolved {
         Self { chain, duration }
     }
 
-    fn get(&self, key: &str) -> Option<&'static Json> {
+    pub(super) fn get(&self, key: &str) -> Option<&'static Json> {
         self.chain.iter().find_map(|schema| schema.get(key))
     }
 
-    fn properties(&self) -> BTreeMap<&'static str, &'static Json> {
+    pub(super) fn properties(&self) -> BTreeMap<&'static str, &'static Json> {
         let maps = self.chain.iter().filter_map(|schema| schema.get("properties")?.as_object());
         maps.flatten().map(|(key, value)| (key.as_str(), value)).collect()
     }
 
-    fn required(&self) -> impl Iterator<Item = &'static str> + '_ {
+    pub(super) fn required(&self) -> impl Iterator<Item = &'static str> + '_ {
         let lists = self.chain.iter().filter_map(|schema| schema.get("required")?.as_array());
         lists.flatten().filter_map(Json::as_str)
     }
 
-    fn alternatives(&self) -> Option<Vec<&'static Json>> {
+    pub(super) fn alternatives(&self) -> Option<Vec<&'static Json>> {
         // The root's `anyOf` is about required keys only; alternatives of a type have a type or a reference.
         let all = self.get("oneOf").or_else(|| self.get("anyOf"))?.as_array()?;
         Some(all.iter().filter(|one| one.get("type").and_then(Json::as_str) != Some("null")).collect())
     }
+
+    /// The types that a value may have, null left out; none where the schema does not say.
+    pub(super) fn types(&self) -> Vec<&'static str> {
+        match self.get("type") {
+            Some(Json::String(one)) => vec![one],
+            Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).filter(|t| *t != "null").collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl<'r, 't> Shape<'r, 't> {
-    /// Checks a tree; `raw` when references in it are not filled in yet. Gives the paths of its unknown keys: without them,
-    /// the rest can still be read, unless the reporter says that it is broken.
+    /// Checks a tree; `raw` when references in it are not filled in yet. What it gives makes the rest of the tree readable.
     pub(crate) fn check(
         node: &Node,
         schema: &'static Json,
         path: Vec<Step>,
         raw: bool,
         reporter: &'r mut Reporter<'t>,
-    ) -> Vec<Vec<Step>> {
-        let mut walk = Self { reporter, path, raw, unknown: Vec::new() };
+    ) -> Mends {
+        let mut walk = Self { reporter, path, raw, mends: Mends::default() };
         walk.node(node, schema);
-        walk.unknown
+        walk.mends
     }
 
-    fn report(&mut self, span: std::ops::Range<usize>, message: String, help: Option<String>) {
-        self.reporter.set_broken();
+    /// Reports that the node on this path is not what its schema says, and has it replaced.
+    fn wrong(&mut self, span: Range<usize>, resolved: &Resolved, message: String, help: Option<String>) {
+        self.mends.replace(&self.path, resolved, &span);
         self.reporter.report(span, &show(&self.path), message, help);
     }
 
     fn unknown(&mut self, key: &str, value: &Node, help: Option<String>) {
         self.reporter.report(value.head(), &show(&self.path), format!("unknown key `{key}`"), help);
-        self.unknown.push(self.path.iter().cloned().chain([Step::Key(key.to_owned())]).collect());
+        self.mends.remove(&self.path, key);
     }
 
     fn node(&mut self, node: &Node, schema: &'static Json) {
         let resolved = Resolved::new(schema);
         if let Some(alternatives) = resolved.alternatives() {
-            return self.choose(node, &alternatives);
+            return self.choose(node, &resolved, &alternatives);
         }
-        let wanted: Vec<&str> = match resolved.get("type") {
-            Some(Json::String(one)) => vec![one],
-            Some(Json::Array(several)) => several.iter().filter_map(Json::as_str).filter(|t| *t != "null").collect(),
-            _ => return,
-        };
+        let wanted = resolved.types();
+        if wanted.is_empty() {
+            return;
+        }
         if !wanted.iter().any(|wanted| fits(node, wanted)) {
             let names: Vec<&str> = wanted.iter().map(|wanted| noun(wanted)).collect();
             let help = unquoted(node, &wanted);
             let expected = if resolved.duration { "a duration such as \"90s\"".to_owned() } else { names.join(" or ") };
-            return self.report(node.span.clone(), format!("expected {expected}, found {}", node.kind()), help);
+            return self.wrong(
+                node.span.clone(),
+                &resolved,
+                format!("expected {expected}, found {}", node.kind()),
+                help,
+            );
         }
         match &node.value {
             Value::Table(table) => self.table(node, table, &resolved),
@@ -147,7 +160,12 @@ impl<'r, 't> Shape<'r, 't> {
                 let text = properties.get(key)?.get("description")?.as_str()?;
                 Some(format!("`{key}`: {}", text.lines().next().unwrap_or(text)))
             });
-            self.report(node.head(), format!("missing {noun} {}", list(missing.iter().copied())), help);
+            let message = format!("missing {noun} {}", list(missing.iter().copied()));
+            self.reporter.report(node.head(), &show(&self.path), message, help);
+            for key in missing {
+                let Some(schema) = properties.get(key) else { continue };
+                self.mends.add(&self.path, key, schema, &node.head());
+            }
         }
     }
 
@@ -160,10 +178,15 @@ impl<'r, 't> Shape<'r, 't> {
                 let most = bound("maximum").unwrap_or(if unsigned { u32::MAX.into() } else { i64::MAX });
                 if !(least..=most).contains(number) {
                     let message = format!("`{number}` is out of range: it must be between {least} and {most}");
-                    self.report(node.span.clone(), message, None);
+                    self.wrong(node.span.clone(), resolved, message, None);
                 }
             }
-            toml::Value::String(text) if !(self.raw && text.contains("${")) => {
+            toml::Value::String(text) if self.raw && text.contains("${") => {
+                if resolved.duration || resolved.get("format").is_some() {
+                    self.mends.replace(&self.path, resolved, &node.span);
+                }
+            }
+            toml::Value::String(text) => {
                 let problem = if resolved.duration {
                     text.parse::<HumanDuration>().err()
                 } else {
@@ -176,7 +199,7 @@ impl<'r, 't> Shape<'r, 't> {
                     }
                 };
                 if let Some(problem) = problem {
-                    self.report(node.span.clone(), problem, None);
+                    self.wrong(node.span.clone(), resolved, problem, None);
                 }
             }
             _ => {}
@@ -184,7 +207,7 @@ impl<'r, 't> Shape<'r, 't> {
     }
 
     /// One of several shapes: an optional value, a choice by a `type` key, a word, or a table with one of several keys.
-    fn choose(&mut self, node: &Node, alternatives: &[&'static Json]) {
+    fn choose(&mut self, node: &Node, resolved: &Resolved, alternatives: &[&'static Json]) {
         if let [only] = alternatives {
             return self.node(node, only);
         }
@@ -193,7 +216,7 @@ impl<'r, 't> Shape<'r, 't> {
             .filter_map(|one| Some((one.get("properties")?.get("type")?.get("const")?.as_str()?, *one)))
             .collect();
         if !tags.is_empty() {
-            return self.by_type(node, &tags);
+            return self.by_type(node, resolved, &tags);
         }
         let words: Vec<&str> = alternatives.iter().filter_map(|one| one.get("const")?.as_str()).collect();
         let keyed: Vec<(&str, &'static Json)> = alternatives
@@ -204,10 +227,11 @@ impl<'r, 't> Shape<'r, 't> {
         let keys = || keyed.iter().map(|(key, _)| *key);
         match &node.value {
             Value::Leaf(toml::Value::String(word)) if !words.is_empty() => {
-                let later = self.raw && word.contains("${");
-                if !(later || words.contains(&word.as_str())) {
+                if self.raw && word.contains("${") {
+                    self.mends.replace(&self.path, resolved, &node.span);
+                } else if !words.contains(&word.as_str()) {
                     let help = suggest(word, "values", words.iter().copied());
-                    self.report(node.span.clone(), format!("`{word}` is not a choice"), help);
+                    self.wrong(node.span.clone(), resolved, format!("`{word}` is not a choice"), help);
                 }
             }
             Value::Table(table) if !keyed.is_empty() => {
@@ -217,12 +241,13 @@ impl<'r, 't> Shape<'r, 't> {
                         None => {
                             let help = suggest(key, "keys", keys());
                             self.unknown(key, value, help);
+                            self.mends.replace(&self.path, resolved, &value.head());
                         }
                     }
                 }
                 if table.len() != 1 {
                     let message = format!("exactly one of {} is wanted, found {}", list(keys()), table.len());
-                    self.report(node.head(), message, None);
+                    self.wrong(node.head(), resolved, message, None);
                 }
             }
             _ => {
@@ -233,37 +258,34 @@ impl<'r, 't> Shape<'r, 't> {
                 if !keyed.is_empty() {
                     wanted.push(format!("a table with one of {}", list(keys())));
                 }
-                self.report(
-                    node.span.clone(),
-                    format!("expected {}, found {}", wanted.join(" or "), node.kind()),
-                    None,
-                );
+                let message = format!("expected {}, found {}", wanted.join(" or "), node.kind());
+                self.wrong(node.span.clone(), resolved, message, None);
             }
         }
     }
 
-    fn by_type(&mut self, node: &Node, tags: &[(&str, &'static Json)]) {
+    fn by_type(&mut self, node: &Node, resolved: &Resolved, tags: &[(&str, &'static Json)]) {
         let names = || tags.iter().map(|(name, _)| *name);
         let Some(table) = node.as_table() else {
-            return self.report(node.span.clone(), format!("expected a table, found {}", node.kind()), None);
+            return self.wrong(node.span.clone(), resolved, format!("expected a table, found {}", node.kind()), None);
         };
-        let Some(chosen) = table.get("type") else {
-            let help = Some(format!("`type` is one of {}", list(names())));
-            return self.report(node.head(), "missing key `type`".to_owned(), help);
-        };
-        match chosen.as_str() {
-            Some(word) => match tags.iter().find(|(name, _)| *name == word) {
-                Some((_, schema)) => {
-                    let resolved = Resolved::new(schema);
-                    self.table(node, table, &resolved);
-                }
-                None => {
-                    let help = suggest(word, "types", names());
-                    self.report(chosen.span.clone(), format!("`{word}` is not a type of step"), help);
-                }
+        let (span, message, help) = match table.get("type") {
+            None => {
+                let help = format!("`type` is one of {}", list(names()));
+                (node.head(), "missing key `type`".to_owned(), Some(help))
+            }
+            Some(chosen) => match chosen.as_str() {
+                Some(word) => match tags.iter().find(|(name, _)| *name == word) {
+                    Some((_, schema)) => return self.table(node, table, &Resolved::new(schema)),
+                    None => {
+                        let help = suggest(word, "types", names());
+                        (chosen.span.clone(), format!("`{word}` is not a type of step"), help)
+                    }
+                },
+                None => (chosen.span.clone(), format!("expected a string, found {}", chosen.kind()), None),
             },
-            None => self.report(chosen.span.clone(), format!("expected a string, found {}", chosen.kind()), None),
-        }
+        };
+        self.wrong(span, resolved, message, help);
     }
 }
 

@@ -98,6 +98,25 @@ impl Node {
         }
     }
 
+    /// Puts a node where a path leads, whether something is there or not. Of a path through what does not exist, nothing is done.
+    pub(crate) fn put(&mut self, path: &[Step], node: Self) {
+        match (&mut self.value, path) {
+            (_, []) => *self = node,
+            (Value::Table(table), [Step::Key(key)]) => drop(table.insert(key.clone(), node)),
+            (Value::Table(table), [Step::Key(key), rest @ ..]) => {
+                if let Some(child) = table.get_mut(key) {
+                    child.put(rest, node);
+                }
+            }
+            (Value::Array(array), [Step::Index(index), rest @ ..]) => {
+                if let Some(child) = array.get_mut(*index) {
+                    child.put(rest, node);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The plain value.
     pub(crate) fn to_toml(&self) -> toml::Value {
         match &self.value {

@@ -242,7 +242,7 @@ pub struct EntryRecord {
     pub run: Uuid,
     /// The lock's fencing token under which it was written.
     pub token: u64,
-    /// What is intended or was done; its fields stand next to `seq`.
+    /// What is intended or was done; in JSON, its fields are next to `seq`.
     #[serde(flatten)]
     pub entry: Entry,
 }

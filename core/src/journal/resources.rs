@@ -41,7 +41,7 @@ impl OwnedRecord {
     }
 }
 
-/// What the environment has in a cloud, beside the instances of its releases.
+/// What the environment has in a cloud in addition to the instances of its releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resource", rename_all = "snake_case")]
 pub enum Resource {

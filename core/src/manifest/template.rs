@@ -34,7 +34,7 @@ pub struct RenderContext<'a> {
     pub static_ip: Option<IpAddr>,
     /// `${dns.fqdn}`, where there is one.
     pub fqdn: Option<&'a str>,
-    /// Reads what `${secret.NAME}` stands for, when it is filled in.
+    /// Reads the value of `${secret.NAME}` when the text is filled in.
     pub secrets: &'a Secrets,
 }
 

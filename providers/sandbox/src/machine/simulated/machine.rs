@@ -40,7 +40,6 @@ pub(super) enum Start {
     Resume,
 }
 
-/// One machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     folder: PathBuf,
@@ -111,7 +110,6 @@ impl Machine {
         self.save_record()
     }
 
-    /// The disk.
     pub(super) fn disk(&self) -> &SharedDisk {
         &self.disk
     }

@@ -146,7 +146,6 @@ impl Held {
     }
 }
 
-/// An output.
 #[derive(Debug, Clone)]
 pub(in super::super) enum Output {
     /// To a client, as it is written.
@@ -155,9 +154,7 @@ pub(in super::super) enum Output {
     Buffer(Arc<Mutex<Held>>),
     /// To the end of a file.
     File {
-        /// The disk.
         disk: SharedDisk,
-        /// The file.
         path: String,
     },
     /// Nowhere.

@@ -153,10 +153,7 @@ pub(in super::super) enum Output {
     /// Into memory.
     Buffer(Arc<Mutex<Held>>),
     /// To the end of a file.
-    File {
-        disk: SharedDisk,
-        path: String,
-    },
+    File { disk: SharedDisk, path: String },
     /// Nowhere.
     Null,
 }

@@ -122,7 +122,7 @@ impl fmt::Display for Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Retired {
-    /// It is destroyed.
+    /// It is destroyed. A rollback launches others from its release's image.
     Destroyed,
     /// It runs on, for rollback.
     Parked,

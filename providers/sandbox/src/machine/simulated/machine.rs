@@ -34,7 +34,6 @@ pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How a machine comes to power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// It boots.
     Boot,
     /// It never stopped, as far as anyone outside can tell: the sandbox did.
     Resume,

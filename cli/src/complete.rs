@@ -16,7 +16,6 @@ use crate::{
     settings::{Reach, Settings},
 };
 
-/// The environments of the manifest.
 pub(crate) fn environments(word: &OsStr) -> Vec<CompletionCandidate> {
     let names = manifest::environments(&settings(&words()).manifest_path());
     matching(word, names.into_iter().map(CompletionCandidate::new))

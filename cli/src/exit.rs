@@ -63,7 +63,7 @@ impl ExitStatus {
         (Self::Interrupted, "interrupted, and cleaned up"),
     ];
 
-    /// The number.
+    /// The exit code of the process, one of the table in the book.
     pub fn code(self) -> u8 {
         self as u8
     }

@@ -10,7 +10,7 @@ use remint_core::provider::ProviderId;
 
 use crate::args::{ColorChoice, GlobalArgs};
 
-/// The name of the manifest.
+/// The file name of the manifest, in the folder that `-C` names.
 pub const MANIFEST: &str = "remint.toml";
 
 /// How long an interrupted command may clean up, by default.
@@ -23,7 +23,7 @@ pub enum Verbosity {
     Quiet,
     /// What a person wants to follow.
     Normal,
-    /// Every step.
+    /// Every step: `-v` once.
     Verbose,
     /// Every call of the cloud's API.
     Trace,
@@ -46,7 +46,7 @@ pub struct Settings {
     pub json: bool,
     /// How loud.
     pub verbosity: Verbosity,
-    /// Colours.
+    /// Whether text on the terminal has colours.
     pub color: ColorChoice,
     /// No questions.
     pub yes: bool,
@@ -118,7 +118,7 @@ impl Settings {
         Self { providers: vec![id.clone()], ..self.clone() }
     }
 
-    /// Where the manifest is.
+    /// The path of the manifest; without a folder in it where that is the current one.
     pub fn manifest_path(&self) -> PathBuf {
         if self.directory == Path::new(".") { PathBuf::from(MANIFEST) } else { self.directory.join(MANIFEST) }
     }

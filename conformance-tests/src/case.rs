@@ -22,7 +22,7 @@ pub enum Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
-    /// Calls only.
+    /// Calls only; nothing is created.
     Free,
     /// Resources that cost nothing or next to nothing: keys, records.
     Cheap,
@@ -56,7 +56,7 @@ impl From<Error> for Failure {
 /// The function of a case.
 pub type CaseFn = fn(CaseContext) -> BoxFuture<'static, Result<(), Failure>>;
 
-/// One case.
+/// One case: what it holds the provider to, what it needs, and the function that does it.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// Its id: the concern, a dot, what is held.
@@ -69,7 +69,7 @@ pub struct Case {
     pub needs: &'static [Capability],
     /// What the target must bring.
     pub settings: &'static [Setting],
-    /// What it costs.
+    /// The dearest thing that it creates. A run on an account asks before it spends money.
     pub cost: Cost,
     /// The most instances that it launches, for the estimate of what it costs.
     pub machines: u32,

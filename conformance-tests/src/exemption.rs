@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exemption {
-    /// The id of the case.
+    /// The id of the case, such as `instances.launch`.
     pub case: String,
     /// Why it cannot pass.
     pub reason: String,

@@ -12,7 +12,7 @@ use crate::{Exemption, Setting};
 pub enum Outcome {
     /// The provider does as it says.
     Passed,
-    /// It does not.
+    /// It does not; the text says why.
     Failed(String),
     /// The provider does not declare what the case needs. Not run; [`crate::cases::PROBES`] hold it to that.
     NotDeclared(Capability),
@@ -51,7 +51,7 @@ impl fmt::Display for Block {
 }
 
 impl Outcome {
-    /// Which of the kinds it is.
+    /// The kind, without what there is to say about it.
     pub fn kind(&self) -> OutcomeKind {
         match self {
             Self::Passed => OutcomeKind::Passed,

@@ -25,7 +25,7 @@ pub const SERVICE: &str = "conformance";
 /// What everything that a run makes is labelled with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tags {
-    /// The run's id.
+    /// The run's id, which is the value of [`RUN_LABEL`]: a UUID without dashes.
     pub run: String,
     /// From when on whatever is left may be swept.
     pub expires: Timestamp,
@@ -37,7 +37,7 @@ impl Tags {
         Self { run: Uuid::now_v7().simple().to_string(), expires: Timestamp::now() + lifetime }
     }
 
-    /// As labels.
+    /// The labels of everything that the run makes: service, expiry and run.
     pub fn labels(&self) -> Labels {
         Labels::new()
             .with(label::SERVICE, SERVICE)

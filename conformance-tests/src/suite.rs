@@ -11,7 +11,7 @@ use crate::{Block, Case, Exemption, Outcome, Runner, Setting, cases};
 /// What is to be done about a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Run it.
+    /// Run it, and report what comes of it.
     Run,
     /// Report this instead: it is not declared, blocked, exempt, or an exemption of it has expired.
     Report(Outcome),
@@ -22,7 +22,7 @@ pub enum Plan {
 pub struct Planned {
     /// The case that the entry is about.
     pub case: Case,
-    /// What is to be done.
+    /// Whether it is run, or else what is reported of it.
     pub plan: Plan,
 }
 
@@ -31,7 +31,7 @@ pub struct Planned {
 pub struct Ended {
     /// The case that the entry is about.
     pub case: Case,
-    /// What came of it.
+    /// Whether it passed; for what was not run, why not.
     pub outcome: Outcome,
     /// How long that took, cleaning up included; nothing for what was not run.
     pub took: Duration,
@@ -43,10 +43,10 @@ pub enum SuiteError {
     /// No case has this id.
     #[error("an exemption names `{0}`, and no case of this provider has that id")]
     UnknownCase(String),
-    /// It is no pattern.
+    /// The text is no pattern; holds the text and what is wrong with it.
     #[error("`{0}` is no pattern of case ids: {1}")]
     Pattern(String, String),
-    /// It selects nothing.
+    /// The pattern matches the id of no case; holds the pattern.
     #[error("`{0}` selects no case of this provider")]
     SelectsNothing(String),
 }

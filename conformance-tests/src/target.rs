@@ -8,11 +8,11 @@ use remint_core::provider::{Provider, Region, SizeName};
 /// A mutation in whose way a case wants something to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LostReply {
-    /// A launch.
+    /// A launch of instances.
     Launch,
-    /// A change of power.
+    /// A change of an instance's power.
     Power,
-    /// A destruction.
+    /// The destruction of an instance.
     Destroy,
     /// A label on an instance.
     Label,
@@ -24,9 +24,9 @@ pub enum LostReply {
     CopyImage,
     /// The making of a static IP.
     EnsureStaticIp,
-    /// A move of a static IP.
+    /// The move of a static IP to another instance.
     AssignStaticIp,
-    /// The release of a static IP.
+    /// The release of a static IP, which gives the address back.
     ReleaseStaticIp,
     /// The making of a record.
     UpsertRecord,
@@ -97,7 +97,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// All of them.
+    /// All of them, in the order in which they are declared.
     pub const ALL: &[Self] = &[
         Self::SecondRegion,
         Self::Zone,
@@ -184,7 +184,7 @@ impl Target {
         }
     }
 
-    /// What it brings.
+    /// The settings that it has. A case that needs another one is blocked.
     pub fn settings(&self) -> Vec<Setting> {
         let brings = [
             (Setting::SecondRegion, self.second_region.is_some()),

@@ -30,7 +30,7 @@ pub struct Context {
     pub dns: Option<Arc<dyn Provider>>,
     /// Builds the providers of other places where the environment once was.
     pub elsewhere: Elsewhere,
-    /// Where events go.
+    /// Receives the events of this run; clones go to all its tasks.
     pub events: Events,
     /// Cancelled when the user asks to stop.
     pub cancel: CancellationToken,
@@ -63,7 +63,7 @@ impl Elsewhere {
 }
 
 impl Default for Elsewhere {
-    /// Has none.
+    /// Refuses every place, with `InvalidInput`.
     fn default() -> Self {
         Self::new(|place| {
             let error = Error::new(ErrorKind::InvalidInput, "configure provider", "it is not available here");

@@ -76,34 +76,34 @@ pub enum Event {
     TaskStarted {
         /// Unique among the tasks that run at the time, such as an instance's name.
         task: String,
-        /// What it does.
+        /// What it does first, as a fragment: `waiting for SSH`.
         message: String,
     },
     /// A task goes on; the message replaces the former one.
     TaskProgress {
         /// As it was given when the task started.
         task: String,
-        /// What it does now.
+        /// What it does now, as a fragment.
         message: String,
     },
     /// A step's files are being copied; told about twice a second, and not at all where that takes less.
     Copying {
-        /// The task's name.
+        /// The task that the copy belongs to: the builder's name.
         task: String,
-        /// Which step of the recipe.
+        /// The step, with its number: `step 1 (file app)`.
         step: String,
         /// Files, folders and links that were read.
         items: u64,
-        /// All of them.
+        /// How many files, folders and links the step copies.
         of_items: u64,
         /// The bytes of the files that were read.
         bytes: u64,
-        /// All of them.
+        /// How many bytes the step copies.
         of_bytes: u64,
     },
     /// A task is done.
     TaskFinished {
-        /// As it was given when the task started.
+        /// The same text as in its `task_started`.
         task: String,
         /// How it ended.
         message: String,
@@ -112,7 +112,7 @@ pub enum Event {
     },
     /// A task failed; the error follows from the command as a whole.
     TaskFailed {
-        /// As it was given when the task started.
+        /// The same text as in its `task_started`.
         task: String,
         /// Why, in a line.
         message: String,
@@ -137,7 +137,7 @@ pub enum Event {
         /// Whether it had been there before.
         reused: bool,
     },
-    /// An instance was launched.
+    /// An instance was launched; it may not run yet.
     InstanceLaunched {
         /// The cloud's id of it.
         instance: InstanceId,
@@ -151,7 +151,7 @@ pub enum Event {
         /// As it was given when it was launched.
         name: String,
     },
-    /// An instance was destroyed.
+    /// An instance was destroyed: the cloud does not show it any more.
     InstanceDestroyed {
         /// The cloud's id of it.
         instance: InstanceId,
@@ -174,7 +174,7 @@ pub enum Event {
         /// The longest time between two successes around a failure; zero when none failed.
         longest_gap: Duration,
     },
-    /// A release is done.
+    /// A release serves, and what it replaces is retired.
     ReleaseFinished {
         /// Its number in the environment.
         release: ReleaseId,
@@ -183,7 +183,7 @@ pub enum Event {
         /// Since the deploy or rollback started.
         elapsed: Duration,
     },
-    /// A remark.
+    /// A remark for the user that belongs to no task.
     Note {
         /// Whether the user should act on it.
         level: Level,

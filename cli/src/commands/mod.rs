@@ -55,7 +55,6 @@ pub(crate) fn changes(command: &Command) -> bool {
     }
 }
 
-/// Runs a command.
 pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
     let settings = Settings { reach: reach(&command), ..settings };
     let (settings, printer) = (&settings, &printer);

@@ -34,7 +34,7 @@ struct ResultRecord<'a, T> {
     event: &'static str,
     /// The command, without `remint`.
     command: &'a str,
-    /// Its result.
+    /// Its result, in a form of its own for each command.
     data: &'a T,
 }
 

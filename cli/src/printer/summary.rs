@@ -27,9 +27,9 @@ pub struct Summary {
 /// What the probe through the stable address saw.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProbeFigures {
-    /// Requests sent.
+    /// Requests that the probe sent, one after the other.
     pub sent: u64,
-    /// Requests that failed.
+    /// How many of them had no answer, or a bad one.
     pub failed: u64,
     /// The longest time between two successes around a failure.
     pub longest_gap: Duration,
@@ -61,7 +61,6 @@ impl Summary {
     }
 }
 
-/// Gathers a [`Summary`].
 #[derive(Debug, Default)]
 pub(super) struct Gatherer(Mutex<Summary>);
 

@@ -25,15 +25,15 @@ pub enum AccountError {
     /// Nobody said that the account may be run on.
     #[error("account {name} ({id}) does not carry the marker `{}`", super::MARKER)]
     NotPrepared {
-        /// The account's id.
+        /// The cloud's id of the account.
         id: String,
-        /// Its name.
+        /// The name that its owner recognises, as the cloud shows it.
         name: String,
     },
-    /// The provider.
+    /// A call of the provider failed: reading the account, the marker, a size, or looking for leftovers.
     #[error("the provider answered with an error")]
     Provider(#[from] Error),
-    /// The ledger.
+    /// The ledger cannot be written or read; there is no run without one.
     #[error("no run without a ledger")]
     Ledger(#[from] LedgerError),
 }
@@ -111,7 +111,7 @@ impl AccountRun {
         &self.account
     }
 
-    /// What is to be run.
+    /// The cases and what is to be done about each; those beyond the budget are blocked.
     pub fn suite(&self) -> &Suite {
         &self.suite
     }
@@ -165,7 +165,6 @@ impl AccountRun {
     }
 }
 
-/// Where the ledger of a run is.
 fn ledger_path(folder: &Path, run: &str) -> PathBuf {
     folder.join(format!("{run}.jsonl"))
 }

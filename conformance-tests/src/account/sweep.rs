@@ -17,7 +17,7 @@ use crate::{PastRun, RUN_LABEL, Resource, SERVICE, cleaning::Cleaner};
 /// How long one deletion may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What a sweep goes by.
+/// What a sweep takes for a leftover of a conformance run.
 #[derive(Debug, Clone)]
 pub struct SweepOptions {
     /// Whatever expires before this is swept.
@@ -52,7 +52,7 @@ pub enum Why {
     All,
     /// A run whose ledger is at hand made it.
     Ledger {
-        /// The run's id.
+        /// The id in the header of the ledger, which is also the value of [`RUN_LABEL`].
         run: String,
     },
     /// It points at an instance that is swept.
@@ -82,19 +82,19 @@ pub struct Doomed {
 /// Something that stands in the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Thing {
-    /// A record set.
+    /// A record set, by zone, name below the zone, and kind.
     Record(String, String, RecordKind),
-    /// A marker.
+    /// A marker, by its name.
     Marker(String),
-    /// A static IP.
+    /// A static IP, by the cloud's id.
     StaticIp(StaticIpId),
     /// The capture of an image that may be under way, and what comes of it.
     Capture(CaptureSpec),
-    /// An instance and its name.
+    /// An instance, by the cloud's id and its name.
     Instance(InstanceId, String),
-    /// An image and its name.
+    /// An image, by the cloud's id and its name.
     Image(ImageId, String),
-    /// A login key and its name.
+    /// A registered login key, by the cloud's id and its name.
     LoginKey(LoginKeyId, String),
     /// What was created beside the instances of an environment, and is not in use.
     Strays(EnvironmentId),
@@ -122,7 +122,7 @@ impl fmt::Display for Thing {
 pub struct Kept {
     /// The resource, by its kind and id.
     pub what: Thing,
-    /// Why it is kept.
+    /// Why it is not deleted, as a fragment for messages.
     pub why: String,
 }
 
@@ -135,10 +135,10 @@ pub struct Sweep {
     pub kept: Vec<Kept>,
 }
 
-/// What came of a sweep.
+/// What a sweep deleted, and what it could not.
 #[derive(Debug, Default)]
 pub struct Swept {
-    /// What is gone.
+    /// What is gone, in the order in which it went.
     pub deleted: Vec<Doomed>,
     /// What could not be deleted, and why.
     pub failed: Vec<(Doomed, String)>,

@@ -14,39 +14,39 @@ use serde::{Deserialize, Serialize};
 
 use super::Resource;
 
-/// The version of the file's format.
+/// The version of the format that is written; a file of a newer version is refused.
 pub const LEDGER_VERSION: u32 = 1;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The version of the format.
+    /// The version of the format: [`LEDGER_VERSION`] of the Remint that wrote it.
     pub version: u32,
-    /// The provider's id.
+    /// The id of the provider, such as `aws`. A sweep passes over ledgers of others.
     pub provider: String,
-    /// The account's id.
+    /// The cloud's id of the account. A sweep passes over ledgers of others.
     pub account: String,
     /// The run's id, which is the value of [`crate::RUN_LABEL`] on all that it makes.
     pub run: String,
-    /// When it began.
+    /// When the run began, by this machine's clock.
     pub started: Timestamp,
 }
 
-/// Every further line.
+/// Every line after the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When.
+    /// When the line was written, by this machine's clock.
     pub at: Timestamp,
     /// The id of the case that wrote the line, such as `instances.launch`.
     pub case: String,
-    /// What happened.
+    /// Whether the resources may come to be, are there, or are gone.
     pub step: Step,
-    /// To what.
+    /// The resources that the step is about; empty for `clean` and `finished`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
 }
 
-/// What happened.
+/// What a line says of its resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -64,11 +64,11 @@ pub enum Step {
 #[derive(Debug, thiserror::Error)]
 #[error("ledger {}: {problem}", path.display())]
 pub struct LedgerError {
-    /// The file.
+    /// The path of the ledger, or of the folder that it is in.
     pub path: PathBuf,
-    /// What is wrong.
+    /// What is wrong, as a fragment: `it cannot be locked`.
     pub problem: String,
-    /// The system's own error, where there is one.
+    /// The system's own error; `None` where Remint refuses the file.
     pub source: Option<io::Error>,
 }
 
@@ -111,7 +111,7 @@ impl LedgerFile {
         Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)) })
     }
 
-    /// Where it is.
+    /// The path of the file, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -141,13 +141,13 @@ fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
 /// A run that left a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastRun {
-    /// Where the ledger is.
+    /// The path of the ledger: `RUN.jsonl` in the folder of ledgers.
     pub path: PathBuf,
     /// The first line of the ledger: run, provider and account.
     pub header: Header,
     /// Whether the run came to its end.
     pub finished: bool,
-    /// What it may have left.
+    /// Resources of the cases that were not clean when the file ends. Some of them may never have come to be.
     pub left: BTreeSet<Resource>,
 }
 

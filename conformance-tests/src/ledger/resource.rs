@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Resource {
-    /// An instance of a name.
+    /// An instance, by its name. Its labels find it, too.
     Instance {
-        /// The name.
+        /// The name in the account, which no other run uses.
         name: String,
     },
     /// An image of a name. Some clouds label an image only when it is done; until it is, the instance is what leads to it.
     Image {
-        /// The name.
+        /// The name in the account, which no other run uses.
         name: String,
         /// The instance that it is captured from, until the capture is done.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,26 +33,26 @@ pub enum Resource {
     },
     /// A record set. Records have no labels.
     Record {
-        /// The zone.
+        /// The name of the zone, without a final dot.
         zone: String,
         /// The name below the zone.
         name: String,
-        /// The kind of record.
+        /// A, AAAA and so on; one name may have a set of each kind.
         record: RecordKind,
     },
     /// A login key of a name. Keys have no labels.
     LoginKey {
-        /// The name.
+        /// The name under which the key is registered.
         name: String,
     },
     /// A marker of the account. Markers have no labels.
     Marker {
-        /// The name.
+        /// The name of the marker.
         name: String,
     },
     /// What a provider creates beside the instances of an environment.
     Strays {
-        /// The environment's id.
+        /// The id that the instances of the environment are labelled with.
         environment: EnvironmentId,
     },
 }

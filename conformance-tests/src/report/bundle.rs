@@ -46,10 +46,10 @@ every file.
 project or user. Read `failures.md` and `calls.jsonl` before you publish them.
 ";
 
-/// What a run was.
+/// What ran, and what it asked of the cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFacts {
-    /// Remint's version.
+    /// The version of the command: `0.1.0`.
     pub remint: String,
     /// The operating system and the processor that `remint` was built for: `linux/x86_64`.
     pub system: String,
@@ -103,7 +103,7 @@ impl Bundle {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Where it is.
+    /// The folder that holds the files of the report.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -15,18 +15,18 @@ pub const FORMAT_VERSION: u32 = 1;
 /// A run of the suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The version of the format.
+    /// [`FORMAT_VERSION`] of the Remint that wrote it.
     pub version: u32,
-    /// The provider's id.
+    /// The id of the provider, such as `aws`.
     pub provider: String,
-    /// Its name for people.
+    /// The provider's name for people: `Google Cloud`.
     pub title: String,
     /// What it ran against: `sandbox`, `account`, or another word.
     pub target: String,
     /// The id that everything the run made was labelled with; for runs on accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// When it began.
+    /// When the run began, by the clock of the machine that ran it.
     pub started: Timestamp,
     /// How long the cases took together, in seconds.
     pub seconds: f64,
@@ -44,21 +44,21 @@ pub struct Report {
     pub cases: Vec<CaseReport>,
 }
 
-/// One case in a report.
+/// What a report says of one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseReport {
     /// Its dotted id, such as `instances.launch`; it stays the same between versions.
     pub id: String,
-    /// What is held.
+    /// What the provider is held to, as a sentence without a period.
     pub title: String,
     /// Whether every provider has to pass it.
     pub level: Level,
-    /// What it costs.
+    /// The dearest thing that the case creates, whether it was run or not.
     pub cost: Cost,
-    /// The capabilities that it needs.
+    /// The capabilities without which the case says nothing; it is not run where one is missing.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// What came of it.
+    /// Whether it passed, and if not, whether it failed or was not run.
     pub outcome: OutcomeKind,
     /// What there is to say about that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -87,9 +87,9 @@ impl From<&Ended> for CaseReport {
 #[derive(Debug, thiserror::Error)]
 #[error("report {}: {problem}", path.display())]
 pub struct ReportError {
-    /// The file.
+    /// The file or folder that cannot be written or read.
     pub path: PathBuf,
-    /// What is wrong.
+    /// What is wrong, as a fragment.
     pub problem: String,
 }
 

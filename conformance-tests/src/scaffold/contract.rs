@@ -12,7 +12,6 @@ pub(super) struct Contract<'a> {
     pub(super) methods: Vec<Method<'a>>,
 }
 
-/// A method of one.
 #[derive(Debug)]
 pub(super) struct Method<'a> {
     /// The contract's words, a line each, without the slashes.
@@ -22,7 +21,7 @@ pub(super) struct Method<'a> {
     pub(super) name: String,
     /// What it takes, `&self` first.
     pub(super) arguments: Vec<String>,
-    /// What it gives.
+    /// Its return type, as the source has it.
     pub(super) result: String,
 }
 

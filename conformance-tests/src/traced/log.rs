@@ -23,7 +23,7 @@ const MESSAGE: usize = 1024;
 /// One call of the provider's contract. It holds no body, no header, and nothing of user data or keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallLine {
-    /// When it began.
+    /// When the call began, by this machine's clock.
     pub at: Timestamp,
     /// The case that was under way; empty before the first one.
     pub case: String,
@@ -43,7 +43,7 @@ pub struct CallLine {
     /// The cloud's own id of the failed request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The error and what caused it.
+    /// The error and what caused it; at most 1 KiB of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -8,9 +8,7 @@ use crate::{
 /// The journal that a bake writes to, the lock that it works under, and the ids that prove what it creates to be ours.
 #[derive(Debug, Clone, Copy)]
 pub struct Authority<'a> {
-    /// The environment's journal.
     pub(crate) journal: &'a Journal,
-    /// Its lock.
     pub(crate) lock: &'a LockGuard,
     /// The ids of service and environment.
     pub(crate) identity: &'a Identity,

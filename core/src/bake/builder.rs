@@ -24,12 +24,11 @@ pub(super) struct Builder<'a> {
     ctx: &'a Context,
     /// As the cloud showed it when it had an address.
     pub(super) instance: Instance,
-    /// What lists it.
+    /// The selector with which the cloud lists this machine.
     pub(super) selector: Selector,
-    /// Its name, for events.
+    /// The machine's name, which its events carry as their task.
     pub(super) task: String,
     pub(super) options: ConnectOptions,
-    /// The way in.
     pub(super) connection: Arc<Connection>,
     /// When its launch was asked for.
     pub(super) launched: Instant,
@@ -39,11 +38,8 @@ pub(super) struct Builder<'a> {
 pub(super) struct Plan<'a> {
     /// `builder` or `check`.
     pub(super) role: &'static str,
-    /// The image.
     pub(super) image: &'a Image,
-    /// The size.
     pub(super) size: &'a SizeName,
-    /// The fingerprint of what is baked.
     pub(super) fingerprint: &'a Fingerprint,
 }
 

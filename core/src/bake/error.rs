@@ -19,79 +19,79 @@ pub enum BakeError {
     /// An input cannot be read, or is not what the manifest says it is.
     #[error(transparent)]
     Fingerprint(#[from] FingerprintError),
-    /// The files of a step.
+    /// The files of a step cannot be listed or read on this side.
     #[error("{step}")]
     Files {
-        /// Which step.
+        /// The step as messages number it: `step 1 (file app)`.
         step: String,
-        /// Why.
+        /// The path that cannot be read, or the pattern or mode that is not one.
         source: TreeError,
     },
     /// The files of a step do not fit what the builder has.
     #[error("{step}")]
     Place {
-        /// Which step.
+        /// The step as messages number it: `step 1 (file app)`.
         step: String,
-        /// Why.
+        /// What is in the way on the builder.
         source: PlaceError,
     },
     /// The files of a step cannot be copied to the builder.
     #[error("{step}")]
     Copy {
-        /// Which step.
+        /// The step as messages number it: `step 1 (file app)`.
         step: String,
-        /// Why.
+        /// How the connection or the unpacking failed.
         source: RemoteError,
     },
     /// The cloud refused something.
     #[error("{doing}")]
     Cloud {
-        /// What was going on.
+        /// What failed, as a fragment: `cannot launch the builder`.
         doing: &'static str,
-        /// The refusal.
+        /// The provider's error, which may carry a hint for the user.
         source: Box<Error>,
     },
     /// The cloud did not get there.
     #[error("{doing}")]
     Watch {
-        /// What was going on.
+        /// What failed, as a fragment: `the builder does not stop`.
         doing: &'static str,
-        /// What was waited for.
+        /// How the wait ended, with the last status that was seen.
         source: WatchError,
     },
     /// The base image does not fit on the builder's disk.
     #[error("the base image {base} needs a disk of {needed} GiB, and {size} in {region} has {disk} GiB")]
     DiskTooSmall {
-        /// The base image.
+        /// The name of the base image, as the manifest has it where the image is public.
         base: String,
-        /// The disk that it needs.
+        /// The smallest disk that the image fits on, in GiB.
         needed: u64,
-        /// The size of the builder.
+        /// The size of the builder: `builder_size`, or `size` where the manifest has none.
         size: String,
-        /// The region.
+        /// The region of the provider's section in the manifest.
         region: Region,
-        /// The disk that the size has.
+        /// The disk of that size, in GiB.
         disk: u64,
     },
-    /// The builder's user data.
+    /// The builder's user data cannot be composed, or is too large for the provider.
     #[error("cannot write the builder's user data")]
     UserData(#[from] UserDataError),
     /// The way into the builder.
     #[error("{doing}")]
     Remote {
-        /// What was going on.
+        /// What was being done: `waiting for cloud-init`, or the step.
         doing: String,
-        /// What happened.
+        /// How the connection failed.
         source: RemoteError,
     },
     /// cloud-init failed on a machine of the bake, or does not run there.
     #[error("cloud-init failed on {machine}: {summary}{}", show(tail))]
     CloudInit {
-        /// The machine's name.
+        /// The name of the builder or check machine in the account.
         machine: String,
         /// Which modules failed, or what else it says.
         summary: String,
-        /// What to do about it.
+        /// What the user can do about it: what to correct in the manifest, or in the image.
         hint: String,
         /// Lines of its logs.
         tail: Vec<String>,
@@ -99,23 +99,23 @@ pub enum BakeError {
     /// A step of the recipe failed.
     #[error("{step} failed: {reason}{}", show(tail))]
     Step {
-        /// Which step.
+        /// The step, or `verify 1 (COMMAND)` for a verify command.
         step: String,
         /// How it ended, and after how many attempts.
         reason: String,
         /// The last lines that it wrote.
         tail: Vec<String>,
-        /// What to do about it.
+        /// What the user can do about it, chosen by the kind of step and its output.
         hint: String,
     },
     /// An artifact cannot be fetched, or is not the right one.
     #[error("{step}: {url}: {reason}")]
     Artifact {
-        /// Which step.
+        /// The step as messages number it: `step 3 (artifact /usr/local/bin/app)`.
         step: String,
         /// Its URL, without credentials.
         url: String,
-        /// What is wrong.
+        /// Why the download failed, or which sha256 was found.
         reason: String,
     },
     /// The seal itself failed.
@@ -129,41 +129,41 @@ pub enum BakeError {
     /// The builder holds what must not be in an image.
     #[error("the image would hold what is the builder's own: {}", found.join(", "))]
     Leftovers {
-        /// What was found.
+        /// One line for each file or setting that is still there.
         found: Vec<String>,
     },
     /// A secret that a step is given cannot be read.
     #[error("{step}: cannot read its secrets")]
     Secret {
-        /// Which step.
+        /// The step as messages number it: `step 2 (script install.sh)`.
         step: String,
-        /// Why.
+        /// Which secret has no value, and why.
         source: RenderError,
     },
     /// The image would hold a secret that a step was given.
     #[error("the image would hold secrets of `secret_env`, in {}", found.join(", "))]
     SecretsLeft {
-        /// The files.
+        /// The paths on the builder, a line each.
         found: Vec<String>,
     },
     /// Instances of the image would let in somebody else than `[access]` says.
     #[error("the image would let in somebody whom `[access]` does not name: {}", found.join("; "))]
     Logins {
-        /// What was found.
+        /// One line for each way in.
         found: Vec<String>,
     },
     /// Remint could not log in to instances of the image.
     #[error("Remint could not log in to instances of this image: {}", found.join("; "))]
     LockedOut {
-        /// What was found.
+        /// One line for each reason why root cannot log in by key.
         found: Vec<String>,
     },
     /// The throw-away instance from the new image is not healthy.
     #[error("the new image {image} does not pass its boot check; it was deleted")]
     BootCheck {
-        /// The image's name.
+        /// The name that the image had in the account.
         image: String,
-        /// Why.
+        /// The last answer of the health check.
         source: HealthError,
     },
     /// The capture cannot be written down.

@@ -28,9 +28,9 @@ pub enum CopyError {
 /// How far a copy is, and how far it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What was read.
+    /// What was read on this side so far.
     pub done: Copied,
-    /// All of it.
+    /// What the whole copy holds, counted before it begins.
     pub all: Copied,
 }
 

@@ -28,7 +28,7 @@ pub const VERSION: u32 = 2;
 /// What an image is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The recipe.
+    /// The manifest's `[image]`: the steps and the verify commands.
     pub image: &'a ImageSection,
     /// The provider: images of two clouds are never the same.
     pub provider: &'a ProviderId,
@@ -53,15 +53,15 @@ pub enum FingerprintError {
     /// An input cannot be read.
     #[error("cannot take the fingerprint of {input}")]
     Input {
-        /// The input's name.
+        /// The step, with its number: `step 1 (file app)`.
         input: String,
-        /// Why.
+        /// What cannot be read of it.
         source: TreeError,
     },
     /// A local artifact is not what the manifest says it is.
     #[error("{input}: the file has the sha256 {found}, the manifest says {expected}")]
     Artifact {
-        /// The input's name.
+        /// The step, with its number: `step 3 (artifact /usr/local/bin/app)`.
         input: String,
         /// The digest of the file.
         found: String,

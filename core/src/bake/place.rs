@@ -45,25 +45,25 @@ pub enum PlaceError {
     /// There is something else where a folder is needed.
     #[error("{path} on the machine is not a folder")]
     NotAFolder {
-        /// The path on the machine.
+        /// What is in the way: a file, a device or a dangling link.
         path: PathBuf,
     },
     /// There is a folder where a file or link is to go.
     #[error("{path} on the machine is a folder, which a file or link does not replace")]
     IsAFolder {
-        /// The path on the machine.
+        /// The folder that is in the way.
         path: PathBuf,
     },
     /// An artifact is to go into a folder, and its URL does not say under which name.
     #[error("{path} is a folder, and the URL does not end with the name of a file")]
     NoName {
-        /// The folder.
+        /// The folder that the artifact was to go into.
         path: PathBuf,
     },
 }
 
 impl PlaceError {
-    /// What to do about it.
+    /// What the user can do about it: a fragment that names the key of the manifest.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotAFolder { .. } | Self::IsAFolder { .. } => {

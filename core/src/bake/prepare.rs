@@ -16,9 +16,9 @@ use crate::{
 /// The recipe, compared with what the account has. Two reads, no mutation.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The fingerprint.
+    /// The digest of everything that goes into the image; an image is looked for by this label.
     pub fingerprint: Fingerprint,
-    /// The digest of each input.
+    /// The digest of each input in the order of the recipe, to say later which one changed.
     pub inputs: Vec<InputDigest>,
     /// The base image, as its name resolves now.
     pub base: Image,
@@ -88,7 +88,6 @@ pub(super) fn labels(ctx: &Context, authority: &Authority<'_>, fingerprint: &Fin
         .with(label::RUN, ctx.run.to_string())
 }
 
-/// The size of the builder.
 pub(super) fn builder_size(ctx: &Context) -> &SizeName {
     let section = &ctx.loaded.section;
     section.builder_size.as_ref().unwrap_or(&section.size)

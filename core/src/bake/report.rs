@@ -15,9 +15,9 @@ use crate::{
 pub struct BakeReport {
     /// The image; `None` where nothing was to be captured.
     pub image: Option<Image>,
-    /// Its fingerprint.
+    /// The digest that the image carries as its label; where none was captured, what it would carry.
     pub fingerprint: Fingerprint,
-    /// The digest of each input.
+    /// The digest of each input, in the order of the recipe.
     pub inputs: Vec<InputDigest>,
     /// Whether the image had been there before, so that nothing was baked.
     pub reused: bool,
@@ -43,7 +43,7 @@ impl<'a> Phases<'a> {
         Self { events, done: Vec::new() }
     }
 
-    /// Runs one phase.
+    /// Runs the work between the events of a phase, and keeps how long it took. A phase that fails is not kept.
     pub(super) async fn run<T, E>(
         &mut self,
         phase: &'static str,

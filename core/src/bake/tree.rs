@@ -17,14 +17,14 @@ use crate::manifest::{FileProvisioner, Links};
 /// What a `file` step copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// One file.
+    /// The source is a file, or a link to one.
     File {
         /// Its name, which it gets in a folder.
         name: OsString,
-        /// What it is.
+        /// Where it is read, and with which permission bits it is written.
         file: FileEntry,
     },
-    /// What is in a folder.
+    /// The source is a folder; what is in it is copied, not the folder itself.
     Folder {
         /// The folder's permission bits, for a destination that does not exist yet.
         mode: u32,
@@ -66,7 +66,7 @@ pub enum EntryKind {
 pub struct Entry {
     /// Its path in the folder.
     pub relative: PathBuf,
-    /// What it is.
+    /// Whether it is a file, a folder or a link, with what is needed to create it.
     pub kind: EntryKind,
 }
 
@@ -76,38 +76,38 @@ pub enum TreeError {
     /// A path cannot be read.
     #[error("cannot read {path}")]
     Read {
-        /// The path.
+        /// The file or folder on this side.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// An entry is neither file, folder nor link.
     #[error("{path} is neither a file, a folder nor a symbolic link")]
     Special {
-        /// The path.
+        /// The device, socket or pipe on this side.
         path: PathBuf,
     },
     /// A link that is followed leads to a folder that it lies in.
     #[error("{path} leads to a folder that it lies in, and `links = \"follow\"` would never end")]
     Circle {
-        /// The link.
+        /// The link on this side.
         path: PathBuf,
     },
     /// A link that may not be followed.
     #[error("{path} leads out of the folders that the manifest may name")]
     Outside {
-        /// The link.
+        /// The link on this side.
         path: PathBuf,
     },
-    /// An `exclude` pattern.
+    /// An `exclude` pattern that Git would not read, or would never match.
     #[error("`{pattern}` is not a pattern as in a .gitignore: {reason}")]
     Pattern {
-        /// The pattern.
+        /// The pattern, as the manifest has it.
         pattern: String,
         /// Why, and what to write.
         reason: String,
     },
-    /// The mode.
+    /// The step's `mode` is not octal; holds the text of the manifest.
     #[error("`{0}` is not a mode in octal, such as \"0644\"")]
     Mode(String),
 }

@@ -87,7 +87,7 @@ impl DeployError {
         Self::new(DeployErrorKind::Interrupted, "interrupted")
     }
 
-    /// What kind of failure it is.
+    /// The kind, from which the command's exit code follows.
     pub fn kind(&self) -> DeployErrorKind {
         self.kind
     }

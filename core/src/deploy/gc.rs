@@ -27,17 +27,17 @@ use crate::{
 pub struct Leftover {
     /// `instance`, `builder`, `check machine`, `login key`, `image`, `static IP`, `record`, or the kind of a provider's stray.
     pub kind: String,
-    /// The cloud's id of it.
+    /// The cloud's id, by which it is removed.
     pub id: String,
     /// Its name in the account; the id again, where the cloud has no names.
     pub name: String,
-    /// The provider that has it.
+    /// The provider's id, such as `aws`.
     pub provider: String,
-    /// Where it is, for what has a place.
+    /// The region; `None` for what belongs to none, such as a DNS record.
     pub region: Option<String>,
     /// When it was created, where the cloud tells.
     pub created_at: Option<Timestamp>,
-    /// Why it is a leftover.
+    /// Why nothing accounts for it, as a fragment: `no release serves under it`.
     pub why: String,
     /// Whether it is proven to be ours. What is only perhaps ours is listed, and never removed.
     pub ours: bool,
@@ -56,7 +56,7 @@ impl Leftover {
 /// What [`gc`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Leftovers {
-    /// All of it.
+    /// All but what is in `kept`. It includes what is only perhaps ours, which nothing removes.
     pub found: Vec<Leftover>,
     /// Builders of bakes that failed, which somebody wants to keep for a while.
     pub kept: Vec<Leftover>,

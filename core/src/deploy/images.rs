@@ -16,10 +16,10 @@ use crate::{
     provider::{Image, ImageId, ReleaseId},
 };
 
-/// An image and what it is for.
+/// An image under the service's name, and which releases need it.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImageUse {
-    /// The image.
+    /// The image as the cloud shows it.
     #[serde(flatten)]
     pub image: Image,
     /// The releases of this environment that were launched from it.

@@ -7,7 +7,7 @@ use crate::{
     provider::{Instance, InstanceState, Selector, label},
 };
 
-/// A builder that is kept, and the way into it.
+/// A builder or check machine of a failed bake that the user asked to keep.
 #[derive(Debug, Clone)]
 pub struct KeptBuilder {
     /// The builder, or the machine of a boot check.

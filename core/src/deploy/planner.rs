@@ -38,11 +38,11 @@ fn is_true(value: &bool) -> bool {
 /// Why a deploy would be refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refusal {
-    /// The reason.
+    /// The error with which a deploy would end, and what caused it.
     pub message: String,
     /// What it is about, a line each.
     pub details: Vec<String>,
-    /// What the user can do.
+    /// What the user can do, a line each.
     pub hints: Vec<String>,
 }
 
@@ -70,34 +70,34 @@ impl From<&DeployError> for Refusal {
 pub enum Step {
     /// A release that was begun is finished, or undone where it is not what is wanted any more.
     Settle {
-        /// The release.
+        /// The number of the unfinished release.
         release: ReleaseId,
-        /// Where it stands.
+        /// The last phase that the journal has of it.
         phase: Phase,
     },
     /// An image is baked.
     Bake {
-        /// Its fingerprint.
+        /// The fingerprint that the image will have.
         fingerprint: Fingerprint,
-        /// Which inputs changed since the current release.
+        /// Which inputs changed since the current release; empty where there is none.
         why: Vec<String>,
     },
     /// An image that exists is used again.
     Reuse {
-        /// The image.
+        /// The cloud's id of the image.
         image: ImageId,
-        /// Its fingerprint.
+        /// The fingerprint by which it was found.
         fingerprint: Fingerprint,
     },
     /// Instances of a new release are launched.
     Launch {
-        /// The release.
+        /// The number that the new release will get.
         release: ReleaseId,
         /// How many.
         count: u32,
-        /// Their size.
+        /// The size from the manifest, in the cloud's own words.
         size: SizeName,
-        /// Their region.
+        /// The region from the manifest, in the cloud's own words; on Google Cloud a zone.
         region: Region,
         /// Why the instances that stand will not do.
         why: Vec<String>,
@@ -106,14 +106,14 @@ pub enum Step {
     MakeAddress,
     /// The static IP moves.
     MoveAddress {
-        /// The address.
+        /// The address that moves, which stays the same.
         address: IpAddr,
         /// The instance that it points at now.
         from: Option<InstanceId>,
     },
     /// The DNS record changes.
     SetRecord {
-        /// The full name.
+        /// The full name, without a final dot.
         fqdn: String,
         /// Its values now.
         before: Option<Vec<String>>,
@@ -128,14 +128,14 @@ pub enum Step {
     },
     /// Instances that stand are retired.
     Retire {
-        /// The instances.
+        /// The cloud's ids of the instances that are replaced.
         instances: Vec<InstanceId>,
-        /// How.
+        /// Whether they are destroyed, or parked for a rollback.
         how: Retired,
     },
     /// A static IP or record that the manifest does not want any more goes, once resolvers have forgotten it.
     Remove {
-        /// What it is.
+        /// The resource in words: `static IP 203.0.113.9`, `app.example.com A`.
         resource: String,
         /// Whether Remint only stops using it, because the user named it.
         keeps: bool,
@@ -203,11 +203,9 @@ pub(super) struct Facts {
     pub(super) address: AddressFacts,
     /// How the choice of the address differs from what serves.
     pub(super) address_change: Option<String>,
-    /// The record, where one is wanted.
     pub(super) record: Option<RecordFacts>,
     /// The address that the record must have, where it is known without a new instance.
     pub(super) record_target: Option<IpAddr>,
-    /// Every instance that stands.
     pub(super) standing: Vec<InstanceId>,
     /// What goes in the end.
     pub(super) superfluous: Vec<Superfluous>,

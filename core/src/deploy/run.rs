@@ -31,7 +31,7 @@ pub struct DeployOptions {
     pub image: Option<ImageId>,
 }
 
-/// What a deploy did.
+/// How a deploy ended, and what it took. Commands print it as their result.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeployReport {
     /// The release that serves now.

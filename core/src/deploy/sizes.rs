@@ -14,7 +14,7 @@ use crate::{
 pub struct UserDataSize {
     /// Its bytes as the provider counts them.
     pub bytes: usize,
-    /// The provider's limit.
+    /// The most bytes that the provider takes.
     pub limit: usize,
     /// It is compressed, to stay within the limit.
     pub compressed: bool,

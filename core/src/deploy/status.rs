@@ -29,7 +29,7 @@ pub struct Status {
     pub current: Option<ReleaseId>,
     /// The release that an earlier run left unfinished, and where.
     pub unfinished: Option<(ReleaseId, Phase)>,
-    /// Who is at work.
+    /// The lock, where somebody holds it now.
     pub lock: Option<LockRecord>,
     /// All instances of the environment, parked ones too.
     pub instances: Vec<InstanceStatus>,
@@ -37,11 +37,11 @@ pub struct Status {
     pub foreign: Vec<Instance>,
     /// Environments of the journal that the manifest has no section for; `-e NAME` works on them.
     pub undeclared: Vec<String>,
-    /// The stable address.
+    /// The stable address; `None` where there is no static IP (yet).
     pub address: Option<Address>,
     /// Where the service answers on it, for checks that ask a port.
     pub endpoint: Option<SocketAddr>,
-    /// The instance that it points at.
+    /// The cloud's id of the instance that the stable address points at.
     pub points_at: Option<String>,
     /// The DNS record's values.
     pub record: Option<Vec<String>>,
@@ -49,7 +49,7 @@ pub struct Status {
     pub drift: Plan,
 }
 
-/// One instance.
+/// An instance of the environment, as the cloud, the journal and its health check show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct InstanceStatus {
     /// What the cloud says of it.

@@ -59,7 +59,6 @@ impl Failed {
 /// What cloud-init says, clean and bounded.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// The modules that failed.
     pub(super) failed: Vec<Failed>,
     /// Errors that name no module.
     pub(super) unnamed: Vec<String>,

@@ -20,9 +20,9 @@ const AT_ONCE: usize = 16;
 /// What a [`ProbeRun`] saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeReport {
-    /// Requests sent.
+    /// Requests that the run sent and judged.
     pub sent: u64,
-    /// Requests that failed.
+    /// Requests that had no answer, or a bad one.
     pub failed: u64,
     /// The longest time between two successes around a failure; zero when none failed.
     pub longest_gap: Duration,

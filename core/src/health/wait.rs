@@ -15,7 +15,7 @@ pub enum HealthError {
     /// Not healthy before its start period was over.
     #[error("not healthy after {} s: {probe}: last answer: {last}", waited.as_secs())]
     NotInTime {
-        /// What was asked.
+        /// What was asked: `GET http://203.0.113.7:80/health`.
         probe: String,
         /// How long was waited.
         waited: Duration,

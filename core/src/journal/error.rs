@@ -14,7 +14,7 @@ pub enum JournalError {
     /// The URL names no store that this build has.
     #[error("cannot keep the journal at `{url}`: {reason}")]
     Url {
-        /// The URL of the manifest.
+        /// `journal.url` of the manifest.
         url: String,
         /// Why not.
         reason: String,
@@ -24,16 +24,16 @@ pub enum JournalError {
     Store {
         /// `read`, `write`, `list`.
         operation: &'static str,
-        /// The object.
+        /// The name of the object below the journal's folder: `production/releases/000001/release.json`.
         path: String,
-        /// Why.
+        /// The store's own error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An object is missing, or does not say what it should.
     #[error("`{path}` in the journal is damaged: {what}{}", also(known))]
     Damaged {
-        /// The object.
+        /// The name of the object below the journal's folder.
         path: String,
         /// What is wrong with it: `it is empty`.
         what: String,
@@ -43,9 +43,9 @@ pub enum JournalError {
     /// An object was written by a newer Remint.
     #[error("`{path}` in the journal has format {found}; this remint reads up to {known}")]
     TooNew {
-        /// The object.
+        /// The name of the object below the journal's folder.
         path: String,
-        /// Its format.
+        /// The format that the object says it has.
         found: u32,
         /// The newest format that is known here.
         known: u32,
@@ -53,13 +53,13 @@ pub enum JournalError {
     /// Somebody else holds the lock.
     #[error("{environment} is locked by {holder} since {since:.0}{}", how_long(*process, expires))]
     Held {
-        /// The environment.
+        /// The name of the environment whose lock it is.
         environment: String,
-        /// Who.
+        /// The run that holds it: user, host, process and command.
         holder: Box<Holder>,
         /// What is known of their process.
         process: ProcessState,
-        /// Since when.
+        /// When the holder took it.
         since: Timestamp,
         /// Until when, at least.
         expires: Timestamp,
@@ -67,9 +67,9 @@ pub enum JournalError {
     /// The lock went to somebody else while this run held it, or may have.
     #[error("this run lost the lock on {environment}: {reason}")]
     Lost {
-        /// The environment.
+        /// The name of the environment whose lock it was.
         environment: String,
-        /// How.
+        /// How it was lost, as a fragment: `it was not renewed in time`.
         reason: &'static str,
     },
     /// The user asked to stop while this run waited for the lock.
@@ -81,17 +81,17 @@ pub enum JournalError {
     /// The journal is another service's.
     #[error("the journal is of service {of}, and the manifest is of service {manifest}")]
     OtherService {
-        /// The journal's service.
+        /// The service in the journal's `service.json`.
         of: String,
-        /// The manifest's.
+        /// The service in the manifest.
         manifest: String,
     },
-    /// There is no such release.
+    /// The environment's journal has no release of that number.
     #[error("there is no release {release} in {environment}")]
     NoRelease {
         /// The release that was asked for.
         release: ReleaseId,
-        /// The environment.
+        /// The name of the environment whose journal was read.
         environment: String,
     },
 }
@@ -99,9 +99,9 @@ pub enum JournalError {
 /// Which releases of a damaged journal can be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Those that can.
+    /// Releases whose record and entries can all be read, in ascending order.
     pub readable: Vec<ReleaseId>,
-    /// Those that cannot.
+    /// Releases of which something is missing or cannot be read, in ascending order.
     pub damaged: Vec<ReleaseId>,
 }
 

@@ -8,11 +8,11 @@ use uuid::Uuid;
 /// A process that holds, or wants, the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The user's name.
+    /// `USER` or `LOGNAME`, else the name in `/etc/passwd`; `unknown` where there is none.
     pub user: String,
-    /// The machine's name.
+    /// The machine's host name, else `HOSTNAME`; `unknown` where there is neither.
     pub host: String,
-    /// The process.
+    /// The process id. It means something at `place` only.
     pub pid: u32,
     /// What tells whether a process id means the same here and there: the boot and the process namespace. `None` where
     /// the system does not tell.
@@ -23,12 +23,12 @@ pub struct Holder {
     pub started: Option<u64>,
     /// Drawn by each run of the command; it distinguishes two runs of one process.
     pub run: Uuid,
-    /// What it does: `deploy`.
+    /// The command that it runs, without `remint`: `deploy`.
     pub command: String,
 }
 
 impl Holder {
-    /// This process.
+    /// This process, as its environment and `/proc` describe it.
     pub fn current(run: Uuid, command: &str) -> Self {
         let variable = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());
         let host = read("/proc/sys/kernel/hostname").or_else(|| variable(&["HOSTNAME"]));

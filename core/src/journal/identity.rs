@@ -13,7 +13,7 @@ pub struct ServiceRecord {
     pub service: String,
     /// Its id, which its images carry.
     pub id: ServiceId,
-    /// When the journal was created.
+    /// When this file was first written.
     pub created_at: Timestamp,
 }
 

@@ -53,9 +53,9 @@ const RENEWAL_ENDS: Duration = Duration::from_secs(10);
 pub struct LockRecord {
     /// Its number: the fencing token.
     pub token: u64,
-    /// Who holds it.
+    /// The run that took it.
     pub holder: Holder,
-    /// Since when.
+    /// When the holder took it. A renewal does not change it.
     pub since: Timestamp,
     /// Until when, unless it is renewed.
     pub expires: Timestamp,
@@ -189,7 +189,7 @@ impl LockGuard {
         self.lease.record().known_runs()
     }
 
-    /// The fencing token.
+    /// The number of the lock, which grows with each holder; entries carry it.
     pub fn token(&self) -> u64 {
         self.lease.record().token
     }

@@ -17,7 +17,7 @@ use crate::{
 /// A release, as it was decided. Never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseRecord {
-    /// Its number.
+    /// Its number in the environment, from 1.
     pub id: ReleaseId,
     /// The name of the service when the release was made.
     pub service: String,
@@ -27,13 +27,13 @@ pub struct ReleaseRecord {
     pub provider: ProviderId,
     /// The region of its instances.
     pub region: Region,
-    /// Their size.
+    /// The size of its instances, in the cloud's own words: `t3.micro`.
     pub size: SizeName,
     /// How many.
     pub count: u32,
     /// The image from which its instances are launched.
     pub image: ImageId,
-    /// The image's fingerprint.
+    /// The label by which the image is found again.
     pub fingerprint: Fingerprint,
     /// The digests of what the image was made from, to tell what changed.
     pub inputs: Vec<InputDigest>,
@@ -50,9 +50,9 @@ pub struct ReleaseRecord {
     /// The commit of the manifest's folder, where there is one.
     #[serde(default)]
     pub commit: Option<String>,
-    /// Who made it.
+    /// Who made it: `user@host`.
     pub created_by: String,
-    /// When.
+    /// When it was decided, before anything was done.
     pub created_at: Timestamp,
 }
 
@@ -90,7 +90,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase's name.
+    /// The phase in lower case, as in the journal's JSON: `launching`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -122,20 +122,20 @@ impl fmt::Display for Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Retired {
-    /// It is destroyed.
+    /// It is destroyed. A rollback launches others from its release's image.
     Destroyed,
     /// It runs on, for rollback.
     Parked,
 }
 
-/// A change of a DNS record.
+/// What a DNS record was, and what it becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsChange {
-    /// The full name.
+    /// The full name, without a final dot.
     pub fqdn: String,
-    /// The values before.
+    /// Its values before; `None` where there was no such record.
     pub before: Option<Vec<String>>,
-    /// The values after.
+    /// Its values afterwards; they replace those before.
     pub after: Vec<String>,
 }
 
@@ -145,17 +145,17 @@ pub struct DnsChange {
 pub enum Entry {
     /// The release enters a phase; written before anything is done in it.
     Phase {
-        /// The phase.
+        /// The phase that begins.
         phase: Phase,
     },
     /// Instances of these names are about to be launched.
     Launching {
-        /// Their names.
+        /// Their names in the account, by which they are found again when the reply is lost.
         names: Vec<String>,
     },
     /// A parked instance is about to get this release's label, instead of one being launched.
     Adopting {
-        /// The instance.
+        /// The cloud's id of the parked instance.
         instance: InstanceId,
         /// The release that it belongs to, and goes back to when this one is undone.
         from: ReleaseId,
@@ -171,7 +171,7 @@ pub enum Entry {
     /// An instance is about to get another host key than the one of its user data. Until it has passed its gate, it may show
     /// either.
     RotatingHostKey {
-        /// The instance.
+        /// The cloud's id of the instance that gets the key.
         instance: InstanceId,
         /// The new host key, as one OpenSSH line.
         host_key: String,
@@ -182,17 +182,17 @@ pub enum Entry {
     BeforeSwitchDone,
     /// An instance has passed its gate: the address may point at it.
     GatePassed {
-        /// The instance.
+        /// The cloud's id of the instance.
         instance: InstanceId,
     },
     /// A static IP is about to be made, pointing at an instance.
     MakingAddress {
-        /// The instance.
+        /// The cloud's id of the instance that it points at from the first.
         instance: InstanceId,
     },
     /// The static IP is about to move.
     Assigning {
-        /// The static IP.
+        /// The cloud's id of the static IP.
         static_ip: StaticIpId,
         /// The instance that it pointed at.
         from: Option<InstanceId>,
@@ -206,7 +206,7 @@ pub enum Entry {
     },
     /// A DNS record is about to change.
     SettingRecord {
-        /// The change.
+        /// The record's name and values, before and after; undoing the release restores those before.
         change: DnsChange,
         /// How long resolvers may keep the values before, in seconds; 0 where a Remint from before did not write it down.
         #[serde(default)]
@@ -214,14 +214,14 @@ pub enum Entry {
     },
     /// The instances from before stay until resolvers have forgotten the former address.
     AwaitingResolvers {
-        /// When they have.
+        /// The latest time at which a resolver may still give the former address.
         until: Timestamp,
     },
     /// Old instances are about to be retired.
     Retiring {
-        /// The instances.
+        /// The cloud's ids of the instances from before.
         instances: Vec<InstanceId>,
-        /// How.
+        /// Whether they are destroyed, or parked for a rollback.
         how: Retired,
     },
     /// The release failed.
@@ -236,13 +236,13 @@ pub enum Entry {
 pub struct EntryRecord {
     /// Its number in the release's journal, from 1.
     pub seq: u64,
-    /// When it was written.
+    /// When it was written, by this machine's clock.
     pub at: Timestamp,
-    /// The run that wrote it.
+    /// The run of the command that wrote it; the lock names the same one.
     pub run: Uuid,
     /// The lock's fencing token under which it was written.
     pub token: u64,
-    /// What it says.
+    /// What is intended or was done; in JSON, its fields are next to `seq`.
     #[serde(flatten)]
     pub entry: Entry,
 }

@@ -24,10 +24,10 @@ type Result<T> = std::result::Result<T, JournalError>;
 /// How often a write is repeated because another process changed the object first. Each run that has lost its lock can do that once.
 const UPDATES: u32 = 10;
 
-/// A release with its journal.
+/// A release: what was decided, and what was done since.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Release {
-    /// What was decided.
+    /// What was decided, from `release.json`.
     pub record: ReleaseRecord,
     /// What was intended and done, in order.
     pub entries: Vec<EntryRecord>,
@@ -148,7 +148,6 @@ impl Journal {
         self.store.take_notes()
     }
 
-    /// The environment that it is of.
     pub(super) fn environment(&self) -> &str {
         &self.environment
     }

@@ -21,10 +21,10 @@ type Result<T> = std::result::Result<T, JournalError>;
 /// What was done about a [`Finding`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repaired {
-    /// What was found.
+    /// The object that was mended, and what was wrong with it.
     #[serde(flatten)]
     pub finding: Finding,
-    /// Where a copy of it is.
+    /// The object in the journal that holds a copy of the damaged one: `production/damaged/TIME/…`.
     pub copy: String,
 }
 

@@ -9,7 +9,7 @@ use crate::provider::{Address, ProviderId, RecordKind, Region, ReleaseId, Static
 /// A static IP of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedStaticIp {
-    /// The provider's id of it.
+    /// The cloud's own id, by which the static IP is moved and released.
     pub id: StaticIpId,
     /// The IP address; on the sandbox with the offset of its ports.
     pub address: Address,
@@ -41,13 +41,13 @@ impl OwnedRecord {
     }
 }
 
-/// The resource itself.
+/// What the environment has in a cloud in addition to the instances of its releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resource", rename_all = "snake_case")]
 pub enum Resource {
-    /// A static IP.
+    /// A static IP that releases point at their instance.
     StaticIp(OwnedStaticIp),
-    /// A DNS record.
+    /// A DNS record that the manifest asks for, or asked for.
     Record(OwnedRecord),
 }
 
@@ -57,7 +57,7 @@ pub struct Owned {
     /// The static IP or record.
     #[serde(flatten)]
     pub resource: Resource,
-    /// The provider that has it.
+    /// The provider whose API is asked: for a record, the one that serves the zone.
     pub provider: ProviderId,
     /// Where it is, for what has a place.
     #[serde(default)]
@@ -73,7 +73,7 @@ pub struct Owned {
 /// Why a resource is on its way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Superseded {
-    /// Since when.
+    /// When it was superseded: it goes once its TTL has passed since.
     pub since: Timestamp,
     /// The release that does without it. When that is undone, it is wanted again.
     pub by: ReleaseId,
@@ -96,7 +96,7 @@ impl Owned {
         }
     }
 
-    /// Where it is, for what has a place.
+    /// Its provider and region; `None` for what has no region, such as a DNS record.
     pub fn place(&self) -> Option<Place> {
         Some(Place { provider: self.provider.clone(), region: self.region.clone()? })
     }

@@ -28,7 +28,6 @@ pub(super) struct User {
 /// A user's password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Password {
-    /// There is one.
     Set,
     /// Nothing needs to be typed.
     Empty,

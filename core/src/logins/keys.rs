@@ -5,7 +5,6 @@ use super::facts::Facts;
 /// A file of root's login keys that Remint writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyFile {
-    /// Where it is.
     pub(crate) path: String,
     /// How many keys are in it that are neither Remint's nor named by `[access]`.
     pub(crate) foreign: usize,

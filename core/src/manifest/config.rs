@@ -11,7 +11,7 @@ use crate::userdata::is_root;
 /// `[config]` of one release, secrets included.
 #[derive(Debug, Clone)]
 pub struct RenderedConfig {
-    /// Where it is written.
+    /// The file on the instance that is written.
     pub path: String,
     /// `user` or `user:group`.
     pub owner: String,
@@ -19,7 +19,7 @@ pub struct RenderedConfig {
     pub mode: String,
     /// The units that are restarted once it is written.
     pub restart: Vec<String>,
-    /// The variables.
+    /// The variables that the file sets, by name, with every `${…}` filled in.
     pub env: BTreeMap<String, SecretString>,
 }
 

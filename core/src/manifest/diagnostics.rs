@@ -32,15 +32,15 @@ pub struct Place {
 /// One thing that is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The file.
+    /// The file that it is about: the manifest, or one that the manifest names.
     pub path: PathBuf,
     /// Where in it; `None` when the whole file is meant.
     pub place: Option<Place>,
     /// The path of the key, such as `image.provision[0].retries`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong.
+    /// What is wrong, as a fragment: `the zone is empty`.
     pub message: String,
-    /// What to do about it.
+    /// What to do about it, where that is known.
     pub help: Option<String>,
 }
 

@@ -24,7 +24,6 @@ impl Problem {
     }
 }
 
-/// Checks `dns.zone`.
 pub(super) fn check_zone(zone: &str) -> Result<(), Problem> {
     if let Some(rest) = zone.strip_suffix('.').filter(|rest| !rest.is_empty()) {
         return Err(Problem::new(format!("`{zone}` ends with a dot"), format!("write `{rest}`")));

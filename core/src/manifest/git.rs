@@ -51,7 +51,7 @@ impl Git {
         Self { folder: folder.to_owned(), known: Mutex::default() }
     }
 
-    /// The value of one of [`NAMES`].
+    /// Asks git once for each of [`NAMES`]. The error is a fragment for a diagnostic.
     pub(crate) fn get(&self, name: &str) -> Result<String, String> {
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         known.entry(name.to_owned()).or_insert_with(|| self.ask(name)).clone()

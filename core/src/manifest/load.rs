@@ -46,9 +46,9 @@ pub struct LoadOptions {
 /// A manifest that was read, with its environment chosen and its variables filled in.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The manifest.
+    /// The manifest, with the environment's section merged into it.
     pub manifest: Manifest,
-    /// The environment.
+    /// The chosen environment; `default` where the manifest has none.
     pub environment: EnvironmentName,
     /// The environments that the manifest has, in the order of their names.
     pub environments: Vec<String>,
@@ -71,9 +71,9 @@ pub struct Loaded {
 /// A part of the user data that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserDataFile {
-    /// The file, as the manifest names it.
+    /// The path of the file, as the manifest names it.
     pub name: String,
-    /// Its content.
+    /// Its text; `${…}` that only a release knows is not filled in yet.
     pub content: Template,
 }
 

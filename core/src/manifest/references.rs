@@ -6,9 +6,8 @@
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Text as it is.
     Text(&'a str),
-    /// `$${`.
+    /// Written `$${`, for a literal `${`.
     Escape,
     /// `${NAMESPACE.NAME}`.
     Reference(Reference<'a>),
@@ -27,10 +26,9 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// A reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reference<'a> {
-    /// With `${` and `}`.
+    /// The whole reference, with `${` and `}`.
     pub(crate) text: &'a str,
     /// Before the first dot.
     pub(crate) namespace: &'a str,
@@ -53,7 +51,6 @@ pub(crate) enum Late<'a> {
 pub(crate) const LATE: &[(&str, &str)] =
     &[("release", "id"), ("release", "service"), ("release", "env"), ("address", "static_ip"), ("dns", "fqdn")];
 
-/// All namespaces.
 pub(crate) const NAMESPACES: &[&str] = &["var", "env", "git", "secret", "release", "address", "dns"];
 
 impl<'a> Reference<'a> {

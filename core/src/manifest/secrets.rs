@@ -14,33 +14,33 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Why there is no secret. Holds names and sources, never a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Nothing in `[secrets]` has that name.
+    /// Nothing in `[secrets]` has that name. Holds the name.
     #[error("there is no secret `{0}` in `[secrets]`")]
     Unknown(String),
     /// The environment variable is not set.
     #[error("secret `{name}`: the environment variable `{variable}` is not set")]
     Variable {
-        /// The secret.
+        /// The name of the secret in `[secrets]`.
         name: String,
-        /// The variable.
+        /// The name of the environment variable.
         variable: String,
     },
     /// The file or the command's program cannot be read or started.
     #[error("secret `{name}`: cannot read {from}")]
     Read {
-        /// The secret.
+        /// The name of the secret in `[secrets]`.
         name: String,
         /// The file or program.
         from: String,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The command failed. What it wrote is not shown, because it may hold the secret.
     #[error("secret `{name}`: `{program}` ended with {status}")]
     Command {
-        /// The secret.
+        /// The name of the secret in `[secrets]`.
         name: String,
-        /// The program.
+        /// The first word of the command, without its arguments.
         program: String,
         /// How it ended.
         status: std::process::ExitStatus,
@@ -57,7 +57,7 @@ pub enum SecretError {
     /// The file or the command does not end.
     #[error("secret `{name}`: there was no value within {} s", after.as_secs())]
     Late {
-        /// The secret.
+        /// The name of the secret in `[secrets]`.
         name: String,
         /// How long it was waited for.
         after: Duration,
@@ -107,7 +107,7 @@ impl Secrets {
         self.sealed
     }
 
-    /// The value of a secret.
+    /// Reads a secret, or returns what was read before.
     pub async fn get(&self, name: &str) -> Result<SecretString, SecretError> {
         let mut known = self.known.lock().await;
         if let Some(value) = known.get(name) {

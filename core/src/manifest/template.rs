@@ -34,14 +34,14 @@ pub struct RenderContext<'a> {
     pub static_ip: Option<IpAddr>,
     /// `${dns.fqdn}`, where there is one.
     pub fqdn: Option<&'a str>,
-    /// `${secret.NAME}`.
+    /// Reads the value of `${secret.NAME}` when the text is filled in.
     pub secrets: &'a Secrets,
 }
 
 /// Why a text cannot be filled in.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// A secret.
+    /// The text names a secret that has no value.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// Something that this environment does not have.

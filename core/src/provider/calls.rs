@@ -92,10 +92,10 @@ pub struct RatePolicy {
     pub reserved_for_mutations: u32,
 }
 
-/// What was spent.
+/// The calls of a cloud's API that a command spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CallCount {
-    /// Attempts that read.
+    /// Attempts that only read.
     pub reads: u64,
     /// Attempts that change something.
     pub mutations: u64,

@@ -17,7 +17,7 @@ macro_rules! capabilities {
             /// All of them, in the order in which they are documented.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The dotted id.
+            /// The dotted id, as reports have it: `instance.console_output`.
             pub fn id(self) -> &'static str {
                 match self {
                     $(Self::$name => $id,)*

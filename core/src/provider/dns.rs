@@ -44,7 +44,7 @@ impl fmt::Display for RecordKind {
 /// All records of one name and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordSet {
-    /// The zone's name.
+    /// The zone that holds the records, without a final dot.
     pub zone: String,
     /// The name below the zone: `www`, or `@` for the zone itself.
     pub name: String,

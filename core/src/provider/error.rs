@@ -185,7 +185,7 @@ impl Error {
         self.inner.effect
     }
 
-    /// The operation that failed.
+    /// What was tried, as a fragment: `launch instance`.
     pub fn operation(&self) -> &'static str {
         self.inner.operation
     }
@@ -205,7 +205,7 @@ impl Error {
         self.inner.hint.as_deref()
     }
 
-    /// The cloud's own request id.
+    /// The id under which the cloud has the request; `None` where it gave none.
     pub fn request_id(&self) -> Option<&str> {
         self.inner.request_id.as_deref()
     }

@@ -32,7 +32,7 @@ impl Guest {
 pub struct GuestFile {
     /// Its absolute path.
     pub path: &'static str,
-    /// What stands in it.
+    /// The text that is written, as it is.
     pub content: &'static str,
     /// Whether the content goes to the end of a file that the image may have. An image that was baked has it already, so it
     /// must be right to have it twice. Otherwise the content replaces the file.

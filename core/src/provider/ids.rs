@@ -17,7 +17,7 @@ macro_rules! string_id {
                 Self(text.into())
             }
 
-            /// The text.
+            /// The id as text, as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -11,7 +11,7 @@ use super::{ImageId, InstanceId, Labels, Region, Result, Selector};
 /// A machine image in the account, or a public one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The cloud's id.
+    /// The cloud's own id: `ami-…`, a snapshot's number.
     pub id: ImageId,
     /// Its name; for public images the name that the user wrote.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Image {
     pub labels: Labels,
     /// Whether it can be launched.
     pub state: ImageState,
-    /// Where it can be launched.
+    /// The regions in which it can be launched.
     pub regions: Regions,
     /// The smallest disk that it fits on, in GiB.
     pub min_disk_gib: u64,
@@ -35,7 +35,7 @@ pub struct Image {
 pub enum Regions {
     /// Everywhere: on clouds whose images are global.
     All,
-    /// In these regions only.
+    /// In the listed regions.
     Only(Vec<Region>),
 }
 
@@ -110,14 +110,14 @@ pub enum ImageState {
     Failed(String),
 }
 
-/// What to capture.
+/// What a capture makes: from which instance, and under which name and labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureSpec {
-    /// The stopped instance.
+    /// The instance whose disk is captured. It is stopped.
     pub instance: InstanceId,
     /// The image's name, unique in the account: service, fingerprint and run are in it.
     pub name: String,
-    /// The image's labels.
+    /// The labels that the image carries as soon as it can be launched.
     pub labels: Labels,
 }
 

@@ -10,13 +10,13 @@ use super::{Address, ImageId, InstanceId, Labels, LoginKeyId, Region, Result, Se
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// The cloud's id.
+    /// The cloud's own id: `i-…`, a droplet's number.
     pub id: InstanceId,
     /// Its name, unique among what Remint made.
     pub name: String,
     /// Remint's labels on it.
     pub labels: Labels,
-    /// What it is doing.
+    /// Whether it runs, or is on its way to another state.
     pub state: InstanceState,
     /// Whether the cloud is at work on it and will refuse another operation.
     pub busy: bool,
@@ -26,9 +26,9 @@ pub struct Instance {
     pub image: Option<ImageId>,
     /// Its size, in the cloud's own words: `s-1vcpu-1gb`, `t3.micro`.
     pub size: SizeName,
-    /// Where it is.
+    /// Where it is, in the cloud's own words; on Google Cloud a zone.
     pub region: Region,
-    /// When it was made.
+    /// When the cloud made it; `None` where the cloud does not tell.
     pub created_at: Option<Timestamp>,
 }
 
@@ -70,13 +70,13 @@ pub struct LaunchSpec {
     /// Whether nothing can have these names yet: the caller drew them, and asks for the first time. A provider that would look
     /// for them before it creates need not.
     pub new_names: bool,
-    /// The image to launch from.
+    /// The image whose disk the instances start with a copy of.
     pub image: ImageId,
     /// Their size, in the cloud's own words.
     pub size: SizeName,
-    /// Where.
+    /// Where they run, in the cloud's own words; on Google Cloud a zone.
     pub region: Region,
-    /// Labels of each of them.
+    /// The labels that each of them carries from its launch.
     pub labels: Labels,
     /// cloud-init user data, at most [`super::Limits::user_data_bytes`] long. Secret: it may carry keys.
     pub user_data: Option<SecretString>,
@@ -87,7 +87,7 @@ pub struct LaunchSpec {
 /// What a size gives in a region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
-    /// The size's name.
+    /// The size that was asked about, in the cloud's own words.
     pub size: SizeName,
     /// Virtual processors.
     pub vcpus: u32,

@@ -8,11 +8,11 @@ use super::EnvironmentId;
 
 /// The label keys that Remint sets. All start with `remint:`.
 pub mod label {
-    /// The service's name.
+    /// `service` of the manifest. Several journals may use one name: [`SERVICE_ID`] tells them apart.
     pub const SERVICE: &str = "remint:service";
     /// The service's id, on images: proof that they are of the journal that holds the id. A name is no proof.
     pub const SERVICE_ID: &str = "remint:service-id";
-    /// The environment's name.
+    /// The environment's name in the manifest, `default` where it has none.
     pub const ENV: &str = "remint:env";
     /// The environment's id, on instances, builders, check machines and, where the cloud labels them, static IPs: proof that
     /// they are of the journal that holds the id.

@@ -8,7 +8,7 @@ use super::{LoginKeyId, Result};
 /// A registered login key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginKey {
-    /// The cloud's id.
+    /// The cloud's own id, which a launch names.
     pub id: LoginKeyId,
     /// The name that core gave it, `remint-…`; what proves whose it is.
     pub name: String,

@@ -16,7 +16,7 @@ use super::{Error, ErrorKind, Result};
 /// asks [`Address::endpoint`] and need not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
-    /// The IP address.
+    /// The IP address, the same for every port.
     pub ip: IpAddr,
     /// Which ports answer elsewhere.
     #[serde(default, skip_serializing_if = "PortMap::is_empty")]

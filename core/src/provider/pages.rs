@@ -10,7 +10,7 @@ const READINGS: u32 = 10;
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items of this page, in the cloud's order.
     pub items: Vec<T>,
     /// How much the whole list holds, where the cloud says so.
     pub total: Option<u64>,

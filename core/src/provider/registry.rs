@@ -12,11 +12,11 @@ use super::{Capability, Error, ErrorKind, Guest, Limits, Provider, Region, Resul
 /// What is known about a provider without asking its cloud.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// Its id, as the manifest names it.
+    /// The name of its section in the manifest and the value of `--provider`: `aws`.
     pub id: &'static str,
-    /// Its name for people.
+    /// How the cloud calls itself, for messages: `Google Cloud`.
     pub title: &'static str,
-    /// What it can do.
+    /// What the account can be asked for. The conformance suite runs the cases that these declare.
     pub capabilities: &'static [Capability],
     /// What a plan must respect.
     pub limits: Limits,
@@ -100,9 +100,9 @@ pub struct Usual {
 /// A program that a provider uses where it is installed. `remint doctor` says whether it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// Its name in `PATH`.
+    /// The file name that is looked for in `PATH`.
     pub name: &'static str,
-    /// What it is needed for.
+    /// What does not work without it, for `remint doctor`.
     pub purpose: &'static str,
     /// Debian's package that has it.
     pub package: &'static str,
@@ -115,7 +115,7 @@ pub struct Registration {
     pub descriptor: &'static Descriptor,
     /// The JSON Schema of its options.
     pub options_schema: fn() -> schemars::Schema,
-    /// Builds it.
+    /// Makes the provider from the manifest's options and the environment.
     pub build: BuildFn,
     /// The environment variables of its client.
     pub environment: Environment,
@@ -185,7 +185,7 @@ pub type BaseCheckFn = fn(base: &str, options: &toml::Table) -> Result<()>;
 /// when the manifest is read, before any call. Options that are not as they should be are for [`Registration::build`] to refuse.
 #[derive(Debug)]
 pub struct BaseCheck {
-    /// The provider's id.
+    /// The id of the provider whose base images it knows.
     pub provider: &'static str,
     /// Refuses a base image.
     pub check: BaseCheckFn,
@@ -197,7 +197,7 @@ inventory::collect!(BaseCheck);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown provider `{id}`; this build has {}", compiled.join(", "))]
 pub struct UnknownProvider {
-    /// The id that was asked for.
+    /// What the manifest or `--provider` says.
     pub id: String,
     /// The ids that this build has.
     pub compiled: Vec<&'static str>,

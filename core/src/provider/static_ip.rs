@@ -8,11 +8,11 @@ use super::{Address, InstanceId, Labels, Region, Result, Selector, StaticIpId, l
 /// A public address that stays the same while it moves between instances: a reserved or Elastic IP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticIp {
-    /// The cloud's id.
+    /// The cloud's own id; on some clouds the address itself.
     pub id: StaticIpId,
-    /// The address itself.
+    /// The address that clients connect to. It never changes.
     pub address: Address,
-    /// The instance that it points at.
+    /// The instance that it points at; `None` while it points nowhere.
     pub assigned_to: Option<InstanceId>,
     /// Whether a move is under way; `assigned_to` may still be the old one.
     pub busy: bool,
@@ -29,7 +29,7 @@ pub struct StaticIpSpec {
     pub name: String,
     /// Labels, where the cloud labels addresses. Those of [`StaticIpSpec::IDENTITY`] say whose it is.
     pub labels: Labels,
-    /// Where.
+    /// Where it is made: the region of the instances that it is to point at.
     pub region: Region,
     /// The instance that it points at from the first. Where the cloud neither names nor labels addresses, this is how a
     /// static IP whose reply was lost is found again, so the instance must be one that Remint just made.

@@ -30,7 +30,7 @@ impl Owner {
 /// A resource that a provider created beside what it was asked for, and that nothing uses any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stray {
-    /// What it is.
+    /// Which kind of resource it is, which decides how it is removed.
     pub kind: StrayKind,
     /// The provider's id of it, which [`Strays::remove`] understands; unique among strays of one kind.
     pub id: StrayId,
@@ -44,7 +44,7 @@ pub struct Stray {
     pub why: String,
 }
 
-/// What a stray is.
+/// The kinds of resources that may be strays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ pub enum RemoteError {
     /// Nothing that speaks SSH answers there (yet): refused, reset, closed before the banner, silent.
     #[error("{endpoint} does not answer SSH: {reason}")]
     Unreachable {
-        /// Where.
+        /// The socket address that was tried.
         endpoint: SocketAddr,
         /// How it failed.
         reason: String,
@@ -20,9 +20,9 @@ pub enum RemoteError {
          {expected}, got {got}): somebody is in the middle, or cloud-init did not install it"
     )]
     HostKeyMismatch {
-        /// Where.
+        /// The socket address that was tried.
         endpoint: SocketAddr,
-        /// The expected key's fingerprint.
+        /// The SHA-256 fingerprint of the host key that Remint installed.
         expected: String,
         /// The fingerprint of the key that was presented, or what was presented in its place.
         got: String,
@@ -30,9 +30,9 @@ pub enum RemoteError {
     /// The machine is the right one and does not accept the login key (yet).
     #[error("{endpoint} does not accept the login key for {user}")]
     AuthRefused {
-        /// Where.
+        /// The socket address of the machine.
         endpoint: SocketAddr,
-        /// As whom.
+        /// The user that was to be logged in: `root`.
         user: String,
     },
     /// The machine did not let us in before the deadline.
@@ -48,9 +48,9 @@ pub enum RemoteError {
     /// The connection broke in the middle of something.
     #[error("lost the connection to {endpoint} while {doing}")]
     ConnectionLost {
-        /// Where.
+        /// The socket address of the machine.
         endpoint: SocketAddr,
-        /// What was going on.
+        /// What was going on, as it follows "while": `opening a channel for files`.
         doing: String,
         /// The last lines that were seen.
         tail: Vec<String>,
@@ -66,9 +66,9 @@ pub enum RemoteError {
     /// The machine refused to run the command or open a file channel at all.
     #[error("{endpoint} refused {what}")]
     Refused {
-        /// Where.
+        /// The socket address of the machine.
         endpoint: SocketAddr,
-        /// What was asked for.
+        /// What was asked for, as it follows "refused": `to run a command`.
         what: String,
     },
     /// A file could not be transferred.
@@ -76,9 +76,9 @@ pub enum RemoteError {
     Transfer {
         /// What was tried: "write", "rename".
         operation: &'static str,
-        /// The path on the machine.
+        /// The absolute path on the machine.
         path: String,
-        /// What came of it.
+        /// Why, in the machine's words where it answered.
         reason: String,
     },
     /// Whom files were to be given to is unknown there.
@@ -92,15 +92,15 @@ pub enum RemoteError {
     /// The machine could not unpack the files that were copied.
     #[error("cannot unpack files on the machine: {reason}")]
     Unpack {
-        /// What it says.
+        /// How `tar` ended on the machine, and what it wrote.
         reason: String,
     },
-    /// A file on this side.
+    /// A file on this side cannot be read.
     #[error("{path}")]
     Local {
-        /// The path on this side.
+        /// The path of the file on this side.
         path: String,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The caller cancelled it.

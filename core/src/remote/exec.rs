@@ -27,7 +27,7 @@ const MERCY: Duration = Duration::from_secs(3);
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself.
+    /// By itself, with this exit status; 0 is success.
     Status(u32),
     /// By a signal: `KILL`, `TERM`, …
     Signal(String),

@@ -13,7 +13,7 @@ use super::{Command, Connection, RemoteError, command::quote_bytes};
 pub enum Found {
     /// Nothing is there.
     Missing,
-    /// A folder.
+    /// A folder, not a link to one.
     Folder,
     /// A link that leads to a folder.
     LinkToFolder,

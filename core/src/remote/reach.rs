@@ -20,9 +20,9 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 pub struct WaitOptions {
     /// When to give up.
     pub deadline: Instant,
-    /// Which boot it is.
+    /// Which boot it is, which decides how the first refusals are read.
     pub boot: Boot,
-    /// Ends the wait.
+    /// Ends the wait with [`RemoteError::Cancelled`].
     pub cancel: CancellationToken,
 }
 

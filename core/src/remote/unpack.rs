@@ -52,18 +52,18 @@ const SHORT: usize = 100;
 pub struct Upload {
     /// Its absolute path on the machine, without a final slash.
     pub path: PathBuf,
-    /// Who owns it.
+    /// The owner that it gets, by number.
     pub owner: Owner,
-    /// What it is.
+    /// A file, a folder or a link, with its permission bits or its text.
     pub kind: UploadKind,
 }
 
 /// What is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UploadKind {
-    /// A file of this side.
+    /// A file that is read on this side.
     File {
-        /// Where it is read.
+        /// The path on this side.
         source: PathBuf,
         /// Its permission bits on the machine.
         mode: u32,
@@ -77,7 +77,7 @@ pub enum UploadKind {
     },
     /// A symbolic link.
     Symlink {
-        /// Its text.
+        /// Where the link points, as it is written into the link.
         target: PathBuf,
     },
 }

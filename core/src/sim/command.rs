@@ -91,7 +91,6 @@ impl Process {
 }
 
 impl Sim {
-    /// Starts a command.
     pub(super) fn start(&mut self, order: Order) -> Process {
         let Order { verb, wishes, host, objects, sealed, fuse } = order;
         self.processes += 1;

@@ -52,7 +52,6 @@ struct Vital {
     ended_at: Option<Instant>,
 }
 
-/// One process.
 pub(super) struct Life {
     vital: Mutex<Vital>,
     cancel: CancellationToken,
@@ -86,7 +85,6 @@ impl Life {
         self.vital.lock().unwrap().mode == Mode::Suspended
     }
 
-    /// When it ended, where it has.
     pub(super) fn ended_at(&self) -> Option<Instant> {
         self.vital.lock().unwrap().ended_at
     }

@@ -29,15 +29,15 @@ const SSH_SETTINGS: &str =
 /// Why there is no user data. Holds no content.
 #[derive(Debug, thiserror::Error)]
 pub enum UserDataError {
-    /// The name of a configuration variable.
+    /// A configuration variable whose name no environment can have. Holds the name.
     #[error("`{0}` cannot be the name of an environment variable")]
     VariableName(String),
     /// A value that systemd would drop.
     #[error("the value of `{name}` holds the control character U+{character:04X}, which systemd does not take")]
     VariableValue {
-        /// The variable.
+        /// The name of the variable, from `[config]`. The value may be a secret and is not held.
         name: String,
-        /// The character's number.
+        /// The Unicode number of the character.
         character: u32,
     },
     /// A part whose kind is not known.
@@ -52,9 +52,9 @@ pub enum UserDataError {
     TooLarge {
         /// All of it, compressed where that is possible.
         size: usize,
-        /// The provider's limit.
+        /// The most bytes that the provider takes.
         limit: usize,
-        /// The size of each part.
+        /// The name of each part and its size in bytes, separated by commas.
         parts: String,
     },
 }
@@ -119,7 +119,7 @@ impl UserData {
         self
     }
 
-    /// Names the machine.
+    /// Sets the host name that cloud-init gives the machine.
     #[must_use]
     pub fn hostname(mut self, name: impl Into<String>) -> Self {
         self.hostname = Some(name.into());

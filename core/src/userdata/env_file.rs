@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::UserDataError;
 
-/// Writes the file.
 pub(crate) fn write(env: &BTreeMap<String, SecretString>) -> Result<Zeroizing<String>, UserDataError> {
     let mut out = Zeroizing::new(String::new());
     for (name, value) in env {

@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 /// is already there stays. Without it, a user's `write_files` would replace Remint's.
 const MERGE: &str = "list(append)+dict(no_replace,recurse_list)+str()";
 
-/// One part.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: String,

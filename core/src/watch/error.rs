@@ -14,7 +14,7 @@ pub enum WatchError {
         what: String,
         /// Which state: `to be running`.
         goal: String,
-        /// The time that was allowed.
+        /// How long was waited at most.
         timeout: Duration,
         /// The last status seen.
         last: String,
@@ -25,9 +25,9 @@ pub enum WatchError {
     /// What was waited for does not exist any more.
     #[error("{what} is gone while waiting for it {goal} (last status: {last})")]
     Gone {
-        /// What was waited for.
+        /// The thing, for messages: `instance app-7-0`.
         what: String,
-        /// Which state.
+        /// The state that was waited for: `to be running`.
         goal: String,
         /// The last status seen.
         last: String,
@@ -38,11 +38,11 @@ pub enum WatchError {
     /// The cloud refuses to be asked.
     #[error("cannot wait for {what} {goal}")]
     Refused {
-        /// What was waited for.
+        /// The thing, for messages: `instance app-7-0`.
         what: String,
-        /// Which state.
+        /// The state that was waited for: `to be running`.
         goal: String,
-        /// The refusal.
+        /// The provider's error, which no further look would change.
         #[source]
         source: Arc<Error>,
     },

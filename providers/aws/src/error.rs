@@ -254,7 +254,6 @@ pub(crate) fn is_capacity_reason(code: &str) -> bool {
     code.strip_prefix("Server.").is_some_and(|code| kind(code, 500) == ErrorKind::Capacity)
 }
 
-/// What to do where there is no room.
 pub(crate) const NO_ROOM: &str =
     "choose another size or region, or try again later: capacity may be back in minutes or in days";
 

@@ -28,7 +28,7 @@ use crate::{
 /// The provider's id, as the manifest names it.
 pub const ID: &str = "aws";
 
-/// What AWS can do.
+/// What AWS can do. One call launches one instance, so it has no `InstanceLaunchBatch`.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: ID,
     title: "Amazon Web Services",
@@ -144,7 +144,7 @@ fn is_local(url: &str) -> bool {
 /// How the provider behaves, wherever it gets its credentials.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the provider says of itself.
+    /// What the provider can do, and what a plan must respect; [`DESCRIPTOR`] for AWS itself.
     pub descriptor: &'static Descriptor,
     /// The options of the manifest.
     pub config: Config,
@@ -193,19 +193,19 @@ impl Default for Settings {
 /// An endpoint and a key, given rather than found: for clouds that speak AWS's API, and for tests.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Where all of AWS's services are.
+    /// The one address of all services, in place of AWS's own.
     pub endpoint_url: String,
     /// The region in which things stand.
     pub region: Region,
     /// As in `AWS_ACCESS_KEY_ID`; it is no secret.
     pub access_key_id: String,
-    /// As in `AWS_SECRET_ACCESS_KEY`.
+    /// The secret that requests are signed with, as in `AWS_SECRET_ACCESS_KEY`.
     pub secret_access_key: SecretString,
     /// How the provider behaves.
     pub settings: Settings,
 }
 
-/// An account of AWS.
+/// The provider: an account of AWS, reached with one set of credentials.
 #[derive(Debug)]
 pub struct Aws {
     pub(crate) client: Client,

@@ -63,7 +63,6 @@ pub(crate) fn labels(tags: &[Tag]) -> Labels {
     Labels(tags.iter().filter_map(label).collect())
 }
 
-/// The value of a tag.
 pub(crate) fn value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value)
 }
@@ -85,7 +84,6 @@ pub(crate) fn filter(name: impl Into<String>, value: &str) -> Filter {
     pattern(name, escaped)
 }
 
-/// A filter by a pattern.
 pub(crate) fn pattern(name: impl Into<String>, pattern: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(pattern).build()
 }

@@ -23,7 +23,7 @@ use crate::{
 /// The provider's id, as the manifest names it.
 pub const ID: &str = "digitalocean";
 
-/// What DigitalOcean can do.
+/// What DigitalOcean can do. It labels no static IPs and shows no consoles.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: ID,
     title: "DigitalOcean",
@@ -102,15 +102,15 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
 pub struct ClientOptions {
     /// Where the API is, without `/v2`. Plain HTTP only on loopback.
     pub api_url: Url,
-    /// The account's token.
+    /// The API token that every request carries.
     pub token: SecretString,
-    /// The options of the manifest.
+    /// The options of the manifest: VPC, tags, monitoring, IPv6.
     pub config: Config,
     /// The region of the manifest's section, for which the options' ids hold; without one they hold everywhere.
     pub home: Option<Region>,
     /// The ports under which services on all of its addresses really answer.
     pub ports: PortMap,
-    /// What the provider says of itself.
+    /// What the provider can do, and what a plan must respect; [`DESCRIPTOR`] for DigitalOcean itself.
     pub descriptor: &'static Descriptor,
     /// The rate that the account allows.
     pub rate: RatePolicy,

@@ -39,7 +39,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Found {
     /// What signs the requests; it fetches access tokens itself.
     pub credentials: Credentials,
-    /// The project in their file.
+    /// The project that the file names; `None` where it names none, or they come from elsewhere.
     pub project: Option<String>,
 }
 

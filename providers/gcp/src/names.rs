@@ -47,7 +47,6 @@ pub(crate) fn region_of(operation: &'static str, zone: &str) -> Result<String> {
     }
 }
 
-/// Where an instance is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct InstancePath {
     pub(crate) zone: String,
@@ -89,7 +88,6 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Which image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImagePath {
     pub(crate) project: String,

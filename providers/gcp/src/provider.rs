@@ -135,11 +135,11 @@ pub struct ClientOptions {
     pub compute_url: String,
     /// Where Cloud DNS is, without `/dns/v1`.
     pub dns_url: String,
-    /// What the provider says of itself.
+    /// What the provider can do, and what a plan must respect; [`DESCRIPTOR`] for Google Cloud itself.
     pub descriptor: &'static Descriptor,
     /// What signs the requests; it fetches access tokens itself.
     pub credentials: Credentials,
-    /// The project's id.
+    /// The id of the project that all calls are about.
     pub project: String,
     /// Network, disk and service account of instances.
     pub config: Config,

@@ -26,7 +26,7 @@ const NO_ROUTE: &str = "(no route)";
 pub struct CallReport {
     /// The version of this report's shape: 1.
     pub version: u32,
-    /// All of them.
+    /// The sum of `calls`.
     pub total: u64,
     /// By method and route, as in `GET /v2/droplets/{id}`, and by action where all have one route, as in
     /// `POST / Action=RunInstances`.
@@ -38,12 +38,12 @@ pub struct CallReport {
 pub struct CallCounts(Mutex<BTreeMap<String, u64>>);
 
 impl CallCounts {
-    /// Counts one.
+    /// Counts one call of a route, which is written with placeholders.
     pub fn count(&self, method: &str, route: &str) {
         *self.lock().entry(format!("{method} {route}")).or_default() += 1;
     }
 
-    /// What was counted.
+    /// What was counted since the start or the last reset. Counting goes on.
     pub fn report(&self) -> CallReport {
         report(self.lock().clone())
     }

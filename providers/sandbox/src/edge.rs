@@ -30,7 +30,7 @@ pub struct OpenPorts {
 /// Told when ports were opened, so that they are open after a restart too.
 pub type PortsOpened = Box<dyn Fn(&[u16]) -> std::io::Result<()> + Send + Sync>;
 
-/// The edge of one sandbox.
+/// What surrounds the accounts of one sandbox: DNS, port forwarding, faults, call counts and rate limits.
 pub struct LocalEdge {
     dns: Dns,
     forwarder: Forwarder,

@@ -68,16 +68,16 @@ pub enum EmbeddedError {
     /// Its folder could not be made, or a port not be bound.
     #[error("cannot set up the sandbox")]
     Io(#[from] std::io::Error),
-    /// The machines.
+    /// The folder of the simulated machines cannot be set up.
     #[error("cannot set up the sandbox's machines")]
     Machines(#[from] MachineError),
-    /// The DNS server.
+    /// The DNS server cannot listen.
     #[error("cannot start the sandbox's DNS server: {0}")]
     Dns(String),
-    /// The accounts.
+    /// The state of an account cannot be opened.
     #[error("cannot open the sandbox's accounts")]
     Cloud(#[from] CloudError),
-    /// A zone was refused.
+    /// The zone that the account should have was refused; the text says why.
     #[error("cannot make the zone: {0}")]
     Zone(String),
 }

@@ -31,7 +31,7 @@ const SSH: u16 = 22;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{address} cannot be opened for the service on port {port}: {reason}")]
 pub struct PortFailure {
-    /// Where.
+    /// The loopback address and port that something else holds.
     pub address: SocketAddr,
     /// The port as the guest sees it.
     pub port: u16,

@@ -35,7 +35,7 @@ pub const KEY_LISTINGS: usize = 10;
 /// What is counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Listing the account's keys.
+    /// `GET /v2/account/keys`, which has a limit of its own.
     KeyListing,
     /// Everything else.
     Other,
@@ -61,7 +61,7 @@ pub enum Refused {
     Burst(Duration),
 }
 
-/// The limits of all tokens.
+/// The requests of each token within the last hour and minute.
 #[derive(Debug)]
 pub struct RateLimits {
     enforced: bool,

@@ -32,7 +32,7 @@ const FORMAT: u32 = 1;
 /// The way into a kept builder.
 #[derive(Debug, Clone)]
 pub struct KeptKey {
-    /// The file of the private key.
+    /// The file of the private key, for `ssh -i`.
     pub file: PathBuf,
     /// The only host key that the builder may show.
     pub host_key: PublicKey,

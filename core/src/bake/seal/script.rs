@@ -61,7 +61,7 @@ pub(super) fn look(row: &Sealed) -> String {
     out
 }
 
-/// The script that seals.
+/// The script that removes and empties what [`TABLE`] names, in its order.
 pub(super) fn seal() -> String {
     let rows: String = TABLE.iter().map(removal).collect();
     format!("r=${{REMINT_ROOT-}}\n{rows}")

@@ -10,7 +10,7 @@ use crate::{bake::apt, userdata::SSH_DROP_IN};
 /// any depth below `BASE`, hidden files included.
 #[derive(Debug, Clone, Copy)]
 pub struct Sealed {
-    /// What it is.
+    /// A name for messages, which the check prints before the path: `login keys`.
     pub what: &'static str,
     /// Why copies must not have it.
     pub why: &'static str,

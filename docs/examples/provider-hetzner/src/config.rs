@@ -28,11 +28,11 @@ pub struct Config {
 pub struct Options {
     /// Where the API is, version included. Plain HTTP only on loopback.
     pub endpoint: Url,
-    /// The project's token.
+    /// The API token, which is of one project.
     pub token: SecretString,
     /// What the project is called.
     pub project: String,
-    /// The rate that the project has.
+    /// How many calls the API takes of the project, at once and in the long run.
     pub rate: RatePolicy,
     /// How calls are repeated.
     pub retry: RetryPolicy,

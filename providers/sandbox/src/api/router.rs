@@ -15,7 +15,7 @@ use crate::{
     connection, ec2, gce,
 };
 
-/// The accounts of one sandbox.
+/// The accounts of one sandbox: one for each API that it speaks.
 #[derive(Debug, Clone)]
 pub(super) struct Accounts {
     pub(super) digitalocean: Cloud,

@@ -64,7 +64,7 @@ impl Server {
         Ok(Self { addr, accounts, serving })
     }
 
-    /// The account of an API.
+    /// The account that callers of this API have; each API has its own.
     pub fn account(&self, api: Api) -> &Cloud {
         self.accounts.of(api)
     }

@@ -42,7 +42,6 @@ pub(super) fn size(size: &Size) -> Value {
     })
 }
 
-/// An image.
 pub(super) fn image(image: &Image) -> Value {
     json!({
         "id": image.id,
@@ -121,7 +120,6 @@ pub(super) fn droplet(state: &State, droplet: &Droplet) -> Value {
     })
 }
 
-/// An action.
 pub(super) fn action(action: &Action) -> Value {
     let status = match (action.completed_at, action.errored) {
         (None, _) => "in-progress",

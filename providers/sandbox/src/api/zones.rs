@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::router::Accounts;
 use crate::cloud::{Api, ApiResult};
 
-/// A zone to be made.
+/// The body of `POST /sandbox/v1/zones`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewZone {
-    /// Its name.
+    /// The domain, without a final dot.
     pub name: String,
-    /// In whose account.
+    /// The API in whose account it is made; DigitalOcean's when left out.
     #[serde(default)]
     pub api: Api,
 }

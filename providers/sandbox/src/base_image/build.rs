@@ -49,14 +49,14 @@ const TO_DISK: &str = "set -eu; mkdir root; tar -C root --numeric-owner -xpf roo
 /// of empty inode tables, which would fill every machine's disk file.
 const COMMAND_LINE: &str = "root=/dev/vda rw rootflags=noinit_itable net.ifnames=0 mitigations=off fsck.mode=skip systemd.firstboot=off panic=5";
 
-/// What to build.
+/// What [`build`] makes. By default, Debian 12 from this machine's package sources.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
     /// The slug under which droplets launch from it.
     pub name: String,
     /// `deb` lines of the package sources, for the build and inside the image; those of this machine if empty.
     pub sources: Vec<String>,
-    /// Further packages.
+    /// Names of Debian packages that are installed in addition to those that every image has.
     pub packages: Vec<String>,
 }
 

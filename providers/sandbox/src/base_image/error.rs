@@ -4,20 +4,19 @@
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} image {image}: {message}")]
 pub struct ImageError {
-    /// What was tried.
+    /// What was tried, as a verb: `build`.
     pub operation: &'static str,
-    /// The image's name.
+    /// The slug of the image.
     pub image: String,
-    /// What came of it, and what to do.
+    /// Why it failed, and what to do where that is known.
     pub message: String,
 }
 
 impl ImageError {
-    /// An error of one operation on one image.
     pub(crate) fn new(operation: &'static str, image: &str, message: impl std::fmt::Display) -> Self {
         Self { operation, image: image.to_owned(), message: message.to_string() }
     }
 }
 
-/// The result of an operation on a base image.
+/// A result whose error is [`ImageError`] unless it says otherwise.
 pub type Result<T, E = ImageError> = std::result::Result<T, E>;

@@ -13,7 +13,7 @@ use super::{
     tool::run,
 };
 
-/// What to import, and as what.
+/// The file that [`import`] copies into the store, and how it is checked.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
     /// The slug under which droplets launch from it.

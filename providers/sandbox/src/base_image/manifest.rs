@@ -25,12 +25,12 @@ pub enum Boot {
     Firmware,
 }
 
-/// One base image.
+/// What is known of a base image, in a file next to its disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of this file's format.
     pub format: u32,
-    /// The image's slug.
+    /// The slug under which droplets launch from it: `debian-12-x64`.
     pub name: String,
     /// What it holds, for people.
     pub description: String,
@@ -42,7 +42,7 @@ pub struct Manifest {
     pub virtual_bytes: u64,
     /// How it starts.
     pub boot: Boot,
-    /// When it was built or imported.
+    /// When it was built or imported, by this computer's clock.
     pub built_at: Timestamp,
 }
 

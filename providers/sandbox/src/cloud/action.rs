@@ -25,7 +25,6 @@ pub(crate) fn will_fail() -> bool {
     DOOMED.try_with(|()| ()).is_ok()
 }
 
-/// An action to begin.
 pub(crate) struct Begin {
     /// The API's `type`.
     pub(crate) kind: &'static str,
@@ -87,7 +86,6 @@ impl State {
         self.actions.values().rev().filter(move |a| a.resource_type == resource_type && a.resource_id == id)
     }
 
-    /// One action on one resource.
     pub(crate) fn action_of(&self, resource_type: &str, id: u64, action: u64) -> Option<&Action> {
         self.actions.get(&action).filter(|a| a.resource_type == resource_type && a.resource_id == id)
     }

@@ -18,7 +18,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// All of them.
+    /// All of them, in the order in which a sandbox lists them.
     pub const ALL: [Self; 3] = [Self::DigitalOcean, Self::Ec2, Self::Gce];
 
     /// The name, as on the command line.

@@ -73,7 +73,6 @@ pub(crate) const SIZES: &[Size] = &[
     size("g-4vcpu-16gb", "General Purpose", 16384, 4, 50, 5.0, 126.0),
 ];
 
-/// The regions of EC2.
 const EC2_REGIONS: &[Region] = &[
     Region { slug: "us-east-1", name: "US East (N. Virginia)" },
     Region { slug: "us-west-2", name: "US West (Oregon)" },

@@ -31,7 +31,7 @@ pub struct Config {
     pub ports: PortMap,
     /// The service ports that each machine has open beside 22.
     pub open: Vec<u16>,
-    /// The account's limits.
+    /// How much the account may have at one time.
     pub limits: AccountLimits,
     /// A file to append every answer of the API to, for tests.
     pub record: Option<PathBuf>,

@@ -72,7 +72,6 @@ impl State {
         self.domains.remove(&name.to_ascii_lowercase()).ok_or_else(ApiError::not_found)
     }
 
-    /// A domain by its name.
     pub(crate) fn domain(&self, name: &str) -> ApiResult<&Domain> {
         self.domains.get(&name.to_ascii_lowercase()).ok_or_else(ApiError::not_found)
     }

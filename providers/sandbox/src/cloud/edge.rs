@@ -48,7 +48,7 @@ pub struct ZoneSnapshot {
 /// A record of a zone, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneRecord {
-    /// The record's number.
+    /// The record's number, by which it is changed and deleted.
     pub id: u64,
     /// `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `NS`, `SRV`, `CAA` or `SOA`.
     #[serde(rename = "type")]
@@ -60,14 +60,14 @@ pub struct ZoneRecord {
     pub data: String,
     /// Of MX and SRV.
     pub priority: Option<u16>,
-    /// Of SRV.
+    /// The port of the service, which SRV needs.
     pub port: Option<u16>,
     /// Time to live in seconds.
     pub ttl: u32,
-    /// Of SRV.
+    /// The share among records of one priority, which SRV needs.
     pub weight: Option<u16>,
-    /// Of CAA.
+    /// Of CAA: 128 when an issuer must understand the tag, else 0.
     pub flags: Option<u8>,
-    /// Of CAA.
+    /// Of CAA: `issue`, `issuewild` or `iodef`.
     pub tag: Option<String>,
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{id}: {message}")]
 pub struct ApiError {
-    /// The HTTP status.
+    /// The HTTP status of the answer, from 400.
     pub status: u16,
     /// The error's short name, as in the body's `id`.
     pub id: &'static str,
@@ -12,7 +12,7 @@ pub struct ApiError {
     pub message: String,
 }
 
-/// The result of a request.
+/// A result whose error is the answer that the client gets.
 pub type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
@@ -35,7 +35,7 @@ impl ApiError {
         Self::new(403, "forbidden", "You do not have access for the attempted action.")
     }
 
-    /// 404.
+    /// 404: the path names nothing that the account has.
     pub fn not_found() -> Self {
         Self::new(404, "not_found", "The resource you were accessing could not be found.")
     }

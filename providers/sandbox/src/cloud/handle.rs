@@ -20,41 +20,41 @@ pub enum CloudError {
     /// The state folder cannot be made.
     #[error("cannot make the sandbox's folder {}", path.display())]
     Folder {
-        /// The folder.
+        /// The folder of the account.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file that answers are to be recorded in cannot be opened.
     #[error("cannot record answers in {}", path.display())]
     Record {
-        /// The file.
+        /// The file that `Config::record` names.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The state file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
+        /// The state file of the account.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The state file cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// The file.
+        /// The state file of the account.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The state file is not what this sandbox wrote.
     #[error("cannot understand {}: `remint sandbox reset` starts afresh", path.display())]
     Parse {
-        /// The file.
+        /// The state file of the account.
         path: PathBuf,
-        /// Why.
+        /// Where the JSON is not as expected.
         source: serde_json::Error,
     },
     /// The state file was written by another version.
@@ -64,9 +64,9 @@ pub enum CloudError {
         path.display()
     )]
     Version {
-        /// The file.
+        /// The state file of the account.
         path: PathBuf,
-        /// Its version.
+        /// The version that the file says it has.
         found: u32,
         /// The version that this program writes.
         known: u32,
@@ -74,21 +74,21 @@ pub enum CloudError {
     /// The machines cannot be looked up.
     #[error("cannot find the machines of the state file")]
     Machines {
-        /// Why.
+        /// The error of the kind of machine that the account has.
         source: crate::machine::MachineError,
     },
     /// The API cannot listen.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
+        /// The address and port that were asked for.
         address: std::net::SocketAddr,
-        /// Why.
+        /// The system's error; often another process has the port.
         source: std::io::Error,
     },
     /// The API would listen on an address that others can reach.
     #[error("the sandbox listens on loopback addresses only, not on {address}")]
     NotLoopback {
-        /// The address asked for.
+        /// The address and port that were asked for.
         address: std::net::SocketAddr,
     },
 }

@@ -92,12 +92,10 @@ impl Cloud {
 }
 
 impl State {
-    /// The images that can be seen.
     pub(crate) fn visible_images(&self) -> impl Iterator<Item = &Image> {
         self.images.values().filter(|image| image.available)
     }
 
-    /// An image by its id.
     pub(crate) fn image(&self, id: u64) -> ApiResult<&Image> {
         self.images.get(&id).filter(|image| image.available).ok_or_else(ApiError::not_found)
     }

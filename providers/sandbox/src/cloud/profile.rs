@@ -21,7 +21,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// All profiles.
+    /// All of them, the default first.
     pub const ALL: [Self; 2] = [Self::Instant, Self::Realistic];
 
     /// The name, as on the command line.
@@ -95,13 +95,13 @@ pub enum DelayKind {
     Shutdown,
     /// Power off, on, cycle and reboot.
     Power,
-    /// Rename.
+    /// From the rename action to the new name.
     Rename,
-    /// A snapshot.
+    /// From the snapshot action to an image that can be launched.
     Snapshot,
-    /// Rebuild and restore.
+    /// The rebuild and the restore action: the disk is replaced by an image.
     Rebuild,
-    /// Resize.
+    /// From the resize action to the new size.
     Resize,
     /// Assigning and unassigning a reserved IP.
     ReservedIp,
@@ -135,7 +135,7 @@ impl DelayKind {
 /// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DrawnDelay {
-    /// What for.
+    /// What takes this long, which decides from which range it is drawn.
     pub kind: DelayKind,
     /// What it was drawn for: a droplet's, image's or action's number, or an address.
     pub resource: String,

@@ -35,7 +35,6 @@ pub(crate) struct RecordRequest {
 }
 
 impl State {
-    /// Adds a record.
     pub(crate) fn add_record(&mut self, domain: &str, request: &RecordRequest) -> ApiResult<ZoneRecord> {
         let zone = self.domain(domain)?;
         let kind = request.kind.clone().unwrap_or_default().to_ascii_uppercase();

@@ -184,7 +184,6 @@ pub(crate) struct ReservedIp {
     pub(crate) created_at: Timestamp,
 }
 
-/// A domain and its records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Domain {
     pub(crate) name: String,

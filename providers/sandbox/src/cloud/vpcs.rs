@@ -11,12 +11,10 @@ use super::{
 };
 
 impl State {
-    /// The id of a region's VPC.
     pub(crate) fn vpc_id(&self, region: &str) -> Uuid {
         Uuid::new_v5(&self.account, format!("vpc {region}").as_bytes())
     }
 
-    /// The region of the VPC of that id.
     pub(crate) fn vpc_region(&self, id: &str) -> Option<&'static str> {
         REGIONS.iter().map(|region| region.slug).find(|region| self.vpc_id(region).to_string() == id)
     }

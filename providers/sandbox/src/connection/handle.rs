@@ -65,7 +65,6 @@ impl ConnectionHandle {
         self.0.reset.load(Ordering::SeqCst)
     }
 
-    /// Ends the connection.
     pub(super) fn close(&self) {
         self.0.close.cancel();
     }

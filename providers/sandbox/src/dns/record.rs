@@ -7,7 +7,7 @@ use hickory_proto::rr::{
     rdata::{A, AAAA, CAA, CNAME, MX, NS, SRV, TXT},
 };
 
-/// A zone, as it is to be served.
+/// A zone and its records, as an account hands them to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneData {
     /// Its name, with or without the final dot.
@@ -18,14 +18,14 @@ pub struct ZoneData {
     pub minimum_ttl: u32,
 }
 
-/// One record.
+/// A record of a zone: one value under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneRecord {
     /// The name: `@` for the zone itself, absolute with a final dot, and below the zone otherwise. `*` is a wildcard.
     pub name: String,
     /// How long resolvers may keep it, in seconds. Records of one name and kind are served with the least of theirs.
     pub ttl: u32,
-    /// The kind and the data.
+    /// The kind and the data, which is checked when the zone is built.
     pub value: RecordValue,
 }
 
@@ -36,28 +36,28 @@ pub enum RecordValue {
     A(Ipv4Addr),
     /// An IPv6 address.
     Aaaa(Ipv6Addr),
-    /// The name that this one stands for.
+    /// The name that resolvers ask for in its place.
     Cname(String),
     /// A mail server.
     Mx {
         /// Lower ones are tried first.
         priority: u16,
-        /// The server's name.
+        /// The host name of the server.
         host: String,
     },
     /// Text of any length; it is sent in strings of 255 bytes.
     Txt(String),
     /// A name server: of this zone at `@`, of a part that is delegated elsewhere.
     Ns(String),
-    /// Where a service is.
+    /// The host and port of a service, under a name such as `_http._tcp`.
     Srv {
         /// Lower ones are tried first.
         priority: u16,
         /// The share among those of one priority.
         weight: u16,
-        /// The port.
+        /// The port that the service listens on.
         port: u16,
-        /// The server's name.
+        /// The host name of the server.
         host: String,
     },
     /// Who may issue certificates.
@@ -75,11 +75,11 @@ pub enum RecordValue {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` in zone {zone} is not a valid {what}")]
 pub struct ZoneError {
-    /// The zone.
+    /// The zone that was to be served, with its final dot; `.` where its name is the problem.
     pub zone: String,
-    /// What was expected.
+    /// What was expected, as it follows "not a valid": `host name`.
     pub what: &'static str,
-    /// What was found.
+    /// The text of the zone or record that is not that.
     pub text: String,
 }
 

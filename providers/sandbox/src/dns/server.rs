@@ -77,7 +77,7 @@ impl Dns {
         Ok(Self { address, zones, change: Mutex::new(()), _server: server })
     }
 
-    /// Where it listens.
+    /// Where it listens, by UDP and by TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -108,7 +108,7 @@ impl Dns {
         }
     }
 
-    /// The serial of a zone that is served.
+    /// The SOA serial of a zone; `None` where it is not served. It grows with each change.
     pub fn serial(&self, name: &str) -> Option<u32> {
         self.zones.current().0.get(&zone_key(name).ok()?).map(|zone| zone.serial())
     }

@@ -14,7 +14,6 @@ const SOA_TTL: u32 = 1800;
 
 type Node = BTreeMap<RecordType, Vec<Record>>;
 
-/// One zone.
 #[derive(Debug)]
 pub(super) struct Zone {
     origin: LowerName,
@@ -41,7 +40,6 @@ pub(super) enum Answer {
 }
 
 impl Zone {
-    /// Builds a zone with this serial.
     pub(super) fn build(data: &ZoneData, serial: u32) -> Result<Self, ZoneError> {
         let mut apex = Name::from_str_relaxed(&data.name)
             .map_err(|_| ZoneError::new(&Name::root(), "zone name", &data.name))?
@@ -83,7 +81,6 @@ impl Zone {
         Ok(Self { origin, soa, serial, nodes, names })
     }
 
-    /// The SOA serial.
     pub(super) fn serial(&self) -> u32 {
         self.serial
     }

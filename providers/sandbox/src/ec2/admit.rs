@@ -33,7 +33,6 @@ pub(super) struct Admitted {
     pub(super) operation: String,
     /// The region that the signature is for.
     pub(super) region: String,
-    /// The request's id.
     pub(super) id: String,
     pub(super) body: Bytes,
 }

@@ -20,9 +20,7 @@ const SKEW: i64 = 15 * 60;
 /// What a good signature says beside its being good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope {
-    /// The region that the request is for.
     pub(super) region: String,
-    /// The service that it is for.
     pub(super) service: String,
 }
 

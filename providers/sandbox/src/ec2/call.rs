@@ -12,9 +12,7 @@ pub(crate) struct NoRoom {
 
 /// One call of the Query API.
 pub(super) struct Call<'a> {
-    /// The account.
     pub(super) cloud: &'a Cloud,
-    /// What was sent.
     pub(super) params: Params,
     /// The region that the signature is for.
     pub(super) region: &'static str,

@@ -16,7 +16,6 @@ struct Filter {
     values: Vec<String>,
 }
 
-/// The filters of a call.
 #[derive(Debug)]
 pub(super) struct Filters(Vec<Filter>);
 

@@ -23,7 +23,6 @@ pub(super) fn all(state: &State, region: &str) -> Vec<Group> {
     found
 }
 
-/// The group of an id.
 pub(super) fn by_id(state: &State, region: &str, id: &str) -> ApiResult<Group> {
     if !ids::is_id("sg", id) {
         return Err(refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{id}\" (expecting \"sg-...\")")));
@@ -31,7 +30,6 @@ pub(super) fn by_id(state: &State, region: &str, id: &str) -> ApiResult<Group> {
     all(state, region).into_iter().find(|group| group.id == id).ok_or_else(|| no_group(id))
 }
 
-/// The group of a name.
 pub(super) fn by_name(state: &State, region: &str, name: &str) -> ApiResult<Group> {
     all(state, region).into_iter().find(|group| group.name == name).ok_or_else(|| no_group(name))
 }

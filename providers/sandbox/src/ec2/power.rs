@@ -192,7 +192,6 @@ impl State {
         }
     }
 
-    /// Notes that a droplet is gone.
     pub(crate) fn note_instance_gone(&mut self, droplet: u64) {
         for instance in self.ec2.instances.values_mut().filter(|instance| instance.droplet == droplet) {
             instance.next = None;

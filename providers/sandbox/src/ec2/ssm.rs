@@ -31,7 +31,6 @@ struct Body {
     policies: Option<String>,
 }
 
-/// Answers a call.
 pub(super) fn call(cloud: &Cloud, region: &'static str, operation: &str, body: &[u8]) -> ApiResult<Value> {
     let body: Body = serde_json::from_slice(if body.is_empty() { b"{}" } else { body })
         .map_err(|error| refuse("SerializationException", error.to_string()))?;

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::ids;
 use crate::cloud::state::State;
 
-/// A resource's tags.
 pub(super) type Tags = BTreeMap<String, String>;
 
 /// What the account knows.
@@ -269,7 +268,6 @@ impl std::fmt::Debug for Parameter {
 }
 
 impl Data {
-    /// The tags of a resource.
     pub(super) fn tags_of(&self, id: &str) -> Tags {
         self.tags.get(id).cloned().unwrap_or_default()
     }

@@ -40,9 +40,9 @@ struct Rules {
 pub struct Call<'a> {
     /// The method, in capitals.
     pub method: &'a str,
-    /// The path.
+    /// The path, without the query.
     pub path: &'a str,
-    /// The query, where there is one.
+    /// What follows the `?`, as it was sent.
     pub query: Option<&'a str>,
     /// The `type` in the body, where there is one: the type of an action. Of Amazon's APIs, the operation's name.
     pub action: Option<&'a str>,

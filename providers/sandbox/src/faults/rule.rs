@@ -47,7 +47,7 @@ impl Fault {
         Self::NoCapacity,
     ];
 
-    /// The name, as in a rule.
+    /// The word that a rule's `fault` names it by, such as `rate_limited`.
     pub fn name(self) -> &'static str {
         match self {
             Self::RateLimited => "rate_limited",

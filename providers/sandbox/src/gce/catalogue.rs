@@ -10,7 +10,6 @@ pub(super) fn zones() -> &'static [Region] {
     catalogue::regions(Api::Gce)
 }
 
-/// The zone of that name.
 pub(super) fn zone(name: &str) -> Option<&'static Region> {
     catalogue::find_region(Api::Gce, name)
 }
@@ -35,7 +34,6 @@ pub(super) fn machine_types() -> &'static [Size] {
     catalogue::sizes(Api::Gce)
 }
 
-/// The machine type of that name.
 pub(super) fn machine_type(name: &str) -> Option<&'static Size> {
     catalogue::find_size(Api::Gce, name)
 }

@@ -69,7 +69,6 @@ pub(super) fn size(image: &Image, asked: Option<u64>) -> Result<u64> {
     }
 }
 
-/// The kind of a disk.
 pub(super) fn kind(asked: Option<&str>, zone: &str) -> Result<String> {
     let Some(text) = asked.filter(|text| !text.is_empty()) else { return Ok(KINDS[0].to_owned()) };
     let found = Reference::parse(text).zonal("diskTypes", zone).map(|(_, name)| name);

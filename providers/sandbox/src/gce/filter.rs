@@ -23,11 +23,8 @@ const EXPRESSION: usize = 256 << 10;
 /// A filter, read.
 #[derive(Debug)]
 pub(super) enum Filter {
-    /// All of them.
     And(Vec<Filter>),
-    /// Any of them.
     Or(Vec<Filter>),
-    /// Not this.
     Not(Box<Filter>),
     /// A field and what is said of it.
     Field(Vec<String>, Test),

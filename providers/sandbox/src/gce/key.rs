@@ -48,7 +48,7 @@ struct KeyFile {
 pub struct ServiceAccount {
     /// The file with its key, readable by its owner only.
     pub path: PathBuf,
-    /// Its name.
+    /// The name by which Google's APIs call it, from the key file's `client_email`.
     pub email: String,
     pub(super) key_id: String,
     public: Vec<u8>,

@@ -45,5 +45,5 @@ pub(crate) use error::refuse;
 pub(crate) use routes::routes;
 pub(crate) use state::Data;
 
-/// The account's only project.
+/// The id of the only project, in every path of the API.
 pub const PROJECT: &str = "remint-sandbox";

@@ -33,7 +33,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// How often `wait` looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// An operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Operation {
     pub(super) id: u64,

@@ -1,4 +1,4 @@
-//! The routes.
+//! The routes of Compute Engine and Cloud DNS, and what answers where there is none.
 
 use axum::{
     Router,

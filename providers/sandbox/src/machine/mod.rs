@@ -19,15 +19,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} machine {machine}: {message}")]
 pub struct MachineError {
-    /// What was tried.
+    /// What was tried, as a verb: `shut down`.
     pub operation: &'static str,
-    /// The machine, or the disk.
+    /// The droplet's id, or the name of a disk image.
     pub machine: String,
     /// What came of it, with the last lines that the machine's process wrote.
     pub message: String,
 }
 
-/// The result of a machine operation.
+/// A result whose error is [`MachineError`] unless it says otherwise.
 pub type Result<T, E = MachineError> = std::result::Result<T, E>;
 
 /// The name of a disk image in the sandbox's store: a public one (`debian-12-x64`) or a snapshot's (`snapshot-1234`).
@@ -38,11 +38,11 @@ pub struct DiskImage(pub String);
 /// A machine, as the API asks for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MachineSpec {
-    /// The droplet's id.
+    /// The id of the droplet; the machine's folder is named by it.
     pub id: u64,
-    /// The host name.
+    /// The name that the machine takes as its host name.
     pub name: String,
-    /// Its own loopback address.
+    /// The loopback address of this droplet alone, under which its ports are opened.
     pub address: Ipv4Addr,
     /// How ports that cannot be bound on that address are moved.
     pub ports: PortMap,
@@ -66,11 +66,11 @@ pub struct MachineSpec {
     pub boot_delay: Duration,
 }
 
-/// Whether a machine has power.
+/// Whether a machine is switched on; says nothing about what runs inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
-    /// On.
+    /// Switched on, or booting.
     On,
     /// Off; the disk is kept.
     Off,
@@ -79,7 +79,7 @@ pub enum Power {
 /// What is known of a disk image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskInfo {
-    /// What it occupies on this machine, in bytes.
+    /// The space that its file takes on the disk of this computer, in bytes.
     pub size_bytes: u64,
     /// The size that the guest sees, in GiB, rounded up.
     pub virtual_gib: u64,

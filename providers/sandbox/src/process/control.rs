@@ -49,7 +49,7 @@ pub struct StartOptions {
     pub seed: Option<u64>,
     /// Service ports to open beside the usual ones and those that are open already.
     pub ports: Vec<u16>,
-    /// Where the API listens.
+    /// The port of the API on loopback. When left out, the one that it had, else a free one.
     pub api_port: Option<u16>,
     /// Whether the API's rate limits are enforced; they are, by default.
     pub rate_limits: Option<bool>,
@@ -64,11 +64,11 @@ pub struct StartOptions {
 pub struct Running {
     /// The name that `--name` or `REMINT_SANDBOX` gave it.
     pub name: String,
-    /// Where it is.
+    /// The addresses of its API and DNS server, its slot and its process.
     pub record: Record,
-    /// What it was started with.
+    /// What it was started with, or took over from the run before.
     pub settings: Settings,
-    /// The API's token.
+    /// The token that its APIs accept, from a file in its folder.
     pub token: SecretString,
     /// Whether it ran before it was asked for.
     pub reused: bool,
@@ -86,7 +86,7 @@ pub enum State {
     Missing,
 }
 
-/// What is known of a sandbox.
+/// What is known of a sandbox, as `remint sandbox status --json` prints it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// The version of this shape: 1.
@@ -111,7 +111,7 @@ pub struct Status {
     pub kind: Option<Kind>,
     /// Which ports are moved on its addresses.
     pub ports: Option<PortMap>,
-    /// What it was started with.
+    /// What it was last started with; `None` before its first start.
     pub settings: Option<Settings>,
     /// What it says of itself, while it runs: its droplets, snapshots, actions in progress.
     pub cloud: Option<serde_json::Value>,

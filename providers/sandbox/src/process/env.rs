@@ -16,10 +16,10 @@ use crate::{
 /// The region that clients of Amazon's APIs are sent to when they name none.
 const AWS_REGION: &str = "us-east-1";
 
-/// What clients need.
+/// What clients of a running sandbox need: addresses, and credentials that only it accepts.
 #[derive(Debug, Clone)]
 pub struct ClientEnv {
-    /// The sandbox's name.
+    /// The name that `--name` or `REMINT_SANDBOX` gave it.
     pub name: String,
     /// The APIs that it speaks.
     pub apis: Vec<Api>,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cloud::Api;
 
-/// The result of a sandbox operation.
+/// A result whose error is [`SandboxError`] unless it says otherwise.
 pub type Result<T, E = SandboxError> = std::result::Result<T, E>;
 
 /// What went wrong with a sandbox.
@@ -19,9 +19,9 @@ pub enum SandboxError {
     /// A file or folder cannot be read or written.
     #[error("cannot {what} {}", path.display())]
     File {
-        /// What was tried.
+        /// The verb of what was tried: `read`, `lock`.
         what: &'static str,
-        /// With what.
+        /// The file or folder that it was tried with.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
@@ -29,35 +29,35 @@ pub enum SandboxError {
     /// A file is not what a sandbox wrote.
     #[error("{} is not what this version of Remint wrote: {problem}; `remint sandbox reset` starts afresh", path.display())]
     Format {
-        /// The file.
+        /// The file in the sandbox's folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What cannot be read of it, as a fragment.
         problem: String,
     },
     /// Another process serves the folder.
     #[error("sandbox {0} is served by another process already")]
     Busy(String),
-    /// It does not run.
+    /// No process serves the sandbox of this name.
     #[error("sandbox {0} does not run: start it with `remint sandbox start --name {0}`")]
     NotRunning(String),
-    /// It does not speak an API.
+    /// The sandbox was started without this API.
     #[error("sandbox {name} does not speak {api}: stop it, and start it with `--api` that names it")]
     NotSpoken {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// The API.
+        /// The API that was asked for.
         api: Api,
     },
     /// It runs with other settings than those asked for.
     #[error("sandbox {name} runs with {setting} {is}, not {wanted}: stop it first, or leave the option out")]
     Differs {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// Which setting.
+        /// The setting in words, such as `kind` or `the APIs`.
         setting: &'static str,
-        /// What it is.
+        /// What it runs with, as on the command line.
         is: String,
-        /// What was asked for.
+        /// What was asked for, as on the command line.
         wanted: String,
     },
     /// Its machines are of another kind.
@@ -65,22 +65,22 @@ pub enum SandboxError {
         "sandbox {name} has {is} machines: `remint sandbox reset --name {name}` deletes them, then {wanted} ones can be had"
     )]
     OtherKind {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// What they are.
+        /// The kind that its state is of: `qemu` or `simulated`.
         is: &'static str,
-        /// What was asked for.
+        /// The kind that was asked for.
         wanted: &'static str,
     },
-    /// A setting that cannot be.
+    /// An option that cannot be taken; the text says why.
     #[error("{0}")]
     Setting(String),
     /// The background process ended or did not answer.
     #[error("sandbox {name} did not start: {problem}{}", last_lines(log))]
     Start {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// What was seen.
+        /// How the process ended, or what was last heard of it.
         problem: String,
         /// The last lines of its log.
         log: String,
@@ -88,9 +88,9 @@ pub enum SandboxError {
     /// It did not end.
     #[error("sandbox {name} (process {pid}) did not stop")]
     Stop {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// Its process.
+        /// The id of the process that was asked to stop.
         pid: u32,
     },
     /// No addresses are left.
@@ -99,9 +99,9 @@ pub enum SandboxError {
     /// Its addresses went to another sandbox while it was stopped.
     #[error("the addresses 127.{slot}.x.y of this sandbox are in use by {holder}: stop that, or reset this one")]
     SlotTaken {
-        /// The slot.
+        /// The second number of its addresses: 127.SLOT.x.y.
         slot: u8,
-        /// By whom.
+        /// Who has the slot now, in words: `the sandbox in FOLDER`.
         holder: String,
     },
     /// The machines cannot be managed.
@@ -113,11 +113,11 @@ pub enum SandboxError {
     /// A call to the running sandbox failed.
     #[error("sandbox {name} did not answer {path} as expected: {problem}")]
     Call {
-        /// Its name.
+        /// The name that `--name` or `REMINT_SANDBOX` gave it.
         name: String,
-        /// What was asked.
+        /// The path of the request, below the API's URL.
         path: String,
-        /// What came back.
+        /// The refusal, or why the answer could not be read.
         problem: String,
     },
 }

@@ -34,7 +34,7 @@ fn root_of(env: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
         .ok_or(SandboxError::NoRoot)
 }
 
-/// One sandbox's folder.
+/// One sandbox's folder: state, machines, log and token. It need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     name: String,
@@ -69,17 +69,17 @@ impl Folder {
         Ok(Self { name: name.to_owned(), path: root.join(name) })
     }
 
-    /// The sandbox's name.
+    /// The last part of the folder's path, which is how `--name` calls the sandbox.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is.
+    /// The absolute path; it need not exist.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the process writes.
+    /// The file that the process in the background writes to.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
     }
@@ -163,7 +163,6 @@ impl Folder {
         Ok(token)
     }
 
-    /// The token, where there is one.
     pub(super) fn existing_token(&self) -> Result<Option<SecretString>> {
         let path = self.file("token");
         match fs::read_to_string(&path) {

@@ -26,7 +26,7 @@ const SIMULATED_IMAGES: &[&str] = &["debian-12-x64", "debian-13-x64", "ubuntu-22
 pub enum Kind {
     /// Real virtual machines.
     Qemu,
-    /// Machines simulated in the sandbox's own process.
+    /// Machines that are simulated in the process that serves the sandbox; they need no QEMU.
     Simulated,
 }
 

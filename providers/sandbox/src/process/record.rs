@@ -92,7 +92,7 @@ pub struct Record {
     pub version: u32,
     /// The process that wrote it last. Whether it runs, only the lock tells.
     pub pid: u32,
-    /// Where the API answers.
+    /// Where the API answers, on loopback.
     pub api: SocketAddr,
     /// Where the DNS server answers, by UDP and TCP.
     pub dns: SocketAddr,

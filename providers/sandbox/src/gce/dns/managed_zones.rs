@@ -1,4 +1,4 @@
-//! Managed zones.
+//! Managed zones of Cloud DNS: list, show, create, delete.
 
 use axum::{
     Json,

@@ -33,7 +33,6 @@ pub(super) enum Start {
 pub(super) struct Launch<'a> {
     /// Shows in the process list.
     pub(super) name: String,
-    /// The machine's folder.
     pub(super) folder: &'a Path,
     pub(super) accel: Accel,
     pub(super) vcpus: u32,

@@ -4,7 +4,7 @@
 //! Linux shows the names in lower case and without the version, which gives `user-data` for `USER-DATA.;1`; the hyphen is
 //! outside the standard's letters, as in every other cloud-init seed.
 
-/// The size of a sector.
+/// The size of a sector, in bytes.
 const SECTOR: usize = 2048;
 
 /// The first sectors are the system's.

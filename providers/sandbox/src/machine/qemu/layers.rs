@@ -35,7 +35,6 @@ pub(super) enum State {
     Image,
 }
 
-/// One layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Layer {
     format: u32,
@@ -51,14 +50,12 @@ pub(super) struct Layer {
     pub(super) virtual_bytes: u64,
 }
 
-/// The layers of one sandbox.
 #[derive(Debug, Clone)]
 pub(super) struct Layers {
     dir: PathBuf,
 }
 
 impl Layers {
-    /// The layers in `dir`.
     pub(super) fn new(dir: PathBuf) -> Self {
         Self { dir }
     }

@@ -32,7 +32,6 @@ impl Record {
         Self { format: FORMAT, spec, layer, disk: 0, warm }
     }
 
-    /// The disk's file name.
     pub(super) fn disk_file(&self) -> String {
         format!("disk-{}.qcow2", self.disk)
     }

@@ -34,13 +34,11 @@ pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How a machine comes to power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// It boots.
     Boot,
     /// It never stopped, as far as anyone outside can tell: the sandbox did.
     Resume,
 }
 
-/// One machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     folder: PathBuf,
@@ -111,7 +109,6 @@ impl Machine {
         self.save_record()
     }
 
-    /// The disk.
     pub(super) fn disk(&self) -> &SharedDisk {
         &self.disk
     }

@@ -25,7 +25,6 @@ impl Record {
         Self { version: VERSION, spec, power: Power::Off }
     }
 
-    /// Reads it.
     pub(super) fn load(file: &Path) -> io::Result<Self> {
         let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
         let record: Self = serde_json::from_slice(&fs::read(file)?)

@@ -35,7 +35,6 @@ impl Store {
         &self.base_images
     }
 
-    /// A machine's folder.
     pub(super) fn machine(&self, id: u64) -> PathBuf {
         self.dir.join("machines").join(id.to_string())
     }

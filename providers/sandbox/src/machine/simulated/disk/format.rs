@@ -67,7 +67,6 @@ pub(in super::super) fn save(disk: &Disk, file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a disk.
 pub(in super::super) fn load(file: &Path) -> io::Result<Disk> {
     let damaged = |what: &str| Error::new(ErrorKind::InvalidData, format!("{}: {what}", file.display()));
     let mut input = BufReader::new(fs::File::open(file)?);

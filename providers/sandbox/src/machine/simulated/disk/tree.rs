@@ -63,7 +63,6 @@ pub(in super::super) enum DiskError {
 
 type Result<T, E = DiskError> = std::result::Result<T, E>;
 
-/// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Kind {
     /// A folder.
@@ -77,7 +76,6 @@ pub(in super::super) enum Kind {
 /// A file, folder or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Node {
-    /// What it is.
     pub(in super::super) kind: Kind,
     /// The permission bits.
     pub(in super::super) mode: u32,

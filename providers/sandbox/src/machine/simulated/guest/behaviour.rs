@@ -67,16 +67,16 @@ pub enum NotReady {
     Unavailable,
 }
 
-/// One page.
+/// A page that the simulated service answers with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HttpRoute {
-    /// The port.
+    /// The port that it is served on; 80 when left out.
     #[serde(default = "HttpRoute::default_port")]
     pub port: u16,
     /// The path, exactly; `*` answers for all that no other route names.
     #[serde(default = "HttpRoute::default_path")]
     pub path: String,
-    /// The status.
+    /// The HTTP status of the answer; 200 when left out.
     #[serde(default = "HttpRoute::default_status")]
     pub status: u16,
     /// The page, with templates.
@@ -110,19 +110,16 @@ impl HttpRoute {
 /// A port that greets whoever connects, and closes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TcpGreeting {
-    /// The port.
+    /// The port that it listens on.
     pub port: u16,
-    /// What is said.
+    /// The text that is sent before the connection is closed; empty when left out.
     #[serde(default)]
     pub greeting: String,
 }
 
-/// What one port serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Served {
-    /// Pages.
     Http(Vec<HttpRoute>),
-    /// A greeting.
     Tcp(String),
 }
 

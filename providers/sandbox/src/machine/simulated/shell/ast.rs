@@ -28,14 +28,12 @@ pub(super) struct Pipeline {
     pub(super) commands: Vec<Command>,
 }
 
-/// A command with its redirections.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) body: Body,
     pub(super) redirects: Vec<Redirect>,
 }
 
-/// What a command is.
 #[derive(Debug)]
 pub(super) enum Body {
     Simple {
@@ -91,7 +89,6 @@ pub(super) enum Target {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Word(pub(super) Vec<Part>);
 
-/// A part of a word.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
     /// Text as it is; globs and tildes in it mean something unless it is quoted.

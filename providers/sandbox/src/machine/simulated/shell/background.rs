@@ -44,7 +44,6 @@ impl Child {
         self.ended.borrow().is_none()
     }
 
-    /// Ends it.
     pub(super) fn kill(&self) {
         self.cancel.cancel();
     }

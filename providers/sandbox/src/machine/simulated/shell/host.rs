@@ -10,7 +10,6 @@ use super::{super::machine::SharedDisk, limits::Limits};
 pub(in super::super) enum CloudInit {
     /// Not done yet.
     Running,
-    /// Done.
     Done,
     /// Done, and something failed.
     Failed,
@@ -32,7 +31,6 @@ pub(in super::super) enum Request {
 /// The machine, as its commands see it.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Host {
-    /// The disk.
     pub(in super::super) disk: SharedDisk,
     /// What is asked of the machine.
     pub(in super::super) requests: mpsc::UnboundedSender<Request>,

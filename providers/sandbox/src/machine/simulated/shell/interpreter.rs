@@ -38,7 +38,6 @@ pub(in super::super) enum Ended {
 /// What to run.
 #[derive(Debug)]
 pub(in super::super) struct Job {
-    /// The script.
     pub(in super::super) script: String,
     /// `$0` and the positional parameters.
     pub(in super::super) arguments: Vec<String>,
@@ -74,7 +73,6 @@ impl From<Limit> for Stop {
 
 pub(super) type Outcome<T = i32> = Result<T, Stop>;
 
-/// A variable.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variable {
     pub(super) value: String,

@@ -146,7 +146,6 @@ impl Held {
     }
 }
 
-/// An output.
 #[derive(Debug, Clone)]
 pub(in super::super) enum Output {
     /// To a client, as it is written.
@@ -154,12 +153,7 @@ pub(in super::super) enum Output {
     /// Into memory.
     Buffer(Arc<Mutex<Held>>),
     /// To the end of a file.
-    File {
-        /// The disk.
-        disk: SharedDisk,
-        /// The file.
-        path: String,
-    },
+    File { disk: SharedDisk, path: String },
     /// Nowhere.
     Null,
 }

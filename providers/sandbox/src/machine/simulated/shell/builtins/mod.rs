@@ -22,7 +22,6 @@ use super::{
     program::is_lacking,
 };
 
-/// A command as it was called.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) name: String,
@@ -175,7 +174,6 @@ pub(super) fn is_known(name: &str) -> bool {
     flow::NAMES.contains(&name) || plain(name).is_some()
 }
 
-/// Runs a command.
 pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
     if flow::NAMES.contains(&call.name.as_str()) {
         return flow::run(shell, call).await;

@@ -8,7 +8,6 @@ use super::super::{
     interpreter::Shell,
 };
 
-/// Evaluates a condition.
 pub(super) fn evaluate(shell: &Shell, name: &str, arguments: &[String]) -> Result<bool, String> {
     let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if name == "[" && words.pop() != Some("]") {

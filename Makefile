@@ -4,7 +4,8 @@
 # make test-guests   Remint's user data on emulated guests of each cloud, with its firmware, metadata service and agent
 # make lint    spelling, formatting, clippy, licences and sources of dependencies
 # make providers   the book's page of what each provider can do, with what the suite says of it
-# make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one
+# make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one, without the steps
+#              and faults of SKIP=3,p7:launch:1
 # make sim-saboteurs   the engine with one fix undone at a time, each of which the simulation must find
 # make fuzz    what is read from others, with inputs that bolero draws: MINUTES=10 for each target, TARGET=shell for one
 # make advisories   known vulnerabilities of dependencies; needs the network
@@ -78,10 +79,10 @@ advisories:
 	cargo deny --manifest-path docs/examples/provider-hetzner/Cargo.toml check --config $(abspath deny.toml) \
 	  --hide-inclusion-graph advisories
 
-# Core is built with optimizations where there are many seeds: they take longer than the compiler.
+# It is built with optimizations where there are many seeds: they take longer than the compiler.
 sim:
 	.ci/setup build
-	REMINT_SIM_SEED=$(SEED) REMINT_SIM_SEEDS=$(SEEDS) cargo test --package remint-core --lib $(if $(SEEDS),--profile sim) -- \
+	REMINT_SIM_SEED=$(SEED) REMINT_SIM_SEEDS=$(SEEDS) REMINT_SIM_SKIP=$(SKIP) cargo test --package remint-core --lib $(if $(SEEDS),--profile sim) -- \
 	  --exact sim::tests::the_promise_holds_for_every_seed --nocapture
 
 sim-saboteurs:

@@ -42,6 +42,16 @@ pub(crate) mod seeded {
         DICE.set(None);
     }
 
+    /// Draws everything from these dice meanwhile: those of one process.
+    pub(crate) fn with<T>(dice: &mut Dice, work: impl FnOnce() -> T) -> T {
+        let outer = DICE.replace(Some(dice.clone()));
+        let value = work();
+        if let Some(used) = DICE.replace(outer) {
+            *dice = used;
+        }
+        value
+    }
+
     pub(super) fn draw<T>(draw: impl FnOnce(&mut Dice) -> T) -> Option<T> {
         DICE.with_borrow_mut(|dice| dice.as_mut().map(draw))
     }

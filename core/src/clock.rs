@@ -36,8 +36,12 @@ mod clocks {
 }
 
 #[cfg(test)]
+pub(crate) use clocks::skewed;
+
+#[cfg(test)]
 mod clocks {
     use std::{
+        cell::Cell,
         collections::HashMap,
         sync::{Mutex, PoisonError},
         time::Duration,
@@ -49,9 +53,27 @@ mod clocks {
     /// When every runtime's time begins: 2026-11-28 12:00:00 UTC.
     const START: i64 = 1_795_867_200;
 
+    thread_local! {
+        /// By how many milliseconds the wall clock of this thread's process is wrong.
+        static SKEW: Cell<i64> = const { Cell::new(0) };
+    }
+
     pub(crate) fn wall() -> Timestamp {
         let start = Timestamp::from_second(START).unwrap();
-        start.checked_add(SignedDuration::try_from(elapsed()).unwrap()).unwrap()
+        let right = SignedDuration::try_from(elapsed()).unwrap();
+        start.checked_add(right + SignedDuration::from_millis(SKEW.get())).unwrap()
+    }
+
+    /// Does something with a wall clock that is wrong by so many milliseconds. The other clock is not: it only measures.
+    pub(crate) fn skewed<T>(millis: i64, work: impl FnOnce() -> T) -> T {
+        struct Back(i64);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                SKEW.set(self.0);
+            }
+        }
+        let _back = Back(SKEW.replace(millis));
+        work()
     }
 
     pub(crate) fn boottime() -> Duration {
@@ -74,7 +96,15 @@ mod clocks {
 mod tests {
     use std::time::Duration;
 
-    use super::{boottime, wall};
+    use super::{boottime, skewed, wall};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_wall_clock_is_wrong_for_its_process_only() {
+        let right = wall();
+        assert_eq!(skewed(-5000, wall).duration_since(right).as_secs(), -5);
+        assert_eq!(skewed(-5000, || skewed(7000, wall)).duration_since(right).as_secs(), 7);
+        assert_eq!((wall(), skewed(7000, boottime)), (right, boottime()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn both_clocks_follow_the_paused_time_of_a_test() {

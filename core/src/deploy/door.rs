@@ -9,8 +9,10 @@ use super::{
     engine::Engine,
     gc::{gc_with, leftovers_with},
     images::prune_with,
+    plan::plan_with,
     rollback::rollback_with,
     run::deploy_with,
+    status::status_with,
     unfinished::unfinished,
 };
 use crate::{
@@ -22,11 +24,12 @@ use crate::{
 /// What the commands of one process work with.
 pub(crate) struct Door<'a> {
     engine: Engine<'a>,
+    holder: Holder,
 }
 
 impl<'a> Door<'a> {
     pub(crate) fn new(ctx: &'a Context, journal: Journal, outside: Arc<dyn Outside>, holder: Holder) -> Self {
-        Self { engine: Engine::with(ctx, journal, outside, holder) }
+        Self { engine: Engine::with(ctx, journal, outside, holder.clone()), holder }
     }
 
     pub(crate) async fn deploy(&self, force: bool, baker: &dyn Baker) -> Result<DeployReport, DeployError> {
@@ -57,6 +60,30 @@ impl<'a> Door<'a> {
 
     pub(crate) async fn prune(&self) -> Result<usize, DeployError> {
         Ok(prune_with(&self.engine, false).await?.len())
+    }
+
+    /// Only bakes, under the lock.
+    pub(crate) async fn bake(&self, baker: &dyn Baker) -> Result<(), DeployError> {
+        let session = self.engine.begin("bake").await?;
+        let baked = baker.bake(self.engine.ctx, &session.authority(self.engine.journal())).await;
+        self.engine.give_back(session.lock).await;
+        baked.map(drop)
+    }
+
+    /// Returns how many objects of the journal were mended.
+    pub(crate) async fn repair(&self) -> Result<usize, DeployError> {
+        let ctx = self.engine.ctx;
+        let holder = Holder { command: "journal repair".to_owned(), ..self.holder.clone() };
+        Ok(self.engine.journal().repair(holder, None, &ctx.events, &ctx.cancel).await?.len())
+    }
+
+    /// Returns whether a deploy would change anything.
+    pub(crate) async fn plan(&self) -> Result<bool, DeployError> {
+        Ok(plan_with(&self.engine, &DeployOptions::default()).await?.changes())
+    }
+
+    pub(crate) async fn status(&self) -> Result<(), DeployError> {
+        status_with(&self.engine).await.map(drop)
     }
 
     pub(crate) async fn destroy(&self, images: bool) -> Result<(), DeployError> {

@@ -34,7 +34,7 @@ fn reserve(state: &mut State, moment: &Moment, spec: &StaticIpSpec) -> Result<Do
     let mut ip = static_ip(state.number(), None);
     ip.busy = true;
     ip.region = spec.region.clone();
-    let moving = Some(Move { to: spec.instance.clone(), at: moment.now + moment.pace.assign, dud: false });
+    let moving = Some(Move { to: spec.instance.clone(), at: moment.now + moment.pace.assign, not_done: false });
     state.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving });
     let what = format!("ensure {} at {}", ip.id, spec.instance);
     Done::changed(ip, what)
@@ -76,7 +76,7 @@ fn assign(state: &mut State, moment: &Moment, id: &StaticIpId, to: &InstanceId) 
     }
     let ip = state.ips.get_mut(id).ok_or_else(|| not_found("assign", id))?;
     ip.ip.busy = true;
-    ip.moving = Some(Move { to: to.clone(), at: moment.now + moment.pace.assign, dud: moment.dud });
+    ip.moving = Some(Move { to: to.clone(), at: moment.now + moment.pace.assign, not_done: moment.not_done });
     Done::changed(ip.ip.clone(), format!("assign {id} to {to}"))
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     Actor, Flavour, Kill, Pace, State, World,
-    faults::SETTLES,
+    faults::{Read, SETTLES, STALEST},
     world::{Done, Moment, Order},
 };
 use crate::provider::{
@@ -116,22 +116,21 @@ impl FakeCloud {
         self.calls.run(Call { class, operation, resource: None }, attempt).await
     }
 
-    /// One read of what is there now.
+    /// One read of one thing. It may lag behind, though never behind this client's own changes.
     pub(super) async fn read<T>(&self, operation: &'static str, read: impl Fn(&State) -> Result<T>) -> Result<T> {
-        let look = || async {
-            self.kill.step().await;
-            self.world.look(operation, None, &read).await
-        };
-        self.calls.run(Call { class: CallClass::Read, operation, resource: None }, look).await
+        self.look(operation, Read::Get, read).await
     }
 
-    /// One read of a list, which may lag behind, though never behind this client's own changes.
+    /// One read of a list, which may lag behind in the same way.
     pub(super) async fn read_list<T>(&self, operation: &'static str, read: impl Fn(&State) -> T) -> Result<T> {
+        self.look(operation, Read::List, |state| Ok(read(state))).await
+    }
+
+    async fn look<T>(&self, operation: &'static str, kind: Read, read: impl Fn(&State) -> Result<T>) -> Result<T> {
         let look = || async {
             self.kill.step().await;
-            let now = Instant::now();
-            let wrote = self.wrote.lock().unwrap().unwrap_or(now - super::faults::STALEST);
-            self.world.look(operation, Some(wrote), |state| Ok(read(state))).await
+            let wrote = self.wrote.lock().unwrap().unwrap_or_else(|| Instant::now() - STALEST);
+            self.world.look((&self.actor, operation), kind, wrote, &read).await
         };
         self.calls.run(Call { class: CallClass::Read, operation, resource: None }, look).await
     }

@@ -81,8 +81,15 @@ fn launch(state: &mut State, moment: &Moment, spec: &Launch) -> Result<Done<Vec<
             created_at: Some(crate::clock::wall()),
         };
         let running_at = moment.now + moment.pace.launch;
-        let machine =
-            Machine { instance: instance.clone(), running_at, gone_at: None, build: build.clone(), unwell: false };
+        let machine = Machine {
+            instance: instance.clone(),
+            running_at,
+            gone_at: None,
+            returns: None,
+            fails: moment.fails,
+            build: build.clone(),
+            unwell: false,
+        };
         state.machines.insert(instance.id.clone(), machine);
         made.push(format!("{name} ({})", instance.id));
         launched.push(instance);
@@ -136,13 +143,13 @@ impl Instances for FakeCloud {
 
     async fn power(&self, id: &InstanceId, op: PowerOp) -> Result<()> {
         let id = id.clone();
-        let apply = move |state: &mut State, _: &Moment| {
+        let apply = move |state: &mut State, moment: &Moment| {
             let machine = state.machines.get_mut(&id).ok_or_else(|| not_found("power", &id))?;
             let wanted = match op {
                 PowerOp::Stop | PowerOp::ForceStop => InstanceState::Stopped,
                 PowerOp::Start => InstanceState::Running,
             };
-            if machine.instance.state == wanted {
+            if machine.instance.state == wanted || moment.not_done {
                 return Done::unchanged(());
             }
             if machine.gone_at.is_none() {
@@ -179,6 +186,7 @@ impl Instances for FakeCloud {
             if machine.gone_at.is_some() {
                 return Done::unchanged(());
             }
+            machine.returns = moment.not_done.then_some(machine.instance.state);
             machine.instance.state = InstanceState::Destroying;
             machine.gone_at = Some(moment.now + moment.pace.destroy);
             Done::changed((), format!("destroy {} ({id})", machine.instance.name))

@@ -11,6 +11,21 @@ impl Dice {
         Self(seed)
     }
 
+    /// Dice for one place of a run, the same wherever else anything changes.
+    pub(crate) fn at<'a>(seed: u64, place: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        // FNV-1a, with the end of each part marked.
+        let mut hash = seed ^ 0xCBF2_9CE4_8422_2325;
+        for part in place {
+            for byte in part.iter().copied().chain([0xFF]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+            }
+        }
+        let mut dice = Self(hash);
+        // The first number of close hashes is close before it is mixed.
+        dice.0 = dice.next();
+        dice
+    }
+
     /// Other dice, whose numbers have nothing to do with these.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())

@@ -1,31 +1,145 @@
 //! What goes wrong with requests, drawn from a seed.
+//!
+//! What becomes of a request depends on its address alone: who sends it, for what, and for the how many-th time. So one fault can
+//! be left out of a run, and the others stay as they are.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
-use super::Dice;
+use super::{Actor, Dice};
 use crate::provider::{Effect, Error, ErrorKind};
 
-/// How often what goes wrong, each from zero to one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rates {
-    /// A request is refused for now: rate limited, unavailable, busy.
-    pub(crate) refused: f64,
-    /// The reply of a mutation is lost; the mutation happens.
-    pub(crate) lost: f64,
+/// What can go wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Fault {
+    /// 429, with a time after which to come back.
+    RateLimited,
+    /// 5xx, before anything was done.
+    Unavailable,
+    /// Another operation is at it.
+    Busy,
+    /// Refused because something is not as it was.
+    Conflict,
+    /// An account limit is reached.
+    Quota,
+    /// There is no room for it.
+    Capacity,
+    /// The mutation happens, and the caller never gets to know: no reply, or a 5xx.
+    Lost,
     /// A mutation commits long after it was sent.
-    pub(crate) late: f64,
+    Late,
+    /// Accepted, and never carried out.
+    NotDone,
+    /// Accepted, and ends in an error some time later.
+    Fails,
     /// A list shows what was there some seconds ago.
-    pub(crate) stale: f64,
-    /// The move of a static IP is accepted and not carried out.
-    pub(crate) dud: f64,
+    StaleList,
+    /// A look at one thing does.
+    StaleGet,
 }
 
+impl Fault {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Busy,
+        Self::Conflict,
+        Self::Quota,
+        Self::Capacity,
+        Self::Lost,
+        Self::Late,
+        Self::NotDone,
+        Self::Fails,
+        Self::StaleList,
+        Self::StaleGet,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::RateLimited => "429",
+            Self::Unavailable => "5xx",
+            Self::Busy => "busy",
+            Self::Conflict => "conflict",
+            Self::Quota => "quota",
+            Self::Capacity => "capacity",
+            Self::Lost => "lost reply",
+            Self::Late => "late",
+            Self::NotDone => "not done",
+            Self::Fails => "fails",
+            Self::StaleList => "stale list",
+            Self::StaleGet => "stale get",
+        }
+    }
+
+    /// Whether it can befall this operation; `read` says whether that changes nothing.
+    fn befalls(self, operation: &str, read: Option<Read>) -> bool {
+        match self {
+            Self::RateLimited | Self::Unavailable => true,
+            Self::Busy | Self::Conflict | Self::Lost | Self::Late => read.is_none(),
+            // What needs room or counts against a limit.
+            Self::Quota => matches!(operation, "launch" | "ensure static IP" | "ensure login key" | "start capture"),
+            Self::Capacity => matches!(operation, "launch" | "ensure static IP"),
+            Self::NotDone => matches!(operation, "assign" | "destroy" | "power"),
+            Self::Fails => matches!(operation, "launch" | "start capture"),
+            Self::StaleList => read == Some(Read::List),
+            Self::StaleGet => read == Some(Read::Get),
+        }
+    }
+}
+
+/// What a read looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    List,
+    Get,
+}
+
+/// How often what goes wrong, each from zero to one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rates(BTreeMap<Fault, f64>);
+
+impl Rates {
+    /// Nothing goes wrong.
+    pub(crate) fn none() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn with(mut self, fault: Fault, rate: f64) -> Self {
+        self.0.insert(fault, rate);
+        self
+    }
+
+    fn of(&self, fault: Fault) -> f64 {
+        self.0.get(&fault).copied().unwrap_or_default()
+    }
+}
+
+/// Where a request stands in a run: `p7:launch:1` is the first launch that `p7` asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Site<'a> {
+    pub(crate) actor: &'a Actor,
+    pub(crate) operation: &'static str,
+    pub(crate) number: u32,
+}
+
+impl fmt::Display for Site<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.actor, self.operation.replace(' ', "-"), self.number)
+    }
+}
+
+type Told = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
+
 /// Draws what becomes of each request.
-#[derive(Debug)]
 pub(crate) struct Faults {
-    dice: Dice,
+    seed: u64,
     rates: Rates,
-    counts: BTreeMap<&'static str, u64>,
+    sent: BTreeMap<Actor, BTreeMap<&'static str, u32>>,
+    skip: BTreeSet<String>,
+    told: Option<Told>,
 }
 
 /// What becomes of one request.
@@ -37,12 +151,22 @@ pub(super) struct Fate {
     pub(super) commit: Duration,
     /// From the commit to the reply.
     pub(super) reply: Duration,
-    /// Refused, without any effect.
-    pub(super) refused: Option<ErrorKind>,
-    pub(super) lost: bool,
-    pub(super) dud: bool,
-    /// How old the state is that a list shows.
+    /// Refused, without any effect, and when to come back.
+    refused: Option<(ErrorKind, Option<Duration>)>,
+    pub(super) lost: Option<Loss>,
+    pub(super) not_done: bool,
+    pub(super) fails: bool,
+    /// How old the state is that a read shows.
     pub(super) stale: Duration,
+}
+
+/// How a reply is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// It never comes.
+    Silence,
+    /// Something between answers with an error.
+    BadGateway,
 }
 
 /// After this a caller gives a request up whose reply was lost.
@@ -51,89 +175,124 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const SETTLES: Duration = Duration::from_secs(10);
 /// A commit is late from here on.
 const LATE: Duration = Duration::from_secs(1);
-/// The oldest state that a list shows.
+/// The oldest state that a read shows.
 pub(super) const STALEST: Duration = Duration::from_secs(5);
 
 impl Fate {
     /// Whether all its moments are one.
     pub(super) fn is_at_once(&self) -> bool {
-        self.travel + self.commit + self.reply == Duration::ZERO && !self.lost
+        self.travel + self.commit + self.reply == Duration::ZERO && self.lost.is_none()
     }
 
     /// The error of a request that was refused.
     pub(super) fn refusal(&self, operation: &'static str) -> Option<Error> {
-        self.refused.map(|kind| Error::new(kind, operation, "for a moment"))
+        let (kind, after) = self.refused?;
+        let error = Error::new(kind, operation, "for a moment");
+        Some(match after {
+            Some(after) => error.with_retry_after(after),
+            None => error,
+        })
     }
 
     /// The error of a request whose reply was lost.
-    pub(super) fn loss(operation: &'static str) -> Error {
-        Error::new(ErrorKind::Timeout, operation, "no reply").with_effect(Effect::Unknown)
+    pub(super) fn loss(operation: &'static str, loss: Option<Loss>) -> Error {
+        let error = match loss {
+            Some(Loss::BadGateway) => Error::new(ErrorKind::Unavailable, operation, "502"),
+            _ => Error::new(ErrorKind::Timeout, operation, "no reply"),
+        };
+        error.with_effect(Effect::Unknown)
     }
 }
 
 impl Faults {
-    pub(crate) fn new(dice: Dice, rates: Rates) -> Self {
-        Self { dice, rates, counts: BTreeMap::new() }
+    pub(crate) fn new(dice: &mut Dice, rates: Rates) -> Self {
+        Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), told: None }
+    }
+
+    /// Lets nothing go wrong at these sites.
+    pub(crate) fn skip(mut self, sites: BTreeSet<String>) -> Self {
+        self.skip = sites;
+        self
+    }
+
+    /// Reports each fault when it happens.
+    pub(crate) fn report(mut self, told: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
     }
 
     /// From now on nothing goes wrong any more; requests still take their time.
     pub(crate) fn calm(&mut self) {
-        self.rates = Rates { refused: 0.0, lost: 0.0, late: 0.0, stale: 0.0, dud: 0.0 };
+        self.rates = Rates::none();
     }
 
-    /// How often what went wrong.
-    pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
-        self.counts.iter().map(|(fault, count)| (*fault, *count)).collect()
+    pub(super) fn mutation(&mut self, actor: &Actor, operation: &'static str) -> Fate {
+        self.draw(actor, operation, None)
     }
 
-    fn note(&mut self, fate: &Fate, late: bool) {
-        let refused = fate.refused.is_some();
-        let found = [
-            ("refused", refused),
-            ("lost", fate.lost),
-            ("late", late),
-            ("dud", fate.dud),
-            ("stale", !fate.stale.is_zero()),
-        ];
-        for (fault, _) in found.into_iter().filter(|(_, happened)| *happened) {
-            *self.counts.entry(fault).or_default() += 1;
+    pub(super) fn read(&mut self, actor: &Actor, operation: &'static str, read: Read) -> Fate {
+        self.draw(actor, operation, Some(read))
+    }
+
+    fn draw(&mut self, actor: &Actor, operation: &'static str, read: Option<Read>) -> Fate {
+        if !self.sent.contains_key(actor) {
+            self.sent.insert(actor.clone(), BTreeMap::new());
         }
-    }
-
-    pub(super) fn mutation(&mut self, operation: &'static str) -> Fate {
-        let fate = self.draw(operation);
-        self.note(&fate, fate.commit >= LATE);
-        fate
-    }
-
-    fn draw(&mut self, operation: &'static str) -> Fate {
-        let dice = &mut self.dice;
+        let sent = self.sent.get_mut(actor).and_then(|sent| Some(sent.entry(operation).or_default()));
+        let number = sent.map_or(0, |sent| {
+            *sent += 1;
+            *sent
+        });
+        let site = Site { actor, operation, number };
+        let mut dice = Dice::at(self.seed, [actor.0.as_bytes(), operation.as_bytes(), &number.to_le_bytes()]);
         let ms = Duration::from_millis;
-        let mut fate = Fate { travel: dice.up_to(ms(20)), commit: dice.up_to(ms(300)), ..Fate::default() };
-        fate.reply = dice.up_to(ms(500));
-        if dice.hits(self.rates.refused) {
-            fate.refused = Some(*dice.pick(&[ErrorKind::RateLimited, ErrorKind::Unavailable, ErrorKind::Busy]));
+        let mut fate = match read {
+            None => Fate { travel: dice.up_to(ms(20)), commit: dice.up_to(ms(300)), ..Fate::default() },
+            Some(_) => Fate { commit: dice.up_to(ms(100)), ..Fate::default() },
+        };
+        fate.reply = dice.up_to(if read.is_none() { ms(500) } else { ms(100) });
+        let mut wrong = Vec::new();
+        for fault in Fault::ALL {
+            // Drawn whether it can be or not, so that one rate changes nothing else.
+            let hits = dice.hits(self.rates.of(fault));
+            if hits && fault.befalls(operation, read) {
+                wrong.push(fault);
+            }
+        }
+        if wrong.is_empty() || (!self.skip.is_empty() && self.skip.contains(&site.to_string())) {
             return fate;
         }
-        if dice.hits(self.rates.late) {
-            fate.commit = dice.between(LATE, SETTLES - LATE);
+        for fault in wrong {
+            fate.suffer(fault, &mut dice);
+            if let Some(told) = &mut self.told {
+                told(&site, fault);
+            }
+            if fate.refused.is_some() {
+                break;
+            }
         }
-        fate.lost = dice.hits(self.rates.lost);
-        fate.dud = operation == "assign" && dice.hits(self.rates.dud);
         fate
     }
+}
 
-    pub(super) fn read(&mut self) -> Fate {
-        let dice = &mut self.dice;
-        let ms = Duration::from_millis;
-        let mut fate = Fate { commit: dice.up_to(ms(100)), reply: dice.up_to(ms(100)), ..Fate::default() };
-        if dice.hits(self.rates.refused) {
-            fate.refused = Some(*dice.pick(&[ErrorKind::RateLimited, ErrorKind::Unavailable]));
+impl Fate {
+    fn suffer(&mut self, fault: Fault, dice: &mut Dice) {
+        let seconds = Duration::from_secs;
+        match fault {
+            Fault::RateLimited => {
+                let after = dice.hits(0.7).then(|| dice.between(seconds(1), seconds(40)));
+                self.refused = Some((ErrorKind::RateLimited, after));
+            }
+            Fault::Unavailable => self.refused = Some((ErrorKind::Unavailable, None)),
+            Fault::Busy => self.refused = Some((ErrorKind::Busy, None)),
+            Fault::Conflict => self.refused = Some((ErrorKind::Conflict, None)),
+            Fault::Quota => self.refused = Some((ErrorKind::Quota, None)),
+            Fault::Capacity => self.refused = Some((ErrorKind::Capacity, None)),
+            Fault::Lost => self.lost = Some(if dice.hits(0.7) { Loss::Silence } else { Loss::BadGateway }),
+            Fault::Late => self.commit = dice.between(LATE, SETTLES - LATE),
+            Fault::NotDone => self.not_done = true,
+            Fault::Fails => self.fails = true,
+            Fault::StaleList | Fault::StaleGet => self.stale = dice.up_to(STALEST),
         }
-        if dice.hits(self.rates.stale) {
-            fate.stale = dice.up_to(STALEST);
-        }
-        self.note(&fate, false);
-        fate
     }
 }

@@ -65,6 +65,8 @@ impl State {
             instance: instance.clone(),
             running_at: Instant::now(),
             gone_at: None,
+            returns: None,
+            fails: false,
             build: String::new(),
             unwell: false,
         };

@@ -17,23 +17,32 @@ use crate::provider::{
 /// What a capture shows without changing anything; `None` where something has to be done.
 fn observe(state: &State, spec: &CaptureSpec) -> Option<CaptureProgress> {
     match state.images.values().find(|image| image.name == spec.name) {
-        Some(image) if image.state != ImageState::Available => Some(CaptureProgress::Pending),
+        Some(Image { state: ImageState::Pending, .. }) => Some(CaptureProgress::Pending),
+        // The next call takes it away.
+        Some(Image { state: ImageState::Failed(_), .. }) => None,
         Some(image) if image.labels == spec.labels => Some(CaptureProgress::Done(image.clone())),
         Some(_) => None,
         None => state.captures.contains_key(&spec.name).then_some(CaptureProgress::Pending),
     }
 }
 
-fn capture(state: &mut State, moment: &Moment, spec: &CaptureSpec) -> Result<Done<CaptureProgress>> {
+/// Gives `None` where the capture has failed, and begins no other one then.
+fn capture(state: &mut State, moment: &Moment, spec: &CaptureSpec) -> Result<Done<Option<CaptureProgress>>> {
     if let Some(progress) = observe(state, spec) {
-        return Done::unchanged(progress);
+        return Done::unchanged(Some(progress));
+    }
+    let failed = |image: &&Image| image.name == spec.name && matches!(image.state, ImageState::Failed(_));
+    if let Some(image) = state.images.values().find(failed).map(|image| image.id.clone()) {
+        state.images.remove(&image);
+        return Done::changed(None, format!("delete image {} ({image}), which could not be captured", spec.name));
     }
     if let Some(image) = state.images.values_mut().find(|image| image.name == spec.name) {
         if !image.labels.0.is_empty() {
             return Err(Error::new(ErrorKind::Conflict, "capture", "other labels").with_resource(&spec.name));
         }
         image.labels = spec.labels.clone();
-        return Done::changed(CaptureProgress::Done(image.clone()), format!("label image {}", spec.name));
+        let done = Some(CaptureProgress::Done(image.clone()));
+        return Done::changed(done, format!("label image {}", spec.name));
     }
     if moment.flavour.strict {
         let machine = state.machines.get(&spec.instance).ok_or_else(|| not_found("capture", &spec.instance))?;
@@ -41,13 +50,13 @@ fn capture(state: &mut State, moment: &Moment, spec: &CaptureSpec) -> Result<Don
             return Err(Error::new(ErrorKind::Conflict, "capture", "it is not stopped").with_resource(&spec.instance));
         }
     }
-    let capture = Capture { spec: spec.clone(), at: moment.now + moment.pace.capture };
+    let capture = Capture { spec: spec.clone(), at: moment.now + moment.pace.capture, fails: moment.fails };
     state.captures.insert(spec.name.clone(), capture);
     if moment.flavour.labelled_captures {
         let image = state.new_image(spec, ImageState::Pending);
         state.images.insert(image.id.clone(), image);
     }
-    Done::changed(CaptureProgress::Pending, format!("capture {}", spec.name))
+    Done::changed(Some(CaptureProgress::Pending), format!("capture {}", spec.name))
 }
 
 #[async_trait]
@@ -84,7 +93,8 @@ impl Images for FakeCloud {
         }
         let spec = spec.clone();
         let apply = move |state: &mut State, moment: &Moment| capture(state, moment, &spec);
-        self.mutate(CallClass::IdempotentMutation, "start capture", apply).await
+        let progress = self.mutate(CallClass::IdempotentMutation, "start capture", apply).await?;
+        progress.ok_or_else(|| Error::new(ErrorKind::Unexpected, "capture", "the disk could not be read"))
     }
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Image>> {

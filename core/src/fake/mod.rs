@@ -21,7 +21,7 @@ mod world;
 
 pub(crate) use client::FakeCloud;
 pub(crate) use dice::Dice;
-pub(crate) use faults::{Faults, Rates};
+pub(crate) use faults::{Fault, Faults, Rates, Site};
 pub(crate) use kill::Kill;
 pub(crate) use state::{Flavour, Machine, Pace, RecordKey, State};
 pub(crate) use store::KillStore;

@@ -43,6 +43,10 @@ pub(crate) struct Machine {
     pub(crate) instance: Instance,
     pub(super) running_at: Instant,
     pub(super) gone_at: Option<Instant>,
+    /// What it will be again where the order to destroy it comes to nothing.
+    pub(super) returns: Option<InstanceState>,
+    /// Whether its launch ends in an error, and the instance is gone then.
+    pub(super) fails: bool,
     /// The fingerprint of its image: what runs on it.
     pub(crate) build: String,
     /// Whether its service has stopped answering by itself.
@@ -61,13 +65,15 @@ pub(crate) struct Move {
     pub(crate) to: InstanceId,
     pub(super) at: Instant,
     /// Whether it ends where it began.
-    pub(super) dud: bool,
+    pub(super) not_done: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Capture {
     pub(crate) spec: CaptureSpec,
     pub(super) at: Instant,
+    /// Whether it ends in an error.
+    pub(super) fails: bool,
 }
 
 /// The name below a zone, and the kind.
@@ -120,6 +126,10 @@ impl State {
     pub(super) fn happen(&mut self, event: &Event, flavour: Flavour) -> (String, Option<InstanceId>) {
         match event {
             Event::Runs(id) => {
+                if self.machines.get(id).is_some_and(|machine| machine.fails) {
+                    self.vanish(id);
+                    return (format!("the launch of {id} ends in an error"), None);
+                }
                 if let Some(machine) = self.machines.get_mut(id) {
                     machine.instance.state = InstanceState::Running;
                     machine.instance.busy = false;
@@ -127,22 +137,35 @@ impl State {
                 (format!("{id} runs"), None)
             }
             Event::Gone(id) => {
-                self.machines.remove(id);
-                for ip in self.ips.values_mut() {
-                    if ip.ip.assigned_to.as_ref() == Some(id) {
-                        ip.ip.assigned_to = None;
-                    }
-                    if ip.moving.as_ref().is_some_and(|moving| moving.to == *id) {
-                        ip.moving = None;
-                        ip.ip.busy = false;
-                    }
+                if let Some(machine) = self.machines.get_mut(id)
+                    && let Some(state) = machine.returns.take()
+                {
+                    machine.gone_at = None;
+                    machine.instance.state = state;
+                    return (format!("{id} is not destroyed after all"), None);
                 }
+                self.vanish(id);
                 (format!("{id} is gone"), None)
             }
             Event::Moved(id) => self.arrive(id, flavour),
             Event::Captured(name) => {
+                let fails = self.captures.get(name).is_some_and(|capture| capture.fails);
                 self.finish_capture(name, flavour);
-                (format!("{name} is captured"), None)
+                (format!("{name} {}", if fails { "cannot be captured" } else { "is captured" }), None)
+            }
+        }
+    }
+
+    /// An instance is there no more, and no static IP points at it.
+    pub(crate) fn vanish(&mut self, id: &InstanceId) {
+        self.machines.remove(id);
+        for ip in self.ips.values_mut() {
+            if ip.ip.assigned_to.as_ref() == Some(id) {
+                ip.ip.assigned_to = None;
+            }
+            if ip.moving.as_ref().is_some_and(|moving| moving.to == *id) {
+                ip.moving = None;
+                ip.ip.busy = false;
             }
         }
     }
@@ -151,7 +174,7 @@ impl State {
         let Some(ip) = self.ips.get_mut(id) else { return (String::new(), None) };
         let Some(moving) = ip.moving.take() else { return (String::new(), None) };
         ip.ip.busy = false;
-        if moving.dud {
+        if moving.not_done {
             return (format!("{id} stays where it is"), None);
         }
         ip.ip.assigned_to = Some(moving.to.clone());
@@ -168,11 +191,15 @@ impl State {
 
     fn finish_capture(&mut self, name: &str, flavour: Flavour) {
         let Some(capture) = self.captures.remove(name) else { return };
+        let state = match capture.fails {
+            true => ImageState::Failed("the disk could not be read".to_owned()),
+            false => ImageState::Available,
+        };
         if let Some(image) = self.images.values_mut().find(|image| image.name == name) {
-            image.state = ImageState::Available;
+            image.state = state;
             return;
         }
-        let mut image = self.new_image(&capture.spec, ImageState::Available);
+        let mut image = self.new_image(&capture.spec, state);
         if !flavour.labelled_captures {
             image.labels = Labels::new();
         }

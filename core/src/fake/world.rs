@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Faults, Flavour, Pace, State,
-    faults::{Fate, PATIENCE, STALEST},
+    faults::{Fate, Loss, PATIENCE, Read, STALEST},
 };
 use crate::provider::{Error, ErrorKind, InstanceId, Result};
 
@@ -71,12 +71,21 @@ pub(super) struct Moment {
     pub(super) now: Instant,
     pub(super) pace: Pace,
     pub(super) flavour: Flavour,
-    /// Whether a move that is accepted now comes to nothing.
-    pub(super) dud: bool,
+    /// Whether what is accepted now comes to nothing.
+    pub(super) not_done: bool,
+    /// Whether it ends in an error.
+    pub(super) fails: bool,
 }
 
 /// A mutation, as the world carries it out.
 pub(super) type Apply<T> = Arc<dyn Fn(&mut State, &Moment) -> Result<Done<T>> + Send + Sync>;
+
+/// How an order ends that was accepted.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    not_done: bool,
+    fails: bool,
+}
 
 /// A request for a mutation.
 pub(super) struct Order {
@@ -137,11 +146,6 @@ impl World {
         if let Some(faults) = &mut self.lock().faults {
             faults.calm();
         }
-    }
-
-    /// How often what went wrong.
-    pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
-        self.lock().faults.as_ref().map(Faults::counts).unwrap_or_default()
     }
 
     /// Tells of every change from now on.
@@ -205,18 +209,23 @@ impl World {
     /// change, which it always sees.
     pub(super) async fn look<T>(
         &self,
-        operation: &'static str,
-        not_before: Option<Instant>,
+        (actor, operation): (&Actor, &'static str),
+        kind: Read,
+        not_before: Instant,
         read: impl FnOnce(&State) -> Result<T>,
     ) -> Result<T> {
-        let fate = self.lock().admit(operation, Faults::read)?;
+        let fate = self.lock().admit(operation, |faults| faults.read(actor, operation, kind))?;
         pass(fate.commit).await;
         let seen = match fate.refusal(operation) {
             Some(refusal) => Err(refusal),
             None => {
                 let inner = self.lock();
-                let wanted = not_before.map(|own| own.max(Instant::now() - fate.stale));
-                read(&inner.as_of(wanted))
+                let seen = match fate.stale.is_zero() {
+                    true => Arc::clone(&inner.state),
+                    false => inner.as_of(not_before.max(Instant::now() - fate.stale)),
+                };
+                drop(inner);
+                read(&seen)
             }
         };
         pass(fate.reply).await;
@@ -231,7 +240,7 @@ impl World {
         apply: Apply<T>,
     ) -> Result<(T, bool)> {
         let operation = order.operation;
-        let fate = self.lock().admit(operation, |faults| faults.mutation(operation))?;
+        let fate = self.lock().admit(operation, |faults| faults.mutation(&order.actor, operation))?;
         let began = Instant::now();
         // Until here the caller can still be stopped.
         pass(fate.travel).await;
@@ -242,29 +251,31 @@ impl World {
         }
         let commit = {
             let world = Arc::clone(self);
-            let dud = fate.dud;
-            move || world.commit(&order, [order.called, began, sent], dud, &apply)
+            let ends = Ends { not_done: fate.not_done, fails: fate.fails };
+            move || world.commit(&order, [order.called, began, sent], ends, &apply)
         };
         if fate.is_at_once() {
             return commit();
         }
         let (reply, answer) = oneshot::channel();
+        let lost = fate.lost;
         tokio::spawn(async move {
             pass(fate.commit).await;
             let result = commit();
-            pass(if fate.lost { PATIENCE } else { fate.reply }).await;
-            if !fate.lost {
+            pass(if lost == Some(Loss::Silence) { PATIENCE } else { fate.reply }).await;
+            if lost.is_none() {
                 // Nobody may be there any more.
                 let _ = reply.send(result);
             }
         });
-        answer.await.unwrap_or_else(|_| Err(Fate::loss(operation)))
+        answer.await.unwrap_or_else(|_| Err(Fate::loss(operation, lost)))
     }
 
-    fn commit<T>(&self, order: &Order, times: [Instant; 3], dud: bool, apply: &Apply<T>) -> Result<(T, bool)> {
+    fn commit<T>(&self, order: &Order, times: [Instant; 3], ends: Ends, apply: &Apply<T>) -> Result<(T, bool)> {
         let mut inner = self.lock();
         let now = Instant::now();
-        let moment = Moment { now, pace: inner.pace, flavour: inner.flavour, dud };
+        let Ends { not_done, fails } = ends;
+        let moment = Moment { now, pace: inner.pace, flavour: inner.flavour, not_done, fails };
         let mut next = State::clone(&inner.state);
         let done = apply(&mut next, &moment)?;
         let Some(what) = &done.what else { return Ok((done.value, false)) };
@@ -297,8 +308,7 @@ impl Inner {
         (value, before)
     }
 
-    fn as_of(&self, wanted: Option<Instant>) -> Arc<State> {
-        let Some(wanted) = wanted else { return Arc::clone(&self.state) };
+    fn as_of(&self, wanted: Instant) -> Arc<State> {
         let found = self.past.iter().rev().find(|(from, _)| *from <= wanted);
         found.or(self.past.front()).map_or_else(|| Arc::clone(&self.state), |(_, state)| Arc::clone(state))
     }

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU32},
 };
 
 use object_store::memory::InMemory;
@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    coverage::Trouble,
     driver::Sim,
-    life::{Fuse, Life},
+    life::{Fuse, HostClock, Life},
     machines::Machines,
     oracle::{Ended, Run, Verb},
     store::SimStore,
@@ -61,9 +62,11 @@ pub(super) struct Order {
     pub(super) verb: Verb,
     pub(super) wishes: Wishes,
     pub(super) host: &'static str,
+    pub(super) clock: Arc<HostClock>,
     /// The journal, or something that is taken for it.
     pub(super) objects: Arc<InMemory>,
-    pub(super) sealed: Option<&'static str>,
+    /// What is wrong with it, and why it may change nothing for that.
+    pub(super) sealed: Option<(Trouble, &'static str)>,
     pub(super) fuse: Option<Fuse>,
 }
 
@@ -92,21 +95,46 @@ impl Process {
 
 impl Sim {
     pub(super) fn start(&mut self, order: Order) -> Process {
-        let Order { verb, wishes, host, objects, sealed, fuse } = order;
+        let Order { verb, wishes, host, clock, objects, sealed, fuse } = order;
         self.processes += 1;
-        let actor = Actor(format!("p{}", self.processes));
+        self.started += 1;
+        // Named after the step in which it starts, so that its name stays when another step is left out.
+        let actor = Actor(match self.started {
+            1 => format!("p{}", self.label),
+            number => format!("p{}.{number}", self.label),
+        });
+        let blow = format!("{actor}:blow");
+        let fuse = fuse.filter(|_| !self.skip.contains(&blow));
+        if fuse.is_some() {
+            self.oracle.site(blow);
+        }
         let run = Uuid::from_u64_pair(self.dice.next(), self.dice.next());
         let cancel = CancellationToken::new();
         let life = {
             let (oracle, actor) = (Arc::clone(&self.oracle), actor.clone());
-            Life::new(cancel.clone(), fuse, move |blow| oracle.struck(&actor, blow))
+            let host = (clock, self.dice.fork());
+            Life::new(cancel.clone(), host, fuse, move |blow| oracle.struck(&actor, blow))
         };
         PROCESSES.with_borrow_mut(|all| all.insert(run, (host, Arc::clone(&life))));
         let environment = wishes.environment;
         let oracle = Arc::clone(&self.oracle);
-        let started =
-            Run { verb, wishes: wishes.clone(), host, run, life: Arc::clone(&life), sealed, disturbed: false };
+        let started = Run {
+            verb,
+            wishes: wishes.clone(),
+            host,
+            run,
+            life: Arc::clone(&life),
+            sealed: sealed.map(|(_, why)| why).or(verb.only_reads().then_some("it only reads")),
+            disturbed: false,
+            stage: "start",
+        };
         oracle.started(&actor, started);
+        if self.edited.remove(environment) {
+            oracle.meet(&actor, Trouble::Edit);
+        }
+        if let Some((trouble, _)) = sealed {
+            oracle.meet(&actor, trouble);
+        }
 
         let kill = Arc::new(Kill::hooked({
             let life = Arc::clone(&life);
@@ -120,6 +148,8 @@ impl Sim {
             oracle: Arc::clone(&oracle),
             dice: Mutex::new(self.dice.fork()),
             late: if self.calm { 0.0 } else { 0.02 },
+            skip: Arc::clone(&self.skip),
+            puts: AtomicU32::new(0),
         };
         let journal = Journal::over(Arc::new(store), environment).with_liveness(Arc::new(Host(host)));
         let machines = Arc::new(Machines {
@@ -129,15 +159,18 @@ impl Sim {
             wishes: wishes.clone(),
             dice: Mutex::new(self.dice.fork()),
         });
-        let events = {
-            let actor = actor.clone();
-            Events::new(move |event| {
-                if let Event::Note { message, .. } = event {
-                    oracle.line(&actor, format!("says: {message}"));
-                }
-            })
+        let events = match self.traced {
+            false => Events::silent(),
+            true => {
+                let actor = actor.clone();
+                Events::new(move |event| {
+                    if let Event::Note { message, .. } = event {
+                        oracle.line(&actor, format!("says: {message}"));
+                    }
+                })
+            }
         };
-        let loaded = wishes.load(self.folder.path());
+        let loaded = wishes.load();
         // The fake cloud has all its regions in one account.
         let everywhere = Arc::clone(&cloud);
         let elsewhere = Elsewhere::new(move |_| {
@@ -174,6 +207,10 @@ impl Sim {
                 Verb::Gc { dry } => door.gc(dry).await.map(|found| Ended::Done { changes: !found.is_empty() }),
                 Verb::Prune => door.prune().await.map(|pruned| Ended::Done { changes: pruned > 0 }),
                 Verb::Destroy { images } => door.destroy(images).await.map(|()| Ended::Done { changes: true }),
+                Verb::Bake => door.bake(&*machines).await.map(|()| Ended::Done { changes: true }),
+                Verb::Repair => door.repair().await.map(|mended| Ended::Done { changes: mended > 0 }),
+                Verb::Plan => door.plan().await.map(|changes| Ended::Done { changes }),
+                Verb::Status => door.status().await.map(|()| Ended::Done { changes: false }),
             }
         };
         let held = life.hold(WRAP.scope(life.wrap(), command));

@@ -1,14 +1,19 @@
 //! One simulated world from its seed to its end: what the users do, and when.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use object_store::memory::InMemory;
-use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::{
     command::{Order, Process},
-    life::{Blow, Fuse},
+    coverage::{Coverage, Trouble},
+    life::{Blow, Fuse, HostClock},
     oracle::{Ended, Oracle, Verb},
     resource::Resource,
     trace::Counts,
@@ -16,9 +21,12 @@ use super::{
 };
 use crate::{
     chance,
-    fake::{Dice, Faults, Flavour, Machine, Pace, Rates, World},
+    fake::{Dice, Fault, Faults, Flavour, Machine, Pace, Rates, World},
     provider::{InstanceId, InstanceState, ReleaseId, label},
 };
+
+/// Where people run Remint.
+const HOSTS: [&str; 3] = ["here", "elsewhere", "far away"];
 
 /// No command takes longer, suspensions included.
 const LONGEST: Duration = Duration::from_secs(2 * 3600);
@@ -31,12 +39,23 @@ pub(super) struct Sim {
     pub(super) objects: Arc<InMemory>,
     /// Older copies of it, each with the number of changes of the world until then.
     pub(super) copies: Vec<(u64, Arc<InMemory>)>,
-    pub(super) folder: TempDir,
     pub(super) wishes: BTreeMap<&'static str, Wishes>,
-    /// Two users, each of whom runs one command at a time.
-    pub(super) seats: [Option<Process>; 2],
-    hosts: [&'static str; 2],
+    /// Two or three users, each of whom runs one command at a time.
+    pub(super) seats: Vec<Option<Process>>,
+    /// Where each of them sits.
+    hosts: Vec<&'static str>,
+    clocks: BTreeMap<&'static str, Arc<HostClock>>,
     pub(super) processes: u32,
+    /// The step that is being taken, and how many processes were started in it.
+    pub(super) label: String,
+    pub(super) started: u32,
+    /// What is left out.
+    pub(super) skip: Arc<BTreeSet<String>>,
+    /// Whether a trace is wanted.
+    pub(super) traced: bool,
+    /// The environments whose manifest has changed since the last command.
+    pub(super) edited: BTreeSet<&'static str>,
+    seed: u64,
     /// A static IP of the user's for each environment.
     pub(super) given: BTreeMap<&'static str, IpAddr>,
     /// Whether the last command in an environment has ended well.
@@ -45,18 +64,56 @@ pub(super) struct Sim {
     environments: usize,
 }
 
-/// What a world came to: how often what happened, or the broken rule with the trace.
+/// What to run: the world of a seed, without some of what happens in it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    /// Steps, by their numbers; and faults, by their sites.
+    pub(super) skip: Arc<BTreeSet<String>>,
+    /// Whether to keep a trace.
+    pub(super) traced: bool,
+}
+
+/// What a world came to.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) counts: Counts,
-    pub(super) failure: Option<(String, String)>,
+    pub(super) coverage: Coverage,
+    /// The rule that was broken.
+    pub(super) failure: Option<String>,
+    /// What happened, and what of it can be left out; with a trace only.
+    pub(super) trace: String,
+    pub(super) sites: Vec<String>,
 }
 
 /// A rule is broken; the oracle knows which.
 #[derive(Debug)]
 pub(super) struct Broken;
 
+/// How often what goes wrong with requests: in some worlds nothing, in some much.
+fn rates(dice: &mut Dice) -> Rates {
+    let trouble = if dice.hits(0.3) { 0.0 } else { 1.0 };
+    let late = if dice.hits(0.5) { 0.15 } else { 0.03 };
+    let usual = [
+        (Fault::RateLimited, 0.007 * trouble),
+        (Fault::Unavailable, 0.007 * trouble),
+        (Fault::Busy, 0.007 * trouble),
+        (Fault::Lost, 0.02 * trouble),
+        (Fault::Late, late),
+        (Fault::NotDone, 0.05 * trouble),
+        (Fault::StaleList, 0.2 * trouble),
+    ];
+    usual.into_iter().fold(Rates::none(), |rates, (fault, rate)| rates.with(fault, rate))
+}
+
+/// The clock of each host.
+fn clocks(_: &mut Dice) -> BTreeMap<&'static str, Arc<HostClock>> {
+    HOSTS.into_iter().map(|host| (host, Arc::default())).collect()
+}
+
 impl Sim {
-    fn new(seed: u64) -> Self {
+    fn new(plan: &Plan) -> Self {
+        let seed = plan.seed;
         let mut dice = Dice::new(seed);
         chance::seeded::start(dice.fork());
         super::command::forget_processes();
@@ -64,26 +121,34 @@ impl Sim {
         let mut pace = |least, most| dice.between(Duration::from_secs(least), Duration::from_secs(most));
         let pace = Pace { launch: pace(5, 40), destroy: pace(1, 15), assign: pace(2, 15), capture: pace(20, 120) };
         let world = World::new(pace, flavour);
-        let trouble = if dice.hits(0.3) { 0.0 } else { 1.0 };
-        let late = if dice.hits(0.5) { 0.15 } else { 0.03 };
-        let rates =
-            Rates { refused: 0.02 * trouble, lost: 0.02 * trouble, late, stale: 0.2 * trouble, dud: 0.05 * trouble };
-        world.set_faults(Faults::new(dice.fork(), rates));
-        let oracle = Oracle::new(world.state());
+        let oracle = Oracle::new(world.state(), plan.traced);
+        let told = Arc::clone(&oracle);
+        let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&plan.skip));
+        world.set_faults(faults.report(move |site, fault| told.fault(site, Trouble::Request(fault))));
         let watching = Arc::clone(&oracle);
         world.watch(move |change| watching.changed(change));
         let environments = if dice.hits(0.5) { 2 } else { 1 };
         let wishes = ENVIRONMENTS.map(|environment| (environment, Wishes::new(environment, &mut dice)));
+        let mut hosts = if dice.hits(0.5) { vec!["here", "here"] } else { vec!["here", "elsewhere"] };
+        if dice.hits(0.3) {
+            hosts.push(*dice.pick(&["here", "elsewhere", "far away"]));
+        }
         Self {
-            hosts: if dice.hits(0.5) { ["here", "here"] } else { ["here", "elsewhere"] },
+            seats: hosts.iter().map(|_| None).collect(),
+            clocks: clocks(&mut dice),
+            hosts,
             world,
             oracle,
             objects: Arc::new(InMemory::new()),
             copies: Vec::new(),
-            folder: tempfile::tempdir().unwrap(),
             wishes: wishes.into(),
-            seats: [None, None],
             processes: 0,
+            label: String::new(),
+            started: 0,
+            skip: Arc::clone(&plan.skip),
+            traced: plan.traced,
+            edited: BTreeSet::new(),
+            seed,
             given: BTreeMap::new(),
             quiet: BTreeMap::new(),
             calm: false,
@@ -93,8 +158,8 @@ impl Sim {
     }
 
     /// Lives through the world of a seed.
-    pub(super) async fn run(seed: u64) -> Outcome {
-        let mut sim = Self::new(seed);
+    pub(super) async fn run(plan: &Plan) -> Outcome {
+        let mut sim = Self::new(plan);
         let lived = sim.live().await;
         let rested = match lived {
             Ok(()) => sim.rest().await,
@@ -104,23 +169,38 @@ impl Sim {
         let mut inner = sim.oracle.inner();
         // Each run knows the oracle.
         inner.runs.clear();
-        let mut counts = inner.counts.clone();
-        for (fault, count) in sim.world.faults() {
-            (0..count).for_each(|_| counts.add(format!("fault: {fault}")));
-        }
-        let failure = inner.violation.clone().map(|why| (why, inner.trace.to_string()));
+        let failure = inner.violation.clone();
         assert_eq!(rested.is_err(), failure.is_some());
-        Outcome { counts, failure }
+        Outcome {
+            counts: std::mem::take(&mut inner.counts),
+            coverage: std::mem::take(&mut inner.coverage),
+            failure,
+            trace: if plan.traced { inner.trace.to_string() } else { String::new() },
+            sites: std::mem::take(&mut inner.sites),
+        }
+    }
+
+    /// Begins a step, whose draws do not depend on those of others. Says whether it is to be taken.
+    pub(super) fn begin(&mut self, label: impl Into<String>) -> bool {
+        self.label = label.into();
+        self.started = 0;
+        self.dice = Dice::at(self.seed, [self.label.as_bytes()]);
+        !self.skip.contains(&self.label)
     }
 
     async fn live(&mut self) -> Result<(), Broken> {
         self.furnish();
-        for _ in 0..6 + self.dice.below(25) {
-            self.step().await?;
-            let pause = match self.dice.below(4) {
-                0 => self.dice.up_to(Duration::from_millis(500)),
-                1 => self.dice.up_to(Duration::from_secs(10)),
-                _ => self.dice.up_to(Duration::from_secs(120)),
+        for number in 1..=6 + self.dice.below(25) {
+            let taken = self.begin(number.to_string());
+            let mut pauses = self.dice.fork();
+            if taken {
+                self.oracle.site(self.label.clone());
+                self.step().await?;
+            }
+            let pause = match pauses.below(4) {
+                0 => pauses.up_to(Duration::from_millis(500)),
+                1 => pauses.up_to(Duration::from_secs(10)),
+                _ => pauses.up_to(Duration::from_secs(120)),
             };
             self.pass(pause).await?;
         }
@@ -158,7 +238,8 @@ impl Sim {
         let given = self.given.get(environment).copied();
         let Some(wishes) = self.wishes.get_mut(environment) else { return };
         let what = wishes.edit(given, &mut self.dice);
-        self.oracle.line("user", format!("edits {environment}: {what}"));
+        self.edited.insert(environment);
+        self.oracle.line("user", format_args!("edits {environment}: {what}"));
         self.oracle.count("step: edit");
     }
 
@@ -196,9 +277,13 @@ impl Sim {
         Fuse { steps: self.dice.below(130) as u32, delay, blow }
     }
 
+    pub(super) fn a_seat(&mut self) -> usize {
+        self.dice.below(self.seats.len() as u64) as usize
+    }
+
     /// A user who has nothing to do starts a command.
     fn command(&mut self) {
-        let seat = self.dice.below(2) as usize;
+        let seat = self.a_seat();
         let environment = self.environment();
         let verb = self.verb(environment);
         let fuse = if self.dice.hits(0.4) { Some(self.a_fuse()) } else { None };
@@ -214,6 +299,7 @@ impl Sim {
             verb,
             wishes: self.wishes[environment].clone(),
             host: self.hosts[seat],
+            clock: Arc::clone(&self.clocks[self.hosts[seat]]),
             objects: Arc::clone(&self.objects),
             sealed: None,
             fuse,
@@ -223,7 +309,7 @@ impl Sim {
 
     /// Something befalls a process.
     fn blow(&mut self) {
-        let seat = self.dice.below(2) as usize;
+        let seat = self.a_seat();
         let blow = self.a_blow();
         if let Some(process) = &self.seats[seat] {
             process.life.strike(blow);
@@ -276,7 +362,9 @@ impl Sim {
         let verb = self.oracle.inner().runs.get(&actor).map(|run| run.verb);
         let done = matches!(ended, Ended::Done { .. });
         // These leave a release as unfinished as it was.
-        let settles = !matches!(verb, Some(Verb::Gc { .. } | Verb::Prune));
+        let leaves =
+            |verb: Verb| verb.only_reads() || matches!(verb, Verb::Gc { .. } | Verb::Prune | Verb::Bake | Verb::Repair);
+        let settles = !verb.is_some_and(leaves);
         let before = self.quiet.get(environment) == Some(&true);
         self.quiet.insert(environment, done && (settles || before));
         self.check()?;
@@ -302,11 +390,13 @@ impl Sim {
         verb: Verb,
         wishes: Wishes,
         objects: Arc<InMemory>,
-        sealed: Option<&'static str>,
+        sealed: Option<(Trouble, &'static str)>,
     ) -> Result<Ended, Broken> {
         let fuse = if !self.calm && self.dice.hits(0.3) { Some(self.a_fuse()) } else { None };
-        let host = self.hosts[self.dice.below(2) as usize];
-        let process = self.start(Order { verb, wishes, host, objects, sealed, fuse });
+        let seat = self.a_seat();
+        let host = self.hosts[seat];
+        let clock = Arc::clone(&self.clocks[host]);
+        let process = self.start(Order { verb, wishes, host, clock, objects, sealed, fuse });
         self.finish(process).await
     }
 

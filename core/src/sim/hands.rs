@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    coverage::Trouble,
     driver::Sim,
     resource::{Resource, all},
     wishes::{ENVIRONMENTS, records},
@@ -66,18 +67,29 @@ impl Sim {
         let ip = self.own_ip(environment);
         let what = self.dice.below(7);
         self.oracle.disturb(environment);
-        self.oracle.count("step: by hand");
-        match (what, ip) {
-            (0, _) => self.world.by_hand(&format!("{ours} vanishes"), |state| vanish(state, &ours)),
-            (1, _) => self.world.by_hand(&format!("{ours} falls ill"), |state| set_unwell(state, &ours, true)),
-            (2, _) => self.world.by_hand(&format!("{ours} is well"), |state| set_unwell(state, &ours, false)),
-            (3, Some(ip)) => self.world.by_hand(&format!("{ip} is taken away"), |state| point(state, &ip, None)),
+        let trouble = match (what, ip) {
+            (0, _) => {
+                self.world.by_hand(&format!("{ours} vanishes"), |state| state.vanish(&ours));
+                Trouble::Vanished
+            }
+            (1 | 2, _) => {
+                let unwell = what == 1;
+                let line = format!("{ours} {}", if unwell { "falls ill" } else { "is well" });
+                self.world.by_hand(&line, |state| set_unwell(state, &ours, unwell));
+                Trouble::Health
+            }
+            (3, Some(ip)) => {
+                self.world.by_hand(&format!("{ip} is taken away"), |state| point(state, &ip, None));
+                Trouble::Taken
+            }
             (_, Some(ip)) => {
                 let what = format!("{ip} is moved to {target}");
                 self.world.by_hand(&what, |state| point(state, &ip, Some(&target)));
+                Trouble::Moved
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.oracle.meet_all(environment, trouble);
     }
 
     fn choose(&mut self, machines: &[InstanceId]) -> Option<InstanceId> {
@@ -135,19 +147,6 @@ impl Sim {
     /// As long as it takes until whatever was asked for has happened.
     pub(super) fn aftermath(&mut self) -> Duration {
         self.dice.up_to(Duration::from_secs(20))
-    }
-}
-
-fn vanish(state: &mut State, id: &InstanceId) {
-    state.machines.remove(id);
-    for ip in state.ips.values_mut() {
-        if ip.ip.assigned_to.as_ref() == Some(id) {
-            ip.ip.assigned_to = None;
-        }
-        if ip.moving.as_ref().is_some_and(|moving| moving.to == *id) {
-            ip.moving = None;
-            ip.ip.busy = false;
-        }
     }
 }
 

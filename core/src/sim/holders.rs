@@ -65,6 +65,8 @@ impl Holders {
 impl Inner {
     /// A write to the store of the true journal.
     pub(super) fn note_write(&mut self, actor: &Actor, sent: Instant, path: &str, body: &[u8]) {
+        self.note_reader(actor, path);
+        self.note_stage(actor, path, body);
         let Some(run) = self.runs.get(actor).filter(|run| run.sealed.is_none()).cloned() else { return };
         if path.contains("/lock/") {
             self.holders.lease(sent, body);
@@ -81,6 +83,22 @@ impl Inner {
         let entry = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
         if entry["entry"] == "phase" && entry["phase"] == "retiring" {
             self.serves(&run);
+        }
+    }
+
+    /// What a process does from now on.
+    fn note_stage(&mut self, actor: &Actor, path: &str, body: &[u8]) {
+        let Some(run) = self.runs.get_mut(actor) else { return };
+        if path.contains("/lock/") {
+            run.stage = if run.stage == "start" { "locked" } else { run.stage };
+        } else if path.contains("/captures/") {
+            run.stage = "capturing";
+        } else if path.contains("/journal/") {
+            let entry = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+            let phases =
+                ["planned", "launching", "gating", "switching", "verifying", "retiring", "done", "failed", "undone"];
+            let entered = phases.into_iter().find(|phase| entry["entry"] == "phase" && entry["phase"] == *phase);
+            run.stage = entered.unwrap_or(run.stage);
         }
     }
 

@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, memory::InMemory, path::Path};
 
 use super::{
+    coverage::Trouble,
     driver::{Broken, Sim},
     oracle::{Ended, Verb},
     resource::Resource,
@@ -26,7 +27,7 @@ impl Sim {
         match self.dice.below(6) {
             0 if stands => {
                 self.oracle.count("step: lost journal");
-                self.alone(verb, wishes, Arc::default(), Some("its journal is lost")).await?;
+                self.alone(verb, wishes, Arc::default(), Some((Trouble::LostJournal, "its journal is lost"))).await?;
             }
             1 if stands => self.older_copy(environment, verb).await?,
             2 => self.damage(environment, verb).await?,
@@ -34,14 +35,14 @@ impl Sim {
             4 if self.is_settled(environment) => {
                 self.oracle.count("step: another region");
                 let elsewhere = super::wishes::Wishes { region: "there", ..wishes };
-                let why = Some("what stands is in another region");
+                let why = Some((Trouble::OtherRegion, "what stands is in another region"));
                 let ended = self.alone(Verb::Deploy { force: false }, elsewhere, self.true_journal(), why).await?;
                 self.expect_refusal(&ended, why)?;
             }
             5 if self.is_settled(environment) && !matches!(verb, Verb::Gc { dry: true }) => {
                 self.oracle.count("step: another service");
                 let renamed = super::wishes::Wishes { service: "api".to_owned(), ..wishes };
-                let why = Some("the journal is of another service");
+                let why = Some((Trouble::OtherService, "the journal is of another service"));
                 let ended = self.alone(verb, renamed, self.true_journal(), why).await?;
                 self.expect_refusal(&ended, why)?;
             }
@@ -60,9 +61,9 @@ impl Sim {
         quiet && self.oracle.inner().serving.get(environment).is_some_and(|serving| !serving.excused)
     }
 
-    fn expect_refusal(&self, ended: &Ended, why: Option<&str>) -> Result<(), Broken> {
+    fn expect_refusal(&self, ended: &Ended, why: Option<(Trouble, &str)>) -> Result<(), Broken> {
         if let Ended::Done { .. } = ended {
-            self.oracle.fail(format!("a command ends well, although {}", why.unwrap_or_default()));
+            self.oracle.fail(format!("a command ends well, although {}", why.map_or("", |(_, why)| why)));
         }
         self.check()
     }
@@ -82,7 +83,7 @@ impl Sim {
         self.oracle.count("step: older copy of the journal");
         let objects = Arc::new(self.dice.pick(&older).1.fork());
         let wishes = self.wishes[environment].clone();
-        self.alone(verb, wishes, objects, Some("its journal is an older copy")).await.map(|_| ())
+        self.alone(verb, wishes, objects, Some((Trouble::OlderCopy, "its journal is an older copy"))).await.map(|_| ())
     }
 
     /// With an object of the journal cut off, or gone.
@@ -119,7 +120,7 @@ impl Sim {
             let left = self.dice.below(bytes.len() as u64 - 1) as usize;
             let _ = damaged.put(&name, PutPayload::from(bytes.slice(..left))).await;
         }
-        let why = Some("an object of its journal is damaged");
+        let why = Some((Trouble::Damage, "an object of its journal is damaged"));
         let wishes = self.wishes[environment].clone();
         let ended = self.alone(verb, wishes, damaged, why).await?;
         self.expect_refusal(&ended, why)
@@ -141,7 +142,7 @@ impl Sim {
         self.oracle.inner().foreign.insert(Resource::Machine(id.clone()));
         self.pass(std::time::Duration::from_secs(6)).await?;
         let wishes = self.wishes[environment].clone();
-        let why = (!builder).then_some("another journal has deployed beside it");
+        let why = (!builder).then_some((Trouble::LookAlike, "another journal has deployed under the same names"));
         self.alone(verb, wishes, self.true_journal(), why).await?;
         self.world.by_hand("the look-alike leaves", |state| state.machines.remove(&id));
         self.oracle.inner().foreign.remove(&Resource::Machine(id));

@@ -4,7 +4,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -13,7 +16,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::spawn::Wrap;
+use crate::{chance, clock, fake::Dice, spawn::Wrap};
 
 /// What befalls a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +55,26 @@ struct Vital {
     ended_at: Option<Instant>,
 }
 
+/// The wall clock of a host: by how many milliseconds it is wrong.
+#[derive(Debug, Default)]
+pub(super) struct HostClock(AtomicI64);
+
+impl HostClock {
+    pub(super) fn skew(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, skew: i64) {
+        self.0.store(skew, Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Life {
     vital: Mutex<Vital>,
     cancel: CancellationToken,
+    clock: Arc<HostClock>,
+    /// What it draws itself, as names and pauses.
+    dice: Mutex<Dice>,
     /// Is told of every blow.
     told: Box<dyn Fn(Blow) + Send + Sync>,
 }
@@ -66,14 +86,27 @@ impl fmt::Debug for Life {
 }
 
 impl Life {
-    /// A process that `cancel` interrupts.
+    /// A process that `cancel` interrupts, on a host with this clock.
     pub(super) fn new(
         cancel: CancellationToken,
+        (clock, dice): (Arc<HostClock>, Dice),
         fuse: Option<Fuse>,
         told: impl Fn(Blow) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let vital = Vital { mode: Mode::Running, wakers: Vec::new(), fuse, ended_at: None };
-        Arc::new(Self { vital: Mutex::new(vital), cancel, told: Box::new(told) })
+        Arc::new(Self { vital: Mutex::new(vital), cancel, clock, dice: Mutex::new(dice), told: Box::new(told) })
+    }
+
+    pub(super) fn clock(&self) -> &HostClock {
+        &self.clock
+    }
+
+    /// One turn of the process, by its own clock and with its own dice.
+    fn turn_of<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut dice = self.dice.lock().unwrap().clone();
+        let value = clock::skewed(self.clock.skew(), || chance::seeded::with(&mut dice, work));
+        *self.dice.lock().unwrap() = dice;
+        value
     }
 
     /// Whether it exists, running or suspended.
@@ -195,7 +228,7 @@ impl<F: Future> Future for Held<F> {
         };
         let Some(future) = &mut this.future else { return Poll::Ready(None) };
         match mode {
-            Mode::Running => future.as_mut().poll(cx).map(|value| {
+            Mode::Running => this.life.turn_of(|| future.as_mut().poll(cx)).map(|value| {
                 this.future = None;
                 Some(value)
             }),
@@ -216,7 +249,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_process_stands_still_while_it_is_suspended_and_ends_when_it_is_killed() {
-        let life = Life::new(CancellationToken::new(), None, |_| ());
+        let host = || (Arc::default(), Dice::new(1));
+        let life = Life::new(CancellationToken::new(), host(), None, |_| ());
         let started = Instant::now();
         let task = tokio::spawn(life.hold(async move {
             for _ in 0..3 {
@@ -231,7 +265,7 @@ mod tests {
         assert_eq!(task.await.unwrap().unwrap().as_secs(), 72);
 
         let fuse = Fuse { steps: 2, delay: Duration::ZERO, blow: Blow::Kill };
-        let life = Life::new(CancellationToken::new(), Some(fuse), |_| ());
+        let life = Life::new(CancellationToken::new(), host(), Some(fuse), |_| ());
         let task = tokio::spawn(life.hold(std::future::pending::<()>()));
         sleep(Duration::from_secs(1)).await;
         assert!(!life.step() && !life.step() && life.step());

@@ -8,12 +8,14 @@
 //! broken is printed with the run's trace.
 
 mod command;
+mod coverage;
 mod driver;
 mod hands;
 mod holders;
 mod impostor;
 mod life;
 mod machines;
+mod minimize;
 mod oracle;
 mod plots;
 mod resource;

@@ -13,6 +13,7 @@ use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 use super::{
+    coverage::{Coverage, Trouble},
     holders::Holders,
     life::{Blow, Life},
     resource::Resource,
@@ -22,7 +23,7 @@ use super::{
     wishes::Wishes,
 };
 use crate::{
-    fake::{Actor, Change, State},
+    fake::{Actor, Change, Site, State},
     provider::{InstanceId, ReleaseId},
 };
 
@@ -33,9 +34,13 @@ pub(super) enum Verb {
     Rollback(Option<ReleaseId>),
     Resume,
     Abort,
+    Bake,
     Gc { dry: bool },
     Prune,
     Destroy { images: bool },
+    Repair,
+    Plan,
+    Status,
 }
 
 impl Verb {
@@ -45,10 +50,20 @@ impl Verb {
             Self::Rollback(_) => "rollback",
             Self::Resume => "resume",
             Self::Abort => "abort",
-            Self::Gc { .. } => "gc",
+            Self::Bake => "bake",
+            Self::Gc { dry: true } => "gc --dry-run",
+            Self::Gc { dry: false } => "gc",
             Self::Prune => "images prune",
             Self::Destroy { .. } => "destroy",
+            Self::Repair => "journal repair",
+            Self::Plan => "plan",
+            Self::Status => "status",
         }
+    }
+
+    /// Whether it may change nothing, neither in the cloud nor in the journal.
+    pub(super) fn only_reads(self) -> bool {
+        matches!(self, Self::Plan | Self::Status | Self::Gc { dry: true })
     }
 
     pub(super) fn is_destroy(self) -> bool {
@@ -62,7 +77,6 @@ impl fmt::Display for Verb {
         match self {
             Self::Deploy { force: true } => f.write_str(" --force"),
             Self::Rollback(Some(to)) => write!(f, " {to}"),
-            Self::Gc { dry: true } => f.write_str(" --dry-run"),
             Self::Gc { dry: false } => f.write_str(" --yes"),
             Self::Destroy { images: true } => f.write_str(" --images"),
             _ => Ok(()),
@@ -82,6 +96,8 @@ pub(super) struct Run {
     pub(super) sealed: Option<&'static str>,
     /// Whether somebody changed things by hand meanwhile.
     pub(super) disturbed: bool,
+    /// What it does, as far as its writes to the journal show.
+    pub(super) stage: &'static str,
 }
 
 impl Run {
@@ -126,6 +142,9 @@ pub(super) struct Maker {
 pub(super) struct Inner {
     pub(super) trace: Trace,
     pub(super) counts: Counts,
+    pub(super) coverage: Coverage,
+    /// Where something has gone wrong, each as it can be left out.
+    pub(super) sites: Vec<String>,
     pub(super) violation: Option<String>,
     pub(super) state: Arc<State>,
     pub(super) changes: u64,
@@ -162,10 +181,12 @@ impl fmt::Debug for Oracle {
 }
 
 impl Oracle {
-    pub(super) fn new(state: Arc<State>) -> Arc<Self> {
+    pub(super) fn new(state: Arc<State>, traced: bool) -> Arc<Self> {
         let inner = Inner {
-            trace: Trace::new(),
+            trace: Trace::new(traced),
             counts: Counts::default(),
+            coverage: Coverage::default(),
+            sites: Vec::new(),
             violation: None,
             state,
             changes: 0,
@@ -223,16 +244,21 @@ impl Oracle {
     pub(super) fn started(&self, actor: &Actor, run: Run) {
         self.with(|inner| {
             let Wishes { environment, .. } = run.wishes;
-            let sealed = run.sealed.map(|why| format!(" ({why})")).unwrap_or_default();
-            let line = format!("starts on {}: {} -e {environment}{sealed}", run.host, run.verb);
-            inner.trace.line(Instant::now(), actor, line);
+            if inner.trace.is_kept() {
+                let sealed = run.sealed.map(|why| format!(" ({why})")).unwrap_or_default();
+                let line = format!("starts on {}: {} -e {environment}{sealed}", run.host, run.verb);
+                inner.trace.line(Instant::now(), actor, line);
+            }
+            if inner.meet_all(environment, Trouble::Rival) > 0 {
+                inner.coverage.meet(run.verb.name(), Trouble::Rival);
+            }
             inner.runs.insert(actor.clone(), run);
         });
     }
 
     pub(super) fn ended(&self, actor: &Actor, ended: &Ended) {
         self.with(|inner| {
-            inner.trace.line(Instant::now(), actor, format!("ends: {ended}"));
+            inner.trace.line(Instant::now(), actor, format_args!("ends: {ended}"));
             inner.end(actor, ended);
         });
     }
@@ -240,22 +266,57 @@ impl Oracle {
     /// Something befalls a process.
     pub(super) fn struck(&self, actor: &Actor, blow: Blow) {
         self.with(|inner| {
-            inner.trace.line(Instant::now(), actor, format!("suffers {blow:?}"));
-            inner.counts.add(match blow {
-                Blow::Kill => "blow: kill",
-                Blow::Interrupt => "blow: interrupt",
-                Blow::Suspend(_) => "blow: suspend",
-            });
+            inner.trace.line(Instant::now(), actor, format_args!("suffers {blow:?}"));
+            let trouble = match blow {
+                Blow::Kill => Trouble::Kill,
+                Blow::Interrupt => Trouble::Interrupt,
+                Blow::Suspend(_) => Trouble::Suspend,
+            };
+            if let Some(run) = inner.runs.get(actor) {
+                inner.coverage.strike(run.verb.name(), run.stage, trouble);
+            }
         });
+    }
+
+    /// Something goes wrong with a request, or with an operation of the journal's store.
+    pub(super) fn fault(&self, site: &Site<'_>, trouble: Trouble) {
+        self.with(|inner| {
+            if inner.trace.is_kept() {
+                let line = format!("[{}] {} ({site})", site.operation, trouble.name());
+                inner.trace.line(Instant::now(), site.actor, line);
+                inner.sites.push(site.to_string());
+            }
+            inner.meet(site.actor, trouble);
+        });
+    }
+
+    /// Something befalls a command.
+    pub(super) fn meet(&self, actor: &Actor, trouble: Trouble) {
+        self.inner().meet(actor, trouble);
+    }
+
+    /// Something befalls every command that is under way in an environment.
+    pub(super) fn meet_all(&self, environment: &str, trouble: Trouble) {
+        self.inner().meet_all(environment, trouble);
+    }
+
+    /// What can be left out of this run, once more.
+    pub(super) fn site(&self, site: impl Into<String>) {
+        let mut inner = self.inner();
+        if inner.trace.is_kept() {
+            inner.sites.push(site.into());
+        }
     }
 
     /// A change of the world.
     pub(super) fn changed(&self, change: &Change<'_>) {
         self.with(|inner| {
-            let who = change.actor.map_or("", |actor| actor.0.as_str());
-            let late = change.at.saturating_duration_since(change.sent).as_secs();
-            let late = if late > 0 { format!(", sent {late} s before") } else { String::new() };
-            inner.trace.line(change.at, who, format!("[{}] {}{late}", change.operation, change.what));
+            if inner.trace.is_kept() {
+                let who = change.actor.map_or("", |actor| actor.0.as_str());
+                let late = change.at.saturating_duration_since(change.sent).as_secs();
+                let late = if late > 0 { format!(", sent {late} s before") } else { String::new() };
+                inner.trace.line(change.at, who, format!("[{}] {}{late}", change.operation, change.what));
+            }
             inner.changes += 1;
             inner.acts += u64::from(change.actor.is_some());
             inner.state = Arc::clone(change.after);
@@ -266,19 +327,24 @@ impl Oracle {
     /// A write to the journal's store. `created`: the object was not there before.
     pub(super) fn written(&self, actor: &Actor, sent: Instant, path: &str, body: &[u8]) {
         self.with(|inner| {
-            inner.trace.line(Instant::now(), actor, format!("writes {}", shown(path, body)));
+            if inner.trace.is_kept() {
+                inner.trace.line(Instant::now(), actor, format!("writes {}", shown(path, body)));
+            }
             inner.note_write(actor, sent, path, body);
         });
     }
 
     pub(super) fn deleted(&self, actor: &Actor, path: &str) {
-        self.line(actor, format!("deletes {path}"));
+        self.with(|inner| {
+            inner.trace.line(Instant::now(), actor, format_args!("deletes {path}"));
+            inner.note_reader(actor, path);
+        });
     }
 
     /// An instance has passed its gate.
     pub(super) fn gated(&self, id: &InstanceId) {
         self.with(|inner| {
-            inner.trace.line(Instant::now(), "", format!("{id} has passed its gate"));
+            inner.trace.line(Instant::now(), "", format_args!("{id} has passed its gate"));
             inner.gated.insert(id.clone());
         });
     }
@@ -291,6 +357,28 @@ impl Oracle {
         }
         for run in inner.runs.values_mut().filter(|run| run.environment() == environment && run.life.is_alive()) {
             run.disturbed = true;
+        }
+    }
+}
+
+impl Inner {
+    fn meet(&mut self, actor: &Actor, trouble: Trouble) {
+        if let Some(run) = self.runs.get(actor) {
+            self.coverage.meet(run.verb.name(), trouble);
+        }
+    }
+
+    /// Returns how many commands there are.
+    fn meet_all(&mut self, environment: &str, trouble: Trouble) -> usize {
+        let under_way = self.runs.values().filter(|run| run.environment() == environment && run.life.is_alive());
+        under_way.map(|run| self.coverage.meet(run.verb.name(), trouble)).count()
+    }
+
+    /// A command that only reads must not touch the journal.
+    pub(super) fn note_reader(&mut self, actor: &Actor, path: &str) {
+        if let Some(run) = self.runs.get(actor).filter(|run| run.verb.only_reads()) {
+            self.violation =
+                Some(format!("{actor} writes to the journal, and {} only reads ({path})", run.verb.name()));
         }
     }
 }

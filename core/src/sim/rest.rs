@@ -12,6 +12,7 @@ use crate::provider::{InstanceState, label};
 
 impl Sim {
     pub(super) async fn rest(&mut self) -> Result<(), Broken> {
+        self.begin("rest");
         self.calm = true;
         self.oracle.line("user", "comes to rest");
         self.settle().await?;

@@ -2,8 +2,12 @@
 //! whatever becomes of its process.
 
 use std::{
+    collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +25,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{life::Life, oracle::Oracle};
-use crate::fake::{Actor, Dice};
+use super::{coverage::Trouble, life::Life, oracle::Oracle};
+use crate::fake::{Actor, Dice, Site};
 
 /// The store of one process.
 pub(super) struct SimStore {
@@ -33,6 +37,10 @@ pub(super) struct SimStore {
     pub(super) dice: Mutex<Dice>,
     /// How often a write arrives late.
     pub(super) late: f64,
+    /// Where nothing is to go wrong.
+    pub(super) skip: Arc<BTreeSet<String>>,
+    /// How many writes there were.
+    pub(super) puts: AtomicU32,
 }
 
 impl fmt::Debug for SimStore {
@@ -52,6 +60,18 @@ impl SimStore {
         self.dice.lock().unwrap().up_to(Duration::from_millis(most))
     }
 
+    /// Whether the next write arrives late.
+    fn is_late(&self) -> bool {
+        let number = self.puts.fetch_add(1, Ordering::Relaxed) + 1;
+        let late = self.dice.lock().unwrap().hits(self.late);
+        let site = Site { actor: &self.actor, operation: "put", number };
+        let late = late && (self.skip.is_empty() || !self.skip.contains(&site.to_string()));
+        if late {
+            self.oracle.fault(&site, Trouble::LateWrite);
+        }
+        late
+    }
+
     async fn step(&self) {
         if self.life.step() {
             tokio::task::yield_now().await;
@@ -67,7 +87,7 @@ impl ObjectStore for SimStore {
         let (reply, answer) = oneshot::channel();
         let (objects, actor, oracle) = (Arc::clone(&self.objects), self.actor.clone(), Arc::clone(&self.oracle));
         let (location, sent) = (location.clone(), Instant::now());
-        let late = self.dice.lock().unwrap().hits(self.late);
+        let late = self.is_late();
         let (commit, back) = (self.delay(if late { 3000 } else { 20 }), self.delay(20));
         tokio::spawn(async move {
             sleep(commit).await;

@@ -1,10 +1,10 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     process::Command,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -12,54 +12,59 @@ use std::{
 };
 
 use super::{
-    driver::{Outcome, Sim},
+    coverage::Coverage,
+    driver::{Outcome, Plan, Sim},
+    minimize::{command, kind, minimize},
     trace::Counts,
 };
 
 /// How many seeds a usual test run tries.
 const USUAL: u64 = 300;
+/// From so many on, every command must have met every fault.
+const FULL: u64 = 20_000;
 /// After so many failures, the others are not worth the time.
 const ENOUGH: usize = 20;
 
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap())
+    text(name).map(|text| text.parse().unwrap())
 }
 
-/// A broken rule without the numbers and addresses of its run.
-fn kind(why: &str) -> String {
-    let digits =
-        |word: &str| if word.contains(|c: char| c.is_ascii_digit()) { "…".to_owned() } else { word.to_owned() };
-    why.split(' ').map(digits).collect::<Vec<_>>().join(" ")
-}
-
-fn simulate(seed: u64) -> Outcome {
+fn simulate(plan: &Plan) -> Outcome {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(Sim::run(seed))
+    runtime.block_on(Sim::run(plan))
 }
 
-#[test]
-fn the_promise_holds_for_every_seed() {
-    let seeds = match variable("REMINT_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..variable("REMINT_SIM_SEEDS").unwrap_or(USUAL),
-    };
+/// What many seeds came to.
+#[derive(Default)]
+struct Found {
+    counts: Counts,
+    coverage: Coverage,
+    failures: BTreeMap<u64, String>,
+}
+
+/// Runs seeds on all cores, until there are enough failures. Returns how many it ran, too.
+fn simulate_all(seeds: std::ops::Range<u64>, skip: &Arc<BTreeSet<String>>) -> (u64, Found) {
     let all = variable("REMINT_SIM_ALL").is_some();
-    let (next, started) = (AtomicU64::new(seeds.start), Instant::now());
-    let counts = Mutex::new(Counts::default());
-    let failures = Mutex::new(BTreeMap::new());
+    let next = AtomicU64::new(seeds.start);
+    let found = Mutex::new(Found::default());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
-            let enough = !all && failures.lock().unwrap().len() >= ENOUGH;
+            let enough = !all && found.lock().unwrap().failures.len() >= ENOUGH;
             if seed >= seeds.end || enough {
                 return;
             }
-            let Outcome { counts: found, failure } = simulate(seed);
-            counts.lock().unwrap().merge(found);
-            if let Some(failure) = failure {
-                failures.lock().unwrap().insert(seed, failure);
-            }
+            let Outcome { counts, coverage, failure, .. } =
+                simulate(&Plan { seed, skip: Arc::clone(skip), traced: false });
+            let mut found = found.lock().unwrap();
+            found.counts.merge(counts);
+            found.coverage.merge(coverage);
+            found.failures.extend(failure.map(|failure| (seed, failure)));
         }
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -68,28 +73,70 @@ fn the_promise_holds_for_every_seed() {
             scope.spawn(work);
         }
     });
-    let (done, took) = (next.into_inner().min(seeds.end) - seeds.start, started.elapsed());
-    let rate = done as f64 / took.as_secs_f64() * 60.0;
-    println!("{done} seeds in {:.1} s, {rate:.0} a minute\n{}", took.as_secs_f64(), counts.into_inner().unwrap());
-    let failures = failures.into_inner().unwrap();
-    let Some((seed, (why, trace))) = failures.first_key_value() else { return };
+    (next.into_inner().min(seeds.end) - seeds.start, found.into_inner().unwrap())
+}
+
+#[test]
+fn the_promise_holds_for_every_seed() {
+    let one = variable("REMINT_SIM_SEED");
+    let seeds = match one {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("REMINT_SIM_SEEDS").unwrap_or(USUAL),
+    };
+    let skip: BTreeSet<_> =
+        text("REMINT_SIM_SKIP").iter().flat_map(|skip| skip.split(',')).map(str::to_owned).collect();
+    let skip = Arc::new(skip);
+    let started = Instant::now();
+    let (done, Found { counts, coverage, failures }) = simulate_all(seeds, &skip);
+    let took = started.elapsed().as_secs_f64();
+    println!("{counts}{coverage}\n{done} seeds in {took:.1} s, {:.0} a minute", done as f64 / took * 60.0);
+    let Some((seed, why)) = failures.first_key_value() else {
+        let holes = if done >= FULL { coverage.holes() } else { coverage.refuted() };
+        assert!(holes.is_empty(), "{}", holes.join("\n"));
+        return;
+    };
     let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for (seed, (why, _)) in &failures {
+    for (seed, why) in &failures {
         kinds.entry(kind(why)).or_default().push(*seed);
     }
     for (kind, seeds) in kinds {
         println!("{:>5} {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(5)]);
     }
-    panic!("{trace}\n{} of {done} seeds fail; seed {seed}: {why}\n\n    make sim SEED={seed}\n", failures.len());
+    let plan = Plan { seed: *seed, skip, traced: true };
+    let (plan, Outcome { trace, failure, .. }) = match text("REMINT_SIM_WHOLE") {
+        None => minimize(&plan, simulate),
+        Some(_) => (plan.clone(), simulate(&plan)),
+    };
+    let smallest = failure.unwrap_or_else(|| "nothing, with a trace".to_owned());
+    panic!(
+        "{trace}\n{} of {done} seeds fail; seed {seed}: {why}\n\nAt its smallest: {smallest}\n\n    {}\n",
+        failures.len(),
+        command(&plan)
+    );
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 1_000_000..1_000_010 {
-        let (one, other) = (simulate(seed), simulate(seed));
-        assert_eq!(one.counts, other.counts, "seed {seed}");
-        assert_eq!(one.failure, other.failure, "seed {seed}");
+        let plan = Plan { seed, ..Plan::default() };
+        let (one, other) = (simulate(&plan), simulate(&plan));
+        assert_eq!(one, other, "seed {seed}");
+        // And so it does when somebody watches.
+        let traced = simulate(&Plan { traced: true, ..plan });
+        assert!(!traced.sites.is_empty() && !traced.trace.is_empty());
+        assert_eq!((one.counts, one.coverage), (traced.counts, traced.coverage), "seed {seed}");
     }
+}
+
+#[test]
+fn a_step_that_is_left_out_does_not_happen_and_the_others_do() {
+    let plan = Plan { seed: 1_000_000, traced: true, ..Plan::default() };
+    let whole = simulate(&plan);
+    assert!(["1", "3", "4"].iter().all(|step| whole.sites.iter().any(|site| site == step)), "{:?}", whole.sites);
+    let skip = Arc::new(["3".to_owned()].into());
+    let without = simulate(&Plan { skip, ..plan });
+    let of_step = |outcome: &Outcome, step: &str| outcome.sites.iter().any(|site| site == step);
+    assert!(of_step(&without, "1") && !of_step(&without, "3") && of_step(&without, "4"), "{:?}", without.sites);
 }
 
 /// `make sim-saboteurs` is run by hand; that its patches still fit the engine is seen here.

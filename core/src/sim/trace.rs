@@ -4,28 +4,34 @@ use std::{collections::BTreeMap, fmt};
 
 use tokio::time::Instant;
 
-/// The lines of one world.
+/// The lines of one world. Only a run whose trace is wanted keeps them: they cost more than the run itself.
 #[derive(Debug)]
 pub(super) struct Trace {
     started: Instant,
-    lines: Vec<(Instant, String)>,
+    lines: Option<Vec<(Instant, String)>>,
 }
 
 impl Trace {
-    pub(super) fn new() -> Self {
-        Self { started: Instant::now(), lines: Vec::new() }
+    pub(super) fn new(kept: bool) -> Self {
+        Self { started: Instant::now(), lines: kept.then(Vec::new) }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.lines.is_some()
     }
 
     /// Something that a process, or the world, did at a time.
     pub(super) fn line(&mut self, at: Instant, who: impl fmt::Display, what: impl fmt::Display) {
-        self.lines.push((at, format!("{who:<4} {what}")));
+        if let Some(lines) = &mut self.lines {
+            lines.push((at, format!("{who:<6} {what}")));
+        }
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What happened by itself is noticed when somebody looks the next time.
-        let mut lines: Vec<_> = self.lines.iter().collect();
+        let mut lines: Vec<_> = self.lines.iter().flatten().collect();
         lines.sort_by_key(|(at, _)| *at);
         lines.into_iter().try_for_each(|(at, line)| {
             writeln!(f, "{:10.3} {line}", at.saturating_duration_since(self.started).as_secs_f64())

@@ -1,6 +1,6 @@
 //! What the user wants of an environment: the manifest, and how it changes.
 
-use std::{fmt::Write as _, net::IpAddr, path::Path};
+use std::{cell::RefCell, collections::HashMap, fmt::Write as _, net::IpAddr};
 
 use crate::{
     fake::Dice,
@@ -141,12 +141,26 @@ impl Wishes {
         }
     }
 
-    /// The manifest.
-    pub(super) fn load(&self, folder: &Path) -> Loaded {
-        let path = folder.join("remint.toml");
-        std::fs::write(&path, self.manifest()).unwrap();
-        let options = LoadOptions { env: Some(self.environment.to_owned()), ..LoadOptions::default() };
-        load(&path, &options).unwrap()
+    /// The manifest. Few differ, and reading one costs as much as a command: each is read once by each thread.
+    pub(super) fn load(&self) -> Loaded {
+        thread_local! {
+            static READ: RefCell<HashMap<(String, &'static str), Loaded>> = RefCell::default();
+        }
+        let key = (self.manifest(), self.environment);
+        READ.with_borrow_mut(|read| {
+            if read.len() > 5000 {
+                read.clear();
+            }
+            read.entry(key)
+                .or_insert_with_key(|(text, environment)| {
+                    let folder = tempfile::tempdir().unwrap();
+                    let path = folder.path().join("remint.toml");
+                    std::fs::write(&path, text).unwrap();
+                    let options = LoadOptions { env: Some((*environment).to_owned()), ..LoadOptions::default() };
+                    load(&path, &options).unwrap()
+                })
+                .clone()
+        })
     }
 
     fn manifest(&self) -> String {

@@ -14,9 +14,6 @@
 //!   it may be repeated blindly.
 
 mod account;
-mod answers;
-mod call;
-mod calls;
 mod capability;
 mod contract;
 mod dns;
@@ -31,17 +28,13 @@ mod login_key;
 mod marker;
 mod nearest;
 mod network;
-mod pages;
 mod registry;
 mod requests;
 mod static_ip;
 mod stray;
-mod turns;
+pub mod support;
 
 pub use account::{Account, Limits, Quota};
-pub use answers::{Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES, MAX_VALUES, Meter};
-pub use call::{Call, CallClass, answered};
-pub use calls::{CallCount, Calls, RatePolicy, RetryPolicy};
 pub use capability::Capability;
 pub use contract::CONTRACTS;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
@@ -59,7 +52,6 @@ pub use login_key::{LoginKey, LoginKeys};
 pub use marker::{Markers, is_marker_name, is_marker_value};
 pub use nearest::nearest;
 pub use network::{Address, PortMap};
-pub use pages::{Page, all_pages};
 pub use registry::{
     BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, Environment, Program, Registration, Registry,
     UnknownProvider, Usual,
@@ -67,7 +59,10 @@ pub use registry::{
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
 pub use stray::{Owner, Stray, StrayKind, Strays};
-pub use turns::{Turn, Turns};
+pub use support::{
+    Call, CallClass, CallCount, Calls, Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES,
+    MAX_VALUES, Meter, Page, RatePolicy, RetryPolicy, Turn, Turns, all_pages, answered,
+};
 
 use async_trait::async_trait;
 

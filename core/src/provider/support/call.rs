@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, Result};
+use crate::provider::{Error, Result};
 
 /// How a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,11 +19,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    Effect, Error, ErrorKind, Fence, Result,
-    call::{Answered, Call, CallClass, Ended, within_attempt},
+use super::call::{Answered, Call, CallClass, Ended, within_attempt};
+use crate::{
+    manifest::HumanDuration,
+    provider::{Effect, Error, ErrorKind, Fence, Result},
 };
-use crate::manifest::HumanDuration;
 
 /// How long after the time of an attempt it is given up here: the client's own timeout says more, and comes first.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -213,7 +213,7 @@ impl Calls {
     /// # Errors
     ///
     /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time;
-    /// [`LockLost`](super::ErrorKind::LockLost) when the fence refuses an attempt, with the effect of those before it.
+    /// [`LockLost`](ErrorKind::LockLost) when the fence refuses an attempt, with the effect of those before it.
     pub async fn run<T, F, Fut>(&self, what: impl Into<Call<'_>>, mut call: F) -> Result<T>
     where
         F: FnMut() -> Fut,

@@ -12,7 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CallClass, Calls, Effect, Error, ErrorKind, Result};
+use super::{CallClass, Calls};
+use crate::provider::{Effect, Error, ErrorKind, Result};
 
 /// Bytes of one answer.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use super::{Calls, Error, ErrorKind, Listing, Result};
+use super::{Calls, Listing};
+use crate::provider::{Error, ErrorKind, Result};
 
 /// How often a list is read that changes between its pages.
 const READINGS: u32 = 10;

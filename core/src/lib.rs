@@ -12,6 +12,7 @@ pub mod child;
 mod clock;
 pub mod context;
 pub mod deploy;
+mod duration;
 pub mod events;
 #[cfg(test)]
 mod fake;
@@ -23,10 +24,12 @@ pub mod journal;
 mod logins;
 pub mod manifest;
 pub mod provider;
+pub mod recipe;
 pub mod redact;
 pub mod remote;
 #[cfg(test)]
 mod sim;
 mod spawn;
+pub mod tree;
 pub mod userdata;
 pub mod watch;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use remint_core::{
-    bake::{fingerprint::step_name, links, tree},
     deploy::{UserDataSize, user_data_size},
     manifest::{Loaded, Provisioner},
     provider::{ProviderId, Registry},
+    recipe::{link_warnings, step_name},
+    tree,
     userdata::overridden,
 };
 use serde::Serialize;
@@ -70,10 +71,10 @@ fn warnings(loaded: &Loaded) -> Vec<String> {
     let mut all = loaded.manifest.warnings();
     for (index, step) in loaded.manifest.image.provision.iter().enumerate() {
         if let Provisioner::File(file) = step
-            && let Ok(source) = tree::read(&loaded.base_dir, file)
+            && let Ok(source) = tree::read(&loaded.base_dir, file.tree())
         {
             let name = step_name(index, step);
-            all.extend(links::warnings(file, &source).into_iter().map(|warning| format!("{name}: {warning}")));
+            all.extend(link_warnings(file, &source).into_iter().map(|warning| format!("{name}: {warning}")));
         }
     }
     for part in &loaded.user_data {

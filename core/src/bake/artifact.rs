@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures::StreamExt;
-use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -98,21 +97,6 @@ impl Artifacts {
     }
 }
 
-/// The name that an artifact gets in a folder: the last part of its URL's path, or of its `file:` path.
-pub(crate) fn file_name(url: &str) -> Option<String> {
-    let last = match url.strip_prefix("file:") {
-        Some(local) => Path::new(local).file_name()?.to_str()?.to_owned(),
-        None => {
-            let url = Url::parse(url).ok()?;
-            let encoded = url.path_segments()?.next_back()?.to_owned();
-            // Another URL's way to write the same name, such as `%2B` for a plus.
-            percent_decode_str(&encoded).decode_utf8().ok()?.into_owned()
-        }
-    };
-    let fits = !last.is_empty() && last != "." && last != ".." && !last.contains(['/', '\0']);
-    fits.then_some(last)
-}
-
 /// A URL without the user, password and query that may be secret.
 fn without_credentials(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else { return "the URL".to_owned() };
@@ -150,25 +134,6 @@ mod tests {
         assert!(error.to_string().contains("the manifest says"), "{error}");
         // What was fetched once is not fetched again, from wherever.
         artifacts.fetch("step 2", &artifact("https://nowhere.invalid/tool", b"content")).await.unwrap();
-    }
-
-    #[test]
-    fn an_artifact_is_named_by_its_url() {
-        for (url, name) in [
-            ("https://example.org/v1/tool-1.2.tar.gz?token=x#y", Some("tool-1.2.tar.gz")),
-            ("https://example.org/a%2Bb%20c", Some("a+b c")),
-            ("file:dir/tool", Some("tool")),
-            ("file:/abs/tool", Some("tool")),
-            ("https://example.org/dir/", None),
-            ("https://example.org", None),
-            ("https://example.org/a%2Fb", None),
-            ("https://example.org/%2e%2E", None),
-            ("https://example.org/%FF", None),
-            ("file:..", None),
-            ("nonsense", None),
-        ] {
-            assert_eq!(file_name(url).as_deref(), name, "{url}");
-        }
     }
 
     #[test]

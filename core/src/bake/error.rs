@@ -5,12 +5,14 @@ use crate::{
     journal::JournalError,
     manifest::RenderError,
     provider::{Error, ErrorKind, Region},
+    recipe::FingerprintError,
     remote::RemoteError,
+    tree::TreeError,
     userdata::UserDataError,
     watch::WatchError,
 };
 
-use super::{files::CopyError, fingerprint::FingerprintError, place::PlaceError, tree::TreeError};
+use super::{files::CopyError, place::PlaceError};
 
 /// A bake that failed. What it had made is gone by the time the error is returned, or is kept, or an event has named it.
 #[derive(Debug, thiserror::Error)]

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    place::{self, Destination, Machine, PlaceError},
-    tree::{self, Source, TreeError},
-};
+use super::place::{self, Machine, PlaceError};
 use crate::{
     manifest::FileProvisioner,
+    recipe::Destination,
     remote::{Connection, Copied, Owner, RemoteError, Upload, UploadKind},
+    tree::{self, Source, TreeError},
 };
 
 /// Why files were not copied.
@@ -46,7 +45,7 @@ pub async fn copy_step(
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Copied, CopyError> {
     let (base_dir, own) = (base_dir.to_owned(), step.clone());
-    let source = match tokio::task::spawn_blocking(move || tree::read(&base_dir, &own)).await {
+    let source = match tokio::task::spawn_blocking(move || tree::read(&base_dir, own.tree())).await {
         Ok(source) => source?,
         // The task is never aborted, so it only fails when it panics.
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

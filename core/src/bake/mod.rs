@@ -10,7 +10,7 @@
 //! calls it first.
 
 pub mod apt;
-pub(crate) mod artifact;
+mod artifact;
 mod authority;
 mod builder;
 mod capture;
@@ -19,11 +19,8 @@ mod check;
 mod cleanup;
 mod error;
 pub mod files;
-pub mod fingerprint;
 mod kept;
-pub mod links;
 mod logins;
-mod options;
 mod place;
 mod prepare;
 mod recover;
@@ -34,15 +31,14 @@ mod secrets;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod steps;
-pub mod tree;
 
+pub use crate::context::{Asker, BakeOptions, OnError};
 pub use authority::Authority;
 pub(crate) use authority::key_prefix;
 pub(crate) use cleanup::destroy_machines;
 pub use error::BakeError;
 pub use kept::{KeptKey, KeyFolder};
 pub(crate) use kept::{forget, kept_until};
-pub use options::{Asker, BakeOptions, OnError};
 pub use place::PlaceError;
 pub use prepare::{Prepared, prepare};
 pub use recover::recover;

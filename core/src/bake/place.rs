@@ -8,36 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::tree::{EntryKind, Source};
-use crate::remote::{Found, Owner, Upload, UploadKind};
+use crate::{
+    recipe::Destination,
+    remote::{Found, Owner, Upload, UploadKind},
+    tree::{EntryKind, Source},
+};
 
 /// The permission bits of folders above the destination that are missing, and of one that a single file goes into.
 const FOLDER: u32 = 0o755;
-
-/// A `destination`, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
-    /// The absolute path, without `.` and double or final slashes.
-    pub(super) path: PathBuf,
-    /// Whether it is written as a folder: with a final `/`.
-    folder: bool,
-}
-
-impl Destination {
-    pub(super) fn new(text: &str) -> Self {
-        let names = text.split('/').filter(|name| !name.is_empty() && *name != ".");
-        let folder = text.ends_with('/') || text.ends_with("/.");
-        Self { path: Path::new("/").join(names.collect::<PathBuf>()), folder }
-    }
-
-    /// The folders above it and itself, from the top, without `/`: what to look at first.
-    pub(super) fn way(&self) -> Vec<PathBuf> {
-        let mut way: Vec<PathBuf> = self.path.ancestors().map(Path::to_owned).collect();
-        way.pop();
-        way.reverse();
-        way
-    }
-}
 
 /// Why files cannot go where they should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

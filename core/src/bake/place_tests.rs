@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::bake::tree::{Entry, FileEntry};
+use crate::tree::{Entry, FileEntry};
 
 const OWNER: Owner = Owner { user: 7, group: 8 };
 

@@ -1,16 +1,12 @@
 //! What is known before anything is made: the fingerprint, the image that may exist, and whether a builder can stand.
 
-use std::sync::Arc;
-
-use super::{
-    Authority, BakeError,
-    fingerprint::{self, InputDigest, Inputs},
-    links, tree,
-};
+use super::{Authority, BakeError};
 use crate::{
     context::Context,
     manifest::Provisioner,
     provider::{Fingerprint, Image, ImageState, Labels, Selector, SizeName, label},
+    recipe::{InputDigest, Recipe, link_warnings, step_name},
+    tree,
 };
 
 /// The recipe, compared with what the account has. Two reads, no mutation.
@@ -36,29 +32,9 @@ pub async fn prepare(ctx: &Context, authority: &Authority<'_>) -> Result<Prepare
     let images = ctx.provider.images();
     let base = images.resolve(&section.base, &section.region).await;
     let base = base.map_err(BakeError::cloud("cannot find the base image"))?;
-    let (fingerprint, inputs) = take_fingerprint(ctx, &base).await?;
+    let Recipe { fingerprint, inputs } = Recipe::read(&ctx.loaded, &base.id).await?;
     let image = find_image(ctx, authority, &fingerprint).await?;
     Ok(Prepared { fingerprint, inputs, base, image })
-}
-
-/// Reads every file of the recipe, away from the threads that serve connections.
-async fn take_fingerprint(ctx: &Context, base: &Image) -> Result<(Fingerprint, Vec<InputDigest>), BakeError> {
-    let loaded = Arc::new(ctx.loaded.clone());
-    let base = base.id.clone();
-    let task = tokio::task::spawn_blocking(move || {
-        let inputs = Inputs {
-            image: &loaded.manifest.image,
-            provider: &loaded.provider,
-            base: &base,
-            base_dir: &loaded.base_dir,
-        };
-        fingerprint::compute(&inputs)
-    });
-    // The task is never aborted, so it only fails when it panics.
-    match task.await {
-        Ok(result) => Ok(result?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }
 
 /// The available image of a fingerprint that is proven to be this service's. Where there are several, the one with the smallest
@@ -111,10 +87,10 @@ pub(super) async fn check(ctx: &Context, prepared: &Prepared) -> Result<(), Bake
     }
     for (index, step) in ctx.loaded.manifest.image.provision.iter().enumerate() {
         if let Provisioner::File(file) = step {
-            let step = fingerprint::step_name(index, step);
-            let source = tree::read(&ctx.loaded.base_dir, file);
+            let step = step_name(index, step);
+            let source = tree::read(&ctx.loaded.base_dir, file.tree());
             let source = source.map_err(|source| BakeError::Files { step: step.clone(), source })?;
-            for warning in links::warnings(file, &source) {
+            for warning in link_warnings(file, &source) {
                 ctx.events.warn(format!("{step}: {warning}"));
             }
         }

@@ -4,10 +4,10 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
 
-use super::fingerprint::InputDigest;
 use crate::{
     events::{Event, Events},
     provider::{CallCount, Fingerprint, Image},
+    recipe::InputDigest,
 };
 
 /// A finished bake.

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{BakeError, builder::Builder, fingerprint::step_name};
-use crate::{context::Context, manifest::RunOptions, redact, remote::Command};
+use super::{BakeError, builder::Builder};
+use crate::{context::Context, manifest::RunOptions, recipe::step_name, redact, remote::Command};
 
 /// The variables of one step.
 pub(super) type SecretEnv = BTreeMap<String, SecretString>;

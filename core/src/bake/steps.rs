@@ -6,20 +6,20 @@ use tokio::time::sleep;
 
 use super::{
     BakeError, apt,
-    artifact::{self, Artifacts},
+    artifact::Artifacts,
     builder::Builder,
     cause::{self, Failure, Kind},
     files::{self, CopyError, Progress},
-    fingerprint::step_name,
     secrets::{SecretEnv, secret_env},
-    tree::{self, FileEntry, Source},
 };
 use crate::{
     context::Context,
     events::{Event, Stream},
     manifest::{FileProvisioner, LineShell, Provisioner, RunOptions, VerifyCommand},
     provider::Fingerprint,
+    recipe::step_name,
     remote::{Command, Exit, Outcome, RemoteError, UploadOptions, quote},
+    tree::{self, FileEntry, Source},
 };
 
 /// The pause before a step is repeated; it doubles each time.
@@ -68,8 +68,7 @@ impl<'a> Steps<'a> {
                         BakeError::copy(&name)(CopyError::Tree(tree::TreeError::read(&path)(error)))
                     })?;
                     let file = FileEntry { path, mode, size: size.len() };
-                    let source =
-                        Source::File { name: artifact::file_name(&artifact.url).unwrap_or_default().into(), file };
+                    let source = Source::File { name: artifact.file_name().unwrap_or_default().into(), file };
                     let (destination, owner) = (&artifact.destination, artifact.owner.as_deref());
                     let mut tell = self.copying(builder, &name);
                     let copied = files::copy(&builder.connection, source, destination, owner, &mut tell).await;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-pub(crate) use super::outside::{Opened, Outside, Prepared, Recipe};
+pub(crate) use super::outside::{Opened, Outside, Prepared};
+pub(crate) use crate::recipe::Recipe;
 use super::{
     Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport,
     destroy::destroy_with,

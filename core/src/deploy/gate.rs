@@ -9,10 +9,9 @@ use tokio::time::Instant;
 use super::{
     DeployError, DeployErrorKind,
     digest::ConfigDigest,
-    outside::{Opened, Outside, Prepared, Recipe},
+    outside::{Opened, Outside, Prepared},
 };
 use crate::{
-    bake::fingerprint,
     context::Context,
     events::{Event, Stream},
     first_boot::{self, Expected, Verdict},
@@ -20,6 +19,7 @@ use crate::{
     logins::{self, KeyFile},
     manifest::{ConfigSection, Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
+    recipe::Recipe,
     remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
     userdata::UserData,
 };
@@ -105,17 +105,10 @@ impl SshOutside {
 #[async_trait]
 impl Outside for SshOutside {
     async fn recipe(&self, ctx: &Context, base: &ImageId) -> Result<Recipe, DeployError> {
-        let (image, provider) = (ctx.loaded.manifest.image.clone(), ctx.loaded.provider.clone());
-        let (base, base_dir) = (base.clone(), ctx.loaded.base_dir.clone());
-        let computed = tokio::task::spawn_blocking(move || {
-            let inputs = fingerprint::Inputs { image: &image, provider: &provider, base: &base, base_dir: &base_dir };
-            fingerprint::compute(&inputs)
-        });
-        let fail = |error: Box<dyn std::error::Error + Send + Sync>| {
+        let read = Recipe::read(&ctx.loaded, base).await;
+        read.map_err(|error| {
             DeployError::new(DeployErrorKind::Manifest, "cannot tell what the image is made of").because(error)
-        };
-        let (fingerprint, inputs) = computed.await.map_err(|error| fail(error.into()))?.map_err(|e| fail(e.into()))?;
-        Ok(Recipe { fingerprint, inputs })
+        })
     }
 
     async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, DeployError> {

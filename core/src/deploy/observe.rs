@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use super::{
     DeployError, DeployErrorKind,
-    outside::{Outside, Recipe},
+    outside::Outside,
     ownership::{Ownership, Standing},
     preflight,
 };
@@ -16,6 +16,7 @@ use crate::{
         ErrorKind, Fingerprint, Image, ImageId, ImageState, Instance, InstanceState, Labels, RecordKind, RecordSet,
         ReleaseId, Selector, StaticIp, StaticIpId, StaticIps, label,
     },
+    recipe::Recipe,
 };
 
 /// The role of instances that serve.

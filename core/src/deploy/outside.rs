@@ -9,18 +9,12 @@ use secrecy::SecretString;
 
 use super::DeployError;
 use crate::{
-    bake::{Authority, fingerprint::InputDigest},
+    bake::Authority,
     context::Context,
     health::ProbeRun,
-    provider::{Address, Fingerprint, ImageId, Instance, ReleaseId},
+    provider::{Address, ImageId, Instance, ReleaseId},
+    recipe::Recipe,
 };
-
-/// A recipe's fingerprint, and what it was taken from.
-#[derive(Debug, Clone)]
-pub(crate) struct Recipe {
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) inputs: Vec<InputDigest>,
-}
 
 /// What an instance is launched with, and the keys that open it. The keys live as long as this.
 pub(crate) struct Prepared {

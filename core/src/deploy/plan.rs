@@ -13,11 +13,11 @@ use super::{
     status::undeclared,
 };
 use crate::{
-    bake::fingerprint::changed,
     context::Context,
     journal::{Owned, OwnedRecord, Release, Resource, Resources, Retired, current},
     manifest::{Retire, StaticIpChoice},
     provider::{Instance, InstanceId, InstanceState, RecordSet, ReleaseId},
+    recipe::changed,
 };
 
 /// Says what a deploy would do, and changes nothing. At most six calls to the cloud where nothing changed.

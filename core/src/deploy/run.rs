@@ -14,11 +14,11 @@ use super::{
     walk::Run,
 };
 use crate::{
-    bake::fingerprint::InputDigest,
     context::Context,
     events::Event,
     journal::{Phase, Release, ReleaseRecord, current},
     provider::{CallCount, Fingerprint, ImageId, ReleaseId},
+    recipe::InputDigest,
 };
 
 /// How a deploy is made.

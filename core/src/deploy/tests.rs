@@ -16,7 +16,7 @@ use super::{
     destroy::destroy_with,
     engine::Engine,
     gc::leftovers_with,
-    outside::{Opened, Outside, Prepared, Recipe},
+    outside::{Opened, Outside, Prepared},
     rollback::rollback_with,
     run::deploy_with,
     status::status_with,
@@ -31,6 +31,7 @@ use crate::{
     journal::{Holder, Journal, Phase},
     manifest::{LoadOptions, load},
     provider::{Address, ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId, label},
+    recipe::Recipe,
 };
 
 mod ownership;

@@ -11,5 +11,4 @@ mod report;
 mod verdict;
 
 pub(crate) use ask::finished;
-pub(crate) use report::SAYS;
 pub(crate) use verdict::{Expected, Verdict, warning};

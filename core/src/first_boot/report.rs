@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::redact;
+use crate::{redact, userdata::SAYS};
 
 /// How many failed modules are read: more than cloud-init has, so that none that Remint needs is left out.
 const MODULES: usize = 100;
@@ -23,9 +23,6 @@ const LOG_LINES: usize = 30;
 const MODULE_LINES: usize = 12;
 /// How long one of them may be, in bytes.
 const LINE_BYTES: usize = 400;
-
-/// What a line starts with that a command of Remint's own part of the user data writes.
-pub(crate) const SAYS: &str = "remint: ";
 
 /// What the machine answered, as it came.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::{
     journal::{EntryRecord, EnvironmentRecord, LockRecord, ReleaseRecord, Resources, parse},
     manifest::{
-        DEFAULT_ENVIRONMENT, LoadOptions, load,
+        DEFAULT_ENVIRONMENT, LoadOptions, is_variable_name, load,
         references::{Piece, escape, pieces},
     },
     userdata::env_file,
@@ -198,7 +198,7 @@ fn fuzz_env_file() {
     target.run(|text| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         let env = BTreeMap::from([(name.to_owned(), SecretString::from(value.to_owned()))]);
-        let refused = !env_file::is_name(name) || value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        let refused = !is_variable_name(name) || value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
         match env_file::write(&env) {
             Err(_) => assert!(refused, "{name:?} {value:?}"),
             Ok(file) => {

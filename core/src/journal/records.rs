@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::Place;
 use crate::{
-    bake::fingerprint::InputDigest,
     provider::{
         EnvironmentName, Fingerprint, ImageId, InstanceId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
     },
+    recipe::InputDigest,
 };
 
 /// A release, as it was decided. Never changed.

@@ -6,23 +6,21 @@ use reqwest::Certificate;
 
 use super::{
     FileProvisioner, HealthCheck, HttpCheck, Links, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
+    config::is_variable_name,
     diagnostics::Reporter,
     dns_names,
     grounds::Grounds,
     http_rules,
     limits::read_text,
     load::ALLOW,
+    owner::owner_problem,
     references::{Late, Piece, pieces},
     scripts,
     tree::{Node, Step, show},
 };
 use crate::{
-    bake::{
-        artifact,
-        tree::{self, TreeError, parse_mode},
-    },
     provider::Registry,
-    userdata::{is_name, owner_problem},
+    tree::{self, TreeError, parse_mode},
 };
 
 struct Checks<'r, 't, 'n> {
@@ -168,7 +166,7 @@ impl Checks<'_, '_, '_> {
         if !self.grounds.hold(&step.source) {
             return;
         }
-        let listed = tree::read_within(self.base_dir, step, &|link| self.grounds.hold(link));
+        let listed = tree::read_within(self.base_dir, step.tree(), &|link| self.grounds.hold(link));
         if let Err(TreeError::Outside { path: link }) = listed {
             let message = format!("`{}` leads out of the manifest's folder, and would be followed", link.display());
             self.report(path, message, Some(&format!("leave it out with `exclude`, or {ALLOW}")));
@@ -239,7 +237,7 @@ impl Checks<'_, '_, '_> {
                             self.report(&at("url"), format!("`{}` cannot be fetched", artifact.url), Some(help));
                         }
                     }
-                    if artifact.destination.ends_with('/') && artifact::file_name(&artifact.url).is_none() {
+                    if artifact.destination.ends_with('/') && artifact.file_name().is_none() {
                         let help = "write the whole path, with the name of the file";
                         let message = format!(
                             "`{}` is a folder, and the URL does not end with the name of a file",
@@ -283,7 +281,7 @@ impl Checks<'_, '_, '_> {
     }
 
     fn variables<'a>(&mut self, path: &[Step], names: impl Iterator<Item = &'a String>) {
-        for name in names.filter(|name| !is_name(name)) {
+        for name in names.filter(|name| !is_variable_name(name)) {
             let mut path = path.to_vec();
             path.push(key(name));
             let help = "use letters, digits and `_`, and do not start with a digit";

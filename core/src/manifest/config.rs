@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::{ConfigSection, RenderContext, RenderError, limits::MAX_TEXT};
-use crate::userdata::is_root;
+use super::{ConfigSection, RenderContext, RenderError, limits::MAX_TEXT, owner::is_root};
 
 /// `[config]` of one release, secrets included.
 #[derive(Debug, Clone)]
@@ -21,6 +20,13 @@ pub struct RenderedConfig {
     pub restart: Vec<String>,
     /// The variables that the file sets, by name, with every `${…}` filled in.
     pub env: BTreeMap<String, SecretString>,
+}
+
+/// Whether a text can be the name of an environment variable.
+pub(crate) fn is_variable_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 impl ConfigSection {

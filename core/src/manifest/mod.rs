@@ -1,11 +1,11 @@
 //! `remint.toml`: its types, environments, interpolation, and diagnostics that point at the line.
 
+mod artifact;
 mod bash;
 mod checks;
 mod config;
 mod diagnostics;
 mod dns_names;
-mod duration;
 mod git;
 mod grounds;
 mod health;
@@ -17,6 +17,7 @@ mod limits_tests;
 mod load;
 mod mend;
 mod model;
+mod owner;
 mod reference;
 pub(crate) mod references;
 mod schema;
@@ -27,14 +28,16 @@ mod statuses;
 mod template;
 mod tree;
 
+pub use crate::duration::HumanDuration;
 pub use config::RenderedConfig;
+pub(crate) use config::is_variable_name;
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
-pub use duration::HumanDuration;
 pub(crate) use git::Git;
 pub use health::{CommandCheck, HealthCheck, HealthSection, HttpCheck, TcpCheck};
 pub(crate) use limits::read_text;
 pub use load::{DEFAULT_ENVIRONMENT, LoadOptions, Loaded, UserDataFile, environments, load};
 pub use model::*;
+pub(crate) use owner::is_root;
 pub use reference::reference_markdown;
 pub use schema::schema;
 pub use secrets::{SecretError, Secrets};

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HealthSection, HumanDuration, Template};
-use crate::provider::{ProviderId, Region, SizeName};
+use crate::{
+    provider::{ProviderId, Region, SizeName},
+    tree::Selection,
+};
 
 /// The manifest of one service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -201,6 +204,18 @@ pub struct FileProvisioner {
     /// Patterns of what a folder leaves out, with the rules of a `.gitignore` in it: `".git"`, `"/build"`, `"!keep.txt"`.
     #[serde(default)]
     pub exclude: Vec<String>,
+}
+
+impl FileProvisioner {
+    /// The files that are meant.
+    pub fn tree(&self) -> Selection<'_> {
+        Selection {
+            source: &self.source,
+            mode: self.mode.as_deref(),
+            exclude: &self.exclude,
+            follow: self.links == Some(Links::Follow),
+        }
+    }
 }
 
 /// What becomes of the symbolic links in a folder.

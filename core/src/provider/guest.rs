@@ -12,7 +12,7 @@ pub struct Guest {
     /// What replaces the host keys of a machine there, and what keeps it from replacing Remint's: a sentence for the error
     /// of a machine that never shows Remint's key, lowercase and without a period.
     pub host_keys: &'static str,
-    /// Whether user data may be compressed: the provider hands gzip in base64 ([`crate::userdata::is_packed`]) to the machine as
+    /// Whether user data may be compressed: the provider hands gzip in base64 ([`crate::provider::is_packed`]) to the machine as
     /// bytes, and counts these.
     pub gzip: bool,
 }

@@ -33,6 +33,7 @@ mod requests;
 mod static_ip;
 mod stray;
 pub mod support;
+mod user_data;
 
 pub use account::{Account, Limits, Quota};
 pub use capability::Capability;
@@ -63,6 +64,7 @@ pub use support::{
     Call, CallClass, CallCount, Calls, Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES,
     MAX_VALUES, Meter, Page, RatePolicy, RetryPolicy, Turn, Turns, all_pages, answered,
 };
+pub use user_data::{is_packed, user_data_size};
 
 use async_trait::async_trait;
 

@@ -7,8 +7,7 @@ use std::{
 
 use secrecy::ExposeSecret as _;
 
-use super::{Error, ErrorKind, Labels, LaunchSpec, Limits, RecordKind, RecordSet, Result};
-use crate::userdata;
+use super::{Error, ErrorKind, Labels, LaunchSpec, Limits, RecordKind, RecordSet, Result, user_data_size};
 
 /// What all label keys begin with.
 const PREFIX: &str = "remint:";
@@ -42,7 +41,7 @@ impl LaunchSpec {
                 return invalid(format!("the name `{name}` is given twice"));
             }
         }
-        let size = self.user_data.as_ref().map_or(0, |data| userdata::size(data.expose_secret()));
+        let size = self.user_data.as_ref().map_or(0, |data| user_data_size(data.expose_secret()));
         if size > limits.user_data_bytes {
             return invalid(format!("user data of {size} bytes; {} is the most", limits.user_data_bytes));
         }

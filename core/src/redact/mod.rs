@@ -9,7 +9,6 @@
 //! secret stays known until the process ends: a late error may still quote it.
 
 mod clean;
-mod event;
 mod fold;
 mod forms;
 mod lines;
@@ -20,7 +19,6 @@ use std::borrow::Cow;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use clean::clean;
-pub(crate) use event::Streams;
 pub(crate) use forms::base64;
 pub use lines::LineMasker;
 pub use mask::{MASK, Masker};

@@ -10,8 +10,8 @@ use super::{
     owner, pack,
 };
 use crate::{
-    manifest::RenderedConfig,
-    provider::{Guest, GuestFile},
+    manifest::{RenderedConfig, is_root},
+    provider::{Guest, GuestFile, user_data_size},
 };
 
 /// Where Remint's own settings of the SSH server go. The server takes the first value that it reads of a setting; files in
@@ -130,7 +130,7 @@ impl UserData {
     pub fn config(mut self, config: &RenderedConfig) -> Result<Self, UserDataError> {
         let content = SecretString::from(env_file::write(&config.env)?.as_str());
         let RenderedConfig { path, owner, mode, restart, .. } = config;
-        let is_root = owner::is_root(owner);
+        let is_root = is_root(owner);
         if !is_root {
             self.boot.push(owner::early(path, owner));
             self.run.push(owner::late(path, owner));
@@ -162,7 +162,7 @@ impl UserData {
         if document.len() > limit_bytes && self.gzip {
             document = pack::pack(&document);
         }
-        let size = pack::size(&document);
+        let size = user_data_size(&document);
         if size > limit_bytes {
             let sizes = parts.iter().map(|part| format!("{} {}", part.name, part.body.len()));
             let parts = sizes.collect::<Vec<_>>().join(", ");

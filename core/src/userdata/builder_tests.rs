@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::provider::is_packed;
 
 const LIMIT: usize = 64 * 1024;
 
@@ -200,8 +201,8 @@ fn what_is_too_long_is_compressed_where_the_machines_take_it() {
         data.build(limit).map(|document| document.expose_secret().to_owned())
     };
     let (plain, short) = (build(&GZIP, LIMIT).unwrap(), build(&GZIP, 16 * 1024).unwrap());
-    assert!(plain.len() > 16 * 1024 && !pack::is_packed(&plain), "what fits stays as it is");
-    assert!(pack::is_packed(&short) && pack::size(&short) <= 16 * 1024, "{}", short.len());
+    assert!(plain.len() > 16 * 1024 && !is_packed(&plain), "what fits stays as it is");
+    assert!(is_packed(&short) && user_data_size(&short) <= 16 * 1024, "{}", short.len());
     assert!(matches!(build(&Guest::CLOUD_INIT, 16 * 1024), Err(UserDataError::TooLarge { .. })));
     assert!(matches!(build(&GZIP, 100), Err(UserDataError::TooLarge { size: 101.., .. })));
 }

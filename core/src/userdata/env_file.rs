@@ -9,11 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::UserDataError;
+use crate::manifest::is_variable_name;
 
 pub(crate) fn write(env: &BTreeMap<String, SecretString>) -> Result<Zeroizing<String>, UserDataError> {
     let mut out = Zeroizing::new(String::new());
     for (name, value) in env {
-        if !is_name(name) {
+        if !is_variable_name(name) {
             return Err(UserDataError::VariableName(name.clone()));
         }
         // systemd drops a variable with any other control character, and says so only in its own log.
@@ -31,13 +32,6 @@ pub(crate) fn write(env: &BTreeMap<String, SecretString>) -> Result<Zeroizing<St
         out.push_str("\"\n");
     }
     Ok(out)
-}
-
-/// Whether a text can be the name of an environment variable.
-pub(crate) fn is_name(name: &str) -> bool {
-    let mut characters = name.chars();
-    characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
@@ -88,7 +82,7 @@ mod tests {
             assert!(matches!(file(bad), Err(UserDataError::VariableValue { .. })), "{bad:?}");
         }
         for bad in ["", "1A", "A-B", "A B", "Ä"] {
-            assert!(!is_name(bad), "{bad}");
+            assert!(!is_variable_name(bad), "{bad}");
         }
     }
 }

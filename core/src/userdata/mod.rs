@@ -10,7 +10,7 @@ mod pack;
 
 pub(crate) use builder::SSH_DROP_IN;
 pub use builder::{UserData, UserDataError};
-pub(crate) use env_file::is_name;
 pub use overridden::{Overridden, overridden};
-pub(crate) use owner::{is_root, problem as owner_problem};
-pub use pack::{is_packed, size};
+pub(crate) use owner::SAYS;
+
+pub use crate::provider::{is_packed, user_data_size as size};

@@ -7,18 +7,15 @@
 
 use serde_json::{Value, json};
 
-use crate::{first_boot::SAYS, remote::quote};
+use crate::remote::quote;
 
+/// What a line starts with that a command of Remint's own part of the user data writes.
+pub(crate) const SAYS: &str = "remint: ";
 /// What `write_files` reads as: leave the owner as it is.
 pub(super) const KEPT: &str = "none:none";
 
 /// Makes the file, unless it is there, so that it has its owner before it has its content.
 const EARLY: &str = "test -e \"$1\" || { mkdir -p \"${1%/*}\" && : >\"$1\" && chmod 600 \"$1\" && chown \"$2\" \"$1\" 2>/dev/null; } || true";
-
-/// Whether an owner is root with its own group, to whom files belong without a word.
-pub(crate) fn is_root(owner: &str) -> bool {
-    matches!(owner, "root" | "root:root" | "0" | "0:0")
-}
 
 /// The command for `bootcmd`, which runs before `write_files`.
 pub(super) fn early(path: &str, owner: &str) -> Value {
@@ -41,24 +38,6 @@ pub(super) fn late(path: &str, owner: &str) -> Value {
 /// The owner as `chown` takes it: with a colon and no group, the group is the user's own.
 fn spec(owner: &str) -> String {
     if owner.contains(':') { owner.to_owned() } else { format!("{owner}:") }
-}
-
-/// Why a text cannot be `user` or `user:group`.
-pub(crate) fn problem(owner: &str) -> Option<&'static str> {
-    let (user, group) = owner.split_once(':').map_or((owner, None), |(user, group)| (user, Some(group)));
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name.len() <= 64
-            && !name.starts_with('-')
-            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '$'))
-    };
-    if user.is_empty() {
-        return Some("name a user before the colon");
-    }
-    if group == Some("") {
-        return Some("leave out the colon: without a group, it is the user's own");
-    }
-    (!is_name(user) || !group.is_none_or(is_name)).then_some("write it as \"user\" or \"user:group\"")
 }
 
 #[cfg(test)]
@@ -122,17 +101,5 @@ mod tests {
         assert_eq!(owner(), (user, group, 0o600));
         assert_eq!(run(path.to_str().unwrap(), "nobody:root").0, Some(0));
         assert_eq!(owner(), (user, 0, 0o600));
-    }
-
-    #[test]
-    fn owners_that_cannot_be_are_refused() {
-        for good in
-            ["app", "app:web", "www-data", "_apt", "1000", "1000:1000", "svc$", "user@corp.example", "first.last"]
-        {
-            assert_eq!(problem(good), None, "{good}");
-        }
-        for bad in ["", ":web", "app:", "app web", "-R", "app:web:x", "app/web", "a\nb", "$(id)"] {
-            assert!(problem(bad).is_some(), "{bad}");
-        }
     }
 }

@@ -10,9 +10,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, GzBuilder};
 use zeroize::Zeroizing;
 
-/// The first bytes of every gzip, in base64: two that mark it, and the only method that there is.
-const MARK: &str = "H4sI";
-
 /// Compresses a text; the same bytes from the same text.
 pub(super) fn pack(text: &str) -> Zeroizing<String> {
     let mut gzip = GzBuilder::new().write(Vec::new(), Compression::best());
@@ -21,25 +18,12 @@ pub(super) fn pack(text: &str) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(Zeroizing::new(packed.unwrap_or_default()).as_slice()))
 }
 
-/// Whether user data is compressed, and in base64.
-pub fn is_packed(user_data: &str) -> bool {
-    user_data.starts_with(MARK)
-}
-
-/// How long user data is for a provider, in bytes: where it is compressed, without its base64.
-pub fn size(user_data: &str) -> usize {
-    if !is_packed(user_data) {
-        return user_data.len();
-    }
-    let padding = user_data.bytes().rev().take_while(|byte| *byte == b'=').count();
-    user_data.len() / 4 * 3 - padding
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::provider::{is_packed, user_data_size as size};
 
     #[test]
     fn what_is_packed_is_known_as_such_and_unpacks() {

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, os::unix::fs::symlink, process::Command};
 
 use super::*;
+use crate::manifest::{FileProvisioner, Links};
 
 /// A folder with these empty files.
 fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -25,7 +26,7 @@ fn step(exclude: &[&str]) -> FileProvisioner {
 }
 
 fn entries(base_dir: &Path, step: &FileProvisioner) -> Vec<Entry> {
-    match read(base_dir, step).unwrap() {
+    match read(base_dir, step.tree()).unwrap() {
         Source::Folder { entries, .. } => entries,
         file => panic!("{file:?}"),
     }
@@ -156,12 +157,12 @@ fn links_are_kept_or_followed() {
         ["config: folder", "config/key: 3 bytes", "file: 0 bytes", "real: folder", "real/file: 0 bytes"]
     );
     symlink("..", app.join("real/circle")).unwrap();
-    let error = read(dir.path(), &follow).unwrap_err().to_string();
+    let error = read(dir.path(), follow.tree()).unwrap_err().to_string();
     assert!(error.contains("real/circle") && error.contains("never end"), "{error}");
     follow.exclude = vec!["circle".to_owned()];
-    assert!(read(dir.path(), &follow).is_ok(), "what is left out is not followed");
+    assert!(read(dir.path(), follow.tree()).is_ok(), "what is left out is not followed");
     symlink("nowhere", app.join("dangles")).unwrap();
-    let error = read(dir.path(), &follow).unwrap_err().to_string();
+    let error = read(dir.path(), follow.tree()).unwrap_err().to_string();
     assert!(error.ends_with("dangles"), "{error}");
 }
 
@@ -169,9 +170,9 @@ fn links_are_kept_or_followed() {
 fn what_is_no_file_is_refused_by_name() {
     let dir = folder(&["file"]);
     nix::unistd::mkfifo(&dir.path().join("app/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let error = read(dir.path(), &step(&[])).unwrap_err().to_string();
+    let error = read(dir.path(), step(&[]).tree()).unwrap_err().to_string();
     assert!(error.ends_with("app/pipe is neither a file, a folder nor a symbolic link"), "{error}");
-    assert!(read(dir.path(), &step(&["pipe"])).is_ok());
+    assert!(read(dir.path(), step(&["pipe"]).tree()).is_ok());
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn with_a_mode_the_umask_of_a_checkout_makes_no_difference() {
             for path in ["app", "app/sub", "app/sub/file"] {
                 fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(umask)).unwrap();
             }
-            seen.push(read(dir.path(), &step).unwrap());
+            seen.push(read(dir.path(), step.tree()).unwrap());
         }
         assert_eq!(seen[0], seen[1]);
         let Source::Folder { mode, entries } = &seen[0] else { panic!("{seen:?}") };

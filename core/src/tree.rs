@@ -1,4 +1,5 @@
-//! What a `file` step copies: one list that the fingerprint digests and the copy follows, so that they cannot differ.
+//! A tree of files on this side, as a `file` step copies it: one list that the fingerprint digests and the copy follows, so that they
+//! cannot differ.
 
 use std::{
     ffi::OsString,
@@ -12,7 +13,18 @@ use std::{
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::manifest::{FileProvisioner, Links};
+/// Which files are meant, and what is changed of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// A file or folder, relative to a folder that the caller knows.
+    pub source: &'a Path,
+    /// Permissions in octal that every file gets; its own when not given.
+    pub mode: Option<&'a str>,
+    /// Patterns of what is left out of a folder, as in a `.gitignore` that lies in it.
+    pub exclude: &'a [String],
+    /// Whether what a symbolic link leads to is copied, and not the link.
+    pub follow: bool,
+}
 
 /// What a `file` step copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,29 +141,29 @@ pub fn parse_mode(text: &str) -> Option<u32> {
 /// Lists what a `file` step copies. That its links stay within what the manifest may name was checked when that was loaded.
 ///
 /// Blocking: it reads the file system.
-pub fn read(base_dir: &Path, step: &FileProvisioner) -> Result<Source, TreeError> {
-    read_within(base_dir, step, &|_| true)
+pub fn read(base_dir: &Path, selection: Selection<'_>) -> Result<Source, TreeError> {
+    read_within(base_dir, selection, &|_| true)
 }
 
 /// As [`read`], where no link may be followed for which `may_follow` is false.
 pub(crate) fn read_within(
     base_dir: &Path,
-    step: &FileProvisioner,
+    selection: Selection<'_>,
     may_follow: &dyn Fn(&Path) -> bool,
 ) -> Result<Source, TreeError> {
-    let root = base_dir.join(&step.source);
-    let mode = step.mode.as_deref().map(|mode| parse_mode(mode).ok_or_else(|| TreeError::Mode(mode.to_owned())));
+    let root = base_dir.join(selection.source);
+    let mode = selection.mode.map(|mode| parse_mode(mode).ok_or_else(|| TreeError::Mode(mode.to_owned())));
     let walk = Walk {
         root: &root,
         mode: mode.transpose()?,
-        exclude: excludes(&step.exclude)?,
-        follow: step.links == Some(Links::Follow),
+        exclude: excludes(selection.exclude)?,
+        follow: selection.follow,
         may_follow,
     };
     // The source itself may be a link: the user named it, and means what it points at.
     let metadata = fs::metadata(&root).map_err(TreeError::read(&root))?;
     if metadata.is_file() {
-        let name = step.source.file_name().unwrap_or_default().to_owned();
+        let name = selection.source.file_name().unwrap_or_default().to_owned();
         return Ok(Source::File { name, file: walk.file(root.clone(), &metadata) });
     }
     if !metadata.is_dir() {

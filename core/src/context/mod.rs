@@ -1,14 +1,16 @@
 //! What every command of the engine is given.
 
+mod options;
+
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+pub use options::{Asker, BakeOptions, OnError};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    bake::BakeOptions,
     events::Events,
     journal::Place,
     manifest::Loaded,

@@ -13,13 +13,10 @@ use std::{fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{
-    artifact,
-    tree::{self, EntryKind, Source, TreeError},
-};
 use crate::{
     manifest::{FileProvisioner, ImageSection, LineShell, Provisioner, RunOptions, SCRIPT_FOLDER},
     provider::{Fingerprint, ImageId, ProviderId},
+    tree::{self, EntryKind, Source, TreeError},
 };
 
 /// The version of what is digested and how.
@@ -181,7 +178,7 @@ fn options(step: &Provisioner) -> Canonical {
             // difference.
             out.text(&artifact.sha256.to_ascii_lowercase())
                 .text(&artifact.destination)
-                .optional(artifact::file_name(&artifact.url).as_deref())
+                .optional(artifact.file_name().as_deref())
                 .number(mode.unwrap_or_default().into())
                 .optional(artifact.owner.as_deref());
             out
@@ -191,7 +188,7 @@ fn options(step: &Provisioner) -> Canonical {
 
 /// What a `file` step uploads.
 fn folder(base_dir: &Path, step: &FileProvisioner) -> Result<Canonical, TreeError> {
-    let (mode, entries) = match tree::read(base_dir, step)? {
+    let (mode, entries) = match tree::read(base_dir, step.tree())? {
         Source::File { name, file } => {
             let mut out = Canonical::new("one file");
             // Where the destination is a folder, this is its name there.

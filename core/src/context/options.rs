@@ -43,7 +43,7 @@ impl Asker {
         Self(Arc::new(ask))
     }
 
-    pub(super) async fn ask(&self, builder: &str, why: String) -> bool {
+    pub(crate) async fn ask(&self, builder: &str, why: String) -> bool {
         (self.0)(builder.to_owned(), why).await
     }
 }

@@ -4,6 +4,8 @@
 //! masked. Its JSON form is versioned: [`SCHEMA`] goes up when a field changes its meaning or
 //! goes away; new events and fields may appear at any time.
 
+mod streams;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -14,10 +16,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    provider::{CallCount, Fingerprint, ImageId, InstanceId, ReleaseId},
-    redact::Streams,
-};
+use self::streams::Streams;
+use crate::provider::{CallCount, Fingerprint, ImageId, InstanceId, ReleaseId};
 
 /// The version of the events' JSON form.
 pub const SCHEMA: u32 = 1;

@@ -5,11 +5,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{
-    place::Destination,
+use super::Destination;
+use crate::{
+    manifest::FileProvisioner,
     tree::{EntryKind, Source},
 };
-use crate::manifest::FileProvisioner;
 
 /// How many links are named; a folder may have thousands.
 const NAMED: usize = 5;
@@ -75,7 +75,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use crate::{bake::tree, manifest::Links};
+    use crate::{manifest::Links, tree};
 
     fn step(destination: &str, links: Option<Links>) -> FileProvisioner {
         FileProvisioner {
@@ -111,7 +111,7 @@ mod tests {
         for (link, target) in links {
             symlink(target, app.join(link)).unwrap();
         }
-        let said = |step: &FileProvisioner| warnings(step, &tree::read(dir.path(), step).unwrap());
+        let said = |step: &FileProvisioner| warnings(step, &tree::read(dir.path(), step.tree()).unwrap());
         let named = said(&step("/opt/app/", None)).join("\n");
         for (link, target) in &links[5..] {
             assert!(named.contains(&format!("`{link}` points to `{target}`")), "{link}: {named}");

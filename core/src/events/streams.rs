@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{LineMasker, Masker, show, show_json, show_line};
-use crate::events::{Event, Level, Stream};
+use super::{Event, Level, Stream};
+use crate::redact::{LineMasker, Masker, show, show_json, show_line};
 
 /// The streams of output that are under way, by task, step and stream.
 #[derive(Debug, Default)]

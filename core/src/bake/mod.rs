@@ -19,6 +19,7 @@ mod check;
 mod cleanup;
 mod error;
 pub mod files;
+mod keep;
 mod kept;
 mod logins;
 mod place;

@@ -8,7 +8,7 @@ use super::{
     capture,
     check::boot_check,
     cleanup::Cleanup,
-    kept::keep,
+    keep::keep,
     logins::logins,
     prepare::{self, prepare},
     recover,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 pub(crate) use super::outside::{Opened, Outside, Prepared};
-pub(crate) use crate::recipe::Recipe;
 use super::{
     Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport,
     destroy::destroy_with,
@@ -16,6 +15,7 @@ use super::{
     status::status_with,
     unfinished::unfinished,
 };
+pub(crate) use crate::recipe::Recipe;
 use crate::{
     context::Context,
     journal::{Holder, Journal},

@@ -7,8 +7,8 @@ use super::{
     DeployError,
     engine::{Engine, Session, elsewhere},
     launch::destroy_all,
-    observe::{image_selector, instance_selector, ownership_of_images, release_of},
-    ownership::{Ownership, Standing, foreign},
+    observe::{image_selector, instance_selector, ownership_of_images},
+    ownership::{Ownership, Standing, foreign, release_of},
     remove::{give_back, remove_record, written},
 };
 use crate::{

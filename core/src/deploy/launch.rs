@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     DeployError, DeployErrorKind,
-    observe::{self, ROLE_INSTANCE, instance_selector, release_of},
+    observe::{self, ROLE_INSTANCE, instance_selector},
     outside::{Opened, Prepared},
+    ownership::release_of,
     walk::Run,
 };
 use crate::{

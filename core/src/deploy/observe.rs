@@ -3,10 +3,9 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    DeployError, DeployErrorKind,
+    DeployError, DeployErrorKind, named,
     outside::Outside,
     ownership::{Ownership, Standing},
-    preflight,
 };
 use crate::{
     context::Context,
@@ -14,7 +13,7 @@ use crate::{
     manifest::StaticIpChoice,
     provider::{
         ErrorKind, Fingerprint, Image, ImageId, ImageState, Instance, InstanceState, Labels, RecordKind, RecordSet,
-        ReleaseId, Selector, StaticIp, StaticIpId, StaticIps, label,
+        Selector, StaticIp, StaticIpId, StaticIps, label,
     },
     recipe::Recipe,
 };
@@ -110,7 +109,7 @@ impl Wanted {
             Ok::<_, DeployError>(all.into_iter().filter(usable).collect())
         };
         let recipe = async {
-            let base = preflight::base(ctx).await?;
+            let base = named::base(ctx).await?;
             let recipe = outside.recipe(ctx, &base.id).await?;
             Ok((base, recipe))
         };
@@ -171,11 +170,6 @@ pub(super) fn image_selector(ctx: &Context) -> Selector {
 pub(super) async fn instances(ctx: &Context) -> Result<Vec<Instance>, DeployError> {
     let all = ctx.provider.instances().list(&instance_selector(ctx)).await?;
     Ok(all.into_iter().filter(|instance| instance.state != InstanceState::Destroying).collect())
-}
-
-/// Which release an instance belongs to.
-pub(super) fn release_of(instance: &Instance) -> Option<ReleaseId> {
-    instance.labels.get(label::RELEASE)?.parse().ok()
 }
 
 /// The static IP that the manifest asks for, where the environment has it by now.

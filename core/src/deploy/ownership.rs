@@ -6,12 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{DeployError, DeployErrorKind, observe::release_of};
+use super::{DeployError, DeployErrorKind};
 use crate::{
     context::Context,
     journal::{Identity, Phase, Release},
     provider::{EnvironmentId, Image, ImageId, Instance, InstanceId, ReleaseId, ServiceId, StaticIp, label},
 };
+
+/// Which release an instance belongs to.
+pub(super) fn release_of(instance: &Instance) -> Option<ReleaseId> {
+    instance.labels.get(label::RELEASE)?.parse().ok()
+}
 
 /// What proves that an instance belongs to this environment.
 #[derive(Debug, Clone, Default)]

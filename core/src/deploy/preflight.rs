@@ -3,13 +3,14 @@
 
 use super::{
     DeployError, DeployErrorKind,
+    named::shape,
     observe::{Wanted, World},
     outside::Outside,
     planner::{AddressFacts, Facts},
 };
 use crate::{
     context::Context,
-    provider::{Error, ErrorKind, Image, Selector, Shape, SizeName},
+    provider::{Selector, Shape, SizeName},
 };
 
 /// Checks a release that is about to be made. One or two reads, and two more where a static IP has to be made.
@@ -59,35 +60,6 @@ async fn check_disk(ctx: &Context, wanted: &Wanted) -> Result<(), DeployError> {
 
 async fn shape_of_builder(ctx: &Context, size: &SizeName) -> Result<Shape, DeployError> {
     shape(ctx, size, "builder_size").await
-}
-
-async fn shape(ctx: &Context, size: &SizeName, key: &str) -> Result<Shape, DeployError> {
-    let found = ctx.provider.instances().shape(size, &ctx.loaded.section.region).await;
-    found.map_err(|error| refused(ctx, key, error))
-}
-
-/// A value of the provider's section that the cloud does not know is the manifest's fault; all else is the cloud's.
-fn refused(ctx: &Context, key: &str, error: Error) -> DeployError {
-    if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) {
-        return error.into();
-    }
-    let message = format!("the cloud does not have what `[providers.{}]` asks for ({key})", ctx.loaded.provider);
-    let hints: Vec<_> = error.hint().map(str::to_owned).into_iter().collect();
-    let refused = DeployError::new(DeployErrorKind::Manifest, message).because(error);
-    hints.into_iter().fold(refused, DeployError::hint)
-}
-
-/// The base image in the manifest's region. Where it is not to be had, a wrong region is named as such.
-pub(super) async fn base(ctx: &Context) -> Result<Image, DeployError> {
-    let section = &ctx.loaded.section;
-    let error = match ctx.provider.images().resolve(&section.base, &section.region).await {
-        Ok(base) => return Ok(base),
-        Err(error) => error,
-    };
-    if error.kind() == ErrorKind::InvalidInput {
-        shape(ctx, &section.size, "region, size").await?;
-    }
-    Err(refused(ctx, "base", error))
 }
 
 /// Composes the user data as the launch will, and throws it away.

@@ -3,8 +3,9 @@
 use super::{
     DeployError, DeployErrorKind, DeployReport, Plan, Step,
     engine::{Engine, Session},
-    observe::{World, release_of},
-    plan::check,
+    facts::check,
+    observe::World,
+    ownership::release_of,
     run::{Chosen, Meter, announce, new_release},
     walk::Run,
 };

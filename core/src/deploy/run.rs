@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{
     Baker, DeployError, Plan,
     engine::{Engine, Session},
+    facts::facts,
     observe::{Wanted, World},
-    plan::facts,
     planner::{Facts, decide},
     preflight,
     walk::Run,

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{
     DeployError, DeployErrorKind, Plan,
     engine::Engine,
-    observe::{Wanted, World, release_of},
-    ownership::foreign,
-    plan::facts,
+    facts::facts,
+    observe::{Wanted, World},
+    ownership::{foreign, release_of},
     planner::{Refusal, decide},
 };
 use crate::{

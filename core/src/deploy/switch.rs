@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     DeployError, DeployErrorKind,
+    facts::{may_write, points_elsewhere},
     observe::{self, wanted_record},
     ownership::Standing,
-    plan::{may_write, points_elsewhere},
     walk::Run,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Event, Level, Stream};
+use super::event::{Event, Level, Stream};
 use crate::redact::{LineMasker, Masker, show, show_json, show_line};
 
 /// The streams of output that are under way, by task, step and stream.

@@ -9,7 +9,7 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 
-use super::probe::{Unhealthy, innermost};
+use super::unhealthy::{Unhealthy, innermost};
 use crate::{
     manifest::{HealthCheck, HttpCheck, Loaded, RenderContext, RenderError, read_text},
     provider::ReleaseId,

@@ -9,9 +9,11 @@ mod probe;
 mod run;
 #[cfg(test)]
 mod testing;
+mod unhealthy;
 mod wait;
 
 pub(crate) use http::headers;
-pub use probe::{Probe, Unhealthy};
+pub use probe::Probe;
 pub use run::{ProbeReport, ProbeRun};
+pub use unhealthy::Unhealthy;
 pub use wait::{HealthError, wait_healthy};

@@ -6,61 +6,21 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use reqwest::{Certificate, header::HeaderMap};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
-use super::http::{self, HttpQuestion};
+use super::{
+    http::{self, HttpQuestion},
+    unhealthy::{Unhealthy, innermost},
+};
 #[cfg(test)]
 use crate::manifest::HttpCheck;
 use crate::{
     manifest::{HealthCheck, Loaded},
     provider::Address,
-    redact,
     remote::{Command, Connection},
 };
 
 /// How long a TCP connection must stay open. User-mode networking accepts for a guest that does not listen, and closes
 /// at once.
 const STAYS_OPEN: Duration = Duration::from_millis(200);
-/// How much of an answer a message shows, in bytes.
-const SHOWN: usize = 200;
-/// How many lines of an answer an error shows: the last ones, where a cause stands.
-const LINES: usize = 15;
-/// How long one of them may be, in bytes. A body of JSON is one line.
-const LINE_BYTES: usize = 1000;
-
-/// What a service answered instead of what was expected: foreign text, cleaned and masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unhealthy {
-    /// On one line of about 200 bytes.
-    summary: String,
-    /// The last lines of the answer, where the summary does not hold all of it.
-    lines: Vec<String>,
-}
-
-impl Unhealthy {
-    pub(super) fn new(summary: &str) -> Self {
-        Self { summary: shorten(summary), lines: Vec::new() }
-    }
-
-    /// With a body, or what a command printed.
-    pub(super) fn with_body(summary: &str, body: &str) -> Self {
-        let whole = shorten(&format!("{summary}: {}", body.trim()));
-        let shown = redact::show(body);
-        let lines: Vec<&str> = shown.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        let is_whole = lines.len() <= 1 && !whole.ends_with('…');
-        let last = &lines[lines.len().saturating_sub(if is_whole { 0 } else { LINES })..];
-        Self { summary: whole, lines: last.iter().map(|line| redact::excerpt(line, LINE_BYTES)).collect() }
-    }
-
-    /// The last lines of the answer, where a message does not hold all of it.
-    pub fn lines(&self) -> &[String] {
-        &self.lines
-    }
-}
-
-impl fmt::Display for Unhealthy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.summary)
-    }
-}
 
 /// One question that can be asked any number of times, also side by side.
 #[derive(Clone)]
@@ -172,21 +132,6 @@ async fn ask_command(command: &str, connection: &Connection, within: Duration) -
         return Ok(());
     }
     Err(Unhealthy::with_body(&outcome.exit.to_string(), &outcome.tail.join("\n")))
-}
-
-/// The cause at the bottom of a chain: "connection refused" says more than "error sending request".
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    current.to_string()
-}
-
-/// A text as a message shows it: masked, cut, on one line.
-fn shorten(text: &str) -> String {
-    let line = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    redact::excerpt(line.trim_end_matches(':'), SHOWN)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::health::unhealthy::{LINES, SHOWN};
 use crate::{
     health::testing::{Answer, CERTIFICATE, Service},
     manifest::{LoadOptions, Statuses, load},

@@ -6,7 +6,7 @@ use super::{
     Journal, JournalError, LockRecord,
     history::{self, Fault},
     layout::{self, Object},
-    lock,
+    lock_record,
 };
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -127,7 +127,7 @@ impl Journal {
     /// What is wrong with the locks; only the highest counts.
     pub(super) async fn check_locks(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        let numbers = lock::numbers(&self.store, &self.environment).await?;
+        let numbers = lock_record::numbers(&self.store, &self.environment).await?;
         for (number, highest) in numbers.iter().zip(numbers.iter().map(|number| Some(number) == numbers.last())) {
             let name = layout::lock(&self.environment, *number);
             let repair = if highest { Remedy::NewLock } else { Remedy::TakeAway };

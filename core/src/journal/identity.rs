@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Journal, JournalError, LockGuard};
-use crate::provider::{EnvironmentId, ProviderId, Region, ServiceId};
+use super::{Journal, JournalError, LockGuard, Place};
+use crate::provider::{EnvironmentId, ServiceId};
 
 /// `service.json`: whose journal this is. All environments share it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,21 +29,6 @@ pub struct EnvironmentRecord {
     pub unlabelled: bool,
     /// When its part of the journal was created.
     pub created_at: Timestamp,
-}
-
-/// A region at a provider.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
-    /// The provider whose API is asked.
-    pub provider: ProviderId,
-    /// A region in that provider's words; on Google Cloud a zone.
-    pub region: Region,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.provider, self.region)
-    }
 }
 
 /// The ids that prove what is ours.

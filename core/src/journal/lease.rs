@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{JournalError, LockRecord, layout, lock, store::Store};
+use super::{JournalError, LockRecord, layout, lock_record, store::Store};
 use crate::{
     clock,
     provider::{self, ErrorKind, Fence},
@@ -75,7 +75,7 @@ impl Lease {
     }
 
     async fn check_store(&self) -> Result<(), JournalError> {
-        let highest = lock::numbers(&self.store, &self.environment).await?.pop();
+        let highest = lock_record::numbers(&self.store, &self.environment).await?.pop();
         if highest == Some(self.record.token) { Ok(()) } else { Err(self.lose("another run has taken it over")) }
     }
 
@@ -144,7 +144,7 @@ impl Lease {
 
     /// Writes down that the lock is given back, unless somebody else has it.
     pub(super) async fn give_back(&self, unsettled: bool) -> Result<(), JournalError> {
-        let highest = lock::numbers(&self.store, &self.environment).await?.pop();
+        let highest = lock_record::numbers(&self.store, &self.environment).await?.pop();
         if highest != Some(self.record.token) {
             return Ok(());
         }

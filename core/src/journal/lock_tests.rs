@@ -145,7 +145,7 @@ async fn put(objects: &Arc<InMemory>, record: &LockRecord) {
 }
 
 async fn tokens(objects: &Arc<InMemory>) -> Vec<u64> {
-    super::lock::numbers(&Store::over(Arc::clone(objects) as _), "production").await.unwrap()
+    super::lock_record::numbers(&Store::over(Arc::clone(objects) as _), "production").await.unwrap()
 }
 
 fn calls() -> Calls {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Finding, Holder, Journal, JournalError, LockGuard, Remedy, lock, lock::Take};
+use super::{Finding, Holder, Journal, JournalError, LockGuard, Remedy, lock::Take, lock_record};
 use crate::{clock, events::Events};
 
 /// For how long a lock must have been so that it cannot be read: a little longer than a holder takes to renew it.
@@ -94,7 +94,9 @@ impl Journal {
                 Err(error @ JournalError::Damaged { .. }) => error,
                 done => return done,
             };
-            let Some(token) = lock::numbers(&self.store, &self.environment).await?.pop() else { return Err(error) };
+            let Some(token) = lock_record::numbers(&self.store, &self.environment).await?.pop() else {
+                return Err(error);
+            };
             let name = super::layout::lock(&self.environment, token);
             let Some(age) = self.store.age(&name).await? else { continue };
             let now = clock::boottime();

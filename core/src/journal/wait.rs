@@ -6,10 +6,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Holder, Journal, JournalError, LockGuard, LockRecord, ProcessState, Runs,
-    lock::{self, Take},
-};
+use super::{Holder, Journal, JournalError, LockGuard, LockRecord, ProcessState, Runs, lock::Take, lock_record};
 use crate::{
     clock,
     events::{Event, Events},
@@ -103,7 +100,7 @@ impl Journal {
     /// The store's; [`JournalError::Damaged`].
     pub async fn lock_status(&self) -> Result<Option<LockStatus>, JournalError> {
         let at = clock::wall();
-        let Some(lock) = lock::latest(&self.store, &self.environment).await? else { return Ok(None) };
+        let Some(lock) = lock_record::latest(&self.store, &self.environment).await? else { return Ok(None) };
         let process = self.liveness.of(&lock.holder);
         Ok(Some(LockStatus { held: lock.is_held(process, at), lock, process }))
     }
@@ -114,7 +111,7 @@ impl Journal {
     ///
     /// The store's; [`JournalError::Damaged`].
     pub(crate) async fn known_runs(&self) -> Result<Runs, JournalError> {
-        let latest = lock::latest(&self.store, &self.environment).await?;
+        let latest = lock_record::latest(&self.store, &self.environment).await?;
         Ok(latest.map_or_else(Runs::default, |lock| lock.known_runs()))
     }
 

@@ -9,6 +9,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+/// How the user allows what is outside of the manifest's folder.
+pub(super) const ALLOW: &str = "allow its folder with `--allow-path DIR` (or REMINT_ALLOW_PATH)";
+
 /// The folders from which files may be read.
 #[derive(Debug)]
 pub(crate) struct Grounds {

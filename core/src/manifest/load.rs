@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    HealthCheck, Manifest, ProviderSection, Secrets, Template, checks,
+    HealthCheck, LoadOptions, Manifest, ProviderSection, Secrets, Template, checks,
     diagnostics::{Diagnostics, Reporter, list, suggest},
-    grounds::Grounds,
+    grounds::{ALLOW, Grounds},
     interpolate::Interpolator,
     limits::{MAX_DEPTH, MAX_PARTS, MAX_SYNTAX_REPORTS, read_text},
     schema,
@@ -20,28 +20,6 @@ use crate::provider::{EnvironmentName, ProviderId};
 
 /// The environment's name when a manifest has no `[environments]`.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
-
-/// How the user allows what is outside of the manifest's folder.
-pub(super) const ALLOW: &str = "allow its folder with `--allow-path DIR` (or REMINT_ALLOW_PATH)";
-
-/// What the command line says about the manifest.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// `-e`: the environment.
-    pub env: Option<String>,
-    /// `--var NAME=VALUE`; taken as they are, `${…}` in them is not filled in.
-    pub vars: BTreeMap<String, String>,
-    /// `--provider`: instead of the manifest's own choice.
-    pub provider: Option<ProviderId>,
-    /// The environment variables of the process, for `${env.NAME}` and secrets.
-    pub process_env: BTreeMap<String, String>,
-    /// Nothing is baked, so the files of the recipe need not exist.
-    pub without_recipe: bool,
-    /// Folders beside the manifest's own from which its files may come.
-    pub allowed_paths: Vec<PathBuf>,
-    /// No secret is read: the command only looks.
-    pub without_secrets: bool,
-}
 
 /// A manifest that was read, with its environment chosen and its variables filled in.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::Range};
 use serde_json::Value as Json;
 
 use super::{
-    shape::Resolved,
+    resolved::Resolved,
     statuses,
     tree::{Node, Step, Value},
 };

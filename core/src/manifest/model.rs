@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HealthSection, HumanDuration, Template};
+use super::{HealthSection, HumanDuration, SecretSource, Template};
 use crate::{
     provider::{ProviderId, Region, SizeName},
     tree::Selection,
@@ -74,18 +74,6 @@ pub struct ProviderSection {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: toml::Table,
-}
-
-/// Where a secret comes from. It is read when a release is made, and kept nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum SecretSource {
-    /// An environment variable of the process that runs `remint`.
-    Env(String),
-    /// A file, relative to the manifest; one line end at its end is cut off.
-    File(PathBuf),
-    /// A command and its arguments; its standard output, one line end cut off, is the secret.
-    Command(Vec<String>),
 }
 
 /// How the image is baked.

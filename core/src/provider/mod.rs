@@ -16,6 +16,7 @@
 mod account;
 mod capability;
 mod contract;
+mod descriptor;
 mod dns;
 mod error;
 mod fence;
@@ -38,6 +39,7 @@ mod user_data;
 pub use account::{Account, Limits, Quota};
 pub use capability::Capability;
 pub use contract::CONTRACTS;
+pub use descriptor::Descriptor;
 pub use dns::{DnsZones, RecordKind, RecordSet, Zone};
 pub use error::{Effect, Error, ErrorKind, Result};
 pub use fence::Fence;
@@ -54,8 +56,7 @@ pub use marker::{Markers, is_marker_name, is_marker_value};
 pub use nearest::nearest;
 pub use network::{Address, PortMap};
 pub use registry::{
-    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Descriptor, Environment, Program, Registration, Registry,
-    UnknownProvider, Usual,
+    BaseCheck, BaseCheckFn, BuildContext, BuildFn, Environment, Program, Registration, Registry, UnknownProvider, Usual,
 };
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};

@@ -3,13 +3,15 @@
 mod builder;
 mod cloud_config;
 pub(crate) mod env_file;
+mod error;
 mod mime;
 mod overridden;
 mod owner;
 mod pack;
 
 pub(crate) use builder::SSH_DROP_IN;
-pub use builder::{UserData, UserDataError};
+pub use builder::UserData;
+pub use error::UserDataError;
 pub use overridden::{Overridden, overridden};
 pub(crate) use owner::SAYS;
 

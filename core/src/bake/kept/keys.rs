@@ -81,7 +81,7 @@ impl KeyFolder {
     }
 
     /// Writes the key of a builder down.
-    pub(super) fn write(
+    pub(in crate::bake) fn write(
         &self,
         provider: &str,
         name: &str,
@@ -98,7 +98,7 @@ impl KeyFolder {
     }
 
     /// Removes the key of a builder, if there is one.
-    pub(super) fn remove(&self, provider: &str, name: &str) {
+    pub(in crate::bake) fn remove(&self, provider: &str, name: &str) {
         if let Some(folder) = self.folder(provider, name) {
             remove(&folder);
         }

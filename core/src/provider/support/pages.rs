@@ -1,4 +1,4 @@
-//! Lists by numbered pages.
+//! Lists by pages, which have numbers or tokens.
 
 use std::future::Future;
 
@@ -42,6 +42,29 @@ where
     let message = format!("the list changed between its pages, {READINGS} times in a row");
     Err(Error::new(ErrorKind::Busy, operation, message)
         .with_hint("run this again when less is made and removed in the account"))
+}
+
+/// Reads all pages of a list, each asked for by the token that the page before gave; the first one without. `fetch` gives the
+/// items of a page and the token of the next.
+///
+/// # Errors
+///
+/// Those of `fetch`, and of [`Listing::next`] when the list does not end.
+pub async fn all_by_token<T, F, Fut>(calls: &Calls, operation: &'static str, fetch: F) -> Result<Vec<T>>
+where
+    F: Fn(Option<String>) -> Fut,
+    Fut: Future<Output = Result<(Vec<T>, Option<String>)>>,
+{
+    let (mut all, mut list) = (Vec::new(), Listing::new(operation, calls));
+    let mut token = None;
+    loop {
+        let (items, next) = fetch(token).await?;
+        all.extend(items);
+        token = list.next(next)?;
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 /// All pages of a list, unless its total changed between them.
@@ -112,6 +135,21 @@ mod tests {
         let error = all.unwrap_err();
         assert_eq!((error.kind(), asked), (ErrorKind::Busy, 2 * READINGS));
         assert!(error.to_string().contains("changed between its pages") && error.hint().is_some(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn tokens_lead_from_page_to_page() {
+        let fetch = |token: Option<String>| {
+            let page = match token.as_deref() {
+                None => (vec![1, 2], Some("b".to_owned())),
+                Some("b") => (vec![3], Some("c".to_owned())),
+                _ => (vec![], Some(String::new())),
+            };
+            std::future::ready(Ok(page))
+        };
+        assert_eq!(all_by_token(&calls(), "list", fetch).await.unwrap(), [1, 2, 3]);
+        let circle = |_| std::future::ready(Ok((vec![0], Some("a".to_owned()))));
+        assert_eq!(all_by_token(&calls(), "list", circle).await.unwrap_err().kind(), ErrorKind::Unexpected);
     }
 
     #[tokio::test]

@@ -209,7 +209,7 @@ impl Faults {
         Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), told: None }
     }
 
-    /// Lets nothing go wrong at these sites.
+    /// Lets nothing go wrong at these sites, nor what is named.
     pub(crate) fn skip(mut self, sites: BTreeSet<String>) -> Self {
         self.skip = sites;
         self
@@ -259,8 +259,11 @@ impl Faults {
                 wrong.push(fault);
             }
         }
-        if wrong.is_empty() || (!self.skip.is_empty() && self.skip.contains(&site.to_string())) {
-            return fate;
+        if !wrong.is_empty() && !self.skip.is_empty() {
+            wrong.retain(|fault| !self.skip.contains(fault.name()));
+            if self.skip.contains(&site.to_string()) {
+                return fate;
+            }
         }
         for fault in wrong {
             fate.suffer(fault, &mut dice);

@@ -3,7 +3,8 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicU32},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use object_store::memory::InMemory;
@@ -17,7 +18,7 @@ use super::{
     life::{Fuse, HostClock, Life},
     machines::Machines,
     oracle::{Ended, Run, Verb},
-    store::SimStore,
+    store::{SimStore, StoreRates},
     wishes::Wishes,
 };
 use crate::{
@@ -147,9 +148,10 @@ impl Sim {
             actor: actor.clone(),
             oracle: Arc::clone(&oracle),
             dice: Mutex::new(self.dice.fork()),
-            late: if self.calm { 0.0 } else { 0.02 },
+            seed: self.dice.next(),
+            rates: if self.calm { StoreRates::default() } else { self.store_rates },
             skip: Arc::clone(&self.skip),
-            puts: AtomicU32::new(0),
+            asked: Mutex::default(),
         };
         let journal = Journal::over(Arc::new(store), environment).with_liveness(Arc::new(Host(host)));
         let machines = Arc::new(Machines {
@@ -177,8 +179,10 @@ impl Sim {
             let provider: Arc<dyn Provider> = Arc::clone(&everywhere) as _;
             Box::pin(async move { Ok(provider) })
         });
+        let patient = !self.calm && self.dice.hits(0.3);
         let ctx = Context {
             run,
+            lock_wait: patient.then(|| self.dice.up_to(Duration::from_secs(120))),
             elsewhere,
             cancel,
             process_env: BTreeMap::new(),

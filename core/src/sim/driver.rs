@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
     life::{Blow, Fuse, HostClock},
     oracle::{Ended, Oracle, Verb},
     resource::Resource,
+    store::StoreRates,
     trace::Counts,
     wishes::{ENVIRONMENTS, Wishes},
 };
@@ -53,6 +54,9 @@ pub(super) struct Sim {
     pub(super) skip: Arc<BTreeSet<String>>,
     /// Whether a trace is wanted.
     pub(super) traced: bool,
+    pub(super) store_rates: StoreRates,
+    /// Whether all is at rest, for what somebody does in the background.
+    pub(super) at_rest: Arc<AtomicBool>,
     /// The environments whose manifest has changed since the last command.
     pub(super) edited: BTreeSet<&'static str>,
     seed: u64,
@@ -94,21 +98,50 @@ pub(super) struct Broken;
 fn rates(dice: &mut Dice) -> Rates {
     let trouble = if dice.hits(0.3) { 0.0 } else { 1.0 };
     let late = if dice.hits(0.5) { 0.15 } else { 0.03 };
-    let usual = [
-        (Fault::RateLimited, 0.007 * trouble),
-        (Fault::Unavailable, 0.007 * trouble),
-        (Fault::Busy, 0.007 * trouble),
-        (Fault::Lost, 0.02 * trouble),
-        (Fault::Late, late),
-        (Fault::NotDone, 0.05 * trouble),
-        (Fault::StaleList, 0.2 * trouble),
+    let often = [
+        (Fault::RateLimited, 0.007),
+        (Fault::Unavailable, 0.007),
+        (Fault::Busy, 0.007),
+        (Fault::Lost, 0.02),
+        (Fault::NotDone, 0.05),
+        (Fault::StaleList, 0.2),
     ];
-    usual.into_iter().fold(Rates::none(), |rates, (fault, rate)| rates.with(fault, rate))
+    // A command ends there, so that in most worlds others come first.
+    let seldom = [
+        (Fault::Conflict, 0.01),
+        (Fault::Quota, 0.03),
+        (Fault::Capacity, 0.03),
+        (Fault::Fails, 0.05),
+        (Fault::StaleGet, 0.1),
+    ];
+    let mut rates = Rates::none().with(Fault::Late, late);
+    for (fault, rate) in often {
+        rates = rates.with(fault, rate * trouble);
+    }
+    for (fault, rate) in seldom {
+        let here = dice.hits(0.3);
+        rates = rates.with(fault, if here { rate * trouble } else { 0.0 });
+    }
+    rates
 }
 
-/// The clock of each host.
-fn clocks(_: &mut Dice) -> BTreeMap<&'static str, Arc<HostClock>> {
-    HOSTS.into_iter().map(|host| (host, Arc::default())).collect()
+/// The clock of each host. Two may differ by as much as a lease allows for.
+fn clocks(dice: &mut Dice) -> BTreeMap<&'static str, Arc<HostClock>> {
+    let wrong = dice.hits(0.5);
+    let clocks = HOSTS.into_iter().map(|host| {
+        let clock = Arc::new(HostClock::default());
+        let skew = a_skew(dice);
+        if wrong {
+            clock.set(skew);
+        }
+        (host, clock)
+    });
+    clocks.collect()
+}
+
+/// By how many milliseconds a clock is wrong that is taken for right.
+fn a_skew(dice: &mut Dice) -> i64 {
+    dice.below(14_000) as i64 - 7_000
 }
 
 impl Sim {
@@ -147,6 +180,12 @@ impl Sim {
             started: 0,
             skip: Arc::clone(&plan.skip),
             traced: plan.traced,
+            store_rates: StoreRates {
+                late: 0.02,
+                torn: if dice.hits(0.3) { 0.5 } else { 0.0 },
+                down: if dice.hits(0.3) { 0.003 } else { 0.0 },
+            },
+            at_rest: Arc::default(),
             edited: BTreeSet::new(),
             seed,
             given: BTreeMap::new(),
@@ -208,7 +247,8 @@ impl Sim {
     }
 
     async fn step(&mut self) -> Result<(), Broken> {
-        match self.dice.below(20) {
+        match self.dice.below(21) {
+            20 => self.clock_jump(),
             0..=6 => self.command(),
             7..=9 => self.edit(),
             10 | 11 => self.blow(),
@@ -229,6 +269,22 @@ impl Sim {
         Ok(())
     }
 
+    /// Somebody, or a time server, sets the clock of a host.
+    fn clock_jump(&mut self) {
+        let host = *self.dice.pick(&HOSTS);
+        let far = 2 * 3600 * 1000;
+        let skew = match self.dice.hits(0.5) {
+            true => a_skew(&mut self.dice),
+            false => self.dice.below(2 * far as u64) as i64 - far,
+        };
+        if self.skip.contains(Trouble::ClockJump.name()) {
+            return;
+        }
+        self.oracle.line("user", format_args!("sets the clock on {host} to {skew} ms"));
+        self.clocks[host].set(skew);
+        self.oracle.meet_on(host, Trouble::ClockJump);
+    }
+
     pub(super) fn environment(&mut self) -> &'static str {
         ENVIRONMENTS[self.dice.below(self.environments as u64) as usize]
     }
@@ -245,7 +301,12 @@ impl Sim {
 
     pub(super) fn verb(&mut self, environment: &str) -> Verb {
         let dice = &mut self.dice;
-        match dice.below(20) {
+        match dice.below(27) {
+            20 | 21 => Verb::Bake,
+            22 | 23 => Verb::Repair,
+            24 => Verb::Plan,
+            25 => Verb::Status,
+            26 => Verb::Gc { dry: true },
             0..=9 => Verb::Deploy { force: dice.hits(0.2) },
             10..=12 => {
                 let highest = self.oracle.inner().releases.get(environment).copied().unwrap_or_default();
@@ -254,7 +315,7 @@ impl Sim {
             }
             13 | 14 => Verb::Resume,
             15 => Verb::Abort,
-            16 | 17 => Verb::Gc { dry: dice.hits(0.2) },
+            16 | 17 => Verb::Gc { dry: false },
             18 => Verb::Prune,
             _ => Verb::Destroy { images: dice.hits(0.3) },
         }

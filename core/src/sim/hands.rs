@@ -1,6 +1,11 @@
 //! What people do to the account by hand.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::sleep;
 
 use super::{
     coverage::Trouble,
@@ -10,7 +15,7 @@ use super::{
 };
 use crate::{
     fake::State,
-    provider::{InstanceId, Labels, RecordKind, StaticIpId, label},
+    provider::{ImageId, ImageState, InstanceId, Labels, RecordKind, StaticIpId, label},
 };
 
 impl Sim {
@@ -59,13 +64,13 @@ impl Sim {
     }
 
     pub(super) fn meddle(&mut self, environment: &'static str) {
-        let mut machines = self.standing(environment);
+        let mut machines = if self.dice.hits(0.8) { self.standing(environment) } else { self.machines(environment) };
         let foreign = self.foreign_machine();
         let Some(ours) = self.choose(&machines) else { return };
         machines.push(foreign.clone());
         let target = self.choose(&machines).unwrap_or(foreign);
         let ip = self.own_ip(environment);
-        let what = self.dice.below(7);
+        let what = self.dice.below(9);
         self.oracle.disturb(environment);
         let trouble = match (what, ip) {
             (0, _) => {
@@ -77,6 +82,12 @@ impl Sim {
                 let line = format!("{ours} {}", if unwell { "falls ill" } else { "is well" });
                 self.world.by_hand(&line, |state| set_unwell(state, &ours, unwell));
                 Trouble::Health
+            }
+            (7, _) => return self.flap(environment, ours),
+            (8, _) => {
+                let Some(image) = self.an_image() else { return };
+                self.world.by_hand(&format!("{image} is deleted"), |state| state.images.remove(&image));
+                Trouble::ImageGone
             }
             (3, Some(ip)) => {
                 self.world.by_hand(&format!("{ip} is taken away"), |state| point(state, &ip, None));
@@ -90,6 +101,41 @@ impl Sim {
             _ => return,
         };
         self.oracle.meet_all(environment, trouble);
+    }
+
+    /// An instance answers, and does not, and does.
+    fn flap(&mut self, environment: &'static str, id: InstanceId) {
+        let turns: Vec<_> = (0..2 + self.dice.below(5)).map(|_| self.dice.up_to(Duration::from_secs(15))).collect();
+        let (world, oracle, over) = (Arc::clone(&self.world), Arc::clone(&self.oracle), Arc::clone(&self.at_rest));
+        tokio::spawn(async move {
+            let mut unwell = false;
+            for turn in turns {
+                unwell = !unwell && !over.load(Ordering::Relaxed);
+                oracle.disturb(environment);
+                oracle.meet_all(environment, Trouble::Flapping);
+                world.by_hand(&format!("{id} flaps"), |state| set_unwell(state, &id, unwell));
+                sleep(turn).await;
+            }
+            world.by_hand(&format!("{id} is steady"), |state| set_unwell(state, &id, false));
+        });
+    }
+
+    /// An image that Remint has made.
+    fn an_image(&mut self) -> Option<ImageId> {
+        let images: Vec<ImageId> = {
+            let inner = self.oracle.inner();
+            let ours = |id: &&ImageId| inner.makers.contains_key(&Resource::Image((*id).clone()));
+            let whole = inner.state.images.values().filter(|image| image.state == ImageState::Available);
+            whole.map(|image| &image.id).filter(ours).cloned().collect()
+        };
+        (!images.is_empty()).then(|| self.dice.pick(&images).clone())
+    }
+
+    /// All instances of an environment, those of bakes included.
+    fn machines(&self, environment: &str) -> Vec<InstanceId> {
+        let inner = self.oracle.inner();
+        let made = |id: &&InstanceId| inner.made_by(&Resource::Machine((*id).clone()), environment);
+        inner.state.machines.keys().filter(made).cloned().collect()
     }
 
     fn choose(&mut self, machines: &[InstanceId]) -> Option<InstanceId> {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -143,7 +143,9 @@ impl Inner {
     fn unlawfully_succeeded(&self, actor: &Actor, run: &Run, began: Instant) -> Option<(Actor, Instant)> {
         let work = self.holders.work.get(run.environment())?;
         let elapsed = Instant::now().saturating_duration_since(began);
-        let wall = clock::wall().checked_sub(elapsed).ok()?;
+        // By its own clock, a lease may have run out that has not by others.
+        let ahead = SignedDuration::from_millis(run.life.clock().most().max(0));
+        let wall = clock::wall().checked_sub(elapsed).ok()?.checked_add(ahead).ok()?;
         let holds = |(former, work): &(&Actor, &Work)| {
             let Some(other) = self.runs.get(*former) else { return false };
             let gone = other.life.ended_at().is_some_and(|ended| ended <= began);

@@ -53,19 +53,29 @@ struct Vital {
     wakers: Vec<Waker>,
     fuse: Option<Fuse>,
     ended_at: Option<Instant>,
+    killed: bool,
 }
 
 /// The wall clock of a host: by how many milliseconds it is wrong.
 #[derive(Debug, Default)]
-pub(super) struct HostClock(AtomicI64);
+pub(super) struct HostClock {
+    skew: AtomicI64,
+    /// The most that it ever was ahead.
+    most: AtomicI64,
+}
 
 impl HostClock {
-    pub(super) fn skew(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+    fn skew(&self) -> i64 {
+        self.skew.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn most(&self) -> i64 {
+        self.most.load(Ordering::Relaxed)
     }
 
     pub(super) fn set(&self, skew: i64) {
-        self.0.store(skew, Ordering::Relaxed);
+        self.skew.store(skew, Ordering::Relaxed);
+        self.most.fetch_max(skew, Ordering::Relaxed);
     }
 }
 
@@ -93,7 +103,7 @@ impl Life {
         fuse: Option<Fuse>,
         told: impl Fn(Blow) + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let vital = Vital { mode: Mode::Running, wakers: Vec::new(), fuse, ended_at: None };
+        let vital = Vital { mode: Mode::Running, wakers: Vec::new(), fuse, ended_at: None, killed: false };
         Arc::new(Self { vital: Mutex::new(vital), cancel, clock, dice: Mutex::new(dice), told: Box::new(told) })
     }
 
@@ -114,6 +124,11 @@ impl Life {
         self.vital.lock().unwrap().mode != Mode::Dead
     }
 
+    /// Whether it did not end by itself.
+    pub(super) fn is_killed(&self) -> bool {
+        self.vital.lock().unwrap().killed
+    }
+
     pub(super) fn is_suspended(&self) -> bool {
         self.vital.lock().unwrap().mode == Mode::Suspended
     }
@@ -129,7 +144,10 @@ impl Life {
         }
         (self.told)(blow);
         match blow {
-            Blow::Kill => self.turn(Mode::Dead),
+            Blow::Kill => {
+                self.turn(Mode::Dead);
+                self.vital.lock().unwrap().killed = true;
+            }
             Blow::Interrupt => self.cancel.cancel(),
             Blow::Suspend(time) => {
                 self.turn(Mode::Suspended);

@@ -74,7 +74,12 @@ impl Baker for Machines {
     async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
         let fingerprint = self.wishes.fingerprint().as_str().into();
         let steps = self.between(5, 60);
-        let image = simulated::bake(ctx, authority, &fingerprint, steps).await;
+        let passes = |instance: &Instance| {
+            let state = self.world.state();
+            state.machines.get(&instance.id).is_some_and(Machine::answers)
+        };
+        let machine = simulated::Machine { steps, passes: &passes };
+        let image = simulated::bake(ctx, authority, &fingerprint, &machine).await;
         image.map(|image| image.id).map_err(DeployError::bake)
     }
 }

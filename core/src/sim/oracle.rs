@@ -300,6 +300,14 @@ impl Oracle {
         self.inner().meet_all(environment, trouble);
     }
 
+    /// Something befalls every command that is under way on a host.
+    pub(super) fn meet_on(&self, host: &str, trouble: Trouble) {
+        let mut inner = self.inner();
+        let Inner { runs, coverage, .. } = &mut *inner;
+        let under_way = runs.values().filter(|run| run.host == host && run.life.is_alive());
+        under_way.for_each(|run| coverage.meet(run.verb.name(), trouble));
+    }
+
     /// What can be left out of this run, once more.
     pub(super) fn site(&self, site: impl Into<String>) {
         let mut inner = self.inner();

@@ -1,6 +1,6 @@
 //! At rest: a healthy process with the true journal brings everything in order, and then there is nothing left to do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use super::{
     driver::{Broken, Sim},
@@ -14,6 +14,7 @@ impl Sim {
     pub(super) async fn rest(&mut self) -> Result<(), Broken> {
         self.begin("rest");
         self.calm = true;
+        self.at_rest.store(true, Ordering::Relaxed);
         self.oracle.line("user", "comes to rest");
         self.settle().await?;
         self.world.calm();
@@ -48,13 +49,19 @@ impl Sim {
 
     /// Runs a command until it succeeds: a lock may have to expire, and what was left unfinished may have to fail first.
     async fn carry_through(&mut self, environment: &'static str, verb: Verb) -> Result<Ended, Broken> {
-        let mut failures = 0;
+        let (mut failures, mut mended) = (0, false);
         for _ in 0..8 {
             let wishes = self.wishes[environment].clone();
             let ended = self.alone(verb, wishes, self.true_journal(), None).await?;
             match &ended {
                 Ended::Done { .. } => return Ok(ended),
                 Ended::Failed { kind, .. } if kind == "Locked" => {}
+                // A process that was killed may have left half an object.
+                Ended::Failed { kind, .. } if kind == "Journal" && !mended => {
+                    mended = true;
+                    let wishes = self.wishes[environment].clone();
+                    self.alone(Verb::Repair, wishes, self.true_journal(), None).await?;
+                }
                 Ended::Failed { .. } if failures < 2 => failures += 1,
                 _ => break,
             }

@@ -2,12 +2,9 @@
 //! whatever becomes of its process.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,8 +14,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
 };
 use tokio::{
     sync::oneshot,
@@ -35,12 +32,33 @@ pub(super) struct SimStore {
     pub(super) actor: Actor,
     pub(super) oracle: Arc<Oracle>,
     pub(super) dice: Mutex<Dice>,
-    /// How often a write arrives late.
-    pub(super) late: f64,
+    pub(super) seed: u64,
+    pub(super) rates: StoreRates,
     /// Where nothing is to go wrong.
     pub(super) skip: Arc<BTreeSet<String>>,
-    /// How many writes there were.
-    pub(super) puts: AtomicU32,
+    /// How many operations of each kind there were.
+    pub(super) asked: Mutex<BTreeMap<&'static str, u32>>,
+}
+
+/// How often what goes wrong, each from zero to one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct StoreRates {
+    /// A write arrives late.
+    pub(super) late: f64,
+    /// A write whose process is killed before it arrives leaves half an object.
+    pub(super) torn: f64,
+    /// An operation is refused, or done without a reply.
+    pub(super) down: f64,
+}
+
+/// What goes wrong with an operation.
+#[derive(Debug, Default)]
+struct Wrong {
+    late: bool,
+    torn: bool,
+    down: bool,
+    /// Whether it is done all the same.
+    done: bool,
 }
 
 impl fmt::Debug for SimStore {
@@ -60,16 +78,44 @@ impl SimStore {
         self.dice.lock().unwrap().up_to(Duration::from_millis(most))
     }
 
-    /// Whether the next write arrives late.
-    fn is_late(&self) -> bool {
-        let number = self.puts.fetch_add(1, Ordering::Relaxed) + 1;
-        let late = self.dice.lock().unwrap().hits(self.late);
-        let site = Site { actor: &self.actor, operation: "put", number };
-        let late = late && (self.skip.is_empty() || !self.skip.contains(&site.to_string()));
-        if late {
-            self.oracle.fault(&site, Trouble::LateWrite);
+    /// What goes wrong with the next operation of a kind.
+    fn wrong(&self, operation: &'static str) -> Wrong {
+        let number = {
+            let mut asked = self.asked.lock().unwrap();
+            let number = asked.entry(operation).or_default();
+            *number += 1;
+            *number
+        };
+        let site = Site { actor: &self.actor, operation, number };
+        let mut dice = Dice::at(self.seed, [operation.as_bytes(), &number.to_le_bytes()]);
+        let [late, torn, down] = [self.rates.late, self.rates.torn, self.rates.down].map(|rate| dice.hits(rate));
+        let put = operation == "put";
+        let mut wrong = Wrong { late: late && put, torn: torn && put, down, done: put && dice.hits(0.5) };
+        if self.skip.is_empty() || !(wrong.late || wrong.torn || wrong.down) {
+            return wrong;
         }
-        late
+        let skips = |what: &str| self.skip.contains(what);
+        let all = skips(&site.to_string());
+        wrong.late &= !all && !skips(Trouble::LateWrite.name());
+        wrong.torn &= !all && !skips(Trouble::TornWrite.name());
+        wrong.down &= !all && !skips(Trouble::StoreDown.name());
+        wrong
+    }
+
+    fn site(&self, operation: &'static str) -> Site<'_> {
+        let number = self.asked.lock().unwrap().get(operation).copied().unwrap_or_default();
+        Site { actor: &self.actor, operation, number }
+    }
+
+    /// Refuses an operation now and then.
+    fn admit(&self, operation: &'static str) -> Result<()> {
+        match self.wrong(operation).down {
+            false => Ok(()),
+            true => {
+                self.oracle.fault(&self.site(operation), Trouble::StoreDown);
+                Err(unavailable())
+            }
+        }
     }
 
     async fn step(&self) {
@@ -77,6 +123,15 @@ impl SimStore {
             tokio::task::yield_now().await;
         }
     }
+}
+
+fn unavailable() -> object_store::Error {
+    object_store::Error::Generic { store: "simulated", source: "503 for a moment".into() }
+}
+
+/// Whether `journal repair` can do something about half of it.
+fn is_mendable(path: &str) -> bool {
+    path.contains("/journal/") || path.contains("/lock/") || path.ends_with("/release.json")
 }
 
 #[async_trait]
@@ -87,20 +142,41 @@ impl ObjectStore for SimStore {
         let (reply, answer) = oneshot::channel();
         let (objects, actor, oracle) = (Arc::clone(&self.objects), self.actor.clone(), Arc::clone(&self.oracle));
         let (location, sent) = (location.clone(), Instant::now());
-        let late = self.is_late();
+        let Wrong { late, torn, down, done } = self.wrong("put");
+        if late {
+            self.oracle.fault(&self.site("put"), Trouble::LateWrite);
+        }
+        if down {
+            self.oracle.fault(&self.site("put"), Trouble::StoreDown);
+            if !done {
+                return Err(unavailable());
+            }
+        }
         let (commit, back) = (self.delay(if late { 3000 } else { 20 }), self.delay(20));
+        // Only what is new is written in place; of what is replaced, the former object stays until the new one is whole.
+        let torn = torn && opts.mode == PutMode::Create && is_mendable(location.as_ref());
+        let (life, number) = (Arc::clone(&self.life), self.site("put").number);
         tokio::spawn(async move {
             sleep(commit).await;
-            let body = payload.clone();
+            let bytes: Vec<u8> = payload.iter().flat_map(|part| part.iter().copied()).collect();
+            if torn && life.is_killed() {
+                let half = PutPayload::from(bytes[..bytes.len() / 2].to_vec());
+                if objects.put_opts(&location, half, opts).await.is_ok() {
+                    oracle.fault(&Site { actor: &actor, operation: "put", number }, Trouble::TornWrite);
+                    oracle.line(&actor, format_args!("leaves half of {location}"));
+                }
+                return;
+            }
             let put = objects.put_opts(&location, payload, opts).await;
             if put.is_ok() {
-                let bytes: Vec<u8> = body.iter().flat_map(|part| part.iter().copied()).collect();
                 oracle.written(&actor, sent, location.as_ref(), &bytes);
             }
             sleep(back).await;
             // Nobody may be there any more.
-            let _ = reply.send(put);
+            let _ = reply.send(if down { Err(unavailable()) } else { put });
         });
+        // Killed here, it does not live to see the write happen.
+        self.step().await;
         let put = answer.await.unwrap_or_else(|_| {
             Err(object_store::Error::Generic { store: "simulated", source: "the write was dropped".into() })
         });
@@ -114,6 +190,7 @@ impl ObjectStore for SimStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         sleep(self.delay(10)).await;
+        self.admit("get")?;
         let got = self.objects.get_opts(location, options).await;
         sleep(self.delay(10)).await;
         got
@@ -138,9 +215,10 @@ impl ObjectStore for SimStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (go, back) = (self.delay(10), self.delay(10));
-        let (objects, prefix) = (Arc::clone(&self.objects), prefix.cloned());
+        let (objects, prefix, admitted) = (Arc::clone(&self.objects), prefix.cloned(), self.admit("list"));
         let listed = async move {
             sleep(go).await;
+            admitted?;
             let all: Result<Vec<ObjectMeta>> = objects.list(prefix.as_ref()).try_collect().await;
             sleep(back).await;
             all

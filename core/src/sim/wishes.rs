@@ -57,6 +57,8 @@ pub(super) struct Wishes {
     pub(super) choice: Choice,
     pub(super) park: bool,
     pub(super) keep_images: u32,
+    /// Whether an image has to boot before it counts as baked.
+    pub(super) boot_check: bool,
 }
 
 impl Wishes {
@@ -76,6 +78,7 @@ impl Wishes {
             choice: if dice.hits(0.9) { Choice::Managed } else { Choice::None },
             park: dice.hits(0.3),
             keep_images: 1 + dice.below(3) as u32,
+            boot_check: dice.hits(0.3),
         }
     }
 
@@ -164,10 +167,10 @@ impl Wishes {
     }
 
     fn manifest(&self) -> String {
-        let Self { service, region, size, .. } = self;
+        let Self { service, region, size, boot_check, .. } = self;
         let mut text = format!(
             "service = \"{service}\"\nprovider = \"fake\"\n[providers.fake]\nregion = \"{region}\"\nbase = \"debian\"\n\
-             size = \"{size}\"\n[image]\n[health.check.http]\nport = 80\n"
+             size = \"{size}\"\n[image]\nboot_check = {boot_check}\n[health.check.http]\nport = 80\n"
         );
         match self.choice {
             Choice::Managed => {}

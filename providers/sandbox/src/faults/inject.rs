@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse as _, Response},
@@ -38,6 +38,8 @@ pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, reque
         (request, None)
     };
     call.action = action.as_deref();
+    let route = request.extensions().get::<MatchedPath>().map_or(uri.path(), MatchedPath::as_str);
+    let number = faults.changes.came(call, route);
     let rule = faults.decide(call);
     if let Some(rule) = &rule {
         tracing::info!(%method, path = uri.path(), fault = rule.fault.name(), "a fault rule hits");
@@ -48,6 +50,9 @@ pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, reque
     }
     let list = (method == Method::GET).then(|| uri.to_string());
     let mut response = apply(&faults, api, rule.as_ref(), request, next, list).await;
+    if let Some(number) = number {
+        faults.changes.answered(number, response.status().as_u16());
+    }
     if rule.is_some() {
         response.extensions_mut().insert(Bent);
     }

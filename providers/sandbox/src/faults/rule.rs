@@ -104,6 +104,9 @@ pub struct FaultRule {
     /// How long the call is held back before anything else happens, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
+    /// How old a change may be, in milliseconds, that a list does not show yet; of any age when left out. Only for `stale_list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<u64>,
     /// The availability zone that has no room, such as `us-east-1a`; any when left out. Only for `no_capacity` of EC2. Launches
     /// elsewhere pass, and are counted all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +141,7 @@ impl FaultRule {
             applied: false,
             retry_after: None,
             delay_ms: None,
+            within_ms: None,
             zone: None,
         }
     }
@@ -155,6 +159,9 @@ impl FaultRule {
         }
         if self.retry_after.is_some() && self.fault != Fault::RateLimited {
             return refuse("`retry_after` is only for rate_limited");
+        }
+        if self.within_ms.is_some() && self.fault != Fault::StaleList {
+            return refuse("`within_ms` is only for stale_list");
         }
         if self.zone.is_some() && self.fault != Fault::NoCapacity {
             return refuse("`zone` is only for no_capacity");

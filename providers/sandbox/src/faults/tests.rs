@@ -121,6 +121,7 @@ fn rules_without_sense_are_refused() {
         (r#"{"path":"/v2","fault":"stale_list","applied":true}"#, "applied"),
         (r#"{"path":"/v2","fault":"server_error","retry_after":3}"#, "retry_after"),
         (r#"{"path":"/v2","fault":"server_error","zone":"us-east-1a"}"#, "zone"),
+        (r#"{"path":"/v2","fault":"server_error","within_ms":1}"#, "within_ms"),
     ] {
         let error = Faults::default().add(rule(text)).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");

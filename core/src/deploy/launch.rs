@@ -24,7 +24,7 @@ use crate::{
         Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
         Selector, StaticIp, label,
     },
-    watch::{Observed, Wait},
+    watch::{Observed, Wait, WatchError},
 };
 
 /// How often a request whose reply is not known is looked for.
@@ -32,6 +32,9 @@ const SETTLE_LOOKS: Duration = Duration::from_secs(2);
 
 /// How long a machine may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(300);
+
+/// After this it is ordered to go once more: a cloud may accept the order, and not do it.
+const ORDER_AGAIN: Duration = Duration::from_secs(60);
 
 impl Run<'_> {
     /// Makes sure that an instance of this release has passed the gate.
@@ -395,18 +398,31 @@ pub(super) async fn destroy_all(ctx: &Context, instances: &[Instance]) -> Result
     try_join_all(unique.into_iter().map(|(id, name)| {
         let selector = &selector;
         async move {
-            let wait = Wait::new("to take the order to be destroyed").timeout(GONE_WITHIN);
-            let order = || async move { ctx.provider.instances().destroy(id).await.map(Observed::Done) };
-            ctx.watcher.poll(&format!("instance {name}"), wait, order).await?;
-            let first = ctx.provider.descriptor().limits.destroy_time;
-            let wait = Wait::new("to be gone").first(first).leisurely().timeout(GONE_WITHIN);
-            ctx.watcher.instance_gone(selector, id, wait).await?;
+            order_gone(ctx, selector, id, name).await?;
             ctx.events.emit(Event::InstanceDestroyed { instance: id.clone(), name: name.clone() });
             Ok::<_, DeployError>(())
         }
     }))
     .await?;
     Ok(())
+}
+
+/// Orders an instance to be destroyed, once more where it does not go, and waits until it is gone.
+async fn order_gone(ctx: &Context, selector: &Selector, id: &InstanceId, name: &str) -> Result<(), WatchError> {
+    let started = Instant::now();
+    let first = ctx.provider.descriptor().limits.destroy_time;
+    loop {
+        let wait = Wait::new("to take the order to be destroyed").timeout(GONE_WITHIN);
+        let order = || async move { ctx.provider.instances().destroy(id).await.map(Observed::Done) };
+        ctx.watcher.poll(&format!("instance {name}"), wait, order).await?;
+        let wait = Wait::new("to be gone").first(first).leisurely().timeout(first + ORDER_AGAIN);
+        match ctx.watcher.instance_gone(selector, id, wait).await {
+            Err(WatchError::TimedOut { .. }) if started.elapsed() < GONE_WITHIN => {
+                ctx.events.warn(format!("{name} is still there; destroying it again"));
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// A deterministic name that tells attempts apart: the run is in it.

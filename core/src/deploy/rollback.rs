@@ -45,7 +45,13 @@ async fn rollback_locked(
     let meter = Meter::start(ctx);
     let unfinished = session.history.last().filter(|last| !last.phase().is_final());
     if let Some(last) = unfinished {
-        finish_or_undo(engine, session, last).await?;
+        let finished = finish_or_undo(engine, session, last).await?;
+        // An earlier run of this command began it and is finished now: to go back once more would be one release too far.
+        let asked = |back| to.is_none_or(|to| to == back);
+        if let Some(finished) = finished.filter(|finished| finished.record.rollback_of.is_some_and(asked)) {
+            let step = Step::Settle { release: last.id(), phase: last.phase() };
+            return Ok(report(ctx, &meter, Some(finished.id()), step, &finished));
+        }
     }
     let standing = unfinished.is_none().then(|| session.standing.clone());
     let world = engine.until_interrupted(World::observe(ctx, engine.journal(), standing)).await?;
@@ -58,14 +64,8 @@ async fn rollback_locked(
     }
     let (image, fingerprint) = (target.record.image.clone(), target.record.fingerprint.clone());
     announce(ctx, &image, &fingerprint);
-    let plan = Plan {
-        service: ctx.loaded.manifest.service.clone(),
-        environment: ctx.loaded.environment.to_string(),
-        current: current(&world.history).map(Release::id),
-        steps: vec![Step::Reuse { image: image.clone(), fingerprint: fingerprint.clone() }],
-        config_compared: true,
-        refused: None,
-    };
+    let step = Step::Reuse { image: image.clone(), fingerprint: fingerprint.clone() };
+    let before = current(&world.history).map(Release::id);
     let stands = parked.as_ref().map(|_| target.record.clone());
     let inputs = target.record.inputs.clone();
     let chosen = Chosen { image, fingerprint, inputs, rollback_of: Some(target.id()), stands };
@@ -75,21 +75,40 @@ async fn rollback_locked(
         adopt(&mut run, &parked, target.id()).await?;
     }
     let finished = run.finish().await?;
+    Ok(report(ctx, &meter, before, step, &finished))
+}
+
+/// Reports the release that serves now. `before` served when the plan was made.
+fn report(ctx: &Context, meter: &Meter<'_>, before: Option<ReleaseId>, step: Step, finished: &Release) -> DeployReport {
+    let plan = Plan {
+        service: ctx.loaded.manifest.service.clone(),
+        environment: ctx.loaded.environment.to_string(),
+        current: before,
+        steps: vec![step],
+        config_compared: true,
+        refused: None,
+    };
     let report = meter.report(plan, Some(finished.id()));
     let DeployReport { calls, elapsed, .. } = report;
     ctx.events.emit(Event::ReleaseFinished { release: finished.id(), calls, elapsed });
-    Ok(report)
+    report
 }
 
-/// A release that has switched is finished, one that has not is undone: what is wanted now is an earlier one.
-async fn finish_or_undo(engine: &Engine<'_>, session: &Session, last: &Release) -> Result<(), DeployError> {
+/// A release that has switched is finished, one that has not is undone: what is wanted now is an earlier one. Returns the one
+/// that was finished.
+async fn finish_or_undo(
+    engine: &Engine<'_>,
+    session: &Session,
+    last: &Release,
+) -> Result<Option<Release>, DeployError> {
     let mut run = Run::new(engine, session, last.clone(), false).await?;
     if last.phase() == Phase::Failed || !last.entered(Phase::Switching) {
         engine.ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
-        return run.undo().await.map(drop);
+        run.undo().await?;
+        return Ok(None);
     }
     engine.ctx.events.info(format!("{} was left unfinished in {}: resuming it", last.id(), last.phase()));
-    run.finish().await.map(drop)
+    run.finish().await.map(Some)
 }
 
 fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<&'a Release, DeployError> {

@@ -108,13 +108,15 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         }
         let variable =
             |name: &&str| Some(((*name).to_owned(), context.env.get(*name).filter(|url| !url.is_empty())?.clone()));
+        let descriptor = if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR };
         let settings = Settings {
             config,
             service_ports: context.service_ports.clone(),
             ports: PortMap::from_env(&context.env)?,
             size: context.size.clone(),
             endpoints: SERVICE_VARIABLES.iter().filter_map(variable).collect(),
-            descriptor: if sdk.endpoint_url().is_some_and(is_local) { &LOCAL } else { &DESCRIPTOR },
+            descriptor,
+            settle: descriptor.limits.settle_time,
             retry: *calls.retry_policy(),
             ..Settings::default()
         };

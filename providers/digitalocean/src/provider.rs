@@ -89,7 +89,9 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
         let retry = RetryPolicy::from_env(&context.env)?;
         let home = context.region;
-        let options = ClientOptions { config, home, ports, descriptor, retry, ..ClientOptions::new(api_url, token) };
+        let settle = descriptor.limits.settle_time;
+        let options =
+            ClientOptions { config, home, ports, descriptor, retry, settle, ..ClientOptions::new(api_url, token) };
         Ok(Arc::new(DigitalOcean::new(options)?) as Arc<dyn Provider>)
     }
     .boxed()

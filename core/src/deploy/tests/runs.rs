@@ -163,3 +163,49 @@ async fn a_release_ends_at_the_address_at_which_it_began_to_switch() {
     let own = stand.serving().address.unwrap().ip.to_string();
     assert_eq!(stand.cloud.record("www"), Some(vec![own]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_removal_the_cloud_accepted_and_did_not_do_is_destroyed_again() {
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let keep = async {
+        while stand.cloud.count("destroy") == stand.cloud.count("launch") - 1 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        stand.cloud.by_hand("the removal fails", |state| state.keep_all());
+    };
+    let (destroyed, ()) = tokio::join!(destroy_with(&engine, false), keep);
+    destroyed.unwrap();
+    assert_eq!(stand.cloud.standing(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_is_run_again_after_a_kill_does_not_go_back_further() {
+    for to in [None, Some(2)] {
+        let stand = Stand::new();
+        for recipe in ["one", "two", "three"] {
+            stand.recipe(recipe);
+            stand.deploy().await.unwrap();
+        }
+        let ctx = stand.context();
+        let engine = stand.engine(&ctx);
+        let verifying = async {
+            while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Verifying {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            _ = rollback_with(&engine, to.map(ReleaseId)) => panic!("it was to be killed"),
+            () = verifying => {}
+        }
+        sleep(Duration::from_secs(3600)).await;
+        let report = stand.rollback(to).await.unwrap();
+        assert_eq!(report.release, Some(ReleaseId(4)));
+        stand.check_settled(4).await;
+        let history = stand.journal().history().await.unwrap();
+        assert_eq!(history[3].record.rollback_of, Some(ReleaseId(2)), "{to:?}");
+        assert_eq!(history.len(), 4);
+    }
+}

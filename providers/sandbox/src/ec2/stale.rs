@@ -1,23 +1,24 @@
 //! Answers that lag behind: what was made last is not seen yet.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 tokio::task_local! {
-    static STALE: ();
+    static STALE: Duration;
 }
 
 /// Runs a request that does not see what was made last: the instances of the last launch, the last image, snapshot or
-/// address. For fault rules.
-pub(crate) async fn with_stale_view<T>(request: impl Future<Output = T>) -> T {
-    STALE.scope((), request).await
+/// address, unless they are older than `within`. For fault rules.
+pub(crate) async fn with_stale_view<T>(within: Duration, request: impl Future<Output = T>) -> T {
+    STALE.scope(within, request).await
 }
 
 /// What a request sees of some things, each with the moment at which it was made.
 pub(super) fn seen<T>(things: Vec<T>, made_at: impl Fn(&T) -> Timestamp) -> Vec<T> {
-    if STALE.try_with(|()| ()).is_err() {
-        return things;
-    }
-    let last = things.iter().map(&made_at).max();
+    let Ok(within) = STALE.try_with(|within| *within) else { return things };
+    let age = |at: Timestamp| Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default();
+    let last = things.iter().map(&made_at).max().filter(|last| age(*last) <= within);
     things.into_iter().filter(|thing| Some(made_at(thing)) != last).collect()
 }
 
@@ -30,7 +31,8 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let things = vec![1, 3, 2, 3];
         assert_eq!(seen(things.clone(), |second| at(*second)), things);
-        let stale = with_stale_view(async { seen(things, |second| at(*second)) }).await;
-        assert_eq!(stale, [1, 2]);
+        let view = async |within| with_stale_view(within, async { seen(things.clone(), |second| at(*second)) }).await;
+        assert_eq!(view(Duration::MAX).await, [1, 2]);
+        assert_eq!(view(Duration::from_secs(5)).await, things, "it was made long ago");
     }
 }

@@ -1,4 +1,5 @@
-//! Rules over HTTP: `GET`, `POST` and `DELETE /sandbox/v1/faults`, and `DELETE /sandbox/v1/faults/{id}`.
+//! Rules over HTTP: `GET`, `POST` and `DELETE /sandbox/v1/faults`, and `DELETE /sandbox/v1/faults/{id}`; and the calls that they
+//! can be about: `GET /sandbox/v1/changes`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{FaultRule, Faults};
+use super::{FaultRule, Faults, changes};
 use crate::cloud::{ApiError, ApiResult};
 
 /// The version of [`FaultList`] in JSON.
@@ -43,6 +44,7 @@ pub(crate) fn routes(faults: Arc<Faults>) -> Router {
     Router::new()
         .route("/sandbox/v1/faults", get(list).post(add).delete(clear))
         .route("/sandbox/v1/faults/{id}", delete(remove))
+        .merge(changes::routes())
         .with_state(faults)
 }
 

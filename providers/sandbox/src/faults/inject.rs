@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse as _, Response},
@@ -38,6 +38,8 @@ pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, reque
         (request, None)
     };
     call.action = action.as_deref();
+    let route = request.extensions().get::<MatchedPath>().map_or(uri.path(), MatchedPath::as_str);
+    let number = faults.changes.came(call, route);
     let rule = faults.decide(call);
     if let Some(rule) = &rule {
         tracing::info!(%method, path = uri.path(), fault = rule.fault.name(), "a fault rule hits");
@@ -48,6 +50,9 @@ pub(crate) async fn layer(State((faults, api)): State<(Arc<Faults>, Api)>, reque
     }
     let list = (method == Method::GET).then(|| uri.to_string());
     let mut response = apply(&faults, api, rule.as_ref(), request, next, list).await;
+    if let Some(number) = number {
+        faults.changes.answered(number, response.status().as_u16());
+    }
     if rule.is_some() {
         response.extensions_mut().insert(Bent);
     }
@@ -96,9 +101,9 @@ async fn apply(
             carry_out(true, request, next).await;
             reset(connection)
         }
-        Some(Fault::StaleList) if api == Api::Ec2 => ec2::with_stale_view(next.run(request)).await,
+        Some(Fault::StaleList) if api == Api::Ec2 => ec2::with_stale_view(within(rule), next.run(request)).await,
         Some(Fault::StaleList) => match list {
-            Some(list) => stale(faults, api, &list, next.run(request).await).await,
+            Some(list) => stale(faults, api, &list, within(rule), next.run(request).await).await,
             None => next.run(request).await,
         },
         Some(Fault::NoCapacity) if api == Api::Ec2 => {
@@ -112,6 +117,11 @@ async fn apply(
         }),
         Some(Fault::ActionErrored) => with_doomed_actions(next.run(request)).await,
     }
+}
+
+/// How old a change may be that is not seen.
+fn within(rule: Option<&FaultRule>) -> Duration {
+    rule.and_then(|rule| rule.within_ms).map_or(Duration::MAX, Duration::from_millis)
 }
 
 /// Carries a call out whose answer nobody will see.
@@ -173,9 +183,9 @@ async fn remember(faults: &Faults, api: Api, list: &str, response: Response) -> 
     with_body(response, body)
 }
 
-async fn stale(faults: &Faults, api: Api, list: &str, response: Response) -> Response {
+async fn stale(faults: &Faults, api: Api, list: &str, within: Duration, response: Response) -> Response {
     let (response, body) = read_answer(api, response).await;
-    let body = body.map(|now| faults.lists.before(list, &now).unwrap_or(now));
+    let body = body.map(|now| faults.lists.before(list, &now, within).unwrap_or(now));
     with_body(response, body)
 }
 

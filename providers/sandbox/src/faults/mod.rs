@@ -6,11 +6,13 @@
 //! has none.
 
 mod admin;
+mod changes;
 mod inject;
 mod rule;
 mod stale;
 
 pub use admin::{FaultList, FaultStatus};
+pub use changes::{Change, ChangeList};
 pub use rule::{Fault, FaultRule, InvalidRule};
 
 pub(crate) use admin::routes;
@@ -26,6 +28,7 @@ use std::{
 pub struct Faults {
     rules: Mutex<Rules>,
     lists: stale::Lists,
+    changes: changes::Changes,
     hold: OnceLock<Duration>,
 }
 
@@ -109,9 +112,10 @@ impl Faults {
         chosen
     }
 
-    /// Whether some rule about this method and path also looks at the body.
+    /// Whether the body says what the call does, or some rule about this method and path also looks at it.
     fn wants_body(&self, call: Call<'_>) -> bool {
-        self.lock().all.iter().any(|status| status.rule.action.is_some() && status.rule.is_about_path(call))
+        let acts = call.method == "POST" && call.path.ends_with("/actions");
+        acts || self.lock().all.iter().any(|status| status.rule.action.is_some() && status.rule.is_about_path(call))
     }
 
     fn lock(&self) -> MutexGuard<'_, Rules> {

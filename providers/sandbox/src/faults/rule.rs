@@ -77,7 +77,8 @@ pub struct FaultRule {
     /// The method; any when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The path, in which `*` stands for any text, slashes included. With a `?` in it, it is compared to path and query.
+    /// The path, in which `*` stands for any text, slashes included, and `{name}` for one step of a path. With a `?` in it, it
+    /// is compared to path and query.
     pub path: String,
     /// The `type` of the action in the body, such as `snapshot`, or Amazon's name of the operation, such as `RunInstances`;
     /// any when left out.
@@ -103,6 +104,9 @@ pub struct FaultRule {
     /// How long the call is held back before anything else happens, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
+    /// How old a change may be, in milliseconds, that a list does not show yet; of any age when left out. Only for `stale_list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<u64>,
     /// The availability zone that has no room, such as `us-east-1a`; any when left out. Only for `no_capacity` of EC2. Launches
     /// elsewhere pass, and are counted all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +141,7 @@ impl FaultRule {
             applied: false,
             retry_after: None,
             delay_ms: None,
+            within_ms: None,
             zone: None,
         }
     }
@@ -154,6 +159,9 @@ impl FaultRule {
         }
         if self.retry_after.is_some() && self.fault != Fault::RateLimited {
             return refuse("`retry_after` is only for rate_limited");
+        }
+        if self.within_ms.is_some() && self.fault != Fault::StaleList {
+            return refuse("`within_ms` is only for stale_list");
         }
         if self.zone.is_some() && self.fault != Fault::NoCapacity {
             return refuse("`zone` is only for no_capacity");
@@ -186,17 +194,23 @@ impl FaultRule {
     }
 }
 
-/// Whether the text is what the pattern says, in which `*` stands for any text.
+/// Whether the text is what the pattern says, in which `*` stands for any text, and `{…}` for some text without a slash.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Greedy with one point to go back to: only the last `*` ever has to give way, so this takes no more than
     // pattern × text steps, however many there are.
     let (mut p, mut t) = (0, 0);
     let mut back = None;
     while t < text.len() {
+        let step = step(&pattern[p..], &text[t..]);
         match (pattern.get(p), back) {
             (Some(b'*'), _) => {
                 back = Some((p + 1, t));
                 p += 1;
+            }
+            (Some(_), _) if step.is_some() => {
+                let (name, length) = step.unwrap_or_default();
+                p += name;
+                t += length;
             }
             (Some(byte), _) if *byte == text[t] => {
                 p += 1;
@@ -211,4 +225,14 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         }
     }
     pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+/// How long `{name}` is where the pattern begins with it, and how long the step of the path is that it stands for.
+fn step(pattern: &[u8], text: &[u8]) -> Option<(usize, usize)> {
+    if pattern.first() != Some(&b'{') {
+        return None;
+    }
+    let name = pattern.iter().position(|byte| *byte == b'}')? + 1;
+    let length = text.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(text.len());
+    (length > 0).then_some((name, length))
 }

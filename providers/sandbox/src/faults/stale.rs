@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ struct Remembered {
 struct Answers {
     before: Option<Bytes>,
     last: Bytes,
+    /// When the last one was first given.
+    since: Option<Instant>,
 }
 
 impl Lists {
@@ -35,6 +38,7 @@ impl Lists {
         if let Some(answers) = remembered.answers.get_mut(list) {
             if answers.last != body {
                 answers.before = Some(std::mem::replace(&mut answers.last, body.clone()));
+                answers.since = Some(Instant::now());
             }
             return;
         }
@@ -44,19 +48,20 @@ impl Lists {
             remembered.answers.remove(&first);
         }
         remembered.order.push_back(list.to_owned());
-        remembered.answers.insert(list.to_owned(), Answers { before: None, last: body.clone() });
+        remembered.answers.insert(list.to_owned(), Answers { before: None, last: body.clone(), since: None });
     }
 
     /// What the list was before it became `now`: an earlier answer that differs, or a list without items. `None` when
-    /// `now` is no list.
-    pub(super) fn before(&self, list: &str, now: &Bytes) -> Option<Bytes> {
+    /// `now` is no list, or has been the answer for longer than `within`.
+    pub(super) fn before(&self, list: &str, now: &Bytes, within: Duration) -> Option<Bytes> {
         let emptied = emptied(now)?;
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let older = remembered
-            .answers
-            .get(list)
-            .and_then(|answers| if answers.last == now { answers.before.clone() } else { Some(answers.last.clone()) });
-        Some(older.unwrap_or(emptied))
+        let Some(answers) = remembered.answers.get(list) else { return Some(emptied) };
+        if answers.last != now {
+            return Some(answers.last.clone());
+        }
+        let young = answers.since.map_or(within == Duration::MAX, |since| since.elapsed() < within);
+        young.then(|| answers.before.clone().unwrap_or(emptied))
     }
 }
 
@@ -82,14 +87,16 @@ mod tests {
         let list =
             |ids: &str| Bytes::from(format!(r#"{{"droplets":[{ids}],"links":{{"pages":{{}}}},"meta":{{"total":9}}}}"#));
         let empty = Bytes::from(r#"{"droplets":[],"links":{},"meta":{"total":0}}"#);
-        assert_eq!(lists.before("/v2/droplets", &list("1")), Some(empty));
+        assert_eq!(lists.before("/v2/droplets", &list("1"), Duration::MAX), Some(empty));
         lists.remember("/v2/droplets", &list("1"));
         lists.remember("/v2/droplets", &list("1"));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2")), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::MAX), Some(list("1")));
         lists.remember("/v2/droplets", &list("1,2"));
         lists.remember("/v2/droplets", &list("1,2"));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2")), Some(list("1")));
-        assert_eq!(lists.before("/v2/droplets/1", &Bytes::from(r#"{"droplet":{}}"#)), None);
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::MAX), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::from_secs(3600)), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::ZERO), None);
+        assert_eq!(lists.before("/v2/droplets/1", &Bytes::from(r#"{"droplet":{}}"#), Duration::MAX), None);
     }
 
     #[test]

@@ -34,12 +34,22 @@ fn patterns() {
         ("/*/1/*1*", "/v2/1/actions/11", true),
         ("/*/1/*1*x", "/v2/1/actions/11", false),
         ("*", "/", true),
+        ("/v2/droplets/{id}", "/v2/droplets/1", true),
+        ("/v2/droplets/{id}", "/v2/droplets/1/actions", false),
+        ("/v2/droplets/{id}", "/v2/droplets/", false),
+        ("/v2/{kind}/{id}/actions", "/v2/droplets/1/actions", true),
+        ("*/zones/{zone}/instances", "/p/zones/z/zones/a/instances", true),
+        ("*/zones/{zone}/instances", "/p/zones/z/x/instances", false),
         ("/v2/images?page=2*", "/v2/images", false),
     ] {
         let rule = FaultRule::new("GET", pattern, Fault::ServerError);
         assert_eq!(rule.is_about(call("GET", path)), expected, "{pattern} {path}");
     }
     let paged = FaultRule::new("get", "/v2/images?*page=2*", Fault::ServerError);
+    assert!(
+        FaultRule::new("GET", "/v2/{kind}?page=2", Fault::ServerError)
+            .is_about(Call { query: Some("page=2"), ..call("GET", "/v2/images") })
+    );
     assert!(paged.is_about(Call { query: Some("per_page=200&page=2"), ..call("GET", "/v2/images") }));
     assert!(!paged.is_about(Call { query: Some("page=1"), ..call("GET", "/v2/images") }));
     assert!(!paged.is_about(call("POST", "/v2/images?page=2")));
@@ -111,6 +121,7 @@ fn rules_without_sense_are_refused() {
         (r#"{"path":"/v2","fault":"stale_list","applied":true}"#, "applied"),
         (r#"{"path":"/v2","fault":"server_error","retry_after":3}"#, "retry_after"),
         (r#"{"path":"/v2","fault":"server_error","zone":"us-east-1a"}"#, "zone"),
+        (r#"{"path":"/v2","fault":"server_error","within_ms":1}"#, "within_ms"),
     ] {
         let error = Faults::default().add(rule(text)).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");

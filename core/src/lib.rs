@@ -22,6 +22,7 @@ mod fuzz;
 pub mod health;
 pub mod journal;
 mod logins;
+mod machine;
 pub mod manifest;
 pub mod provider;
 pub mod recipe;

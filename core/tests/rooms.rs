@@ -14,7 +14,7 @@ use std::{
 use house::House;
 
 /// The rooms of core from the ground up: each uses those before it, and none after it.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "clock",
     "chance",
     "spawn",
@@ -34,6 +34,7 @@ const ROOMS: [&str; 21] = [
     "recipe",
     "journal",
     "context",
+    "machine",
     "bake",
     "deploy",
 ];

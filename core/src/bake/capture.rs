@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Authority, BakeError, builder::Builder, prepare};
 use crate::{
     context::Context,
+    machine::patiently,
     provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, label},
     watch::{Observed, Wait},
 };
@@ -24,14 +25,14 @@ pub(super) fn name(ctx: &Context, authority: &Authority<'_>, fingerprint: &Finge
 pub(super) async fn capture(
     ctx: &Context,
     authority: &Authority<'_>,
-    builder: &Builder<'_>,
+    builder: &Builder,
     fingerprint: &Fingerprint,
 ) -> Result<Image, BakeError> {
     if let Some(image) = prepare::find_image(ctx, authority, fingerprint).await? {
         ctx.events.info(format!("another environment baked {} meanwhile; using that image", image.name));
         return Ok(image);
     }
-    builder.progress("capturing");
+    builder.machine.progress("capturing");
     // The image outlives the run, and is the same whoever baked it; and each label costs a call where a cloud labels by tags.
     let labels = authority.of_images().with(label::FINGERPRINT, fingerprint.as_str());
     let spec = CaptureSpec { instance: builder.instance.id.clone(), name: name(ctx, authority, fingerprint), labels };
@@ -47,7 +48,7 @@ pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Insta
     let what = format!("image {}", spec.name);
     let timeout = ctx.loaded.manifest.image.capture_timeout.0;
     let images = ctx.provider.images();
-    match super::builder::patiently(ctx, || images.capture(spec)).await {
+    match patiently(ctx, || images.capture(spec)).await {
         Ok(CaptureProgress::Done(image)) => return Ok(image),
         Ok(CaptureProgress::Pending) => {}
         // The next call sees whether it has begun. An outage that lasts is named when the time is up.
@@ -70,7 +71,7 @@ pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Insta
 /// Starts copying the image to the further regions of the manifest.
 pub(super) async fn start_copies(ctx: &Context, image: &Image) -> Result<(), BakeError> {
     for region in missing_regions(ctx, image) {
-        let copied = super::builder::patiently(ctx, || ctx.provider.images().copy(&image.id, region)).await;
+        let copied = patiently(ctx, || ctx.provider.images().copy(&image.id, region)).await;
         copied.map_err(BakeError::cloud("cannot copy the image"))?;
     }
     Ok(())

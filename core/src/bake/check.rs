@@ -27,17 +27,16 @@ pub(super) async fn boot_check(
     cleanup: &Cleanup,
 ) -> Result<(), BakeError> {
     let plan = Plan { role: "check", image, size: &ctx.loaded.section.size, fingerprint };
-    let machine = Builder::launch(ctx, authority, &plan, cleanup).await?;
-    machine.first_boot_done().await?;
+    let Builder { machine, instance, .. } = Builder::launch(ctx, authority, &plan, cleanup).await?;
+    machine.first_boot_done(false, Some(ctx.loaded.manifest.image.boot_timeout.0)).await?;
     machine.progress("checking its health");
     let health = &ctx.loaded.manifest.health;
-    let Some(address) = &machine.instance.address else { return Ok(()) };
-    let connection = Arc::clone(&machine.connection);
-    let probe = Probe::of(&ctx.loaded, address, Some(connection)).await.map_err(BakeError::Probe)?;
+    let connection = Arc::clone(machine.connection());
+    let probe = Probe::of(&ctx.loaded, machine.address(), Some(connection)).await.map_err(BakeError::Probe)?;
     let mut on_change = |answer: &str| machine.progress(answer);
     let source = match wait_healthy(&probe, health, None, &ctx.cancel, &mut on_change).await {
         Ok(()) => {
-            let (instance, name) = (machine.instance.id.clone(), machine.task.clone());
+            let (instance, name) = (instance.id, machine.name().to_owned());
             ctx.events.emit(Event::InstanceHealthy { instance, name });
             return Ok(());
         }

@@ -9,14 +9,13 @@ use tokio::time::timeout;
 
 use super::{
     Authority,
+    error::causes,
     kept::{forget, kept_until},
 };
 use crate::{
     context::Context,
-    events::Event,
-    provider::{ErrorKind, InstanceId, LoginKeyId, Result, Selector, label},
-    remote::{LoginKey, PublicKey},
-    watch::Wait,
+    machine::{MachineError, Way, destroy},
+    provider::{InstanceId, LoginKeyId, Selector, label},
 };
 
 /// How long one thing may take to go.
@@ -26,18 +25,17 @@ const DEADLINE: Duration = Duration::from_secs(180);
 #[derive(Debug, Clone)]
 enum Item {
     /// All instances of this run with a role. `machine` is the one of them that somebody can log in to.
-    Instances { selector: Selector, known: Option<InstanceId>, machine: Option<Box<Machine>> },
+    Instances { selector: Selector, known: Option<InstanceId>, machine: Option<Box<Opened>> },
     /// The login key of this run.
     Key { name: String, known: Option<LoginKeyId> },
 }
 
 /// A machine of a bake, and the way into it.
 #[derive(Debug, Clone)]
-pub(super) struct Machine {
+pub(super) struct Opened {
     pub(super) id: InstanceId,
     pub(super) name: String,
-    pub(super) login: LoginKey,
-    pub(super) host_key: PublicKey,
+    pub(super) way: Way,
 }
 
 /// The list of things to remove, in the order in which they were made; they go in reverse.
@@ -67,7 +65,7 @@ impl Cleanup {
     }
 
     /// Notes the way into the instance that was launched, so that it can be kept.
-    pub(super) fn opens(&self, opened: Machine) {
+    pub(super) fn opens(&self, opened: Opened) {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Item::Instances { machine, .. }) = items.last_mut() {
             *machine = Some(Box::new(opened));
@@ -85,7 +83,7 @@ impl Cleanup {
     }
 
     /// The machine on the list that somebody can log in to.
-    pub(super) fn machine(&self) -> Option<Machine> {
+    pub(super) fn machine(&self) -> Option<Opened> {
         let items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         items.iter().rev().find_map(|item| match item {
             Item::Instances { machine, .. } => machine.as_deref().cloned(),
@@ -132,7 +130,7 @@ impl Cleanup {
             };
             let reason = match removed {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => causes(&error),
                 Err(_) => format!("not gone within {} s", DEADLINE.as_secs()),
             };
             ctx.events.warn(format!("could not remove {what}: {reason}; `remint gc` finds and removes it"));
@@ -152,49 +150,32 @@ fn show(selector: &Selector) -> String {
     labels.join(", ")
 }
 
-async fn remove_instances(ctx: &Context, selector: &Selector, known: Option<&InstanceId>) -> Result<()> {
+async fn remove_instances(ctx: &Context, selector: &Selector, known: Option<&InstanceId>) -> Result<(), MachineError> {
     let ids = match known {
         Some(id) => vec![(id.clone(), id.to_string())],
         None => {
-            let found = ctx.provider.instances().list(selector).await?;
+            let found = ctx.provider.instances().list(selector).await;
+            let found = found.map_err(MachineError::cloud("cannot look for it"))?;
             found.into_iter().map(|instance| (instance.id, instance.name)).collect()
         }
     };
     for (id, name) in ids {
-        destroy(ctx, selector, &id, &name).await?;
+        destroy(ctx, selector, &id, &name).await.map_err(MachineError::watch("it does not go"))?;
     }
     Ok(())
 }
 
-/// Destroys an instance and waits until it is gone: some clouds accept a deletion and do not carry it out.
-pub(super) async fn destroy(ctx: &Context, selector: &Selector, id: &InstanceId, name: &str) -> Result<()> {
-    let first = ctx.provider.descriptor().limits.destroy_time;
-    loop {
-        match ctx.provider.instances().destroy(id).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Busy => {
-                tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(2))).await;
-                continue;
-            }
-            Err(error) => return Err(error),
-        }
-        // A deletion that was accepted and forgotten is asked for again.
-        let wait = Wait::new("to be gone").first(first).leisurely().timeout(first + Duration::from_secs(40));
-        if ctx.watcher.instance_gone(selector, id, wait).await.is_ok() {
-            ctx.events.emit(Event::InstanceDestroyed { instance: id.clone(), name: name.to_owned() });
-            return Ok(());
-        }
-    }
-}
-
-async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Result<()> {
+async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Result<(), MachineError> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
     let ids = match known {
         Some(id) => vec![id.clone()],
-        None => keys.list(name).await?.into_iter().map(|key| key.id).collect(),
+        None => {
+            let found = keys.list(name).await.map_err(MachineError::cloud("cannot look for it"))?;
+            found.into_iter().map(|key| key.id).collect()
+        }
     };
     for id in ids {
-        keys.remove(&id).await?;
+        keys.remove(&id).await.map_err(MachineError::cloud("it cannot be removed"))?;
     }
     Ok(())
 }
@@ -203,20 +184,21 @@ async fn remove_key(ctx: &Context, name: &str, known: Option<&LoginKeyId>) -> Re
 /// them. They carry the environment's id, and the caller holds its lock, so none of them is in use. One of a run that the journal
 /// does not know stays: this may be an older copy of the journal, and that run be at work with the true one. One that somebody
 /// wants to keep stays, too, until its time is over.
-pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
+pub(super) async fn sweep(ctx: &Context, authority: &Authority<'_>) -> Result<(), MachineError> {
     remove_machines(ctx, authority, false).await
 }
 
 /// As [`sweep`], those that somebody wants to keep included: their environment goes.
-pub(crate) async fn destroy_machines(ctx: &Context, authority: &Authority<'_>) -> Result<()> {
+pub(crate) async fn destroy_machines(ctx: &Context, authority: &Authority<'_>) -> Result<(), MachineError> {
     remove_machines(ctx, authority, true).await
 }
 
-async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -> Result<()> {
+async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -> Result<(), MachineError> {
     let runs = authority.lock.known_runs();
     for role in ["builder", "check"] {
         let selector = authority.machines(role);
-        for instance in ctx.provider.instances().list(&selector).await? {
+        let found = ctx.provider.instances().list(&selector).await;
+        for instance in found.map_err(MachineError::cloud("cannot look for builders"))? {
             let name = &instance.name;
             if !runs.has(instance.labels.get(label::RUN)) {
                 ctx.events
@@ -227,7 +209,7 @@ async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -
                 continue;
             }
             ctx.events.info(format!("destroying {name}, which an earlier run left behind"));
-            destroy(ctx, &selector, &instance.id, name).await?;
+            destroy(ctx, &selector, &instance.id, name).await.map_err(MachineError::watch("it does not go"))?;
             forget(ctx, &authority.identity.environment.id, &instance);
         }
     }

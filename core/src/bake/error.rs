@@ -3,6 +3,7 @@
 use crate::{
     health::HealthError,
     journal::JournalError,
+    machine::MachineError,
     manifest::RenderError,
     provider::{Error, ErrorKind, Region},
     recipe::FingerprintError,
@@ -271,6 +272,28 @@ impl BakeError {
     pub(super) fn remote(doing: impl Into<String>) -> impl FnOnce(RemoteError) -> Self {
         let doing = doing.into();
         move |source| Self::Remote { doing, source }
+    }
+}
+
+impl From<MachineError> for BakeError {
+    fn from(error: MachineError) -> Self {
+        match error {
+            MachineError::Cancelled => Self::Cancelled,
+            MachineError::Cloud(doing, source) => Self::cloud(doing)(source),
+            MachineError::Watch(doing, source) => Self::watch(doing)(source),
+            MachineError::Remote(doing, source) => Self::remote(doing)(source),
+            MachineError::FirstBoot(machine, failure) => {
+                Self::CloudInit { machine, summary: failure.summary, hint: failure.hint, tail: failure.log }
+            }
+            error @ MachineError::NotRebooted(_) => Self::Step {
+                step: "expect_reboot".to_owned(),
+                reason: error.to_string(),
+                tail: Vec::new(),
+                hint: "correct the step that has `expect_reboot`, so that it reboots the machine, or make `[image] boot_timeout` \
+                       longer"
+                    .to_owned(),
+            },
+        }
     }
 }
 

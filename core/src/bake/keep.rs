@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     BakeError, OnError,
-    cleanup::{Cleanup, Machine},
+    cleanup::{Cleanup, Opened},
     error::causes,
     kept::KeyFolder,
 };
@@ -51,13 +51,13 @@ pub(super) async fn keep(ctx: &Context, environment: &EnvironmentId, cleanup: &C
 }
 
 /// Writes the key first: a builder that is labelled can be logged in to.
-async fn write_down(ctx: &Context, environment: &EnvironmentId, machine: &Machine) -> Result<String, String> {
+async fn write_down(ctx: &Context, environment: &EnvironmentId, machine: &Opened) -> Result<String, String> {
     let until = later(crate::clock::wall(), ctx.bake.keep_for);
     let keys = KeyFolder::of(&ctx.process_env, environment);
     let keys = keys.ok_or("there is no folder for its key; set XDG_STATE_HOME or HOME")?;
     keys.remove_expired();
     let provider = ctx.provider.descriptor().id;
-    let written = keys.write(provider, &machine.name, &machine.login, &machine.host_key, until);
+    let written = keys.write(provider, &machine.name, &machine.way.login, &machine.way.host_key, until);
     written.map_err(|error| format!("cannot write its key: {error}"))?;
     let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let labels = Labels::new().with(label::KEPT_UNTIL, &until);
@@ -80,6 +80,7 @@ mod tests {
     use crate::{
         events::Events,
         fake::{FakeCloud, Pace},
+        machine::Way,
         manifest::{LoadOptions, load},
         provider::Selector,
         remote::{HostKey, LoginKey},
@@ -110,7 +111,7 @@ mod tests {
         cleanup.expect_instances(Selector::all());
         cleanup.launched(&id);
         let (login, host_key) = (LoginKey::generate(), HostKey::generate().public());
-        cleanup.opens(Machine { id, name: "app-bake-1".to_owned(), login, host_key });
+        cleanup.opens(Opened { id, name: "app-bake-1".to_owned(), way: Way { login, host_key } });
         assert!(!keep(&ctx, &environment, &cleanup, &failed).await);
         let keys = KeyFolder::of(&ctx.process_env, &environment).unwrap();
         assert!(keys.find("fake", "app-bake-1").is_none());

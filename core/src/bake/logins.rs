@@ -1,13 +1,13 @@
 //! What the gate of every deploy will ask is asked of the builder, where the step that is to blame has just run.
 
-use super::{BakeError, builder::Builder};
-use crate::{context::Context, logins};
+use super::BakeError;
+use crate::{context::Context, logins, machine::Machine};
 
 /// Fails when instances of the image would let in somebody else than `[access]` says, or keep Remint out.
-pub(super) async fn logins(ctx: &Context, builder: &Builder<'_>) -> Result<(), BakeError> {
+pub(super) async fn logins(ctx: &Context, builder: &Machine) -> Result<(), BakeError> {
     builder.progress("asking who can log in");
-    let login = builder.options.login.public().line();
-    let audit = logins::audit(&builder.connection, &login, &ctx.loaded.manifest.access.ssh_keys).await;
+    let login = builder.login();
+    let audit = logins::audit(builder.connection(), &login, &ctx.loaded.manifest.access.ssh_keys).await;
     let audit = audit.map_err(BakeError::remote("asking the builder who can log in"))?;
     if !audit.found.is_empty() {
         let kept_out = audit.locked_out.into_iter().map(|reason| format!("Remint could not log in: {reason}"));
@@ -17,7 +17,7 @@ pub(super) async fn logins(ctx: &Context, builder: &Builder<'_>) -> Result<(), B
         return Err(BakeError::LockedOut { found: audit.locked_out });
     }
     for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
-        ctx.events.warn(format!("{}: there is {}; that stays out of the image", builder.task, file.surplus()));
+        ctx.events.warn(format!("{}: there is {}; that stays out of the image", builder.name(), file.surplus()));
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub async fn recover(ctx: &Context, authority: &Authority<'_>) -> Result<(), Bak
         if !authority.lock.took_over() {
             return Ok(());
         }
-        sweep(ctx, authority).await.map_err(BakeError::cloud("cannot remove what an earlier run left behind"))?;
+        sweep(ctx, authority).await?;
         remove_keys(ctx, authority).await.map_err(BakeError::cloud("cannot remove the login keys of an earlier run"))
     };
     tokio::select! {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     context::Context,
     events::Event,
+    machine,
     provider::{Image, Images, Labels, label},
 };
 
@@ -97,7 +98,7 @@ async fn rehearse(
         () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     if let Ok(builder) = &verified {
-        let (task, message) = (builder.task.clone(), "verified; nothing is captured".to_owned());
+        let (task, message) = (builder.machine.name().to_owned(), "verified; nothing is captured".to_owned());
         ctx.events.emit(Event::TaskFinished { task, message, elapsed: builder.launched.elapsed() });
     }
     settle(ctx, authority, &cleanup, &verified).await;
@@ -149,24 +150,26 @@ async fn make(
 }
 
 /// Launches a builder, runs the recipe on it and verifies that.
-async fn until_verified<'a>(
-    ctx: &'a Context,
+async fn until_verified(
+    ctx: &Context,
     prepared: &Prepared,
     authority: &Authority<'_>,
     cleanup: &Cleanup,
     phases: &mut Phases<'_>,
-) -> Result<Builder<'a>, BakeError> {
+) -> Result<Builder, BakeError> {
     let Prepared { fingerprint, base, .. } = prepared;
     prepare::check(ctx, prepared).await?;
     secrets::read_all(ctx).await?;
     authority.journal.claim_place(authority.lock, &ctx.place()).await?;
     let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
     let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
-    phases.run("cloud-init", builder.first_boot_done()).await?;
+    let boots_within = Some(ctx.loaded.manifest.image.boot_timeout.0);
+    let machine = &mut builder.machine;
+    phases.run("cloud-init", machine.first_boot_done(false, boots_within)).await?;
     let steps = Steps::new(ctx, fingerprint);
-    phases.run("provision", steps.provision(&mut builder)).await?;
-    phases.run("verify", steps.verify(&mut builder)).await?;
-    phases.run("logins", logins(ctx, &builder)).await?;
+    phases.run("provision", steps.provision(machine)).await?;
+    phases.run("verify", steps.verify(machine)).await?;
+    phases.run("logins", logins(ctx, machine)).await?;
     Ok(builder)
 }
 
@@ -182,14 +185,15 @@ async fn until_captured(
     let builder = until_verified(ctx, prepared, authority, cleanup, phases).await?;
     // The seal takes the login keys away.
     cleanup.closes();
-    phases.run("seal", seal(&builder)).await?;
+    phases.run("seal", seal(&builder.machine)).await?;
     if secrets::are_given(ctx) {
-        phases.run("secrets", secrets::prove_absent(ctx, &builder)).await?;
+        phases.run("secrets", secrets::prove_absent(ctx, &builder.machine)).await?;
     }
-    phases.run("stop", builder.stop()).await?;
+    let Builder { instance, selector, machine, launched } = &builder;
+    phases.run("stop", machine::stop(ctx, machine, instance, selector, *launched)).await?;
     let image = phases.run("capture", capture::capture(ctx, authority, &builder, fingerprint)).await?;
     capture::start_copies(ctx, &image).await?;
-    let (task, message) = (builder.task.clone(), format!("captured as {}", image.name));
+    let (task, message) = (builder.machine.name().to_owned(), format!("captured as {}", image.name));
     ctx.events.emit(Event::TaskFinished { task, message, elapsed: started.elapsed() });
     Ok(image)
 }

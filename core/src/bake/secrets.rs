@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{BakeError, builder::Builder};
-use crate::{context::Context, manifest::RunOptions, recipe::step_name, redact, remote::Command};
+use super::BakeError;
+use crate::{context::Context, machine::Machine, manifest::RunOptions, recipe::step_name, redact, remote::Command};
 
 /// The variables of one step.
 pub(super) type SecretEnv = BTreeMap<String, SecretString>;
@@ -67,7 +67,7 @@ pub(super) async fn read_all(ctx: &Context) -> Result<Vec<(String, SecretString)
 }
 
 /// Fails when a file of the sealed builder holds a secret, as it is or in base64.
-pub(super) async fn prove_absent(ctx: &Context, builder: &Builder<'_>) -> Result<(), BakeError> {
+pub(super) async fn prove_absent(ctx: &Context, builder: &Machine) -> Result<(), BakeError> {
     builder.progress("looking for secrets on the disk");
     let mut patterns = Zeroizing::new(String::new());
     for (name, value) in read_all(ctx).await? {
@@ -84,7 +84,7 @@ pub(super) async fn prove_absent(ctx: &Context, builder: &Builder<'_>) -> Result
     }
     let patterns = SecretString::from(patterns.trim_end_matches('\n'));
     let search = Command::shell(SEARCH).secret_env("REMINT_PATTERNS", patterns).timeout(WITHIN);
-    let searched = builder.connection.capture(&search).await;
+    let searched = builder.connection().capture(&search).await;
     let (outcome, text) = searched.map_err(BakeError::remote("looking for secrets on the builder"))?;
     if !outcome.exit.is_success() {
         let reason = format!("the search for secrets: {}", outcome.exit);

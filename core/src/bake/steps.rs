@@ -7,7 +7,6 @@ use tokio::time::sleep;
 use super::{
     BakeError, apt,
     artifact::Artifacts,
-    builder::Builder,
     cause::{self, Failure, Kind},
     files::{self, CopyError, Progress},
     secrets::{SecretEnv, secret_env},
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     context::Context,
     events::{Event, Stream},
+    machine::Machine,
     manifest::{FileProvisioner, LineShell, Provisioner, RunOptions, VerifyCommand},
     provider::Fingerprint,
     recipe::step_name,
@@ -37,18 +37,19 @@ impl<'a> Steps<'a> {
     }
 
     /// All steps, in their order.
-    pub(super) async fn provision(&self, builder: &mut Builder<'_>) -> Result<(), BakeError> {
+    pub(super) async fn provision(&self, builder: &mut Machine) -> Result<(), BakeError> {
         for warning in self.ctx.loaded.manifest.warnings() {
             self.ctx.events.warn(warning);
         }
         let artifacts = Artifacts::new(&self.ctx.loaded.base_dir)?;
         let doing = "setting up apt";
         builder.progress(doing);
-        let set_up = builder.connection.exec(&apt::set_up(), &mut |_, _| {}).await.map_err(BakeError::remote(doing))?;
+        let set_up =
+            builder.connection().exec(&apt::set_up(), &mut |_, _| {}).await.map_err(BakeError::remote(doing))?;
         judge(doing, Kind::Lines, Ok(set_up), false)?;
         for (index, step) in self.ctx.loaded.manifest.image.provision.iter().enumerate() {
             let name = step_name(index, step);
-            builder.progress(&name);
+            builder.progress(&*name);
             match step {
                 Provisioner::File(file) => self.file(builder, &name, file).await?,
                 Provisioner::Script(script) => {
@@ -71,7 +72,7 @@ impl<'a> Steps<'a> {
                     let source = Source::File { name: artifact.file_name().unwrap_or_default().into(), file };
                     let (destination, owner) = (&artifact.destination, artifact.owner.as_deref());
                     let mut tell = self.copying(builder, &name);
-                    let copied = files::copy(&builder.connection, source, destination, owner, &mut tell).await;
+                    let copied = files::copy(builder.connection(), source, destination, owner, &mut tell).await;
                     copied.map_err(BakeError::copy(&name))?;
                 }
             }
@@ -80,26 +81,26 @@ impl<'a> Steps<'a> {
     }
 
     /// The verify commands, in their order.
-    pub(super) async fn verify(&self, builder: &mut Builder<'_>) -> Result<(), BakeError> {
+    pub(super) async fn verify(&self, builder: &mut Machine) -> Result<(), BakeError> {
         for (index, verify) in self.ctx.loaded.manifest.image.verify.iter().enumerate() {
             let VerifyCommand { name, command, timeout } = verify;
             let name = format!("verify {} ({})", index + 1, name.as_ref().unwrap_or(command));
-            builder.progress(&name);
+            builder.progress(&*name);
             let run = RunOptions { timeout: *timeout, ..RunOptions::default() };
             self.run(builder, &name, Kind::Verify, &Command::shell(command), &run).await?;
         }
         Ok(())
     }
 
-    async fn file(&self, builder: &Builder<'_>, name: &str, step: &FileProvisioner) -> Result<(), BakeError> {
+    async fn file(&self, builder: &Machine, name: &str, step: &FileProvisioner) -> Result<(), BakeError> {
         let mut tell = self.copying(builder, name);
-        let copied = files::copy_step(&builder.connection, &self.ctx.loaded.base_dir, step, &mut tell).await;
+        let copied = files::copy_step(builder.connection(), &self.ctx.loaded.base_dir, step, &mut tell).await;
         copied.map(drop).map_err(BakeError::copy(name))
     }
 
     /// Tells how far the copy of a step is.
-    fn copying(&self, builder: &Builder<'_>, name: &str) -> impl FnMut(Progress) + Send + use<'_, 'a> {
-        let (events, task, step) = (&self.ctx.events, builder.task.clone(), name.to_owned());
+    fn copying(&self, builder: &Machine, name: &str) -> impl FnMut(Progress) + Send + use<'_, 'a> {
+        let (events, task, step) = (&self.ctx.events, builder.name().to_owned(), name.to_owned());
         move |Progress { done, all }| {
             events.emit(Event::Copying {
                 task: task.clone(),
@@ -114,7 +115,7 @@ impl<'a> Steps<'a> {
 
     async fn script(
         &self,
-        builder: &mut Builder<'_>,
+        builder: &mut Machine,
         name: &str,
         index: usize,
         source: &Path,
@@ -126,7 +127,7 @@ impl<'a> Steps<'a> {
         let path = format!("{folder}/remint-step-{}", index + 1);
         let made = make_folder(builder, name, folder).await?;
         let options = UploadOptions { mode: Some(0o700), owner: None };
-        builder.connection.upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
+        builder.connection().upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
         let words: Vec<_> = std::iter::once(path.as_str()).chain(args.iter().map(String::as_str)).map(quote).collect();
         self.run(builder, name, Kind::Script(&path), &Command::shell(words.join(" ")), run).await?;
         let remove = match made {
@@ -135,7 +136,7 @@ impl<'a> Steps<'a> {
             false => format!("rm -f {}", quote(&path)),
         };
         builder
-            .connection
+            .connection()
             .exec(&Command::shell(remove), &mut |_, _| {})
             .await
             .map(drop)
@@ -145,17 +146,18 @@ impl<'a> Steps<'a> {
     /// Runs a command with the step's environment, as often as it may be repeated, and waits for its reboot.
     async fn run(
         &self,
-        builder: &mut Builder<'_>,
+        builder: &mut Machine,
         name: &str,
         kind: Kind<'_>,
         command: &Command,
         run: &RunOptions,
     ) -> Result<(), BakeError> {
+        let boots_within = self.ctx.loaded.manifest.image.boot_timeout.0;
         let mut pause = FIRST_PAUSE;
         let secrets = secret_env(self.ctx, name, run).await?;
         for attempt in 1.. {
-            if builder.connection.is_closed() {
-                builder.reconnect().await?;
+            if builder.connection().is_closed() {
+                builder.reconnect(boots_within).await?;
             }
             let before = match run.expect_reboot {
                 true => builder.boot_id().await.map_err(BakeError::remote(name))?,
@@ -166,7 +168,7 @@ impl<'a> Steps<'a> {
                 ask(builder, kind, outcome).await;
             }
             let error = match judge(name, kind, result, run.expect_reboot) {
-                Ok(()) if run.expect_reboot => return builder.rebooted(&before).await,
+                Ok(()) if run.expect_reboot => return Ok(builder.rebooted(&before, boots_within).await?),
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -183,7 +185,7 @@ impl<'a> Steps<'a> {
 
     async fn once(
         &self,
-        builder: &Builder<'_>,
+        builder: &Machine,
         name: &str,
         command: &Command,
         run: &RunOptions,
@@ -198,13 +200,13 @@ impl<'a> Steps<'a> {
         }
         let mut on_line = |stream: Stream, line: &str| {
             self.ctx.events.emit(Event::Output {
-                task: builder.task.clone(),
+                task: builder.name().to_owned(),
                 step: name.to_owned(),
                 stream,
                 line: line.to_owned(),
             });
         };
-        builder.connection.exec(&command, &mut on_line).await
+        builder.connection().exec(&command, &mut on_line).await
     }
 
     /// What every command of a recipe finds in its environment, and what its step adds.
@@ -221,10 +223,10 @@ impl<'a> Steps<'a> {
 }
 
 /// Makes the folder for scripts where it is not there; whether it was made.
-async fn make_folder(builder: &Builder<'_>, name: &str, folder: &str) -> Result<bool, BakeError> {
+async fn make_folder(builder: &Machine, name: &str, folder: &str) -> Result<bool, BakeError> {
     let quoted = quote(if folder.is_empty() { "/" } else { folder });
     let make = format!("if ! test -d {quoted}; then mkdir -p {quoted}; chmod 700 {quoted}; echo made; fi");
-    let (outcome, said) = builder.connection.capture(&Command::shell(make)).await.map_err(BakeError::remote(name))?;
+    let (outcome, said) = builder.connection().capture(&Command::shell(make)).await.map_err(BakeError::remote(name))?;
     if outcome.exit.is_success() {
         return Ok(said.trim() == "made");
     }
@@ -234,13 +236,13 @@ async fn make_folder(builder: &Builder<'_>, name: &str, folder: &str) -> Result<
 }
 
 /// Adds to a failure's last lines what the builder knows of its cause.
-async fn ask(builder: &Builder<'_>, kind: Kind<'_>, outcome: &mut Outcome) {
+async fn ask(builder: &Machine, kind: Kind<'_>, outcome: &mut Outcome) {
     if outcome.exit.is_success() {
         return;
     }
     let Some(question) = cause::question(kind, &Failure::Exit(outcome.exit.clone()), &outcome.tail) else { return };
     // Without an answer the failure is reported as it is.
-    if let Ok((_, answer)) = builder.connection.capture(&question).await {
+    if let Ok((_, answer)) = builder.connection().capture(&question).await {
         outcome.tail.extend(answer.lines().map(str::to_owned));
     }
 }

@@ -6,7 +6,6 @@ use super::{
     DeployError, DeployErrorKind,
     engine::{Engine, Session},
     images::prune_all,
-    launch::destroy_all,
     observe::{instance_selector, ownership_of_images},
     ownership::{Ownership, Standing, foreign},
     remove::{foreign_user, give_back, remove_record, written},
@@ -16,6 +15,7 @@ use crate::{
     bake,
     context::Context,
     journal::{Owned, Phase, Place, Resource, Resources},
+    machine::destroy_all,
     provider::{EnvironmentId, Instance, LoginKeys},
 };
 
@@ -91,7 +91,7 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         }
     }
     for (_, at, ours) in &places {
-        destroy_all(at, ours).await?;
+        destroy_all(at, &instance_selector(at), ours).await?;
         // Builders that somebody wanted to keep would outlive the last journal entry that knows of them.
         bake::destroy_machines(at, &session.authority(journal)).await?;
         remove_keys(at, &session.identity.environment.id).await?;

@@ -6,6 +6,7 @@ use crate::{
     bake::BakeError,
     health::HealthError,
     journal::JournalError,
+    machine::MachineError,
     manifest::RenderError,
     provider::{self, ErrorKind},
     remote::RemoteError,
@@ -184,6 +185,22 @@ impl From<RemoteError> for DeployError {
             hints,
             details,
             ..Self::new(DeployErrorKind::Gate, "cannot look inside the new instance").because(error)
+        }
+    }
+}
+
+impl From<MachineError> for DeployError {
+    fn from(error: MachineError) -> Self {
+        match error {
+            MachineError::Cancelled => Self::interrupted(),
+            MachineError::Cloud(_, source) => source.into(),
+            MachineError::Watch(_, source) => source.into(),
+            MachineError::Remote(_, source) => source.into(),
+            MachineError::FirstBoot(machine, failure) => {
+                let message = format!("cloud-init failed on {machine}: {}", failure.summary);
+                Self::new(DeployErrorKind::Gate, message).hint(failure.hint).details(failure.log)
+            }
+            MachineError::NotRebooted(_) => Self::new(DeployErrorKind::Gate, error.to_string()),
         }
     }
 }

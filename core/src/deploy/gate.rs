@@ -1,6 +1,6 @@
 //! The gate on real machines: SSH with the release's own keys, cloud-init, health.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,13 +14,13 @@ use super::{
 use crate::{
     context::Context,
     events::{Event, Stream},
-    first_boot::{self, Expected, Verdict},
     health::{self, Probe, ProbeRun, wait_healthy},
     logins::{self, KeyFile},
+    machine::{Keys, Machine, Way},
     manifest::{ConfigSection, Git, HealthCheck, RenderContext, Secrets},
     provider::{Address, ImageId, Instance, ReleaseId},
     recipe::Recipe,
-    remote::{Boot, Command, ConnectOptions, Connection, HostKey, LoginKey, UploadOptions, WaitOptions, wait_for_ssh},
+    remote::{Command, Connection, HostKey, UploadOptions},
     userdata::UserData,
 };
 
@@ -38,14 +38,6 @@ const LOG_WITHIN: Duration = Duration::from_secs(10);
 /// Real machines.
 pub(super) struct SshOutside {
     secrets: Arc<Secrets>,
-}
-
-/// A release's keys, in memory only.
-struct Keys {
-    host: HostKey,
-    /// The host key that the gate installs: nobody has ever had it in user data.
-    next: HostKey,
-    login: LoginKey,
 }
 
 impl SshOutside {
@@ -142,7 +134,7 @@ impl Outside for SshOutside {
         name: &str,
         static_ip: Option<IpAddr>,
     ) -> Result<Prepared, DeployError> {
-        let keys = Keys { host: HostKey::generate(), next: HostKey::generate(), login: LoginKey::generate() };
+        let keys = Keys::generate();
         let public_key = keys.login.public().line();
         let descriptor = ctx.provider.descriptor();
         let mut data = UserData::new(&keys.host.private_pem(), &descriptor.guest);
@@ -161,9 +153,7 @@ impl Outside for SshOutside {
         let user_data = data.build(descriptor.limits.user_data_bytes)?;
         // A secret that no health check can be asked with is found out before anything is made.
         health::headers(&ctx.loaded).await?;
-        let host_key = keys.host.public().line();
-        let next_host_key = keys.next.public().line();
-        Ok(Prepared { user_data, public_key, host_key, next_host_key, keys: Box::new(keys) })
+        Ok(Prepared { user_data, keys })
     }
 
     async fn open(
@@ -173,26 +163,16 @@ impl Outside for SshOutside {
         prepared: &Prepared,
         within: Duration,
     ) -> Result<Box<dyn Opened>, DeployError> {
-        let (task, started) = (instance.name.clone(), Instant::now());
-        let keys = prepared.keys.downcast_ref::<Keys>();
-        let (Some(keys), Some(address)) = (keys, instance.address.clone()) else {
-            return Err(DeployError::new(DeployErrorKind::Gate, format!("there is no way into instance {task}")));
+        let (name, started) = (&instance.name, Instant::now());
+        let Some(address) = &instance.address else {
+            return Err(DeployError::new(DeployErrorKind::Gate, format!("there is no way into instance {name}")));
         };
-        ctx.events.emit(Event::TaskStarted { task: task.clone(), message: "waiting for SSH".to_owned() });
-        let options = ConnectOptions::new(address.endpoint(22), keys.login.clone(), keys.host.public());
-        let boot = Boot::First(&ctx.provider.descriptor().guest);
-        let wait = WaitOptions { deadline: Instant::now() + within, boot, cancel: ctx.cancel.clone() };
-        let mut failed = |error: &crate::remote::RemoteError| tracing::debug!(%error, "not in yet");
-        let connection = wait_for_ssh(&options, &wait, &mut failed).await?;
-        Ok(Box::new(OpenMachine {
-            task,
-            started,
-            address,
-            connection: Arc::new(connection),
-            options,
-            next: keys.next.clone(),
-            restart: ctx.loaded.manifest.config.as_ref().map(|config| config.restart.clone()).unwrap_or_default(),
-        }))
+        ctx.events.emit(Event::TaskStarted { task: name.clone(), message: "waiting for SSH".to_owned() });
+        let Keys { host, next, login } = prepared.keys.clone();
+        let way = Way { login, host_key: host.public() };
+        let machine = Machine::reach(ctx, name, address, way, started + within).await?;
+        let restart = ctx.loaded.manifest.config.as_ref().map(|config| config.restart.clone()).unwrap_or_default();
+        Ok(Box::new(OpenMachine { machine, started, next, restart }))
     }
 
     async fn ask(&self, ctx: &Context, address: &Address) -> Option<Result<(), String>> {
@@ -231,55 +211,24 @@ impl Outside for SshOutside {
 
 /// A new instance, open for its gate.
 struct OpenMachine {
-    task: String,
+    machine: Machine,
     /// When Remint began to knock.
     started: Instant,
-    address: Address,
-    connection: Arc<Connection>,
-    options: ConnectOptions,
     next: HostKey,
     /// The units of `[config].restart`.
     restart: Vec<String>,
 }
 
-impl fmt::Debug for OpenMachine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenMachine").field("task", &self.task).field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl OpenMachine {
-    fn progress(&self, ctx: &Context, message: impl Into<String>) {
-        ctx.events.emit(Event::TaskProgress { task: self.task.clone(), message: message.into() });
-    }
-
-    /// Waits until cloud-init has finished, and judges it by the manifest's rule.
-    async fn cloud_init(&self, ctx: &Context) -> Result<(), DeployError> {
-        self.progress(ctx, "waiting for cloud-init");
-        let manifest = &ctx.loaded.manifest;
-        let commands = manifest.config.as_ref().is_some_and(ConfigSection::has_commands);
-        let expected = Expected { rule: manifest.instance.cloud_init, commands };
-        match first_boot::finished(&self.connection, None, expected).await? {
-            Verdict::Clean => Ok(()),
-            Verdict::Warned(told) => {
-                ctx.events.warn(first_boot::warning(&self.task, &told));
-                Ok(())
-            }
-            Verdict::Failed(failure) => {
-                let message = format!("cloud-init failed on {}: {}", self.task, failure.summary);
-                Err(DeployError::new(DeployErrorKind::Gate, message).hint(failure.hint).details(failure.log))
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl Opened for OpenMachine {
     async fn examine(&mut self, ctx: &Context) -> Result<(), DeployError> {
-        self.cloud_init(ctx).await?;
-        let probe = SshOutside::probe_of(ctx, &self.address, Some(Arc::clone(&self.connection))).await?;
-        self.progress(ctx, format!("asking {probe}"));
-        let (task, events) = (self.task.clone(), ctx.events.clone());
+        let manifest = &ctx.loaded.manifest;
+        let commands = manifest.config.as_ref().is_some_and(ConfigSection::has_commands);
+        self.machine.first_boot_done(commands, None).await?;
+        let probe =
+            SshOutside::probe_of(ctx, self.machine.address(), Some(Arc::clone(self.machine.connection()))).await?;
+        self.machine.progress(format!("asking {probe}"));
+        let (task, events) = (self.machine.name().to_owned(), ctx.events.clone());
         let mut change = move |answer: &str| {
             events.emit(Event::TaskProgress { task: task.clone(), message: answer.to_owned() });
         };
@@ -287,18 +236,18 @@ impl Opened for OpenMachine {
     }
 
     async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), DeployError> {
-        self.progress(ctx, "running the command before the switch");
-        let (task, events) = (self.task.clone(), ctx.events.clone());
+        self.machine.progress("running the command before the switch");
+        let (task, events) = (self.machine.name().to_owned(), ctx.events.clone());
         let mut line = move |stream: Stream, line: &str| {
             let step = "before_switch".to_owned();
             events.emit(Event::Output { task: task.clone(), step, stream, line: line.to_owned() });
         };
         let command = Command::shell(command).timeout(ctx.loaded.manifest.deploy.timeout.0);
-        let outcome = self.connection.exec(&command, &mut line).await?;
+        let outcome = self.machine.connection().exec(&command, &mut line).await?;
         if outcome.exit.is_success() {
             return Ok(());
         }
-        let message = format!("the command before the switch failed on {} ({})", self.task, outcome.exit);
+        let message = format!("the command before the switch failed on {} ({})", self.machine.name(), outcome.exit);
         Err(DeployError::new(DeployErrorKind::Gate, message)
             .hint("its last lines are shown below; see `deploy.before_switch`")
             .details(outcome.tail))
@@ -307,7 +256,7 @@ impl Opened for OpenMachine {
     async fn log(&mut self) -> Vec<String> {
         let restart = self.restart.join(" ");
         let command = Command::shell(LOG).env("REMINT_UNITS", restart).timeout(LOG_WITHIN);
-        match self.connection.exec(&command, &mut |_, _| {}).await {
+        match self.machine.connection().exec(&command, &mut |_, _| {}).await {
             Ok(outcome) => outcome.tail,
             Err(_) => Vec::new(),
         }
@@ -315,11 +264,11 @@ impl Opened for OpenMachine {
 
     async fn close(mut self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
         let own_files = self.examine_logins(ctx).await?;
-        self.rotate_host_key(ctx).await?;
+        self.rotate_host_key().await?;
         self.write_logins(ctx, &own_files).await?;
         let elapsed = self.started.elapsed();
         let message = "passed its gate".to_owned();
-        ctx.events.emit(Event::TaskFinished { task: self.task.clone(), message, elapsed });
+        ctx.events.emit(Event::TaskFinished { task: self.machine.name().to_owned(), message, elapsed });
         Ok(())
     }
 }
@@ -331,59 +280,52 @@ impl OpenMachine {
 
     /// Asks who can log in. Gives the files that are Remint's to write.
     async fn examine_logins(&self, ctx: &Context) -> Result<Vec<KeyFile>, DeployError> {
-        self.progress(ctx, "asking who can log in");
+        self.machine.progress("asking who can log in");
         let access = &ctx.loaded.manifest.access.ssh_keys;
-        let audit = logins::audit(&self.connection, &self.options.login.public().line(), access).await?;
+        let audit = logins::audit(self.machine.connection(), &self.machine.login(), access).await?;
         if !audit.found.is_empty() {
-            let message = format!("{} would let in somebody whom `[access]` does not name", self.task);
+            let message = format!("{} would let in somebody whom `[access]` does not name", self.machine.name());
             return Err(self
                 .refuse(message)
                 .hint("correct the recipe, the image or `instance.user_data`, or name the keys in `[access]`")
                 .details(audit.found));
         }
         for file in audit.own_files.iter().filter(|file| file.foreign > 0) {
-            ctx.events.warn(format!("removing from {} {}", self.task, file.surplus()));
+            ctx.events.warn(format!("removing from {} {}", self.machine.name(), file.surplus()));
         }
         if audit.own_files.is_empty() {
-            let message = format!("{} lets Remint in, and no file of login keys says so", self.task);
+            let message = format!("{} lets Remint in, and no file of login keys says so", self.machine.name());
             return Err(self.refuse(message).hint("see `AuthorizedKeysFile` of the machine's sshd_config"));
         }
         Ok(audit.own_files)
     }
 
     /// Installs the next host key, and connects to it: the one of the user data is worth nothing from then on.
-    async fn rotate_host_key(&mut self, ctx: &Context) -> Result<(), DeployError> {
-        self.progress(ctx, "replacing the host key");
+    async fn rotate_host_key(&mut self) -> Result<(), DeployError> {
+        self.machine.progress("replacing the host key");
         let command = Command::shell(ROTATE)
             .env("PUBLIC", self.next.public().line())
             .stdin(self.next.private_pem().expose_secret())
             .timeout(ROTATES_WITHIN);
-        let outcome = self.connection.exec(&command, &mut |_, _| {}).await?;
+        let outcome = self.machine.connection().exec(&command, &mut |_, _| {}).await?;
         if !outcome.exit.is_success() {
-            let message = format!("the host key of {} could not be replaced ({})", self.task, outcome.exit);
+            let message = format!("the host key of {} could not be replaced ({})", self.machine.name(), outcome.exit);
             return Err(self.refuse(message).details(outcome.tail));
         }
-        self.options.host_key = self.next.public();
-        // The server may take a moment to read it, and shows the former one until then.
-        let deadline = Instant::now() + ROTATES_WITHIN;
-        let boot = Boot::First(&ctx.provider.descriptor().guest);
-        let wait = WaitOptions { deadline, boot, cancel: ctx.cancel.clone() };
-        let mut failed = |error: &crate::remote::RemoteError| tracing::debug!(%error, "not with the new host key yet");
-        self.connection = Arc::new(wait_for_ssh(&self.options, &wait, &mut failed).await?);
-        Ok(())
+        Ok(self.machine.reconnect_as(self.next.public(), ROTATES_WITHIN).await?)
     }
 
     /// Writes root's files of login keys from `[access]`, and reads them again.
     async fn write_logins(&self, ctx: &Context, files: &[KeyFile]) -> Result<(), DeployError> {
-        self.progress(ctx, "removing the login key");
+        self.machine.progress("removing the login key");
         let access = logins::access_file(&ctx.loaded.manifest.access.ssh_keys);
         let options = UploadOptions { mode: Some(0o600), ..UploadOptions::default() };
         // Remint's key goes last where there are several: a run that is cut off leaves no file half done.
         for (index, file) in files.iter().enumerate().rev() {
             let wanted = if index == 0 { access.as_str() } else { "" };
-            self.connection.upload_bytes(wanted.as_bytes(), &file.path, &options).await?;
-            if self.connection.download(&file.path).await? != wanted.as_bytes() {
-                let message = format!("{} on {} does not hold what was written to it", file.path, self.task);
+            self.machine.connection().upload_bytes(wanted.as_bytes(), &file.path, &options).await?;
+            if self.machine.connection().download(&file.path).await? != wanted.as_bytes() {
+                let message = format!("{} on {} does not hold what was written to it", file.path, self.machine.name());
                 return Err(self.refuse(message).hint("something on the machine writes login keys; remove it"));
             }
         }

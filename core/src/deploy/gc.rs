@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::{
     DeployError,
     engine::{Engine, Session, elsewhere},
-    launch::destroy_all,
     observe::{image_selector, instance_selector, ownership_of_images},
     ownership::{Ownership, Standing, foreign, release_of},
     remove::{give_back, remove_record, written},
@@ -15,6 +14,7 @@ use crate::{
     bake::{KeyFolder, forget, kept_until, key_prefix},
     context::Context,
     journal::{Identity, Owned, Place, Release, Resource, Resources, Runs, current},
+    machine::destroy_all,
     manifest::Retire,
     provider::{
         EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
@@ -501,7 +501,7 @@ impl<'a> Search<'a> {
                         return Ok(false);
                     }
                 }
-                destroy_all(ctx, std::slice::from_ref(&instance)).await?;
+                destroy_all(ctx, &instance_selector(ctx), std::slice::from_ref(&instance)).await?;
                 forget(ctx, &session.identity.environment.id, &instance);
             }
             Removal::Key(id) => match ctx.provider.login_keys() {

@@ -1,8 +1,7 @@
 //! Launching and gating: from an image to an instance that may serve.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use futures::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -19,22 +18,16 @@ use crate::{
     events::{Event, Events},
     health::HealthError,
     journal::{Entry, EntryRecord, Phase, Resources},
+    machine::{self, destroy_all},
     manifest::StaticIpChoice,
     provider::{
         Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
         Selector, StaticIp, label,
     },
-    watch::{Observed, Wait, WatchError},
 };
 
 /// How often a request whose reply is not known is looked for.
 const SETTLE_LOOKS: Duration = Duration::from_secs(2);
-
-/// How long a machine may take to be gone.
-const GONE_WITHIN: Duration = Duration::from_secs(300);
-
-/// After this it is ordered to go once more: a cloud may accept the order, and not do it.
-const ORDER_AGAIN: Duration = Duration::from_secs(60);
 
 impl Run<'_> {
     /// Makes sure that an instance of this release has passed the gate.
@@ -70,7 +63,8 @@ impl Run<'_> {
         let key = ctx.commit(self.register_key(&prepared)).await?;
         let instance = ctx.commit(self.launch(&name, &prepared, key.as_ref())).await?;
         self.enter(Phase::Gating).await?;
-        let instance = self.with_address(instance, deadline).await?;
+        let selector = instance_selector(&self.ctx);
+        let instance = machine::with_address(&self.ctx, &selector, instance, deadline).await?;
         let gated = self.gate(&instance, &prepared, deadline).await;
         if gated.is_ok() {
             self.note(Entry::GatePassed { instance: instance.id.clone() }).await?;
@@ -99,7 +93,7 @@ impl Run<'_> {
     async fn register_key(&mut self, prepared: &Prepared) -> Result<Option<LoginKey>, DeployError> {
         let Some(keys) = self.ctx.provider.login_keys() else { return Ok(None) };
         let name = format!("{}{}", self.key_prefix(), self.ctx.run4());
-        Ok(Some(keys.ensure(&name, &prepared.public_key).await?))
+        Ok(Some(keys.ensure(&name, &prepared.keys.login.public().line()).await?))
     }
 
     async fn launch(
@@ -120,12 +114,9 @@ impl Run<'_> {
             user_data: Some(prepared.user_data.clone()),
             login_keys: key.map(|key| key.id.clone()).into_iter().collect(),
         };
-        let launched = self.ctx.provider.instances().launch(&spec).await;
-        let launched = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
-        let Some(instance) = launched.into_iter().next() else {
-            return Err(DeployError::new(DeployErrorKind::Provider, format!("the cloud launched no instance {name}")));
-        };
-        let host_key = Some(prepared.host_key.clone());
+        let launched = machine::launch(&self.ctx, &spec).await;
+        let instance = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
+        let host_key = Some(prepared.keys.host.public().line());
         self.note(Entry::Launched { instances: vec![instance.id.clone()], host_key }).await?;
         let (id, name) = (instance.id.clone(), instance.name.clone());
         self.ctx.events.emit(Event::InstanceLaunched { instance: id, name });
@@ -139,18 +130,6 @@ impl Run<'_> {
             .with(label::ENV_ID, self.session.identity.environment.id.as_str())
             .with(label::ROLE, ROLE_INSTANCE)
             .with(label::RELEASE, self.release.id().0.to_string())
-    }
-
-    /// Waits for the instance's address only: SSH tells sooner than the cloud, and for nothing, that it runs.
-    async fn with_address(&self, instance: Instance, deadline: Instant) -> Result<Instance, DeployError> {
-        if instance.address.is_some() {
-            return Ok(instance);
-        }
-        let wait = Wait::new("to have an address")
-            .first(self.ctx.provider.descriptor().limits.launch_time)
-            .timeout(deadline.saturating_duration_since(Instant::now()));
-        let has_address = |instance: &Instance| instance.address.is_some();
-        Ok(self.ctx.watcher.instance(&instance_selector(&self.ctx), &instance.id, wait, has_address).await?)
     }
 
     async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), DeployError> {
@@ -184,7 +163,7 @@ impl Run<'_> {
             self.note(Entry::BeforeSwitchDone).await?;
         }
         // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
-        let host_key = prepared.next_host_key.clone();
+        let host_key = prepared.keys.next.public().line();
         self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
         opened.close(ctx).await?;
         // The instance has read it, and nobody else needs to.
@@ -314,7 +293,7 @@ impl Run<'_> {
             return Ok(());
         }
         check_unused(&self.ctx, &self.resources, doomed).await?;
-        destroy_all(&self.ctx, doomed).await
+        Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), doomed).await?)
     }
 
     /// What the names of this release's login keys start with. The environment's id is in it: nobody else's do.
@@ -390,40 +369,6 @@ async fn with_log(error: DeployError, opened: &mut dyn Opened) -> DeployError {
 
 /// What stands between an error's own lines and the machine's log.
 const LOG_TITLE: &str = "the end of its log:";
-
-/// Destroys instances side by side, and waits until they are gone.
-pub(super) async fn destroy_all(ctx: &Context, instances: &[Instance]) -> Result<(), DeployError> {
-    let unique: BTreeSet<_> = instances.iter().map(|instance| (&instance.id, &instance.name)).collect();
-    let selector = instance_selector(ctx);
-    try_join_all(unique.into_iter().map(|(id, name)| {
-        let selector = &selector;
-        async move {
-            order_gone(ctx, selector, id, name).await?;
-            ctx.events.emit(Event::InstanceDestroyed { instance: id.clone(), name: name.clone() });
-            Ok::<_, DeployError>(())
-        }
-    }))
-    .await?;
-    Ok(())
-}
-
-/// Orders an instance to be destroyed, once more where it does not go, and waits until it is gone.
-async fn order_gone(ctx: &Context, selector: &Selector, id: &InstanceId, name: &str) -> Result<(), WatchError> {
-    let started = Instant::now();
-    let first = ctx.provider.descriptor().limits.destroy_time;
-    loop {
-        let wait = Wait::new("to take the order to be destroyed").timeout(GONE_WITHIN);
-        let order = || async move { ctx.provider.instances().destroy(id).await.map(Observed::Done) };
-        ctx.watcher.poll(&format!("instance {name}"), wait, order).await?;
-        let wait = Wait::new("to be gone").first(first).leisurely().timeout(first + ORDER_AGAIN);
-        match ctx.watcher.instance_gone(selector, id, wait).await {
-            Err(WatchError::TimedOut { .. }) if started.elapsed() < GONE_WITHIN => {
-                ctx.events.warn(format!("{name} is still there; destroying it again"));
-            }
-            ended => return ended,
-        }
-    }
-}
 
 /// A deterministic name that tells attempts apart: the run is in it.
 fn instance_name(ctx: &Context, release: ReleaseId, index: u32) -> String {

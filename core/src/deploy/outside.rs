@@ -2,7 +2,7 @@
 //!
 //! A trait, so that the engine can be tested against a cloud in memory, where nothing answers SSH.
 
-use std::{any::Any, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -12,20 +12,15 @@ use crate::{
     bake::Authority,
     context::Context,
     health::ProbeRun,
+    machine::Keys,
     provider::{Address, ImageId, Instance, ReleaseId},
     recipe::Recipe,
 };
 
-/// What an instance is launched with, and the keys that open it. The keys live as long as this.
+/// What an instance is launched with, and the keys that open it.
 pub(crate) struct Prepared {
     pub(crate) user_data: SecretString,
-    /// The release's login key, as one OpenSSH line.
-    pub(crate) public_key: String,
-    /// The host key's public part, as one OpenSSH line.
-    pub(crate) host_key: String,
-    /// That of the key which the gate gives the instance in its place.
-    pub(crate) next_host_key: String,
-    pub(crate) keys: Box<dyn Any + Send + Sync>,
+    pub(crate) keys: Keys,
 }
 
 /// Makes the image of the manifest's recipe, where there is none.

@@ -7,14 +7,15 @@ use tokio::time::sleep;
 
 use super::{
     DeployError,
-    launch::{belongs, destroy_all},
-    observe,
+    launch::belongs,
+    observe::{self, instance_selector},
     ownership::Standing,
     remove::{give_back, remove_record, written},
     walk::Run,
 };
 use crate::{
     journal::{Entry, Owned, Resource, Retired},
+    machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
 };
@@ -45,7 +46,7 @@ impl Run<'_> {
             self.note(Entry::Retiring { instances, how: Retired::Destroyed }).await?;
             // A request of a run that died may have moved the address meanwhile.
             self.answered_by_us().await?;
-            destroy_all(&self.ctx, &doomed).await?;
+            destroy_all(&self.ctx, &instance_selector(&self.ctx), &doomed).await?;
         }
         Ok(())
     }

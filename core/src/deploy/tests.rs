@@ -29,6 +29,7 @@ use crate::{
     fake::{FakeCloud, Kill, KillStore, Pace},
     health::ProbeRun,
     journal::{Holder, Journal, Phase},
+    machine::Keys,
     manifest::{LoadOptions, load},
     provider::{Address, ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId, label},
     recipe::Recipe,
@@ -115,15 +116,8 @@ impl Outside for FakeOutside {
         None
     }
 
-    async fn prepare(&self, _: &Context, _: ReleaseId, name: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
-        let public_key = format!("ssh-ed25519 {name}");
-        Ok(Prepared {
-            user_data: "#cloud-config".to_owned().into(),
-            public_key,
-            host_key: format!("ssh-ed25519 first-{name}"),
-            next_host_key: format!("ssh-ed25519 next-{name}"),
-            keys: Box::new(()),
-        })
+    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
+        Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
     }
 
     async fn open(

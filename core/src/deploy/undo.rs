@@ -9,14 +9,15 @@ use jiff::Timestamp;
 
 use super::{
     DeployError,
-    launch::{belongs, destroy_all},
-    observe::{self, wanted_record_name},
+    launch::belongs,
+    observe::{self, instance_selector, wanted_record_name},
     ownership::Standing,
     remove::{dns_provider, give_back, remove_record, standing_record, written, zones},
     walk::{Run, Undone},
 };
 use crate::{
     journal::{DnsChange, Entry, EntryRecord, Owned, OwnedStaticIp, Phase, Resource},
+    machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     watch::Wait,
 };
@@ -53,7 +54,7 @@ impl Run<'_> {
         match &former {
             Some(_) => self.destroy_unused(&launched).await?,
             // Nothing else serves: the address may still point at what goes.
-            None => destroy_all(&self.ctx, &launched).await?,
+            None => destroy_all(&self.ctx, &instance_selector(&self.ctx), &launched).await?,
         }
         if let Some(former) = former.filter(|_| switched) {
             // An order of a run that died may have come late.

@@ -11,4 +11,4 @@ mod report;
 mod verdict;
 
 pub(crate) use ask::finished;
-pub(crate) use verdict::{Expected, Verdict, warning};
+pub(crate) use verdict::{Expected, Failure, Verdict, warning};

@@ -180,7 +180,7 @@ fn a_manifest_with_one_mistake_has_one_error() {
         ("[image]", "[instance]\nuser_data = [{}]\n[image]"),
         ("[image]", "[instance]\nuser_data = [{ path = \"gone\" }]\n[image]"),
         ("[image]", "[instance]\nuser_data = [1]\n[image]"),
-        ("[image]", "[address]\nstatic_ip = { id = 1, ip = 2 }\n[image]"),
+        ("[image]", "[address]\nstatic_ip = { existing = 1 }\n[image]"),
         ("[image]", "[access]\nssh_keys = [1]\n[image]"),
         ("[image]", "[secrets]\npw = \"hush\"\n[image]"),
         ("[image]", "[image]\nboot_timeout = \"${var.gone}\""),

@@ -23,6 +23,7 @@ use crate::{
     },
     fake::{Dice, Machine, State, World},
     health::ProbeRun,
+    machine::Keys,
     provider::{Address, ImageId, Instance, InstanceId, InstanceState, ReleaseId},
 };
 
@@ -98,14 +99,8 @@ impl Outside for Machines {
         None
     }
 
-    async fn prepare(&self, _: &Context, _: ReleaseId, name: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
-        Ok(Prepared {
-            user_data: "#cloud-config".to_owned().into(),
-            public_key: format!("ssh-ed25519 {name}"),
-            host_key: format!("ssh-ed25519 first-{name}"),
-            next_host_key: format!("ssh-ed25519 next-{name}"),
-            keys: Box::new(()),
-        })
+    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
+        Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
     }
 
     async fn open(

@@ -14,16 +14,16 @@ use std::{fmt::Write as _, time::Duration};
 pub use outside::examine;
 pub use table::{Sealed, TABLE};
 
-use super::{BakeError, builder::Builder};
-use crate::remote::Command;
+use super::BakeError;
+use crate::{machine::Machine, remote::Command};
 
 /// How long each of the scripts may take.
 const WITHIN: Duration = Duration::from_secs(300);
 
 /// Seals the builder. After this nobody can log in to it again.
-pub(super) async fn seal(builder: &Builder<'_>) -> Result<(), BakeError> {
+pub(super) async fn seal(builder: &Machine) -> Result<(), BakeError> {
     builder.progress("sealing");
-    let connection = &builder.connection;
+    let connection = builder.connection();
     let sealed = connection.exec(&Command::shell(script::seal()).timeout(WITHIN), &mut |_, _| {}).await;
     let sealed = sealed.map_err(BakeError::remote("sealing the builder"))?;
     if !sealed.exit.is_success() {

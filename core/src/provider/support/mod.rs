@@ -10,6 +10,7 @@
 //! [`Provider::calls`](super::Provider::calls) gives out.
 
 mod answers;
+mod bounds;
 mod call;
 mod calls;
 mod create_once;
@@ -18,7 +19,8 @@ mod pauses;
 mod recent;
 mod turns;
 
-pub use answers::{Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES, MAX_VALUES, Meter};
+pub use answers::{Listing, Meter};
+pub use bounds::{Excess, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES, MAX_VALUES};
 pub use call::{Call, CallClass, NoAnswer, answered};
 pub use calls::{CallCount, Calls, RatePolicy, RetryPolicy};
 pub use create_once::{CreateOnce, Seen};

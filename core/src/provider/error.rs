@@ -88,7 +88,7 @@ pub enum Effect {
 /// A failed provider call.
 ///
 /// `Display` is a lowercase fragment without a period and does not repeat the source:
-/// `launch instance app-production-r7-0: quota reached: 3 of 3 droplets in use (request 4d9d)`.
+/// `launch instance app-production-r7-0: quota reached: LimitExceeded: 3 of 3 in use (request 4d9d)`.
 ///
 /// It is one pointer wide, so that results stay small.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ struct Inner {
     resource: Option<String>,
     message: String,
     hint: Option<String>,
+    code: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -121,6 +122,7 @@ impl Error {
             resource: None,
             message: message.into(),
             hint: None,
+            code: None,
             request_id: None,
             retry_after: None,
             source: None,
@@ -151,6 +153,20 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Keeps the cloud's own code of this error: `InstanceLimitExceeded`. The message does not repeat it.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.inner.code = Some(code.into());
+        self
+    }
+
+    /// Says more than before, and keeps everything else.
+    #[must_use]
+    pub fn map_message(mut self, message: impl FnOnce(&str) -> String) -> Self {
+        self.inner.message = message(&self.inner.message);
         self
     }
 
@@ -195,14 +211,31 @@ impl Error {
         self.inner.resource.as_deref()
     }
 
-    /// What the cloud said.
+    /// What the cloud said, for people. Decisions are made by [`kind`](Self::kind), [`effect`](Self::effect) and
+    /// [`code`](Self::code): a cloud can change its texts at any time.
     pub fn message(&self) -> &str {
         &self.inner.message
+    }
+
+    /// What the cloud said, with its code: for a message that quotes this error.
+    pub fn said(&self) -> String {
+        let parts = self.code().into_iter().chain([self.message()]).filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(": ")
     }
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<&str> {
         self.inner.hint.as_deref()
+    }
+
+    /// The cloud's own code of this error.
+    pub fn code(&self) -> Option<&str> {
+        self.inner.code.as_deref()
+    }
+
+    /// Whether the cloud refused with this code.
+    pub fn is_code(&self, code: &str) -> bool {
+        self.code() == Some(code)
     }
 
     /// The cloud's own request id.
@@ -228,8 +261,9 @@ impl fmt::Display for Error {
             write!(f, " {resource}")?;
         }
         write!(f, ": {}", self.inner.kind.as_str())?;
-        if !self.inner.message.is_empty() {
-            write!(f, ": {}", self.inner.message)?;
+        let said = self.said();
+        if !said.is_empty() {
+            write!(f, ": {said}")?;
         }
         if let Some(id) = &self.inner.request_id {
             write!(f, " (request {id})")?;
@@ -256,6 +290,9 @@ mod tests {
             .with_source(std::io::Error::other("cause"));
         assert_eq!(error.to_string(), "launch instance app-7-0: quota reached: 3 of 3 in use (request 4d9d)");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cause");
+        let error = error.with_code("LimitExceeded").map_message(|said| format!("{said} here"));
+        let text = "launch instance app-7-0: quota reached: LimitExceeded: 3 of 3 in use here (request 4d9d)";
+        assert_eq!((error.to_string().as_str(), error.is_code("LimitExceeded")), (text, true));
     }
 
     #[test]

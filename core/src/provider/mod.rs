@@ -59,10 +59,8 @@ pub use registry::{
 pub use requests::is_record_name;
 pub use static_ip::{StaticIp, StaticIpSpec, StaticIps};
 pub use stray::{Owner, Stray, StrayKind, Strays};
-pub use support::{
-    Call, CallClass, CallCount, Calls, Excess, Listing, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_LIST, MAX_PAGES,
-    MAX_VALUES, Meter, Page, RatePolicy, RetryPolicy, Turn, Turns, all_pages, answered,
-};
+// What `Provider::calls` gives, and what it is made with. The rest of `support` is for providers alone.
+pub use support::{Call, CallClass, CallCount, Calls, RatePolicy, RetryPolicy};
 
 use async_trait::async_trait;
 

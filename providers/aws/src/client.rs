@@ -13,9 +13,12 @@ use std::{
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use remint_core::provider::{Calls, Region, Result, Turn};
+use remint_core::provider::{
+    Calls, Region, Result,
+    support::{Call, Turn},
+};
 
-use crate::{config::check_region, error::Ask};
+use crate::{config::check_region, error::failed};
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -75,19 +78,19 @@ impl Client {
     }
 
     /// Makes one call, counted, paced, and repeated as its class allows.
-    pub(crate) async fn call<T, E, F, Fut>(&self, ask: &Ask, send: F) -> Result<T>
+    pub(crate) async fn call<T, E, F, Fut>(&self, call: &Call, send: F) -> Result<T>
     where
         F: Fn() -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         // The SDK's futures are kilobytes large.
-        self.calls.run(ask.call(), || async { Box::pin(send()).await.map_err(|error| ask.failed(error)) }).await
+        self.calls.run(call, || async { Box::pin(send()).await.map_err(|error| failed(call, error)) }).await
     }
 
     /// The same for what EC2 would make twice: each attempt is waited for within the turn, also when the caller is
     /// dropped.
-    pub(crate) async fn call_within<T, E, F, Fut>(&self, turn: &Turn, ask: &Ask, send: F) -> Result<T>
+    pub(crate) async fn call_within<T, E, F, Fut>(&self, turn: &Turn, call: &Call, send: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn() -> Fut,
@@ -95,9 +98,9 @@ impl Client {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let attempt = || {
-            let (sent, ask) = (Box::pin(send()), ask.clone());
-            turn.cover(async move { sent.await.map_err(|error| ask.failed(error)) })
+            let (sent, call) = (Box::pin(send()), call.clone());
+            turn.cover(async move { sent.await.map_err(|error| failed(&call, error)) })
         };
-        self.calls.run(ask.call(), attempt).await
+        self.calls.run(call, attempt).await
     }
 }

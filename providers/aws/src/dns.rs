@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use aws_sdk_route53::types::{
     Change, ChangeAction, ChangeBatch, ChangeInfo, ChangeStatus, ResourceRecord, ResourceRecordSet, RrType,
 };
-use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, is_record_name, nearest};
+use remint_core::provider::{
+    DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, is_record_name, nearest, support::Call,
+};
 use tokio::time::Instant;
 
-use crate::{Aws, error::Ask, provider::LIMITS};
+use crate::{Aws, provider::LIMITS};
 
 #[cfg(test)]
 mod tests;
@@ -35,8 +37,8 @@ impl Aws {
         }
         let client = self.client.route53(&self.any_region());
         let request = client.list_hosted_zones_by_name().dns_name(zone);
-        let ask = Ask::read(operation).about(zone);
-        let answer = self.client.call(&ask, || request.clone().send()).await?;
+        let call = Call::read(operation).about(zone);
+        let answer = self.client.call(&call, || request.clone().send()).await?;
         let is_public = |zone: &&aws_sdk_route53::types::HostedZone| !zone.config().is_some_and(|c| c.private_zone());
         let public: Vec<_> = answer.hosted_zones().iter().filter(is_public).collect();
         let same: Vec<_> = public.iter().filter(|found| decode_name(found.name()) == zone).collect();
@@ -47,14 +49,14 @@ impl Aws {
             }
             [] => {
                 let all = client.list_hosted_zones();
-                let all = self.client.call(&ask, || all.clone().send()).await;
+                let all = self.client.call(&call, || all.clone().send()).await;
                 let all = all.map(|answer| answer.hosted_zones).unwrap_or_default();
                 let names: Vec<String> = all.iter().filter(is_public).map(|zone| decode_name(zone.name())).collect();
                 Err(no_zone(operation, zone, &names))
             }
             several => {
                 let ids: Vec<_> = several.iter().map(|zone| zone.id()).collect();
-                Err(ask
+                Err(call
                     .error(ErrorKind::Conflict, format!("several public zones have this name: {}", ids.join(", ")))
                     .with_hint("delete the ones that the domain is not delegated to"))
             }
@@ -81,8 +83,8 @@ impl Aws {
             .start_record_name(encode_name(&full))
             .set_start_record_type(kind.map(rr_type))
             .max_items(if kind.is_some() { 1 } else { KINDS });
-        let ask = Ask::read(operation).about(&full);
-        let answer = match self.client.call(&ask, || request.clone().send()).await {
+        let call = Call::read(operation).about(&full);
+        let answer = match self.client.call(&call, || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // The zone was deleted, and perhaps made anew under another id.
                 self.memory.lock().zones.remove(zone);
@@ -103,16 +105,16 @@ impl Aws {
         set: ResourceRecordSet,
     ) -> Result<()> {
         let about = decode_name(set.name());
-        let ask = Ask::idempotent(operation).about(&about);
+        let call = Call::idempotent(operation).about(&about);
         let unbuilt = |error: aws_smithy_types::error::operation::BuildError| {
-            ask.error(ErrorKind::InvalidInput, "the change cannot be built").with_source(error)
+            call.error(ErrorKind::InvalidInput, "the change cannot be built").with_source(error)
         };
         let change = Change::builder().action(change).resource_record_set(set).build().map_err(unbuilt)?;
         let batch = ChangeBatch::builder().changes(change).build().map_err(unbuilt)?;
         let id = self.zone_id(operation, zone).await?;
         let client = self.client.route53(&self.any_region());
         let request = client.change_resource_record_sets().hosted_zone_id(id).change_batch(batch);
-        let answer = self.client.call(&ask, || request.clone().send()).await?;
+        let answer = self.client.call(&call, || request.clone().send()).await?;
         self.in_sync(operation, &about, answer.change_info).await;
         Ok(())
     }
@@ -131,7 +133,7 @@ impl Aws {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             let request = client.get_change().id(info.id());
-            match self.client.call(&Ask::read(operation).about(about), || request.clone().send()).await {
+            match self.client.call(&Call::read(operation).about(about), || request.clone().send()).await {
                 Ok(answer) => match answer.change_info {
                     Some(now) => info = now,
                     None => return,
@@ -205,7 +207,7 @@ impl DnsZones for Aws {
         self.memory.lock().zones.remove(name);
         let id = self.zone_id(OPERATION, name).await?;
         let request = self.client.route53(&self.any_region()).get_hosted_zone().id(id);
-        let answer = self.client.call(&Ask::read(OPERATION).about(name), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(OPERATION).about(name), || request.clone().send()).await?;
         let servers = answer.delegation_set.map(|set| set.name_servers).unwrap_or_default();
         let name_servers = servers.iter().map(|server| decode_name(server)).collect();
         Ok(Zone { name: name.to_ascii_lowercase(), name_servers })
@@ -265,8 +267,11 @@ impl DnsZones for Aws {
         let sets = self.record_sets(OPERATION, zone, name, Some(kind)).await?;
         let Some(found) = sets.into_iter().find(|set| *set.r#type() == rr_type(kind)) else { return Ok(()) };
         match self.change(OPERATION, zone, ChangeAction::Delete, found).await {
-            // A lost reply's repetition finds nothing to delete; nor does whoever comes second.
-            Err(error) if error.kind() == ErrorKind::InvalidInput && error.message().contains("not found") => Ok(()),
+            // A lost reply's repetition finds nothing to delete; nor does the second of two callers.
+            Err(error) if error.is_code("InvalidChangeBatch") => {
+                let left = self.record_sets(OPERATION, zone, name, Some(kind)).await?;
+                if left.iter().any(|set| *set.r#type() == rr_type(kind)) { Err(error) } else { Ok(()) }
+            }
             result => result,
         }
     }

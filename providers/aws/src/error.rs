@@ -1,6 +1,6 @@
 //! From the SDK's errors to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
 //!
-//! AWS names each refusal by a code; the message of an error begins with it. A refusal (4xx) has changed nothing; a failure
+//! AWS names each refusal by a code, which decides. A refusal (4xx) has changed nothing; a failure
 //! (5xx) or a lost reply of a mutation may have changed everything.
 
 use std::{error::Error as StdError, time::Duration};
@@ -9,7 +9,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use remint_core::{
-    provider::{Call, CallClass, Effect, Error, ErrorKind, Excess},
+    provider::{
+        Effect, Error, ErrorKind,
+        support::{Call, Excess, NoAnswer},
+    },
     redact,
 };
 
@@ -22,157 +25,93 @@ const EXCERPT: usize = 512;
 /// The longest pause that a reply may ask for.
 const LONGEST_WAIT: u64 = 3600;
 
-/// What a call was, for its error.
-#[derive(Debug, Clone)]
-pub(crate) struct Ask {
-    pub(crate) operation: &'static str,
-    pub(crate) class: CallClass,
-    resource: Option<String>,
-}
-
-impl Ask {
-    pub(crate) fn call(&self) -> Call<'_> {
-        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
-    }
-
-    /// A call that changes nothing.
-    pub(crate) fn read(operation: &'static str) -> Self {
-        Self { operation, class: CallClass::Read, resource: None }
-    }
-
-    /// A call that makes something, and would make it twice.
-    pub(crate) fn mutation(operation: &'static str) -> Self {
-        Self { class: CallClass::Mutation, ..Self::read(operation) }
-    }
-
-    /// A call that is the same when repeated: by a token, or because it sets a state.
-    pub(crate) fn idempotent(operation: &'static str) -> Self {
-        Self { class: CallClass::IdempotentMutation, ..Self::read(operation) }
-    }
-
-    /// Names the resource for messages.
-    pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
-        self.resource = Some(resource.to_string());
-        self
-    }
-
-    /// An error of this call that is not the cloud's.
-    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        let error = Error::new(kind, self.operation, message);
-        match &self.resource {
-            Some(resource) => error.with_resource(resource),
-            None => error,
+/// The SDK's error in Remint's words.
+pub(crate) fn failed<E>(call: &Call, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(context) => {
+            let (code, message) = (context.err().code(), context.err().message());
+            refused(call, code.unwrap_or_default(), message.unwrap_or_default(), context.raw())
         }
-    }
-
-    fn with_effect(&self, error: Error, effect: Effect) -> Error {
-        error.with_effect(if self.class == CallClass::Read { Effect::NotApplied } else { effect })
-    }
-
-    /// The SDK's error in Remint's words.
-    pub(crate) fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        match &error {
-            SdkError::ServiceError(context) => {
-                let (code, message) = (context.err().code(), context.err().message());
-                self.refused(code.unwrap_or_default(), message.unwrap_or_default(), context.raw())
-            }
-            SdkError::ResponseError(context) if !context.raw().status().is_success() => {
-                self.refused("", "", context.raw())
-            }
-            SdkError::ResponseError(_) => {
-                if let Some(excess) = chain(&error).find_map(|cause| cause.downcast_ref::<Excess>()) {
-                    let excessive = self.error(ErrorKind::Unexpected, excess.to_string()).with_hint(Excess::HINT);
-                    return self.with_effect(excessive, Effect::Unknown);
-                }
-                let (kind, effect, what) = if chain(&error).any(is_broken_body) {
-                    (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
-                } else {
-                    (ErrorKind::Unexpected, Effect::Applied, "an answer that is not what the API documents")
-                };
-                self.with_effect(self.error(kind, what), effect).with_source(error)
-            }
-            SdkError::TimeoutError(_) => {
-                let timeout = self.error(ErrorKind::Timeout, "no answer in time");
-                self.with_effect(timeout, Effect::Unknown).with_source(error)
-            }
-            _ => self.not_sent(error),
+        SdkError::ResponseError(context) if !context.raw().status().is_success() => {
+            refused(call, "", "", context.raw())
         }
-    }
-
-    /// The request was not built, or no answer to it came.
-    fn not_sent<E>(&self, error: SdkError<E, HttpResponse>) -> Error
-    where
-        E: StdError + Send + Sync + 'static,
-    {
-        if chain(&error).any(|cause| cause.is::<CredentialsError>()) {
-            return self
-                .error(ErrorKind::Unauthenticated, "no usable AWS credentials")
-                .with_hint(
-                    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`; \
-                     `aws sts get-caller-identity` shows whether they are found",
-                )
-                .with_source(error);
-        }
-        let (kind, effect, what) = match &error {
-            SdkError::DispatchFailure(failure) => {
-                let never_sent = failure.is_user() || chain(&error).any(is_connect);
-                match (never_sent, failure.is_timeout()) {
-                    (true, _) => (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect"),
-                    (false, true) => (ErrorKind::Timeout, Effect::Unknown, "no answer in time"),
-                    (false, false) => (ErrorKind::Unavailable, Effect::Unknown, "the connection broke"),
-                }
+        SdkError::ResponseError(_) => {
+            if let Some(excess) = chain(&error).find_map(|cause| cause.downcast_ref::<Excess>()) {
+                return call.excessive(*excess);
             }
-            _ => (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built"),
-        };
-        self.with_effect(self.error(kind, what), effect).with_source(error)
-    }
-
-    /// An answer of refusal or failure.
-    fn refused(&self, code: &str, message: &str, raw: &HttpResponse) -> Error {
-        let said = code;
-        let status = raw.status().as_u16();
-        let kind = match kind(code, status) {
-            // What IAM has made a moment ago, EC2 does not know yet.
-            ErrorKind::InvalidInput if message.contains(NEW_PROFILE) => ErrorKind::Busy,
-            kind => kind,
-        };
-        let text = excerpt(message, kind);
-        let code = if code.is_empty() { status.to_string() } else { code.to_owned() };
-        let message = if text.is_empty() { code } else { format!("{code}: {text}") };
-        // Capacity that is missing is a refusal, although AWS puts it into a 5xx: it has changed nothing.
-        let effect = match kind {
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unexpected => Effect::Unknown,
-            _ => Effect::NotApplied,
-        };
-        let mut error = self.with_effect(self.error(kind, message), effect);
-        if let Some(id) = request_id(raw) {
-            error = error.with_request_id(id);
+            let broken = chain(&error).any(is_broken_body);
+            let failed = if broken { call.no_answer(NoAnswer::Broken) } else { call.unreadable() };
+            failed.with_source(error)
         }
-        if let Some(after) = retry_after(raw) {
-            error = error.with_retry_after(after);
-        }
-        let hint = match hint(kind) {
-            None if error.message().contains(NEW_PROFILE) => {
-                Some("a new instance profile can take minutes to be known; if it is not new, check `instance_profile`")
-            }
-            None if said == "InvalidParameterValue" && error.message().contains("architecture") => Some(
-                "image and size are of different architectures: give `size` and `builder_size` the one of the base image",
-            ),
-            hint => hint,
-        };
-        match hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        SdkError::TimeoutError(_) => call.no_answer(NoAnswer::TimedOut).with_source(error),
+        _ => not_sent(call, error),
     }
 }
 
-/// Whether an error is AWS's refusal of this code.
-pub(crate) fn is_code(error: &Error, code: &str) -> bool {
-    error.message().split(':').next() == Some(code)
+/// The request was not built, or no answer to it came.
+fn not_sent<E>(call: &Call, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: StdError + Send + Sync + 'static,
+{
+    if chain(&error).any(|cause| cause.is::<CredentialsError>()) {
+        return call
+            .error(ErrorKind::Unauthenticated, "no usable AWS credentials")
+            .with_hint(
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`; \
+                 `aws sts get-caller-identity` shows whether they are found",
+            )
+            .with_source(error);
+    }
+    let why = match &error {
+        SdkError::DispatchFailure(failure) if failure.is_user() || chain(&error).any(is_connect) => {
+            NoAnswer::NotConnected
+        }
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => NoAnswer::TimedOut,
+        SdkError::DispatchFailure(_) => NoAnswer::Broken,
+        _ => NoAnswer::NotBuilt,
+    };
+    call.no_answer(why).with_source(error)
+}
+
+/// An answer of refusal or failure. This is the one place that reads AWS's text, where one code means several things.
+fn refused(call: &Call, code: &str, message: &str, raw: &HttpResponse) -> Error {
+    let status = raw.status().as_u16();
+    let new_profile = code == "InvalidParameterValue" && message.contains(NEW_PROFILE);
+    // What IAM has made a moment ago, EC2 does not know yet.
+    let kind = if new_profile { ErrorKind::Busy } else { kind(code, status) };
+    let text = excerpt(message, kind);
+    // Capacity that is missing is a refusal, although AWS puts it into a 5xx: it has changed nothing.
+    let effect = match kind {
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unexpected => Effect::Unknown,
+        _ => Effect::NotApplied,
+    };
+    let mut error = match (code, text.as_str()) {
+        ("", "") => call.failed(kind, effect, status.to_string()),
+        ("", text) => call.failed(kind, effect, format!("{status}: {text}")),
+        (code, text) => call.failed(kind, effect, text).with_code(code),
+    };
+    if let Some(id) = request_id(raw) {
+        error = error.with_request_id(id);
+    }
+    if let Some(after) = retry_after(raw) {
+        error = error.with_retry_after(after);
+    }
+    let hint = match hint(kind) {
+        None if new_profile => {
+            Some("a new instance profile can take minutes to be known; if it is not new, check `instance_profile`")
+        }
+        None if code == "InvalidParameterValue" && message.contains("architecture") => Some(
+            "image and size are of different architectures: give `size` and `builder_size` the one of the base image",
+        ),
+        hint => hint,
+    };
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }
 
 /// Whether an error says that an id names nothing: EC2 knows none of this kind, or it could not be one.
@@ -242,11 +181,11 @@ fn kind(code: &str, status: u16) -> ErrorKind {
 
 /// Whether a refused launch may go well in another availability zone: this one has no room now, or does not offer the size.
 ///
-/// A zone that does not offer the size stays `InvalidInput`: waiting cannot help. If the
-/// options name the subnet, they must name another one.
+/// EC2 says `Unsupported` of a zone that does not offer the size, and of sizes that it supports nowhere: then all zones say it. It
+/// stays `InvalidInput`, since waiting cannot help. If the options name the subnet, they must name another one.
 pub(crate) fn is_about_zone(error: &Error) -> bool {
-    let unsupported = is_code(error, "Unsupported") && error.message().contains("requested Availability Zone");
-    unsupported || (error.kind() == ErrorKind::Capacity && !is_code(error, "InsufficientAddressCapacity"))
+    error.is_code("Unsupported")
+        || (error.kind() == ErrorKind::Capacity && !error.is_code("InsufficientAddressCapacity"))
 }
 
 /// Whether the code of a state's reason says that there was no room: `Server.InsufficientInstanceCapacity`.
@@ -331,7 +270,7 @@ mod tests {
         let mut raw =
             Response::new(StatusCode::try_from(status).unwrap(), SdkBody::from("<RequestID>4d9d</RequestID>"));
         raw.headers_mut().insert("retry-after", "17");
-        Ask::mutation("test").about("app-0").refused(code, message, &raw)
+        super::refused(&Call::mutation("test").about("app-0"), code, message, &raw)
     }
 
     #[test]
@@ -378,7 +317,7 @@ mod tests {
             assert_eq!((error.kind(), error.effect()), (kind, effect), "{code}");
             assert_eq!(error.request_id(), Some("4d9d"));
             assert_eq!(error.retry_after(), Some(Duration::from_secs(17)));
-            assert!(code.is_empty() || is_code(&error, code), "{error}");
+            assert!(code.is_empty() || error.is_code(code), "{error}");
         }
         let error = refused(400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist");
         let text =
@@ -397,7 +336,10 @@ mod tests {
         assert!(about_zone("InsufficientInstanceCapacity", "We currently do not have sufficient t3.micro capacity"));
         assert!(about_zone("InsufficientVolumeCapacity", ""));
         assert!(!about_zone("InsufficientAddressCapacity", ""), "addresses are the region's");
-        assert!(!about_zone("Unsupported", "The requested configuration is currently not supported."));
+        assert!(
+            about_zone("Unsupported", "The requested configuration is currently not supported."),
+            "the code decides"
+        );
         assert!(!about_zone("InvalidParameterValue", "the requested Availability Zone"));
         assert!(is_capacity_reason("Server.InsufficientInstanceCapacity"));
         assert!(
@@ -425,7 +367,7 @@ mod tests {
     #[test]
     fn a_read_has_changed_nothing_whatever_came_back() {
         let raw = Response::new(StatusCode::try_from(500).unwrap(), SdkBody::empty());
-        assert_eq!(Ask::read("test").refused("InternalError", "", &raw).effect(), Effect::NotApplied);
+        assert_eq!(super::refused(&Call::read("test"), "InternalError", "", &raw).effect(), Effect::NotApplied);
     }
 
     #[test]
@@ -446,7 +388,7 @@ mod tests {
         let aws = provider_at(format!("http://{address}"));
         let stop = async |aws: &crate::Aws| {
             let request = aws.client.ec2(&"us-east-1".into()).stop_instances().instance_ids("i-0a1b2c3d");
-            aws.client.call(&Ask::mutation("test"), || request.clone().send()).await.unwrap_err()
+            aws.client.call(&Call::mutation("test"), || request.clone().send()).await.unwrap_err()
         };
         let error = stop(&aws).await;
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error:?}");

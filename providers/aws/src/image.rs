@@ -4,15 +4,12 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ImageState as State};
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Listing, Region,
-    Regions, Result, Selector,
+    CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region, Regions,
+    Result, Selector,
+    support::{Call, all_by_token},
 };
 
-use crate::{
-    Aws,
-    error::{Ask, never_was},
-    tags,
-};
+use crate::{Aws, error::never_was, tags};
 
 mod capture;
 mod copies;
@@ -98,25 +95,22 @@ impl Aws {
     ) -> Result<Vec<Body>> {
         let request = self.client.ec2(region).describe_images().set_filters(Some(filters)).max_results(PAGE_SIZE);
         let request = request.set_owners(owner.map(|owner| vec![owner.to_owned()]));
-        let mut all = Vec::new();
-        let mut list = Listing::new(operation, self.client.calls());
-        let mut next = None;
-        loop {
-            let page = request.clone().set_next_token(next.take());
-            let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
-            all.extend(answer.images.unwrap_or_default());
-            next = list.next(answer.next_token)?;
-            if next.is_none() {
-                all.retain(|body| body.state() != Some(&State::Deregistered));
-                return Ok(all);
+        let all = all_by_token(self.client.calls(), operation, |token| {
+            let page = request.clone().set_next_token(token);
+            async move {
+                let answer = self.client.call(&Call::read(operation), || page.clone().send()).await?;
+                Ok((answer.images.unwrap_or_default(), answer.next_token))
             }
-        }
+        });
+        let mut all = all.await?;
+        all.retain(|body| body.state() != Some(&State::Deregistered));
+        Ok(all)
     }
 
     /// One AMI by its id in a region; one call.
     pub(crate) async fn fetch_image(&self, operation: &'static str, region: &Region, id: &str) -> Result<Option<Body>> {
         let request = self.client.ec2(region).describe_images().image_ids(id);
-        match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::read(operation).about(id), || request.clone().send()).await {
             Ok(answer) => {
                 let found = answer.images.unwrap_or_default().into_iter();
                 Ok(found.into_iter().find(|body| body.state() != Some(&State::Deregistered)))
@@ -179,8 +173,8 @@ impl Aws {
                 all.push(copy);
             }
         }
-        for (captured, at) in self.memory.lock().captured.values() {
-            if at.elapsed() < self.settings.grace && !all.iter().any(|image| image.id == captured.id) {
+        for (_, captured) in self.memory.lock().captured.all(self.settings.grace) {
+            if !all.iter().any(|image| image.id == captured.id) {
                 all.push(captured.clone());
             }
         }
@@ -208,8 +202,7 @@ impl Images for Aws {
         let (region, body) = match self.find_image(OPERATION, id.as_str()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let memory = self.memory.lock();
-                let captured = memory.captured.get(id.as_str()).filter(|(_, at)| at.elapsed() < self.settings.grace);
-                return captured.map(|(image, _)| image.clone()).ok_or(error);
+                return memory.captured.get(id.as_str(), self.settings.grace).cloned().ok_or(error);
             }
             result => result?,
         };
@@ -234,7 +227,7 @@ impl Images for Aws {
                 self.add_tags(OPERATION, &elsewhere, with_snapshots(&copy), new.clone()).await?;
             }
         }
-        if let Some((captured, _)) = self.memory.lock().captured.get_mut(id.as_str()) {
+        if let Some(captured) = self.memory.lock().captured.get_mut(id.as_str()) {
             captured.labels.0.extend(labels.0.clone());
         }
         Ok(())

@@ -10,14 +10,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use remint_core::provider::{
     Address, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
-    Listing, PowerOp, Region, Result, Selector, Shape, SizeName,
+    PowerOp, Region, Result, Selector, Shape, SizeName,
+    support::{Call, Launched, all_by_token},
 };
 use tokio::time::Instant;
 
 use crate::{
     Aws,
-    error::{Ask, NO_ROOM, is_capacity_reason, is_code, never_was},
-    memory::Seen,
+    error::{NO_ROOM, is_capacity_reason, never_was},
     tags,
 };
 
@@ -61,7 +61,7 @@ impl Aws {
             memory.instances.remove(id);
             return None;
         };
-        if memory.was_destroyed(id, self.settings.grace) {
+        if memory.instances.destroyed.get(id, self.settings.grace).is_some() {
             // Only for a while: an answer from before the removal may come after it.
             state = InstanceState::Destroying;
         }
@@ -80,9 +80,9 @@ impl Aws {
             region: region.clone(),
             created_at: created_at(body),
         };
-        let spot_request = body.spot_instance_request_id().map(str::to_owned);
-        let launched = memory.instances.get(id).and_then(|seen| seen.launched);
-        let seen = Seen { instance: instance.clone(), launched, shown: true, spot_request };
+        let extra = body.spot_instance_request_id().map(str::to_owned);
+        let at = memory.instances.get(id).and_then(|seen| seen.at);
+        let seen = Launched { instance: instance.clone(), at, shown: true, gone: false, extra };
         memory.instances.insert(id.to_owned(), seen);
         Some(instance)
     }
@@ -92,8 +92,8 @@ impl Aws {
         let mut missing = None;
         for region in self.places(operation, id.as_str())? {
             let request = self.client.ec2(&region).describe_instances().instance_ids(id.as_str());
-            let ask = Ask::read(operation).about(id);
-            match self.client.call(&ask, || request.clone().send()).await {
+            let call = Call::read(operation).about(id);
+            match self.client.call(&call, || request.clone().send()).await {
                 Ok(answer) => {
                     let request_id = answer.request_id().map(str::to_owned);
                     let said = |error: Error| match &request_id {
@@ -108,7 +108,7 @@ impl Aws {
                             self.instance(&region, &body);
                             return Err(said(gone(operation, id, &body)));
                         }
-                        None => missing = Some(said(ask.error(ErrorKind::NotFound, "the answer leaves it out"))),
+                        None => missing = Some(said(call.error(ErrorKind::NotFound, "the answer leaves it out"))),
                     }
                 }
                 Err(error) if never_was(&error, id.as_str(), "i-") => missing = Some(error),
@@ -132,19 +132,17 @@ impl Aws {
         filters: Vec<aws_sdk_ec2::types::Filter>,
     ) -> Result<Vec<Body>> {
         let request = self.client.ec2(region).describe_instances().set_filters(Some(filters)).max_results(PAGE_SIZE);
-        let mut all = Vec::new();
-        let mut list = Listing::new(operation, self.client.calls());
-        let mut next = None;
-        loop {
-            let page = request.clone().set_next_token(next.take());
-            let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
-            let reservations = answer.reservations.unwrap_or_default().into_iter();
-            all.extend(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()));
-            next = list.next(answer.next_token)?;
-            if next.is_none() {
-                return Ok(all);
+        all_by_token(self.client.calls(), operation, |token| {
+            let page = request.clone().set_next_token(token);
+            async move {
+                let answer = self.client.call(&Call::read(operation), || page.clone().send()).await?;
+                let reservations = answer.reservations.unwrap_or_default().into_iter();
+                let instances =
+                    reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()).collect();
+                Ok((instances, answer.next_token))
             }
-        }
+        })
+        .await
     }
 
     /// All instances of a selector, those included that were just made and do not show yet.
@@ -154,13 +152,7 @@ impl Aws {
             let bodies = self.describe(operation, &region, tags::filters(selector)).await?;
             all.extend(bodies.iter().filter_map(|body| self.instance(&region, body)));
         }
-        let memory = self.memory.lock();
-        for (id, seen) in &memory.instances {
-            let lately = memory.unlisted(id, self.settings.grace).is_some();
-            if lately && !all.iter().any(|instance| instance.id.as_str() == id) {
-                all.push(seen.instance.clone());
-            }
-        }
+        self.memory.lock().instances.complete(&mut all, self.settings.grace, |_| true);
         all.retain(|instance| !instance.labels.0.is_empty() && instance.labels.matches(selector));
         Ok(all)
     }
@@ -168,7 +160,7 @@ impl Aws {
     /// Whether an instance that is "not found" was launched a moment ago: then it is not gone.
     fn is_pending(&self, id: &InstanceId) -> Option<Instance> {
         let memory = self.memory.lock();
-        memory.pending(id.as_str(), self.settings.grace).map(|seen| seen.instance.clone())
+        memory.instances.pending(id.as_str(), self.settings.grace).map(|seen| seen.instance.clone())
     }
 
     /// What instances are like right after a launch, before any list shows them.
@@ -182,7 +174,7 @@ impl Aws {
             if instance.labels.0.is_empty() {
                 instance.labels = labels.clone();
             }
-            (seen.launched, seen.shown) = (Some(Instant::now()), false);
+            (seen.at, seen.shown) = (Some(Instant::now()), false);
             seen.instance = instance.clone();
         }
         Ok(instance)
@@ -268,18 +260,18 @@ impl Instances for Aws {
         const OPERATION: &str = "read console";
         let (region, _) = self.find_instance(OPERATION, id).await?;
         let request = self.client.ec2(&region).get_console_output().instance_id(id.as_str());
-        let ask = Ask::read(OPERATION).about(id);
+        let call = Call::read(OPERATION).about(id);
         let latest = request.clone().latest(true);
-        let answer = match self.client.call(&ask, || latest.clone().send()).await {
+        let answer = match self.client.call(&call, || latest.clone().send()).await {
             // Only newer kinds of machines show the present; of others EC2 keeps what they wrote at their last boot.
-            Err(error) if is_code(&error, "UnsupportedOperation") => {
-                self.client.call(&ask, || request.clone().send()).await?
+            Err(error) if error.is_code("UnsupportedOperation") => {
+                self.client.call(&call, || request.clone().send()).await?
             }
             result => result?,
         };
         let encoded: String = answer.output.unwrap_or_default().split_whitespace().collect();
         let bytes = BASE64.decode(encoded).map_err(|error| {
-            ask.error(ErrorKind::Unexpected, "the console's text is not what the API documents").with_source(error)
+            call.error(ErrorKind::Unexpected, "the console's text is not what the API documents").with_source(error)
         })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use aws_sdk_ssm::types::ParameterType;
-use remint_core::provider::{Error, ErrorKind, Markers, Result, is_marker_name, is_marker_value};
+use remint_core::provider::{Error, ErrorKind, Markers, Result, is_marker_name, is_marker_value, support::Call};
 
-use crate::{Aws, error::Ask};
+use crate::Aws;
 
 /// The name of a marker's parameter.
 fn parameter(operation: &'static str, name: &str) -> Result<String> {
@@ -20,7 +20,7 @@ impl Markers for Aws {
         const OPERATION: &str = "read marker";
         let path = parameter(OPERATION, name)?;
         let request = self.client.ssm(self.home(OPERATION)?).get_parameter().name(path);
-        match self.client.call(&Ask::read(OPERATION).about(name), || request.clone().send()).await {
+        match self.client.call(&Call::read(OPERATION).about(name), || request.clone().send()).await {
             Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -39,14 +39,14 @@ impl Markers for Aws {
         }
         let request = self.client.ssm(self.home(OPERATION)?).put_parameter().name(path).value(value);
         let request = request.r#type(ParameterType::String).overwrite(true);
-        self.client.call(&Ask::idempotent(OPERATION).about(name), || request.clone().send()).await.map(drop)
+        self.client.call(&Call::idempotent(OPERATION).about(name), || request.clone().send()).await.map(drop)
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
         const OPERATION: &str = "remove marker";
         let path = parameter(OPERATION, name)?;
         let request = self.client.ssm(self.home(OPERATION)?).delete_parameter().name(path);
-        match self.client.call(&Ask::idempotent(OPERATION).about(name), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(OPERATION).about(name), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             result => result.map(drop),
         }

@@ -9,14 +9,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Subnet};
-use remint_core::provider::{EnvironmentId, Error, ErrorKind, Region, Result, label};
+use remint_core::provider::{
+    EnvironmentId, Error, ErrorKind, Region, Result, label,
+    support::{Call, CreateOnce},
+};
 use tokio::sync::Mutex;
 
-use crate::{
-    Aws,
-    error::{Ask, is_code},
-    tags,
-};
+use crate::{Aws, tags};
 
 const OPERATION: &str = "prepare network";
 /// What tags the groups that Remint made.
@@ -150,7 +149,7 @@ impl Aws {
             (None, Some(vpc)) => request.filters(tags::filter("vpc-id", vpc)),
             (None, None) => request.filters(tags::filter("default-for-az", "true")),
         };
-        let answer = self.client.call(&Ask::read(OPERATION).about(region), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(OPERATION).about(region), || request.clone().send()).await?;
         Ok(answer.subnets.unwrap_or_default())
     }
 
@@ -162,29 +161,18 @@ impl Aws {
         let numbers: Vec<String> = ports.iter().map(u16::to_string).collect();
         let owner = environment.map_or_else(String::new, |id| format!("{id}-"));
         let name = format!("remint-{owner}{}", numbers.join("-"));
-        let group = match self.find_group(region, vpc, &name).await? {
-            Some(group) => group,
-            None => {
-                let mut all = vec![tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)];
-                all.extend(environment.map(|id| tags::tag(label::ENV_ID, id.as_str())));
-                let tagged = tags::on_create(ResourceType::SecurityGroup, &all);
-                let request = self.client.ec2(region).create_security_group().group_name(&name).vpc_id(vpc);
-                let request = request.description("made by Remint: SSH and the ports of a service");
-                let request = request.tag_specifications(tagged);
-                let ask = Ask::idempotent(OPERATION).about(&name);
-                match self.client.call(&ask, || request.clone().send()).await {
-                    Ok(made) => {
-                        let id = made.group_id().unwrap_or_default();
-                        SecurityGroup::builder().group_id(id).group_name(&name).build()
-                    }
-                    // Somebody else made it, or a reply was lost.
-                    Err(error) if is_code(&error, "InvalidGroup.Duplicate") => {
-                        self.find_group(region, vpc, &name).await?.ok_or(error)?
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+        let mut all = vec![tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)];
+        all.extend(environment.map(|id| tags::tag(label::ENV_ID, id.as_str())));
+        let request = self.client.ec2(region).create_security_group().group_name(&name).vpc_id(vpc);
+        let request = request.description("made by Remint: SSH and the ports of a service");
+        let request = request.tag_specifications(tags::on_create(ResourceType::SecurityGroup, &all));
+        let call = Call::idempotent(OPERATION).about(&name);
+        let look = || async { Ok(self.find_group(region, vpc, &name).await?.into()) };
+        let create = |()| async {
+            let made = self.client.call(&call, || request.clone().send()).await?;
+            Ok(SecurityGroup::builder().set_group_id(made.group_id).group_name(&name).build())
         };
+        let group: SecurityGroup = CreateOnce::new(&call, self.settings.settle).run(look, create).await?;
         let id = group.group_id().unwrap_or_default().to_owned();
         let is_open = |port: u16| {
             group.ip_permissions().iter().any(|rule| {
@@ -202,7 +190,7 @@ impl Aws {
     async fn find_group(&self, region: &Region, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {
         let request = self.client.ec2(region).describe_security_groups();
         let request = request.filters(tags::filter("group-name", name)).filters(tags::filter("vpc-id", vpc));
-        let answer = self.client.call(&Ask::read(OPERATION).about(name), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(OPERATION).about(name), || request.clone().send()).await?;
         Ok(answer.security_groups.unwrap_or_default().into_iter().next())
     }
 
@@ -218,8 +206,8 @@ impl Aws {
         };
         let request = self.client.ec2(region).authorize_security_group_ingress().group_id(group);
         let request = request.set_ip_permissions(Some(ports.iter().map(rule).collect()));
-        match self.client.call(&Ask::idempotent(OPERATION).about(group), || request.clone().send()).await {
-            Err(error) if is_code(&error, "InvalidPermission.Duplicate") => Ok(()),
+        match self.client.call(&Call::idempotent(OPERATION).about(group), || request.clone().send()).await {
+            Err(error) if error.is_code("InvalidPermission.Duplicate") => Ok(()),
             result => result.map(drop),
         }
     }

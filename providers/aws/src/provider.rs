@@ -10,7 +10,8 @@ use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
     LoginKeys, Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps,
-    Strays, Turns, Usual,
+    Strays, Usual,
+    support::{Call, Turns},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -18,7 +19,6 @@ use tokio::sync::OnceCell;
 use crate::{
     client::Client,
     config::{Config, check_region, load, timeouts},
-    error::Ask,
     masked::Masked,
     memory::Memory,
     network::Networks,
@@ -255,12 +255,6 @@ impl Aws {
         let wanted = kinds.into_iter().filter(|kind| *kind == ResourceType::Image || self.settings.tag_snapshots);
         wanted.map(|kind| tags::on_create(kind, &all)).collect()
     }
-
-    /// The pauses between looks for the effect of a call whose reply was lost: doubling, `settle` long together.
-    pub(crate) fn settle_pauses(&self) -> [Duration; 4] {
-        let unit = self.settings.settle / 15;
-        [unit, unit * 2, unit * 4, unit * 8]
-    }
 }
 
 #[async_trait]
@@ -271,7 +265,7 @@ impl Provider for Aws {
 
     async fn account(&self) -> Result<Account> {
         let request = self.client.sts(&self.any_region()).get_caller_identity();
-        let caller = self.client.call(&Ask::read("read account"), || request.clone().send()).await?;
+        let caller = self.client.call(&Call::read("read account"), || request.clone().send()).await?;
         let id = caller.account().unwrap_or_default().to_owned();
         let name = caller.arn().unwrap_or(&id).to_owned();
         Ok(Account { id, name, quotas: Vec::new() })

@@ -3,9 +3,9 @@
 //! EC2's regions know nothing of each other. What a call names no region for is looked for where this process has seen it,
 //! then in the home region (the section's), then in the other regions that calls of this process named.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, nearest};
+use remint_core::provider::{Error, ErrorKind, Region, Result, nearest, support::Call};
 
-use crate::{Aws, error::Ask};
+use crate::Aws;
 
 /// Regions that every account has, without asking. Source: "AWS Regions", regions that are enabled by default.
 const EVERYBODYS: [&str; 17] = [
@@ -73,7 +73,7 @@ impl Aws {
 
     async fn fetch_regions(&self, operation: &'static str) -> Result<Vec<Region>> {
         let request = self.client.ec2(&self.main_region()).describe_regions();
-        let answer = self.client.call(&Ask::read(operation), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(operation), || request.clone().send()).await?;
         Ok(answer.regions().iter().filter_map(|region| region.region_name()).map(Region::from).collect())
     }
 

@@ -6,15 +6,12 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AccountAttributeName, DomainType, InstanceStateName, ResourceType};
 use remint_core::provider::{
-    Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
-    StaticIpSpec, StaticIps, Turn,
+    Address, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
+    StaticIps,
+    support::{Call, CreateOnce, Seen, Turn, pauses},
 };
 
-use crate::{
-    Aws,
-    error::{Ask, is_code, never_was},
-    tags,
-};
+use crate::{Aws, error::never_was, tags};
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +50,7 @@ impl Aws {
     ) -> Result<Vec<Body>> {
         let request = self.client.ec2(region).describe_addresses();
         let request = request.set_filters((!filters.is_empty()).then_some(filters));
-        let answer = self.client.call(&Ask::read(operation), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(operation), || request.clone().send()).await?;
         Ok(answer.addresses.unwrap_or_default())
     }
 
@@ -63,7 +60,7 @@ impl Aws {
         let mut refused = None;
         for region in self.places(operation, id.as_str())? {
             let request = self.client.ec2(&region).describe_addresses().allocation_ids(id.as_str());
-            match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
+            match self.client.call(&Call::read(operation).about(id), || request.clone().send()).await {
                 Ok(answer) => {
                     if let Some(body) = answer.addresses.unwrap_or_default().into_iter().next() {
                         return Ok((region, body));
@@ -127,18 +124,17 @@ impl Aws {
     async fn explain_quota(&self, region: &Region, error: Error) -> Error {
         let request = self.client.ec2(region).describe_account_attributes();
         let request = request.attribute_names(AccountAttributeName::from(LIMIT));
-        let ask = Ask::read(error.operation());
-        let answer = self.client.call(&ask, || request.clone().send()).await.ok();
+        let call = Call::read(error.operation());
+        let answer = self.client.call(&call, || request.clone().send()).await.ok();
         let attributes = answer.and_then(|answer| answer.account_attributes).unwrap_or_default();
         let limit = attributes
             .iter()
             .find(|attribute| attribute.attribute_name() == Some(LIMIT))
             .and_then(|attribute| attribute.attribute_values().first()?.attribute_value().map(str::to_owned));
         let Some(limit) = limit else { return error };
-        let message = format!("{}; the account's limit in {region} is {limit} Elastic IPs", error.message());
-        Error::new(ErrorKind::Quota, error.operation(), message)
+        error
+            .map_message(|said| format!("{said}; the account's limit in {region} is {limit} Elastic IPs"))
             .with_hint("release an Elastic IP that is not needed, or ask for more in the Service Quotas console")
-            .with_source(error)
     }
 
     /// Makes an address with its tags. EC2 has no token for this: after a lost reply it is looked for by its name.
@@ -148,42 +144,37 @@ impl Aws {
         all.extend(self.own_tags());
         let request = self.client.ec2(&spec.region).allocate_address().domain(DomainType::Vpc);
         let request = request.tag_specifications(tags::on_create(ResourceType::ElasticIp, &all));
-        let mut calls = 0;
-        loop {
-            calls += 1;
-            let ask = Ask::mutation(operation).about(&spec.name);
-            let error = match self.client.call_within(turn, &ask, || request.clone().send()).await {
-                Ok(made) => {
-                    return Ok(Body::builder()
-                        .set_allocation_id(made.allocation_id)
-                        .set_public_ip(made.public_ip)
-                        .set_tags(Some(all))
-                        .build());
-                }
-                Err(error) => error,
-            };
-            if error.kind() == ErrorKind::Quota {
-                return Err(self.explain_quota(&spec.region, error).await.with_resource(&spec.name));
-            }
-            if error.effect() == Effect::NotApplied || calls >= ALLOCATIONS {
-                return Err(error);
-            }
-            tracing::warn!(%error, "looking whether the address was made");
-            for pause in self.settle_pauses() {
-                tokio::time::sleep(pause).await;
-                let found = self.own_address(operation, spec).await.map_err(|e| e.with_effect(Effect::Unknown))?;
-                if let Some(body) = found {
-                    return Ok(body);
-                }
+        let call = Call::mutation(operation).about(&spec.name);
+        let create = |()| async {
+            let made = self.client.call_within(turn, &call, || request.clone().send()).await?;
+            let (id, ip) = (made.allocation_id, made.public_ip);
+            Ok(Body::builder().set_allocation_id(id).set_public_ip(ip).set_tags(Some(all.clone())).build())
+        };
+        let look = || async { Ok(self.own_address(operation, spec).await?.into()) };
+        let once = CreateOnce::new(&call, self.settings.settle).creates(ALLOCATIONS);
+        match once.run_from(Seen::Missing(()), look, create).await {
+            Err(error) if error.kind() == ErrorKind::Quota => Err(self.explain_quota(&spec.region, error).await),
+            result => result,
+        }
+    }
+
+    /// Whether an address is gone, or goes while answers may lag.
+    async fn is_released(&self, operation: &'static str, id: &StaticIpId) -> bool {
+        for pause in pauses(self.settings.settle) {
+            tokio::time::sleep(pause).await;
+            match self.find_address(operation, id).await {
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::NotFound,
             }
         }
+        false
     }
 
     async fn associate(&self, operation: &'static str, region: &Region, id: &str, instance: &InstanceId) -> Result<()> {
         let request = self.client.ec2(region).associate_address().allocation_id(id).instance_id(instance.as_str());
         let request = request.allow_reassociation(true);
-        let ask = Ask::idempotent(operation).about(id);
-        let error = match self.client.call(&ask, || request.clone().send()).await {
+        let call = Call::idempotent(operation).about(id);
+        let error = match self.client.call(&call, || request.clone().send()).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
@@ -261,7 +252,7 @@ impl StaticIps for Aws {
         let (region, body) = self.find_address(OPERATION, id).await?;
         let Some(association) = body.association_id().filter(|id| !id.is_empty()) else { return Ok(()) };
         let request = self.client.ec2(&region).disassociate_address().association_id(association);
-        match self.client.call(&Ask::idempotent(OPERATION).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(OPERATION).about(id), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             result => result.map(drop),
         }
@@ -280,12 +271,13 @@ impl StaticIps for Aws {
             Err(error) => return Err(error),
         };
         let request = self.client.ec2(&region).release_address().allocation_id(id.as_str());
-        match self.client.call(&Ask::idempotent(OPERATION).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(OPERATION).about(id), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            // What AWS says of an address whose release it has accepted.
-            Err(error) if is_code(&error, "AuthFailure") && error.message().contains("does not belong to you") => {
-                Ok(())
-            }
+            // AWS says so of an address whose release it has accepted, and of credentials that it does not know.
+            Err(error) if error.is_code("AuthFailure") => match self.is_released(OPERATION, id).await {
+                true => Ok(()),
+                false => Err(error),
+            },
             result => result.map(drop),
         }
     }

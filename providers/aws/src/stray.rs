@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::{SecurityGroup, Snapshot, SnapshotState};
 use jiff::Timestamp;
 use remint_core::provider::{
-    Error, ErrorKind, Listing, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label,
+    Error, ErrorKind, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label,
+    support::{Call, all_by_token},
 };
 
 use crate::{
     Aws,
     config::is_id,
-    error::{Ask, is_code, never_was},
+    error::never_was,
     image::{Body, snapshots},
     tags,
 };
@@ -69,23 +70,19 @@ impl Aws {
     ) -> Result<Vec<Snapshot>> {
         let request = self.client.ec2(region).describe_snapshots().owner_ids("self").max_results(PAGE_SIZE);
         let request = request.filters(service_filter(owner));
-        let mut all = Vec::new();
-        let mut list = Listing::new(operation, self.client.calls());
-        let mut next = None;
-        loop {
-            let page = request.clone().set_next_token(next.take());
-            let answer = self.client.call(&Ask::read(operation), || page.clone().send()).await?;
-            all.extend(answer.snapshots.unwrap_or_default());
-            next = list.next(answer.next_token)?;
-            if next.is_none() {
-                return Ok(all);
+        all_by_token(self.client.calls(), operation, |token| {
+            let page = request.clone().set_next_token(token);
+            async move {
+                let answer = self.client.call(&Call::read(operation), || page.clone().send()).await?;
+                Ok((answer.snapshots.unwrap_or_default(), answer.next_token))
             }
-        }
+        })
+        .await
     }
 
     async fn fetch_snapshot(&self, operation: &'static str, region: &Region, id: &str) -> Result<Option<Snapshot>> {
         let request = self.client.ec2(region).describe_snapshots().snapshot_ids(id);
-        match self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::read(operation).about(id), || request.clone().send()).await {
             Ok(answer) => Ok(answer.snapshots.unwrap_or_default().into_iter().next()),
             Err(error) if never_was(&error, id, "snap-") => Ok(None),
             Err(error) => Err(error),
@@ -147,14 +144,14 @@ impl Aws {
         let Some(environment) = &owner.environment else { return Ok(Vec::new()) };
         let request = self.client.ec2(region).describe_security_groups();
         let request = request.filters(tags::filter(format!("tag:{}", label::ENV_ID), environment.as_str()));
-        let answer = self.client.call(&Ask::read(LIST), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(LIST), || request.clone().send()).await?;
         Ok(answer.security_groups.unwrap_or_default())
     }
 
     /// Whether a network interface is in a group; one call.
     async fn is_group_used(&self, operation: &'static str, region: &Region, id: &str) -> Result<bool> {
         let request = self.client.ec2(region).describe_network_interfaces().filters(tags::filter("group-id", id));
-        let answer = self.client.call(&Ask::read(operation).about(id), || request.clone().send()).await?;
+        let answer = self.client.call(&Call::read(operation).about(id), || request.clone().send()).await?;
         Ok(!answer.network_interfaces().is_empty())
     }
 
@@ -178,9 +175,9 @@ impl Aws {
             return Err(in_use(id, "an image is made of it"));
         }
         let request = self.client.ec2(region).delete_snapshot().snapshot_id(id);
-        match self.client.call(&Ask::idempotent(REMOVE).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(REMOVE).about(id), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) if is_code(&error, "InvalidSnapshot.InUse") => {
+            Err(error) if error.is_code("InvalidSnapshot.InUse") => {
                 Err(in_use(id, "an image is made of it").with_source(error))
             }
             result => result.map(drop),
@@ -200,7 +197,7 @@ impl Aws {
 
     async fn remove_group(&self, region: &Region, owner: &Owner, id: &str) -> Result<()> {
         let request = self.client.ec2(region).describe_security_groups().group_ids(id);
-        let group = match self.client.call(&Ask::read(REMOVE).about(id), || request.clone().send()).await {
+        let group = match self.client.call(&Call::read(REMOVE).about(id), || request.clone().send()).await {
             Ok(answer) => answer.security_groups.unwrap_or_default().into_iter().next(),
             Err(error) if never_was(&error, id, "sg-") => None,
             Err(error) => return Err(error),
@@ -213,10 +210,10 @@ impl Aws {
             return Err(in_use(id, "an instance is in it"));
         }
         let request = self.client.ec2(region).delete_security_group().group_id(id);
-        match self.client.call(&Ask::idempotent(REMOVE).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(REMOVE).about(id), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             // Somebody else's rules name it.
-            Err(error) if is_code(&error, "DependencyViolation") => {
+            Err(error) if error.is_code("DependencyViolation") => {
                 return Err(in_use(id, "something in the VPC depends on it").with_source(error));
             }
             result => drop(result?),

@@ -8,10 +8,10 @@
 //! - `remint:copy:REGION`: on an image, that it has been copied there.
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
-use remint_core::provider::{Error, ErrorKind, Labels, Region, Result, Selector};
+use remint_core::provider::{Error, ErrorKind, Labels, Region, Result, Selector, support::Call};
 use sha2::{Digest, Sha256};
 
-use crate::{Aws, error::Ask};
+use crate::Aws;
 
 pub(crate) const NAME: &str = "Name";
 pub(crate) const SOURCE: &str = "remint:source";
@@ -115,9 +115,9 @@ impl Aws {
         if tags.is_empty() {
             return Ok(()); // EC2 refuses a call without tags.
         }
-        let ask = Ask::idempotent(operation).about(resources.join(" "));
+        let call = Call::idempotent(operation).about(resources.join(" "));
         let request = self.client.ec2(region).create_tags().set_resources(Some(resources)).set_tags(Some(tags));
-        self.client.call(&ask, || request.clone().send()).await.map(drop)
+        self.client.call(&call, || request.clone().send()).await.map(drop)
     }
 }
 

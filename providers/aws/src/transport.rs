@@ -19,7 +19,10 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::{Error as BodyError, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use remint_core::provider::{Calls, Meter, answered};
+use remint_core::provider::{
+    Calls,
+    support::{Meter, answered},
+};
 
 use crate::error::request_id;
 

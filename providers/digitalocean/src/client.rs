@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use remint_core::{
     provider::{
-        Call, CallClass, Calls, Effect, Error, ErrorKind, Excess, Meter, Page, Result, Turn, all_pages, answered,
+        Calls, Effect, Error, ErrorKind, Result,
+        support::{Call, CallClass, Excess, Meter, Page, Turn, all_pages, answered},
     },
     redact,
 };
@@ -20,7 +21,7 @@ use url::Url;
 
 use crate::{
     config::{check_url, is_local},
-    error::Subject,
+    error::Sent,
 };
 
 /// The most that the API gives on a page.
@@ -35,53 +36,43 @@ const USER_AGENT: &str = concat!("remint/", env!("CARGO_PKG_VERSION"));
 /// One request, before it is sent. It has no `Debug`: its body may hold user data.
 #[derive(Clone)]
 pub(crate) struct Ask {
-    operation: &'static str,
-    resource: Option<String>,
+    call: Call,
     method: Method,
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
-    class: CallClass,
     unprocessable_is_busy: bool,
 }
 
 impl Ask {
-    fn new(operation: &'static str, method: Method, class: CallClass, path: &[&str]) -> Self {
-        Self {
-            operation,
-            resource: None,
-            method,
-            path: path.iter().map(|&segment| segment.to_owned()).collect(),
-            query: Vec::new(),
-            body: None,
-            class,
-            unprocessable_is_busy: false,
-        }
+    fn new(call: Call, method: Method, path: &[&str]) -> Self {
+        let path = path.iter().map(|&segment| segment.to_owned()).collect();
+        Self { call, method, path, query: Vec::new(), body: None, unprocessable_is_busy: false }
     }
 
     /// A read. The path is given in segments, which are escaped one by one.
     pub(crate) fn get(operation: &'static str, path: &[&str]) -> Self {
-        Self::new(operation, Method::GET, CallClass::Read, path)
+        Self::new(Call::read(operation), Method::GET, path)
     }
 
     /// A mutation that makes something, and would make it twice.
     pub(crate) fn post(operation: &'static str, path: &[&str], body: Value) -> Self {
-        Self { body: Some(body), ..Self::new(operation, Method::POST, CallClass::Mutation, path) }
+        Self { body: Some(body), ..Self::new(Call::mutation(operation), Method::POST, path) }
     }
 
     /// A change of fields to given values, which is the same when repeated.
     pub(crate) fn patch(operation: &'static str, path: &[&str], body: Value) -> Self {
-        Self { body: Some(body), ..Self::new(operation, Method::PATCH, CallClass::IdempotentMutation, path) }
+        Self { body: Some(body), ..Self::new(Call::idempotent(operation), Method::PATCH, path) }
     }
 
     /// A removal, which is the same when repeated.
     pub(crate) fn delete(operation: &'static str, path: &[&str]) -> Self {
-        Self::new(operation, Method::DELETE, CallClass::IdempotentMutation, path)
+        Self::new(Call::idempotent(operation), Method::DELETE, path)
     }
 
     /// Names the resource for messages.
     pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
-        self.resource = Some(resource.to_string());
+        self.call = self.call.about(resource);
         self
     }
 
@@ -92,7 +83,7 @@ impl Ask {
 
     /// The API itself makes this the same when repeated.
     pub(crate) fn idempotent(mut self) -> Self {
-        self.class = CallClass::IdempotentMutation;
+        self.call.class = CallClass::IdempotentMutation;
         self
     }
 
@@ -108,16 +99,9 @@ impl Ask {
         self
     }
 
-    fn call(&self) -> Call<'_> {
-        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
-    }
-
-    fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        let error = Error::new(kind, self.operation, message);
-        match &self.resource {
-            Some(resource) => error.with_resource(resource),
-            None => error,
-        }
+    /// What it is, for the call layer and for errors.
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
     }
 }
 
@@ -210,7 +194,7 @@ impl Client {
 
     /// Reads all pages of a list, each a call; `key` is the list's name in the answer.
     pub(crate) async fn pages<T: DeserializeOwned>(&self, ask: &Ask, key: &'static str) -> Result<Vec<T>> {
-        all_pages(&self.calls, ask.operation, |number| async move {
+        all_pages(&self.calls, ask.call.operation, |number| async move {
             let mut ask = ask.clone().query("per_page", PAGE_SIZE.to_string());
             if number > 1 {
                 ask = ask.query("page", number.to_string());
@@ -227,7 +211,7 @@ impl Client {
     }
 
     async fn page<T: DeserializeOwned>(&self, ask: &Ask, number: u32, key: &'static str) -> Result<Page<T>> {
-        let page = self.run(ask, |body, subject| {
+        let page = self.run(ask, |body, sent| {
             let parse = || {
                 let mut answer: Map<String, Value> = serde_json::from_slice(&body.bytes)?;
                 let items = serde_json::from_value(answer.remove(key).unwrap_or(Value::Null))?;
@@ -236,52 +220,51 @@ impl Client {
                 let total = answer.remove("meta").and_then(|meta| meta["total"].as_u64());
                 Ok((Page { items, total, more: next.is_some() }, next))
             };
-            parse().map_err(|error| subject.unreadable(body.status, error))
+            parse().map_err(|error| sent.unreadable(body.status, error))
         });
         let (page, next) = page.await?;
         match next.as_deref().and_then(page_number) {
             Some(after) if after != u64::from(number) + 1 => {
                 let message = format!("the page after page {number} of the list is said to be page {after}");
-                Err(ask.error(ErrorKind::Unexpected, message).with_hint(Excess::HINT))
+                Err(ask.call.error(ErrorKind::Unexpected, message).with_hint(Excess::HINT))
             }
             _ => Ok(page),
         }
     }
 
-    async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
+    async fn run<T>(&self, ask: &Ask, read: impl Fn(Body, &Sent<'_>) -> Result<T>) -> Result<T> {
         let url = self.url(ask)?;
         self.calls.run(ask.call(), || self.attempt(ask, &url, &read)).await
     }
 
-    async fn attempt<T>(&self, ask: &Ask, url: &Url, read: &impl Fn(Body, &Subject<'_>) -> Result<T>) -> Result<T> {
-        let subject = Subject {
-            operation: ask.operation,
-            resource: ask.resource.as_deref(),
+    async fn attempt<T>(&self, ask: &Ask, url: &Url, read: &impl Fn(Body, &Sent<'_>) -> Result<T>) -> Result<T> {
+        let sent = Sent {
+            call: &ask.call,
             method: &ask.method,
             path: url.path(),
             unprocessable_is_busy: ask.unprocessable_is_busy,
         };
-        let body = self.once(ask, url.clone(), &subject).await?;
-        read(body, &subject)
+        let body = self.once(ask, url.clone(), &sent).await?;
+        read(body, &sent)
     }
 
-    async fn once(&self, ask: &Ask, url: Url, subject: &Subject<'_>) -> Result<Body> {
+    async fn once(&self, ask: &Ask, url: Url, sent: &Sent<'_>) -> Result<Body> {
         let mut request = self.http.request(ask.method.clone(), url).bearer_auth(self.token.expose_secret());
         if let Some(body) = &ask.body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(|error| subject.no_answer(error))?;
+        let mut response = request.send().await.map_err(|error| sent.no_answer(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         answered(status.as_u16(), headers.get("x-request-id").and_then(|id| id.to_str().ok()));
         if !status.is_success() {
             // The status counts even when the body is lost on the way, or too long.
             let bytes = self.refusal(&mut response).await;
-            return Err(subject.refused(status, &headers, &bytes));
+            return Err(sent.refused(status, &headers, &bytes));
         }
         let (mut bytes, mut meter) = (Vec::new(), Meter::default());
-        while let Some(chunk) = response.chunk().await.map_err(|error| subject.no_answer(error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| sent.no_answer(error))? {
             self.calls.received(chunk.len());
-            meter.feed(&chunk).map_err(|excess| subject.excessive(excess))?;
+            meter.feed(&chunk).map_err(|excess| sent.excessive(excess))?;
             bytes.extend_from_slice(&chunk);
         }
         Ok(Body { status, bytes })
@@ -303,11 +286,11 @@ impl Client {
     fn url(&self, ask: &Ask) -> Result<Url> {
         let mut url = self.base.clone();
         if let Some(dots) = ask.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
-            return Err(ask.error(ErrorKind::InvalidInput, format!("`{dots}` names nothing")));
+            return Err(ask.call.error(ErrorKind::InvalidInput, format!("`{dots}` names nothing")));
         }
         match url.path_segments_mut() {
             Ok(mut segments) => drop(segments.pop_if_empty().extend(&ask.path)),
-            Err(()) => return Err(ask.error(ErrorKind::InvalidInput, "the API's address cannot have a path")),
+            Err(()) => return Err(ask.call.error(ErrorKind::InvalidInput, "the API's address cannot have a path")),
         }
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
@@ -316,8 +299,8 @@ impl Client {
     }
 }
 
-fn json<T: DeserializeOwned>(body: Body, subject: &Subject<'_>) -> Result<T> {
-    serde_json::from_slice(&body.bytes).map_err(|error| subject.unreadable(body.status, error))
+fn json<T: DeserializeOwned>(body: Body, sent: &Sent<'_>) -> Result<T> {
+    serde_json::from_slice(&body.bytes).map_err(|error| sent.unreadable(body.status, error))
 }
 
 /// The number of the page that a link leads to.

@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remint_core::provider::{DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Turn, Zone, nearest};
+use remint_core::provider::{
+    DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest,
+    support::{Turn, pauses},
+};
 use serde_json::{Value, json};
 
 use crate::{DigitalOcean, client::Ask, wire};
@@ -198,7 +201,7 @@ impl DnsZones for DigitalOcean {
         set.check("set record", &self.descriptor.limits)?;
         // All records of a name: they share a TTL, and exclude a CNAME.
         let turn = self.turns.take([format!("record {}", set.fqdn())]).await;
-        for (round, pause) in (1..=ROUNDS).zip(self.settle_pauses()) {
+        for (round, pause) in (1..=ROUNDS).zip(pauses(self.settle)) {
             if self.bring_about(&turn, set).await? {
                 return Ok(());
             }

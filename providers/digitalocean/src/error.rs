@@ -1,7 +1,8 @@
 //! From HTTP to [`remint_core::provider::Error`]: what went wrong, and what the call did to the world.
 //!
-//! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422, and "busy" also as 403 (digitalocean/openapi#1173);
-//! only the message tells them apart.
+//! DigitalOcean says "busy", "over the limit" and "nonsense" all as 422 with the code `unprocessable_entity`, and "busy" also as 403
+//! (digitalocean/openapi#1173); only the text tells them apart. It is read here and nowhere else: everything that decides goes by the
+//! kind, and where that is not enough looks at the resource.
 //!
 //! A refusal (4xx) has changed nothing; a failure (5xx) or a lost reply of a mutation may have changed everything, because
 //! there is no idempotency key to ask by.
@@ -10,7 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use remint_core::{
-    provider::{Effect, Error, ErrorKind, Excess},
+    provider::{
+        Effect, Error, ErrorKind,
+        support::{Call, Excess, NoAnswer},
+    },
     redact,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -24,52 +28,43 @@ const REDIRECTED: &str = "redirects are not followed, because the token would go
 /// The longest wait that a rate limit can mean: each request expires an hour after it was made.
 const LONGEST_WAIT: i64 = 3600;
 
-/// What a call was, for its error.
+/// A request that was sent, for its errors.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) operation: &'static str,
-    pub(crate) resource: Option<&'a str>,
+pub(crate) struct Sent<'a> {
+    pub(crate) call: &'a Call,
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     /// A 422 whose message says nothing else means that the resource is occupied.
     pub(crate) unprocessable_is_busy: bool,
 }
 
-impl Subject<'_> {
-    fn error(&self, kind: ErrorKind, effect: Effect, message: impl std::fmt::Display) -> Error {
-        let effect = if self.method == Method::GET { Effect::NotApplied } else { effect };
-        let error = Error::new(kind, self.operation, format!("{} {}: {message}", self.method, self.path));
-        let error = error.with_effect(effect);
-        match self.resource {
-            Some(resource) => error.with_resource(resource),
-            None => error,
-        }
+impl Sent<'_> {
+    /// Says where the error comes from.
+    fn at(&self, error: Error) -> Error {
+        error.map_message(|message| format!("{} {}: {message}", self.method, self.path))
     }
 
     /// No answer came.
     pub(crate) fn no_answer(&self, error: reqwest::Error) -> Error {
         let error = error.without_url();
-        let (kind, effect, what) = if error.is_builder() {
-            (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built")
-        } else if error.is_connect() {
-            (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect")
-        } else if error.is_timeout() {
-            (ErrorKind::Timeout, Effect::Unknown, "no answer in time")
-        } else {
-            (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
+        let why = match () {
+            () if error.is_builder() => NoAnswer::NotBuilt,
+            () if error.is_connect() => NoAnswer::NotConnected,
+            () if error.is_timeout() => NoAnswer::TimedOut,
+            () => NoAnswer::Broken,
         };
-        self.error(kind, effect, what).with_source(error)
+        self.at(self.call.no_answer(why)).with_source(error)
     }
 
     /// An answer of success that holds something else than it should.
     pub(crate) fn unreadable(&self, status: StatusCode, error: serde_json::Error) -> Error {
-        let message = format!("{} with a body that is not what the API documents", status.as_u16());
-        self.error(ErrorKind::Unexpected, Effect::Applied, message).with_source(error)
+        let unreadable = self.call.unreadable().map_message(|message| format!("{}: {message}", status.as_u16()));
+        self.at(unreadable).with_source(error)
     }
 
     /// An answer of success that is too large, or nested too deeply.
     pub(crate) fn excessive(&self, excess: Excess) -> Error {
-        self.error(ErrorKind::Unexpected, Effect::Unknown, excess).with_hint(Excess::HINT)
+        self.at(self.call.excessive(excess))
     }
 
     /// An answer of refusal or failure. The status counts also when the body is no JSON.
@@ -89,7 +84,10 @@ impl Subject<'_> {
         };
         let message =
             if text.is_empty() { status.as_u16().to_string() } else { format!("{}: {text}", status.as_u16()) };
-        let mut error = self.error(kind, effect, message);
+        let mut error = self.at(self.call.failed(kind, effect, message));
+        if !parsed.id.is_empty() {
+            error = error.with_code(excerpt(&parsed.id));
+        }
         let header_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
         if let Some(id) = parsed.request_id.filter(|id| !id.is_empty()).or(header_id) {
             error = error.with_request_id(excerpt(&id));
@@ -143,6 +141,8 @@ pub(crate) fn hidden(operation: &'static str, what: &str, scope: &str) -> Error 
 /// The body of an error.
 #[derive(Default, Deserialize)]
 struct ApiError {
+    #[serde(default)]
+    id: String,
     #[serde(default)]
     message: String,
     #[serde(default)]
@@ -222,20 +222,16 @@ fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const SUBJECT: Subject<'static> = Subject {
-        operation: "test",
-        resource: Some("app-0"),
-        method: &Method::POST,
-        path: "/v2/droplets",
-        unprocessable_is_busy: false,
-    };
-
     fn refused(status: u16, headers: &[(&'static str, String)], body: &str) -> Error {
         let headers = headers.iter().map(|(name, value)| {
             (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_str(value).unwrap())
         });
         let status = StatusCode::from_u16(status).unwrap();
-        SUBJECT.refused(status, &headers.collect(), body.as_bytes())
+        sent(&Call::mutation("test").about("app-0")).refused(status, &headers.collect(), body.as_bytes())
+    }
+
+    fn sent(call: &Call) -> Sent<'_> {
+        Sent { call, method: &Method::POST, path: "/v2/droplets", unprocessable_is_busy: false }
     }
 
     fn message(text: &str) -> String {
@@ -268,9 +264,10 @@ mod tests {
             let error = refused(status, &[], &message(text));
             assert_eq!(error.kind(), kind, "{text}");
             assert_eq!(error.effect(), Effect::NotApplied, "{text}");
-            assert_eq!(error.request_id(), Some("4d9d"));
+            assert_eq!((error.code(), error.request_id()), (Some("x"), Some("4d9d")));
         }
-        let busy = Subject { unprocessable_is_busy: true, ..SUBJECT };
+        let call = Call::mutation("test");
+        let busy = Sent { unprocessable_is_busy: true, ..sent(&call) };
         let error = busy.refused(StatusCode::UNPROCESSABLE_ENTITY, &HeaderMap::new(), b"{}");
         assert_eq!(error.kind(), ErrorKind::Busy);
     }

@@ -4,14 +4,14 @@
 mod run;
 
 use remint_core::{
-    provider::{Effect, Labels},
+    provider::{Effect, Labels, support::Call},
     redact,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use run::{JSON, Target};
 use serde::de::DeserializeOwned;
 
-use crate::{error::Subject, tags, wire};
+use crate::{error::Sent, tags, wire};
 
 const TOKEN: &str = "dop_v1_0123456789abcdef";
 
@@ -64,14 +64,14 @@ fn fuzz_digitalocean() {
     });
 }
 
-fn subject(method: &Method) -> Subject<'_> {
-    Subject { operation: "Test::call", resource: None, method, path: "/v2/x", unprocessable_is_busy: false }
+fn sent<'a>(call: &'a Call, method: &'a Method) -> Sent<'a> {
+    Sent { call, method, path: "/v2/x", unprocessable_is_busy: false }
 }
 
 /// An answer of success is read, or is an error that names the call.
 fn read<T: DeserializeOwned>(text: &str) {
     if let Err(error) = serde_json::from_str::<T>(text) {
-        let error = subject(&Method::POST).unreadable(StatusCode::OK, error);
+        let error = sent(&Call::mutation("Test::call"), &Method::POST).unreadable(StatusCode::OK, error);
         assert!(error.to_string().contains("/v2/x") && error.effect() == Effect::Applied, "{error}");
     }
 }
@@ -80,7 +80,8 @@ fn read<T: DeserializeOwned>(text: &str) {
 fn refused(text: &str) {
     for status in [403, 404, 422, 429, 500, 503] {
         let status = StatusCode::from_u16(status).unwrap();
-        let error = subject(&Method::POST).refused(status, &HeaderMap::new(), text.as_bytes());
+        let error =
+            sent(&Call::mutation("Test::call"), &Method::POST).refused(status, &HeaderMap::new(), text.as_bytes());
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains(TOKEN), "{shown}");
         assert!(error.to_string().len() < 4096, "{} bytes", error.to_string().len());

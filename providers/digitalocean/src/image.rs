@@ -4,20 +4,18 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region,
     Result, Selector, nearest,
+    support::{CreateOnce, Seen},
 };
 use serde_json::json;
 
-use crate::{
-    DigitalOcean,
-    client::{Ask, is_lost},
-    labelling::resource,
-    tags, wire,
-};
+use crate::{DigitalOcean, client::Ask, labelling::resource, tags, wire};
 
 mod capture;
 #[cfg(test)]
 mod tests;
 
+/// Transfers that one `copy` asks for, the repetitions after lost replies included.
+const TRANSFER_CALLS: u32 = 3;
 /// How DigitalOcean counts gigabytes of a snapshot.
 const GIGABYTE: f64 = 1e9;
 
@@ -131,8 +129,8 @@ impl Images for DigitalOcean {
         };
         let bodies: Vec<wire::ImageBody> = self.client.pages(&ask, "images").await?;
         let mut all: Vec<Image> = bodies.iter().map(image).collect();
-        for (captured, at) in self.memory.lock().captured.values() {
-            if at.elapsed() < self.grace && !all.iter().any(|image| image.id == captured.id) {
+        for (_, captured) in self.memory.lock().captured.all(self.grace) {
+            if !all.iter().any(|image| image.id == captured.id) {
                 all.push(captured.clone());
             }
         }
@@ -158,7 +156,7 @@ impl Images for DigitalOcean {
         }
         let standing = body.tags.unwrap_or_default();
         self.relabel(OPERATION, &resource("image", body.id), &standing, labels).await?;
-        if let Some((captured, _)) = self.memory.lock().captured.get_mut(&body.id) {
+        if let Some(captured) = self.memory.lock().captured.get_mut(&body.id) {
             captured.labels.0.extend(labels.0.clone());
         }
         Ok(())
@@ -177,40 +175,36 @@ impl Images for DigitalOcean {
         let number = body.id.to_string();
         let path = ["v2", "images", &number, "actions"];
         let key = (body.id, region.as_str().to_owned());
-        let transfer = json!({ "type": "transfer", "region": region });
-        let ask = Ask::post(OPERATION, &path, transfer).about(format!("{id} to {region}"));
-        for pause in self.settle_pauses() {
-            let actions: Vec<wire::Action> =
-                self.client.pages(&Ask::get(OPERATION, &path).about(id), "actions").await?;
+        let body = json!({ "type": "transfer", "region": region });
+        let ask = Ask::post(OPERATION, &path, body).about(format!("{id} to {region}"));
+        let transfer = || async {
+            let actions = Ask::get(OPERATION, &path).about(id);
+            let actions: Vec<wire::Action> = self.client.pages(&actions, "actions").await?;
             let here = |action: &&wire::Action| {
                 action.kind == "transfer"
                     && action.in_progress()
                     && action.region_slug.as_deref() == Some(region.as_str())
             };
-            if let Some(action) = actions.iter().find(here) {
-                self.memory.lock().copies.insert(key, action.id);
-                return Ok(());
-            }
-            let result = self.client.json::<wire::ActionAnswer>(&ask).await;
-            let lost = is_lost(&result);
-            if lost || result.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
-                if lost {
-                    tokio::time::sleep(pause).await;
-                }
-                // A transfer that ended in the meantime shows in no action under way, and is refused for being done.
-                if image(&self.fetch_image(OPERATION, id.as_str()).await?).regions.contains(region) {
-                    return Ok(());
-                }
-                if lost {
-                    continue;
-                }
-            }
-            self.memory.lock().copies.insert(key, result?.action.id);
-            return Ok(());
+            Ok(actions.iter().find(here).map(|action| Some(action.id)))
+        };
+        // A transfer that has ended shows in no action under way, and another one is refused for being done.
+        let look = || async {
+            let there = image(&self.fetch_image(OPERATION, id.as_str()).await?).regions.contains(region);
+            if there { Ok(Seen::There(None)) } else { transfer().await.map(Seen::from) }
+        };
+        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&ask).await?.action.id)) };
+        let once = CreateOnce::new(ask.call(), self.settle).creates(TRANSFER_CALLS);
+        let started = match once.run_from(transfer().await?.into(), look, create).await {
+            Err(refused) if refused.kind() == ErrorKind::InvalidInput => match look().await? {
+                Seen::There(found) => found,
+                _ => return Err(refused),
+            },
+            result => result?,
+        };
+        if let Some(action) = started {
+            self.memory.lock().copies.insert(key, action);
         }
-        Err(Error::new(ErrorKind::Unavailable, OPERATION, "the replies were lost again and again")
-            .with_resource(id)
-            .with_effect(remint_core::provider::Effect::Unknown))
+        Ok(())
     }
 
     async fn delete(&self, id: &ImageId) -> Result<()> {
@@ -218,7 +212,7 @@ impl Images for DigitalOcean {
         self.client.remove(&ask).await?;
         if let Ok(number) = id.as_str().parse() {
             let mut memory = self.memory.lock();
-            if let Some((deleted, _)) = memory.captured.remove(&number) {
+            if let Some(deleted) = memory.captured.remove(&number) {
                 memory.removed.insert(deleted.name);
             }
         }

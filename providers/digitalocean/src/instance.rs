@@ -7,18 +7,11 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Address, Capability, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels,
     LaunchSpec, PowerOp, Region, Result, Selector, Shape, SizeName,
+    support::{CreateOnce, Seen},
 };
 use serde_json::json;
-use tokio::time::Instant;
 
-use crate::{
-    DigitalOcean,
-    client::{Ask, is_lost},
-    error::hidden,
-    labelling::resource,
-    memory::Launched,
-    tags, wire,
-};
+use crate::{DigitalOcean, client::Ask, error::hidden, labelling::resource, provider::ACTION_CALLS, tags, wire};
 
 mod launch;
 mod shape;
@@ -34,7 +27,7 @@ impl DigitalOcean {
             _ => InstanceState::Pending,
         };
         let mut memory = self.memory.lock();
-        if memory.was_destroyed(droplet.id, self.grace) {
+        if memory.instances.destroyed.get(&droplet.id, self.grace).is_some() {
             // Only for a while: a removal that was accepted does not always happen.
             state = InstanceState::Destroying;
         }
@@ -57,8 +50,8 @@ impl DigitalOcean {
             region: Region::new(droplet.region.as_ref().map_or("", |region| &region.slug)),
             created_at: droplet.created_at,
         };
-        if let Some(launched) = memory.launched.get_mut(&droplet.id) {
-            launched.made |= state != InstanceState::Pending;
+        if let Some(launched) = memory.instances.get_mut(&droplet.id) {
+            launched.shown |= state != InstanceState::Pending;
             if instance.labels.0.is_empty() {
                 // Tags may be attached a little later than the droplet shows.
                 instance.labels = launched.instance.labels.clone();
@@ -82,9 +75,9 @@ impl DigitalOcean {
     /// Says so when a droplet that was accepted is gone without anybody having destroyed it.
     fn explain_missing(&self, number: u64, error: Error) -> Error {
         let mut memory = self.memory.lock();
-        let pending = memory.pending(number, self.grace).is_some();
-        let destroyed = memory.destroyed.contains_key(&number);
-        let Some(launched) = memory.launched.get_mut(&number).filter(|_| !destroyed) else { return error };
+        let pending = memory.instances.pending(&number, self.grace).is_some();
+        let destroyed = memory.instances.destroyed.contains(&number);
+        let Some(launched) = memory.instances.get_mut(&number).filter(|_| !destroyed) else { return error };
         launched.gone = !pending;
         let name = &launched.instance.name;
         let message = format!("droplet {number} ({name}) was accepted, and is gone without having been destroyed");
@@ -121,14 +114,7 @@ impl DigitalOcean {
         }
         self.tell_addresses_apart(operation, &droplets).await?;
         let mut all: Vec<Instance> = droplets.iter().map(|droplet| self.instance(droplet)).collect();
-        let memory = self.memory.lock();
-        for number in memory.launched.keys() {
-            if !droplets.iter().any(|droplet| droplet.id == *number)
-                && let Some(launched) = memory.unlisted(*number, self.grace)
-            {
-                all.push(launched.instance.clone());
-            }
-        }
+        self.memory.lock().instances.complete(&mut all, self.grace, |_| true);
         all.retain(|instance| !instance.labels.0.is_empty() && instance.labels.matches(selector));
         Ok(all)
     }
@@ -140,8 +126,7 @@ impl DigitalOcean {
             instance.labels = labels.clone();
         }
         let made = instance.state != InstanceState::Pending;
-        let launched = Launched { instance: instance.clone(), at: Instant::now(), made, gone: false, captured: false };
-        self.memory.lock().launched.insert(droplet.id, launched);
+        self.memory.lock().instances.launched(droplet.id, instance.clone(), made, false);
         instance
     }
 
@@ -150,7 +135,7 @@ impl DigitalOcean {
     fn runs_since_launch(&self, id: &InstanceId) -> bool {
         let Ok(number) = id.as_str().parse() else { return false };
         let memory = self.memory.lock();
-        memory.launched.get(&number).is_some_and(|launched| launched.instance.state != InstanceState::Stopped)
+        memory.instances.get(&number).is_some_and(|launched| launched.instance.state != InstanceState::Stopped)
     }
 
     /// Asks for an action on a droplet. A lost reply is settled by `holds`: whether a droplet is as asked, or at it.
@@ -158,24 +143,17 @@ impl DigitalOcean {
         const OPERATION: &str = "switch instance";
         let number = droplet_number(OPERATION, id)?.to_string();
         let ask = Ask::post(OPERATION, &["v2", "droplets", &number, "actions"], json!({ "type": kind })).about(id);
-        let mut result = self.client.accepted(&ask).await;
-        for pause in self.settle_pauses() {
-            let Err(error) = &result else { return Ok(()) };
-            let refused = matches!(error.kind(), ErrorKind::Busy | ErrorKind::InvalidInput);
-            if !is_lost(&result) && !refused {
-                return result;
-            }
+        let look = || async {
             let droplet = self.droplet(OPERATION, id).await?;
-            if holds(&droplet) || (is_lost(&result) && droplet.locked) {
-                return Ok(());
+            Ok((holds(&droplet) || droplet.locked).then_some(()).into())
+        };
+        let once = CreateOnce::new(ask.call(), self.look_for_action()).creates(ACTION_CALLS);
+        match once.run_from(Seen::Missing(()), look, |()| self.client.accepted(&ask)).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::InvalidInput) => {
+                if holds(&self.droplet(OPERATION, id).await?) { Ok(()) } else { Err(error) }
             }
-            if !is_lost(&result) {
-                return result;
-            }
-            tokio::time::sleep(pause).await;
-            result = self.client.accepted(&ask).await;
+            result => result,
         }
-        result
     }
 }
 
@@ -208,7 +186,7 @@ impl Instances for DigitalOcean {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let number = droplet_number(OPERATION, id)?;
                 let memory = self.memory.lock();
-                memory.pending(number, self.grace).map(|launched| launched.instance.clone()).ok_or(error)
+                memory.instances.pending(&number, self.grace).map(|launched| launched.instance.clone()).ok_or(error)
             }
             Err(error) => Err(error),
         }
@@ -235,7 +213,7 @@ impl Instances for DigitalOcean {
         let droplet = self.droplet(OPERATION, id).await?;
         let standing = droplet.tags.get().cloned().unwrap_or_default();
         self.relabel(OPERATION, &resource("droplet", droplet.id), &standing, labels).await?;
-        if let Some(launched) = self.memory.lock().launched.get_mut(&droplet.id) {
+        if let Some(launched) = self.memory.lock().instances.get_mut(&droplet.id) {
             launched.instance.labels.0.extend(labels.0.clone());
         }
         Ok(())
@@ -252,7 +230,7 @@ impl Instances for DigitalOcean {
         let ask = Ask::delete(OPERATION, &["v2", "droplets", &number.to_string()]).about(id).unprocessable_is_busy();
         match self.client.accepted(&ask).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if self.memory.lock().pending(number, self.grace).is_some() {
+                if self.memory.lock().instances.pending(&number, self.grace).is_some() {
                     // A droplet may be missing right after it was made; taking that for gone would leak it.
                     return Err(Error::new(ErrorKind::Busy, OPERATION, "the droplet is still being made")
                         .with_resource(id)
@@ -262,7 +240,7 @@ impl Instances for DigitalOcean {
             }
             result => result?,
         }
-        self.memory.lock().destroyed.insert(number, Instant::now());
+        self.memory.lock().instances.destroyed.note(number, ());
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! Login keys are the account's SSH keys.
 //!
-//! Listing them is limited to ten times a minute, so a key is posted first; only "already in use" makes a list
+//! Listing them is limited to ten times a minute, so a key is posted first; only a refusal makes a list
 //! necessary.
 
 use async_trait::async_trait;
-use remint_core::provider::{Error, ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
+use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
 use serde_json::json;
 
 use crate::{DigitalOcean, client::Ask, wire};
@@ -29,21 +29,17 @@ impl LoginKeys for DigitalOcean {
     async fn ensure(&self, name: &str, public_key: &str) -> Result<LoginKey> {
         const OPERATION: &str = "register login key";
         let body = json!({ "name": name, "public_key": public_key });
-        // A repeated post is refused as "already in use", which is settled below.
+        // A repeated post is refused because the key is in use, which is settled below.
         let ask = Ask::post(OPERATION, &["v2", "account", "keys"], body).about(name).idempotent();
         let refused = match self.client.json::<wire::KeyAnswer>(&ask).await {
             Ok(answer) => return Ok(login_key(answer.ssh_key)),
-            Err(error) if error.message().contains("already in use") || error.kind() == ErrorKind::Conflict => error,
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Conflict) => error,
             Err(error) => return Err(error),
         };
         let wanted = key_itself(public_key);
         let found = self.keys(OPERATION).await?.into_iter().find(|key| key_itself(&key.public_key) == wanted);
-        found.map(login_key).ok_or_else(|| {
-            Error::new(ErrorKind::Conflict, OPERATION, "the key is in use and not among this account's keys")
-                .with_resource(name)
-                .with_hint("use a token of the team that has the key, or another key")
-                .with_source(refused)
-        })
+        let hint = "check the key; if it is in use in another team, use a token of that team, or another key";
+        found.map(login_key).ok_or_else(|| refused.with_hint(hint))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<LoginKey>> {

@@ -6,10 +6,12 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use remint_core::provider::{Image, Instance};
+use remint_core::provider::{
+    Image,
+    support::{Launches, Recent},
+};
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
@@ -19,17 +21,16 @@ pub(crate) struct Memory(Mutex<State>);
 pub(crate) struct State {
     /// Names of images that this process removed: no capture of theirs is waited for.
     pub(crate) removed: HashSet<String>,
-    /// Droplets that a create call of this process returned.
-    pub(crate) launched: HashMap<u64, Launched>,
-    /// Droplets whose removal was accepted.
-    pub(crate) destroyed: HashMap<u64, Instant>,
+    /// Droplets that this process launched or destroyed; with whether it has asked for a snapshot of one. A droplet counts as shown
+    /// once it was seen doing something else than being created.
+    pub(crate) instances: Launches<u64, bool>,
     /// Captures under way, by the image's name.
     pub(crate) captures: HashMap<String, Capture>,
     /// Snapshot actions that were seen completed, and whose images were looked for: that one of them does not show any
     /// more means that it was deleted, and not that it is late.
     pub(crate) settled: HashSet<u64>,
     /// Images that were reported as captured.
-    pub(crate) captured: HashMap<u64, (Image, Instant)>,
+    pub(crate) captured: Recent<u64, Image>,
     /// The transfer actions of images to regions.
     pub(crate) copies: HashMap<(u64, String), u64>,
     /// The last assignment of each reserved IP: the droplet and the action.
@@ -39,20 +40,7 @@ pub(crate) struct State {
     /// Reserved IPs of the account, wherever they point.
     pub(crate) reserved: HashSet<String>,
     /// Reserved IPs made for a droplet.
-    pub(crate) ensured: HashMap<u64, (String, Instant)>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Launched {
-    /// As it was last seen.
-    pub(crate) instance: Instance,
-    pub(crate) at: Instant,
-    /// It has been seen doing something else than being made; from then on a 404 means that it is gone.
-    pub(crate) made: bool,
-    /// It was seen to be gone.
-    pub(crate) gone: bool,
-    /// This process has asked for a snapshot of it.
-    pub(crate) captured: bool,
+    pub(crate) ensured: Recent<u64, String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,23 +80,5 @@ impl State {
             (Some(own), None) => Some(own),
             _ => None,
         }
-    }
-
-    pub(crate) fn was_destroyed(&self, id: u64, within: Duration) -> bool {
-        self.destroyed.get(&id).is_some_and(|at| at.elapsed() < within)
-    }
-
-    /// What was launched, is still being made, and may be missing from answers.
-    pub(crate) fn pending(&self, id: u64, within: Duration) -> Option<&Launched> {
-        let launched = self.launched.get(&id)?;
-        let pending = !launched.made && launched.at.elapsed() < within && !self.destroyed.contains_key(&id);
-        pending.then_some(launched)
-    }
-
-    /// What was launched lately and is not known to be gone; a list that lags may leave it out.
-    pub(crate) fn unlisted(&self, id: u64, within: Duration) -> Option<&Launched> {
-        let launched = self.launched.get(&id)?;
-        let standing = !launched.gone && launched.at.elapsed() < within && !self.destroyed.contains_key(&id);
-        standing.then_some(launched)
     }
 }

@@ -7,7 +7,7 @@ use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Error, ErrorKind, Guest, Images,
     Instances, Limits, LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result,
-    RetryPolicy, StaticIps, Strays, Turns, Usual,
+    RetryPolicy, StaticIps, Strays, Usual, support::Turns,
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -144,6 +144,9 @@ impl ClientOptions {
     }
 }
 
+/// Requests for one action, the repetitions after lost replies included.
+pub(crate) const ACTION_CALLS: u32 = 5;
+
 /// An account of DigitalOcean, or of another cloud that speaks its API.
 #[derive(Debug)]
 pub struct DigitalOcean {
@@ -183,10 +186,9 @@ impl DigitalOcean {
         })
     }
 
-    /// The pauses between looks for the effect of a call whose reply was lost: doubling, `settle` long together.
-    pub(crate) fn settle_pauses(&self) -> [Duration; 4] {
-        let unit = self.settle / 15;
-        [unit, unit * 2, unit * 4, unit * 8]
+    /// How long is looked for the effect of an action whose reply was lost. An action sets a state, so that it can be repeated soon.
+    pub(crate) fn look_for_action(&self) -> Duration {
+        self.settle / 15
     }
 
     pub(crate) async fn fetch_account(&self) -> Result<Account> {

@@ -1,19 +1,17 @@
 //! Static IPs are reserved IPs. They have neither names nor tags: one is found again by the droplet that it points at.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use remint_core::provider::{
-    Address, Capability, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
+    Address, Capability, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
     StaticIpSpec, StaticIps,
+    support::{Call, CreateOnce, Seen},
 };
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::{
-    DigitalOcean,
-    client::{Ask, is_lost},
-    error::hidden,
-    instance::droplet_number,
-    memory::Assignment,
+    DigitalOcean, client::Ask, error::hidden, instance::droplet_number, memory::Assignment, provider::ACTION_CALLS,
     tags, wire,
 };
 
@@ -61,45 +59,26 @@ impl DigitalOcean {
         Ok(ip)
     }
 
-    /// The reserved IP of a droplet, or why none can be made now: one is on its way to a droplet that does not show.
-    fn find_for(&self, number: u64, region: &Region, all: &[wire::ReservedIp]) -> Found {
-        let made = {
-            let memory = self.memory.lock();
-            let recent = memory.ensured.get(&number).filter(|(_, at)| at.elapsed() < self.grace);
-            recent.map(|(ip, _)| ip.clone())
-        };
+    /// The reserved IP of a droplet; unclear while one is on its way to a droplet that does not show.
+    async fn find_for(&self, call: &Call, number: u64, region: &Region) -> Result<Seen<wire::ReservedIp>> {
+        let all = self.reserved_ips(call.operation).await?;
+        let memory = self.memory.lock();
+        let made = memory.ensured.get(&number, self.grace);
         let points_there = |ip: &&wire::ReservedIp| ip.droplet.get().is_some_and(|droplet| droplet.id == number);
-        let made_here = |ip: &&wire::ReservedIp| Some(&ip.ip) == made.as_ref();
+        let made_here = |ip: &&wire::ReservedIp| Some(&ip.ip) == made;
         if let Some(found) = all.iter().find(points_there).or_else(|| all.iter().find(made_here)) {
-            return Found::This(Box::new(found.clone()));
+            return Ok(Seen::There(found.clone()));
         }
         let undecided = |ip: &wire::ReservedIp| {
             let here = ip.region.as_ref().is_none_or(|r| r.slug == region.as_str());
-            ip.locked
-                && ip.droplet.get().is_none()
-                && here
-                && !self.memory.lock().ensured.values().any(|(known, _)| *known == ip.ip)
+            let known = memory.ensured.all(Duration::MAX).any(|(_, known)| *known == ip.ip);
+            ip.locked && ip.droplet.get().is_none() && here && !known
         };
-        if all.iter().any(undecided) { Found::Undecided } else { Found::None }
-    }
-
-    /// Lists until it is clear whether the droplet has a reserved IP.
-    async fn look_for(&self, operation: &'static str, number: u64, region: &Region, after_loss: bool) -> Result<Found> {
-        let mut found =
-            if after_loss { Found::None } else { self.find_for(number, region, &self.reserved_ips(operation).await?) };
-        for pause in self.settle_pauses() {
-            let clear = match found {
-                Found::This(_) => true,
-                Found::Undecided => false,
-                Found::None => !after_loss,
-            };
-            if clear {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            found = self.find_for(number, region, &self.reserved_ips(operation).await?);
+        if all.iter().any(undecided) {
+            let message = "a reserved IP in this region is on its way to a droplet that does not show yet";
+            return Ok(Seen::Unclear(call.error(ErrorKind::Busy, message)));
         }
-        Ok(found)
+        Ok(Seen::Missing(()))
     }
 
     /// Adds the account's limit to the message of a quota error.
@@ -107,10 +86,9 @@ impl DigitalOcean {
         let account = self.fetch_account().await.ok();
         let quota = account.as_ref().and_then(|account| account.quotas.iter().find(|quota| quota.what == "static_ips"));
         let Some(quota) = quota else { return error };
-        let message = format!("{}; the account's limit is {} reserved IPs", error.message(), quota.limit);
-        Error::new(ErrorKind::Quota, error.operation(), message)
+        error
+            .map_message(|said| format!("{said}; the account's limit is {} reserved IPs", quota.limit))
             .with_hint("release a reserved IP that is not needed, or ask DigitalOcean to raise the limit")
-            .with_source(error)
     }
 
     /// Asks for an action; a lost reply is settled by looking at the reserved IP.
@@ -127,30 +105,21 @@ impl DigitalOcean {
             return Ok(None);
         }
         let ask = Ask::post(operation, &["v2", "reserved_ips", id.as_str(), "actions"], body).about(id);
-        let mut result = self.client.json::<wire::ActionAnswer>(&ask).await;
-        for pause in self.settle_pauses() {
-            if !is_lost(&result) {
-                break;
-            }
-            tokio::time::sleep(pause).await;
+        let look = || async {
             let ip = self.reserved_ip(operation, id).await?;
-            if holds(&ip) || ip.locked {
-                return Ok(None);
-            }
-            result = self.client.json(&ask).await;
-        }
-        match result {
-            // A move that somebody else began, or that was begun and whose reply nobody waited for, is there or under way.
-            Err(error) if error.message().contains("already assigned to that") => Ok(None),
-            result => result.map(|answer| Some(answer.action)),
+            Ok((holds(&ip) || ip.locked).then_some(None).into())
+        };
+        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&ask).await?.action)) };
+        let once = CreateOnce::new(ask.call(), self.look_for_action()).creates(ACTION_CALLS);
+        match once.run_from(Seen::Missing(()), look, create).await {
+            // It points there already, or is on its way: somebody else asked for it, or nobody waited for the reply.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => match look().await? {
+                Seen::There(_) => Ok(None),
+                _ => Err(error),
+            },
+            result => result,
         }
     }
-}
-
-enum Found {
-    This(Box<wire::ReservedIp>),
-    Undecided,
-    None,
 }
 
 #[async_trait]
@@ -159,40 +128,24 @@ impl StaticIps for DigitalOcean {
         const OPERATION: &str = "reserve static ip";
         let number = droplet_number(OPERATION, &spec.instance)?;
         let ask = Ask::post(OPERATION, &["v2", "reserved_ips"], json!({ "droplet_id": number })).about(&spec.name);
-        let _turn = self.turns.take([format!("static ip of {number}")]).await;
-        let mut found = self.look_for(OPERATION, number, &spec.region, false).await?;
-        let mut calls = 0;
-        let body = loop {
-            match found {
-                Found::This(ip) => break *ip,
-                Found::Undecided => {
-                    let message = "a reserved IP in this region is on its way to a droplet that does not show yet";
-                    return Err(Error::new(ErrorKind::Busy, OPERATION, message).with_resource(&spec.name));
-                }
-                Found::None => {}
-            }
-            calls += 1;
-            match self.client.json::<wire::ReservedIpAnswer>(&ask).await {
-                Ok(answer) => break answer.reserved_ip,
-                Err(error) if error.kind() == ErrorKind::Quota => {
-                    return Err(self.explain_quota(error).await.with_resource(&spec.name));
-                }
-                // Another process was faster.
-                Err(error) if calls < CREATE_CALLS && error.message().contains("already has a reserved IP") => {
-                    found = self.look_for(OPERATION, number, &spec.region, false).await?;
-                }
-                Err(error) if error.effect() == Effect::NotApplied || calls >= CREATE_CALLS => return Err(error),
-                Err(error) => {
-                    tracing::warn!(%error, "looking whether the address was reserved");
-                    let look = self.look_for(OPERATION, number, &spec.region, true).await;
-                    found = look.map_err(|error| error.with_effect(Effect::Unknown))?;
-                }
-            }
+        let turn = self.turns.take([format!("static ip of {number}")]).await;
+        let look = || self.find_for(ask.call(), number, &spec.region);
+        let create =
+            |()| async { Ok(self.client.json_within::<wire::ReservedIpAnswer>(&turn, &ask).await?.reserved_ip) };
+        let once = CreateOnce::new(ask.call(), self.settle).creates(CREATE_CALLS);
+        let body = match once.run(look, create).await {
+            Err(error) if error.kind() == ErrorKind::Quota => return Err(self.explain_quota(error).await),
+            // The droplet has one already: another process was faster.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => match look().await? {
+                Seen::There(found) => found,
+                _ => return Err(error),
+            },
+            result => result?,
         };
         {
             let mut memory = self.memory.lock();
             memory.reserved.insert(body.ip.clone());
-            memory.ensured.insert(number, (body.ip.clone(), Instant::now()));
+            memory.ensured.note(number, body.ip.clone());
         }
         self.static_ip(OPERATION, &body)
     }
@@ -254,7 +207,7 @@ impl StaticIps for DigitalOcean {
         self.reserved_ip_action("unassign static ip", id, body, None).await?;
         let mut memory = self.memory.lock();
         memory.assigned.remove(id.as_str());
-        memory.ensured.retain(|_, (ip, _)| ip != id.as_str());
+        memory.ensured.retain(|_, ip| ip != id.as_str());
         Ok(())
     }
 
@@ -264,7 +217,7 @@ impl StaticIps for DigitalOcean {
         let mut memory = self.memory.lock();
         memory.reserved.remove(id.as_str());
         memory.assigned.remove(id.as_str());
-        memory.ensured.retain(|_, (ip, _)| ip != id.as_str());
+        memory.ensured.retain(|_, ip| ip != id.as_str());
         Ok(())
     }
 }

@@ -14,7 +14,10 @@ use google_cloud_compute_v1::client::{
 };
 use google_cloud_dns_v1::client::{Changes, ManagedZones, ResourceRecordSets};
 use google_cloud_gax::retry_policy::NeverRetry;
-use remint_core::provider::{CallClass, Calls, Error, ErrorKind, Listing, Result};
+use remint_core::provider::{
+    Calls, Error, ErrorKind, Result,
+    support::{CallClass, all_by_token},
+};
 use uuid::Uuid;
 
 use crate::{error::Subject, relay::Relay};
@@ -97,9 +100,10 @@ impl Client {
         F: Fn() -> Fut,
         Fut: Future<Output = google_cloud_gax::Result<T>>,
     {
+        let subject = &subject.clone().of_class(class);
         let call = &call;
-        let attempt = || async move { call().await.map_err(|error| subject.failed(class, error)) };
-        self.calls.run(subject.call(class), attempt).await
+        let attempt = || async move { call().await.map_err(|error| subject.failed(error)) };
+        self.calls.run(&subject.call, attempt).await
     }
 
     pub(crate) async fn read<T, F, Fut>(&self, subject: &Subject, call: F) -> Result<T>
@@ -144,17 +148,10 @@ impl Client {
         F: Fn(Option<String>) -> Fut,
         Fut: Future<Output = google_cloud_gax::Result<P>>,
     {
-        let mut all = Vec::new();
-        let mut list = Listing::new(subject.operation, &self.calls);
-        let mut token: Option<String> = None;
-        loop {
-            let page = self.read(subject, || call(token.clone())).await?;
-            let (items, next) = take(page);
-            all.extend(items);
-            token = list.next(next)?;
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
+        let (call, take) = (&call, &take);
+        all_by_token(&self.calls, subject.operation(), |token| async move {
+            Ok(take(self.read(subject, || call(token.clone())).await?))
+        })
+        .await
     }
 }

@@ -9,7 +9,7 @@ use google_cloud_dns_v1::model::{
     managed_zone::Visibility,
 };
 use remint_core::provider::{
-    CallClass, DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest,
+    DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest, support::CallClass,
 };
 
 use crate::{Gcp, LIMITS, error::Subject};

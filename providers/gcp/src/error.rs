@@ -2,7 +2,8 @@
 //!
 //! A call is refused by an HTTP status and a `reason` (`error.errors[].reason`, or the `ErrorInfo` of newer APIs); an
 //! operation that was accepted and failed carries codes of its own (`error.errors[].code`), although it is read with
-//! status 200. Sources: "Troubleshooting the Compute Engine API" and the reference of `zoneOperations`.
+//! status 200. Where one of them means several things (an organization's policy, a service account that is missing) Google's text is
+//! read, here and nowhere else. Sources: "Troubleshooting the Compute Engine API" and the reference of `zoneOperations`.
 
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use google_cloud_gax::error::{
     rpc::{Status as RpcStatus, StatusDetails},
 };
 use remint_core::{
-    provider::{Call, CallClass, Effect, Error, ErrorKind, answered},
+    provider::{
+        Effect, Error, ErrorKind,
+        support::{Call, CallClass, NoAnswer, answered},
+    },
     redact,
 };
 
@@ -26,25 +30,31 @@ const LONGEST_WAIT: u64 = 3600;
 /// What a call is about, for its error.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
-    pub(crate) operation: &'static str,
-    resource: Option<String>,
+    /// What is called: the same look or change may need several calls, and each sets its class.
+    pub(crate) call: Call,
     /// The service account that what is made runs as.
     account: Option<String>,
 }
 
 impl Subject {
-    pub(crate) fn call(&self, class: CallClass) -> Call<'_> {
-        Call { class, operation: self.operation, resource: self.resource.as_deref() }
-    }
-
     /// A call about nothing in particular.
     pub(crate) fn new(operation: &'static str) -> Self {
-        Self { operation, resource: None, account: None }
+        Self { call: Call::read(operation), account: None }
+    }
+
+    /// The same for a call of another class.
+    pub(crate) fn of_class(mut self, class: CallClass) -> Self {
+        self.call.class = class;
+        self
+    }
+
+    pub(crate) fn operation(&self) -> &'static str {
+        self.call.operation
     }
 
     /// Names the resource for messages.
     pub(crate) fn about(mut self, resource: impl std::fmt::Display) -> Self {
-        self.resource = Some(resource.to_string());
+        self.call = self.call.about(resource);
         self
     }
 
@@ -79,23 +89,14 @@ impl Subject {
 
     /// An error about this.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        let error = Error::new(kind, self.operation, message);
-        let error = match &self.resource {
-            Some(resource) => error.with_resource(resource),
-            None => error,
-        };
-        match hint(kind) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        hinted(self.call.error(kind, message))
     }
 
     /// A call that failed.
-    pub(crate) fn failed(&self, class: CallClass, error: SdkError) -> Error {
-        let read = class == CallClass::Read;
-        let effect = move |effect| if read { Effect::NotApplied } else { effect };
+    pub(crate) fn failed(&self, error: SdkError) -> Error {
+        let call = &self.call;
         if let Some(said) = relay::said(error.http_headers(), error.http_payload().map(|body| &body[..])) {
-            let mut mapped = self.error(said.kind, said.what).with_effect(effect(said.effect));
+            let mut mapped = hinted(call.failed(said.kind, said.effect, said.what));
             if let Some(cause) = said.cause {
                 mapped = mapped.with_source(excerpt(cause));
             }
@@ -107,23 +108,19 @@ impl Subject {
         if let Some(status) = error.http_status_code() {
             // The SDK shows no status of a success, nor any headers.
             answered(status, None);
-            return self.refused(status, effect, error);
+            return self.refused(status, error);
         }
-        let (kind, did, what) = if error.is_connect() {
-            (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect")
-        } else if error.is_timeout() || error.is_exhausted() {
-            (ErrorKind::Timeout, Effect::Unknown, "no answer in time")
-        } else if error.is_io() || error.is_transport() {
-            (ErrorKind::Unavailable, Effect::Unknown, "the connection broke before the answer was complete")
-        } else if error.is_deserialization() {
-            (ErrorKind::Unexpected, Effect::Applied, "an answer that is not what the API documents")
-        } else {
-            (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built")
+        let why = match () {
+            () if error.is_connect() => NoAnswer::NotConnected,
+            () if error.is_timeout() || error.is_exhausted() => NoAnswer::TimedOut,
+            () if error.is_io() || error.is_transport() => NoAnswer::Broken,
+            () if error.is_deserialization() => return call.unreadable().with_source(error),
+            () => NoAnswer::NotBuilt,
         };
-        self.error(kind, what).with_effect(effect(did)).with_source(error)
+        call.no_answer(why).with_source(error)
     }
 
-    fn refused(&self, status: u16, effect: impl Fn(Effect) -> Effect, error: SdkError) -> Error {
+    fn refused(&self, status: u16, error: SdkError) -> Error {
         let reasons = reasons(error.status());
         let text = match (error.status(), error.http_payload()) {
             (Some(status), _) => status.message.clone(),
@@ -134,13 +131,12 @@ impl Subject {
         let of_account = self.of_account(kind, &text);
         let kind = of_account.as_ref().map_or(kind, |(kind, _)| *kind);
         let text = excerpt(&text);
-        let code = match reasons.first() {
-            Some(reason) => format!("{status} {reason}"),
-            None => status.to_string(),
-        };
-        let message = if text.is_empty() { code } else { format!("{code}: {text}") };
-        let did = if (400..500).contains(&status) || status == 501 { Effect::NotApplied } else { Effect::Unknown };
-        let mut mapped = self.error(kind, message).with_effect(effect(did));
+        let effect = if (400..500).contains(&status) || status == 501 { Effect::NotApplied } else { Effect::Unknown };
+        let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+        let mut mapped = hinted(match reasons.first() {
+            Some(reason) => self.call.failed(kind, effect, text).with_code(reason),
+            None => self.call.failed(kind, effect, message),
+        });
         if reasons.iter().any(|reason| matches!(reason.as_str(), "accessNotConfigured" | "SERVICE_DISABLED")) {
             mapped = mapped.with_hint(
                 "enable the API in the project: `gcloud services enable compute.googleapis.com dns.googleapis.com`",
@@ -184,12 +180,11 @@ impl Subject {
         let kind = failure(&codes, status, &said);
         let of_account = self.of_account(kind, &said);
         let kind = of_account.as_ref().map_or(kind, |(kind, _)| *kind);
-        let code = if codes.is_empty() {
-            status.map_or_else(String::new, |status| status.to_string())
-        } else {
-            codes.join(", ")
-        };
-        let mut error = self.error(kind, format!("{code}: {}", excerpt(&said)));
+        let mut error = self.error(kind, excerpt(&said));
+        // The status is the code of an operation that has none.
+        if let Some(code) = codes.first().cloned().or(status.map(|status| status.to_string())) {
+            error = error.with_code(code);
+        }
         if let Some(name) = &operation.name {
             error = error.with_request_id(name);
         }
@@ -281,14 +276,14 @@ fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
         };
         return kind;
     }
+    let unnamed_quota = reasons.is_empty() && message.to_ascii_lowercase().contains("quota");
     match status {
         401 => ErrorKind::Unauthenticated,
-        403 if message.to_ascii_lowercase().contains("quota") => ErrorKind::Quota,
+        403 | 413 if unnamed_quota => ErrorKind::Quota,
         403 => ErrorKind::Forbidden,
         404 | 410 => ErrorKind::NotFound,
         408 => ErrorKind::Timeout,
         409 | 412 => ErrorKind::Conflict,
-        413 if message.to_ascii_lowercase().contains("quota") => ErrorKind::Quota,
         429 => ErrorKind::RateLimited,
         501 => ErrorKind::Unsupported,
         400..=499 => ErrorKind::InvalidInput,
@@ -346,6 +341,13 @@ fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
         return ErrorKind::Capacity;
     }
     status.map_or(ErrorKind::Unexpected, |status| refusal(status, &[], ""))
+}
+
+fn hinted(error: Error) -> Error {
+    match hint(error.kind()) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }
 
 fn hint(kind: ErrorKind) -> Option<&'static str> {

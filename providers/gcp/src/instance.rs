@@ -7,7 +7,7 @@
 //! seconds later. [`PowerOp::ForceStop`] is the same call, without the longer time that a graceful shutdown may be
 //! configured to have. Both end in `TERMINATED`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use google_cloud_compute_v1::model::{self, InstancesSetLabelsRequest, instance::Status};
@@ -16,7 +16,6 @@ use remint_core::provider::{
     Address, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
     PowerOp, Region, Result, Selector, Shape, SizeName,
 };
-use tokio::time::Instant;
 
 use crate::{
     Gcp,
@@ -67,7 +66,7 @@ impl Gcp {
         let image =
             items.clone().find(|item| item.key.as_deref() == Some(IMAGE_KEY)).and_then(|item| item.value.clone());
         let mut memory = self.memory.lock();
-        if memory.was_destroyed(&path, self.grace) {
+        if memory.instances.destroyed.get(&path, self.grace).is_some() {
             state = InstanceState::Destroying;
         }
         let instance = Instance {
@@ -82,8 +81,8 @@ impl Gcp {
             region: Region::new(&path.zone),
             created_at: found.creation_timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok()),
         };
-        if let Some(launched) = memory.launched.get_mut(&path) {
-            launched.seen = true;
+        if let Some(launched) = memory.instances.get_mut(&path) {
+            launched.shown = true;
             launched.instance = instance.clone();
         }
         instance
@@ -103,25 +102,25 @@ impl Gcp {
     /// not. One call where that is not known.
     async fn unseen(&self, subject: &Subject, path: &InstancePath) -> Result<Option<Instance>> {
         let Some(launched) = self.memory.lock().unseen(path, self.grace).cloned() else { return Ok(None) };
-        let Some(pending) = &launched.pending else { return Ok(Some(launched.instance)) };
+        let Some(pending) = &launched.extra else { return Ok(Some(launched.instance)) };
         match self.outcome(subject, pending).await? {
             Outcome::Running => Ok(Some(launched.instance)),
             Outcome::Done => {
                 // It exists, or did: what does not show after a while is gone.
-                if let Some(launched) = self.memory.lock().launched.get_mut(path) {
-                    launched.pending = None;
+                if let Some(launched) = self.memory.lock().instances.get_mut(path) {
+                    launched.extra = None;
                 }
-                Ok((launched.at.elapsed() < self.grace).then_some(launched.instance))
+                Ok(launched.at.is_some_and(|at| at.elapsed() < self.grace).then_some(launched.instance))
             }
             Outcome::Failed(error) => {
-                self.memory.lock().launched.remove(path);
+                self.memory.lock().instances.remove(path);
                 Err(error)
             }
         }
     }
 
     async fn find_instances(&self, subject: &Subject, selector: &Selector) -> Result<Vec<Instance>> {
-        let (client, filter) = (&self.client, labelling::filter(subject.operation, selector)?);
+        let (client, filter) = (&self.client, labelling::filter(subject.operation(), selector)?);
         let page = |token: Option<String>| {
             let ask = client.instances.aggregated_list().set_project(&client.project).set_filter(&filter);
             ask.set_or_clear_page_token(token).send()
@@ -131,7 +130,7 @@ impl Gcp {
         };
         let found: Vec<model::Instance> = client.pages(subject, page, take).await?;
         let mut all: Vec<Instance> = found.iter().map(|found| self.instance(found)).collect();
-        let launched: Vec<InstancePath> = self.memory.lock().launched.keys().cloned().collect();
+        let launched: Vec<InstancePath> = self.memory.lock().instances.iter().map(|(path, _)| path.clone()).collect();
         for path in launched {
             if !all.iter().any(|instance| instance.id == path.id()) {
                 all.extend(self.unseen(subject, &path).await?);
@@ -165,7 +164,7 @@ impl Instances for Gcp {
             Err(error) if error.kind() == ErrorKind::NotFound => match self.unseen(&subject, &path).await {
                 Ok(launched) => launched.ok_or(error),
                 Err(why) => {
-                    Err(Error::new(ErrorKind::NotFound, OPERATION, format!("its launch failed: {}", why.message()))
+                    Err(Error::new(ErrorKind::NotFound, OPERATION, format!("its launch failed: {}", why.said()))
                         .with_resource(id)
                         .with_hint(why.hint().unwrap_or("launch it again").to_owned())
                         .with_source(why))
@@ -261,8 +260,8 @@ impl Instances for Gcp {
         const OPERATION: &str = "destroy instance";
         let path = InstancePath::parse(OPERATION, id)?;
         let subject = Subject::new(OPERATION).about(id);
-        let accepted = self.memory.lock().destroyed.get(&path).cloned();
-        if let Some((Some(pending), _)) = accepted
+        let accepted = self.memory.lock().instances.destroyed.get(&path, Duration::MAX).cloned();
+        if let Some(Some(pending)) = accepted
             && !matches!(self.outcome(&subject, &pending).await?, Outcome::Failed(_))
         {
             return Ok(());
@@ -285,7 +284,7 @@ impl Instances for Gcp {
             Err(error) => return Err(error),
         };
         subject.outcome(&operation).map_err(|error| error.with_effect(Effect::NotApplied))?;
-        self.memory.lock().destroyed.insert(path, (Pending::of(&operation), Instant::now()));
+        self.memory.lock().instances.destroyed.note(path, Pending::of(&operation));
         Ok(())
     }
 

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use remint_core::provider::{Instance, Shape};
-use tokio::time::Instant;
+use remint_core::provider::{
+    Shape,
+    support::{Launched, Launches},
+};
 
 use crate::{
     names::{AddressPath, InstancePath},
@@ -20,10 +22,8 @@ pub(crate) struct Memory(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Instances whose launch was accepted here.
-    pub(crate) launched: HashMap<InstancePath, Launched>,
-    /// Instances whose destruction was accepted here, and when.
-    pub(crate) destroyed: HashMap<InstancePath, (Option<Pending>, Instant)>,
+    /// Instances whose launch or destruction was accepted here, each with its operation while that is under way.
+    pub(crate) instances: Launches<InstancePath, Option<Pending>, Option<Pending>>,
     /// Captures that were started here, by the name of the image.
     pub(crate) captures: HashMap<String, Pending>,
     /// Where static IPs were sent, while that is under way.
@@ -36,18 +36,6 @@ pub(crate) struct State {
     pub(crate) shapes: HashMap<(String, String), Shape>,
 }
 
-/// An instance whose launch was accepted.
-#[derive(Debug, Clone)]
-pub(crate) struct Launched {
-    /// As it was last seen, or as it was asked for.
-    pub(crate) instance: Instance,
-    pub(crate) at: Instant,
-    /// The operation that makes it, while it is under way.
-    pub(crate) pending: Option<Pending>,
-    /// Whether the API has shown it.
-    pub(crate) seen: bool,
-}
-
 impl Memory {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,16 +43,9 @@ impl Memory {
 }
 
 impl State {
-    /// Whether an instance's destruction was accepted lately: one that was accepted long ago and did not happen is
-    /// shown as it stands.
-    pub(crate) fn was_destroyed(&self, path: &InstancePath, grace: Duration) -> bool {
-        self.destroyed.get(path).is_some_and(|(_, at)| at.elapsed() < grace)
-    }
-
     /// An instance that was launched and has not shown yet.
-    pub(crate) fn unseen(&self, path: &InstancePath, grace: Duration) -> Option<&Launched> {
-        let launched = self.launched.get(path)?;
-        let young = launched.at.elapsed() < grace || launched.pending.is_some();
-        (!launched.seen && young && !self.destroyed.contains_key(path)).then_some(launched)
+    pub(crate) fn unseen(&self, path: &InstancePath, grace: Duration) -> Option<&Launched<Option<Pending>>> {
+        let under_way = self.instances.get(path).is_some_and(|launched| launched.extra.is_some());
+        self.instances.pending(path, if under_way { Duration::MAX } else { grace })
     }
 }

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use google_cloud_compute_v1::model::Operation;
-use remint_core::provider::{CallClass, Effect, Error, ErrorKind, Result};
+use remint_core::provider::{Effect, Error, ErrorKind, Result, support::CallClass};
 use tokio::time::{Instant, sleep};
 
 use crate::{

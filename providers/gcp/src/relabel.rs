@@ -30,8 +30,8 @@ impl Gcp {
         S: Fn(String, HashMap<String, String>, P) -> SF,
         SF: Future<Output = google_cloud_gax::Result<Operation>>,
     {
-        labels.check(subject.operation)?;
-        self.relabel_to(subject, |standing| labelling::merged(subject.operation, standing, labels), read, set).await
+        labels.check(subject.operation())?;
+        self.relabel_to(subject, |standing| labelling::merged(subject.operation(), standing, labels), read, set).await
     }
 
     /// The same, to what `wanted` makes of the labels that stand.

@@ -16,7 +16,10 @@ use axum::{
     serve::ListenerExt as _,
 };
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
-use remint_core::provider::{Calls, Effect, Error, ErrorKind, Excess, MAX_BODY, Meter, Result};
+use remint_core::provider::{
+    Calls, Effect, Error, ErrorKind, Result,
+    support::{Excess, MAX_BODY, Meter},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use uuid::Uuid;
 

@@ -10,13 +10,14 @@
 //! Neither addresses nor rules can be labelled as they are made; the labels stand in their descriptions. Those that are added
 //! later are Google's labels, on the address and on the rule.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use google_cloud_compute_v1::model::{self, RegionSetLabelsRequest, TargetReference};
 use remint_core::provider::{
     Address, Effect, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
     StaticIpSpec, StaticIps,
+    support::{CreateOnce, Seen},
 };
 
 use crate::{
@@ -131,18 +132,25 @@ impl Gcp {
         let client = &self.client;
         let body = model::Address::new()
             .set_name(&path.name)
-            .set_description(description.to_text(subject.operation)?)
+            .set_description(description.to_text(subject.operation())?)
             .set_address_type("EXTERNAL");
         let insert = |request: String| {
             let ask = client.addresses.insert().set_project(&client.project).set_region(&path.region);
             ask.set_request_id(request).set_body(body.clone()).send()
         };
-        match client.mutate(subject, insert).await {
-            Ok(operation) => self.finish(subject, &operation).await?,
-            Err(error) if error.kind() == ErrorKind::Conflict => {}
-            Err(error) => return Err(error),
-        }
-        let address = self.read_address(subject, path).await?;
+        let look = || async {
+            match self.read_address(subject, path).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Seen::Missing(())),
+                found => found.map(Seen::There),
+            }
+        };
+        let create = |()| async {
+            let operation = client.mutate(subject, insert).await?;
+            self.finish(subject, &operation).await?;
+            self.read_address(subject, path).await
+        };
+        let once = CreateOnce::new(&subject.call, Duration::ZERO);
+        let address = once.run_from(Seen::Missing(()), look, create).await?;
         let description = Description::of(address.description.as_deref(), &address.labels);
         check_labels(subject, description.as_ref(), identity)?;
         let busy = || subject.error(ErrorKind::Busy, "the address has not been given yet");
@@ -175,7 +183,7 @@ impl Gcp {
         if extra.is_empty() {
             return Ok(());
         }
-        let wanted = |standing: &HashMap<String, String>| labelling::with_extra(subject.operation, standing, extra);
+        let wanted = |standing: &HashMap<String, String>| labelling::with_extra(subject.operation(), standing, extra);
         self.relabel_address(subject, path, wanted).await
     }
 
@@ -190,7 +198,7 @@ impl Gcp {
         let client = &self.client;
         let body = model::ForwardingRule::new()
             .set_name(&path.name)
-            .set_description(description.to_text(subject.operation)?)
+            .set_description(description.to_text(subject.operation())?)
             .set_ip_address(format!("projects/{}/regions/{}/addresses/{}", client.project, path.region, path.name))
             .set_ip_protocol("TCP")
             .set_port_range(PORTS)
@@ -297,7 +305,7 @@ fn check_labels(subject: &Subject, standing: Option<&Description>, identity: &Se
 
 /// Refuses an instance in another region than the address's.
 fn check_region(subject: &Subject, path: &AddressPath, instance: &InstancePath) -> Result<()> {
-    if region_of(subject.operation, &instance.zone)? == path.region {
+    if region_of(subject.operation(), &instance.zone)? == path.region {
         return Ok(());
     }
     let message = format!("the address is in {}, and instance {} in {}", path.region, instance.name, instance.zone);

@@ -12,8 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CallClass, Calls};
-use crate::provider::{Effect, Error, ErrorKind, Result};
+use super::Calls;
+use crate::provider::{Error, ErrorKind, Result};
 
 /// Bytes of one answer.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -58,12 +58,6 @@ impl Excess {
     /// What an error advises after an answer that no cloud would give.
     pub const HINT: &'static str =
         "check the API's address, and the proxy if there is one: something else may be answering in its place";
-
-    /// The error of a call whose answer is this. Whoever makes a mutation says what is known of its effect.
-    pub fn error(self, operation: &'static str, class: CallClass) -> Error {
-        let effect = if class == CallClass::Read { Effect::NotApplied } else { Effect::Unknown };
-        Error::new(ErrorKind::Unexpected, operation, self.to_string()).with_effect(effect).with_hint(Self::HINT)
-    }
 }
 
 /// Measures an answer while it arrives: JSON, XML, or anything else, of which only the bytes count.

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::provider::{RatePolicy, RetryPolicy};
+use crate::provider::{
+    Effect,
+    support::{Call, RatePolicy, RetryPolicy},
+};
 
 /// What a meter says of a text, whole and byte by byte.
 fn measured(text: &str) -> std::result::Result<(usize, usize), Excess> {
@@ -52,7 +55,7 @@ fn each_bound_is_named() {
         let mut meter = Meter::default();
         assert_eq!(meter.feed(text.as_bytes()), Err(excess), "{}…", &text[..20]);
     }
-    let error = Excess::Depth.error("list instances", CallClass::Mutation);
+    let error = Call::mutation("list instances").excessive(Excess::Depth);
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::Unknown));
     assert!(error.to_string().contains("64 levels") && error.hint().is_some(), "{error}");
 }

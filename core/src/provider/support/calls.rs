@@ -214,7 +214,7 @@ impl Calls {
     ///
     /// The last attempt's error, once repeating cannot help, is not allowed, or has used up attempts or time;
     /// [`LockLost`](ErrorKind::LockLost) when the fence refuses an attempt, with the effect of those before it.
-    pub async fn run<T, F, Fut>(&self, what: impl Into<Call<'_>>, mut call: F) -> Result<T>
+    pub async fn run<T, F, Fut>(&self, what: impl Into<Call>, mut call: F) -> Result<T>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
@@ -244,7 +244,7 @@ impl Calls {
             let (answered, sent) = (Answered::default(), Instant::now());
             let result = timeout(time, within_attempt(Some(answered.clone()), call())).await;
             let result = result.unwrap_or_else(|_| Err(no_answer(class, time, last)));
-            Ended::new(what, &answered, &result, sent.elapsed(), attempt).log();
+            Ended::new(&what, &answered, &result, sent.elapsed(), attempt).log();
             let error = match result {
                 Ok(value) => return Ok(value),
                 Err(error) => error,

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use remint_core::{
-    provider::{Call, CallClass, Calls, Effect, Error, ErrorKind, Meter, Page, Result, Turn, all_pages, answered},
+    provider::{
+        Calls, Effect, Error, ErrorKind, Result,
+        support::{Call, CallClass, Meter, Page, Turn, all_pages, answered},
+    },
     redact,
 };
 use reqwest::{Method, Url};
@@ -21,9 +24,8 @@ const ACTION: Duration = Duration::from_secs(60);
 /// One request, before it is sent. It has no `Debug`: its body may hold user data.
 #[derive(Clone)]
 pub(crate) struct Ask {
-    operation: &'static str,
-    resource: Option<String>,
-    class: CallClass,
+    /// What it is, for the call layer and for errors.
+    pub(crate) call: Call,
     method: Method,
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
@@ -31,20 +33,15 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    fn call(&self) -> Call<'_> {
-        Call { class: self.class, operation: self.operation, resource: self.resource.as_deref() }
-    }
-
     /// A read. The path is given in segments, which are escaped one by one.
     pub(crate) fn get(operation: &'static str, path: &[&str]) -> Self {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
-        let (class, method) = (CallClass::Read, Method::GET);
-        Self { operation, resource: None, class, method, path, query: Vec::new(), body: None }
+        Self { call: Call::read(operation), method: Method::GET, path, query: Vec::new(), body: None }
     }
 
     /// A mutation that would happen twice when it is repeated.
     pub(crate) fn post(operation: &'static str, path: &[&str], body: Value) -> Self {
-        Self { class: CallClass::Mutation, method: Method::POST, body: Some(body), ..Self::get(operation, path) }
+        Self { call: Call::mutation(operation), method: Method::POST, body: Some(body), ..Self::get(operation, path) }
     }
 
     /// A change of fields to given values, which is the same when repeated.
@@ -59,32 +56,19 @@ impl Ask {
 
     /// The API makes this the same when repeated: by a unique name, or because it says how things shall be.
     pub(crate) fn idempotent(mut self) -> Self {
-        self.class = CallClass::IdempotentMutation;
+        self.call.class = CallClass::IdempotentMutation;
         self
     }
 
     /// Names the resource for messages.
     pub(crate) fn about(mut self, resource: impl fmt::Display) -> Self {
-        self.resource = Some(resource.to_string());
+        self.call = self.call.about(resource);
         self
     }
 
     pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
-    }
-
-    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        let error = Error::new(kind, self.operation, message);
-        match &self.resource {
-            Some(resource) => error.with_resource(resource),
-            None => error,
-        }
-    }
-
-    /// What a call did whose answer nobody has.
-    pub(crate) fn effect_when_lost(&self) -> Effect {
-        if self.class == CallClass::Read { Effect::NotApplied } else { Effect::Unknown }
     }
 }
 
@@ -129,7 +113,7 @@ impl Client {
 
     /// Sends a request and reads its answer; one that is empty reads as `null`.
     pub(crate) async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T> {
-        self.calls.run(ask.call(), || self.once(ask)).await
+        self.calls.run(&ask.call, || self.once(ask)).await
     }
 
     /// The same for what must not be asked for twice: each attempt is waited for within the turn, also when the caller is
@@ -139,16 +123,17 @@ impl Client {
             let (client, ask) = (self.clone(), ask.clone());
             turn.cover(async move { client.once(&ask).await })
         };
-        self.calls.run(ask.call(), attempt).await
+        self.calls.run(&ask.call, attempt).await
     }
 
     /// Reads all pages of a list; `key` is its name in the answer.
     pub(crate) async fn list<T: DeserializeOwned>(&self, ask: &Ask, key: &str) -> Result<Vec<T>> {
-        all_pages(&self.calls, ask.operation, |number| async move {
+        all_pages(&self.calls, ask.call.operation, |number| async move {
             let ask = ask.clone().query("page", number.to_string()).query("per_page", PAGE.to_string());
             let mut answer: Map<String, Value> = self.json(&ask).await?;
             let items = answer.remove(key).unwrap_or_default();
-            let items: Vec<T> = serde_json::from_value(items).map_err(|error| unreadable(&ask, error))?;
+            let items: Vec<T> =
+                serde_json::from_value(items).map_err(|error| ask.call.unreadable().with_source(error))?;
             let pagination = answer.remove("meta").unwrap_or_default()["pagination"].take();
             let more = pagination["next_page"].as_u64().is_some_and(|next| next > number.into());
             Ok(Page { items, total: pagination["total_entries"].as_u64(), more })
@@ -171,15 +156,15 @@ impl Client {
         while action.status == "running" {
             if started.elapsed() > ACTION {
                 let message = format!("action {} did not end within {} s", action.id, ACTION.as_secs());
-                return Err(ask.error(ErrorKind::Timeout, message).with_effect(Effect::Unknown));
+                return Err(ask.call.error(ErrorKind::Timeout, message).with_effect(Effect::Unknown));
             }
             tokio::time::sleep(self.poll).await;
-            let look = Ask::get(ask.operation, &["actions", &action.id.to_string()]);
+            let look = Ask::get(ask.call.operation, &["actions", &action.id.to_string()]);
             let look = self.json::<wire::ActionAnswer>(&look).await;
             action = look.map_err(|error| error.with_effect(Effect::Unknown))?.action;
         }
         match action.error.filter(|_| action.status == "error") {
-            Some(said) => Err(ask.error(ErrorKind::Unexpected, format!("{}: {}", said.code, said.message))),
+            Some(said) => Err(ask.call.error(ErrorKind::Unexpected, said.message).with_code(said.code)),
             None => Ok(()),
         }
     }
@@ -188,7 +173,7 @@ impl Client {
         let mut url = self.endpoint.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => drop(segments.pop_if_empty().extend(&ask.path)),
-            Err(()) => return Err(ask.error(ErrorKind::InvalidInput, "the endpoint cannot have a path")),
+            Err(()) => return Err(ask.call.error(ErrorKind::InvalidInput, "the endpoint cannot have a path")),
         }
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
@@ -197,31 +182,23 @@ impl Client {
         if let Some(body) = &ask.body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(|failed| error::lost(ask, failed))?;
+        let mut response = request.send().await.map_err(|failed| error::lost(&ask.call, failed))?;
         answered(
             response.status().as_u16(),
             response.headers().get("x-correlation-id").and_then(|id| id.to_str().ok()),
         );
         if !response.status().is_success() {
-            return Err(error::refused(ask, response).await);
+            return Err(error::refused(&ask.call, response).await);
         }
         let (mut bytes, mut meter) = (Vec::new(), Meter::default());
-        while let Some(chunk) = response.chunk().await.map_err(|failed| error::lost(ask, failed))? {
+        while let Some(chunk) = response.chunk().await.map_err(|failed| error::lost(&ask.call, failed))? {
             self.calls.received(chunk.len());
-            meter.feed(&chunk).map_err(|excess| excess.error(ask.operation, ask.class))?;
+            meter.feed(&chunk).map_err(|excess| ask.call.excessive(excess))?;
             bytes.extend_from_slice(&chunk);
         }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(text).map_err(|error| unreadable(ask, error))
+        serde_json::from_slice(text).map_err(|error| ask.call.unreadable().with_source(error))
     }
-}
-
-/// An answer of success that holds something else than the API documents.
-fn unreadable(ask: &Ask, error: serde_json::Error) -> Error {
-    let effect = if ask.class == CallClass::Read { Effect::NotApplied } else { Effect::Applied };
-    ask.error(ErrorKind::Unexpected, "an answer that is not what the API documents")
-        .with_effect(effect)
-        .with_source(error)
 }
 
 /// Hetzner's ids are numbers: anything else names nothing, and is not asked for.

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{Effect, Error, ErrorKind};
+use remint_core::provider::{
+    Effect, Error, ErrorKind,
+    support::{Call, NoAnswer},
+};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
-
-use crate::client::Ask;
 
 /// How much of a body an error keeps, in characters.
 const EXCERPT: usize = 300;
@@ -57,17 +58,19 @@ fn kind(code: &str, status: StatusCode) -> ErrorKind {
 }
 
 /// An answer of refusal or failure.
-pub(crate) async fn refused(ask: &Ask, response: Response) -> Error {
+pub(crate) async fn refused(call: &Call, response: Response) -> Error {
     let status = response.status();
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let (request_id, retry_after) = (header("x-correlation-id"), header("retry-after"));
     let text = beginning(response).await;
     let Said { code, message } = serde_json::from_str::<Body>(&text).unwrap_or_default().error;
     let kind = kind(&code, status);
-    let effect = if status.is_client_error() { Effect::NotApplied } else { ask.effect_when_lost() };
+    let effect = if status.is_client_error() { Effect::NotApplied } else { Effect::Unknown };
     let said = if message.is_empty() { excerpt(&text) } else { excerpt(&message) };
-    let what = if code.is_empty() { status.as_u16().to_string() } else { code };
-    let mut error = ask.error(kind, format!("{what}: {said}")).with_effect(effect);
+    let mut error = match code.as_str() {
+        "" => call.failed(kind, effect, format!("{}: {said}", status.as_u16())),
+        code => call.failed(kind, effect, said).with_code(code),
+    };
     if let Some(id) = request_id {
         error = error.with_request_id(id);
     }
@@ -86,16 +89,16 @@ pub(crate) async fn refused(ask: &Ask, response: Response) -> Error {
 }
 
 /// No answer came, or it broke off.
-pub(crate) fn lost(ask: &Ask, error: reqwest::Error) -> Error {
+pub(crate) fn lost(call: &Call, error: reqwest::Error) -> Error {
     // The address is in the operation's name already, and may hold what a user wrote.
     let error = error.without_url();
-    let (kind, effect, what) = match () {
-        () if error.is_builder() => (ErrorKind::InvalidInput, Effect::NotApplied, "the request cannot be built"),
-        () if error.is_connect() => (ErrorKind::Unavailable, Effect::NotApplied, "cannot connect"),
-        () if error.is_timeout() => (ErrorKind::Timeout, ask.effect_when_lost(), "no answer in time"),
-        () => (ErrorKind::Unavailable, ask.effect_when_lost(), "the connection broke before the answer was complete"),
+    let why = match () {
+        () if error.is_builder() => NoAnswer::NotBuilt,
+        () if error.is_connect() => NoAnswer::NotConnected,
+        () if error.is_timeout() => NoAnswer::TimedOut,
+        () => NoAnswer::Broken,
     };
-    ask.error(kind, what).with_effect(effect).with_source(error)
+    call.no_answer(why).with_source(error)
 }
 
 fn excerpt(text: &str) -> String {

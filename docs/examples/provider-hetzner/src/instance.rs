@@ -1,9 +1,11 @@
 //! Instances are servers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use remint_core::provider::{
     Address, Capability, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
-    PowerOp, Region, Result, Selector, Shape, SizeName,
+    PowerOp, Region, Result, Selector, Shape, SizeName, support::CreateOnce,
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -98,16 +100,9 @@ impl Instances for Cloud {
         }
         // The name is unique, so the call may be repeated: it makes one server, or says that there is one.
         let create = Ask::post(OPERATION, &["servers"], body).about(name).idempotent();
-        let made = match self.server_named(OPERATION, name).await? {
-            Some(standing) => standing,
-            None => match self.client.json::<wire::ServerAnswer>(&create).await {
-                Ok(answer) => instance(answer.server),
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    self.server_named(OPERATION, name).await?.ok_or(error)?
-                }
-                Err(error) => return Err(error),
-            },
-        };
+        let look = || async { Ok(self.server_named(OPERATION, name).await?.into()) };
+        let launch = |()| async { Ok(instance(self.client.json::<wire::ServerAnswer>(&create).await?.server)) };
+        let made: Instance = CreateOnce::new(&create.call, Duration::ZERO).run(look, launch).await?;
         if made.labels != spec.labels {
             return Err(Error::new(ErrorKind::Conflict, OPERATION, "a server of this name has other labels")
                 .with_resource(name)

@@ -1,7 +1,12 @@
 //! Login keys are the project's SSH keys. Both name and key are unique there.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
+use remint_core::provider::{
+    ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result,
+    support::{CreateOnce, Seen},
+};
 use serde_json::json;
 
 use crate::{
@@ -31,15 +36,18 @@ impl LoginKeys for Cloud {
         const OPERATION: &str = "register login key";
         let body = json!({ "name": name, "public_key": public_key });
         let create = Ask::post(OPERATION, &["ssh_keys"], body).about(name).idempotent();
-        match self.client.json::<wire::SshKeyAnswer>(&create).await {
-            Ok(answer) => Ok(login_key(answer.ssh_key)),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                let standing = self.ssh_keys(OPERATION).await?;
-                let same = standing.into_iter().find(|key| material(&key.public_key) == material(public_key));
-                same.map(login_key).ok_or_else(|| error.with_hint("another key has this name: remove or rename it"))
-            }
-            Err(error) => Err(error),
-        }
+        let look = || async {
+            let standing = self.ssh_keys(OPERATION).await?;
+            let same = standing.into_iter().find(|key| material(&key.public_key) == material(public_key));
+            Ok(same.map(login_key).into())
+        };
+        let register = |()| async { Ok(login_key(self.client.json::<wire::SshKeyAnswer>(&create).await?.ssh_key)) };
+        // Nearly always it is new, so nothing is looked for first.
+        let once = CreateOnce::new(&create.call, Duration::ZERO);
+        once.run_from(Seen::Missing(()), look, register).await.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => error.with_hint("another key has this name: remove or rename it"),
+            _ => error,
+        })
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<LoginKey>> {

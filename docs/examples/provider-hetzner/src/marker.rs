@@ -1,8 +1,12 @@
 //! Markers are empty placement groups: a project has no place for values of its own, and those have unique names and labels,
 //! cost nothing, and do nothing as long as no server is in them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use remint_core::provider::{Error, ErrorKind, Labels, Markers, Result, is_marker_name, is_marker_value};
+use remint_core::provider::{
+    Error, ErrorKind, Labels, Markers, Result, is_marker_name, is_marker_value, support::CreateOnce,
+};
 use serde_json::{Value, json};
 
 use crate::{Cloud, client::Ask, labels, wire};
@@ -42,18 +46,10 @@ impl Markers for Cloud {
         let tags = labels::write(OPERATION, &Labels::new().with(VALUE, new))?;
         let body = json!({ "name": format!("remint-{name}"), "type": "spread", "labels": tags });
         let create = Ask::post(OPERATION, &["placement_groups"], body).about(name).idempotent();
-        let standing = match self.marker(OPERATION, name).await? {
-            Some(standing) => standing,
-            None => match self.client.json::<Value>(&create).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    self.marker(OPERATION, name).await?.ok_or(error)?
-                }
-                result => return result.map(drop),
-            },
-        };
-        if value(&standing).as_deref() == Some(new) {
-            return Ok(());
-        }
+        let look = || async { Ok(self.marker(OPERATION, name).await?.map(Some).into()) };
+        let make = |()| async { self.client.json::<Value>(&create).await.map(|_| None) };
+        let standing: Option<wire::Labelled> = CreateOnce::new(&create.call, Duration::ZERO).run(look, make).await?;
+        let Some(standing) = standing.filter(|standing| value(standing).as_deref() != Some(new)) else { return Ok(()) };
         let path = ["placement_groups", &standing.id.to_string()];
         let ask = Ask::put(OPERATION, &path, json!({ "labels": tags })).about(name);
         self.client.json::<Value>(&ask).await.map(drop)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays, Turns,
+    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays, support::Turns,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};

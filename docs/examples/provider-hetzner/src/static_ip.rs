@@ -3,10 +3,13 @@
 //! A server answers under one only when its system has the address configured, which Hetzner leaves to whoever runs it: see
 //! the README.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use remint_core::provider::{
     Address, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
     StaticIps,
+    support::{Call, CreateOnce},
 };
 use serde_json::{Value, json};
 
@@ -81,8 +84,7 @@ impl Cloud {
     /// Adds to a quota error how many addresses there are: the API does not tell the limit.
     async fn explain_quota(&self, error: Error) -> Error {
         let Ok(all) = self.floating_ips(error.operation(), None).await else { return error };
-        let message = format!("the project has {} floating IPs, and may have no more", all.len());
-        let explained = Error::new(ErrorKind::Quota, error.operation(), message).with_source(error);
+        let explained = error.map_message(|said| format!("{said}; the project has {} floating IPs", all.len()));
         explained.with_hint("release one that is not needed, or ask Hetzner to raise the project's limits")
     }
 }
@@ -92,22 +94,18 @@ impl StaticIps for Cloud {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
         const OPERATION: &str = "reserve static ip";
         let tags = labels::write(OPERATION, &spec.labels)?;
-        let mut ip = match self.named(OPERATION, spec).await? {
-            Some(standing) => standing,
-            None => {
-                let server = self.check_server(OPERATION, &spec.region, &spec.instance).await?;
-                let body = json!({ "type": "ipv4", "name": spec.name, "server": server, "labels": tags });
-                // The name is unique, as a server's is.
-                let create = Ask::post(OPERATION, &["floating_ips"], body).about(&spec.name).idempotent();
-                match self.client.json::<wire::FloatingIpAnswer>(&create).await {
-                    Ok(answer) => static_ip(OPERATION, answer.floating_ip)?,
-                    Err(error) if error.kind() == ErrorKind::Conflict => {
-                        self.named(OPERATION, spec).await?.ok_or(error)?
-                    }
-                    Err(error) if error.kind() == ErrorKind::Quota => return Err(self.explain_quota(error).await),
-                    Err(error) => return Err(error),
-                }
-            }
+        let look = || async { Ok(self.named(OPERATION, spec).await?.into()) };
+        let call = Call::idempotent(OPERATION).about(&spec.name);
+        let create = |()| async {
+            let server = self.check_server(OPERATION, &spec.region, &spec.instance).await?;
+            let body = json!({ "type": "ipv4", "name": spec.name, "server": server, "labels": tags });
+            // The name is unique, as a server's is.
+            let create = Ask::post(OPERATION, &["floating_ips"], body).about(&spec.name).idempotent();
+            static_ip(OPERATION, self.client.json::<wire::FloatingIpAnswer>(&create).await?.floating_ip)
+        };
+        let mut ip: StaticIp = match CreateOnce::new(&call, Duration::ZERO).run(look, create).await {
+            Err(error) if error.kind() == ErrorKind::Quota => return Err(self.explain_quota(error).await),
+            result => result?,
         };
         // A name proves nothing: whoever has it first keeps it.
         if !ip.labels.matches(&spec.identity()) {

@@ -5,16 +5,13 @@
 
 use aws_sdk_ec2::types::InstanceStateName;
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, Region, Result, Selector, Turn,
+    CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, Region, Result, Selector,
+    support::{Call, Turn},
 };
 use tokio::time::Instant;
 
 use super::{Body, image, is_original};
-use crate::{
-    Aws,
-    error::{Ask, is_code},
-    tags,
-};
+use crate::{Aws, tags};
 
 const OPERATION: &str = "capture image";
 
@@ -108,9 +105,9 @@ impl Aws {
             // It is stopped: there is nothing to reboot.
             .no_reboot(true)
             .set_tag_specifications(Some(self.image_tags(&all)));
-        let ask = Ask::mutation(OPERATION).about(&spec.instance);
+        let call = Call::mutation(OPERATION).about(&spec.instance);
         self.memory.lock().asked.insert(spec.instance.as_str().to_owned());
-        match self.client.call_within(turn, &ask, || request.clone().send()).await {
+        match self.client.call_within(turn, &call, || request.clone().send()).await {
             Ok(answer) => {
                 let id = answer.image_id.unwrap_or_default();
                 let mut memory = self.memory.lock();
@@ -118,7 +115,7 @@ impl Aws {
                 memory.captures.insert(spec.name.clone(), (id, region, Instant::now()));
                 Ok(CaptureProgress::Pending)
             }
-            Err(error) if is_code(&error, "InvalidAMIName.Duplicate") => {
+            Err(error) if error.is_code("InvalidAMIName.Duplicate") => {
                 match self.find_by_name(spec, Some(&region)).await? {
                     Some((region, body)) => self.finish(spec, &region, &body).await,
                     // Taken a moment ago, and not shown yet.
@@ -136,14 +133,14 @@ impl Aws {
         }
         let request = self.client.ec2(region).describe_volumes();
         let request = request.filters(tags::filter("attachment.instance-id", spec.instance.as_str()));
-        let ask = Ask::read(OPERATION).about(&spec.instance);
-        let answer = self.client.call(&ask, || request.clone().send()).await?;
+        let call = Call::read(OPERATION).about(&spec.instance);
+        let answer = self.client.call(&call, || request.clone().send()).await?;
         match answer.volumes().iter().find(|volume| volume.encrypted() != Some(true)) {
             None => Ok(()),
             Some(plain) => {
                 let id = plain.volume_id().unwrap_or_default();
                 let message = format!("its volume {id} is not encrypted, and `encrypt` is set");
-                Err(ask.error(ErrorKind::Conflict, message).with_hint("bake again: a new builder's disk is encrypted"))
+                Err(call.error(ErrorKind::Conflict, message).with_hint("bake again: a new builder's disk is encrypted"))
             }
         }
     }
@@ -175,7 +172,7 @@ impl Aws {
                 let mut memory = self.memory.lock();
                 memory.captures.remove(&spec.name);
                 memory.places.insert(id.clone(), region.clone());
-                memory.captured.insert(id, (found.clone(), Instant::now()));
+                memory.captured.note(id, found.clone());
                 Ok(CaptureProgress::Done(found))
             }
         }

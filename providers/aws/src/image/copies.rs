@@ -4,11 +4,10 @@
 //! original knows where to look. The copy is tagged with the original's id from the moment when it is made.
 
 use aws_sdk_ec2::types::SnapshotReturnCodes;
-use remint_core::provider::{Error, ErrorKind, Image, ImageId, Region, Regions, Result};
-use tokio::time::Instant;
+use remint_core::provider::{Error, ErrorKind, Image, ImageId, Region, Regions, Result, support::Call};
 
 use super::{Body, image, is_available, reason, snapshots};
-use crate::{Aws, error::Ask, tags};
+use crate::{Aws, tags};
 
 /// What the original's tag says; the key is what counts.
 const ASKED_FOR: &str = "yes";
@@ -20,8 +19,8 @@ impl Aws {
         let tagged = body.tags().iter().filter_map(|tag| tag.key()?.strip_prefix(tags::COPY)).map(Region::from);
         let mut regions: Vec<Region> = tagged.collect();
         // A tag that was just written may not show yet.
-        for ((image, region), at) in &self.memory.lock().copying {
-            if image == id && at.elapsed() < self.settings.grace && !regions.contains(region) {
+        for ((image, region), ()) in self.memory.lock().copying.all(self.settings.grace) {
+            if image == id && !regions.contains(region) {
                 regions.push(region.clone());
             }
         }
@@ -118,7 +117,7 @@ impl Aws {
         let about = format!("{id} to {region}");
         let note = tags::tag(&format!("{}{region}", tags::COPY), ASKED_FOR);
         let request = self.client.ec2(&home).create_tags().resources(id.as_str()).tags(note);
-        self.client.call(&Ask::idempotent(OPERATION).about(&about), || request.clone().send()).await?;
+        self.client.call(&Call::idempotent(OPERATION).about(&about), || request.clone().send()).await?;
 
         let original = image(&home, &body);
         let mut all = tags::tags(OPERATION, &original.labels)?;
@@ -136,23 +135,22 @@ impl Aws {
             .name(&original.name)
             .set_encrypted(self.settings.config.encrypt.then_some(true))
             .set_tag_specifications(Some(self.image_tags(&all)));
-        self.client.call(&Ask::idempotent(OPERATION).about(&about), || request.clone().send()).await?;
-        self.memory.lock().copying.insert((id.as_str().to_owned(), region.clone()), Instant::now());
+        self.client.call(&Call::idempotent(OPERATION).about(&about), || request.clone().send()).await?;
+        self.memory.lock().copying.note((id.as_str().to_owned(), region.clone()), ());
         Ok(())
     }
 
     fn is_being_copied(&self, id: &ImageId, region: &Region) -> bool {
-        let memory = self.memory.lock();
-        let asked = memory.copying.get(&(id.as_str().to_owned(), region.clone()));
-        asked.is_some_and(|at| at.elapsed() < self.settings.grace)
+        let key = (id.as_str().to_owned(), region.clone());
+        self.memory.lock().copying.get(&key, self.settings.grace).is_some()
     }
 
     /// Deregisters an AMI with its snapshots: one call where EC2 does both, and one for each snapshot that it left.
     pub(crate) async fn remove_image(&self, operation: &'static str, region: &Region, body: &Body) -> Result<()> {
         let id = body.image_id().unwrap_or_default();
         let request = self.client.ec2(region).deregister_image().image_id(id).delete_associated_snapshots(true);
-        let ask = Ask::idempotent(operation).about(id);
-        let deleted = match self.client.call(&ask, || request.clone().send()).await {
+        let call = Call::idempotent(operation).about(id);
+        let deleted = match self.client.call(&call, || request.clone().send()).await {
             Ok(answer) => answer.delete_snapshot_results.unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
@@ -170,10 +168,10 @@ impl Aws {
                 continue;
             }
             let request = self.client.ec2(region).delete_snapshot().snapshot_id(snapshot);
-            match self.client.call(&Ask::idempotent(operation).about(snapshot), || request.clone().send()).await {
+            match self.client.call(&Call::idempotent(operation).about(snapshot), || request.clone().send()).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Another AMI is made of it.
-                Err(error) if crate::error::is_code(&error, "InvalidSnapshot.InUse") => {}
+                Err(error) if error.is_code("InvalidSnapshot.InUse") => {}
                 result => drop(result?),
             }
         }

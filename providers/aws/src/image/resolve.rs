@@ -3,10 +3,10 @@
 //! A base image must run on the size of the section. So a name that means images of several architectures means those that the
 //! size runs, and a base image of another architecture is refused before anything is created.
 
-use remint_core::provider::{Error, ErrorKind, Image, Region, Result, nearest};
+use remint_core::provider::{Error, ErrorKind, Image, Region, Result, nearest, support::Call};
 
 use super::{Body, image, is_available};
-use crate::{Aws, config::is_id, error::Ask, tags};
+use crate::{Aws, config::is_id, tags};
 
 const OPERATION: &str = "find base image";
 /// How a base image begins that a public parameter of the Systems Manager names.
@@ -93,14 +93,14 @@ impl Aws {
     async fn parameter(&self, base: &str, parameter: &str, region: &Region) -> Result<String> {
         let ssm = self.client.ssm(region);
         let request = ssm.get_parameter().name(parameter);
-        let ask = Ask::read(OPERATION).about(format!("`{base}`"));
-        let error = match self.client.call(&ask, || request.clone().send()).await {
+        let call = Call::read(OPERATION).about(format!("`{base}`"));
+        let error = match self.client.call(&call, || request.clone().send()).await {
             Ok(answer) => {
                 let value = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
                 if is_id(&value, "ami-") {
                     return Ok(value);
                 }
-                return Err(ask.error(ErrorKind::InvalidInput, "the parameter does not hold an AMI's id"));
+                return Err(call.error(ErrorKind::InvalidInput, "the parameter does not hold an AMI's id"));
             }
             Err(error) => error,
         };
@@ -112,7 +112,7 @@ impl Aws {
         let mut next = None;
         for _ in 0..PAGES {
             let request = ssm.get_parameters_by_path().path(folder).max_results(PARAMETERS).set_next_token(next.take());
-            let Ok(answer) = self.client.call(&ask, || request.clone().send()).await else { break };
+            let Ok(answer) = self.client.call(&call, || request.clone().send()).await else { break };
             let page = answer.parameters.unwrap_or_default().into_iter();
             names.extend(page.filter_map(|parameter| Some(format!("{SSM}{}", parameter.name?))));
             next = answer.next_token;

@@ -10,7 +10,10 @@
 //! EC2 answers that the token was used for a launch elsewhere. An instance that another zone made is found by its name before
 //! anything is launched.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
@@ -21,17 +24,19 @@ use aws_smithy_types::DateTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use remint_core::{
-    provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label},
+    provider::{
+        Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label,
+        support::{Call, CreateOnce, Seen, pauses},
+    },
     userdata::is_packed,
 };
 use secrecy::ExposeSecret;
-use tokio::time::Instant;
 
 use super::{Body, TAGGED, state};
 use crate::{
     Aws,
     config::{is_arn, is_id},
-    error::{Ask, NO_ROOM, is_about_zone, is_capacity_reason, is_code},
+    error::{NO_ROOM, is_about_zone, is_capacity_reason},
     network::Place,
     provider::LIMITS,
     tags,
@@ -60,6 +65,14 @@ struct Past {
     full: BTreeSet<String>,
 }
 
+/// What exists under a name, or what a token has launched.
+#[derive(Debug)]
+enum Launch {
+    Exists(Instance),
+    /// The token has launched this, and it is gone.
+    Gone(Box<Body>),
+}
+
 impl Past {
     fn add(&mut self, body: &Body) {
         self.spent.extend(body.client_token().map(str::to_owned));
@@ -85,25 +98,26 @@ impl Aws {
     }
 
     async fn ensure_one(&self, spec: &LaunchSpec, name: &str, zones: &[String]) -> Result<Instance> {
-        let mut past = Past::default();
+        let past = Mutex::new(Past::default());
+        let look = || self.look(spec, name, &past);
+        if let Seen::There(Launch::Exists(found)) = look().await? {
+            return Ok(found);
+        }
+        let call = Call::idempotent(OPERATION).about(name);
         let mut refused: Vec<(Place, Error)> = Vec::new();
         let mut origin = Origin { image: spec.image.as_str().to_owned(), source: None };
-        let mut standing = self.look(spec, name, &mut past).await?;
-        let mut pauses = self.settle_pauses().into_iter();
-        for attempt in 0.. {
-            if let Some(found) = choose(spec, name, &standing)? {
-                return Ok(found);
-            }
+        let mut pauses = pauses(self.settings.settle);
+        for _ in 0..=TOKENS {
             let places = self.candidates(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
-            let Some(place) = self.next_place(spec, &places, &refused, &past) else {
+            let Some((place, token)) = self.next_place(spec, name, &places, &refused, &lock(&past)) else {
                 return Err(self.no_room(spec, name, refused));
             };
-            let other_zone = (place != &places[0]).then_some(place.zone.as_str());
-            let token = next_token(spec, name, other_zone, &past.spent);
-            let started = Instant::now();
-            let error = match self.run(spec, name, &origin, place, &token).await {
-                Ok(body) if state(&body).is_none_or(|state| state == InstanceState::Destroying) => {
-                    // The token of an instance that is gone.
+            let create = |()| self.launch_one(spec, &call, &origin, place, &token);
+            let once = CreateOnce::new(&call, self.settings.settle).taken(is_spent);
+            let error = match once.run_from(Seen::Missing(()), look, create).await {
+                Ok(Launch::Exists(instance)) => return Ok(instance),
+                Ok(Launch::Gone(body)) => {
+                    let mut past = lock(&past);
                     past.add(&body);
                     past.spent.insert(token);
                     if lacked_room(&body) {
@@ -112,23 +126,14 @@ impl Aws {
                     }
                     continue;
                 }
-                Ok(body) => return self.remember_launched(&spec.region, &body, &spec.labels),
                 Err(error) => error,
             };
-            if is_code(&error, "IdempotentParameterMismatch") || is_code(&error, "IdempotentInstanceTerminated") {
-                // Launched otherwise by somebody else a moment ago, or long gone.
-                standing = self.look_again(spec, name, &mut past).await?;
-                past.spent.insert(token);
-            } else if error.effect() != Effect::NotApplied {
-                tracing::warn!(%error, elapsed = ?started.elapsed(), "looking whether the launch took effect");
-                standing = self.look_again(spec, name, &mut past).await.map_err(|e| e.with_effect(Effect::Unknown))?;
-                if choose(spec, name, &standing)?.is_none() {
-                    return Err(error);
-                }
-            } else if error.kind() == ErrorKind::NotFound && origin.source.is_none() && error.message().contains("AMI")
-            {
-                origin = self.copy_for(spec).await?.ok_or_else(|| no_image(spec, error))?;
-            } else if is_code(&error, "InvalidGroup.NotFound") || is_code(&error, "InvalidSecurityGroupID.NotFound") {
+            let no_image = error.code().is_some_and(|code| code.starts_with("InvalidAMIID."));
+            if is_spent(&error) {
+                lock(&past).spent.insert(token);
+            } else if no_image && origin.source.is_none() {
+                origin = self.copy_for(spec).await?.ok_or_else(|| self::no_image(spec, error))?;
+            } else if error.is_code("InvalidGroup.NotFound") || error.is_code("InvalidSecurityGroupID.NotFound") {
                 // The group may have been made a moment ago, or deleted since it was found.
                 self.networks.forget(&spec.region).await;
                 let Some(pause) = pauses.next() else { return Err(error) };
@@ -141,43 +146,37 @@ impl Aws {
             } else {
                 return Err(error);
             }
-            if attempt >= TOKENS {
-                return Err(error_of_tokens(name));
-            }
         }
         Err(error_of_tokens(name))
     }
 
-    /// The instances of a name that stand; notes what those that are gone tell.
-    async fn look(&self, spec: &LaunchSpec, name: &str, past: &mut Past) -> Result<Vec<Instance>> {
+    /// The instance of a name, if one exists; notes what those that are gone tell.
+    async fn look(&self, spec: &LaunchSpec, name: &str, past: &Mutex<Past>) -> Result<Seen<Launch>> {
         let filter = tags::filter(format!("tag:{}", tags::NAME), name);
         let bodies = self.describe(OPERATION, &spec.region, vec![filter]).await?;
-        bodies.iter().filter(|body| state(body).is_none()).for_each(|body| past.add(body));
+        bodies.iter().filter(|body| state(body).is_none()).for_each(|body| lock(past).add(body));
         let mut standing: Vec<Instance> = bodies.iter().filter_map(|body| self.instance(&spec.region, body)).collect();
-        let memory = self.memory.lock();
-        for (id, seen) in &memory.instances {
-            let same = seen.instance.name == name && seen.instance.region == spec.region;
-            let listed = standing.iter().any(|instance| instance.id.as_str() == id);
-            if same && !listed && memory.unlisted(id, self.settings.grace).is_some() {
-                standing.push(seen.instance.clone());
-            }
-        }
+        let same = |instance: &Instance| instance.name == name && instance.region == spec.region;
+        self.memory.lock().instances.complete(&mut standing, self.settings.grace, same);
         // Names are not unique in EC2: what carries no label of Remint's is somebody else's.
         standing.retain(|instance| instance.name == name && !instance.labels.0.is_empty());
-        Ok(standing)
+        Ok(choose(spec, name, &standing)?.map(Launch::Exists).into())
     }
 
-    /// Looks until the name is there, or until the list has had time to settle.
-    async fn look_again(&self, spec: &LaunchSpec, name: &str, past: &mut Past) -> Result<Vec<Instance>> {
-        let mut standing = Vec::new();
-        for pause in self.settle_pauses() {
-            tokio::time::sleep(pause).await;
-            standing = self.look(spec, name, past).await?;
-            if !standing.is_empty() {
-                break;
-            }
+    /// One request to launch, under one token.
+    async fn launch_one(
+        &self,
+        spec: &LaunchSpec,
+        call: &Call,
+        origin: &Origin,
+        place: &Place,
+        token: &str,
+    ) -> Result<Launch> {
+        let body = self.run(spec, call, origin, place, token).await?;
+        if state(&body).is_none_or(|state| state == InstanceState::Destroying) {
+            return Ok(Launch::Gone(Box::new(body)));
         }
-        Ok(standing)
+        self.remember_launched(&spec.region, &body, &spec.labels).map(Launch::Exists)
     }
 
     /// The copy of an image that is not in the region of the launch.
@@ -190,7 +189,8 @@ impl Aws {
         }))
     }
 
-    async fn run(&self, spec: &LaunchSpec, name: &str, origin: &Origin, place: &Place, token: &str) -> Result<Body> {
+    async fn run(&self, spec: &LaunchSpec, call: &Call, origin: &Origin, place: &Place, token: &str) -> Result<Body> {
+        let name = call.resource.as_deref().unwrap_or_default();
         let mut all = tags::tags(OPERATION, &spec.labels)?;
         all.push(tags::tag(tags::NAME, name));
         if let Some((image, region)) = &origin.source {
@@ -250,29 +250,30 @@ impl Aws {
                 .instance_market_options(spot())
                 .tag_specifications(tags::on_create(ResourceType::SpotInstancesRequest, &all));
         }
-        let ask = Ask::idempotent(OPERATION).about(name);
-        let answer = self.client.call(&ask, || request.clone().send()).await?;
-        answer.instances.unwrap_or_default().into_iter().next().ok_or_else(|| {
-            ask.error(ErrorKind::Unexpected, "the API's answer leaves it out").with_effect(Effect::Applied)
-        })
+        let answer = self.client.call(call, || request.clone().send()).await?;
+        let left_out = || call.failed(ErrorKind::Unexpected, Effect::Applied, "the API's answer leaves it out");
+        answer.instances.unwrap_or_default().into_iter().next().ok_or_else(left_out)
     }
 
-    /// Where to launch next: the first place that has not refused. Those that had no room a moment ago come last: that saves
-    /// calls, and a launch that is begun again because nobody waited for it goes where it went before.
+    /// Where to launch next, and under which token: the first place that has not refused. Those that had no room a moment ago come
+    /// last: that saves calls, and a launch that is begun again because nobody waited for it goes where it went before.
     fn next_place<'a>(
         &self,
         spec: &LaunchSpec,
+        name: &str,
         places: &'a [Place],
         refused: &[(Place, Error)],
         past: &Past,
-    ) -> Option<&'a Place> {
+    ) -> Option<(&'a Place, String)> {
         let memory = self.memory.lock();
         let grace = self.settings.grace;
         let left = || places.iter().filter(|place| refused.iter().all(|(other, _)| other.zone != place.zone));
         let has_room = |place: &&Place| {
             !past.full.contains(&place.zone) && !memory.is_full(&spec.size, &spec.region, &place.zone, grace)
         };
-        left().find(has_room).or_else(|| left().next())
+        let place = left().find(has_room).or_else(|| left().next())?;
+        let other_zone = (place != &places[0]).then_some(place.zone.as_str());
+        Some((place, next_token(spec, name, other_zone, &past.spent)))
     }
 
     fn is_spot(&self, spec: &LaunchSpec) -> bool {
@@ -281,9 +282,9 @@ impl Aws {
 
     /// The error of a launch that every zone has refused, with what each of them said.
     fn no_room(&self, spec: &LaunchSpec, name: &str, mut refused: Vec<(Place, Error)>) -> Error {
-        let code = |error: &Error| error.message().split(':').next().unwrap_or_default().to_owned();
+        let said = |error: &Error| error.code().unwrap_or(error.message()).to_owned();
         let all: Vec<String> =
-            refused.iter().map(|(place, error)| format!("{}: {}", place.zone, code(error))).collect();
+            refused.iter().map(|(place, error)| format!("{}: {}", place.zone, said(error))).collect();
         let full = refused.iter().any(|(_, error)| error.kind() == ErrorKind::Capacity);
         let kind = if full { ErrorKind::Capacity } else { ErrorKind::InvalidInput };
         let message = format!("no zone that was tried gives {} now ({})", spec.size, all.join("; "));
@@ -322,6 +323,15 @@ fn check(spec: &LaunchSpec) -> Result<()> {
         return invalid(format!("`{}` is not an AMI's id", spec.image));
     }
     tags::tags(OPERATION, &spec.labels).map(drop)
+}
+
+/// Whether a token was used by somebody else a moment ago for another launch, or by an instance that is long gone.
+fn is_spent(error: &Error) -> bool {
+    error.is_code("IdempotentParameterMismatch") || error.is_code("IdempotentInstanceTerminated")
+}
+
+fn lock(past: &Mutex<Past>) -> MutexGuard<'_, Past> {
+    past.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether an instance is gone because there was no room for it.

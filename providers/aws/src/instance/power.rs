@@ -1,11 +1,10 @@
 //! Switching and destroying instances.
 
 use aws_sdk_ec2::types::InstanceStateName;
-use remint_core::provider::{Effect, Error, ErrorKind, InstanceId, PowerOp, Region, Result};
-use tokio::time::Instant;
+use remint_core::provider::{Effect, Error, ErrorKind, InstanceId, PowerOp, Region, Result, support::Call};
 
 use super::Body;
-use crate::{Aws, error::Ask};
+use crate::Aws;
 
 const SWITCH: &str = "switch instance";
 const DESTROY: &str = "destroy instance";
@@ -52,13 +51,13 @@ impl Aws {
 
     async fn ask_for(&self, region: &Region, id: &InstanceId, op: PowerOp) -> Result<()> {
         let ec2 = self.client.ec2(region);
-        let ask = Ask::idempotent(SWITCH).about(id);
+        let call = Call::idempotent(SWITCH).about(id);
         if op == PowerOp::Start {
             let request = ec2.start_instances().instance_ids(id.as_str());
-            return self.client.call(&ask, || request.clone().send()).await.map(drop);
+            return self.client.call(&call, || request.clone().send()).await.map(drop);
         }
         let request = ec2.stop_instances().instance_ids(id.as_str()).force(op == PowerOp::ForceStop);
-        self.client.call(&ask, || request.clone().send()).await.map(drop)
+        self.client.call(&call, || request.clone().send()).await.map(drop)
     }
 
     /// One call; two for an instance that this process has not seen, and one more for a spot instance, whose request would
@@ -66,7 +65,7 @@ impl Aws {
     pub(super) async fn terminate(&self, id: &InstanceId) -> Result<()> {
         let seen = self.memory.lock().instances.get(id.as_str()).cloned();
         let (region, spot_request) = match seen {
-            Some(seen) => (seen.instance.region, seen.spot_request),
+            Some(seen) => (seen.instance.region, seen.extra),
             None => match self.find_instance(DESTROY, id).await {
                 Ok((region, body)) => (region, body.spot_instance_request_id().map(str::to_owned)),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -75,10 +74,10 @@ impl Aws {
         };
         if let Some(request) = spot_request {
             let cancel = self.client.ec2(&region).cancel_spot_instance_requests().spot_instance_request_ids(request);
-            self.client.call(&Ask::idempotent(DESTROY).about(id), || cancel.clone().send()).await?;
+            self.client.call(&Call::idempotent(DESTROY).about(id), || cancel.clone().send()).await?;
         }
         let request = self.client.ec2(&region).terminate_instances().instance_ids(id.as_str());
-        match self.client.call(&Ask::idempotent(DESTROY).about(id), || request.clone().send()).await {
+        match self.client.call(&Call::idempotent(DESTROY).about(id), || request.clone().send()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if self.is_pending(id).is_some() {
                     // It may be missing right after it was made; taking that for gone would leak it.
@@ -90,7 +89,7 @@ impl Aws {
             }
             result => drop(result?),
         }
-        self.memory.lock().destroyed.insert(id.as_str().to_owned(), Instant::now());
+        self.memory.lock().instances.destroyed.note(id.as_str().to_owned(), ());
         Ok(())
     }
 }

@@ -4,9 +4,12 @@
 //! shape is what an instance of Remint's gets: `disk_gib`, and where that is not set the largest volume that there is.
 
 use aws_sdk_ec2::types::{InstanceType, LocationType};
-use remint_core::provider::{Error, ErrorKind, Listing, Region, Result, Shape, SizeName, nearest};
+use remint_core::provider::{
+    Error, ErrorKind, Region, Result, Shape, SizeName, nearest,
+    support::{Call, all_by_token},
+};
 
-use crate::{Aws, config::LARGEST_DISK, error::Ask, memory::Offer, tags};
+use crate::{Aws, config::LARGEST_DISK, memory::Offer, tags};
 
 const OPERATION: &str = "look up size";
 /// The most that EC2 gives on a page.
@@ -29,10 +32,10 @@ impl Aws {
         let zones = zones.into_iter().map(|(_, zone)| zone).collect();
         let request =
             self.client.ec2(region).describe_instance_types().instance_types(InstanceType::from(size.as_str()));
-        let ask = Ask::read(OPERATION).about(size);
-        let answer = self.client.call(&ask, || request.clone().send()).await?;
+        let call = Call::read(OPERATION).about(size);
+        let answer = self.client.call(&call, || request.clone().send()).await?;
         let info = answer.instance_types().first();
-        let info = info.ok_or_else(|| ask.error(ErrorKind::Unexpected, "the answer leaves the size out"))?;
+        let info = info.ok_or_else(|| call.error(ErrorKind::Unexpected, "the answer leaves the size out"))?;
         let number = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default();
         let memory = info.memory_info().and_then(|memory| memory.size_in_mib()).unwrap_or_default();
         let shape = Shape {
@@ -65,19 +68,16 @@ impl Aws {
     ) -> Result<Vec<(String, String)>> {
         let request = self.client.ec2(region).describe_instance_type_offerings().location_type(by);
         let request = request.set_filters(filter.map(|filter| vec![filter])).max_results(PAGE_SIZE);
-        let mut all = Vec::new();
-        let mut list = Listing::new(OPERATION, self.client.calls());
-        let mut next = None;
-        loop {
-            let page = request.clone().set_next_token(next.take());
-            let answer = self.client.call(&Ask::read(OPERATION).about(region), || page.clone().send()).await?;
-            all.extend(answer.instance_type_offerings().iter().filter_map(|offering| {
-                Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
-            }));
-            next = list.next(answer.next_token)?;
-            if next.is_none() {
-                return Ok(all);
+        all_by_token(self.client.calls(), OPERATION, |token| {
+            let page = request.clone().set_next_token(token);
+            async move {
+                let answer = self.client.call(&Call::read(OPERATION).about(region), || page.clone().send()).await?;
+                let offerings = answer.instance_type_offerings().iter().filter_map(|offering| {
+                    Some((offering.instance_type()?.as_str().to_owned(), offering.location()?.to_owned()))
+                });
+                Ok((offerings.collect(), answer.next_token))
             }
-        }
+        })
+        .await
     }
 }

@@ -123,17 +123,17 @@ impl DigitalOcean {
     fn is_untouched(&self, spec: &CaptureSpec) -> bool {
         let Ok(number) = spec.instance.as_str().parse::<u64>() else { return false };
         let memory = self.memory.lock();
-        memory.launched.get(&number).is_some_and(|launched| {
+        memory.instances.get(&number).is_some_and(|launched| {
             let idle = launched.instance.state == InstanceState::Stopped && !launched.instance.busy;
-            idle && !launched.captured && !launched.gone
+            idle && !launched.extra && !launched.gone
         })
     }
 
     /// Asks for the snapshot.
     async fn order(&self, spec: &CaptureSpec) -> Result<CaptureProgress> {
         let number = droplet_number(OPERATION, &spec.instance)?;
-        if let Some(launched) = self.memory.lock().launched.get_mut(&number) {
-            launched.captured = true;
+        if let Some(launched) = self.memory.lock().instances.get_mut(&number) {
+            launched.extra = true;
         }
         self.memory.lock().removed.remove(&spec.name);
         let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
@@ -269,7 +269,7 @@ impl DigitalOcean {
         }
         let mut memory = self.memory.lock();
         memory.captures.remove(&spec.name);
-        memory.captured.insert(id, (found.clone(), Instant::now()));
+        memory.captured.note(id, found.clone());
         Ok(CaptureProgress::Done(found))
     }
 }

@@ -1,7 +1,8 @@
 //! Launching: look, create what is missing, and never create twice what may be there.
 
 use remint_core::provider::{
-    Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, Turn, label,
+    Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label,
+    support::{Call, CreateOnce, Seen, Turn},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -18,39 +19,31 @@ impl DigitalOcean {
         self.check(spec)?;
         let turn = self.turns.take(spec.names.iter().map(|name| format!("instance {name}"))).await;
         let selector = lookup(spec);
-        let mut standing = if spec.new_names { Vec::new() } else { self.droplets(OPERATION, &selector).await? };
-        let mut calls = 0;
-        loop {
-            let missing = missing(spec, &standing)?;
-            if missing.is_empty() {
-                return Ok(in_order(spec, standing));
-            }
-            calls += 1;
-            match self.create(&turn, spec, &missing).await {
-                Ok(created) => {
-                    if let Some(name) = missing.iter().find(|name| !created.iter().any(|made| made.name == **name)) {
-                        return Err(Error::new(ErrorKind::Unexpected, OPERATION, "the API's answer leaves it out")
-                            .with_resource(name)
-                            .with_effect(Effect::Applied));
-                    }
-                    standing.extend(created);
-                }
-                Err(error) if error.kind() == ErrorKind::Capacity => {
-                    return Err(match self.elsewhere(&spec.size, &spec.region) {
-                        Some(hint) => error.with_hint(hint),
-                        None => error,
-                    });
-                }
-                Err(error) if error.effect() != Effect::NotApplied => {
-                    tracing::warn!(%error, "looking whether the launch took effect");
-                    standing = self.look_again(spec, &selector).await.map_err(|e| e.with_effect(Effect::Unknown))?;
-                    if calls >= CREATE_CALLS && !self::missing(spec, &standing)?.is_empty() {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+        let call = Call::mutation(OPERATION).about(spec.names.join(", "));
+        let look = || async { seen(spec, self.droplets(OPERATION, &selector).await?) };
+        let create = |left: Left| async { self.create_left(&turn, spec, left).await };
+        let once = CreateOnce::new(&call, self.settle).creates(CREATE_CALLS);
+        let launched = match spec.new_names {
+            true => once.run_from(seen(spec, Vec::new())?, look, create).await,
+            false => once.run(look, create).await,
+        };
+        launched.map_err(|error| match self.elsewhere(&spec.size, &spec.region) {
+            Some(hint) if error.kind() == ErrorKind::Capacity => error.with_hint(hint),
+            _ => error,
+        })
+    }
+
+    /// Creates what is left to create.
+    async fn create_left(&self, turn: &Turn, spec: &LaunchSpec, left: Left) -> Result<Vec<Instance>> {
+        let Left { names, mut standing } = left;
+        let created = self.create(turn, spec, &names).await?;
+        if let Some(name) = names.iter().find(|name| !created.iter().any(|made| made.name == **name)) {
+            return Err(Error::new(ErrorKind::Unexpected, OPERATION, "the API's answer leaves it out")
+                .with_resource(name)
+                .with_effect(Effect::Applied));
         }
+        standing.extend(created);
+        Ok(in_order(spec, standing))
     }
 
     /// Refuses what the API would refuse, before anything is asked.
@@ -60,7 +53,7 @@ impl DigitalOcean {
     }
 
     /// One create call for all of the names.
-    async fn create(&self, turn: &Turn, spec: &LaunchSpec, names: &[&str]) -> Result<Vec<Instance>> {
+    async fn create(&self, turn: &Turn, spec: &LaunchSpec, names: &[String]) -> Result<Vec<Instance>> {
         let mut body = json!({
             "region": spec.region,
             "size": spec.size,
@@ -99,19 +92,6 @@ impl DigitalOcean {
         let droplets = answer.droplet.into_iter().chain(answer.droplets);
         Ok(droplets.map(|droplet| self.remember_launched(&droplet, &spec.labels)).collect())
     }
-
-    /// Lists until all names are there, or until the list has had time to settle.
-    async fn look_again(&self, spec: &LaunchSpec, selector: &Selector) -> Result<Vec<Instance>> {
-        let mut standing = Vec::new();
-        for pause in self.settle_pauses() {
-            tokio::time::sleep(pause).await;
-            standing = self.droplets(OPERATION, selector).await?;
-            if missing(spec, &standing)?.is_empty() {
-                break;
-            }
-        }
-        Ok(standing)
-    }
 }
 
 /// By the service where there is one: so an instance of the same name and other labels is seen.
@@ -122,14 +102,20 @@ fn lookup(spec: &LaunchSpec) -> Selector {
     }
 }
 
-/// The names that no standing instance has.
-fn missing<'a>(spec: &'a LaunchSpec, standing: &[Instance]) -> Result<Vec<&'a str>> {
+/// What is left to create, and what exists.
+struct Left {
+    names: Vec<String>,
+    standing: Vec<Instance>,
+}
+
+/// Whether all names exist.
+fn seen(spec: &LaunchSpec, standing: Vec<Instance>) -> Result<Seen<Vec<Instance>, Left>> {
     let wanted = Selector(spec.labels.0.clone());
-    let mut missing = Vec::new();
+    let mut names = Vec::new();
     for name in &spec.names {
         let mut same = standing.iter().filter(|instance| instance.name == *name).peekable();
         if same.peek().is_none() {
-            missing.push(name.as_str());
+            names.push(name.clone());
         } else if let Some(other) = same.clone().find(|instance| !instance.labels.matches(&wanted)) {
             let message = format!("instance {} has this name and other labels", other.id);
             return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
@@ -140,7 +126,10 @@ fn missing<'a>(spec: &'a LaunchSpec, standing: &[Instance]) -> Result<Vec<&'a st
             return Err(Error::new(ErrorKind::Busy, OPERATION, message).with_resource(name));
         }
     }
-    Ok(missing)
+    Ok(match names.is_empty() {
+        true => Seen::There(in_order(spec, standing)),
+        false => Seen::Missing(Left { names, standing }),
+    })
 }
 
 /// One instance for each name: where there are several, the first made that stays.

@@ -1,4 +1,4 @@
-use remint_core::provider::{Provider, label};
+use remint_core::provider::{Effect, Provider, label};
 use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 

@@ -33,7 +33,9 @@ async fn status_and_reason_tell_what_went_wrong() {
         let error = account_error(refusal(status, reason, "It went wrong.")).await;
         assert_eq!(error.kind(), kind, "{status} {reason}: {error}");
         assert_eq!(error.effect(), Effect::NotApplied, "a read changes nothing");
-        assert!(error.message().contains(&format!("{status} {reason}: It went wrong")), "{error}");
+        assert_eq!((error.code(), error.message()), (Some(reason), "It went wrong"));
+        let other = account_error(refusal(status, reason, "Something else, with a quota.")).await;
+        assert_eq!((other.kind(), other.code()), (kind, Some(reason)), "the code decides, and not the text");
     }
 }
 

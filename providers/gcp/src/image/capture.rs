@@ -77,7 +77,7 @@ impl Gcp {
                     return Err(match error.kind() {
                         // Another attempt would end alike, and the error says what to do.
                         ErrorKind::Forbidden | ErrorKind::Quota => error,
-                        _ => failed(subject, error.message()).with_source(error),
+                        _ => failed(subject, &error.said()).with_source(error),
                     });
                 }
                 // Made, and deleted by somebody else.

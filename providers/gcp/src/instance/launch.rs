@@ -1,21 +1,25 @@
 //! Launching: look, insert what is missing, and look once whether Google has taken it back.
 
+use std::time::Duration;
+
 use google_cloud_compute_v1::model::{
     self, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, Metadata, NetworkInterface, ServiceAccount, Tags,
     access_config, metadata::Items,
 };
 use jiff::Timestamp;
-use remint_core::provider::{Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector};
+use remint_core::provider::{
+    Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector,
+    support::{CreateOnce, Launched},
+};
 use secrecy::ExposeSecret;
-use tokio::time::Instant;
 
 use super::{IMAGE_KEY, USER_DATA_KEY, firewall};
 use crate::{
     Gcp, LIMITS,
     error::Subject,
     labelling,
-    memory::Launched,
     names::{self, ImagePath, InstancePath, region_of},
+    operation::Pending,
 };
 
 const OPERATION: &str = "launch instance";
@@ -37,30 +41,34 @@ impl Gcp {
 
     async fn ensure_one(&self, spec: &LaunchSpec, name: &str, model: &model::Instance) -> Result<Instance> {
         let subject = Subject::new(OPERATION).about(name).running_as(self.config.service_account.as_deref());
-        if let Some(standing) = self.standing(&subject, spec, name).await? {
-            return Ok(standing);
-        }
+        let look = || async { Ok(self.standing(&subject, spec, name).await?.into()) };
+        let create = |()| self.insert(&subject, spec, name, model);
+        // What Google has accepted shows at once under its name.
+        CreateOnce::new(&subject.call, Duration::ZERO).run(look, create).await
+    }
+
+    /// Asks for the instance, and looks once whether Google has taken it back.
+    async fn insert(
+        &self,
+        subject: &Subject,
+        spec: &LaunchSpec,
+        name: &str,
+        model: &model::Instance,
+    ) -> Result<Instance> {
         let client = &self.client;
         let body = model.clone().set_name(name);
         let insert = |request: String| {
             let ask = client.instances.insert().set_project(&client.project).set_zone(spec.region.as_str());
             ask.set_request_id(request).set_body(body.clone()).send()
         };
-        let operation = match client.mutate(&subject, insert).await {
-            Ok(operation) => operation,
-            // Somebody else was faster, or a reply was lost for longer than Google knows a request again.
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                return self.standing(&subject, spec, name).await?.ok_or(error);
-            }
+        let operation = client.mutate(subject, insert).await.map_err(|error| match error.kind() {
             // What does not exist is something that the launch names: the instance itself does not yet.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(Error::new(ErrorKind::InvalidInput, OPERATION, error.message())
-                    .with_resource(name)
-                    .with_hint("check image, size, region, network and service account")
-                    .with_source(error));
-            }
-            Err(error) => return Err(error),
-        };
+            ErrorKind::NotFound => Error::new(ErrorKind::InvalidInput, OPERATION, error.said())
+                .with_resource(name)
+                .with_hint("check image, size, region, network and service account")
+                .with_source(error),
+            _ => error,
+        })?;
         let number = operation.target_id.map(|number| number.to_string()).unwrap_or_default();
         let path = InstancePath { zone: spec.region.as_str().to_owned(), name: name.to_owned(), number };
         let instance = Instance {
@@ -75,9 +83,8 @@ impl Gcp {
             region: spec.region.clone(),
             created_at: Some(Timestamp::now()),
         };
-        let pending = self.glance(&subject, &operation).await?;
-        let launched = Launched { instance: instance.clone(), at: Instant::now(), pending, seen: false };
-        self.memory.lock().launched.insert(path, launched);
+        let pending = self.glance(subject, &operation).await?;
+        self.memory.lock().instances.launched(path, instance.clone(), false, pending);
         Ok(instance)
     }
 
@@ -91,11 +98,11 @@ impl Gcp {
         let standing = match client.look_up(subject, ask).await? {
             Some(found) => self.instance(&found),
             None => {
-                let unseen = |(path, launched): (&InstancePath, &Launched)| {
+                let unseen = |(path, launched): (&InstancePath, &Launched<Option<Pending>>)| {
                     let here = path.name == name && path.zone == spec.region.as_str();
-                    (here && !launched.seen).then(|| path.clone())
+                    (here && !launched.shown).then(|| path.clone())
                 };
-                let known = self.memory.lock().launched.iter().find_map(unseen);
+                let known = self.memory.lock().instances.iter().find_map(unseen);
                 let Some(path) = known else { return Ok(None) };
                 match self.unseen(subject, &path).await? {
                     Some(launched) => launched,

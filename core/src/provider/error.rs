@@ -291,8 +291,8 @@ mod tests {
         assert_eq!(error.to_string(), "launch instance app-7-0: quota reached: 3 of 3 in use (request 4d9d)");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cause");
         let error = error.with_code("LimitExceeded").map_message(|said| format!("{said} here"));
-        let told = "launch instance app-7-0: quota reached: LimitExceeded: 3 of 3 in use here (request 4d9d)";
-        assert_eq!((error.to_string().as_str(), error.is_code("LimitExceeded")), (told, true));
+        let text = "launch instance app-7-0: quota reached: LimitExceeded: 3 of 3 in use here (request 4d9d)";
+        assert_eq!((error.to_string().as_str(), error.is_code("LimitExceeded")), (text, true));
     }
 
     #[test]

@@ -97,8 +97,8 @@ async fn what_never_shows_is_an_error_that_says_so_and_is_not_created_twice() {
     let (lost, counts) = once(&lagging(0), 1, &[LOST_BEFORE]).await;
     let error = lost.unwrap_err();
     assert_eq!((error.kind(), error.effect(), counts), (ErrorKind::Timeout, Effect::Unknown, [5, 1, 0]));
-    let told = "create thing: timed out: Said: as the cloud says; its effect has not shown within 30 s";
-    assert_eq!(error.to_string(), told);
+    let text = "create thing: timed out: Said: as the cloud says; its effect has not shown within 30 s";
+    assert_eq!(error.to_string(), text);
     // Too late for the lag that the provider knows of: two would be worse than none.
     let (late, counts) = once(&lagging(300), 1, &[LOST_AFTER]).await;
     assert_eq!((late.unwrap_err().effect(), counts), (Effect::Unknown, [5, 1, 1]));

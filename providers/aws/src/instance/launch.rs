@@ -65,10 +65,10 @@ struct Past {
     full: BTreeSet<String>,
 }
 
-/// What stands under a name, or what a token means.
+/// What exists under a name, or what a token has launched.
 #[derive(Debug)]
 enum Launch {
-    Stands(Instance),
+    Exists(Instance),
     /// The token has launched this, and it is gone.
     Gone(Box<Body>),
 }
@@ -100,7 +100,7 @@ impl Aws {
     async fn ensure_one(&self, spec: &LaunchSpec, name: &str, zones: &[String]) -> Result<Instance> {
         let past = Mutex::new(Past::default());
         let look = || self.look(spec, name, &past);
-        if let Seen::There(Launch::Stands(found)) = look().await? {
+        if let Seen::There(Launch::Exists(found)) = look().await? {
             return Ok(found);
         }
         let call = Call::idempotent(OPERATION).about(name);
@@ -115,7 +115,7 @@ impl Aws {
             let create = |()| self.launch_one(spec, &call, &origin, place, &token);
             let once = CreateOnce::new(&call, self.settings.settle).taken(is_spent);
             let error = match once.run_from(Seen::Missing(()), look, create).await {
-                Ok(Launch::Stands(instance)) => return Ok(instance),
+                Ok(Launch::Exists(instance)) => return Ok(instance),
                 Ok(Launch::Gone(body)) => {
                     let mut past = lock(&past);
                     past.add(&body);
@@ -160,7 +160,7 @@ impl Aws {
         self.memory.lock().instances.complete(&mut standing, self.settings.grace, same);
         // Names are not unique in EC2: what carries no label of Remint's is somebody else's.
         standing.retain(|instance| instance.name == name && !instance.labels.0.is_empty());
-        Ok(choose(spec, name, &standing)?.map(Launch::Stands).into())
+        Ok(choose(spec, name, &standing)?.map(Launch::Exists).into())
     }
 
     /// One request to launch, under one token.
@@ -176,7 +176,7 @@ impl Aws {
         if state(&body).is_none_or(|state| state == InstanceState::Destroying) {
             return Ok(Launch::Gone(Box::new(body)));
         }
-        self.remember_launched(&spec.region, &body, &spec.labels).map(Launch::Stands)
+        self.remember_launched(&spec.region, &body, &spec.labels).map(Launch::Exists)
     }
 
     /// The copy of an image that is not in the region of the launch.

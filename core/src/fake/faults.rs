@@ -204,6 +204,11 @@ impl Fate {
     }
 }
 
+/// A capture is asked for once in a bake, where other operations are asked for all the time.
+fn weight(fault: Fault, operation: &str) -> f64 {
+    if operation == "start capture" && matches!(fault, Fault::Quota | Fault::Fails) { 4.0 } else { 1.0 }
+}
+
 impl Faults {
     pub(crate) fn new(dice: &mut Dice, rates: Rates) -> Self {
         Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), told: None }
@@ -254,7 +259,7 @@ impl Faults {
         let mut wrong = Vec::new();
         for fault in Fault::ALL {
             // Drawn whether it can be or not, so that one rate changes nothing else.
-            let hits = dice.hits(self.rates.of(fault));
+            let hits = dice.hits(self.rates.of(fault) * weight(fault, operation));
             if hits && fault.befalls(operation, read) {
                 wrong.push(fault);
             }

@@ -143,6 +143,11 @@ const NEVER: &[(&[&str], &[Trouble], &str)] = &[
         ],
         "it works on the journal alone, and sends the cloud no request",
     ),
+    (
+        &["gc", "images prune", "destroy"],
+        &[Request(Fault::Capacity)],
+        "it launches nothing and asks for no address; what it may have to finish is a capture",
+    ),
 ];
 
 /// How often what met.

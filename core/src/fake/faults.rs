@@ -131,7 +131,7 @@ impl fmt::Display for Site<'_> {
     }
 }
 
-type Told = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
+type Reporter = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
 
 /// Draws what becomes of each request.
 pub(crate) struct Faults {
@@ -139,7 +139,7 @@ pub(crate) struct Faults {
     rates: Rates,
     sent: BTreeMap<Actor, BTreeMap<&'static str, u32>>,
     skip: BTreeSet<String>,
-    told: Option<Told>,
+    reporter: Option<Reporter>,
 }
 
 /// What becomes of one request.
@@ -211,7 +211,7 @@ fn weight(fault: Fault, operation: &str) -> f64 {
 
 impl Faults {
     pub(crate) fn new(dice: &mut Dice, rates: Rates) -> Self {
-        Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), told: None }
+        Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), reporter: None }
     }
 
     /// Lets nothing go wrong at these sites, nor what is named.
@@ -221,8 +221,8 @@ impl Faults {
     }
 
     /// Reports each fault when it happens.
-    pub(crate) fn report(mut self, told: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
-        self.told = Some(Box::new(told));
+    pub(crate) fn report(mut self, reporter: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
+        self.reporter = Some(Box::new(reporter));
         self
     }
 
@@ -272,8 +272,8 @@ impl Faults {
         }
         for fault in wrong {
             fate.suffer(fault, &mut dice);
-            if let Some(told) = &mut self.told {
-                told(&site, fault);
+            if let Some(reporter) = &mut self.reporter {
+                reporter(&site, fault);
             }
             if fate.refused.is_some() {
                 break;

@@ -157,9 +157,9 @@ impl Sim {
         let pace = Pace { launch: pace(5, 40), destroy: pace(1, 15), assign: pace(2, 15), capture: pace(20, 120) };
         let world = World::new(pace, flavour);
         let oracle = Oracle::new(world.state(), plan.traced);
-        let told = Arc::clone(&oracle);
+        let reporter = Arc::clone(&oracle);
         let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&plan.skip));
-        world.set_faults(faults.report(move |site, fault| told.fault(site, Trouble::Request(fault))));
+        world.set_faults(faults.report(move |site, fault| reporter.fault(site, Trouble::Request(fault))));
         let watching = Arc::clone(&oracle);
         world.watch(move |change| watching.changed(change));
         let environments = if dice.hits(0.5) { 2 } else { 1 };

@@ -131,7 +131,7 @@ impl fmt::Display for Site<'_> {
     }
 }
 
-type Told = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
+type Reporter = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
 
 /// Draws what becomes of each request.
 pub(crate) struct Faults {
@@ -139,7 +139,7 @@ pub(crate) struct Faults {
     rates: Rates,
     sent: BTreeMap<Actor, BTreeMap<&'static str, u32>>,
     skip: BTreeSet<String>,
-    told: Option<Told>,
+    reporter: Option<Reporter>,
 }
 
 /// What becomes of one request.
@@ -204,9 +204,14 @@ impl Fate {
     }
 }
 
+/// A capture is asked for once in a bake, where other operations are asked for all the time.
+fn weight(fault: Fault, operation: &str) -> f64 {
+    if operation == "start capture" && matches!(fault, Fault::Quota | Fault::Fails) { 4.0 } else { 1.0 }
+}
+
 impl Faults {
     pub(crate) fn new(dice: &mut Dice, rates: Rates) -> Self {
-        Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), told: None }
+        Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), reporter: None }
     }
 
     /// Lets nothing go wrong at these sites, nor what is named.
@@ -216,8 +221,8 @@ impl Faults {
     }
 
     /// Reports each fault when it happens.
-    pub(crate) fn report(mut self, told: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
-        self.told = Some(Box::new(told));
+    pub(crate) fn report(mut self, reporter: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
+        self.reporter = Some(Box::new(reporter));
         self
     }
 
@@ -254,7 +259,7 @@ impl Faults {
         let mut wrong = Vec::new();
         for fault in Fault::ALL {
             // Drawn whether it can be or not, so that one rate changes nothing else.
-            let hits = dice.hits(self.rates.of(fault));
+            let hits = dice.hits(self.rates.of(fault) * weight(fault, operation));
             if hits && fault.befalls(operation, read) {
                 wrong.push(fault);
             }
@@ -267,8 +272,8 @@ impl Faults {
         }
         for fault in wrong {
             fate.suffer(fault, &mut dice);
-            if let Some(told) = &mut self.told {
-                told(&site, fault);
+            if let Some(reporter) = &mut self.reporter {
+                reporter(&site, fault);
             }
             if fate.refused.is_some() {
                 break;

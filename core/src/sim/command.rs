@@ -133,7 +133,7 @@ impl Sim {
         if self.edited.remove(environment) {
             oracle.meet(&actor, Trouble::Edit);
         }
-        if let Some((trouble, _)) = sealed {
+        for trouble in sealed.map(|(trouble, _)| trouble).into_iter().chain(self.meets_next.take()) {
             oracle.meet(&actor, trouble);
         }
 

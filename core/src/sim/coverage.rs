@@ -107,7 +107,7 @@ pub(super) const COMMANDS: [&str; 12] = [
 
 const READERS: &[&str] = &["plan", "status", "gc --dry-run"];
 
-/// What a command does besides, and so what can befall it, is another command's: these pairs never meet.
+/// Commands and troubles that cannot meet, each with the reason.
 const NEVER: &[(&[&str], &[Trouble], &str)] = &[
     (
         READERS,
@@ -142,6 +142,11 @@ const NEVER: &[(&[&str], &[Trouble], &str)] = &[
             Request(Fault::StaleGet),
         ],
         "it works on the journal alone, and sends the cloud no request",
+    ),
+    (
+        &["gc", "images prune", "destroy"],
+        &[Request(Fault::Capacity)],
+        "it launches nothing and asks for no address; what it may have to finish is a capture",
     ),
 ];
 

@@ -57,6 +57,8 @@ pub(super) struct Sim {
     pub(super) store_rates: StoreRates,
     /// Whether all is at rest, for what somebody does in the background.
     pub(super) at_rest: Arc<AtomicBool>,
+    /// What the next command meets right when it starts.
+    pub(super) meets_next: Option<Trouble>,
     /// The environments whose manifest has changed since the last command.
     pub(super) edited: BTreeSet<&'static str>,
     seed: u64,
@@ -109,9 +111,9 @@ fn rates(dice: &mut Dice) -> Rates {
     // A command ends there, so that in most worlds others come first.
     let seldom = [
         (Fault::Conflict, 0.01),
-        (Fault::Quota, 0.03),
-        (Fault::Capacity, 0.03),
-        (Fault::Fails, 0.05),
+        (Fault::Quota, 0.06),
+        (Fault::Capacity, 0.06),
+        (Fault::Fails, 0.1),
         (Fault::StaleGet, 0.1),
     ];
     let mut rates = Rates::none().with(Fault::Late, late);
@@ -155,9 +157,9 @@ impl Sim {
         let pace = Pace { launch: pace(5, 40), destroy: pace(1, 15), assign: pace(2, 15), capture: pace(20, 120) };
         let world = World::new(pace, flavour);
         let oracle = Oracle::new(world.state(), plan.traced);
-        let told = Arc::clone(&oracle);
+        let reporter = Arc::clone(&oracle);
         let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&plan.skip));
-        world.set_faults(faults.report(move |site, fault| told.fault(site, Trouble::Request(fault))));
+        world.set_faults(faults.report(move |site, fault| reporter.fault(site, Trouble::Request(fault))));
         let watching = Arc::clone(&oracle);
         world.watch(move |change| watching.changed(change));
         let environments = if dice.hits(0.5) { 2 } else { 1 };
@@ -182,11 +184,12 @@ impl Sim {
             traced: plan.traced,
             store_rates: StoreRates {
                 late: 0.02,
-                torn: if dice.hits(0.3) { 0.5 } else { 0.0 },
+                torn: if dice.hits(0.5) { 0.8 } else { 0.0 },
                 down: if dice.hits(0.3) { 0.003 } else { 0.0 },
             },
             at_rest: Arc::default(),
             edited: BTreeSet::new(),
+            meets_next: None,
             seed,
             given: BTreeMap::new(),
             quiet: BTreeMap::new(),
@@ -270,7 +273,7 @@ impl Sim {
     }
 
     /// Somebody, or a time server, sets the clock of a host.
-    fn clock_jump(&mut self) {
+    pub(super) fn clock_jump(&mut self) {
         let host = *self.dice.pick(&HOSTS);
         let far = 2 * 3600 * 1000;
         let skew = match self.dice.hits(0.5) {
@@ -318,6 +321,28 @@ impl Sim {
             16 | 17 => Verb::Gc { dry: false },
             18 => Verb::Prune,
             _ => Verb::Destroy { images: dice.hits(0.3) },
+        }
+    }
+
+    /// Any command, none more often than others.
+    pub(super) fn any_verb(&mut self, environment: &str) -> Verb {
+        let dice = &mut self.dice;
+        match dice.below(12) {
+            0 => Verb::Deploy { force: dice.hits(0.5) },
+            1 => {
+                let highest = self.oracle.inner().releases.get(environment).copied().unwrap_or_default();
+                Verb::Rollback((highest > 0).then(|| ReleaseId(1 + dice.below(highest))))
+            }
+            2 => Verb::Resume,
+            3 => Verb::Abort,
+            4 => Verb::Bake,
+            5 => Verb::Gc { dry: false },
+            6 => Verb::Prune,
+            7 => Verb::Destroy { images: dice.hits(0.3) },
+            8 => Verb::Repair,
+            9 => Verb::Plan,
+            10 => Verb::Status,
+            _ => Verb::Gc { dry: true },
         }
     }
 

@@ -21,7 +21,7 @@ impl Sim {
         // Lists show what is there by now.
         self.pass(std::time::Duration::from_secs(15)).await?;
         let environment = self.environment();
-        let verb = self.verb(environment);
+        let verb = self.any_verb(environment);
         let wishes = self.wishes[environment].clone();
         let stands = !self.standing(environment).is_empty();
         match self.dice.below(6) {
@@ -36,10 +36,27 @@ impl Sim {
                 self.oracle.count("step: another region");
                 let elsewhere = super::wishes::Wishes { region: "there", ..wishes };
                 let why = Some((Trouble::OtherRegion, "what stands is in another region"));
-                let ended = self.alone(Verb::Deploy { force: false }, elsewhere, self.true_journal(), why).await?;
-                self.expect_refusal(&ended, why)?;
+                let verb = if self.dice.hits(0.5) { verb } else { Verb::Deploy { force: false } };
+                match verb {
+                    Verb::Deploy { .. } => {
+                        let ended = self.alone(verb, elsewhere, self.true_journal(), why).await?;
+                        self.expect_refusal(&ended, why)?;
+                    }
+                    // A bake makes an image for there; the others work where the releases are.
+                    _ => {
+                        self.meets_next = Some(Trouble::OtherRegion);
+                        self.alone(verb, elsewhere, self.true_journal(), None).await?;
+                    }
+                }
             }
-            5 if self.is_settled(environment) && !matches!(verb, Verb::Gc { dry: true } | Verb::Repair) => {
+            5 if matches!(verb, Verb::Gc { dry: true } | Verb::Repair) => {
+                // They have no reason to refuse.
+                self.oracle.count("step: another service");
+                let renamed = super::wishes::Wishes { service: "api".to_owned(), ..wishes };
+                self.meets_next = Some(Trouble::OtherService);
+                self.alone(verb, renamed, self.true_journal(), None).await?;
+            }
+            5 if self.is_settled(environment) => {
                 self.oracle.count("step: another service");
                 let renamed = super::wishes::Wishes { service: "api".to_owned(), ..wishes };
                 let why = Some((Trouble::OtherService, "the journal is of another service"));

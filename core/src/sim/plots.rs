@@ -12,7 +12,10 @@ impl Sim {
     pub(super) async fn plot(&mut self) -> Result<(), Broken> {
         self.settle().await?;
         let environment = self.environment();
-        match self.dice.below(5) {
+        match self.dice.below(8) {
+            7 => self.half_an_object(environment).await,
+            5 => self.in_the_middle(environment).await,
+            6 => self.aftermath_of_a_bake(environment).await,
             0 => self.usurper(environment).await,
             1 => self.race(environment).await,
             2 => self.again(environment).await,
@@ -88,7 +91,7 @@ impl Sim {
             0 => Verb::Abort,
             1 => Verb::Gc { dry: false },
             2 => Verb::Resume,
-            3 => self.verb(environment),
+            3 => self.any_verb(environment),
             _ => Verb::Deploy { force: false },
         };
         self.start_at(0, environment, next, None);
@@ -108,6 +111,56 @@ impl Sim {
             pause = self.dice.up_to(Duration::from_secs(40));
         }
         self.settle().await
+    }
+
+    /// Something happens in the middle of any command, short ones included.
+    async fn in_the_middle(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: in the middle");
+        if self.dice.hits(0.3) {
+            // It is left unfinished, so that there is something to do.
+            let verb = self.replacement(environment);
+            let fuse = Fuse { blow: Blow::Kill, ..self.a_fuse() };
+            self.start_at(0, environment, verb, Some(fuse));
+            self.settle().await?;
+        }
+        for _ in 0..3 {
+            let verb = self.any_verb(environment);
+            self.start_at(0, environment, verb, None);
+            let most = if self.dice.hits(0.7) { 1_500 } else { 60_000 };
+            let pause = self.dice.up_to(Duration::from_millis(most));
+            self.pass(pause).await?;
+            if self.dice.hits(0.2) {
+                self.clock_jump()
+            } else {
+                self.meddle(environment)
+            }
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// A bake is killed while its image is being captured, and the next command finds that.
+    async fn aftermath_of_a_bake(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: aftermath of a bake");
+        self.edit();
+        let fuse = Fuse { steps: 15 + self.dice.below(40) as u32, blow: Blow::Kill, ..self.a_fuse() };
+        self.start_at(0, environment, Verb::Bake, Some(fuse));
+        self.settle().await?;
+        let next = self.any_verb(environment);
+        self.start_at(0, environment, next, None);
+        self.settle().await
+    }
+
+    /// A process is killed right at its start, perhaps while it writes, and others find what it wrote.
+    async fn half_an_object(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: half an object");
+        let fuse = Fuse { steps: self.dice.below(10) as u32, delay: Duration::ZERO, blow: Blow::Kill };
+        let verbs = [self.any_verb(environment), self.any_verb(environment), Verb::Repair];
+        for (verb, fuse) in verbs.into_iter().zip([Some(fuse), None, None]) {
+            self.start_at(0, environment, verb, fuse);
+            self.settle().await?;
+        }
+        Ok(())
     }
 
     /// A release is gone back to, or is not wanted any more, and that is cut short.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     fake::{Actor, Change, RecordKey, State},
-    provider::{ImageId, InstanceId, StaticIpId},
+    provider::{ImageId, InstanceId, StaticIpId, label},
 };
 
 /// A use that is as old as this when a call begins must have been seen by its caller.
@@ -37,6 +37,14 @@ impl Pointing {
             self.records.entry(key.clone()).or_insert_with(|| (set.values.clone(), at));
         }
     }
+}
+
+/// The image of an instance that is to serve, where that does not say that it has passed its boot check.
+fn unchecked_image(state: &State, id: &InstanceId) -> Option<ImageId> {
+    let instance = &state.machines.get(id)?.instance;
+    let serves = instance.labels.get(label::ROLE) == Some("instance");
+    let image = instance.image.as_ref().filter(|_| serves)?;
+    state.images.get(image)?.labels.get(label::CHECKED).is_none().then(|| image.clone())
 }
 
 impl Inner {
@@ -91,6 +99,11 @@ impl Inner {
             Fate::Created => {
                 let maker = Maker { environment: run.environment(), at: self.changes };
                 self.makers.insert(resource.clone(), maker);
+                if let Resource::Machine(id) = resource
+                    && let Some(image) = unchecked_image(change.after, id).filter(|_| run.wishes.boot_check)
+                {
+                    return fail(format!("{actor} launches {id} from {image}, which has not passed its boot check"));
+                }
                 return;
             }
             Fate::Changed => "changes",

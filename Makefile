@@ -7,6 +7,8 @@
 # make sim     the engine under simulation: SEEDS=20000 for the first so many seeds, SEED=1234 for that one, without the steps
 #              and faults of SKIP=3,p7:launch:1
 # make sim-saboteurs   the engine with one fix undone at a time, each of which the simulation must find
+# make matrix  every fault at every call that changes something, on sandboxes of the three APIs: about an hour. CELL=aws or
+#              CELL=aws/deploy for a part, or a cell's whole name
 # make fuzz    what is read from others, with inputs that bolero draws: MINUTES=10 for each target, TARGET=shell for one
 # make advisories   known vulnerabilities of dependencies; needs the network
 # make bench   the measures of docs/performance.md
@@ -15,7 +17,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs fuzz bench docs base-image providers
+.PHONY: build demo test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -88,6 +90,12 @@ sim:
 sim-saboteurs:
 	.ci/setup build
 	core/src/sim/saboteurs/run $(SABOTEURS)
+
+# What it waits for takes most of the time, so there are more workers than cores.
+matrix:
+	.ci/setup build test
+	REMINT_MATRIX='$(or $(CELL),all)' REMINT_MATRIX_WORKERS=$(WORKERS) cargo test --workspace --test matrix -- \
+	  --exact the_fault_matrix --ignored --nocapture
 
 # A test run tries each target as well, with a fixed number of inputs that are always the same.
 fuzz:

@@ -9,7 +9,7 @@ mod stopped;
 
 use std::time::Duration;
 
-use common::{Ended, World};
+use common::{Ended, Standing, World};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use stopped::{Running, stop_at, stop_if_at};
@@ -296,4 +296,116 @@ async fn a_resumed_release_is_asked_for_its_health_before_the_address_moves() {
     assert!(!ended.events("address_moved").iter().any(moved), "{}", ended.text());
     serves(&world, if ended.code == Some(0) { "v2" } else { "v1" }, &ended).await;
     is_settled(&world).await;
+}
+
+/// A service that stays in each phase long enough to be met there.
+async fn slow_world() -> World {
+    let world = World::with_service().await;
+    world.edit("drain = \"0s\"", "drain = \"300ms\"");
+    world
+}
+
+/// One version serves, from one instance, behind the address; there are so many images, and nothing else.
+async fn settled(world: &World, version: &str, images: usize, when: &str) {
+    let standing = world.standing().await;
+    let Standing { droplets, images: found, reserved_ips, keys, .. } = &standing;
+    assert_eq!((droplets.len(), reserved_ips.len()), (1, 1), "{when}: {standing:#?}");
+    assert_eq!((found.len(), keys.len()), (images, 0), "{when}: {standing:#?}");
+    assert_eq!(reserved_ips.values().next().unwrap().as_ref(), droplets.keys().next(), "{when}: {standing:#?}");
+    let ip = reserved_ips.keys().next().unwrap();
+    assert_eq!(world.page(ip).await, (200, format!("version {version}")), "{when}");
+    is_settled(world).await;
+}
+
+#[tokio::test]
+async fn a_release_that_was_killed_is_finished_by_resume_or_undone_by_abort() {
+    let world = slow_world().await;
+    world.remint(&["deploy"]).await.success();
+    let mut served = "v1".to_owned();
+    for (index, moment) in ["launching", "gating", "switching", "verifying", "retiring"].iter().enumerate() {
+        for (verb, undoes) in [("abort", *moment != "retiring"), ("resume", false)] {
+            let when = format!("{verb} after {moment}");
+            let version = format!("{verb}-{index}");
+            let args = ["deploy", "--var", &format!("version={version}")];
+            stop_at(&world, &args, moment, Signal::SIGKILL).await;
+            let unfinished = world.json(&["status"]).await["unfinished"].clone();
+            world.remint(&[verb, "--var", &format!("version={version}")]).await.success();
+            // A process that is killed a moment too late is in the next phase, or done.
+            let past_return = unfinished.is_null() || unfinished[1] == "retiring";
+            if !undoes || past_return {
+                served = version;
+            }
+            let images = world.standing().await.images.len();
+            settled(&world, &served, images, &when).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_bake_leaves_nothing_after_resume_abort_or_gc() {
+    let world = slow_world().await;
+    for verb in [&["resume"][..], &["abort"], &["gc", "--yes"]] {
+        stop_at(&world, &["deploy"], "provision", Signal::SIGKILL).await;
+        let left = world.standing().await;
+        assert_eq!((left.droplets.len(), left.keys.len()), (1, 1), "{left:#?}");
+        world.remint(verb).await.success();
+        let standing = world.standing().await;
+        assert!(standing.is_empty(), "{verb:?}: {standing:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_first_deploy_leaves_nothing() {
+    let world = slow_world().await;
+    for (moment, signal) in [
+        ("builder", Signal::SIGINT),
+        ("provision", Signal::SIGTERM),
+        ("capture", Signal::SIGINT),
+        ("gating", Signal::SIGINT),
+        ("verifying", Signal::SIGTERM),
+    ] {
+        let ended = stop_at(&world, &["deploy"], moment, signal).await.code(130);
+        let Standing { droplets, reserved_ips, keys, images, .. } = world.standing().await;
+        assert!(droplets.is_empty() && reserved_ips.is_empty() && keys.is_empty(), "{moment}\n{}", ended.text());
+        assert!(images.len() <= 1, "an image that is whole may stay");
+        let status = world.json(&["status"]).await;
+        assert!(status["unfinished"].is_null() && status["lock"].is_null(), "{moment}: {status:#}");
+    }
+    world.remint(&["deploy"]).await.success();
+    settled(&world, "v1", 1, "after the interruptions").await;
+}
+
+#[tokio::test]
+async fn an_interrupted_replacement_leaves_the_old_version_serving() {
+    let world = slow_world().await;
+    world.edit("observe = \"300ms\"", "observe = \"2s\"");
+    world.remint(&["deploy"]).await.success();
+    let before = world.standing().await;
+    for moment in ["provision", "gating", "verifying"] {
+        let args = ["deploy", "--var", "version=v2"];
+        stop_at(&world, &args, moment, Signal::SIGINT).await.code(130);
+        let after = world.standing().await;
+        assert_eq!((&after.droplets, &after.reserved_ips), (&before.droplets, &before.reserved_ips), "{moment}");
+        settled(&world, "v1", after.images.len(), moment).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_interruption_ends_at_once_and_says_how_to_go_on() {
+    let world = slow_world().await;
+    // The first interruption destroys the builder, which this holds up.
+    let rule = r#"{"method":"DELETE","path":"/v2/droplets/*","fault":"delay","delay_ms":600000}"#;
+    world.remint(&["sandbox", "faults", "add", rule]).await.success();
+    world.edit("\"mkdir -p /opt\"", "\"echo here\", \"sleep 600\", \"mkdir -p /opt\"");
+    let mut running = Running::start(&world, &["deploy"]);
+    running.until("here").await;
+    running.signal(Signal::SIGINT);
+    running.until("removing the builder").await;
+    // Signals that come together are one.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    running.signal(Signal::SIGINT);
+    running.end().await.code(130).says("remint resume");
+    world.remint(&["sandbox", "faults", "clear"]).await.success();
+    world.remint(&["resume"]).await.success();
+    assert!(world.standing().await.is_empty());
 }

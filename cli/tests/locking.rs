@@ -213,3 +213,24 @@ async fn a_killed_holder_is_replaced_at_once() {
     world.remint(&["gc", "--yes"]).await.success();
     assert!(world.standing().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_lock_of_another_machine_counts_until_it_expires() {
+    let world = World::with_service().await;
+    world.remint(&["deploy"]).await.success();
+    let (newest, mut lock) = lock(&world);
+    lock["token"] = 99.into();
+    lock["released"] = false.into();
+    lock["holder"]["host"] = "elsewhere".into();
+    lock["holder"]["place"] = "another kernel".into();
+    let mut hold_until = |expires: &str| {
+        lock["expires"] = expires.into();
+        fs::write(newest.with_file_name("000000000099.json"), lock.to_string()).unwrap();
+    };
+    let args = ["deploy", "--var", "version=v2"];
+    hold_until("2999-01-01T00:00:00Z");
+    world.remint(&args).await.code(LOCKED).says("@elsewhere");
+    hold_until("2026-01-01T00:00:00Z");
+    world.remint(&args).await.success();
+    assert_eq!(world.page(&world.static_ip().await).await, (200, "version v2".to_owned()));
+}

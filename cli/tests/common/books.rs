@@ -31,6 +31,20 @@ impl Books {
         new.map(|(key, value)| format!("{key}: {value}")).collect()
     }
 
+    /// How many there are of each kind in a provider's account.
+    pub(crate) fn kinds(&self, account: &str) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for key in self.0.keys() {
+            let Some((_, key)) = key.split_once(' ').filter(|(of, _)| *of == account) else { continue };
+            let kind = match key.split_once(' ') {
+                Some((kind @ "record", _)) => kind,
+                _ => key.rsplit_once(' ').map_or(key, |(kind, _)| kind),
+            };
+            *kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        kinds
+    }
+
     /// The lines that speak of something: a kind, an id, a name, a label.
     pub(crate) fn of(&self, text: &str) -> Vec<String> {
         let lines = self.0.iter().map(|(key, value)| format!("{key}: {value}"));

@@ -101,7 +101,9 @@ async fn apply(
             carry_out(true, request, next).await;
             reset(connection)
         }
-        Some(Fault::StaleList) if api == Api::Ec2 => ec2::with_stale_view(within(rule), next.run(request)).await,
+        Some(Fault::StaleList) if api == Api::Ec2 => {
+            ec2::with_stale_view(within(rule).unwrap_or(Duration::MAX), next.run(request)).await
+        }
         Some(Fault::StaleList) => match list {
             Some(list) => stale(faults, api, &list, within(rule), next.run(request).await).await,
             None => next.run(request).await,
@@ -120,8 +122,8 @@ async fn apply(
 }
 
 /// How old a change may be that is not seen.
-fn within(rule: Option<&FaultRule>) -> Duration {
-    rule.and_then(|rule| rule.within_ms).map_or(Duration::MAX, Duration::from_millis)
+fn within(rule: Option<&FaultRule>) -> Option<Duration> {
+    rule.and_then(|rule| rule.within_ms).map(Duration::from_millis)
 }
 
 /// Carries a call out whose answer nobody will see.
@@ -183,7 +185,7 @@ async fn remember(faults: &Faults, api: Api, list: &str, response: Response) -> 
     with_body(response, body)
 }
 
-async fn stale(faults: &Faults, api: Api, list: &str, within: Duration, response: Response) -> Response {
+async fn stale(faults: &Faults, api: Api, list: &str, within: Option<Duration>, response: Response) -> Response {
     let (response, body) = read_answer(api, response).await;
     let body = body.map(|now| faults.lists.before(list, &now, within).unwrap_or(now));
     with_body(response, body)

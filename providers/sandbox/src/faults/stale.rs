@@ -22,23 +22,22 @@ struct Remembered {
     answers: HashMap<String, Answers>,
 }
 
-/// The last answer, and the last one that differed from it.
-#[derive(Debug, Default)]
+/// The last answer, and the last one that differed from it; and when each was last given.
+#[derive(Debug)]
 struct Answers {
-    before: Option<Bytes>,
-    last: Bytes,
-    /// When the last one was first given.
-    since: Option<Instant>,
+    before: Option<(Bytes, Instant)>,
+    last: (Bytes, Instant),
 }
 
 impl Lists {
     /// Remembers an answer.
     pub(super) fn remember(&self, list: &str, body: &Bytes) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = (body.clone(), Instant::now());
         if let Some(answers) = remembered.answers.get_mut(list) {
-            if answers.last != body {
-                answers.before = Some(std::mem::replace(&mut answers.last, body.clone()));
-                answers.since = Some(Instant::now());
+            let former = std::mem::replace(&mut answers.last, given);
+            if former.0 != body {
+                answers.before = Some(former);
             }
             return;
         }
@@ -48,20 +47,24 @@ impl Lists {
             remembered.answers.remove(&first);
         }
         remembered.order.push_back(list.to_owned());
-        remembered.answers.insert(list.to_owned(), Answers { before: None, last: body.clone(), since: None });
+        remembered.answers.insert(list.to_owned(), Answers { before: None, last: given });
     }
 
     /// What the list was before it became `now`: an earlier answer that differs, or a list without items. `None` when
-    /// `now` is no list, or has been the answer for longer than `within`.
-    pub(super) fn before(&self, list: &str, now: &Bytes, within: Duration) -> Option<Bytes> {
+    /// `now` is no list. With `within`, only an answer that was right so short a time ago: what it lacks has changed since.
+    pub(super) fn before(&self, list: &str, now: &Bytes, within: Option<Duration>) -> Option<Bytes> {
         let emptied = emptied(now)?;
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(answers) = remembered.answers.get(list) else { return Some(emptied) };
-        if answers.last != now {
-            return Some(answers.last.clone());
+        let answers = remembered.answers.get(list);
+        let older = answers
+            .and_then(|answers| if answers.last.0 == now { answers.before.as_ref() } else { Some(&answers.last) });
+        match (older, within) {
+            (None, None) => Some(emptied),
+            (None, Some(_)) => None,
+            (Some((body, given)), within) => {
+                within.is_none_or(|within| given.elapsed() <= within).then(|| body.clone())
+            }
         }
-        let young = answers.since.map_or(within == Duration::MAX, |since| since.elapsed() < within);
-        young.then(|| answers.before.clone().unwrap_or(emptied))
     }
 }
 
@@ -87,16 +90,16 @@ mod tests {
         let list =
             |ids: &str| Bytes::from(format!(r#"{{"droplets":[{ids}],"links":{{"pages":{{}}}},"meta":{{"total":9}}}}"#));
         let empty = Bytes::from(r#"{"droplets":[],"links":{},"meta":{"total":0}}"#);
-        assert_eq!(lists.before("/v2/droplets", &list("1"), Duration::MAX), Some(empty));
+        assert_eq!(lists.before("/v2/droplets", &list("1"), None), Some(empty));
         lists.remember("/v2/droplets", &list("1"));
         lists.remember("/v2/droplets", &list("1"));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::MAX), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), None), Some(list("1")));
         lists.remember("/v2/droplets", &list("1,2"));
         lists.remember("/v2/droplets", &list("1,2"));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::MAX), Some(list("1")));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::from_secs(3600)), Some(list("1")));
-        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Duration::ZERO), None);
-        assert_eq!(lists.before("/v2/droplets/1", &Bytes::from(r#"{"droplet":{}}"#), Duration::MAX), None);
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), None), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Some(Duration::from_secs(3600))), Some(list("1")));
+        assert_eq!(lists.before("/v2/droplets", &list("1,2"), Some(Duration::ZERO)), None);
+        assert_eq!(lists.before("/v2/droplets/1", &Bytes::from(r#"{"droplet":{}}"#), None), None);
     }
 
     #[test]

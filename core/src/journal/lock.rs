@@ -249,9 +249,17 @@ impl Former {
 
     /// Stands on a lock that cannot be read; whoever held it, if anybody did, is fenced off by the next number.
     async fn damaged(store: &Store, environment: &str, token: u64) -> Result<Self, JournalError> {
-        let highest = numbers(store, environment).await?.pop();
-        if highest == Some(token) {
-            return Ok(Self { token, unsettled: true, runs: Runs::default() });
+        let mut below = numbers(store, environment).await?;
+        if below.pop() == Some(token) {
+            // Its holder may have died while it wrote this, and before it deleted the lock below, which names the runs until then.
+            let mut runs = Runs::default();
+            for number in below.into_iter().rev() {
+                if let Ok(Some(lock)) = store.get::<LockRecord>(&layout::lock(environment, number)).await {
+                    runs = lock.known_runs();
+                    break;
+                }
+            }
+            return Ok(Self { token, unsettled: true, runs });
         }
         Err(JournalError::Lost { environment: environment.to_owned(), reason: "another run has taken it over" })
     }

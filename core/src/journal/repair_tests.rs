@@ -121,6 +121,20 @@ async fn a_damaged_lock_is_followed_by_a_higher_one() {
     assert!(next.took_over(), "whoever held it may have left something behind");
 }
 
+/// Their builders would count as somebody else's, and stay.
+#[tokio::test(start_paused = true)]
+async fn the_runs_before_a_lock_that_was_half_written_stay_known() {
+    let objects = Arc::new(InMemory::new());
+    let journal = Journal::over(Arc::clone(&objects) as _, "production");
+    let former = holder("bake");
+    let run = former.run.to_string();
+    journal.lock(former).await.unwrap().release_unsettled().await.unwrap();
+    objects.put(&lock(2), "{\"token\": 2".into()).await.unwrap();
+    repair(&journal).await.unwrap();
+    let next = journal.lock(holder("gc")).await.unwrap();
+    assert!(next.took_over() && next.known_runs().has(Some(&run)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_damaged_lock_whose_holder_lives_is_renewed_by_it_and_held() {
     let objects = Arc::new(InMemory::new());

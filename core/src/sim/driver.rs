@@ -288,6 +288,13 @@ impl Sim {
         self.oracle.meet_on(host, Trouble::ClockJump);
     }
 
+    /// Sets all clocks right, and says by how much one was ahead at most.
+    pub(super) fn set_clocks_right(&self) -> Duration {
+        let most = self.clocks.values().map(|clock| clock.most()).max().unwrap_or_default();
+        self.clocks.values().for_each(|clock| clock.set(0));
+        Duration::from_millis(u64::try_from(most).unwrap_or_default())
+    }
+
     pub(super) fn environment(&mut self) -> &'static str {
         ENVIRONMENTS[self.dice.below(self.environments as u64) as usize]
     }

@@ -84,6 +84,10 @@ impl Inner {
         if entry["entry"] == "phase" && entry["phase"] == "retiring" {
             self.serves(&run);
         }
+        if entry["entry"] == "phase" && entry["phase"] == "destroyed" && run.verb.is_destroy() {
+            // It is destroyed on request from here on, whatever becomes of the process that was asked to.
+            self.serving.remove(run.environment());
+        }
     }
 
     /// What a process does from now on.

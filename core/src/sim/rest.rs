@@ -19,6 +19,9 @@ impl Sim {
         self.settle().await?;
         self.world.calm();
         self.mend();
+        // A lock that was written by a clock that was ahead lasts for as long as that was.
+        let ahead = self.set_clocks_right();
+        self.pass(ahead).await?;
         let pause = self.aftermath();
         self.pass(pause).await?;
         let touched: BTreeSet<_> = self.quiet.keys().copied().collect();

@@ -297,6 +297,33 @@ fn neither_the_command_nor_the_core_names_a_provider() {
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
 
+/// A cloud can change its texts at any time: kinds, effects and codes decide.
+#[test]
+fn nothing_decides_by_the_message_of_an_error() {
+    const READS: [&str; 7] = ["contains", "starts_with", "ends_with", "split", "find", "matches", "strip_prefix"];
+    let mut all = Vec::new();
+    for folder in ["core/src", "cli/src", "providers", "docs/examples/provider-hetzner/src"] {
+        sources(&root().join(folder), &mut all);
+    }
+    let mut found = Vec::new();
+    for file in &all {
+        let path = file.strip_prefix(root()).unwrap().to_string_lossy();
+        if path.contains("test") {
+            continue;
+        }
+        let code: String = code(&fs::read_to_string(file).unwrap()).split_whitespace().collect();
+        let parts: Vec<&str> = code.split(".message()").collect();
+        for (before, after) in parts.iter().zip(&parts[1..]) {
+            let reads = after.starts_with("==") || READS.iter().any(|read| after.starts_with(&format!(".{read}")));
+            // Tests may look at what users see.
+            if reads && !before.ends_with("assert!(error") {
+                found.push(format!("{path}: {}", after.chars().take(60).collect::<String>()));
+            }
+        }
+    }
+    assert!(all.len() > 100 && found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn every_test_that_make_leaves_out_is_run_by_itself() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remint_core::deploy::{DeployError, DeployErrorKind};
+use remint_core::error::{EngineError, EngineErrorKind};
 
 /// How the command ended. The numbers are an interface: scripts depend on them (`docs/cli.md` lists them).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,17 +141,17 @@ impl From<remint_core::journal::JournalError> for Failure {
     }
 }
 
-impl From<DeployError> for Failure {
-    fn from(error: DeployError) -> Self {
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
         let status = match error.kind() {
-            DeployErrorKind::Manifest => ExitStatus::Manifest,
-            DeployErrorKind::Credentials => ExitStatus::Credentials,
-            DeployErrorKind::Bake => ExitStatus::Bake,
-            DeployErrorKind::Gate => ExitStatus::Gate,
-            DeployErrorKind::Locked => ExitStatus::Locked,
-            DeployErrorKind::Foreign => ExitStatus::Foreign,
-            DeployErrorKind::Interrupted => ExitStatus::Interrupted,
-            DeployErrorKind::Conflict | DeployErrorKind::Provider => ExitStatus::Provider,
+            EngineErrorKind::Manifest => ExitStatus::Manifest,
+            EngineErrorKind::Credentials => ExitStatus::Credentials,
+            EngineErrorKind::Bake => ExitStatus::Bake,
+            EngineErrorKind::Gate => ExitStatus::Gate,
+            EngineErrorKind::Locked => ExitStatus::Locked,
+            EngineErrorKind::Foreign => ExitStatus::Foreign,
+            EngineErrorKind::Interrupted => ExitStatus::Interrupted,
+            EngineErrorKind::Conflict | EngineErrorKind::Provider => ExitStatus::Provider,
             _ => ExitStatus::Failure,
         };
         let (hints, details) = (error.hints().to_vec(), error.detail_lines().to_vec());

@@ -13,6 +13,7 @@ mod clock;
 pub mod context;
 pub mod deploy;
 mod duration;
+pub mod error;
 pub mod events;
 #[cfg(test)]
 mod fake;
@@ -28,9 +29,11 @@ pub mod provider;
 pub mod recipe;
 pub mod redact;
 pub mod remote;
+mod resources;
 #[cfg(test)]
 mod sim;
 mod spawn;
+mod traffic;
 pub mod tree;
 pub mod userdata;
 pub mod watch;

@@ -14,7 +14,7 @@ use std::{
 use house::House;
 
 /// The rooms of core from the ground up: each uses those before it, and none after it.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 25] = [
     "clock",
     "chance",
     "spawn",
@@ -36,6 +36,9 @@ const ROOMS: [&str; 22] = [
     "context",
     "machine",
     "bake",
+    "error",
+    "resources",
+    "traffic",
     "deploy",
 ];
 

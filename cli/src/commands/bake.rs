@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use remint_core::{
     bake::{self, Authority, BakeError, BakeOptions, BakeReport},
     context::Context,
-    deploy::{self, Baker, DeployError},
+    deploy::{self, Baker},
+    error::EngineError,
     events::{Event, Level},
     provider::{ImageId, ProviderId},
 };
@@ -161,8 +162,8 @@ pub(super) struct Builder;
 
 #[async_trait]
 impl Baker for Builder {
-    async fn bake(&self, context: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
-        let report = bake::bake(context, authority).await.map_err(DeployError::bake)?;
-        report.image.map(|image| image.id).ok_or_else(|| DeployError::bake(BakeError::NotCaptured))
+    async fn bake(&self, context: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
+        let report = bake::bake(context, authority).await.map_err(EngineError::bake)?;
+        report.image.map(|image| image.id).ok_or_else(|| EngineError::bake(BakeError::NotCaptured))
     }
 }

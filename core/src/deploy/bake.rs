@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     engine::{Engine, Session},
 };
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`DeployError`]; nothing half-made is left, or an event has named it.
-pub async fn bake(ctx: &Context) -> Result<BakeReport, DeployError> {
+/// [`EngineError`]; nothing half-made is left, or an event has named it.
+pub async fn bake(ctx: &Context) -> Result<BakeReport, EngineError> {
     let engine = Engine::new(ctx)?;
     let session = engine.begin("bake").await?;
     let report = one(&engine, &session).await;
@@ -30,7 +30,7 @@ pub async fn bake(ctx: &Context) -> Result<BakeReport, DeployError> {
 /// # Errors
 ///
 /// The lock's, and what [`bake`] refuses before anything is created.
-pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, DeployError>>, DeployError> {
+pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, EngineError>>, EngineError> {
     let mut reports = Vec::new();
     let mut contexts = contexts.iter();
     // The lock is taken with the first cloud that answers; one that does not fails alone.
@@ -64,11 +64,11 @@ pub async fn bake_each(contexts: &[Context]) -> Result<Vec<Result<BakeReport, De
 }
 
 /// Whether an error says something of one cloud only.
-fn is_of_the_cloud(error: &DeployError) -> bool {
-    matches!(error.kind(), DeployErrorKind::Credentials | DeployErrorKind::Provider)
+fn is_of_the_cloud(error: &EngineError) -> bool {
+    matches!(error.kind(), EngineErrorKind::Credentials | EngineErrorKind::Provider)
 }
 
-async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, DeployError> {
+async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, EngineError> {
     let baked = bake::bake(engine.ctx, &session.authority(engine.journal())).await;
-    baked.map_err(|error| session.blame(DeployError::bake(error)))
+    baked.map_err(|error| session.blame(EngineError::bake(error)))
 }

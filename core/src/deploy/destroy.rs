@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     engine::{Engine, Session},
     images::prune_all,
     observe::{instance_selector, ownership_of_images},
-    ownership::{Ownership, Standing, foreign},
-    remove::{foreign_user, give_back, remove_record, written},
     walk::Run,
 };
 use crate::{
@@ -17,6 +15,7 @@ use crate::{
     journal::{Owned, Phase, Place, Resource, Resources},
     machine::destroy_all,
     provider::{EnvironmentId, Instance, LoginKeys},
+    resources::{Ownership, Standing, foreign, foreign_user, give_back, remove_record, written},
 };
 
 /// Removes an environment, wherever it was: records, instances, the static IPs that Remint made, and with `images` the service's
@@ -24,20 +23,20 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`DeployErrorKind::Conflict`] when somebody else uses one of the static IPs, before anything is destroyed; the cloud's and the
+/// [`EngineErrorKind::Conflict`] when somebody else uses one of the static IPs, before anything is destroyed; the cloud's and the
 /// journal's. Running it again goes on.
-pub async fn destroy(ctx: &Context, images: bool) -> Result<(), DeployError> {
+pub async fn destroy(ctx: &Context, images: bool) -> Result<(), EngineError> {
     destroy_with(&Engine::new(ctx)?, images).await
 }
 
-pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<(), DeployError> {
+pub(super) async fn destroy_with(engine: &Engine<'_>, images: bool) -> Result<(), EngineError> {
     let session = engine.begin("destroy").await?;
     let result = engine.until_interrupted(destroy_locked(engine, &session, images)).await;
     engine.give_back_after(session.lock, &result).await;
     result
 }
 
-async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) -> Result<(), DeployError> {
+async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) -> Result<(), EngineError> {
     let (ctx, journal) = (engine.ctx, engine.journal());
     let ownership = Ownership::new(Some(&session.identity), &session.history);
     if let Some(last) = session.history.last() {
@@ -69,7 +68,7 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         if let Some(user) = foreign_user(at, ip, &ownership).await? {
             let message =
                 format!("static IP {} points at {user}, which is no instance of this environment", ip.address.ip);
-            return Err(DeployError::new(DeployErrorKind::Conflict, message)
+            return Err(EngineError::new(EngineErrorKind::Conflict, message)
                 .hint("take the address from that instance first; nothing was destroyed"));
         }
     }
@@ -117,7 +116,7 @@ async fn forget(
     session: &Session,
     resources: &mut Resources,
     owned: &Owned,
-) -> Result<(), DeployError> {
+) -> Result<(), EngineError> {
     resources.forget(&owned.resource);
     Ok(engine.journal().set_resources(&session.lock, resources).await?)
 }
@@ -133,7 +132,7 @@ fn place_of<'a>(
 }
 
 /// Removes the login keys of all runs of the environment. The caller holds the lock, so nobody needs them.
-async fn remove_keys(ctx: &Context, environment: &EnvironmentId) -> Result<(), DeployError> {
+async fn remove_keys(ctx: &Context, environment: &EnvironmentId) -> Result<(), EngineError> {
     let Some(keys) = ctx.provider.login_keys() else { return Ok(()) };
     for key in LoginKeys::list(keys, &bake::key_prefix(environment)).await? {
         keys.remove(&key.id).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub(crate) use super::outside::{Opened, Outside, Prepared};
 use super::{
-    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport,
+    Baker, DeployOptions, DeployReport, EngineError, EngineErrorKind,
     destroy::destroy_with,
     engine::Engine,
     gc::{gc_with, leftovers_with},
@@ -33,25 +33,25 @@ impl<'a> Door<'a> {
         Self { engine: Engine::with(ctx, journal, outside, holder.clone()), holder }
     }
 
-    pub(crate) async fn deploy(&self, force: bool, baker: &dyn Baker) -> Result<DeployReport, DeployError> {
+    pub(crate) async fn deploy(&self, force: bool, baker: &dyn Baker) -> Result<DeployReport, EngineError> {
         let options = DeployOptions { force, ..DeployOptions::default() };
         deploy_with(&self.engine, options, baker).await
     }
 
-    pub(crate) async fn rollback(&self, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
+    pub(crate) async fn rollback(&self, to: Option<ReleaseId>) -> Result<DeployReport, EngineError> {
         rollback_with(&self.engine, to).await
     }
 
-    pub(crate) async fn resume(&self) -> Result<Option<ReleaseId>, DeployError> {
+    pub(crate) async fn resume(&self) -> Result<Option<ReleaseId>, EngineError> {
         unfinished(&self.engine, "resume", false).await
     }
 
-    pub(crate) async fn abort(&self) -> Result<Option<ReleaseId>, DeployError> {
+    pub(crate) async fn abort(&self) -> Result<Option<ReleaseId>, EngineError> {
         unfinished(&self.engine, "abort", true).await
     }
 
     /// Returns the names of what was, or would be, removed.
-    pub(crate) async fn gc(&self, dry: bool) -> Result<Vec<String>, DeployError> {
+    pub(crate) async fn gc(&self, dry: bool) -> Result<Vec<String>, EngineError> {
         let found = match dry {
             true => leftovers_with(&self.engine).await?.found,
             false => gc_with(&self.engine, None).await?,
@@ -59,12 +59,12 @@ impl<'a> Door<'a> {
         Ok(found.into_iter().map(|leftover| leftover.name).collect())
     }
 
-    pub(crate) async fn prune(&self) -> Result<usize, DeployError> {
+    pub(crate) async fn prune(&self) -> Result<usize, EngineError> {
         Ok(prune_with(&self.engine, false).await?.len())
     }
 
     /// Only bakes, under the lock.
-    pub(crate) async fn bake(&self, baker: &dyn Baker) -> Result<(), DeployError> {
+    pub(crate) async fn bake(&self, baker: &dyn Baker) -> Result<(), EngineError> {
         let session = self.engine.begin("bake").await?;
         let baked = baker.bake(self.engine.ctx, &session.authority(self.engine.journal())).await;
         self.engine.give_back(session.lock).await;
@@ -72,32 +72,32 @@ impl<'a> Door<'a> {
     }
 
     /// Returns how many objects of the journal were mended.
-    pub(crate) async fn repair(&self) -> Result<usize, DeployError> {
+    pub(crate) async fn repair(&self) -> Result<usize, EngineError> {
         let ctx = self.engine.ctx;
         let holder = Holder { command: "journal repair".to_owned(), ..self.holder.clone() };
         Ok(self.engine.journal().repair(holder, None, &ctx.events, &ctx.cancel).await?.len())
     }
 
     /// Returns whether a deploy would change anything.
-    pub(crate) async fn plan(&self) -> Result<bool, DeployError> {
+    pub(crate) async fn plan(&self) -> Result<bool, EngineError> {
         Ok(plan_with(&self.engine, &DeployOptions::default()).await?.changes())
     }
 
-    pub(crate) async fn status(&self) -> Result<(), DeployError> {
+    pub(crate) async fn status(&self) -> Result<(), EngineError> {
         status_with(&self.engine).await.map(drop)
     }
 
-    pub(crate) async fn destroy(&self, images: bool) -> Result<(), DeployError> {
+    pub(crate) async fn destroy(&self, images: bool) -> Result<(), EngineError> {
         destroy_with(&self.engine, images).await
     }
 }
 
 /// An error of the machine, for [`Outside`].
-pub(crate) fn gate_error(message: impl Into<String>) -> DeployError {
-    DeployError::new(DeployErrorKind::Gate, message)
+pub(crate) fn gate_error(message: impl Into<String>) -> EngineError {
+    EngineError::new(EngineErrorKind::Gate, message)
 }
 
 /// The chain of an error in one line.
-pub(crate) fn chain(error: &DeployError) -> String {
+pub(crate) fn chain(error: &EngineError) -> String {
     error.chain()
 }

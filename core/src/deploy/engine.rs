@@ -3,17 +3,17 @@
 use std::{future::Future, sync::Arc};
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     gate::SshOutside,
     observe::{self, image_selector},
     outside::Outside,
-    ownership::{Ownership, Standing, foreign},
 };
 use crate::{
     bake::{self, Authority},
     context::Context,
     journal::{Holder, Identity, Journal, LockGuard, Place, Release},
     provider::{Capability, ErrorKind, Images, Labels, label},
+    resources::{Ownership, Standing, foreign},
 };
 
 /// What all commands work with.
@@ -36,11 +36,11 @@ pub(super) struct Session {
 
 impl Session {
     /// A failure after the lock was lost is the lost lock's, whatever was being done then.
-    pub(super) fn blame(&self, error: DeployError) -> DeployError {
-        if error.kind() == DeployErrorKind::Locked || !self.lock.lost().is_cancelled() {
+    pub(super) fn blame(&self, error: EngineError) -> EngineError {
+        if error.kind() == EngineErrorKind::Locked || !self.lock.lost().is_cancelled() {
             return error;
         }
-        DeployError::new(DeployErrorKind::Locked, "this run lost the lock while it was at work")
+        EngineError::new(EngineErrorKind::Locked, "this run lost the lock while it was at work")
             .because(error)
             .hint("run `remint status` to see who goes on; nothing is changed without the lock")
     }
@@ -53,7 +53,7 @@ impl Session {
 
 impl<'a> Engine<'a> {
     /// The engine on the manifest's own journal and on real machines.
-    pub(super) fn new(ctx: &'a Context) -> Result<Self, DeployError> {
+    pub(super) fn new(ctx: &'a Context) -> Result<Self, EngineError> {
         let journal = Journal::open(&ctx.loaded)?;
         Ok(Self::with(ctx, journal, Arc::new(SshOutside::new(ctx)), Holder::current(ctx.run, "deploy")))
     }
@@ -78,13 +78,13 @@ impl<'a> Engine<'a> {
     }
 
     /// What the journal proves to be ours.
-    pub(super) async fn ownership(&self, history: &[Release]) -> Result<Ownership, DeployError> {
+    pub(super) async fn ownership(&self, history: &[Release]) -> Result<Ownership, EngineError> {
         Ok(Ownership::new(self.journal.identity().await?.as_ref(), history))
     }
 
     /// Takes the lock for a command, and makes sure that what runs here is ours to change. Before that is known, nothing is
     /// changed; then, whatever the command is, what a run that was killed in its bake left behind goes.
-    pub(super) async fn begin(&self, command: &str) -> Result<Session, DeployError> {
+    pub(super) async fn begin(&self, command: &str) -> Result<Session, EngineError> {
         let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
         let ctx = self.ctx;
         let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
@@ -92,7 +92,7 @@ impl<'a> Engine<'a> {
         let found = async {
             let (identity, history, standing) = self.until_interrupted(self.enter(&lock)).await?;
             let authority = Authority { journal: &self.journal, lock: &lock, identity: &identity };
-            bake::recover(ctx, &authority).await.map_err(DeployError::bake)?;
+            bake::recover(ctx, &authority).await.map_err(EngineError::bake)?;
             Ok((identity, history, standing))
         };
         match found.await {
@@ -108,7 +108,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Works under another engine's lock, of the same environment at another provider.
-    pub(super) async fn join(&self, session: &Session) -> Result<(), DeployError> {
+    pub(super) async fn join(&self, session: &Session) -> Result<(), EngineError> {
         self.fence(self.ctx, &session.lock);
         let standing = Standing::sort(
             observe::instances(self.ctx).await?,
@@ -118,10 +118,10 @@ impl<'a> Engine<'a> {
             return Err(foreign(self.ctx, &session.history, &standing.foreign));
         }
         let authority = session.authority(&self.journal);
-        bake::recover(self.ctx, &authority).await.map_err(DeployError::bake)
+        bake::recover(self.ctx, &authority).await.map_err(EngineError::bake)
     }
 
-    async fn enter(&self, lock: &LockGuard) -> Result<(Identity, Vec<Release>, Standing), DeployError> {
+    async fn enter(&self, lock: &LockGuard) -> Result<(Identity, Vec<Release>, Standing), EngineError> {
         let ctx = self.ctx;
         let service = &ctx.loaded.manifest.service;
         self.journal.check_service(service).await?;
@@ -149,7 +149,7 @@ impl<'a> Engine<'a> {
         lock: &LockGuard,
         identity: &mut Identity,
         history: &[Release],
-    ) -> Result<(), DeployError> {
+    ) -> Result<(), EngineError> {
         let ownership = Ownership::new(Some(identity), history);
         let mut everywhere = true;
         for place in identity.environment.places.clone() {
@@ -169,7 +169,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The same run at another place where the environment was, with its mutations under the same lock.
-    pub(super) async fn at(&self, place: &Place, lock: &LockGuard) -> Result<Context, DeployError> {
+    pub(super) async fn at(&self, place: &Place, lock: &LockGuard) -> Result<Context, EngineError> {
         let ctx = elsewhere(self.ctx, place).await?;
         self.fence(&ctx, lock);
         Ok(ctx)
@@ -186,18 +186,18 @@ impl<'a> Engine<'a> {
     /// Does work that the same command finishes when it is run again, until the user asks to stop.
     pub(super) async fn until_interrupted<T>(
         &self,
-        work: impl Future<Output = Result<T, DeployError>>,
-    ) -> Result<T, DeployError> {
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
         tokio::select! {
             biased;
-            () = self.ctx.interrupted() => Err(DeployError::interrupted()),
+            () = self.ctx.interrupted() => Err(EngineError::interrupted()),
             done = work => done,
         }
     }
 
     /// Gives the lock back after such work. Where it was cut off, the next run waits for what may still take effect.
-    pub(super) async fn give_back_after<T>(&self, lock: LockGuard, done: &Result<T, DeployError>) {
-        let cut_off = matches!(done, Err(error) if error.kind() == DeployErrorKind::Interrupted);
+    pub(super) async fn give_back_after<T>(&self, lock: LockGuard, done: &Result<T, EngineError>) {
+        let cut_off = matches!(done, Err(error) if error.kind() == EngineErrorKind::Interrupted);
         if !cut_off {
             return self.give_back(lock).await;
         }
@@ -220,17 +220,17 @@ impl<'a> Engine<'a> {
 }
 
 /// The same run at another place where the environment was.
-pub(super) async fn elsewhere(ctx: &Context, place: &Place) -> Result<Context, DeployError> {
+pub(super) async fn elsewhere(ctx: &Context, place: &Place) -> Result<Context, EngineError> {
     ctx.at(place).await.map_err(|error| {
         let message = format!("{} has resources in {place}, which cannot be reached", ctx.loaded.environment);
-        DeployError::new(DeployErrorKind::Provider, message).because(error).hint(format!(
+        EngineError::new(EngineErrorKind::Provider, message).because(error).hint(format!(
             "set the credentials of {}, and keep its `[providers.{}]` section",
             place.provider, place.provider
         ))
     })
 }
 
-async fn label_at(ctx: &Context, identity: &Identity, ownership: &Ownership) -> Result<(), DeployError> {
+async fn label_at(ctx: &Context, identity: &Identity, ownership: &Ownership) -> Result<(), EngineError> {
     let capable = |capability| ctx.provider.descriptor().has(capability);
     let id = Labels::new().with(label::ENV_ID, identity.environment.id.as_str());
     if capable(Capability::InstanceRelabel) {

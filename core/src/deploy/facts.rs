@@ -1,20 +1,19 @@
 //! What the planner decides on, and what is refused because it is somebody else's.
 
-use std::net::IpAddr;
-
 use super::{
-    DeployError, DeployErrorKind,
-    observe::{Wanted, World, record_ttl, wanted_record_name},
+    EngineError, EngineErrorKind,
+    observe::{Wanted, World},
     outside::Outside,
-    ownership::release_of,
     planner::{AddressFacts, CurrentFacts, Facts, RecordFacts, Superfluous},
 };
 use crate::{
     context::Context,
-    journal::{Owned, OwnedRecord, Release, Resource, Resources, Retired, current},
+    journal::{Owned, Release, Resource, Retired, current},
     manifest::{Retire, StaticIpChoice},
-    provider::{Instance, InstanceId, InstanceState, RecordSet, ReleaseId},
+    provider::{Instance, InstanceState, ReleaseId},
     recipe::changed,
+    resources::{may_write, record_ttl, release_of, wanted_record_name},
+    traffic::points_elsewhere,
 };
 
 /// Puts together what the planner decides on, and refuses what belongs to somebody else.
@@ -24,7 +23,7 @@ pub(super) async fn facts(
     wanted: &Wanted,
     outside: &dyn Outside,
     force: bool,
-) -> Result<Facts, DeployError> {
+) -> Result<Facts, EngineError> {
     check(ctx, world)?;
     let manifest = &ctx.loaded.manifest;
     let current = match current(&world.history) {
@@ -120,7 +119,7 @@ async fn current_facts(
     wanted: &Wanted,
     outside: &dyn Outside,
     release: &Release,
-) -> Result<CurrentFacts, DeployError> {
+) -> Result<CurrentFacts, EngineError> {
     let record = &release.record;
     let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
     let same_config = match ctx.loaded.config_is_sealed() {
@@ -148,7 +147,7 @@ async fn current_facts(
 }
 
 /// Refuses what cannot be, and what belongs to somebody else, before anything is created.
-pub(super) fn check(ctx: &Context, world: &World) -> Result<(), DeployError> {
+pub(super) fn check(ctx: &Context, world: &World) -> Result<(), EngineError> {
     check_count(ctx)?;
     check_place(ctx, world)?;
     check_address(world)?;
@@ -156,17 +155,17 @@ pub(super) fn check(ctx: &Context, world: &World) -> Result<(), DeployError> {
     check_others(ctx, world)
 }
 
-fn check_count(ctx: &Context) -> Result<(), DeployError> {
+fn check_count(ctx: &Context) -> Result<(), EngineError> {
     if ctx.loaded.manifest.instance.count == 1 {
         return Ok(());
     }
     let count = ctx.loaded.manifest.instance.count;
     let message = format!("{count} instances need a load balancer, which this provider does not have (instance.count)");
-    Err(DeployError::new(DeployErrorKind::Manifest, message).hint("write `count = 1` in `[instance]`"))
+    Err(EngineError::new(EngineErrorKind::Manifest, message).hint("write `count = 1` in `[instance]`"))
 }
 
 /// An environment does not move to another provider or region: its address cannot go with it.
-fn check_place(ctx: &Context, world: &World) -> Result<(), DeployError> {
+fn check_place(ctx: &Context, world: &World) -> Result<(), EngineError> {
     let Some(release) = current(&world.history) else { return Ok(()) };
     let (from, to) = (release.record.place(), ctx.place());
     if from == to {
@@ -175,7 +174,7 @@ fn check_place(ctx: &Context, world: &World) -> Result<(), DeployError> {
     let environment = &ctx.loaded.environment;
     let message = format!("{environment} runs in {from} ({}), and the manifest asks for {to}", release.id());
     let what = if from.provider == to.provider { "region" } else { "provider" };
-    Err(DeployError::new(DeployErrorKind::Manifest, message)
+    Err(EngineError::new(EngineErrorKind::Manifest, message)
         .hint(format!(
             "to move without a gap, deploy a second environment in {to} (`[environments.NAME]`, `remint -e NAME deploy`), switch \
              clients to it, and run `remint -e {environment} destroy` with the former {what}"
@@ -184,11 +183,11 @@ fn check_place(ctx: &Context, world: &World) -> Result<(), DeployError> {
 }
 
 /// A static IP that points at something that is not ours is left alone.
-fn check_address(world: &World) -> Result<(), DeployError> {
+fn check_address(world: &World) -> Result<(), EngineError> {
     let Some(ip) = &world.static_ip else { return Ok(()) };
     if !world.ownership.may_be(ip) {
         let message = format!("static IP {} belongs to another environment, by its labels", ip.address.ip);
-        return Err(DeployError::new(DeployErrorKind::Conflict, message).hint("choose another one in `[address]`"));
+        return Err(EngineError::new(EngineErrorKind::Conflict, message).hint("choose another one in `[address]`"));
     }
     let Some(to) = &ip.assigned_to else { return Ok(()) };
     if world.instances.iter().any(|instance| instance.id == *to) {
@@ -197,36 +196,16 @@ fn check_address(world: &World) -> Result<(), DeployError> {
     Err(points_elsewhere(ip.address.ip, to))
 }
 
-/// An address that somebody gave to an instance that is not ours.
-pub(super) fn points_elsewhere(address: IpAddr, to: &InstanceId) -> DeployError {
-    let message = format!("static IP {address} points at {to}, which is no instance of this environment");
-    DeployError::new(DeployErrorKind::Conflict, message)
-        .hint("take the address from that instance first, or choose another one in `[address]`")
-}
-
 /// A record that somebody else made is left alone, unless the manifest takes it over.
-pub(super) fn check_record(ctx: &Context, world: &World) -> Result<(), DeployError> {
+pub(super) fn check_record(ctx: &Context, world: &World) -> Result<(), EngineError> {
     match &world.record {
         Some(record) => may_write(ctx, &world.resources, record),
         None => Ok(()),
     }
 }
 
-/// Whether a record that exists may be changed: it is ours, or the manifest takes it over.
-pub(super) fn may_write(ctx: &Context, resources: &Resources, record: &RecordSet) -> Result<(), DeployError> {
-    let Some(dns) = &ctx.loaded.manifest.dns else { return Ok(()) };
-    let named = OwnedRecord { zone: record.zone.clone(), name: record.name.clone(), kind: record.kind, ttl: 0 };
-    if dns.adopt || resources.find_record(ctx.dns_provider().descriptor().id, &named).is_some() {
-        return Ok(());
-    }
-    let message =
-        format!("{} {} exists ({}) and was not made by remint", record.fqdn(), record.kind, record.values.join(", "));
-    Err(DeployError::new(DeployErrorKind::Conflict, message)
-        .hint("remove the record, choose another name, or take it over: `adopt = true` in `[dns]`"))
-}
-
 /// Two environments cannot serve under one record or one static IP.
-fn check_others(ctx: &Context, world: &World) -> Result<(), DeployError> {
+fn check_others(ctx: &Context, world: &World) -> Result<(), EngineError> {
     let record = wanted_record_name(ctx);
     for (environment, resources) in &world.others {
         let taken = resources.wanted().find(|owned| match &owned.resource {
@@ -237,7 +216,7 @@ fn check_others(ctx: &Context, world: &World) -> Result<(), DeployError> {
         });
         if let Some(owned) = taken {
             let message = format!("{} belongs to environment {environment}", owned.title());
-            return Err(DeployError::new(DeployErrorKind::Conflict, message).hint(format!(
+            return Err(EngineError::new(EngineErrorKind::Conflict, message).hint(format!(
                 "give each environment its own (`[environments.{}.dns]` or `.address`)",
                 ctx.loaded.environment
             )));

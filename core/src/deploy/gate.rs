@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     digest::ConfigDigest,
     outside::{Opened, Outside, Prepared},
 };
@@ -49,10 +49,10 @@ impl SshOutside {
         ctx: &Context,
         address: &Address,
         connection: Option<Arc<Connection>>,
-    ) -> Result<Probe, DeployError> {
+    ) -> Result<Probe, EngineError> {
         Probe::of(&ctx.loaded, address, connection)
             .await
-            .map_err(|reason| DeployError::new(DeployErrorKind::Manifest, format!("{reason} (health.check)")))
+            .map_err(|reason| EngineError::new(EngineErrorKind::Manifest, format!("{reason} (health.check)")))
     }
 
     /// Whether nobody can ask from here: a command needs a connection, and this run may not read the secrets of a header.
@@ -66,7 +66,7 @@ impl SshOutside {
         ctx: &Context,
         release: ReleaseId,
         static_ip: Option<IpAddr>,
-    ) -> Result<Vec<(String, SecretString)>, DeployError> {
+    ) -> Result<Vec<(String, SecretString)>, EngineError> {
         let fqdn = ctx.loaded.fqdn();
         let render = self.render_context(ctx, release, static_ip, fqdn.as_deref());
         let mut parts = Vec::new();
@@ -96,14 +96,14 @@ impl SshOutside {
 
 #[async_trait]
 impl Outside for SshOutside {
-    async fn recipe(&self, ctx: &Context, base: &ImageId) -> Result<Recipe, DeployError> {
+    async fn recipe(&self, ctx: &Context, base: &ImageId) -> Result<Recipe, EngineError> {
         let read = Recipe::read(&ctx.loaded, base).await;
         read.map_err(|error| {
-            DeployError::new(DeployErrorKind::Manifest, "cannot tell what the image is made of").because(error)
+            EngineError::new(EngineErrorKind::Manifest, "cannot tell what the image is made of").because(error)
         })
     }
 
-    async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, DeployError> {
+    async fn config_digest(&self, ctx: &Context, salt: &str, static_ip: Option<IpAddr>) -> Result<String, EngineError> {
         let mut digest = ConfigDigest::new(salt);
         // The release's number stands in every configuration that asks for it, and is no change of its own.
         let release = ReleaseId(0);
@@ -119,7 +119,7 @@ impl Outside for SshOutside {
         for key in &ctx.loaded.manifest.access.ssh_keys {
             digest.field(key.as_bytes());
         }
-        digest.finish().await.map_err(|reason| DeployError::new(DeployErrorKind::Journal, reason))
+        digest.finish().await.map_err(|reason| EngineError::new(EngineErrorKind::Journal, reason))
     }
 
     async fn commit(&self, ctx: &Context) -> Option<String> {
@@ -133,7 +133,7 @@ impl Outside for SshOutside {
         release: ReleaseId,
         name: &str,
         static_ip: Option<IpAddr>,
-    ) -> Result<Prepared, DeployError> {
+    ) -> Result<Prepared, EngineError> {
         let keys = Keys::generate();
         let public_key = keys.login.public().line();
         let descriptor = ctx.provider.descriptor();
@@ -162,10 +162,10 @@ impl Outside for SshOutside {
         instance: &Instance,
         prepared: &Prepared,
         within: Duration,
-    ) -> Result<Box<dyn Opened>, DeployError> {
+    ) -> Result<Box<dyn Opened>, EngineError> {
         let (name, started) = (&instance.name, Instant::now());
         let Some(address) = &instance.address else {
-            return Err(DeployError::new(DeployErrorKind::Gate, format!("there is no way into instance {name}")));
+            return Err(EngineError::new(EngineErrorKind::Gate, format!("there is no way into instance {name}")));
         };
         ctx.events.emit(Event::TaskStarted { task: name.clone(), message: "waiting for SSH".to_owned() });
         let Keys { host, next, login } = prepared.keys.clone();
@@ -183,7 +183,7 @@ impl Outside for SshOutside {
         Some(probe.ask().await.map_err(|answer| answer.to_string()))
     }
 
-    async fn observe(&self, ctx: &Context, address: &Address, during: Duration) -> Result<(), DeployError> {
+    async fn observe(&self, ctx: &Context, address: &Address, during: Duration) -> Result<(), EngineError> {
         let health = &ctx.loaded.manifest.health;
         if Self::is_silent(ctx) {
             tokio::time::sleep(during).await;
@@ -221,7 +221,7 @@ struct OpenMachine {
 
 #[async_trait]
 impl Opened for OpenMachine {
-    async fn examine(&mut self, ctx: &Context) -> Result<(), DeployError> {
+    async fn examine(&mut self, ctx: &Context) -> Result<(), EngineError> {
         let manifest = &ctx.loaded.manifest;
         let commands = manifest.config.as_ref().is_some_and(ConfigSection::has_commands);
         self.machine.first_boot_done(commands, None).await?;
@@ -235,7 +235,7 @@ impl Opened for OpenMachine {
         Ok(wait_healthy(&probe, &ctx.loaded.manifest.health, None, &ctx.cancel, &mut change).await?)
     }
 
-    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), DeployError> {
+    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), EngineError> {
         self.machine.progress("running the command before the switch");
         let (task, events) = (self.machine.name().to_owned(), ctx.events.clone());
         let mut line = move |stream: Stream, line: &str| {
@@ -248,7 +248,7 @@ impl Opened for OpenMachine {
             return Ok(());
         }
         let message = format!("the command before the switch failed on {} ({})", self.machine.name(), outcome.exit);
-        Err(DeployError::new(DeployErrorKind::Gate, message)
+        Err(EngineError::new(EngineErrorKind::Gate, message)
             .hint("its last lines are shown below; see `deploy.before_switch`")
             .details(outcome.tail))
     }
@@ -262,7 +262,7 @@ impl Opened for OpenMachine {
         }
     }
 
-    async fn close(mut self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
+    async fn close(mut self: Box<Self>, ctx: &Context) -> Result<(), EngineError> {
         let own_files = self.examine_logins(ctx).await?;
         self.rotate_host_key().await?;
         self.write_logins(ctx, &own_files).await?;
@@ -274,12 +274,12 @@ impl Opened for OpenMachine {
 }
 
 impl OpenMachine {
-    fn refuse(&self, message: String) -> DeployError {
-        DeployError::new(DeployErrorKind::Gate, message)
+    fn refuse(&self, message: String) -> EngineError {
+        EngineError::new(EngineErrorKind::Gate, message)
     }
 
     /// Asks who can log in. Gives the files that are Remint's to write.
-    async fn examine_logins(&self, ctx: &Context) -> Result<Vec<KeyFile>, DeployError> {
+    async fn examine_logins(&self, ctx: &Context) -> Result<Vec<KeyFile>, EngineError> {
         self.machine.progress("asking who can log in");
         let access = &ctx.loaded.manifest.access.ssh_keys;
         let audit = logins::audit(self.machine.connection(), &self.machine.login(), access).await?;
@@ -301,7 +301,7 @@ impl OpenMachine {
     }
 
     /// Installs the next host key, and connects to it: the one of the user data is worth nothing from then on.
-    async fn rotate_host_key(&mut self) -> Result<(), DeployError> {
+    async fn rotate_host_key(&mut self) -> Result<(), EngineError> {
         self.machine.progress("replacing the host key");
         let command = Command::shell(ROTATE)
             .env("PUBLIC", self.next.public().line())
@@ -316,7 +316,7 @@ impl OpenMachine {
     }
 
     /// Writes root's files of login keys from `[access]`, and reads them again.
-    async fn write_logins(&self, ctx: &Context, files: &[KeyFile]) -> Result<(), DeployError> {
+    async fn write_logins(&self, ctx: &Context, files: &[KeyFile]) -> Result<(), EngineError> {
         self.machine.progress("removing the login key");
         let access = logins::access_file(&ctx.loaded.manifest.access.ssh_keys);
         let options = UploadOptions { mode: Some(0o600), ..UploadOptions::default() };

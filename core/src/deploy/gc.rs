@@ -4,11 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    DeployError,
+    EngineError,
     engine::{Engine, Session, elsewhere},
     observe::{image_selector, instance_selector, ownership_of_images},
-    ownership::{Ownership, Standing, foreign, release_of},
-    remove::{give_back, remove_record, written},
 };
 use crate::{
     bake::{KeyFolder, forget, kept_until, key_prefix},
@@ -20,6 +18,7 @@ use crate::{
         EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
         Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
+    resources::{Ownership, Standing, find, foreign, give_back, release_of, remove_record, written},
 };
 
 /// Something that nothing accounts for.
@@ -101,11 +100,11 @@ enum Removal {
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn leftovers(ctx: &Context) -> Result<Leftovers, DeployError> {
+pub async fn leftovers(ctx: &Context) -> Result<Leftovers, EngineError> {
     leftovers_with(&Engine::new(ctx)?).await
 }
 
-pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, DeployError> {
+pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, EngineError> {
     let (ctx, journal) = (engine.ctx, engine.journal());
     journal.check_service(&ctx.loaded.manifest.service).await?;
     let history = journal.history().await?;
@@ -145,12 +144,12 @@ pub(super) async fn leftovers_with(engine: &Engine<'_>) -> Result<Leftovers, Dep
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn gc(ctx: &Context, approved: &Leftovers) -> Result<Vec<Leftover>, DeployError> {
+pub async fn gc(ctx: &Context, approved: &Leftovers) -> Result<Vec<Leftover>, EngineError> {
     gc_with(&Engine::new(ctx)?, Some(approved)).await
 }
 
 /// `approved` is what may be removed; without it, whatever is found.
-pub(super) async fn gc_with(engine: &Engine<'_>, approved: Option<&Leftovers>) -> Result<Vec<Leftover>, DeployError> {
+pub(super) async fn gc_with(engine: &Engine<'_>, approved: Option<&Leftovers>) -> Result<Vec<Leftover>, EngineError> {
     let session = engine.begin("gc").await?;
     let removed = engine.until_interrupted(collect(engine, &session, approved)).await;
     engine.give_back_after(session.lock, &removed).await;
@@ -161,7 +160,7 @@ async fn collect(
     engine: &Engine<'_>,
     session: &Session,
     approved: Option<&Leftovers>,
-) -> Result<Vec<Leftover>, DeployError> {
+) -> Result<Vec<Leftover>, EngineError> {
     let mut searches = Vec::new();
     let history = engine.journal().history().await?;
     for place in &session.identity.environment.places {
@@ -230,14 +229,14 @@ impl<'a> Search<'a> {
         identity: Option<Identity>,
         history: Vec<Release>,
         quiet: bool,
-    ) -> Result<Self, DeployError> {
+    ) -> Result<Self, EngineError> {
         let ownership = Ownership::new(identity.as_ref(), &history);
         let resources = engine.journal().resources().await?;
         let runs = engine.journal().known_runs().await?;
         Ok(Self { ctx, engine, identity, history, ownership, resources, runs, quiet })
     }
 
-    async fn run(&self) -> Result<(Vec<Found>, Vec<Instance>), DeployError> {
+    async fn run(&self) -> Result<(Vec<Found>, Vec<Instance>), EngineError> {
         let (mut found, foreign) = self.instances().await?;
         let machines = self.machines_of_bakes().await?;
         let of_unknown_runs = machines.iter().any(|found| found.leftover.why == UNKNOWN_RUN);
@@ -282,7 +281,7 @@ impl<'a> Search<'a> {
         Found { leftover, removal: ours.then_some(Removal::Instance(instance)) }
     }
 
-    async fn instances(&self) -> Result<(Vec<Found>, Vec<Instance>), DeployError> {
+    async fn instances(&self) -> Result<(Vec<Found>, Vec<Instance>), EngineError> {
         let mut all = self.ctx.provider.instances().list(&instance_selector(self.ctx)).await?;
         all.retain(|instance| instance.state != InstanceState::Destroying);
         let Standing { ours, foreign } = Standing::sort(all, &self.ownership);
@@ -312,7 +311,7 @@ impl<'a> Search<'a> {
     }
 
     /// Builders and check machines of this environment; those of a remint that knew no ids are perhaps ours.
-    async fn machines_of_bakes(&self) -> Result<Vec<Found>, DeployError> {
+    async fn machines_of_bakes(&self) -> Result<Vec<Found>, EngineError> {
         if !self.quiet {
             return Ok(Vec::new());
         }
@@ -343,7 +342,7 @@ impl<'a> Search<'a> {
         Ok(found)
     }
 
-    async fn keys(&self) -> Result<Vec<Found>, DeployError> {
+    async fn keys(&self) -> Result<Vec<Found>, EngineError> {
         let unfinished = self.history.last().is_some_and(|last| !last.phase().is_final());
         let (Some(keys), Some(environment)) = (self.ctx.provider.login_keys(), self.environment()) else {
             return Ok(Vec::new());
@@ -361,7 +360,7 @@ impl<'a> Search<'a> {
     }
 
     /// Images that were never finished. Those that are whole are `remint images prune`'s.
-    async fn images(&self) -> Result<Vec<Found>, DeployError> {
+    async fn images(&self) -> Result<Vec<Found>, EngineError> {
         let ownership = ownership_of_images(self.ctx, self.engine.journal()).await?;
         let all = Images::list(self.ctx.provider.images(), &image_selector(self.ctx)).await?;
         let broken = all.into_iter().filter(|image| matches!(image.state, ImageState::Failed(_)));
@@ -369,7 +368,7 @@ impl<'a> Search<'a> {
     }
 
     /// A capture that an earlier run began. Every command that changes something finishes it first.
-    async fn capture(&self) -> Result<Option<Found>, DeployError> {
+    async fn capture(&self) -> Result<Option<Found>, EngineError> {
         if !self.quiet || *self.ctx.provider.descriptor().id != *self.ctx.loaded.provider.as_str() {
             return Ok(None);
         }
@@ -396,7 +395,7 @@ impl<'a> Search<'a> {
     }
 
     /// Static IPs that carry this environment's id and that its journal does not know.
-    async fn static_ips(&self) -> Result<Vec<Found>, DeployError> {
+    async fn static_ips(&self) -> Result<Vec<Found>, EngineError> {
         let (Some(static_ips), Some(environment)) = (self.ctx.provider.static_ips(), self.environment()) else {
             return Ok(Vec::new());
         };
@@ -456,7 +455,7 @@ impl<'a> Search<'a> {
     }
 
     /// The images that some environment of the journal has begun to capture.
-    async fn captures(&self) -> Result<Vec<String>, DeployError> {
+    async fn captures(&self) -> Result<Vec<String>, EngineError> {
         let journal = self.engine.journal();
         let mut names = Vec::new();
         for environment in journal.environments().await? {
@@ -466,7 +465,7 @@ impl<'a> Search<'a> {
     }
 
     /// What the provider created beside what it was asked for. What is younger than a request may last is left alone.
-    async fn strays(&self) -> Result<Vec<Found>, DeployError> {
+    async fn strays(&self) -> Result<Vec<Found>, EngineError> {
         let (Some(strays), Some(owner)) = (self.ctx.provider.strays(), self.owner()) else { return Ok(Vec::new()) };
         if !self.quiet {
             return Ok(Vec::new());
@@ -490,12 +489,12 @@ impl<'a> Search<'a> {
     }
 
     /// Removes one; returns whether it is gone. Its use is read again first.
-    async fn remove(&self, session: &Session, removal: Removal) -> Result<bool, DeployError> {
+    async fn remove(&self, session: &Session, removal: Removal) -> Result<bool, EngineError> {
         let ctx = self.ctx;
         match removal {
             Removal::Instance(instance) => {
                 if let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), self.resources.static_ip()) {
-                    let ip = super::observe::find(static_ips, &owned.id).await?;
+                    let ip = find(static_ips, &owned.id).await?;
                     if ip.is_some_and(|ip| ip.assigned_to.as_ref() == Some(&instance.id)) {
                         ctx.events.warn(format!("{} stays: the static IP points at it", instance.name));
                         return Ok(false);

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    DeployError,
+    EngineError,
     engine::Engine,
     observe::{self, image_selector, ownership_of_images},
-    ownership::{Ownership, Standing, foreign},
 };
 use crate::{
     context::Context,
     journal::{Journal, Phase, Release, current},
     provider::{Image, ImageId, ReleaseId},
+    resources::{Ownership, Standing, foreign},
 };
 
 /// An image under the service's name, and which releases need it.
@@ -37,7 +37,7 @@ pub struct ImageUse {
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, DeployError> {
+pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, EngineError> {
     let engine = Engine::new(ctx)?;
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (history, standing) = (engine.journal().history().await?, observe::instances(ctx).await?);
@@ -50,7 +50,7 @@ pub async fn images(ctx: &Context) -> Result<Vec<ImageUse>, DeployError> {
     images_with(ctx, engine.journal()).await
 }
 
-async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, DeployError> {
+async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, EngineError> {
     let history = journal.history().await?;
     let keep = ctx.loaded.manifest.deploy.keep_images;
     let kept_here = kept(&history, keep);
@@ -69,7 +69,7 @@ async fn images_with(ctx: &Context, journal: &Journal) -> Result<Vec<ImageUse>, 
 }
 
 /// The images that the releases of the other environments need, read from their journals now.
-async fn needed_elsewhere(ctx: &Context, journal: &Journal) -> Result<Vec<(String, BTreeSet<ImageId>)>, DeployError> {
+async fn needed_elsewhere(ctx: &Context, journal: &Journal) -> Result<Vec<(String, BTreeSet<ImageId>)>, EngineError> {
     let mut needed = Vec::new();
     for name in journal.environments().await? {
         if name != ctx.loaded.environment.as_str() {
@@ -105,11 +105,11 @@ fn kept(history: &[Release], keep: u32) -> BTreeSet<ImageId> {
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn prune(ctx: &Context, dry: bool) -> Result<Vec<Image>, DeployError> {
+pub async fn prune(ctx: &Context, dry: bool) -> Result<Vec<Image>, EngineError> {
     prune_with(&Engine::new(ctx)?, dry).await
 }
 
-pub(super) async fn prune_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Image>, DeployError> {
+pub(super) async fn prune_with(engine: &Engine<'_>, dry: bool) -> Result<Vec<Image>, EngineError> {
     let ctx = engine.ctx;
     if dry {
         return Ok(superfluous(images_with(ctx, engine.journal()).await?));
@@ -137,12 +137,12 @@ fn superfluous(uses: Vec<ImageUse>) -> Vec<Image> {
     doomed.map(|one| one.image).collect()
 }
 
-async fn is_needed(ctx: &Context, journal: &Journal, image: &ImageId) -> Result<bool, DeployError> {
+async fn is_needed(ctx: &Context, journal: &Journal, image: &ImageId) -> Result<bool, EngineError> {
     Ok(needed_elsewhere(ctx, journal).await?.iter().any(|(_, needed)| needed.contains(image)))
 }
 
 /// Deletes every image of the service that no other environment needs.
-pub(super) async fn prune_all(ctx: &Context, journal: &Journal, ownership: &Ownership) -> Result<(), DeployError> {
+pub(super) async fn prune_all(ctx: &Context, journal: &Journal, ownership: &Ownership) -> Result<(), EngineError> {
     for image in ctx.provider.images().list(&image_selector(ctx)).await? {
         if !ownership.has_image(&image) {
             continue;

@@ -1,6 +1,6 @@
 //! The builders of bakes that failed, which somebody wants to look at.
 
-use super::{DeployError, engine::Engine};
+use super::{EngineError, engine::Engine};
 use crate::{
     bake::{KeptKey, KeyFolder},
     context::Context,
@@ -22,7 +22,7 @@ pub struct KeptBuilder {
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn kept_builders(ctx: &Context) -> Result<Vec<KeptBuilder>, DeployError> {
+pub async fn kept_builders(ctx: &Context) -> Result<Vec<KeptBuilder>, EngineError> {
     let Some(identity) = Engine::new(ctx)?.journal().identity().await? else { return Ok(Vec::new()) };
     let environment = identity.environment.id;
     let keys = KeyFolder::of(&ctx.process_env, &environment);

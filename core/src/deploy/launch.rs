@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    DeployError, DeployErrorKind,
-    observe::{self, ROLE_INSTANCE, instance_selector},
+    EngineError, EngineErrorKind,
+    observe::{ROLE_INSTANCE, instance_selector},
     outside::{Opened, Prepared},
-    ownership::release_of,
     walk::Run,
 };
 use crate::{
@@ -17,13 +16,15 @@ use crate::{
     context::Context,
     events::{Event, Events},
     health::HealthError,
-    journal::{Entry, EntryRecord, Phase, Resources},
+    journal::{Entry, EntryRecord, Phase},
     machine::{self, destroy_all},
     manifest::StaticIpChoice,
     provider::{
         Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
         Selector, StaticIp, label,
     },
+    resources::{self, release_of},
+    traffic::check_unused,
 };
 
 /// How often a request whose reply is not known is looked for.
@@ -31,7 +32,7 @@ const SETTLE_LOOKS: Duration = Duration::from_secs(2);
 
 impl Run<'_> {
     /// Makes sure that an instance of this release has passed the gate.
-    pub(super) async fn launch_and_gate(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn launch_and_gate(&mut self) -> Result<(), EngineError> {
         if !self.fresh {
             self.settle_launches().await?;
             let standing = self.own_instances().await?;
@@ -83,14 +84,14 @@ impl Run<'_> {
     }
 
     /// An instance that passed its gate in an earlier run may be sick by now.
-    pub(super) async fn still_healthy(&self, instance: &Instance) -> Result<(), DeployError> {
+    pub(super) async fn still_healthy(&self, instance: &Instance) -> Result<(), EngineError> {
         match &instance.address {
             Some(address) => self.outside().observe(&self.ctx, address, Duration::ZERO).await,
             None => Ok(()),
         }
     }
 
-    async fn register_key(&mut self, prepared: &Prepared) -> Result<Option<LoginKey>, DeployError> {
+    async fn register_key(&mut self, prepared: &Prepared) -> Result<Option<LoginKey>, EngineError> {
         let Some(keys) = self.ctx.provider.login_keys() else { return Ok(None) };
         let name = format!("{}{}", self.key_prefix(), self.ctx.run4());
         Ok(Some(keys.ensure(&name, &prepared.keys.login.public().line()).await?))
@@ -101,7 +102,7 @@ impl Run<'_> {
         name: &str,
         prepared: &Prepared,
         key: Option<&LoginKey>,
-    ) -> Result<Instance, DeployError> {
+    ) -> Result<Instance, EngineError> {
         let record = self.release.record.clone();
         self.note(Entry::Launching { names: vec![name.to_owned()] }).await?;
         let spec = LaunchSpec {
@@ -132,7 +133,7 @@ impl Run<'_> {
             .with(label::RELEASE, self.release.id().0.to_string())
     }
 
-    async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), DeployError> {
+    async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), EngineError> {
         let within = deadline.saturating_duration_since(Instant::now());
         let ctx = &self.ctx.clone();
         let opened = self.outside().open(ctx, instance, prepared, within).await;
@@ -144,8 +145,8 @@ impl Run<'_> {
             Ok(examined) => examined,
             Err(_) => {
                 let after = ctx.loaded.manifest.deploy.timeout;
-                Err(DeployError::new(
-                    DeployErrorKind::Gate,
+                Err(EngineError::new(
+                    EngineErrorKind::Gate,
                     format!("the gate took longer than {after} (deploy.timeout)"),
                 ))
             }
@@ -174,8 +175,8 @@ impl Run<'_> {
         }
     }
 
-    async fn with_console(&self, error: DeployError, id: &InstanceId) -> DeployError {
-        if error.kind() == DeployErrorKind::Interrupted {
+    async fn with_console(&self, error: EngineError, id: &InstanceId) -> EngineError {
+        if error.kind() == EngineErrorKind::Interrupted {
             return error;
         }
         match self.ctx.provider.instances().console_output(id).await {
@@ -189,7 +190,7 @@ impl Run<'_> {
 
     /// The instances of this release that exist: those that carry its label, and those that its journal names, which a list may
     /// lag behind.
-    pub(super) async fn own_instances(&self) -> Result<Vec<Instance>, DeployError> {
+    pub(super) async fn own_instances(&self) -> Result<Vec<Instance>, EngineError> {
         let ownership = self.ownership();
         let instances = self.ctx.provider.instances();
         let mut own = instances.list(&self.own_selector()).await?;
@@ -214,7 +215,7 @@ impl Run<'_> {
     }
 
     /// Waits until nothing can come any more of a launch that a dead run sent, or whose reply was lost.
-    pub(super) async fn settle_launches(&self) -> Result<(), DeployError> {
+    pub(super) async fn settle_launches(&self) -> Result<(), EngineError> {
         if self.refused {
             return Ok(());
         }
@@ -252,7 +253,7 @@ impl Run<'_> {
 
     /// Fails when clients are sent to instances of a release that has not switched yet, as far as this journal knows: it is an older
     /// copy, and the true one knows better.
-    pub(super) async fn check_unknown(&self, doomed: &[Instance]) -> Result<(), DeployError> {
+    pub(super) async fn check_unknown(&self, doomed: &[Instance]) -> Result<(), EngineError> {
         if doomed.is_empty() {
             return Ok(());
         }
@@ -265,7 +266,7 @@ impl Run<'_> {
             named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
         };
         // A zone that cannot be read must not keep a release from being undone.
-        let record = observe::record(&self.ctx).await.unwrap_or_else(|error| {
+        let record = resources::record(&self.ctx).await.unwrap_or_else(|error| {
             self.ctx.events.warn(error.chain());
             None
         });
@@ -280,7 +281,7 @@ impl Run<'_> {
             };
             let (name, release) = (&instance.name, self.release.id());
             let message = format!("{what} leads to {name}, and as this journal has it, {release} does not serve yet");
-            return Err(DeployError::new(DeployErrorKind::Foreign, message)
+            return Err(EngineError::new(EngineErrorKind::Foreign, message)
                 .hint("the journal may be an older copy: run remint where this was deployed from"));
         }
         Ok(())
@@ -288,7 +289,7 @@ impl Run<'_> {
 
     /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from
     /// the cloud first.
-    pub(super) async fn destroy_unused(&self, doomed: &[Instance]) -> Result<(), DeployError> {
+    pub(super) async fn destroy_unused(&self, doomed: &[Instance]) -> Result<(), EngineError> {
         if doomed.is_empty() {
             return Ok(());
         }
@@ -302,7 +303,7 @@ impl Run<'_> {
     }
 
     /// Removes the login keys that runs of this release registered with the account.
-    pub(super) async fn remove_login_keys(&self) -> Result<(), DeployError> {
+    pub(super) async fn remove_login_keys(&self) -> Result<(), EngineError> {
         let Some(keys) = self.ctx.provider.login_keys() else { return Ok(()) };
         for key in keys.list(&self.key_prefix()).await? {
             keys.remove(&key.id).await?;
@@ -338,25 +339,11 @@ impl Settling {
     }
 }
 
-/// Fails when the static IP of the environment points at one of these instances.
-async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance]) -> Result<(), DeployError> {
-    let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), resources.static_ip()) else {
-        return Ok(());
-    };
-    let Some(ip) = observe::find(static_ips, &owned.id).await? else { return Ok(()) };
-    let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else {
-        return Ok(());
-    };
-    let message = format!("static IP {} points at {}, which was about to be destroyed", ip.address.ip, used.name);
-    Err(DeployError::new(DeployErrorKind::Conflict, message)
-        .hint("somebody moved the address; run `remint status`, and then the command again"))
-}
-
 /// Adds the machine's log where the error shows no lines of its own; and where the service is not healthy, after the end of its answer.
-async fn with_log(error: DeployError, opened: &mut dyn Opened) -> DeployError {
+async fn with_log(error: EngineError, opened: &mut dyn Opened) -> EngineError {
     let own = error.detail_lines().to_vec();
     let is_health = std::error::Error::source(&error).is_some_and(|source| source.is::<HealthError>());
-    if error.kind() == DeployErrorKind::Interrupted || !own.is_empty() && !is_health {
+    if error.kind() == EngineErrorKind::Interrupted || !own.is_empty() && !is_health {
         return error;
     }
     let log = opened.log().await;

@@ -1,21 +1,14 @@
 //! What stands in the world, against which a plan is made.
 
-use std::{net::IpAddr, time::Duration};
-
-use super::{
-    DeployError, DeployErrorKind, named,
-    outside::Outside,
-    ownership::{Ownership, Standing},
-};
+use super::{EngineError, EngineErrorKind, named, outside::Outside};
 use crate::{
     context::Context,
-    journal::{Journal, OwnedRecord, Release, Resources},
-    manifest::StaticIpChoice,
+    journal::{Journal, Release, Resources},
     provider::{
-        ErrorKind, Fingerprint, Image, ImageId, ImageState, Instance, InstanceState, Labels, RecordKind, RecordSet,
-        Selector, StaticIp, StaticIpId, StaticIps, label,
+        Fingerprint, Image, ImageId, ImageState, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label,
     },
     recipe::Recipe,
+    resources::{self, Ownership, Standing},
 };
 
 /// The role of instances that serve.
@@ -45,18 +38,18 @@ impl World {
         ctx: &Context,
         journal: &Journal,
         standing: Option<Standing>,
-    ) -> Result<Self, DeployError> {
+    ) -> Result<Self, EngineError> {
         let history = journal.history().await?;
         let resources = journal.resources().await?;
         let ownership = Ownership::new(journal.identity().await?.as_ref(), &history);
         let standing = async {
             match standing {
                 Some(standing) => Ok(standing),
-                None => Ok::<_, DeployError>(Standing::sort(instances(ctx).await?, &ownership)),
+                None => Ok::<_, EngineError>(Standing::sort(instances(ctx).await?, &ownership)),
             }
         };
         let (Standing { ours, foreign }, static_ip, record) =
-            tokio::try_join!(standing, static_ip(ctx, &resources), record(ctx))?;
+            tokio::try_join!(standing, resources::static_ip(ctx, &resources), resources::record(ctx))?;
         let mut others = Vec::new();
         for name in journal.environments().await? {
             if name != ctx.loaded.environment.as_str() {
@@ -85,7 +78,7 @@ impl Wanted {
         journal: &Journal,
         outside: &dyn Outside,
         given: Option<&ImageId>,
-    ) -> Result<Self, DeployError> {
+    ) -> Result<Self, EngineError> {
         let section = &ctx.loaded.section;
         if let Some(id) = given {
             let image = self::given(ctx, id).await?;
@@ -106,7 +99,7 @@ impl Wanted {
                     && ownership.has_image(image)
                     && checked(image)
             };
-            Ok::<_, DeployError>(all.into_iter().filter(usable).collect())
+            Ok::<_, EngineError>(all.into_iter().filter(usable).collect())
         };
         let recipe = async {
             let base = named::base(ctx).await?;
@@ -126,7 +119,7 @@ impl Wanted {
 }
 
 /// What proves that an image is ours: the service's id, and the releases of all environments.
-pub(super) async fn ownership_of_images(ctx: &Context, journal: &Journal) -> Result<Ownership, DeployError> {
+pub(super) async fn ownership_of_images(ctx: &Context, journal: &Journal) -> Result<Ownership, EngineError> {
     let mut ownership = Ownership::new(journal.identity().await?.as_ref(), &journal.history().await?);
     for name in journal.environments().await? {
         if name != ctx.loaded.environment.as_str() {
@@ -137,7 +130,7 @@ pub(super) async fn ownership_of_images(ctx: &Context, journal: &Journal) -> Res
 }
 
 /// The image that was given instead of a recipe, if it can be launched.
-async fn given(ctx: &Context, id: &ImageId) -> Result<Image, DeployError> {
+async fn given(ctx: &Context, id: &ImageId) -> Result<Image, EngineError> {
     let image = ctx.provider.images().resolve(id.as_str(), &ctx.loaded.section.region).await?;
     match &image.state {
         ImageState::Available => Ok(image),
@@ -147,7 +140,7 @@ async fn given(ctx: &Context, id: &ImageId) -> Result<Image, DeployError> {
                 _ => "it is still being made",
             };
             let message = format!("image {id} cannot be launched: {state}");
-            Err(DeployError::new(DeployErrorKind::Conflict, message).hint("give another one with `--image`"))
+            Err(EngineError::new(EngineErrorKind::Conflict, message).hint("give another one with `--image`"))
         }
     }
 }
@@ -167,100 +160,7 @@ pub(super) fn image_selector(ctx: &Context) -> Selector {
 }
 
 /// The instances under this environment's names, without those that are being destroyed.
-pub(super) async fn instances(ctx: &Context) -> Result<Vec<Instance>, DeployError> {
+pub(super) async fn instances(ctx: &Context) -> Result<Vec<Instance>, EngineError> {
     let all = ctx.provider.instances().list(&instance_selector(ctx)).await?;
     Ok(all.into_iter().filter(|instance| instance.state != InstanceState::Destroying).collect())
-}
-
-/// The static IP that the manifest asks for, where the environment has it by now.
-pub(super) async fn static_ip(ctx: &Context, resources: &Resources) -> Result<Option<StaticIp>, DeployError> {
-    let choice = &ctx.loaded.manifest.address.static_ip;
-    if *choice == StaticIpChoice::None {
-        return Ok(None);
-    }
-    let Some(static_ips) = ctx.provider.static_ips() else {
-        let id = ctx.provider.descriptor().id;
-        return Err(DeployError::new(DeployErrorKind::Manifest, format!("provider {id} has no static IPs"))
-            .hint("write `static_ip = \"none\"` in `[address]`"));
-    };
-    match choice {
-        StaticIpChoice::Existing(ip) => {
-            let all = static_ips.list(&Selector::all()).await?;
-            match all.into_iter().find(|found| found.address.ip == *ip) {
-                Some(found) => Ok(Some(found)),
-                None => Err(DeployError::new(
-                    DeployErrorKind::Manifest,
-                    format!("the account has no static IP {ip} (address.static_ip)"),
-                )
-                .hint("check the address, or let Remint make one: `static_ip = \"managed\"`")),
-            }
-        }
-        _ => match resources.static_ip().filter(|(owned, _)| owned.made_by.is_some()) {
-            None => Ok(None),
-            Some((_, owned)) => find(static_ips, &owned.id).await,
-        },
-    }
-}
-
-/// A static IP by its id, if it exists.
-pub(super) async fn find(static_ips: &dyn StaticIps, id: &StaticIpId) -> Result<Option<StaticIp>, DeployError> {
-    match static_ips.get(id).await {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The DNS record of the manifest as it stands; one call, which also shows whether the zone exists.
-pub(super) async fn record(ctx: &Context) -> Result<Option<RecordSet>, DeployError> {
-    let Some(dns) = &ctx.loaded.manifest.dns else { return Ok(None) };
-    let provider = ctx.dns_provider();
-    let Some(zones) = provider.dns_zones() else {
-        let id = provider.descriptor().id;
-        return Err(DeployError::new(DeployErrorKind::Manifest, format!("provider {id} has no DNS zones (dns.zone)"))
-            .hint("name another one: `provider = \"…\"` in `[dns]`"));
-    };
-    let kind = record_kind(ctx);
-    zones.get(&dns.zone, &dns.name, kind).await.map_err(|error| {
-        if error.kind() == ErrorKind::NotFound {
-            DeployError::new(DeployErrorKind::Manifest, format!("there is no zone {} (dns.zone)", dns.zone))
-                .because(error)
-                .hint("make the zone in the account first, or correct its name")
-        } else {
-            error.into()
-        }
-    })
-}
-
-fn record_kind(ctx: &Context) -> RecordKind {
-    match ctx.loaded.manifest.address.static_ip {
-        StaticIpChoice::Existing(IpAddr::V6(_)) => RecordKind::Aaaa,
-        _ => RecordKind::A,
-    }
-}
-
-/// The record that the manifest wants, pointing at an address.
-pub(super) fn wanted_record(ctx: &Context, address: IpAddr) -> Option<RecordSet> {
-    let dns = ctx.loaded.manifest.dns.as_ref()?;
-    Some(RecordSet {
-        zone: dns.zone.clone(),
-        name: dns.name.clone(),
-        kind: if address.is_ipv6() { RecordKind::Aaaa } else { RecordKind::A },
-        ttl: record_ttl(ctx)?,
-        values: vec![address.to_string()],
-    })
-}
-
-/// How long resolvers may keep the record: what the manifest says, raised to what the DNS provider has at least.
-pub(super) fn record_ttl(ctx: &Context) -> Option<Duration> {
-    let dns = ctx.loaded.manifest.dns.as_ref()?;
-    Some(Duration::max(dns.ttl.0, ctx.dns_provider().descriptor().limits.dns_min_ttl))
-}
-
-/// The provider and name of the record that the manifest wants.
-pub(super) fn wanted_record_name(ctx: &Context) -> Option<(&'static str, OwnedRecord)> {
-    let dns = ctx.loaded.manifest.dns.as_ref()?;
-    let provider = ctx.dns_provider().descriptor().id;
-    let ttl = record_ttl(ctx)?.as_secs();
-    Some((provider, OwnedRecord { zone: dns.zone.clone(), name: dns.name.clone(), kind: record_kind(ctx), ttl }))
 }

@@ -1,11 +1,10 @@
 //! Planning: observe, then decide.
 
 use super::{
-    DeployError, DeployOptions,
+    DeployOptions, EngineError,
     engine::Engine,
     facts::facts,
     observe::{Wanted, World},
-    ownership::foreign,
     planner::{Plan, Refusal, decide},
     preflight,
     status::undeclared,
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     context::Context,
     journal::{Release, current},
+    resources::foreign,
 };
 
 /// Says what a deploy would do, and changes nothing. At most six calls to the cloud where nothing changed.
@@ -20,11 +20,11 @@ use crate::{
 /// # Errors
 ///
 /// Whatever would stop the deploy before it changes anything.
-pub async fn plan(ctx: &Context, options: &DeployOptions) -> Result<Plan, DeployError> {
+pub async fn plan(ctx: &Context, options: &DeployOptions) -> Result<Plan, EngineError> {
     plan_with(&Engine::new(ctx)?, options).await
 }
 
-pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> Result<Plan, DeployError> {
+pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> Result<Plan, EngineError> {
     let ctx = engine.ctx;
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (world, wanted) = tokio::try_join!(

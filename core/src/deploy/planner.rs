@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::DeployError;
+use super::EngineError;
 use crate::{
     journal::{DnsChange, Phase, Retired},
     provider::{Fingerprint, ImageId, InstanceId, Region, ReleaseId, SizeName},
@@ -58,8 +58,8 @@ impl Plan {
     }
 }
 
-impl From<&DeployError> for Refusal {
-    fn from(error: &DeployError) -> Self {
+impl From<&EngineError> for Refusal {
+    fn from(error: &EngineError) -> Self {
         Self { message: error.chain(), details: error.detail_lines().to_vec(), hints: error.hints().to_vec() }
     }
 }

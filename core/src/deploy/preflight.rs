@@ -2,7 +2,7 @@
 //! have, a disk that is too small, user data over the limit, no room for another static IP.
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     named::shape,
     observe::{Wanted, World},
     outside::Outside,
@@ -20,7 +20,7 @@ pub(super) async fn check(
     wanted: &Wanted,
     facts: &Facts,
     outside: &dyn Outside,
-) -> Result<(), DeployError> {
+) -> Result<(), EngineError> {
     check_disk(ctx, wanted).await?;
     // What a secret adds to the size is known only to whoever reads it.
     if !ctx.loaded.config_is_sealed() {
@@ -30,7 +30,7 @@ pub(super) async fn check(
 }
 
 /// The image that there is, or the one that the bake would capture, must fit on the instances' disk.
-async fn check_disk(ctx: &Context, wanted: &Wanted) -> Result<(), DeployError> {
+async fn check_disk(ctx: &Context, wanted: &Wanted) -> Result<(), EngineError> {
     let section = &ctx.loaded.section;
     let shape = shape(ctx, &section.size, "size").await?;
     let (what, needed) = match wanted.image() {
@@ -54,11 +54,11 @@ async fn check_disk(ctx: &Context, wanted: &Wanted) -> Result<(), DeployError> {
     }
     let (provider, size, disk) = (&ctx.loaded.provider, &section.size, shape.disk_gib);
     let message = format!("{what} needs a disk of {needed} GiB, and {size} has {disk} GiB (providers.{provider}.size)");
-    Err(DeployError::new(DeployErrorKind::Manifest, message)
+    Err(EngineError::new(EngineErrorKind::Manifest, message)
         .hint("choose a larger `size`, or bake on a smaller `builder_size`"))
 }
 
-async fn shape_of_builder(ctx: &Context, size: &SizeName) -> Result<Shape, DeployError> {
+async fn shape_of_builder(ctx: &Context, size: &SizeName) -> Result<Shape, EngineError> {
     shape(ctx, size, "builder_size").await
 }
 
@@ -68,13 +68,13 @@ async fn check_user_data(
     world: &World,
     facts: &Facts,
     outside: &dyn Outside,
-) -> Result<(), DeployError> {
+) -> Result<(), EngineError> {
     let name = "x".repeat(ctx.provider.descriptor().limits.name_length);
     let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
     outside.prepare(ctx, facts.next, &name, static_ip).await.map(|_| ())
 }
 
-async fn check_quota(ctx: &Context) -> Result<(), DeployError> {
+async fn check_quota(ctx: &Context) -> Result<(), EngineError> {
     let Some(static_ips) = ctx.provider.static_ips() else { return Ok(()) };
     let account = ctx.provider.account().await?;
     let Some(quota) = account.quotas.iter().find(|quota| quota.what == "static_ips") else { return Ok(()) };
@@ -83,7 +83,7 @@ async fn check_quota(ctx: &Context) -> Result<(), DeployError> {
         return Ok(());
     }
     let message = format!("the account has {standing} static IPs, and may have no more than {}", quota.limit);
-    Err(DeployError::new(DeployErrorKind::Provider, message).hint(
+    Err(EngineError::new(EngineErrorKind::Provider, message).hint(
         "give back one that is not needed, ask the cloud to raise the limit, or name one that exists: \
          `static_ip = { existing = \"ADDRESS\" }` in `[address]`",
     ))

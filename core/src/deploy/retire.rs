@@ -6,11 +6,9 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::{
-    DeployError,
+    EngineError,
     launch::belongs,
     observe::{self, instance_selector},
-    ownership::Standing,
-    remove::{give_back, remove_record, written},
     walk::Run,
 };
 use crate::{
@@ -18,6 +16,7 @@ use crate::{
     machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
+    resources::{Standing, give_back, remove_record, written},
 };
 
 /// The longest that a deploy waits for resolvers where no instance is to be destroyed after it. What they keep longer goes with the next deploy or `remint gc`.
@@ -25,7 +24,7 @@ const RESOLVERS_WITHIN: Duration = Duration::from_secs(600);
 
 impl Run<'_> {
     /// Drains, then removes every other instance of the environment, except the one that is parked.
-    pub(super) async fn retire(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn retire(&mut self) -> Result<(), EngineError> {
         // With those that an earlier run has begun to destroy: they are waited for.
         let all = self.ctx.provider.instances().list(&observe::instance_selector(&self.ctx)).await?;
         let gated = self.release.gated();
@@ -58,7 +57,7 @@ impl Run<'_> {
     }
 
     /// Waits until no resolver hands out the address that the record had before.
-    async fn forgotten_by_resolvers(&self) -> Result<(), DeployError> {
+    async fn forgotten_by_resolvers(&self) -> Result<(), EngineError> {
         let until = self.release.entries.iter().filter_map(|record| match record.entry {
             Entry::AwaitingResolvers { until } => Some(until),
             _ => None,
@@ -67,7 +66,7 @@ impl Run<'_> {
         self.wait_until(until, "until resolvers have forgotten the former address").await
     }
 
-    async fn wait_until(&self, until: Timestamp, why: &str) -> Result<(), DeployError> {
+    async fn wait_until(&self, until: Timestamp, why: &str) -> Result<(), EngineError> {
         let left = Duration::try_from(until.duration_since(crate::clock::wall())).unwrap_or_default();
         if left.is_zero() {
             return Ok(());
@@ -77,17 +76,17 @@ impl Run<'_> {
     }
 
     /// Waits; an interruption ends it.
-    async fn wait(&self, time: Duration) -> Result<(), DeployError> {
+    async fn wait(&self, time: Duration) -> Result<(), EngineError> {
         tokio::select! {
             biased;
-            () = self.ctx.cancel.cancelled() => Err(DeployError::interrupted()),
+            () = self.ctx.cancel.cancelled() => Err(EngineError::interrupted()),
             () = sleep(time) => Ok(()),
         }
     }
 
     /// Removes the addresses and records that the manifest does not want any more, once nobody can be using them. With `soon`,
     /// what resolvers keep for long is left for later.
-    pub(super) async fn remove_superseded(&mut self, soon: bool) -> Result<(), DeployError> {
+    pub(super) async fn remove_superseded(&mut self, soon: bool) -> Result<(), EngineError> {
         let mut superseded: Vec<_> = self.resources.superseded().cloned().collect();
         // Clients first, so that nobody is sent to an address that is gone.
         superseded.sort_by_key(|owned| owned.as_record().is_none());
@@ -131,7 +130,7 @@ impl Run<'_> {
     }
 
     /// Removes a resource that is not wanted any more, unless somebody else uses it by now.
-    async fn remove(&self, owned: &Owned) -> Result<bool, DeployError> {
+    async fn remove(&self, owned: &Owned) -> Result<bool, EngineError> {
         let written = written(&self.session.history, &self.release);
         match &owned.resource {
             Resource::StaticIp(ip) => give_back(&self.ctx, ip, &self.ownership()).await,

@@ -1,11 +1,10 @@
 //! Going back to an earlier release.
 
 use super::{
-    DeployError, DeployErrorKind, DeployReport, Plan, Step,
+    DeployReport, EngineError, EngineErrorKind, Plan, Step,
     engine::{Engine, Session},
     facts::check,
     observe::World,
-    ownership::release_of,
     run::{Chosen, Meter, announce, new_release},
     walk::Run,
 };
@@ -14,6 +13,7 @@ use crate::{
     events::Event,
     journal::{Entry, Phase, Release, current},
     provider::{Capability, ErrorKind, ImageState, Instance, InstanceState, Labels, ReleaseId, label},
+    resources::release_of,
 };
 
 /// Goes back to an earlier release: the one before the current one, or the one that is named.
@@ -23,13 +23,13 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`DeployErrorKind::Conflict`] when there is no such release, it is the current one, or its image is gone; else as
+/// [`EngineErrorKind::Conflict`] when there is no such release, it is the current one, or its image is gone; else as
 /// [`super::deploy`].
-pub async fn rollback(ctx: &Context, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
+pub async fn rollback(ctx: &Context, to: Option<ReleaseId>) -> Result<DeployReport, EngineError> {
     rollback_with(&Engine::new(ctx)?, to).await
 }
 
-pub(super) async fn rollback_with(engine: &Engine<'_>, to: Option<ReleaseId>) -> Result<DeployReport, DeployError> {
+pub(super) async fn rollback_with(engine: &Engine<'_>, to: Option<ReleaseId>) -> Result<DeployReport, EngineError> {
     let session = engine.begin("rollback").await?;
     let result = rollback_locked(engine, &session, to).await;
     engine.give_back(session.lock).await;
@@ -40,7 +40,7 @@ async fn rollback_locked(
     engine: &Engine<'_>,
     session: &Session,
     to: Option<ReleaseId>,
-) -> Result<DeployReport, DeployError> {
+) -> Result<DeployReport, EngineError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
     let unfinished = session.history.last().filter(|last| !last.phase().is_final());
@@ -100,7 +100,7 @@ async fn finish_or_undo(
     engine: &Engine<'_>,
     session: &Session,
     last: &Release,
-) -> Result<Option<Release>, DeployError> {
+) -> Result<Option<Release>, EngineError> {
     let mut run = Run::new(engine, session, last.clone(), false).await?;
     if last.phase() == Phase::Failed || !last.entered(Phase::Switching) {
         engine.ctx.events.info(format!("{} was left unfinished in {}: undoing it", last.id(), last.phase()));
@@ -111,10 +111,10 @@ async fn finish_or_undo(
     run.finish().await.map(Some)
 }
 
-fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<&'a Release, DeployError> {
+fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<&'a Release, EngineError> {
     let serving = current(&world.history);
     let environment = &ctx.loaded.environment;
-    let refuse = |message: String, hint: &str| Err(DeployError::new(DeployErrorKind::Conflict, message).hint(hint));
+    let refuse = |message: String, hint: &str| Err(EngineError::new(EngineErrorKind::Conflict, message).hint(hint));
     let Some(serving) = serving else {
         return refuse(format!("no release serves in {environment}"), "run `remint deploy`");
     };
@@ -145,14 +145,14 @@ fn target<'a>(ctx: &Context, world: &'a World, to: Option<ReleaseId>) -> Result<
 }
 
 /// Whether a release can be launched from its image. Only the cloud's word that there is none means that it is gone.
-async fn check_image(ctx: &Context, target: &Release) -> Result<(), DeployError> {
+async fn check_image(ctx: &Context, target: &Release) -> Result<(), EngineError> {
     let image = match ctx.provider.images().get(&target.record.image).await {
         Ok(image) => Some(image),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error.into()),
     };
     let refuse = |message: String| {
-        Err(DeployError::new(DeployErrorKind::Conflict, message)
+        Err(EngineError::new(EngineErrorKind::Conflict, message)
             .hint("check out the commit of that release and run `remint deploy`, which bakes it again"))
     };
     match image.map(|image| image.state) {
@@ -184,7 +184,7 @@ async fn parked(engine: &Engine<'_>, world: &World, target: &Release) -> Option<
 
 /// Hands a parked instance, which passed its gate under its own release, to a new release. That it does so is written down
 /// first: should the release be undone, the instance goes back.
-async fn adopt(run: &mut Run<'_>, parked: &Instance, from: ReleaseId) -> Result<(), DeployError> {
+async fn adopt(run: &mut Run<'_>, parked: &Instance, from: ReleaseId) -> Result<(), EngineError> {
     run.enter(Phase::Launching).await?;
     run.fresh = false;
     run.note(Entry::Adopting { instance: parked.id.clone(), from }).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{
-    Baker, DeployError, Plan,
+    Baker, EngineError, Plan,
     engine::{Engine, Session},
     facts::facts,
     observe::{Wanted, World},
@@ -53,8 +53,8 @@ pub struct DeployReport {
 ///
 /// # Errors
 ///
-/// [`DeployError`]; by then what was begun is undone, unless the error's hints say otherwise.
-pub async fn deploy(ctx: &Context, options: DeployOptions, baker: &dyn Baker) -> Result<DeployReport, DeployError> {
+/// [`EngineError`]; by then what was begun is undone, unless the error's hints say otherwise.
+pub async fn deploy(ctx: &Context, options: DeployOptions, baker: &dyn Baker) -> Result<DeployReport, EngineError> {
     deploy_with(&Engine::new(ctx)?, options, baker).await
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn deploy_with(
     engine: &Engine<'_>,
     options: DeployOptions,
     baker: &dyn Baker,
-) -> Result<DeployReport, DeployError> {
+) -> Result<DeployReport, EngineError> {
     let session = engine.begin("deploy").await?;
     let result = deploy_locked(engine, &session, options, baker).await;
     engine.give_back(session.lock).await;
@@ -74,7 +74,7 @@ async fn deploy_locked(
     session: &Session,
     options: DeployOptions,
     baker: &dyn Baker,
-) -> Result<DeployReport, DeployError> {
+) -> Result<DeployReport, EngineError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
     let unfinished = session.history.last().filter(|last| !last.phase().is_final());
@@ -91,7 +91,7 @@ async fn deploy_locked(
             Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
         )?;
         let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
-        Ok::<_, DeployError>((world, wanted, found))
+        Ok::<_, EngineError>((world, wanted, found))
     };
     let (world, wanted, found) = engine.until_interrupted(look).await?;
     let plan = decide(&found);
@@ -116,7 +116,7 @@ async fn deploy_locked(
         }
     };
     if ctx.cancel.is_cancelled() {
-        return Err(DeployError::interrupted());
+        return Err(EngineError::interrupted());
     }
     let chosen = Chosen {
         image,
@@ -147,7 +147,7 @@ async fn settle(
     session: &Session,
     last: &Release,
     options: &DeployOptions,
-) -> Result<(), DeployError> {
+) -> Result<(), EngineError> {
     let mut run = Run::new(engine, session, last.clone(), false).await?;
     let ctx = engine.ctx;
     let unwanted = async { Ok(!last.entered(Phase::Switching) && !is_wanted(engine, last, options).await?) };
@@ -159,7 +159,7 @@ async fn settle(
     run.finish().await.map(drop)
 }
 
-async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptions) -> Result<bool, DeployError> {
+async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptions) -> Result<bool, EngineError> {
     let (ctx, record) = (engine.ctx, &release.record);
     if record.rollback_of.is_some() || record.place() != ctx.place() || record.size != ctx.loaded.section.size {
         return Ok(false);
@@ -172,7 +172,7 @@ async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptio
 }
 
 /// Puts address and record right where only they are wrong, and removes what is not wanted any more.
-async fn repair(engine: &Engine<'_>, session: &Session, world: &World) -> Result<(), DeployError> {
+async fn repair(engine: &Engine<'_>, session: &Session, world: &World) -> Result<(), EngineError> {
     let Some(current) = current(&world.history) else { return Ok(()) };
     let mut run = Run::new(engine, session, current.clone(), false).await?;
     run.switch().await?;
@@ -194,7 +194,7 @@ pub(super) async fn new_release(
     session: &Session,
     world: &World,
     chosen: Chosen,
-) -> Result<Release, DeployError> {
+) -> Result<Release, EngineError> {
     let ctx = engine.ctx;
     let (region, size, salt, config_digest) = match chosen.stands {
         // What is taken over stays as it is: the next plan must see where it is not what the manifest says now.

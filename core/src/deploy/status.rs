@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::{
-    DeployError, DeployErrorKind, Plan,
+    EngineError, EngineErrorKind, Plan,
     engine::Engine,
     facts::facts,
     observe::{Wanted, World},
-    ownership::{foreign, release_of},
     planner::{Refusal, decide},
 };
 use crate::{
     context::Context,
     journal::{Entry, Journal, LockRecord, Phase, Release, current},
     provider::{Address, Instance, InstanceId, InstanceState, ReleaseId, label},
+    resources::{foreign, release_of},
 };
 
 /// An environment as it stands.
@@ -70,11 +70,11 @@ pub struct InstanceStatus {
 /// # Errors
 ///
 /// The cloud's and the journal's.
-pub async fn status(ctx: &Context) -> Result<Status, DeployError> {
+pub async fn status(ctx: &Context) -> Result<Status, EngineError> {
     status_with(&Engine::new(ctx)?).await
 }
 
-pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployError> {
+pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let ctx = engine.ctx;
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (world, wanted) = tokio::join!(
@@ -86,7 +86,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
     // What would stop a deploy is the plan's to say; what stands is shown all the same.
     let drift = async {
         let facts = facts(ctx, &world, &wanted?, engine.outside(), false).await?;
-        Ok::<_, DeployError>(decide(&facts))
+        Ok::<_, EngineError>(decide(&facts))
     };
     let (steps, config_compared, refused) = match drift.await {
         Ok(plan) => (plan.steps, plan.config_compared, None),
@@ -140,7 +140,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, DeployErr
 }
 
 /// The environments that the journal knows and the manifest does not.
-pub(super) async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<String>, DeployError> {
+pub(super) async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<String>, EngineError> {
     let mut names = journal.environments().await?;
     names.retain(|name| !ctx.loaded.environments.iter().any(|declared| declared == name));
     Ok(names)
@@ -151,7 +151,7 @@ pub(super) async fn undeclared(ctx: &Context, journal: &Journal) -> Result<Vec<S
 /// # Errors
 ///
 /// The journal's.
-pub async fn history(ctx: &Context) -> Result<Vec<Release>, DeployError> {
+pub async fn history(ctx: &Context) -> Result<Vec<Release>, EngineError> {
     Ok(Engine::new(ctx)?.journal().history().await?)
 }
 
@@ -159,8 +159,8 @@ pub async fn history(ctx: &Context) -> Result<Vec<Release>, DeployError> {
 ///
 /// # Errors
 ///
-/// [`super::DeployErrorKind::Conflict`] when there is no such release.
-pub async fn show(ctx: &Context, id: ReleaseId) -> Result<Release, DeployError> {
+/// [`super::EngineErrorKind::Conflict`] when there is no such release.
+pub async fn show(ctx: &Context, id: ReleaseId) -> Result<Release, EngineError> {
     Ok(Engine::new(ctx)?.journal().release(id).await?)
 }
 
@@ -170,14 +170,14 @@ pub async fn show(ctx: &Context, id: ReleaseId) -> Result<Release, DeployError> 
 ///
 /// # Errors
 ///
-/// [`super::DeployErrorKind::Conflict`] when the journal knows no launch of it.
-pub async fn host_keys(ctx: &Context, instance: &Instance) -> Result<Vec<String>, DeployError> {
+/// [`super::EngineErrorKind::Conflict`] when the journal knows no launch of it.
+pub async fn host_keys(ctx: &Context, instance: &Instance) -> Result<Vec<String>, EngineError> {
     let history = Engine::new(ctx)?.journal().history().await?;
     let keys = keys_of(history.iter().flat_map(|release| &release.entries).map(|record| &record.entry), &instance.id);
     if !keys.is_empty() {
         return Ok(keys);
     }
-    Err(DeployError::new(DeployErrorKind::Conflict, format!("the journal knows no launch of {}", instance.name))
+    Err(EngineError::new(EngineErrorKind::Conflict, format!("the journal knows no launch of {}", instance.name))
         .hint("replace it with `remint deploy --force`"))
 }
 

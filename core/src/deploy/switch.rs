@@ -4,32 +4,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
-    DeployError, DeployErrorKind,
-    facts::{may_write, points_elsewhere},
-    observe::{self, wanted_record},
-    ownership::Standing,
-    walk::Run,
-};
+use super::{EngineError, EngineErrorKind, observe, walk::Run};
 use crate::{
     events::Event,
     journal::{DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp},
     manifest::StaticIpChoice,
     provider::{
-        Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpId, StaticIpSpec,
-        StaticIps,
+        Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpSpec, StaticIps,
     },
-    watch::{Observed, Wait},
+    resources::{self, Standing, find, may_write, wanted_record},
+    traffic::{self, points_elsewhere},
 };
 
-/// How long a static IP may take to move.
-const MOVED_WITHIN: Duration = Duration::from_secs(300);
-/// How often a move is asked for that the cloud accepts and does not carry out.
-const ORDERS: u32 = 3;
+/// How often an address that somebody moves away is moved back.
+const MOVES: u32 = 3;
 
 impl Run<'_> {
     /// Points the stable address and the record at this release.
-    pub(super) async fn switch(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn switch(&mut self) -> Result<(), EngineError> {
         let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
         let instance = self.passed(&standing)?;
         if std::mem::take(&mut self.resumed) {
@@ -40,19 +32,19 @@ impl Run<'_> {
     }
 
     /// The instance of this release that may serve.
-    pub(super) async fn gated_instance(&self) -> Result<Instance, DeployError> {
+    pub(super) async fn gated_instance(&self) -> Result<Instance, EngineError> {
         self.passed(&self.own_instances().await?)
     }
 
-    fn passed(&self, standing: &[Instance]) -> Result<Instance, DeployError> {
+    fn passed(&self, standing: &[Instance]) -> Result<Instance, EngineError> {
         standing.iter().find(|instance| self.may_serve(instance)).cloned().ok_or_else(|| {
             let message = format!("the instance of {} that passed the gate does not run any more", self.release.id());
-            DeployError::new(DeployErrorKind::Gate, message)
+            EngineError::new(EngineErrorKind::Gate, message)
         })
     }
 
     /// Points the stable address at an instance, and returns the address under which clients find the service.
-    async fn point_address_at(&mut self, instance: &Instance, ours: &[Instance]) -> Result<Address, DeployError> {
+    async fn point_address_at(&mut self, instance: &Instance, ours: &[Instance]) -> Result<Address, EngineError> {
         let release = self.release.id();
         self.own_intended_address().await?;
         let begun = self.begun_address().await?;
@@ -66,12 +58,12 @@ impl Run<'_> {
                 self.save_resources().await?;
             }
             return instance.address.clone().ok_or_else(|| {
-                DeployError::new(DeployErrorKind::Provider, format!("instance {} has no address", instance.name))
+                EngineError::new(EngineErrorKind::Provider, format!("instance {} has no address", instance.name))
             });
         }
         let standing = match begun.flatten() {
             Some(ip) => Some(ip),
-            None => observe::static_ip(&self.ctx, &self.resources).await?,
+            None => resources::static_ip(&self.ctx, &self.resources).await?,
         };
         let (ip, made) = match standing {
             Some(ip) => (ip, false),
@@ -97,7 +89,7 @@ impl Run<'_> {
     /// The address under which a release that was left unfinished began to serve: its static IP, or `Some(None)` for the instance's
     /// own. It stays at that whatever the manifest asks for by now, as a second address would cost the instance the first one; the
     /// next release brings the change.
-    async fn begun_address(&self) -> Result<Option<Option<StaticIp>>, DeployError> {
+    async fn begun_address(&self) -> Result<Option<Option<StaticIp>>, EngineError> {
         if self.release.phase().is_final() {
             return Ok(None);
         }
@@ -110,11 +102,11 @@ impl Run<'_> {
         match begun.or_else(|| set.then_some(None)) {
             None => Ok(None),
             Some(None) => Ok(Some(None)),
-            Some(Some(id)) => Ok(observe::find(self.static_ips()?, &id).await?.map(Some)),
+            Some(Some(id)) => Ok(find(self.static_ips()?, &id).await?.map(Some)),
         }
     }
 
-    async fn make_address(&mut self, instance: &Instance, ours: &[Instance]) -> Result<StaticIp, DeployError> {
+    async fn make_address(&mut self, instance: &Instance, ours: &[Instance]) -> Result<StaticIp, EngineError> {
         let spec = StaticIpSpec {
             name: self.address_name(),
             labels: instance.labels.clone(),
@@ -132,7 +124,7 @@ impl Run<'_> {
 
     /// Where a cloud labels addresses, one that was made before is taken for the one that is to be made, wherever it points:
     /// somebody may have given it to an instance that is not ours.
-    async fn check_labelled(&self, spec: &StaticIpSpec, ours: &[Instance]) -> Result<(), DeployError> {
+    async fn check_labelled(&self, spec: &StaticIpSpec, ours: &[Instance]) -> Result<(), EngineError> {
         for ip in self.static_ips()?.list(&spec.identity()).await? {
             if let Some(to) = ip.assigned_to.filter(|to| !ours.iter().any(|instance| instance.id == *to)) {
                 return Err(points_elsewhere(ip.address.ip, &to));
@@ -143,7 +135,7 @@ impl Run<'_> {
 
     /// Where a cloud does not label addresses, one that points at the instance would be taken for the one that is to be made. One
     /// that somebody put there by hand is not ours.
-    async fn check_unaddressed(&self, instance: &Instance) -> Result<(), DeployError> {
+    async fn check_unaddressed(&self, instance: &Instance) -> Result<(), EngineError> {
         let intended = |record: &EntryRecord| matches!(&record.entry, Entry::MakingAddress { instance: made_for } if *made_for == instance.id);
         if self.release.entries.iter().any(intended) {
             return Ok(());
@@ -154,7 +146,7 @@ impl Run<'_> {
         };
         let address = foreign.address.ip;
         let message = format!("static IP {address} points at {}, and was not made by remint", instance.name);
-        Err(DeployError::new(DeployErrorKind::Conflict, message)
+        Err(EngineError::new(EngineErrorKind::Conflict, message)
             .hint(format!("name it: `static_ip = {{ existing = \"{address}\" }}` in `[address]`, or take it away")))
     }
 
@@ -170,58 +162,31 @@ impl Run<'_> {
     }
 
     /// Moves a static IP, and waits until it has moved.
-    pub(super) async fn assign(&mut self, ip: &StaticIp, to: &InstanceId) -> Result<(), DeployError> {
+    pub(super) async fn assign(&mut self, ip: &StaticIp, to: &InstanceId) -> Result<(), EngineError> {
         if ip.assigned_to.as_ref() == Some(to) && !ip.busy {
             return Ok(());
         }
         let entry = Entry::Assigning { static_ip: ip.id.clone(), from: ip.assigned_to.clone(), to: to.clone() };
         self.note(entry).await?;
-        let at_rest = |ip: &StaticIp| !ip.busy;
-        let mut seen = ip.clone();
-        if seen.busy {
-            // Made a moment ago, or left on its way by a run that died: it may be going there already.
-            let wait = Wait::new("to come to rest").first(self.assign_time()).timeout(MOVED_WITHIN);
-            seen = self.ctx.watcher.static_ip(&ip.id, wait, at_rest).await?;
-        }
-        for attempt in 1..=ORDERS {
-            if seen.assigned_to.as_ref() == Some(to) {
-                break;
-            }
-            if attempt > 1 {
-                self.ctx.events.warn(format!("static IP {} did not move; asking again", ip.address.ip));
-            }
-            order(&self.ctx, self.static_ips()?, &ip.id, to).await?;
-            let wait = Wait::new(format!("to point at {to}")).first(self.assign_time()).short_part(self.started);
-            let wait = wait.timeout(MOVED_WITHIN);
-            seen = self.ctx.watcher.static_ip(&ip.id, wait, at_rest).await?;
-        }
-        if seen.assigned_to.as_ref() != Some(to) {
-            let message = format!("static IP {} does not move to {to}, asked {ORDERS} times", ip.address.ip);
-            return Err(DeployError::new(DeployErrorKind::Provider, message)
-                .hint("the cloud does not say why; look at its status page, and try again"));
-        }
+        traffic::move_to(&self.ctx, self.static_ips()?, ip, to, self.started).await?;
         self.note(Entry::Assigned { to: to.clone() }).await?;
         let address = ip.address.ip.to_string();
         self.ctx.events.emit(Event::AddressMoved { address, instance: to.clone() });
         Ok(())
     }
 
-    fn assign_time(&self) -> Duration {
-        self.ctx.provider.descriptor().limits.assign_time
-    }
-
-    pub(super) fn static_ips(&self) -> Result<&dyn StaticIps, DeployError> {
+    pub(super) fn static_ips(&self) -> Result<&dyn StaticIps, EngineError> {
         let missing = || Error::unsupported("move static IP", Capability::StaticIp).into();
         self.ctx.provider.static_ips().ok_or_else(missing)
     }
 
-    pub(super) fn dns_zones(&self) -> Result<&dyn DnsZones, DeployError> {
+    pub(super) fn dns_zones(&self) -> Result<&dyn DnsZones, EngineError> {
         let missing = || Error::unsupported("set record", Capability::Dns).into();
         self.ctx.dns_provider().dns_zones().ok_or_else(missing)
     }
 
     /// Sets the record where it is not as it should be. That it is ours is written down before it is made.
-    pub(super) async fn set_record(&mut self, address: &Address) -> Result<(), DeployError> {
+    pub(super) async fn set_record(&mut self, address: &Address) -> Result<(), EngineError> {
         let Some(wanted) = wanted_record(&self.ctx, address.ip) else {
             if self.resources.record().is_some() {
                 self.resources.supersede(self.release.id(), |owned| owned.as_record().is_some());
@@ -265,7 +230,7 @@ impl Run<'_> {
 
     /// Notes until when resolvers may hand out what a record said before its last change, and counts from now how long they keep
     /// the records that it replaces: what those lead to must stay. A run that dies before it notes this leaves it to the next one.
-    async fn await_resolvers(&mut self) -> Result<(), DeployError> {
+    async fn await_resolvers(&mut self) -> Result<(), EngineError> {
         let Some((change, former_ttl)) = unannounced_change(&self.release.entries) else { return Ok(()) };
         let differs = change.before.as_ref().is_some_and(|before| *before != change.after);
         let former_ttl = Duration::from_secs(if differs { former_ttl } else { 0 });
@@ -281,7 +246,7 @@ impl Run<'_> {
     }
 
     /// Watches the service through the stable address.
-    pub(super) async fn verify(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn verify(&mut self) -> Result<(), EngineError> {
         let address = match self.resources.static_ip() {
             Some((_, owned)) => owned.address.clone(),
             None => match self.gated_instance().await?.address {
@@ -304,15 +269,15 @@ impl Run<'_> {
 
     /// Makes sure that it was this release that answered through the address. Somebody, or a request of a run that died, may have
     /// moved it meanwhile: then it is moved once more and watched again.
-    pub(super) async fn answered_by_us(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn answered_by_us(&mut self) -> Result<(), EngineError> {
         let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
             return Ok(());
         };
-        for attempt in 1..=ORDERS {
-            let ip = observe::find(self.static_ips()?, &owned.id).await?;
+        for attempt in 1..=MOVES {
+            let ip = find(self.static_ips()?, &owned.id).await?;
             let points_here = |ip: &StaticIp| !ip.busy && ip.assigned_to.as_ref().is_some_and(|to| self.is_gated(to));
             let Some(ip) = ip.filter(|ip| !points_here(ip)) else { return Ok(()) };
-            if attempt == ORDERS {
+            if attempt == MOVES {
                 break;
             }
             self.ctx.events.warn(format!(
@@ -330,21 +295,9 @@ impl Run<'_> {
             self.outside().observe(&self.ctx, &ip.address, during).await?;
         }
         let message = format!("static IP {} keeps being moved away from {}", owned.address.ip, self.release.id());
-        Err(DeployError::new(DeployErrorKind::Conflict, message)
+        Err(EngineError::new(EngineErrorKind::Conflict, message)
             .hint("find out who else moves it; `remint status` shows where it points"))
     }
-}
-
-/// Orders the move, coming back while the cloud is busy.
-async fn order(
-    ctx: &crate::context::Context,
-    static_ips: &dyn StaticIps,
-    ip: &StaticIpId,
-    to: &InstanceId,
-) -> Result<(), DeployError> {
-    let wait = Wait::new("to take the order to move").timeout(MOVED_WITHIN);
-    let order = || async move { static_ips.assign(ip, to).await.map(Observed::Done) };
-    Ok(ctx.watcher.poll(&format!("static IP {ip}"), wait, order).await?)
 }
 
 /// The last change of a record of which is not noted yet how long resolvers may keep what was before, with the time to live of

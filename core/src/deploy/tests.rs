@@ -12,7 +12,7 @@ use object_store::memory::InMemory;
 use tokio::time::sleep;
 
 use super::{
-    Baker, DeployError, DeployErrorKind, DeployOptions, DeployReport, Leftovers, Step,
+    Baker, DeployOptions, DeployReport, EngineError, EngineErrorKind, Leftovers, Step,
     destroy::destroy_with,
     engine::Engine,
     gc::leftovers_with,
@@ -91,7 +91,7 @@ impl FakeOutside {
 
 #[async_trait]
 impl Baker for FakeOutside {
-    async fn bake(&self, _: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
+    async fn bake(&self, _: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
         self.kill().step().await;
         *self.baked.lock().unwrap() += 1;
         let fingerprint = self.fingerprint.lock().unwrap().clone();
@@ -104,11 +104,11 @@ impl Baker for FakeOutside {
 
 #[async_trait]
 impl Outside for FakeOutside {
-    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, DeployError> {
+    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, EngineError> {
         Ok(Recipe { fingerprint: self.fingerprint.lock().unwrap().as_str().into(), inputs: Vec::new() })
     }
 
-    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, DeployError> {
+    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, EngineError> {
         Ok(format!("{salt} {}", self.config.lock().unwrap()))
     }
 
@@ -116,7 +116,7 @@ impl Outside for FakeOutside {
         None
     }
 
-    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
+    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, EngineError> {
         Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
     }
 
@@ -126,7 +126,7 @@ impl Outside for FakeOutside {
         instance: &Instance,
         _: &Prepared,
         _: Duration,
-    ) -> Result<Box<dyn Opened>, DeployError> {
+    ) -> Result<Box<dyn Opened>, EngineError> {
         self.kill().step().await;
         sleep(Duration::from_secs(50)).await;
         let opened = FakeOpened { sick: self.sick.load(Ordering::SeqCst), instance: instance.clone() };
@@ -137,11 +137,11 @@ impl Outside for FakeOutside {
         Some(Ok(()))
     }
 
-    async fn observe(&self, _: &Context, _: &Address, during: Duration) -> Result<(), DeployError> {
+    async fn observe(&self, _: &Context, _: &Address, during: Duration) -> Result<(), EngineError> {
         self.kill().step().await;
         sleep(during).await;
         if self.sick_outside.load(Ordering::SeqCst) {
-            return Err(DeployError::new(DeployErrorKind::Gate, "the service is not healthy"));
+            return Err(EngineError::new(EngineErrorKind::Gate, "the service is not healthy"));
         }
         Ok(())
     }
@@ -158,11 +158,11 @@ struct FakeOpened {
 
 #[async_trait]
 impl Opened for FakeOpened {
-    async fn examine(&mut self, _: &Context) -> Result<(), DeployError> {
-        if self.sick { Err(DeployError::new(DeployErrorKind::Gate, "503")) } else { Ok(()) }
+    async fn examine(&mut self, _: &Context) -> Result<(), EngineError> {
+        if self.sick { Err(EngineError::new(EngineErrorKind::Gate, "503")) } else { Ok(()) }
     }
 
-    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), DeployError> {
+    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), EngineError> {
         assert_eq!(command, "migrate");
         ctx.events.info("migrated");
         Ok(())
@@ -172,7 +172,7 @@ impl Opened for FakeOpened {
         vec![format!("{}: it broke", self.instance.name)]
     }
 
-    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), DeployError> {
+    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), EngineError> {
         ctx.events.info(format!("gated {}", self.instance.id));
         Ok(())
     }
@@ -234,17 +234,17 @@ impl Stand {
         Engine::with(ctx, self.journal(), Arc::clone(&self.outside) as _, holder)
     }
 
-    async fn deploy(&self) -> Result<DeployReport, DeployError> {
+    async fn deploy(&self) -> Result<DeployReport, EngineError> {
         self.deploy_image(None).await
     }
 
-    async fn deploy_image(&self, image: Option<ImageId>) -> Result<DeployReport, DeployError> {
+    async fn deploy_image(&self, image: Option<ImageId>) -> Result<DeployReport, EngineError> {
         let ctx = self.context();
         let options = DeployOptions { image, ..DeployOptions::default() };
         deploy_with(&self.engine(&ctx), options, &*self.outside).await
     }
 
-    async fn rollback(&self, to: Option<u64>) -> Result<DeployReport, DeployError> {
+    async fn rollback(&self, to: Option<u64>) -> Result<DeployReport, EngineError> {
         let ctx = self.context();
         rollback_with(&self.engine(&ctx), to.map(ReleaseId)).await
     }
@@ -356,7 +356,7 @@ async fn a_version_that_fails_its_gate_leaves_the_old_one_untouched() {
     stand.recipe("two");
     stand.outside.sick.store(true, Ordering::SeqCst);
     let error = stand.deploy().await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Gate);
+    assert_eq!(error.kind(), EngineErrorKind::Gate);
     assert!(error.detail_lines()[0].ends_with("it broke"));
     assert_eq!(stand.serving(), first);
     stand.check_settled(1).await;
@@ -394,7 +394,7 @@ async fn what_belongs_to_somebody_else_is_not_touched() {
     let stand = Stand::new();
     stand.cloud.add_record("www", "192.0.2.1");
     let error = stand.deploy().await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Conflict);
+    assert_eq!(error.kind(), EngineErrorKind::Conflict);
     assert!(error.hints()[0].contains("adopt = true"));
 
     let foreign = stand.cloud.add_instance("mail", Labels::new());
@@ -426,7 +426,7 @@ async fn an_interrupted_deploy_cleans_up() {
         ctx.cancel.cancel();
     };
     let (ended, ()) = tokio::join!(run, stop);
-    assert_eq!(ended.unwrap_err().kind(), DeployErrorKind::Interrupted);
+    assert_eq!(ended.unwrap_err().kind(), EngineErrorKind::Interrupted);
     assert_eq!(stand.serving(), first);
     stand.check_settled(1).await;
 }
@@ -490,7 +490,7 @@ async fn destroy_leaves_nothing_and_a_deploy_after_it_starts_anew() {
 async fn a_refused_credential_is_told_as_such() {
     let stand = Stand::new();
     stand.cloud.fail("list instances", Some(ErrorKind::Unauthenticated));
-    assert_eq!(stand.deploy().await.unwrap_err().kind(), DeployErrorKind::Credentials);
+    assert_eq!(stand.deploy().await.unwrap_err().kind(), EngineErrorKind::Credentials);
 }
 
 /// Kills the process at its n-th step, for every n, and runs again.

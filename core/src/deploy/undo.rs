@@ -8,23 +8,24 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    DeployError,
+    EngineError,
     launch::belongs,
-    observe::{self, instance_selector, wanted_record_name},
-    ownership::Standing,
-    remove::{dns_provider, give_back, remove_record, standing_record, written, zones},
+    observe::{self, instance_selector},
     walk::{Run, Undone},
 };
 use crate::{
     journal::{DnsChange, Entry, EntryRecord, Owned, OwnedStaticIp, Phase, Resource},
     machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
+    resources::{
+        Standing, dns_provider, find, give_back, remove_record, standing_record, wanted_record_name, written, zones,
+    },
     watch::Wait,
 };
 
 impl Run<'_> {
     /// Moves the address back, removes what the release created, and closes the release. May be entered again.
-    pub(super) async fn undo(&mut self) -> Result<Undone, DeployError> {
+    pub(super) async fn undo(&mut self) -> Result<Undone, EngineError> {
         let switched = self.release.entered(Phase::Switching);
         self.enter(Phase::Failed).await?;
         self.probe = None;
@@ -87,7 +88,7 @@ impl Run<'_> {
     }
 
     /// Finishes the release instead of undoing it: nothing else is healthy.
-    async fn keep(&mut self) -> Result<Undone, DeployError> {
+    async fn keep(&mut self) -> Result<Undone, EngineError> {
         self.ctx.events.warn(format!(
             "no instance of {} is healthy any more: {} stays and serves",
             self.release.record.replaces.map_or_else(String::new, |former| former.to_string()),
@@ -105,7 +106,7 @@ impl Run<'_> {
     }
 
     /// Waits until nothing can come any more of a move that a dead run ordered.
-    async fn settle_move(&self) -> Result<(), DeployError> {
+    async fn settle_move(&self) -> Result<(), EngineError> {
         let entries = &self.release.entries;
         let is_order = |entry: &Entry| matches!(entry, Entry::Assigning { .. } | Entry::MakingAddress { .. });
         let Some(at) = entries.iter().rposition(|record| is_order(&record.entry)) else { return Ok(()) };
@@ -120,7 +121,7 @@ impl Run<'_> {
         let mut settling = self.settling(entries[at].at, "a move of the static IP".to_owned());
         while settling.goes_on().await {
             let ip = match static_ip {
-                Some(id) => observe::find(self.static_ips()?, id).await?,
+                Some(id) => find(self.static_ips()?, id).await?,
                 None => {
                     let all = self.static_ips()?.list(&Selector::all()).await?;
                     all.into_iter().find(|ip| ip.assigned_to.as_ref() == Some(to))
@@ -135,7 +136,7 @@ impl Run<'_> {
 
     /// Waits until nothing can come any more of a change of the record whose answer nobody got: it would be there after it was
     /// taken back.
-    pub(super) async fn settle_record(&self) -> Result<(), DeployError> {
+    pub(super) async fn settle_record(&self) -> Result<(), EngineError> {
         let Some((sent, change)) = unanswered_change(&self.release.entries) else { return Ok(()) };
         let mut known = self.resources.owned.iter().filter_map(|owned| Some((&owned.provider, owned.as_record()?)));
         let Some((provider, record)) = known.find(|(_, record)| record.fqdn() == change.fqdn) else { return Ok(()) };
@@ -150,7 +151,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), DeployError> {
+    async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), EngineError> {
         let Some(former) = former else {
             self.take_back_record().await?;
             return self.give_back_address().await;
@@ -180,11 +181,11 @@ impl Run<'_> {
     }
 
     /// Points the static IP at the former instance, where there is one and it points at one of this release, or nowhere.
-    async fn address_back_at(&mut self, former: &Instance) -> Result<Option<Address>, DeployError> {
+    async fn address_back_at(&mut self, former: &Instance) -> Result<Option<Address>, EngineError> {
         let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
             return Ok(None);
         };
-        let Some(ip) = observe::find(self.static_ips()?, &owned.id).await? else {
+        let Some(ip) = find(self.static_ips()?, &owned.id).await? else {
             return Ok(Some(owned.address.clone()));
         };
         let ip = self.at_rest(ip).await?;
@@ -195,7 +196,7 @@ impl Run<'_> {
     }
 
     /// The instance that served before, if it still does.
-    async fn former_instance(&self) -> Result<Option<Instance>, DeployError> {
+    async fn former_instance(&self) -> Result<Option<Instance>, EngineError> {
         let Some(former) = self.release.record.replaces else { return Ok(None) };
         let gated = self.engine.journal().release(former).await?.gated();
         let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
@@ -204,12 +205,12 @@ impl Run<'_> {
         }))
     }
 
-    async fn points_at_own(&self, ip: &StaticIp) -> Result<bool, DeployError> {
+    async fn points_at_own(&self, ip: &StaticIp) -> Result<bool, EngineError> {
         let own = self.own_instances().await?;
         Ok(ip.assigned_to.as_ref().is_none_or(|to| own.iter().any(|instance| instance.id == *to)))
     }
 
-    async fn at_rest(&self, ip: StaticIp) -> Result<StaticIp, DeployError> {
+    async fn at_rest(&self, ip: StaticIp) -> Result<StaticIp, EngineError> {
         if !ip.busy {
             return Ok(ip);
         }
@@ -223,7 +224,7 @@ impl Run<'_> {
 
     /// Removes the record that this release made, or puts the values back that it took over; then the one of before is wanted
     /// again.
-    async fn take_back_record(&mut self) -> Result<(), DeployError> {
+    async fn take_back_record(&mut self) -> Result<(), EngineError> {
         self.settle_record().await?;
         if self.made_record()
             && let Some((owned, record)) =
@@ -253,7 +254,7 @@ impl Run<'_> {
     }
 
     /// Sends the record back that this release has changed and the manifest does not name any more.
-    async fn record_back_at(&mut self, target: &Address) -> Result<(), DeployError> {
+    async fn record_back_at(&mut self, target: &Address) -> Result<(), EngineError> {
         let owned = self.resources.record().map(|(owned, record)| (owned.provider.clone(), record.clone()));
         let Some((provider, record)) = owned else { return Ok(()) };
         let Some(standing) = standing_record(zones(&self.ctx, &provider)?, &record).await? else { return Ok(()) };
@@ -268,7 +269,7 @@ impl Run<'_> {
     }
 
     /// The static IP that this release asked for and did not live to write down, where there is one.
-    async fn intended_address(&mut self) -> Result<Option<StaticIp>, DeployError> {
+    async fn intended_address(&mut self) -> Result<Option<StaticIp>, EngineError> {
         let intended = self.release.entries.iter().find_map(|record| match &record.entry {
             Entry::MakingAddress { instance } => Some(instance.clone()),
             _ => None,
@@ -294,7 +295,7 @@ impl Run<'_> {
     }
 
     /// Writes down the static IP that a dead run of this release asked for.
-    pub(super) async fn own_intended_address(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn own_intended_address(&mut self) -> Result<(), EngineError> {
         let Some(ip) = self.intended_address().await? else { return Ok(()) };
         let owned = OwnedStaticIp { id: ip.id, address: ip.address };
         self.resources.want_static_ip(owned, &self.release.record.place(), true, self.release.id());
@@ -302,7 +303,7 @@ impl Run<'_> {
     }
 
     /// Gives back the static IP that this release made.
-    async fn give_back_address(&mut self) -> Result<(), DeployError> {
+    async fn give_back_address(&mut self) -> Result<(), EngineError> {
         let release = self.release.id();
         let made = |owned: &Owned| owned.as_static_ip().is_some() && owned.made_by == Some(release);
         let Some(owned) = self.resources.owned.iter().find(|owned| made(owned)).cloned() else { return Ok(()) };
@@ -315,7 +316,7 @@ impl Run<'_> {
     }
 
     /// Takes a static IP of the user's from this release's instance, where it pointed at nothing before: it is found as it was.
-    async fn take_back_given_address(&self, own: &[Instance]) -> Result<(), DeployError> {
+    async fn take_back_given_address(&self, own: &[Instance]) -> Result<(), EngineError> {
         let taken = self.release.entries.iter().filter_map(|record| match &record.entry {
             Entry::Assigning { static_ip, from: None, .. } => Some(static_ip.clone()),
             _ => None,
@@ -324,7 +325,7 @@ impl Run<'_> {
             if self.resources.static_ips().any(|(owned, ip)| ip.id == id && owned.made_by.is_some()) {
                 continue;
             }
-            let Some(ip) = observe::find(self.static_ips()?, &id).await? else { continue };
+            let Some(ip) = find(self.static_ips()?, &id).await? else { continue };
             let ip = self.at_rest(ip).await?;
             if own.iter().any(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) {
                 self.static_ips()?.unassign(&id).await?;

@@ -1,6 +1,6 @@
 //! What an interrupted run left behind: going on with it, or undoing it.
 
-use super::{DeployError, engine::Engine, walk::Run};
+use super::{EngineError, engine::Engine, walk::Run};
 use crate::{context::Context, journal::Phase, provider::ReleaseId};
 
 /// Goes on with the release that was left unfinished.
@@ -8,7 +8,7 @@ use crate::{context::Context, journal::Phase, provider::ReleaseId};
 /// # Errors
 ///
 /// As [`super::deploy`].
-pub async fn resume(ctx: &Context) -> Result<Option<ReleaseId>, DeployError> {
+pub async fn resume(ctx: &Context) -> Result<Option<ReleaseId>, EngineError> {
     unfinished(&Engine::new(ctx)?, "resume", false).await
 }
 
@@ -17,7 +17,7 @@ pub async fn resume(ctx: &Context) -> Result<Option<ReleaseId>, DeployError> {
 /// # Errors
 ///
 /// As [`super::deploy`].
-pub async fn abort(ctx: &Context) -> Result<Option<ReleaseId>, DeployError> {
+pub async fn abort(ctx: &Context) -> Result<Option<ReleaseId>, EngineError> {
     unfinished(&Engine::new(ctx)?, "abort", true).await
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn unfinished(
     engine: &Engine<'_>,
     command: &str,
     undo: bool,
-) -> Result<Option<ReleaseId>, DeployError> {
+) -> Result<Option<ReleaseId>, EngineError> {
     let session = engine.begin(command).await?;
     let result = async {
         let Some(last) = session.history.last().filter(|last| !last.phase().is_final()) else { return Ok(None) };

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use super::{
-    DeployError, DeployErrorKind,
+    EngineError, EngineErrorKind,
     engine::{Engine, Session},
     outside::Outside,
-    ownership::Ownership,
 };
 use crate::{
     context::Context,
@@ -15,6 +14,7 @@ use crate::{
     journal::{Entry, Phase, Release, Resources},
     provider::InstanceId,
     redact,
+    resources::Ownership,
 };
 
 /// One release, with the lock under which its journal is written.
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         session: &'a Session,
         release: Release,
         fresh: bool,
-    ) -> Result<Self, DeployError> {
+    ) -> Result<Self, EngineError> {
         let resources = engine.journal().resources().await?;
         let ctx = engine.at(&release.record.place(), &session.lock).await?;
         Ok(Self {
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes an entry; durable when this returns.
-    pub(super) async fn note(&mut self, entry: Entry) -> Result<(), DeployError> {
+    pub(super) async fn note(&mut self, entry: Entry) -> Result<(), EngineError> {
         let ctx = self.ctx.clone();
         let written = self.engine.journal().append(&self.session.lock, &mut self.release, entry);
         let written = if self.interruptible { ctx.commit(written).await } else { written.await };
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
     }
 
     /// Enters a phase, unless the release is in it.
-    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), DeployError> {
+    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), EngineError> {
         if self.release.entries.is_empty() || self.release.phase() != phase {
             self.note(Entry::Phase { phase }).await?;
         }
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) async fn save_resources(&mut self) -> Result<(), DeployError> {
+    pub(super) async fn save_resources(&mut self) -> Result<(), EngineError> {
         Ok(self.engine.journal().set_resources(&self.session.lock, &self.resources).await?)
     }
 
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the release to its end: done, or undone with the error that made it so.
-    pub(super) async fn finish(mut self) -> Result<Release, DeployError> {
+    pub(super) async fn finish(mut self) -> Result<Release, EngineError> {
         if self.release.phase() == Phase::Failed {
             self.undo().await?;
             return Ok(self.release);
@@ -140,10 +140,10 @@ impl<'a> Run<'a> {
             walked = self.walk() => walked,
         };
         let Err(error) = walked else { return Ok(self.release) };
-        if matches!(error.kind(), DeployErrorKind::Locked | DeployErrorKind::Journal) {
+        if matches!(error.kind(), EngineErrorKind::Locked | EngineErrorKind::Journal) {
             return Err(error.hint("run `remint resume` to go on, or `remint abort` to undo it"));
         }
-        if self.release.phase() == Phase::Retiring && error.kind() == DeployErrorKind::Gate {
+        if self.release.phase() == Phase::Retiring && error.kind() == EngineErrorKind::Gate {
             // Its instance is gone, or sick. What it replaced may be all that is healthy, so that stays until the next release.
             self.enter(Phase::Done).await?;
             return Err(error.hint("run `remint deploy`, which replaces it"));
@@ -168,20 +168,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn lock_lost(&self) -> DeployError {
+    async fn lock_lost(&self) -> EngineError {
         let checked = self.engine.journal().set_resources(&self.session.lock, &self.resources).await;
         match checked {
             Err(error) => error.into(),
-            Ok(()) => DeployError::new(DeployErrorKind::Locked, "the lock could not be renewed in time"),
+            Ok(()) => EngineError::new(EngineErrorKind::Locked, "the lock could not be renewed in time"),
         }
     }
 
-    async fn fail(&mut self, error: &DeployError) -> Result<Undone, DeployError> {
+    async fn fail(&mut self, error: &EngineError) -> Result<Undone, EngineError> {
         self.note(Entry::Failure { reason: redact::show(&error.chain()) }).await?;
         self.undo().await
     }
 
-    async fn walk(&mut self) -> Result<(), DeployError> {
+    async fn walk(&mut self) -> Result<(), EngineError> {
         loop {
             let phase = self.release.phase();
             self.report(phase);
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
                     self.interruptible = true;
                     let done = tokio::select! {
                         biased;
-                        () = ctx.interrupted() => Err(DeployError::interrupted()),
+                        () = ctx.interrupted() => Err(EngineError::interrupted()),
                         done = self.launch_and_gate() => done,
                     };
                     self.interruptible = false;
@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
                     self.interruptible = true;
                     let done = tokio::select! {
                         biased;
-                        () = ctx.interrupted() => Err(DeployError::interrupted()),
+                        () = ctx.interrupted() => Err(EngineError::interrupted()),
                         done = self.verify() => done,
                     };
                     self.interruptible = false;

@@ -23,10 +23,8 @@ use super::{
 };
 use crate::{
     context::{Context, Elsewhere},
-    deploy::{
-        DeployError,
-        door::{Door, chain},
-    },
+    deploy::door::{Door, chain},
+    error::EngineError,
     events::{Event, Events},
     fake::{Actor, FakeCloud, Kill},
     journal::{Holder, Journal, Liveness, ProcessState},
@@ -225,7 +223,7 @@ impl Sim {
                 None => Ended::Killed,
                 Some(Ok(ended)) => ended,
                 Some(Err(error)) => {
-                    let error: DeployError = error;
+                    let error: EngineError = error;
                     Ended::Failed { kind: format!("{:?}", error.kind()), chain: chain(&error) }
                 }
             };

@@ -18,9 +18,10 @@ use crate::{
     bake::{Authority, simulated},
     context::Context,
     deploy::{
-        Baker, DeployError,
+        Baker,
         door::{Opened, Outside, Prepared, Recipe, gate_error},
     },
+    error::EngineError,
     fake::{Dice, Machine, State, World},
     health::ProbeRun,
     machine::Keys,
@@ -72,7 +73,7 @@ impl Machines {
 
 #[async_trait]
 impl Baker for Machines {
-    async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, DeployError> {
+    async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
         let fingerprint = self.wishes.fingerprint().as_str().into();
         let steps = self.between(5, 60);
         let passes = |instance: &Instance| {
@@ -81,17 +82,17 @@ impl Baker for Machines {
         };
         let machine = simulated::Machine { steps, passes: &passes };
         let image = simulated::bake(ctx, authority, &fingerprint, &machine).await;
-        image.map(|image| image.id).map_err(DeployError::bake)
+        image.map(|image| image.id).map_err(EngineError::bake)
     }
 }
 
 #[async_trait]
 impl Outside for Machines {
-    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, DeployError> {
+    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, EngineError> {
         Ok(Recipe { fingerprint: self.wishes.fingerprint().as_str().into(), inputs: Vec::new() })
     }
 
-    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, DeployError> {
+    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, EngineError> {
         Ok(format!("{salt} {}", self.wishes.config))
     }
 
@@ -99,7 +100,7 @@ impl Outside for Machines {
         None
     }
 
-    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, DeployError> {
+    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, EngineError> {
         Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
     }
 
@@ -109,7 +110,7 @@ impl Outside for Machines {
         instance: &Instance,
         _: &Prepared,
         within: Duration,
-    ) -> Result<Box<dyn Opened>, DeployError> {
+    ) -> Result<Box<dyn Opened>, EngineError> {
         let deadline = Instant::now() + within;
         loop {
             let runs = self.world.state().machines.get(&instance.id).is_some_and(|machine| {
@@ -134,7 +135,7 @@ impl Outside for Machines {
         Some(self.answer(address, false))
     }
 
-    async fn observe(&self, _: &Context, address: &Address, during: Duration) -> Result<(), DeployError> {
+    async fn observe(&self, _: &Context, address: &Address, during: Duration) -> Result<(), EngineError> {
         let started = Instant::now();
         let mut healthy = false;
         loop {
@@ -173,7 +174,7 @@ impl OpenMachine {
 
 #[async_trait]
 impl Opened for OpenMachine {
-    async fn examine(&mut self, _: &Context) -> Result<(), DeployError> {
+    async fn examine(&mut self, _: &Context) -> Result<(), EngineError> {
         sleep(self.takes).await;
         match self.machine() {
             Some(machine) if machine.answers() => Ok(()),
@@ -181,7 +182,7 @@ impl Opened for OpenMachine {
         }
     }
 
-    async fn before_switch(&mut self, _: &Context, _: &str) -> Result<(), DeployError> {
+    async fn before_switch(&mut self, _: &Context, _: &str) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -189,7 +190,7 @@ impl Opened for OpenMachine {
         Vec::new()
     }
 
-    async fn close(self: Box<Self>, _: &Context) -> Result<(), DeployError> {
+    async fn close(self: Box<Self>, _: &Context) -> Result<(), EngineError> {
         if self.life.step() {
             tokio::task::yield_now().await;
         }

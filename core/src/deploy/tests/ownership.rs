@@ -46,7 +46,7 @@ impl Stand {
             errors.push(unfinished(&engine, verb, undo).await.map(drop).unwrap_err());
         }
         for error in errors {
-            assert_eq!(error.kind(), DeployErrorKind::Foreign, "{}", error.chain());
+            assert_eq!(error.kind(), EngineErrorKind::Foreign, "{}", error.chain());
             assert!(error.to_string().contains("deployed by another journal"), "{error}");
         }
         let plan = plan_with(&engine, &DeployOptions::default()).await.unwrap();
@@ -90,7 +90,7 @@ async fn with_an_older_copy_of_the_journal_nothing_is_changed_by_any_command() {
         let (log, standing) = (stand.cloud.log(), stand.cloud.standing());
         let copy = stand.with_objects(older);
         let error = copy.deploy().await.unwrap_err();
-        assert_eq!(error.kind(), DeployErrorKind::Foreign, "{}", error.chain());
+        assert_eq!(error.kind(), EngineErrorKind::Foreign, "{}", error.chain());
         assert!(error.hints()[0].contains("older copy"), "{:?}", error.hints());
         assert_eq!((stand.cloud.log(), stand.cloud.standing()), (log, standing));
     }
@@ -167,7 +167,7 @@ async fn an_undo_keeps_the_last_healthy_instance() {
     let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
     let (ended, ()) = tokio::join!(run, stop);
     let error = ended.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Interrupted);
+    assert_eq!(error.kind(), EngineErrorKind::Interrupted);
     assert!(error.hints().iter().any(|hint| hint.contains("r2 stays and serves")), "{:?}", error.hints());
     stand.check_settled(2).await;
 }
@@ -190,7 +190,7 @@ async fn a_release_that_stays_for_want_of_a_better_one_can_be_replaced_although_
     stand.cloud.by_hand("delete the old instance", |state| state.machines.retain(|id, _| *id != old));
     stand.outside.sick_outside.store(true, Ordering::SeqCst);
     let error = stand.deploy().await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Gate, "{}", error.chain());
+    assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
     let kept = stand.serving().id;
     assert_ne!(kept, old);
     stand.outside.sick_outside.store(false, Ordering::SeqCst);
@@ -218,7 +218,7 @@ async fn a_release_whose_instance_is_deleted_while_it_retires_the_former_one_is_
     let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
     let (ended, ()) = tokio::join!(run, stop);
     let error = ended.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Gate, "{}", error.chain());
+    assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
     assert_eq!(stand.serving().id, old, "it is all that is left");
     stand.deploy().await.unwrap();
     stand.check_settled(3).await;
@@ -236,7 +236,7 @@ async fn a_static_ip_that_somebody_else_uses_is_not_released() {
     let (log, standing) = (stand.cloud.log(), stand.cloud.standing());
     let ctx = stand.context();
     let error = destroy_with(&stand.engine(&ctx), true).await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Conflict);
+    assert_eq!(error.kind(), EngineErrorKind::Conflict);
     assert!(error.to_string().contains(foreign.id.as_str()), "{error}");
     assert_eq!((stand.cloud.log(), stand.cloud.standing()), (log, standing), "nothing was destroyed");
 }
@@ -354,7 +354,7 @@ async fn an_address_of_before_that_somebody_else_uses_is_not_taken_again() {
     stand.deploy().await.unwrap();
     let stand = Stand { manifest: MANIFEST.to_owned(), ..stand };
     let error = stand.deploy().await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Conflict, "{}", error.chain());
+    assert_eq!(error.kind(), EngineErrorKind::Conflict, "{}", error.chain());
     assert!(error.to_string().contains(foreign.as_str()), "{error}");
     assert_eq!(stand.address().1, Some(foreign));
 }
@@ -425,7 +425,7 @@ async fn another_place_is_refused_before_anything_is_created() {
     let log = stand.cloud.log();
     let moved = Stand { manifest: MANIFEST.replace("region = \"here\"", "region = \"there\""), ..stand };
     let error = moved.deploy().await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Manifest);
+    assert_eq!(error.kind(), EngineErrorKind::Manifest);
     assert!(error.to_string().contains("runs in fake here (r1), and the manifest asks for fake there"), "{error}");
     assert_eq!(moved.cloud.log(), log);
 }

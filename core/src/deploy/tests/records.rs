@@ -186,7 +186,7 @@ async fn a_record_of_somebody_else_is_not_overwritten_by_a_rollback() {
     stand.cloud.add_record("mail", "192.0.2.9");
     let stand = Stand { manifest: MANIFEST.replace("name = \"www\"", "name = \"mail\""), ..stand };
     let error = stand.rollback(None).await.unwrap_err();
-    assert_eq!(error.kind(), DeployErrorKind::Conflict, "{}", error.chain());
+    assert_eq!(error.kind(), EngineErrorKind::Conflict, "{}", error.chain());
     assert_eq!(stand.cloud.record("mail"), Some(vec!["192.0.2.9".to_owned()]));
     let ctx = stand.context();
     destroy_with(&stand.engine(&ctx), false).await.unwrap();

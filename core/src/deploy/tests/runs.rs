@@ -131,7 +131,7 @@ async fn an_older_copy_of_the_journal_does_not_take_what_serves_for_a_launch_tha
                 verb => unfinished(&copy.engine(&ctx), verb, verb == "abort").await.map(drop),
             };
             let error = ended.unwrap_err();
-            assert_eq!(error.kind(), DeployErrorKind::Foreign, "{static_ip}, {command}: {}", error.chain());
+            assert_eq!(error.kind(), EngineErrorKind::Foreign, "{static_ip}, {command}: {}", error.chain());
             assert_eq!(stand.cloud.log(), log, "{static_ip}, {command}");
         }
         assert_eq!(stand.cloud.standing(), standing);

@@ -1,4 +1,4 @@
-//! What goes wrong with a deploy.
+//! What goes wrong with a command, in one form: kind, message, causes, hints, and the last lines of a machine.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::{
 /// What kind of failure it is; the command's exit codes tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum DeployErrorKind {
+pub enum EngineErrorKind {
     /// The manifest asks for something that cannot be.
     Manifest,
     /// The cloud refuses the credentials.
@@ -42,17 +42,17 @@ pub enum DeployErrorKind {
 
 /// A failed deploy, rollback, plan or clean-up.
 #[derive(Debug)]
-pub struct DeployError {
-    kind: DeployErrorKind,
+pub struct EngineError {
+    kind: EngineErrorKind,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     hints: Vec<String>,
     details: Vec<String>,
 }
 
-impl DeployError {
+impl EngineError {
     /// A failure, as a lowercase fragment.
-    pub(crate) fn new(kind: DeployErrorKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: EngineErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None, hints: Vec::new(), details: Vec::new() }
     }
 
@@ -60,10 +60,10 @@ impl DeployError {
     pub fn bake(source: BakeError) -> Self {
         let hints = source.hint().into_iter().collect();
         let (kind, message) = match &source {
-            source if source.is_cancelled() => (DeployErrorKind::Interrupted, "the bake was interrupted"),
-            source if source.is_refused() => (DeployErrorKind::Credentials, "the image could not be baked"),
-            source if source.is_lock_lost() => (DeployErrorKind::Locked, "the bake lost the lock"),
-            _ => (DeployErrorKind::Bake, "the image could not be baked"),
+            source if source.is_cancelled() => (EngineErrorKind::Interrupted, "the bake was interrupted"),
+            source if source.is_refused() => (EngineErrorKind::Credentials, "the image could not be baked"),
+            source if source.is_lock_lost() => (EngineErrorKind::Locked, "the bake lost the lock"),
+            _ => (EngineErrorKind::Bake, "the image could not be baked"),
         };
         Self { hints, ..Self::new(kind, message).because(source) }
     }
@@ -85,11 +85,11 @@ impl DeployError {
 
     /// The user asked to stop.
     pub(crate) fn interrupted() -> Self {
-        Self::new(DeployErrorKind::Interrupted, "interrupted")
+        Self::new(EngineErrorKind::Interrupted, "interrupted")
     }
 
     /// The kind, from which the command's exit code follows.
-    pub fn kind(&self) -> DeployErrorKind {
+    pub fn kind(&self) -> EngineErrorKind {
         self.kind
     }
 
@@ -116,28 +116,28 @@ impl DeployError {
     }
 }
 
-impl fmt::Display for DeployError {
+impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for DeployError {
+impl std::error::Error for EngineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source.as_ref() as _)
     }
 }
 
-fn kind_of(error: &provider::Error) -> DeployErrorKind {
+fn kind_of(error: &provider::Error) -> EngineErrorKind {
     match error.kind() {
-        ErrorKind::Unauthenticated | ErrorKind::Forbidden => DeployErrorKind::Credentials,
-        ErrorKind::Conflict => DeployErrorKind::Conflict,
-        ErrorKind::LockLost => DeployErrorKind::Locked,
-        _ => DeployErrorKind::Provider,
+        ErrorKind::Unauthenticated | ErrorKind::Forbidden => EngineErrorKind::Credentials,
+        ErrorKind::Conflict => EngineErrorKind::Conflict,
+        ErrorKind::LockLost => EngineErrorKind::Locked,
+        _ => EngineErrorKind::Provider,
     }
 }
 
-impl From<provider::Error> for DeployError {
+impl From<provider::Error> for EngineError {
     fn from(error: provider::Error) -> Self {
         let kind = kind_of(&error);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
@@ -145,36 +145,36 @@ impl From<provider::Error> for DeployError {
     }
 }
 
-impl From<WatchError> for DeployError {
+impl From<WatchError> for EngineError {
     fn from(error: WatchError) -> Self {
-        let kind = error.provider_error().map_or(DeployErrorKind::Provider, kind_of);
+        let kind = error.provider_error().map_or(EngineErrorKind::Provider, kind_of);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
         Self { hints, ..Self::new(kind, "the cloud did not finish in time").because(error) }
     }
 }
 
-impl From<JournalError> for DeployError {
+impl From<JournalError> for EngineError {
     fn from(error: JournalError) -> Self {
         let kind = match error {
             JournalError::Interrupted(_) => return Self::interrupted().because(error),
-            JournalError::Held { .. } | JournalError::Lost { .. } => DeployErrorKind::Locked,
-            JournalError::Url { .. } => DeployErrorKind::Manifest,
-            JournalError::OtherService { .. } => DeployErrorKind::Foreign,
-            JournalError::NoRelease { .. } => DeployErrorKind::Conflict,
-            _ => DeployErrorKind::Journal,
+            JournalError::Held { .. } | JournalError::Lost { .. } => EngineErrorKind::Locked,
+            JournalError::Url { .. } => EngineErrorKind::Manifest,
+            JournalError::OtherService { .. } => EngineErrorKind::Foreign,
+            JournalError::NoRelease { .. } => EngineErrorKind::Conflict,
+            _ => EngineErrorKind::Journal,
         };
         let hints = error.hint().into_iter().collect();
         let message = match kind {
-            DeployErrorKind::Locked => "cannot go on without the lock",
-            DeployErrorKind::Manifest | DeployErrorKind::Foreign => "the journal cannot be used",
-            DeployErrorKind::Conflict => "the journal has no such release",
+            EngineErrorKind::Locked => "cannot go on without the lock",
+            EngineErrorKind::Manifest | EngineErrorKind::Foreign => "the journal cannot be used",
+            EngineErrorKind::Conflict => "the journal has no such release",
             _ => "the journal cannot be read or written",
         };
         Self { hints, ..Self::new(kind, message).because(error) }
     }
 }
 
-impl From<RemoteError> for DeployError {
+impl From<RemoteError> for EngineError {
     fn from(error: RemoteError) -> Self {
         if matches!(error, RemoteError::Cancelled) {
             return Self::interrupted();
@@ -184,12 +184,12 @@ impl From<RemoteError> for DeployError {
         Self {
             hints,
             details,
-            ..Self::new(DeployErrorKind::Gate, "cannot look inside the new instance").because(error)
+            ..Self::new(EngineErrorKind::Gate, "cannot look inside the new instance").because(error)
         }
     }
 }
 
-impl From<MachineError> for DeployError {
+impl From<MachineError> for EngineError {
     fn from(error: MachineError) -> Self {
         match error {
             MachineError::Cancelled => Self::interrupted(),
@@ -198,14 +198,14 @@ impl From<MachineError> for DeployError {
             MachineError::Remote(_, source) => source.into(),
             MachineError::FirstBoot(machine, failure) => {
                 let message = format!("cloud-init failed on {machine}: {}", failure.summary);
-                Self::new(DeployErrorKind::Gate, message).hint(failure.hint).details(failure.log)
+                Self::new(EngineErrorKind::Gate, message).hint(failure.hint).details(failure.log)
             }
-            MachineError::NotRebooted(_) => Self::new(DeployErrorKind::Gate, error.to_string()),
+            MachineError::NotRebooted(_) => Self::new(EngineErrorKind::Gate, error.to_string()),
         }
     }
 }
 
-impl From<HealthError> for DeployError {
+impl From<HealthError> for EngineError {
     fn from(error: HealthError) -> Self {
         let HealthError::NotInTime { last, lines, .. } = &error else { return Self::interrupted() };
         let hint = if last.contains("certificate") {
@@ -215,17 +215,17 @@ impl From<HealthError> for DeployError {
             "look at the service's own answer and log below, and at `[health]` in the manifest"
         };
         let lines = lines.clone();
-        Self::new(DeployErrorKind::Gate, "the service is not healthy").because(error).hint(hint).details(lines)
+        Self::new(EngineErrorKind::Gate, "the service is not healthy").because(error).hint(hint).details(lines)
     }
 }
 
-impl From<RenderError> for DeployError {
+impl From<RenderError> for EngineError {
     fn from(error: RenderError) -> Self {
-        Self::new(DeployErrorKind::Manifest, "cannot fill in the configuration").because(error)
+        Self::new(EngineErrorKind::Manifest, "cannot fill in the configuration").because(error)
     }
 }
 
-impl From<UserDataError> for DeployError {
+impl From<UserDataError> for EngineError {
     fn from(error: UserDataError) -> Self {
         let hint = match &error {
             UserDataError::TooLarge { .. } => {
@@ -233,6 +233,6 @@ impl From<UserDataError> for DeployError {
             }
             _ => "correct `[config]` or the part in `[[instance.user_data]]`",
         };
-        Self::new(DeployErrorKind::Manifest, "cannot compose the user data").hint(hint).because(error)
+        Self::new(EngineErrorKind::Manifest, "cannot compose the user data").hint(hint).because(error)
     }
 }

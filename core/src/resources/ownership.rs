@@ -6,21 +6,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{DeployError, DeployErrorKind};
 use crate::{
     context::Context,
+    error::{EngineError, EngineErrorKind},
     journal::{Identity, Phase, Release},
     provider::{EnvironmentId, Image, ImageId, Instance, InstanceId, ReleaseId, ServiceId, StaticIp, label},
 };
 
 /// Which release an instance belongs to.
-pub(super) fn release_of(instance: &Instance) -> Option<ReleaseId> {
+pub(crate) fn release_of(instance: &Instance) -> Option<ReleaseId> {
     instance.labels.get(label::RELEASE)?.parse().ok()
 }
 
 /// What proves that an instance belongs to this environment.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ownership {
+pub(crate) struct Ownership {
     service: Option<ServiceId>,
     environment: Option<EnvironmentId>,
     names: BTreeSet<String>,
@@ -33,7 +33,7 @@ pub(super) struct Ownership {
 
 impl Ownership {
     /// What a journal proves.
-    pub(super) fn new(identity: Option<&Identity>, history: &[Release]) -> Self {
+    pub(crate) fn new(identity: Option<&Identity>, history: &[Release]) -> Self {
         let names = history.iter().flat_map(Release::names).map(str::to_owned).collect();
         Self {
             service: identity.map(|identity| identity.service.id.clone()),
@@ -52,7 +52,7 @@ impl Ownership {
     }
 
     /// Whether an instance is proven to be this environment's.
-    pub(super) fn has(&self, instance: &Instance) -> bool {
+    pub(crate) fn has(&self, instance: &Instance) -> bool {
         let launched = self.ids.contains(&instance.id) || self.names.contains(&instance.name);
         match instance.labels.get(label::ENV_ID) {
             // A release that the journal does not know was made with a newer copy of it.
@@ -67,18 +67,18 @@ impl Ownership {
     }
 
     /// Whether an id is this environment's.
-    pub(super) fn is_environment(&self, id: &str) -> bool {
+    pub(crate) fn is_environment(&self, id: &str) -> bool {
         self.environment.as_ref().is_some_and(|ours| ours.as_str() == id)
     }
 
     /// Whether a static IP is not proven to be another environment's. Where a cloud does not label them, the journal alone says
     /// which is ours.
-    pub(super) fn may_be(&self, ip: &StaticIp) -> bool {
+    pub(crate) fn may_be(&self, ip: &StaticIp) -> bool {
         ip.labels.get(label::ENV_ID).is_none_or(|id| self.is_environment(id))
     }
 
     /// Whether an image is proven to be this service's: by its id, or because a release of this environment was launched from it.
-    pub(super) fn has_image(&self, image: &Image) -> bool {
+    pub(crate) fn has_image(&self, image: &Image) -> bool {
         match image.labels.get(label::SERVICE_ID) {
             Some(id) => self.service.as_ref().is_some_and(|ours| ours.as_str() == id),
             None => self.images.contains(&image.id),
@@ -86,7 +86,7 @@ impl Ownership {
     }
 
     /// Takes in the images that another environment's releases were launched from.
-    pub(super) fn with_images_of(mut self, history: &[Release]) -> Self {
+    pub(crate) fn with_images_of(mut self, history: &[Release]) -> Self {
         self.images.extend(history.iter().map(|release| release.record.image.clone()));
         self
     }
@@ -94,22 +94,22 @@ impl Ownership {
 
 /// Instances under this service's and environment's names, told apart.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Proven to be ours.
-    pub(super) ours: Vec<Instance>,
+    pub(crate) ours: Vec<Instance>,
     /// Somebody else's: another journal's, or of a newer copy of this one.
-    pub(super) foreign: Vec<Instance>,
+    pub(crate) foreign: Vec<Instance>,
 }
 
 impl Standing {
-    pub(super) fn sort(all: Vec<Instance>, ownership: &Ownership) -> Self {
+    pub(crate) fn sort(all: Vec<Instance>, ownership: &Ownership) -> Self {
         let (ours, foreign) = all.into_iter().partition(|instance| ownership.has(instance));
         Self { ours, foreign }
     }
 }
 
 /// The refusal of everything that changes something, while instances stand that another journal deployed.
-pub(super) fn foreign(ctx: &Context, history: &[Release], foreign: &[Instance]) -> DeployError {
+pub(crate) fn foreign(ctx: &Context, history: &[Release], foreign: &[Instance]) -> EngineError {
     let (service, environment) = (&ctx.loaded.manifest.service, &ctx.loaded.environment);
     let url = &ctx.loaded.manifest.journal.url;
     let served = history.iter().any(|release| release.phase() == Phase::Done);
@@ -122,8 +122,8 @@ pub(super) fn foreign(ctx: &Context, history: &[Release], foreign: &[Instance]) 
         let release = release_of(instance).map_or_else(String::new, |release| format!(", {release}"));
         format!("{} ({}{release})", instance.name, instance.id)
     };
-    DeployError::new(
-        DeployErrorKind::Foreign,
+    EngineError::new(
+        EngineErrorKind::Foreign,
         format!("{environment} of {service} already runs here, deployed by another journal; nothing was changed"),
     )
     .details(foreign.iter().map(line).collect())

@@ -7,7 +7,6 @@ use std::{
     collections::HashMap,
     future::Future,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use aws_config::SdkConfig;
@@ -19,8 +18,6 @@ use remint_core::provider::{
 };
 
 use crate::{config::check_region, error::failed};
-
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A region as the SDK takes it: a part of the host that signed requests go to. A text that is no region's name, wherever it
 /// comes from, leads nowhere.

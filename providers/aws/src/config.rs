@@ -5,7 +5,7 @@
 //! it can stand in the manifest, which may come from anybody: not even the name of a profile, which chooses credentials, may
 //! bring an address of its own and start its credential process.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
@@ -15,12 +15,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    client::CONNECT_TIMEOUT,
+    ids::{is_arn, is_id},
     tags::{LONGEST_KEY, LONGEST_VALUE, NAME},
     transport,
 };
 
 const OPERATION: &str = "configure aws";
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest `gp3` volume that every region offers, in GiB (EBS user guide, "General Purpose SSD volumes").
 pub(crate) const LARGEST_DISK: u32 = 16_384;
 
@@ -118,18 +120,6 @@ pub(crate) fn check_region(region: &Region) -> Result<()> {
     }
     let message = format!("`{name}` cannot be the name of a region");
     Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_hint("regions are named as in `eu-central-1`"))
-}
-
-/// Whether a text is an id of EC2's: a prefix and hexadecimal digits.
-pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|digits| {
-        (8..=32).contains(&digits.len()) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}
-
-/// Whether a text can be an instance profile's ARN.
-pub(crate) fn is_arn(text: &str) -> bool {
-    text.starts_with("arn:") && text.contains(":iam::") && text.contains(":instance-profile/")
 }
 
 /// Whether a text can be an instance profile's name or ARN (IAM user guide, "IAM and AWS STS quotas": names have at most 128

@@ -16,7 +16,7 @@ use remint_core::{
     redact,
 };
 
-use crate::config::is_id;
+use crate::ids::is_id;
 
 /// How EC2 refuses an instance profile that it does not know, or not yet.
 const NEW_PROFILE: &str = "Invalid IAM Instance Profile";

@@ -21,7 +21,7 @@ use crate::{
     config::{Config, check_region, load, timeouts},
     masked::Masked,
     memory::Memory,
-    network::Networks,
+    networks::Networks,
     tags, transport,
 };
 

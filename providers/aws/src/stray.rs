@@ -15,8 +15,8 @@ use remint_core::provider::{
 
 use crate::{
     Aws,
-    config::is_id,
     error::never_was,
+    ids::is_id,
     image::{Body, snapshots},
     tags,
 };

@@ -8,10 +8,8 @@
 //! - `remint:copy:REGION`: on an image, that it has been copied there.
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
-use remint_core::provider::{Error, ErrorKind, Labels, Region, Result, Selector, support::Call};
+use remint_core::provider::{Error, ErrorKind, Labels, Result, Selector};
 use sha2::{Digest, Sha256};
-
-use crate::Aws;
 
 pub(crate) const NAME: &str = "Name";
 pub(crate) const SOURCE: &str = "remint:source";
@@ -94,29 +92,6 @@ pub(crate) fn filters(selector: &Selector) -> Vec<Filter> {
         return vec![pattern("tag-key", format!("{PREFIX}*"))];
     }
     selector.0.iter().map(|(key, value)| filter(format!("tag:{key}"), value)).collect()
-}
-
-impl Aws {
-    /// The user's own tags.
-    pub(crate) fn own_tags(&self) -> impl Iterator<Item = Tag> + '_ {
-        self.settings.config.tags.iter().map(|(key, value)| tag(key, value))
-    }
-
-    /// Adds tags to resources of a region, replacing the values of keys that they have; one call.
-    pub(crate) async fn add_tags(
-        &self,
-        operation: &'static str,
-        region: &Region,
-        resources: Vec<String>,
-        tags: Vec<Tag>,
-    ) -> Result<()> {
-        if tags.is_empty() {
-            return Ok(()); // EC2 refuses a call without tags.
-        }
-        let call = Call::idempotent(operation).about(resources.join(" "));
-        let request = self.client.ec2(region).create_tags().set_resources(Some(resources)).set_tags(Some(tags));
-        self.client.call(&call, || request.clone().send()).await.map(drop)
-    }
 }
 
 /// A token by which AWS recognises a repeated request: at most 64 ASCII characters.

@@ -1,7 +1,7 @@
 //! DNS zones are public managed zones; a record set is changed by one change, which takes the old one away and puts the
 //! new one in its place at once.
 
-use std::{collections::HashMap, net::Ipv6Addr, time::Duration};
+use std::{net::Ipv6Addr, time::Duration};
 
 use async_trait::async_trait;
 use google_cloud_dns_v1::model::{
@@ -12,7 +12,7 @@ use remint_core::provider::{
     DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest, support::CallClass,
 };
 
-use crate::{Gcp, LIMITS, error::Subject};
+use crate::{Gcp, LIMITS, error::Subject, memory::KnownZone};
 
 #[cfg(test)]
 mod tests;
@@ -20,16 +20,6 @@ mod text;
 
 /// How often a change is made again when the record set changed meanwhile, or a reply was lost.
 const ROUNDS: u32 = 4;
-
-/// The managed zones that were looked up, by the zone's name.
-pub(crate) type KnownZones = HashMap<String, KnownZone>;
-
-/// A managed zone: its name at Google, and who answers for it.
-#[derive(Debug, Clone)]
-pub(crate) struct KnownZone {
-    id: String,
-    servers: Vec<String>,
-}
 
 fn bare(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()

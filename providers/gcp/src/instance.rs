@@ -22,7 +22,8 @@ use crate::{
     error::Subject,
     labelling,
     names::{InstancePath, last},
-    operation::{Outcome, Pending},
+    operation::Outcome,
+    pending::Pending,
 };
 
 mod firewall;

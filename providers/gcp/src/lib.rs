@@ -54,6 +54,7 @@ mod marker;
 mod memory;
 mod names;
 mod operation;
+mod pending;
 mod provider;
 mod relabel;
 mod relay;

@@ -13,8 +13,18 @@ use remint_core::provider::{
 
 use crate::{
     names::{AddressPath, InstancePath},
-    operation::Pending,
+    pending::Pending,
 };
+
+/// The managed zones that were looked up, by the zone's name.
+pub(crate) type KnownZones = HashMap<String, KnownZone>;
+
+/// A managed zone: its name at Google, and who answers for it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownZone {
+    pub(crate) id: String,
+    pub(crate) servers: Vec<String>,
+}
 
 /// Shared by all calls of a provider. Never locked across a call.
 #[derive(Debug, Default)]

@@ -17,25 +17,11 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Gcp,
     error::{Subject, is_done},
-    names::last,
+    pending::{Pending, Scope},
 };
 
 /// The longest pause between two looks at an operation.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-
-/// Where an operation is found again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pending {
-    name: String,
-    scope: Scope,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Scope {
-    Global,
-    Region(String),
-    Zone(String),
-}
 
 /// What has become of an operation.
 #[derive(Debug)]
@@ -43,21 +29,6 @@ pub(crate) enum Outcome {
     Running,
     Done,
     Failed(Error),
-}
-
-impl Pending {
-    /// What to ask for; nothing when it has ended.
-    pub(crate) fn of(operation: &Operation) -> Option<Self> {
-        if is_done(operation) {
-            return None;
-        }
-        let scope = match (&operation.zone, &operation.region) {
-            (Some(zone), _) => Scope::Zone(last(zone).to_owned()),
-            (None, Some(region)) => Scope::Region(last(region).to_owned()),
-            (None, None) => Scope::Global,
-        };
-        Some(Self { name: operation.name.clone()?, scope })
-    }
 }
 
 impl Gcp {

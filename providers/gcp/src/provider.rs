@@ -16,10 +16,9 @@ use crate::{
     client::Client,
     config::{COMPUTE_URL, Config, DNS_URL, endpoints, is_local},
     credentials,
-    dns::KnownZones,
     error::Subject,
-    image,
-    memory::Memory,
+    image::base,
+    memory::{KnownZones, Memory},
 };
 
 /// The provider's id, as the manifest names it.
@@ -102,7 +101,7 @@ inventory::submit! {
 }
 
 inventory::submit! {
-    BaseCheck { provider: ID, check: image::base::check }
+    BaseCheck { provider: ID, check: base::check }
 }
 
 fn options_schema() -> schemars::Schema {

@@ -6,7 +6,7 @@
 use remint_core::provider::{Error, ErrorKind, Image, Region, Result, nearest, support::Call};
 
 use super::{Body, image, is_available};
-use crate::{Aws, config::is_id, tags};
+use crate::{Aws, ids::is_id, tags};
 
 const OPERATION: &str = "find base image";
 /// How a base image begins that a public parameter of the Systems Manager names.

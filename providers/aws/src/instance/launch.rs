@@ -35,9 +35,9 @@ use secrecy::ExposeSecret;
 use super::{Body, TAGGED, state};
 use crate::{
     Aws,
-    config::{is_arn, is_id},
     error::{NO_ROOM, is_about_zone, is_capacity_reason},
-    network::Place,
+    ids::{is_arn, is_id},
+    networks::Place,
     provider::LIMITS,
     tags,
 };

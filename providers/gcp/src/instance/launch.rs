@@ -19,7 +19,7 @@ use crate::{
     error::Subject,
     labelling,
     names::{self, ImagePath, InstancePath, region_of},
-    operation::Pending,
+    pending::Pending,
 };
 
 const OPERATION: &str = "launch instance";

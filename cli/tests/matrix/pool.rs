@@ -9,7 +9,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    call::{APIS, STORY},
+    call::{APIS, Call, STORY},
     cell::Cell,
     round::{Failed, Stage, Undisturbed},
 };
@@ -114,11 +114,11 @@ pub(crate) async fn record(api: usize) -> Arc<Vec<Undisturbed>> {
     let story = told.unwrap_or_else(|Failed { command, why }| {
         panic!("{}: {} fails without a fault\n{why}", APIS[api], STORY[command].0)
     });
-    let calls: Vec<_> = story.iter().map(|one| one.calls.len()).collect();
-    for one in story.iter().zip(STORY) {
-        say(&format!("{}: {}", one.1.0, one.0.calls.iter().map(super::call::Call::name).collect::<Vec<_>>().join(" ")));
+    for (told, (command, _)) in story.iter().zip(STORY) {
+        let calls: Vec<_> = told.calls.iter().map(Call::name).collect();
+        say(&format!("{}/{command}: {}", APIS[api], calls.join(" ")));
     }
-    say(&format!("{}: {calls:?} calls, {:.1} s", APIS[api], started.elapsed().as_secs_f64()));
+    say(&format!("{}: recorded in {:.1} s", APIS[api], started.elapsed().as_secs_f64()));
     Arc::new(story)
 }
 

@@ -174,9 +174,19 @@ impl Aws {
         let request = self.client.ec2(region).associate_address().allocation_id(id).instance_id(instance.as_str());
         let request = request.allow_reassociation(true);
         let call = Call::idempotent(operation).about(id);
-        let error = match self.client.call(&call, || request.clone().send()).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let mut pauses = pauses(self.settings.settle);
+        let error = loop {
+            let error = match self.client.call(&call, || request.clone().send()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            // What was made a moment ago is not known everywhere yet, even if it was seen before.
+            let young = error.kind() == ErrorKind::NotFound
+                && self.memory.lock().instances.young(instance.as_str(), self.settings.grace).is_some();
+            match pauses.next().filter(|_| young) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break error,
+            }
         };
         // EC2 says "incorrect state" of an instance that is pending and of one that is gone.
         if matches!(error.kind(), ErrorKind::Busy | ErrorKind::InvalidInput) {

@@ -144,9 +144,18 @@ impl<K: Eq + Hash, X, D> Launches<K, X, D> {
     where
         K: Borrow<Q>,
     {
+        self.young(key, within).filter(|launched| !launched.shown)
+    }
+
+    /// An instance that was launched no longer ago than this, and whose destruction was not asked for: what one part of a cloud
+    /// shows, another may not know yet.
+    pub fn young<Q: Eq + Hash + ?Sized>(&self, key: &Q, within: Duration) -> Option<&Launched<X>>
+    where
+        K: Borrow<Q>,
+    {
         let launched = self.seen.get(key)?;
         let young = launched.at.is_some_and(|at| at.elapsed() < within);
-        (!launched.shown && young && !self.destroyed.contains(key)).then_some(launched)
+        (young && !self.destroyed.contains(key)).then_some(launched)
     }
 
     /// Instances that were launched no longer ago than this, and are not known to be gone: a list that lags may leave them out.

@@ -1,4 +1,5 @@
-use remint_core::provider::{ErrorKind, Labels, StaticIpSpec, StaticIps, label};
+use remint_core::provider::{ErrorKind, Instances, Labels, Selector, StaticIpSpec, StaticIps, label};
+use tokio::time::Instant;
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::testing::{actions, drop_once_asked, ec2, forms, instance, instances, provider, refusal, serve, serve_late};
@@ -86,6 +87,23 @@ async fn nothing_is_made_for_an_instance_that_cannot_take_it() {
         assert_eq!(error.kind(), kind, "{state}");
         assert_eq!(actions(&server).await, ["DescribeAddresses", "DescribeInstances"]);
     }
+}
+
+#[tokio::test]
+async fn a_young_instance_that_is_not_known_everywhere_yet_gets_its_address_a_moment_later() {
+    let server = MockServer::start().await;
+    serve_instance(&server, "running").await;
+    serve(&server, "DescribeAddresses", vec![addresses(None)]).await;
+    let missing = || refusal(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");
+    let done = ec2("AssociateAddress", "<associationId>eipassoc-1</associationId>");
+    serve(&server, "AssociateAddress", vec![missing(), missing(), done]).await;
+    let aws = provider(&server);
+    Instances::list(&aws, &Selector::all()).await.unwrap();
+    let gone = aws.ensure(&spec()).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound, "this process did not launch it");
+    aws.memory.lock().instances.get_mut(INSTANCE).unwrap().launched = Some(Instant::now());
+    assert_eq!(aws.ensure(&spec()).await.unwrap().assigned_to, Some(INSTANCE.into()));
+    assert_eq!(forms(&server, "AssociateAddress").await.len(), 3);
 }
 
 #[tokio::test]

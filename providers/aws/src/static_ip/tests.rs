@@ -101,7 +101,7 @@ async fn a_young_instance_that_is_not_known_everywhere_yet_gets_its_address_a_mo
     Instances::list(&aws, &Selector::all()).await.unwrap();
     let gone = aws.ensure(&spec()).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound, "this process did not launch it");
-    aws.memory.lock().instances.get_mut(INSTANCE).unwrap().launched = Some(Instant::now());
+    aws.memory.lock().instances.get_mut(INSTANCE).unwrap().at = Some(Instant::now());
     assert_eq!(aws.ensure(&spec()).await.unwrap().assigned_to, Some(INSTANCE.into()));
     assert_eq!(forms(&server, "AssociateAddress").await.len(), 3);
 }

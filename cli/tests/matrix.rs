@@ -106,10 +106,10 @@ async fn the_fault_matrix() {
     let workers = variable("REMINT_MATRIX_WORKERS").map_or(6, |text| text.parse().unwrap());
     let mut results = Vec::new();
     let mut rows = Vec::new();
-    for api in 0..APIS.len() {
-        let whole = wanted == "all" || wanted == APIS[api];
+    for (api, name) in APIS.into_iter().enumerate() {
+        let whole = wanted == "all" || wanted == name;
         let (of, _) = wanted.split_once('/').unwrap_or((&wanted, ""));
-        if !whole && of != "*" && of != APIS[api] {
+        if !whole && of != "*" && of != name {
             continue;
         }
         let part = Part::record(api).await;
@@ -118,16 +118,14 @@ async fn the_fault_matrix() {
         let result = part.run(cells.clone(), workers).await;
         let (passed, time) = (result.count(), result.time.as_secs_f64());
         say(&format!(
-            "{}: {passed} passed, {} failed, {:.1} s each",
-            APIS[api],
+            "{name}: {passed} passed, {} failed, {:.1} s each",
             result.failed.len(),
             time / passed.max(1) as f64
         ));
         if whole {
-            for command in 0..STORY.len() {
+            for (command, (step, cells)) in part.story.iter().zip(&cells).enumerate() {
                 let passed = result.passed.get(&command).copied().unwrap_or_default();
-                let calls = part.story[command].calls.len();
-                rows.push(Row { api, command, calls, cells: cells[command].len(), passed });
+                rows.push(Row { api, command, calls: step.calls.len(), cells: cells.len(), passed });
             }
         }
         results.push(result);

@@ -243,7 +243,7 @@ impl Faults {
         if !self.sent.contains_key(actor) {
             self.sent.insert(actor.clone(), BTreeMap::new());
         }
-        let sent = self.sent.get_mut(actor).and_then(|sent| Some(sent.entry(operation).or_default()));
+        let sent = self.sent.get_mut(actor).map(|sent| sent.entry(operation).or_default());
         let number = sent.map_or(0, |sent| {
             *sent += 1;
             *sent

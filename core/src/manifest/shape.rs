@@ -133,10 +133,10 @@ impl<'r, 't> Shape<'r, 't> {
                     self.wrong(node.span.clone(), resolved, message, None);
                 }
             }
-            toml::Value::String(text) if self.raw && text.contains("${") => {
-                if resolved.duration || resolved.get("format").is_some() {
-                    self.mends.replace(&self.path, resolved, &node.span);
-                }
+            toml::Value::String(text)
+                if self.raw && text.contains("${") && (resolved.duration || resolved.get("format").is_some()) =>
+            {
+                self.mends.replace(&self.path, resolved, &node.span);
             }
             toml::Value::String(text) => {
                 let problem = if resolved.duration {

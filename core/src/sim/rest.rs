@@ -59,11 +59,13 @@ impl Sim {
             match &ended {
                 Ended::Done { .. } => return Ok(ended),
                 Ended::Failed { kind, .. } if kind == "Locked" => {}
-                // A process that was killed may have left half an object.
+                // A process that was killed may have left half an object, also in the other environment: its releases are read, too.
                 Ended::Failed { kind, .. } if kind == "Journal" && !mended => {
                     mended = true;
-                    let wishes = self.wishes[environment].clone();
-                    self.alone(Verb::Repair, wishes, self.true_journal(), None).await?;
+                    for damaged in ENVIRONMENTS {
+                        let wishes = self.wishes[damaged].clone();
+                        self.alone(Verb::Repair, wishes, self.true_journal(), None).await?;
+                    }
                 }
                 Ended::Failed { .. } if failures < 2 => failures += 1,
                 _ => break,

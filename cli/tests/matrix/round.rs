@@ -45,7 +45,7 @@ pub(crate) struct Undisturbed {
     kinds: BTreeMap<String, usize>,
 }
 
-/// A sandbox in which rounds are told one after the other.
+/// A sandbox in which rounds run one after the other.
 pub(crate) struct Stage {
     world: World,
     api: usize,
@@ -97,7 +97,7 @@ impl Stage {
     ) -> Result<(), Failed> {
         let mut round = self.round();
         for (command, cell) in cells.iter().enumerate() {
-            // After the last cell, only the end is told.
+            // After the last cell, only the end runs.
             if command < STORY.len() - 1 && cells[command..].iter().all(Option::is_none) {
                 continue;
             }

@@ -24,7 +24,7 @@ mod round;
 
 use std::{path::Path, sync::Arc};
 
-use call::{APIS, STORY};
+use call::APIS;
 use cell::{Cell, cells, draw, is_named};
 use page::Row;
 use pool::{Results, say};

@@ -193,3 +193,13 @@ fn with_a_mode_the_umask_of_a_checkout_makes_no_difference() {
         assert_eq!((*mode, &entries[0].kind), (folders, &EntryKind::Directory { mode: folders }));
     }
 }
+
+#[test]
+fn modes_are_octal() {
+    for (text, mode) in [("0644", 0o644), ("755", 0o755), ("0o600", 0o600), ("7777", 0o7777), ("01755", 0o1755)] {
+        assert_eq!(parse_mode(text), Some(mode), "{text}");
+    }
+    for wrong in ["", "64", "rw-r--r--", "0648", "0x1ff", "100644", "77777", "0o", "-644", "6 44"] {
+        assert_eq!(parse_mode(wrong), None, "{wrong}");
+    }
+}

@@ -60,7 +60,7 @@ const HELD_MS: u64 = 1500;
 const NEVER_MS: u64 = 60_000;
 
 impl Fault {
-    /// What the sandbox is told, without which call it is about.
+    /// The rule for the sandbox, which the caller completes with the call that it is for.
     pub(crate) fn rule(&self) -> Value {
         match self.way {
             Way::Passes(fault) | Way::Refuses(fault) => {

@@ -18,6 +18,8 @@ use crate::{
     provider::{InstanceId, LoginKeyId, Selector, label},
 };
 
+/// What is going on when machines of an earlier run are removed, for its error.
+const LEFT: &str = "cannot remove what an earlier run left behind";
 /// How long one thing may take to go.
 const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -198,7 +200,7 @@ async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -
     for role in ["builder", "check"] {
         let selector = authority.machines(role);
         let found = ctx.provider.instances().list(&selector).await;
-        for instance in found.map_err(MachineError::cloud("cannot look for builders"))? {
+        for instance in found.map_err(MachineError::cloud(LEFT))? {
             let name = &instance.name;
             if !runs.has(instance.labels.get(label::RUN)) {
                 ctx.events
@@ -209,7 +211,7 @@ async fn remove_machines(ctx: &Context, authority: &Authority<'_>, kept: bool) -
                 continue;
             }
             ctx.events.info(format!("destroying {name}, which an earlier run left behind"));
-            destroy(ctx, &selector, &instance.id, name).await.map_err(MachineError::watch("it does not go"))?;
+            destroy(ctx, &selector, &instance.id, name).await.map_err(MachineError::watch(LEFT))?;
             forget(ctx, &authority.identity.environment.id, &instance);
         }
     }

@@ -4,9 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     manifest::{Loaded, RenderContext, RenderError, Template},
-    provider::{Descriptor, ReleaseId},
+    provider::{self, Descriptor, ReleaseId, is_packed},
     remote::{HostKey, LoginKey},
-    userdata::{self, UserData, UserDataError},
+    userdata::{UserData, UserDataError},
 };
 
 /// How long user data is on a provider.
@@ -74,9 +74,9 @@ pub async fn user_data_size(loaded: &Loaded, descriptor: &Descriptor) -> Result<
     let document = data.build(limits.user_data_bytes)?;
     let text = document.expose_secret();
     Ok(UserDataSize {
-        bytes: userdata::size(text),
+        bytes: provider::user_data_size(text),
         limit: limits.user_data_bytes,
-        compressed: userdata::is_packed(text),
+        compressed: is_packed(text),
         without_secrets: secrets > 0,
     })
 }

@@ -179,6 +179,19 @@ impl Opened for FakeOpened {
 }
 
 impl Stand {
+    /// Lets a command work until its release has entered a phase, and kills it there.
+    async fn kill_at<T>(&self, phase: Phase, command: impl Future<Output = T>) {
+        let reached = async {
+            while self.journal().history().await.unwrap().last().unwrap().phase() != phase {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            _ = command => panic!("it was to be killed"),
+            () = reached => {}
+        }
+    }
+
     fn new() -> Self {
         Self::with(MANIFEST)
     }

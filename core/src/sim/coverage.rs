@@ -107,37 +107,28 @@ pub(super) const COMMANDS: [&str; 12] = [
 
 const READERS: &[&str] = &["plan", "status", "gc --dry-run"];
 
+/// What befalls requests that change something.
+const CHANGES: &[Trouble] = &[
+    Request(Fault::Busy),
+    Request(Fault::Conflict),
+    Request(Fault::Quota),
+    Request(Fault::Capacity),
+    Request(Fault::Lost),
+    Request(Fault::Late),
+    Request(Fault::NotDone),
+    Request(Fault::Fails),
+];
+
 /// Commands and troubles that cannot meet, each with the reason.
 const NEVER: &[(&[&str], &[Trouble], &str)] = &[
-    (
-        READERS,
-        &[
-            Request(Fault::Busy),
-            Request(Fault::Conflict),
-            Request(Fault::Quota),
-            Request(Fault::Capacity),
-            Request(Fault::Lost),
-            Request(Fault::Late),
-            Request(Fault::NotDone),
-            Request(Fault::Fails),
-            LateWrite,
-            TornWrite,
-        ],
-        "it only reads: it sends no request that changes anything, and writes nothing",
-    ),
+    (READERS, CHANGES, "it only reads: it sends no request that changes anything"),
+    (READERS, &[LateWrite, TornWrite], "it only reads: it writes nothing"),
+    (&["journal repair"], CHANGES, "it works on the journal alone, and sends the cloud no request"),
     (
         &["journal repair"],
         &[
             Request(Fault::RateLimited),
             Request(Fault::Unavailable),
-            Request(Fault::Busy),
-            Request(Fault::Conflict),
-            Request(Fault::Quota),
-            Request(Fault::Capacity),
-            Request(Fault::Lost),
-            Request(Fault::Late),
-            Request(Fault::NotDone),
-            Request(Fault::Fails),
             Request(Fault::StaleList),
             Request(Fault::StaleGet),
         ],

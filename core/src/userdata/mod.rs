@@ -14,5 +14,3 @@ pub use builder::UserData;
 pub use error::UserDataError;
 pub use overridden::{Overridden, overridden};
 pub(crate) use owner::SAYS;
-
-pub use crate::provider::{is_packed, user_data_size as size};

@@ -178,15 +178,7 @@ async fn a_release_that_stays_for_want_of_a_better_one_can_be_replaced_although_
     let old = stand.serving().id;
     let ctx = stand.context();
     let engine = stand.engine(&ctx);
-    let verifying = async {
-        while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Verifying {
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::select! {
-        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
-        () = verifying => {}
-    }
+    stand.kill_at(Phase::Verifying, deploy_with(&engine, DeployOptions::default(), &*stand.outside)).await;
     stand.cloud.by_hand("delete the old instance", |state| state.machines.retain(|id, _| *id != old));
     stand.outside.sick_outside.store(true, Ordering::SeqCst);
     let error = stand.deploy().await.unwrap_err();

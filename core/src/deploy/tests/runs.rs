@@ -191,15 +191,7 @@ async fn a_rollback_that_is_run_again_after_a_kill_does_not_go_back_further() {
         }
         let ctx = stand.context();
         let engine = stand.engine(&ctx);
-        let verifying = async {
-            while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Verifying {
-                sleep(Duration::from_millis(100)).await;
-            }
-        };
-        tokio::select! {
-            _ = rollback_with(&engine, to.map(ReleaseId)) => panic!("it was to be killed"),
-            () = verifying => {}
-        }
+        stand.kill_at(Phase::Verifying, rollback_with(&engine, to.map(ReleaseId))).await;
         sleep(Duration::from_secs(3600)).await;
         let report = stand.rollback(to).await.unwrap();
         assert_eq!(report.release, Some(ReleaseId(4)));

@@ -23,12 +23,9 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::DateTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
-use remint_core::{
-    provider::{
-        Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label,
-        support::{Call, CreateOnce, Seen, pauses},
-    },
-    userdata::is_packed,
+use remint_core::provider::{
+    Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, is_packed, label,
+    support::{Call, CreateOnce, Seen, pauses},
 };
 use secrecy::ExposeSecret;
 

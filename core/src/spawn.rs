@@ -1,4 +1,4 @@
-//! The one place where the engine starts a task of its own, beside the command's.
+//! The one place where the engine starts a task of its own, beside the command's, or leaves the threads that serve connections.
 //!
 //! A simulation suspends and kills processes together with all their tasks. It wraps them here: in unit tests, whatever a
 //! future within the scope of [`WRAP`] spawns is wrapped as it says, and so is what that spawns in turn.
@@ -29,6 +29,20 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHand
         return tokio::spawn(WRAP.scope(wrap, wrapped));
     }
     tokio::spawn(task)
+}
+
+/// Runs work that blocks away from the threads that serve connections. In a simulation, which has one thread, it runs at once: when
+/// another thread was done would not be the seed's to decide.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    #[cfg(test)]
+    if WRAP.try_with(|_| ()).is_ok() {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // The task is never aborted, so it only fails when it panics.
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     events::Event,
     machine::{self, Machine, Way},
     provider::{Fingerprint, Image, Instance, LaunchSpec, LoginKeyId, Selector, SizeName},
-    remote::{HostKey, LoginKey},
+    remote::{Keys, LoginKey},
     userdata::UserData,
 };
 
@@ -44,7 +44,7 @@ impl Builder {
         plan: &Plan<'_>,
         cleanup: &Cleanup,
     ) -> Result<Self, BakeError> {
-        let (host_key, login) = (HostKey::generate(), LoginKey::generate());
+        let Keys { host: host_key, login, .. } = ctx.machines.keys();
         let name = name(ctx, plan);
         let descriptor = ctx.provider.descriptor();
         let user_data = UserData::new(&host_key.private_pem(), &descriptor.guest);

@@ -31,8 +31,8 @@ pub(super) async fn boot_check(
     machine.first_boot_done(false, Some(ctx.loaded.manifest.image.boot_timeout.0)).await?;
     machine.progress("checking its health");
     let health = &ctx.loaded.manifest.health;
-    let connection = Arc::clone(machine.connection());
-    let probe = Probe::of(&ctx.loaded, machine.address(), Some(connection)).await.map_err(BakeError::Probe)?;
+    let session = Some(Arc::clone(machine.session()));
+    let probe = Probe::of(&ctx.loaded, &ctx.services, machine.address(), session).await.map_err(BakeError::Probe)?;
     let mut on_change = |answer: &str| machine.progress(answer);
     let source = match wait_healthy(&probe, health, None, &ctx.cancel, &mut on_change).await {
         Ok(()) => {

@@ -6,7 +6,8 @@ use super::place::{self, Machine, PlaceError};
 use crate::{
     manifest::FileProvisioner,
     recipe::Destination,
-    remote::{Connection, Copied, Owner, RemoteError, Upload, UploadKind},
+    remote::{Copied, Owner, RemoteError, Session, Upload, UploadKind},
+    spawn,
     tree::{self, Source, TreeError},
 };
 
@@ -39,23 +40,19 @@ pub struct Progress {
 ///
 /// [`CopyError`]. The machine may have some of the files then.
 pub async fn copy_step(
-    connection: &Connection,
+    session: &dyn Session,
     base_dir: &Path,
     step: &FileProvisioner,
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Copied, CopyError> {
     let (base_dir, own) = (base_dir.to_owned(), step.clone());
-    let source = match tokio::task::spawn_blocking(move || tree::read(&base_dir, own.tree())).await {
-        Ok(source) => source?,
-        // The task is never aborted, so it only fails when it panics.
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    };
-    copy(connection, source, &step.destination, step.owner.as_deref(), on_progress).await
+    let source = spawn::blocking(move || tree::read(&base_dir, own.tree())).await?;
+    copy(session, source, &step.destination, step.owner.as_deref(), on_progress).await
 }
 
 /// Copies to a `destination` as manifests have it.
 pub(super) async fn copy(
-    connection: &Connection,
+    session: &dyn Session,
     source: Source,
     destination: &str,
     owner: Option<&str>,
@@ -63,27 +60,27 @@ pub(super) async fn copy(
 ) -> Result<Copied, CopyError> {
     let destination = Destination::new(destination);
     let owner = match owner {
-        Some(owner) => connection.owner(owner).await?,
+        Some(owner) => session.owner(owner).await?,
         None => Owner::default(),
     };
     let mut machine = Machine::default();
     // Each answer says what to ask next: nothing of what is in a folder that is missing.
-    learn(connection, &mut machine, destination.way()).await?;
+    learn(session, &mut machine, destination.way()).await?;
     let folders = place::folders(&destination, &source, &machine);
-    learn(connection, &mut machine, folders).await?;
+    learn(session, &mut machine, folders).await?;
     let files = place::files(&destination, &source, &machine);
-    learn(connection, &mut machine, files).await?;
+    learn(session, &mut machine, files).await?;
     let items = place::plan(&destination, source, owner, &machine)?;
     if items.is_empty() {
         return Ok(Copied::default());
     }
     let all = Copied { items: items.len() as u64, bytes: items.iter().map(size).sum() };
     let mut tell = |done: Copied| on_progress(Progress { done, all });
-    Ok(connection.unpack(items, &mut tell).await?)
+    Ok(session.unpack(items, &mut tell).await?)
 }
 
-async fn learn(connection: &Connection, machine: &mut Machine, paths: Vec<PathBuf>) -> Result<(), RemoteError> {
-    let found = connection.look(&paths).await?;
+async fn learn(session: &dyn Session, machine: &mut Machine, paths: Vec<PathBuf>) -> Result<(), RemoteError> {
+    let found = session.look(&paths).await?;
     machine.learn(paths, found);
     Ok(())
 }

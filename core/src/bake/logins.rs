@@ -7,7 +7,7 @@ use crate::{context::Context, logins, machine::Machine};
 pub(super) async fn logins(ctx: &Context, builder: &Machine) -> Result<(), BakeError> {
     builder.progress("asking who can log in");
     let login = builder.login();
-    let audit = logins::audit(builder.connection(), &login, &ctx.loaded.manifest.access.ssh_keys).await;
+    let audit = logins::audit(&**builder.session(), &login, &ctx.loaded.manifest.access.ssh_keys).await;
     let audit = audit.map_err(BakeError::remote("asking the builder who can log in"))?;
     if !audit.found.is_empty() {
         let kept_out = audit.locked_out.into_iter().map(|reason| format!("Remint could not log in: {reason}"));

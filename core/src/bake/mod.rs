@@ -29,8 +29,6 @@ mod report;
 mod run;
 pub mod seal;
 mod secrets;
-#[cfg(test)]
-pub(crate) mod simulated;
 mod steps;
 
 pub use crate::context::{Asker, BakeOptions, OnError};

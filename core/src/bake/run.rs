@@ -42,8 +42,9 @@ pub async fn bake(ctx: &Context, authority: &Authority<'_>) -> Result<BakeReport
     let calls = ctx.provider.calls().count();
     let mut phases = Phases::new(&ctx.events);
     let prepared = tokio::select! {
-        prepared = phases.run("fingerprint", prepare(ctx, authority)) => prepared?,
+        biased;
         () = ctx.interrupted() => return Err(BakeError::Cancelled),
+        prepared = phases.run("fingerprint", prepare(ctx, authority)) => prepared?,
     };
     let reused = prepared.image.is_some() && ctx.bake.capture;
     let (image, leftovers) = match &prepared.image {
@@ -74,11 +75,12 @@ async fn reuse(
 ) -> Result<(Image, Vec<String>), BakeError> {
     let cleanup = Cleanup::default();
     let finished = tokio::select! {
+        biased;
+        () = ctx.interrupted() => Err(BakeError::Cancelled),
         image = async {
             capture::start_copies(ctx, &image).await?;
             finish(ctx, prepared, authority, image, &cleanup, phases).await
         } => image,
-        () = ctx.interrupted() => Err(BakeError::Cancelled),
     };
     settle(ctx, authority, &cleanup, &finished).await;
     let left = cleanup.run(ctx, authority).await;
@@ -94,8 +96,9 @@ async fn rehearse(
 ) -> Result<Vec<String>, BakeError> {
     let cleanup = Cleanup::default();
     let verified = tokio::select! {
-        verified = until_verified(ctx, prepared, authority, &cleanup, phases) => verified,
+        biased;
         () = ctx.interrupted() => Err(BakeError::Cancelled),
+        verified = until_verified(ctx, prepared, authority, &cleanup, phases) => verified,
     };
     if let Ok(builder) = &verified {
         let (task, message) = (builder.machine.name().to_owned(), "verified; nothing is captured".to_owned());
@@ -127,8 +130,9 @@ async fn make(
 ) -> Result<(Image, Vec<String>), BakeError> {
     let cleanup = Cleanup::default();
     let baked = tokio::select! {
-        image = until_captured(ctx, prepared, authority, &cleanup, phases) => image,
+        biased;
         () = ctx.interrupted() => Err(BakeError::Cancelled),
+        image = until_captured(ctx, prepared, authority, &cleanup, phases) => image,
     };
     settle(ctx, authority, &cleanup, &baked).await;
     // Until the cloud has captured it, the builder cannot be destroyed; and the image is whole. A capture that takes too
@@ -141,8 +145,9 @@ async fn make(
     let mut left = cleanup.run(ctx, authority).await;
     let image = baked?;
     let finished = tokio::select! {
-        image = finish(ctx, prepared, authority, image, &cleanup, phases) => image,
+        biased;
         () = ctx.interrupted() => Err(BakeError::Cancelled),
+        image = finish(ctx, prepared, authority, image, &cleanup, phases) => image,
     };
     settle(ctx, authority, &cleanup, &finished).await;
     left.extend(cleanup.run(ctx, authority).await);

@@ -84,7 +84,7 @@ pub(super) async fn prove_absent(ctx: &Context, builder: &Machine) -> Result<(),
     }
     let patterns = SecretString::from(patterns.trim_end_matches('\n'));
     let search = Command::shell(SEARCH).secret_env("REMINT_PATTERNS", patterns).timeout(WITHIN);
-    let searched = builder.connection().capture(&search).await;
+    let searched = builder.session().capture(&search).await;
     let (outcome, text) = searched.map_err(BakeError::remote("looking for secrets on the builder"))?;
     if !outcome.exit.is_success() {
         let reason = format!("the search for secrets: {}", outcome.exit);

@@ -44,8 +44,7 @@ impl<'a> Steps<'a> {
         let artifacts = Artifacts::new(&self.ctx.loaded.base_dir)?;
         let doing = "setting up apt";
         builder.progress(doing);
-        let set_up =
-            builder.connection().exec(&apt::set_up(), &mut |_, _| {}).await.map_err(BakeError::remote(doing))?;
+        let set_up = builder.session().exec(&apt::set_up(), &mut |_, _| {}).await.map_err(BakeError::remote(doing))?;
         judge(doing, Kind::Lines, Ok(set_up), false)?;
         for (index, step) in self.ctx.loaded.manifest.image.provision.iter().enumerate() {
             let name = step_name(index, step);
@@ -72,7 +71,7 @@ impl<'a> Steps<'a> {
                     let source = Source::File { name: artifact.file_name().unwrap_or_default().into(), file };
                     let (destination, owner) = (&artifact.destination, artifact.owner.as_deref());
                     let mut tell = self.copying(builder, &name);
-                    let copied = files::copy(builder.connection(), source, destination, owner, &mut tell).await;
+                    let copied = files::copy(&**builder.session(), source, destination, owner, &mut tell).await;
                     copied.map_err(BakeError::copy(&name))?;
                 }
             }
@@ -94,7 +93,7 @@ impl<'a> Steps<'a> {
 
     async fn file(&self, builder: &Machine, name: &str, step: &FileProvisioner) -> Result<(), BakeError> {
         let mut tell = self.copying(builder, name);
-        let copied = files::copy_step(builder.connection(), &self.ctx.loaded.base_dir, step, &mut tell).await;
+        let copied = files::copy_step(&**builder.session(), &self.ctx.loaded.base_dir, step, &mut tell).await;
         copied.map(drop).map_err(BakeError::copy(name))
     }
 
@@ -127,7 +126,7 @@ impl<'a> Steps<'a> {
         let path = format!("{folder}/remint-step-{}", index + 1);
         let made = make_folder(builder, name, folder).await?;
         let options = UploadOptions { mode: Some(0o700), owner: None };
-        builder.connection().upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
+        builder.session().upload_file(source, &path, &options).await.map_err(BakeError::remote(name))?;
         let words: Vec<_> = std::iter::once(path.as_str()).chain(args.iter().map(String::as_str)).map(quote).collect();
         self.run(builder, name, Kind::Script(&path), &Command::shell(words.join(" ")), run).await?;
         let remove = match made {
@@ -135,12 +134,7 @@ impl<'a> Steps<'a> {
             true => format!("rm -f {}; rmdir {} 2>/dev/null || true", quote(&path), quote(folder)),
             false => format!("rm -f {}", quote(&path)),
         };
-        builder
-            .connection()
-            .exec(&Command::shell(remove), &mut |_, _| {})
-            .await
-            .map(drop)
-            .map_err(BakeError::remote(name))
+        builder.session().exec(&Command::shell(remove), &mut |_, _| {}).await.map(drop).map_err(BakeError::remote(name))
     }
 
     /// Runs a command with the step's environment, as often as it may be repeated, and waits for its reboot.
@@ -156,7 +150,7 @@ impl<'a> Steps<'a> {
         let mut pause = FIRST_PAUSE;
         let secrets = secret_env(self.ctx, name, run).await?;
         for attempt in 1.. {
-            if builder.connection().is_closed() {
+            if builder.session().is_closed() {
                 builder.reconnect(boots_within).await?;
             }
             let before = match run.expect_reboot {
@@ -206,7 +200,7 @@ impl<'a> Steps<'a> {
                 line: line.to_owned(),
             });
         };
-        builder.connection().exec(&command, &mut on_line).await
+        builder.session().exec(&command, &mut on_line).await
     }
 
     /// What every command of a recipe finds in its environment, and what its step adds.
@@ -226,7 +220,7 @@ impl<'a> Steps<'a> {
 async fn make_folder(builder: &Machine, name: &str, folder: &str) -> Result<bool, BakeError> {
     let quoted = quote(if folder.is_empty() { "/" } else { folder });
     let make = format!("if ! test -d {quoted}; then mkdir -p {quoted}; chmod 700 {quoted}; echo made; fi");
-    let (outcome, said) = builder.connection().capture(&Command::shell(make)).await.map_err(BakeError::remote(name))?;
+    let (outcome, said) = builder.session().capture(&Command::shell(make)).await.map_err(BakeError::remote(name))?;
     if outcome.exit.is_success() {
         return Ok(said.trim() == "made");
     }
@@ -242,7 +236,7 @@ async fn ask(builder: &Machine, kind: Kind<'_>, outcome: &mut Outcome) {
     }
     let Some(question) = cause::question(kind, &Failure::Exit(outcome.exit.clone()), &outcome.tail) else { return };
     // Without an answer the failure is reported as it is.
-    if let Ok((_, answer)) = builder.connection().capture(&question).await {
+    if let Ok((_, answer)) = builder.session().capture(&question).await {
         outcome.tail.extend(answer.lines().map(str::to_owned));
     }
 }

@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use crate::{
     events::Events,
+    health::{Network, Services},
     journal::Place,
     manifest::Loaded,
     provider::{Error, ErrorKind, Provider, Result},
+    remote::{Machines, Ssh},
     watch::Watcher,
 };
 
@@ -46,6 +48,10 @@ pub struct Context {
     pub bake: BakeOptions,
     /// Waits for the cloud on behalf of everybody in this run.
     pub watcher: Watcher,
+    /// The way to machines.
+    pub(crate) machines: Arc<dyn Machines>,
+    /// The way to services.
+    pub(crate) services: Arc<dyn Services>,
     /// Requests that change something and have no reply yet.
     pub(crate) sent: Sent,
 }
@@ -125,6 +131,8 @@ impl Context {
             lock_wait: None,
             bake: BakeOptions::default(),
             watcher,
+            machines: Arc::new(Ssh),
+            services: Arc::new(Network),
             sent: Sent::default(),
         }
     }

@@ -68,7 +68,7 @@ fn is_of_the_cloud(error: &EngineError) -> bool {
     matches!(error.kind(), EngineErrorKind::Credentials | EngineErrorKind::Provider)
 }
 
-async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, EngineError> {
+pub(super) async fn one(engine: &Engine<'_>, session: &Session) -> Result<BakeReport, EngineError> {
     let baked = bake::bake(engine.ctx, &session.authority(engine.journal())).await;
     baked.map_err(|error| session.blame(EngineError::bake(error)))
 }

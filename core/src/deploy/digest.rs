@@ -25,6 +25,12 @@ pub(super) fn new_salt() -> String {
     format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${random}")
 }
 
+/// A salt as a Remint before made it: digests are fast.
+#[cfg(test)]
+pub(super) fn cheap_salt() -> String {
+    hex::encode(crate::chance::bytes::<16>())
+}
+
 /// The digest of a configuration, whose parts are handed over one after the other.
 pub(super) struct ConfigDigest {
     salt: String,
@@ -54,8 +60,7 @@ impl ConfigDigest {
             return Ok(hex::encode(fast.as_slice()));
         }
         let salt = self.salt;
-        let slow = tokio::task::spawn_blocking(move || slow(fast.as_slice(), &salt));
-        slow.await.map_err(|error| error.to_string())?
+        crate::spawn::blocking(move || slow(fast.as_slice(), &salt)).await
     }
 }
 

@@ -1,10 +1,8 @@
 //! The way in for the simulation: each command on a journal, machines and a process of its own.
 
-use std::sync::Arc;
-
-pub(crate) use super::outside::{Opened, Outside, Prepared};
 use super::{
-    Baker, DeployOptions, DeployReport, EngineError, EngineErrorKind,
+    DeployOptions, DeployReport, EngineError,
+    bake::one,
     destroy::destroy_with,
     engine::Engine,
     gc::{gc_with, leftovers_with},
@@ -15,7 +13,6 @@ use super::{
     status::status_with,
     unfinished::unfinished,
 };
-pub(crate) use crate::recipe::Recipe;
 use crate::{
     context::Context,
     journal::{Holder, Journal},
@@ -29,13 +26,13 @@ pub(crate) struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    pub(crate) fn new(ctx: &'a Context, journal: Journal, outside: Arc<dyn Outside>, holder: Holder) -> Self {
-        Self { engine: Engine::with(ctx, journal, outside, holder.clone()), holder }
+    pub(crate) fn new(ctx: &'a Context, journal: Journal, holder: Holder) -> Self {
+        Self { engine: Engine::with(ctx, journal, holder.clone()), holder }
     }
 
-    pub(crate) async fn deploy(&self, force: bool, baker: &dyn Baker) -> Result<DeployReport, EngineError> {
+    pub(crate) async fn deploy(&self, force: bool) -> Result<DeployReport, EngineError> {
         let options = DeployOptions { force, ..DeployOptions::default() };
-        deploy_with(&self.engine, options, baker).await
+        deploy_with(&self.engine, options).await
     }
 
     pub(crate) async fn rollback(&self, to: Option<ReleaseId>) -> Result<DeployReport, EngineError> {
@@ -64,9 +61,9 @@ impl<'a> Door<'a> {
     }
 
     /// Only bakes, under the lock.
-    pub(crate) async fn bake(&self, baker: &dyn Baker) -> Result<(), EngineError> {
+    pub(crate) async fn bake(&self) -> Result<(), EngineError> {
         let session = self.engine.begin("bake").await?;
-        let baked = baker.bake(self.engine.ctx, &session.authority(self.engine.journal())).await;
+        let baked = one(&self.engine, &session).await;
         self.engine.give_back(session.lock).await;
         baked.map(drop)
     }
@@ -90,11 +87,6 @@ impl<'a> Door<'a> {
     pub(crate) async fn destroy(&self, images: bool) -> Result<(), EngineError> {
         destroy_with(&self.engine, images).await
     }
-}
-
-/// An error of the machine, for [`Outside`].
-pub(crate) fn gate_error(message: impl Into<String>) -> EngineError {
-    EngineError::new(EngineErrorKind::Gate, message)
 }
 
 /// The chain of an error in one line.

@@ -1,12 +1,10 @@
 //! What all commands work with, and how one that changes something begins.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use super::{
-    EngineError, EngineErrorKind,
-    gate::SshOutside,
+    EngineError, EngineErrorKind, digest,
     observe::{self, image_selector},
-    outside::Outside,
 };
 use crate::{
     bake::{self, Authority},
@@ -20,8 +18,9 @@ use crate::{
 pub(super) struct Engine<'a> {
     pub(super) ctx: &'a Context,
     journal: Journal,
-    outside: Arc<dyn Outside>,
     holder: Holder,
+    /// Makes the salt of a new release's digest, which decides what the digest costs.
+    pub(super) new_salt: fn() -> String,
 }
 
 /// What a command that changes something holds: the lock, the ids that prove what is ours, and what it found on the way in.
@@ -52,22 +51,20 @@ impl Session {
 }
 
 impl<'a> Engine<'a> {
-    /// The engine on the manifest's own journal and on real machines.
+    /// The engine on the manifest's own journal.
     pub(super) fn new(ctx: &'a Context) -> Result<Self, EngineError> {
         let journal = Journal::open(&ctx.loaded)?;
-        Ok(Self::with(ctx, journal, Arc::new(SshOutside::new(ctx)), Holder::current(ctx.run, "deploy")))
+        Ok(Self { ctx, journal, holder: Holder::current(ctx.run, "deploy"), new_salt: digest::new_salt })
     }
 
-    pub(super) fn with(ctx: &'a Context, journal: Journal, outside: Arc<dyn Outside>, holder: Holder) -> Self {
-        Self { ctx, journal, outside, holder }
+    /// The engine on another journal, as another process. Its digests cost nothing.
+    #[cfg(test)]
+    pub(super) fn with(ctx: &'a Context, journal: Journal, holder: Holder) -> Self {
+        Self { ctx, journal, holder, new_salt: digest::cheap_salt }
     }
 
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
-    }
-
-    pub(super) fn outside(&self) -> &dyn Outside {
-        &*self.outside
     }
 
     /// Reports what reading the journal has ignored.

@@ -1,9 +1,8 @@
 //! What the planner decides on, and what is refused because it is somebody else's.
 
 use super::{
-    EngineError, EngineErrorKind,
+    EngineError, EngineErrorKind, configuration, health,
     observe::{Wanted, World},
-    outside::Outside,
     planner::{AddressFacts, CurrentFacts, Facts, RecordFacts, Superfluous},
 };
 use crate::{
@@ -17,17 +16,11 @@ use crate::{
 };
 
 /// Puts together what the planner decides on, and refuses what belongs to somebody else.
-pub(super) async fn facts(
-    ctx: &Context,
-    world: &World,
-    wanted: &Wanted,
-    outside: &dyn Outside,
-    force: bool,
-) -> Result<Facts, EngineError> {
+pub(super) async fn facts(ctx: &Context, world: &World, wanted: &Wanted, force: bool) -> Result<Facts, EngineError> {
     check(ctx, world)?;
     let manifest = &ctx.loaded.manifest;
     let current = match current(&world.history) {
-        Some(release) => Some(current_facts(ctx, world, wanted, outside, release).await?),
+        Some(release) => Some(current_facts(ctx, world, wanted, release).await?),
         None => None,
     };
     let address = match (&manifest.address.static_ip, &world.static_ip) {
@@ -117,21 +110,20 @@ async fn current_facts(
     ctx: &Context,
     world: &World,
     wanted: &Wanted,
-    outside: &dyn Outside,
     release: &Release,
 ) -> Result<CurrentFacts, EngineError> {
     let record = &release.record;
     let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
     let same_config = match ctx.loaded.config_is_sealed() {
         true => None,
-        false => Some(outside.config_digest(ctx, &record.salt, static_ip).await? == record.config_digest),
+        false => Some(configuration::digest(ctx, &record.salt, static_ip).await? == record.config_digest),
     };
     let runs =
         |instance: &&Instance| release_of(instance) == Some(record.id) && instance.state == InstanceState::Running;
     let running: Vec<_> = world.instances.iter().filter(runs).collect();
     let mut unhealthy = None;
     if let Some(address) = running.first().and_then(|instance| instance.address.as_ref())
-        && let Some(Err(reason)) = outside.ask(ctx, address).await
+        && let Some(Err(reason)) = health::ask(ctx, address).await
     {
         unhealthy = Some(reason);
     }

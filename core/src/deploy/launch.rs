@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    EngineError, EngineErrorKind,
+    EngineError, EngineErrorKind, configuration,
+    configuration::Prepared,
+    gate::Gate,
+    health,
     observe::{ROLE_INSTANCE, instance_selector},
-    outside::{Opened, Prepared},
     walk::Run,
 };
 use crate::{
@@ -57,7 +59,7 @@ impl Run<'_> {
         let name = instance_name(&self.ctx, self.release.id(), 0);
         let static_ip = self.resources.static_ip().map(|(_, owned)| owned.address.ip);
         // Composed, and its size checked, before anything is created.
-        let prepared = self.outside().prepare(&self.ctx, self.release.id(), &name, static_ip).await?;
+        let prepared = configuration::prepare(&self.ctx, self.release.id(), &name, static_ip).await?;
         self.enter(Phase::Launching).await?;
         self.fresh = false;
         let ctx = self.ctx.clone();
@@ -86,7 +88,7 @@ impl Run<'_> {
     /// An instance that passed its gate in an earlier run may be sick by now.
     pub(super) async fn still_healthy(&self, instance: &Instance) -> Result<(), EngineError> {
         match &instance.address {
-            Some(address) => self.outside().observe(&self.ctx, address, Duration::ZERO).await,
+            Some(address) => health::observe(&self.ctx, address, Duration::ZERO).await,
             None => Ok(()),
         }
     }
@@ -136,12 +138,11 @@ impl Run<'_> {
     async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), EngineError> {
         let within = deadline.saturating_duration_since(Instant::now());
         let ctx = &self.ctx.clone();
-        let opened = self.outside().open(ctx, instance, prepared, within).await;
-        let mut opened = match opened {
-            Ok(opened) => opened,
+        let gate = match Gate::open(ctx, instance, &prepared.keys, within).await {
+            Ok(gate) => gate,
             Err(error) => return Err(self.with_console(error, &instance.id).await),
         };
-        let examined = match tokio::time::timeout_at(deadline, opened.examine(ctx)).await {
+        let examined = match tokio::time::timeout_at(deadline, gate.examine(ctx)).await {
             Ok(examined) => examined,
             Err(_) => {
                 let after = ctx.loaded.manifest.deploy.timeout;
@@ -152,21 +153,21 @@ impl Run<'_> {
             }
         };
         if let Err(error) = examined {
-            return Err(with_log(error, &mut *opened).await);
+            return Err(with_log(error, &gate).await);
         }
         if let Some(command) = ctx.loaded.manifest.deploy.before_switch.clone()
             && !self.release.before_switch_done()
         {
             self.note(Entry::BeforeSwitchStarted).await?;
-            if let Err(error) = opened.before_switch(ctx, &command).await {
-                return Err(with_log(error, &mut *opened).await);
+            if let Err(error) = gate.before_switch(ctx, &command).await {
+                return Err(with_log(error, &gate).await);
             }
             self.note(Entry::BeforeSwitchDone).await?;
         }
         // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
         let host_key = prepared.keys.next.public().line();
         self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
-        opened.close(ctx).await?;
+        gate.close(ctx).await?;
         // The instance has read it, and nobody else needs to.
         match ctx.provider.instances().withdraw_user_data(&instance.id).await {
             Ok(_) => Ok(()),
@@ -340,13 +341,13 @@ impl Settling {
 }
 
 /// Adds the machine's log where the error shows no lines of its own; and where the service is not healthy, after the end of its answer.
-async fn with_log(error: EngineError, opened: &mut dyn Opened) -> EngineError {
+async fn with_log(error: EngineError, gate: &Gate) -> EngineError {
     let own = error.detail_lines().to_vec();
     let is_health = std::error::Error::source(&error).is_some_and(|source| source.is::<HealthError>());
     if error.kind() == EngineErrorKind::Interrupted || !own.is_empty() && !is_health {
         return error;
     }
-    let log = opened.log().await;
+    let log = gate.log().await;
     match (own.is_empty(), log.is_empty()) {
         (_, true) => error,
         (true, false) => error.details(log),

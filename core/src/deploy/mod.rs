@@ -16,6 +16,7 @@
 //! hold secrets, and are kept nowhere.
 
 mod bake;
+mod configuration;
 mod destroy;
 mod digest;
 #[cfg(test)]
@@ -24,12 +25,12 @@ mod engine;
 mod facts;
 mod gate;
 mod gc;
+mod health;
 mod images;
 mod kept;
 mod launch;
 mod named;
 mod observe;
-mod outside;
 mod plan;
 mod planner;
 mod preflight;
@@ -51,7 +52,6 @@ pub use destroy::destroy;
 pub use gc::{Leftover, Leftovers, gc, leftovers};
 pub use images::{ImageUse, images, prune};
 pub use kept::{KeptBuilder, kept_builders};
-pub use outside::Baker;
 pub use plan::plan;
 pub use planner::{Plan, Refusal, Step};
 pub use rollback::rollback;

@@ -1,6 +1,6 @@
 //! What stands in the world, against which a plan is made.
 
-use super::{EngineError, EngineErrorKind, named, outside::Outside};
+use super::{EngineError, EngineErrorKind, named};
 use crate::{
     context::Context,
     journal::{Journal, Release, Resources},
@@ -76,7 +76,6 @@ impl Wanted {
     pub(super) async fn resolve(
         ctx: &Context,
         journal: &Journal,
-        outside: &dyn Outside,
         given: Option<&ImageId>,
     ) -> Result<Self, EngineError> {
         let section = &ctx.loaded.section;
@@ -103,7 +102,9 @@ impl Wanted {
         };
         let recipe = async {
             let base = named::base(ctx).await?;
-            let recipe = outside.recipe(ctx, &base.id).await?;
+            let recipe = Recipe::read(&ctx.loaded, &base.id).await.map_err(|error| {
+                EngineError::new(EngineErrorKind::Manifest, "cannot tell what the image is made of").because(error)
+            })?;
             Ok((base, recipe))
         };
         let ((base, recipe), images) = tokio::try_join!(recipe, images)?;

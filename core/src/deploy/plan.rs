@@ -29,7 +29,7 @@ pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> R
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
     let (world, wanted) = tokio::try_join!(
         World::observe(ctx, engine.journal(), None),
-        Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+        Wanted::resolve(ctx, engine.journal(), options.image.as_ref())
     )?;
     engine.report_notes();
     let undeclared = undeclared(ctx, engine.journal()).await?;
@@ -48,10 +48,10 @@ pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> R
             refused: Some(refused),
         });
     }
-    let facts = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
+    let facts = facts(ctx, &world, &wanted, options.force).await?;
     let plan = decide(&facts);
     if plan.makes_release() {
-        preflight::check(ctx, &world, &wanted, &facts, engine.outside()).await?;
+        preflight::check(ctx, &world, &wanted, &facts).await?;
     }
     Ok(plan)
 }

@@ -2,10 +2,9 @@
 //! have, a disk that is too small, user data over the limit, no room for another static IP.
 
 use super::{
-    EngineError, EngineErrorKind,
+    EngineError, EngineErrorKind, configuration,
     named::shape,
     observe::{Wanted, World},
-    outside::Outside,
     planner::{AddressFacts, Facts},
 };
 use crate::{
@@ -14,17 +13,11 @@ use crate::{
 };
 
 /// Checks a release that is about to be made. One or two reads, and two more where a static IP has to be made.
-pub(super) async fn check(
-    ctx: &Context,
-    world: &World,
-    wanted: &Wanted,
-    facts: &Facts,
-    outside: &dyn Outside,
-) -> Result<(), EngineError> {
+pub(super) async fn check(ctx: &Context, world: &World, wanted: &Wanted, facts: &Facts) -> Result<(), EngineError> {
     check_disk(ctx, wanted).await?;
     // What a secret adds to the size is known only to whoever reads it.
     if !ctx.loaded.config_is_sealed() {
-        check_user_data(ctx, world, facts, outside).await?;
+        check_user_data(ctx, world, facts).await?;
     }
     if facts.address == AddressFacts::Missing { check_quota(ctx).await } else { Ok(()) }
 }
@@ -63,15 +56,10 @@ async fn shape_of_builder(ctx: &Context, size: &SizeName) -> Result<Shape, Engin
 }
 
 /// Composes the user data as the launch will, and throws it away.
-async fn check_user_data(
-    ctx: &Context,
-    world: &World,
-    facts: &Facts,
-    outside: &dyn Outside,
-) -> Result<(), EngineError> {
+async fn check_user_data(ctx: &Context, world: &World, facts: &Facts) -> Result<(), EngineError> {
     let name = "x".repeat(ctx.provider.descriptor().limits.name_length);
     let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
-    outside.prepare(ctx, facts.next, &name, static_ip).await.map(|_| ())
+    configuration::prepare(ctx, facts.next, &name, static_ip).await.map(|_| ())
 }
 
 async fn check_quota(ctx: &Context) -> Result<(), EngineError> {

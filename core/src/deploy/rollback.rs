@@ -4,6 +4,7 @@ use super::{
     DeployReport, EngineError, EngineErrorKind, Plan, Step,
     engine::{Engine, Session},
     facts::check,
+    health,
     observe::World,
     run::{Chosen, Meter, announce, new_release},
     walk::Run,
@@ -176,7 +177,7 @@ async fn parked(engine: &Engine<'_>, world: &World, target: &Release) -> Option<
             && gated.contains(&instance.id)
     };
     let instance = world.instances.iter().find(stands)?;
-    match engine.outside().ask(ctx, instance.address.as_ref()?).await {
+    match health::ask(ctx, instance.address.as_ref()?).await {
         Some(Ok(())) => Some(instance.clone()),
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{
-    Baker, EngineError, Plan,
+    EngineError, Plan, configuration,
     engine::{Engine, Session},
     facts::facts,
     observe::{Wanted, World},
@@ -14,11 +14,14 @@ use super::{
     walk::Run,
 };
 use crate::{
+    bake::BakeError,
     context::Context,
     events::Event,
     journal::{Phase, Release, ReleaseRecord, current},
+    manifest::Git,
     provider::{CallCount, Fingerprint, ImageId, ReleaseId},
     recipe::InputDigest,
+    spawn,
 };
 
 /// How a deploy is made.
@@ -48,23 +51,19 @@ pub struct DeployReport {
 
 /// Makes what serves be what the manifest says.
 ///
-/// `baker` makes the image where there is none. A release that an earlier run left unfinished is finished first, or undone where
+/// Bakes the image where there is none. A release that an earlier run left unfinished is finished first, or undone where
 /// it is not what is wanted any more.
 ///
 /// # Errors
 ///
 /// [`EngineError`]; by then what was begun is undone, unless the error's hints say otherwise.
-pub async fn deploy(ctx: &Context, options: DeployOptions, baker: &dyn Baker) -> Result<DeployReport, EngineError> {
-    deploy_with(&Engine::new(ctx)?, options, baker).await
+pub async fn deploy(ctx: &Context, options: DeployOptions) -> Result<DeployReport, EngineError> {
+    deploy_with(&Engine::new(ctx)?, options).await
 }
 
-pub(super) async fn deploy_with(
-    engine: &Engine<'_>,
-    options: DeployOptions,
-    baker: &dyn Baker,
-) -> Result<DeployReport, EngineError> {
+pub(super) async fn deploy_with(engine: &Engine<'_>, options: DeployOptions) -> Result<DeployReport, EngineError> {
     let session = engine.begin("deploy").await?;
-    let result = deploy_locked(engine, &session, options, baker).await;
+    let result = deploy_locked(engine, &session, options).await;
     engine.give_back(session.lock).await;
     result
 }
@@ -73,7 +72,6 @@ async fn deploy_locked(
     engine: &Engine<'_>,
     session: &Session,
     options: DeployOptions,
-    baker: &dyn Baker,
 ) -> Result<DeployReport, EngineError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
@@ -88,9 +86,9 @@ async fn deploy_locked(
     let look = async {
         let (world, wanted) = tokio::try_join!(
             World::observe(ctx, engine.journal(), standing),
-            Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref())
+            Wanted::resolve(ctx, engine.journal(), options.image.as_ref())
         )?;
-        let found = facts(ctx, &world, &wanted, engine.outside(), options.force).await?;
+        let found = facts(ctx, &world, &wanted, options.force).await?;
         Ok::<_, EngineError>((world, wanted, found))
     };
     let (world, wanted, found) = engine.until_interrupted(look).await?;
@@ -104,7 +102,7 @@ async fn deploy_locked(
         repair(engine, session, &world).await?;
         return Ok(meter.report(report.plan, report.release));
     }
-    engine.until_interrupted(preflight::check(ctx, &world, &wanted, &found, engine.outside())).await?;
+    engine.until_interrupted(preflight::check(ctx, &world, &wanted, &found)).await?;
     let image = match &found.image {
         Some(image) => {
             announce(ctx, image, &found.fingerprint);
@@ -112,7 +110,7 @@ async fn deploy_locked(
         }
         None => {
             report.baked = true;
-            baker.bake(ctx, &session.authority(engine.journal())).await.map_err(|error| session.blame(error))?
+            bake(engine, session).await?
         }
     };
     if ctx.cancel.is_cancelled() {
@@ -133,6 +131,17 @@ async fn deploy_locked(
     let DeployReport { calls, elapsed, .. } = report;
     ctx.events.emit(Event::ReleaseFinished { release: finished.id(), calls, elapsed });
     Ok(report)
+}
+
+async fn bake(engine: &Engine<'_>, session: &Session) -> Result<ImageId, EngineError> {
+    let report = super::bake::one(engine, session).await?;
+    report.image.map(|image| image.id).ok_or_else(|| EngineError::bake(BakeError::NotCaptured))
+}
+
+/// The commit of the manifest's folder, where git knows one.
+async fn commit(ctx: &Context) -> Option<String> {
+    let folder = ctx.loaded.base_dir.clone();
+    spawn::blocking(move || Git::new(&folder).get("sha").ok()).await
 }
 
 /// Reports an image that exists already; a bake reports its own.
@@ -164,11 +173,11 @@ async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptio
     if record.rollback_of.is_some() || record.place() != ctx.place() || record.size != ctx.loaded.section.size {
         return Ok(false);
     }
-    let wanted = Wanted::resolve(ctx, engine.journal(), engine.outside(), options.image.as_ref()).await?;
+    let wanted = Wanted::resolve(ctx, engine.journal(), options.image.as_ref()).await?;
     let resources = engine.journal().resources().await?;
     let static_ip = resources.static_ip().map(|(_, owned)| owned.address.ip);
     Ok(record.fingerprint == wanted.recipe.fingerprint
-        && engine.outside().config_digest(ctx, &record.salt, static_ip).await? == record.config_digest)
+        && configuration::digest(ctx, &record.salt, static_ip).await? == record.config_digest)
 }
 
 /// Puts address and record right where only they are wrong, and removes what is not wanted any more.
@@ -200,9 +209,9 @@ pub(super) async fn new_release(
         // What is taken over stays as it is: the next plan must see where it is not what the manifest says now.
         Some(former) => (former.region, former.size, former.salt, former.config_digest),
         None => {
-            let salt = super::digest::new_salt();
+            let salt = (engine.new_salt)();
             let static_ip = world.static_ip.as_ref().map(|ip| ip.address.ip);
-            let digest = engine.until_interrupted(engine.outside().config_digest(ctx, &salt, static_ip)).await?;
+            let digest = engine.until_interrupted(configuration::digest(ctx, &salt, static_ip)).await?;
             (ctx.loaded.section.region.clone(), ctx.loaded.section.size.clone(), salt, digest)
         }
     };
@@ -221,7 +230,7 @@ pub(super) async fn new_release(
         salt,
         rollback_of: chosen.rollback_of,
         replaces: current(&world.history).map(Release::id),
-        commit: engine.outside().commit(ctx).await,
+        commit: commit(ctx).await,
         created_by: engine.author(),
         created_at: crate::clock::wall(),
     };

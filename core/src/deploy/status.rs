@@ -8,6 +8,7 @@ use super::{
     EngineError, EngineErrorKind, Plan,
     engine::Engine,
     facts::facts,
+    health,
     observe::{Wanted, World},
     planner::{Refusal, decide},
 };
@@ -77,15 +78,13 @@ pub async fn status(ctx: &Context) -> Result<Status, EngineError> {
 pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let ctx = engine.ctx;
     engine.journal().check_service(&ctx.loaded.manifest.service).await?;
-    let (world, wanted) = tokio::join!(
-        World::observe(ctx, engine.journal(), None),
-        Wanted::resolve(ctx, engine.journal(), engine.outside(), None)
-    );
+    let (world, wanted) =
+        tokio::join!(World::observe(ctx, engine.journal(), None), Wanted::resolve(ctx, engine.journal(), None));
     let world = world?;
     engine.report_notes();
     // What would stop a deploy is the plan's to say; what stands is shown all the same.
     let drift = async {
-        let facts = facts(ctx, &world, &wanted?, engine.outside(), false).await?;
+        let facts = facts(ctx, &world, &wanted?, false).await?;
         Ok::<_, EngineError>(decide(&facts))
     };
     let (steps, config_compared, refused) = match drift.await {
@@ -111,7 +110,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineErr
     for instance in &world.instances {
         let mut healthy = None;
         if let (InstanceState::Running, Some(address)) = (instance.state, &instance.address) {
-            healthy = engine.outside().ask(ctx, address).await.map(|answer| answer.is_ok());
+            healthy = health::ask(ctx, address).await.map(|answer| answer.is_ok());
         }
         instances.push(InstanceStatus {
             instance: instance.clone(),

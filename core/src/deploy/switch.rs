@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{EngineError, EngineErrorKind, observe, walk::Run};
+use super::{EngineError, EngineErrorKind, health, observe, walk::Run};
 use crate::{
     events::Event,
     journal::{DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp},
@@ -80,7 +80,7 @@ impl Run<'_> {
             return Err(points_elsewhere(ip.address.ip, to));
         }
         if ip.assigned_to.is_some() {
-            self.probe = self.outside().probe(&self.ctx, &ip.address).await;
+            self.probe = health::watch(&self.ctx, &ip.address).await;
         }
         self.assign(&ip, &instance.id).await?;
         Ok(ip.address)
@@ -254,7 +254,7 @@ impl Run<'_> {
                 None => return Ok(()),
             },
         };
-        let observed = self.outside().observe(&self.ctx, &address, self.ctx.loaded.manifest.deploy.observe.0).await;
+        let observed = health::observe(&self.ctx, &address, self.ctx.loaded.manifest.deploy.observe.0).await;
         if let Some(probe) = self.probe.take() {
             let report = probe.finish().await;
             self.ctx.events.emit(Event::Probed {
@@ -292,7 +292,7 @@ impl Run<'_> {
             let instance = self.passed(&standing)?;
             self.assign(&ip, &instance.id).await?;
             let during = self.ctx.loaded.manifest.deploy.observe.0;
-            self.outside().observe(&self.ctx, &ip.address, during).await?;
+            health::observe(&self.ctx, &ip.address, during).await?;
         }
         let message = format!("static IP {} keeps being moved away from {}", owned.address.ip, self.release.id());
         Err(EngineError::new(EngineErrorKind::Conflict, message)

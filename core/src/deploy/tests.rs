@@ -1,43 +1,30 @@
 use std::{
-    net::IpAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use object_store::memory::InMemory;
 use tokio::time::sleep;
 
+use self::told::{Told, Way};
 use super::{
-    Baker, DeployOptions, DeployReport, EngineError, EngineErrorKind, Leftovers, Step,
-    destroy::destroy_with,
-    engine::Engine,
-    gc::leftovers_with,
-    outside::{Opened, Outside, Prepared},
-    rollback::rollback_with,
-    run::deploy_with,
-    status::status_with,
+    DeployOptions, DeployReport, EngineError, EngineErrorKind, Leftovers, Step, bake::one, destroy::destroy_with,
+    engine::Engine, gc::leftovers_with, rollback::rollback_with, run::deploy_with, status::status_with,
     unfinished::unfinished,
 };
 use crate::{
-    bake::Authority,
     context::Context,
     events::Events,
-    fake::{FakeCloud, Kill, KillStore, Pace},
-    health::ProbeRun,
+    fake::{FakeCloud, KillStore, Pace},
     journal::{Holder, Journal, Phase},
-    machine::Keys,
     manifest::{LoadOptions, load},
-    provider::{Address, ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId, label},
-    recipe::Recipe,
+    provider::{ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId},
 };
 
 mod ownership;
 mod records;
 mod runs;
+mod told;
 
 const MANIFEST: &str = r#"
 service = "app"
@@ -48,7 +35,13 @@ region = "here"
 base = "debian"
 size = "small"
 
-[image]
+[[image.provision]]
+type = "shell"
+inline = ["build RECIPE"]
+
+[config]
+path = "/etc/app.env"
+env = { VERSION = "" }
 
 [health.check.http]
 port = 80
@@ -65,117 +58,9 @@ before_switch = "migrate"
 struct Stand {
     cloud: Arc<FakeCloud>,
     objects: Arc<InMemory>,
-    outside: Arc<FakeOutside>,
+    told: Arc<Told>,
     manifest: String,
     folder: tempfile::TempDir,
-}
-
-#[derive(Debug)]
-struct FakeOutside {
-    cloud: Arc<FakeCloud>,
-    fingerprint: Mutex<String>,
-    config: Mutex<String>,
-    sick: AtomicBool,
-    /// Healthy by itself, but not through the address.
-    sick_outside: AtomicBool,
-    migrations: Mutex<u32>,
-    baked: Mutex<u32>,
-    gated: Mutex<Vec<Instance>>,
-}
-
-impl FakeOutside {
-    fn kill(&self) -> &Kill {
-        &self.cloud.kill
-    }
-}
-
-#[async_trait]
-impl Baker for FakeOutside {
-    async fn bake(&self, _: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
-        self.kill().step().await;
-        *self.baked.lock().unwrap() += 1;
-        let fingerprint = self.fingerprint.lock().unwrap().clone();
-        let labels = authority.of_images().with(label::FINGERPRINT, fingerprint);
-        let image = self.cloud.add_image(labels);
-        self.kill().step().await;
-        Ok(image.id)
-    }
-}
-
-#[async_trait]
-impl Outside for FakeOutside {
-    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, EngineError> {
-        Ok(Recipe { fingerprint: self.fingerprint.lock().unwrap().as_str().into(), inputs: Vec::new() })
-    }
-
-    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, EngineError> {
-        Ok(format!("{salt} {}", self.config.lock().unwrap()))
-    }
-
-    async fn commit(&self, _: &Context) -> Option<String> {
-        None
-    }
-
-    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, EngineError> {
-        Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
-    }
-
-    async fn open(
-        &self,
-        _: &Context,
-        instance: &Instance,
-        _: &Prepared,
-        _: Duration,
-    ) -> Result<Box<dyn Opened>, EngineError> {
-        self.kill().step().await;
-        sleep(Duration::from_secs(50)).await;
-        let opened = FakeOpened { sick: self.sick.load(Ordering::SeqCst), instance: instance.clone() };
-        Ok(Box::new(opened))
-    }
-
-    async fn ask(&self, _: &Context, _: &Address) -> Option<Result<(), String>> {
-        Some(Ok(()))
-    }
-
-    async fn observe(&self, _: &Context, _: &Address, during: Duration) -> Result<(), EngineError> {
-        self.kill().step().await;
-        sleep(during).await;
-        if self.sick_outside.load(Ordering::SeqCst) {
-            return Err(EngineError::new(EngineErrorKind::Gate, "the service is not healthy"));
-        }
-        Ok(())
-    }
-
-    async fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
-        None
-    }
-}
-
-struct FakeOpened {
-    sick: bool,
-    instance: Instance,
-}
-
-#[async_trait]
-impl Opened for FakeOpened {
-    async fn examine(&mut self, _: &Context) -> Result<(), EngineError> {
-        if self.sick { Err(EngineError::new(EngineErrorKind::Gate, "503")) } else { Ok(()) }
-    }
-
-    async fn before_switch(&mut self, ctx: &Context, command: &str) -> Result<(), EngineError> {
-        assert_eq!(command, "migrate");
-        ctx.events.info("migrated");
-        Ok(())
-    }
-
-    async fn log(&mut self) -> Vec<String> {
-        vec![format!("{}: it broke", self.instance.name)]
-    }
-
-    async fn close(self: Box<Self>, ctx: &Context) -> Result<(), EngineError> {
-        ctx.events.info(format!("gated {}", self.instance.id));
-        Ok(())
-    }
 }
 
 impl Stand {
@@ -198,42 +83,34 @@ impl Stand {
 
     fn with(manifest: &str) -> Self {
         let cloud = FakeCloud::new(Pace::default());
-        let outside = FakeOutside {
-            cloud: Arc::clone(&cloud),
-            fingerprint: Mutex::new("one".to_owned()),
-            config: Mutex::default(),
-            sick: AtomicBool::new(false),
-            sick_outside: AtomicBool::new(false),
-            migrations: Mutex::default(),
-            baked: Mutex::default(),
-            gated: Mutex::default(),
-        };
+        let told = Arc::new(Told::new(&cloud));
         Self {
             cloud,
             objects: Arc::default(),
-            outside: Arc::new(outside),
+            told,
             manifest: manifest.to_owned(),
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
     fn context(&self) -> Context {
+        self.context_of(None)
+    }
+
+    fn context_of(&self, environment: Option<&str>) -> Context {
+        let recipe = format!("build {}", self.told.recipe.lock().unwrap());
+        let config = format!("VERSION = \"{}\"", self.told.config.lock().unwrap());
+        let manifest = self.manifest.replace("build RECIPE", &recipe).replace("VERSION = \"\"", &config);
         let path = self.folder.path().join("remint.toml");
-        std::fs::write(&path, &self.manifest).unwrap();
-        let loaded = load(&path, &LoadOptions::default()).unwrap();
-        let outside = Arc::clone(&self.outside);
-        let events = Events::new(move |event| {
-            if let crate::events::Event::Note { message, .. } = event {
-                if message == "migrated" {
-                    *outside.migrations.lock().unwrap() += 1;
-                }
-                if let Some(id) = message.strip_prefix("gated ") {
-                    let standing = outside.cloud.standing();
-                    outside.gated.lock().unwrap().extend(standing.into_iter().filter(|i| i.id.as_str() == id));
-                }
-            }
-        });
-        Context::new(loaded, Arc::clone(&self.cloud) as Arc<dyn Provider>, events)
+        std::fs::write(&path, manifest).unwrap();
+        let options = LoadOptions { env: environment.map(str::to_owned), ..LoadOptions::default() };
+        let loaded = load(&path, &options).unwrap();
+        let way = Arc::new(Way(Arc::clone(&self.told)));
+        Context {
+            machines: Arc::clone(&way) as _,
+            services: way,
+            ..Context::new(loaded, Arc::clone(&self.cloud) as Arc<dyn Provider>, Events::silent())
+        }
     }
 
     fn journal(&self) -> Journal {
@@ -244,7 +121,7 @@ impl Stand {
     /// An engine of a process that others can see is dead once it has stopped.
     fn engine<'a>(&self, ctx: &'a Context) -> Engine<'a> {
         let holder = Holder { started: Some(1), ..Holder::current(ctx.run, "deploy") };
-        Engine::with(ctx, self.journal(), Arc::clone(&self.outside) as _, holder)
+        Engine::with(ctx, self.journal(), holder)
     }
 
     async fn deploy(&self) -> Result<DeployReport, EngineError> {
@@ -254,7 +131,7 @@ impl Stand {
     async fn deploy_image(&self, image: Option<ImageId>) -> Result<DeployReport, EngineError> {
         let ctx = self.context();
         let options = DeployOptions { image, ..DeployOptions::default() };
-        deploy_with(&self.engine(&ctx), options, &*self.outside).await
+        deploy_with(&self.engine(&ctx), options).await
     }
 
     async fn rollback(&self, to: Option<u64>) -> Result<DeployReport, EngineError> {
@@ -262,8 +139,22 @@ impl Stand {
         rollback_with(&self.engine(&ctx), to.map(ReleaseId)).await
     }
 
-    fn recipe(&self, fingerprint: &str) {
-        *self.outside.fingerprint.lock().unwrap() = fingerprint.to_owned();
+    /// Bakes what the manifest wants, as another environment might have.
+    async fn bake(&self) {
+        let ctx = self.context();
+        let engine = self.engine(&ctx);
+        let session = engine.begin("bake").await.unwrap();
+        one(&engine, &session).await.unwrap();
+        engine.give_back(session.lock).await;
+    }
+
+    /// How many images were captured.
+    fn baked(&self) -> usize {
+        self.cloud.log().iter().filter(|line| line.starts_with("capture ")).count()
+    }
+
+    fn recipe(&self, recipe: &str) {
+        recipe.clone_into(&mut self.told.recipe.lock().unwrap());
     }
 
     fn serving(&self) -> Instance {
@@ -274,7 +165,7 @@ impl Stand {
 
     /// The address points at nothing that has not passed its gate, now and ever before.
     fn check_invariant(&self) {
-        let gated = self.outside.gated.lock().unwrap();
+        let gated = self.told.gated.lock().unwrap();
         for id in self.cloud.pointed_at() {
             assert!(gated.iter().any(|instance| instance.id == id), "the address pointed at {id}, which is not gated");
         }
@@ -335,7 +226,7 @@ async fn a_new_version_replaces_the_old_one_within_thirty_calls_and_going_back_b
     stand.check_settled(4).await;
     let history = stand.journal().history().await.unwrap();
     assert_eq!(history[3].record.rollback_of, Some(ReleaseId(2)));
-    assert_eq!(*stand.outside.baked.lock().unwrap(), 2);
+    assert_eq!(stand.baked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -358,7 +249,7 @@ async fn a_given_image_is_deployed_without_a_bake_and_gone_back_to() {
     let images: Vec<_> = history.iter().map(|release| release.record.image.clone()).collect();
     assert_eq!([&images[0], &images[2], &images[3]], [&given, &given, &other]);
     assert!(history[0].record.fingerprint.is_given() && !history[1].record.fingerprint.is_given());
-    assert_eq!(*stand.outside.baked.lock().unwrap(), 1);
+    assert_eq!(stand.baked(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -367,7 +258,7 @@ async fn a_version_that_fails_its_gate_leaves_the_old_one_untouched() {
     stand.deploy().await.unwrap();
     let first = stand.serving();
     stand.recipe("two");
-    stand.outside.sick.store(true, Ordering::SeqCst);
+    stand.told.sick.store(true, Ordering::SeqCst);
     let error = stand.deploy().await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Gate);
     assert!(error.detail_lines()[0].ends_with("it broke"));
@@ -384,7 +275,7 @@ async fn a_version_that_fails_behind_the_address_gives_it_back() {
     stand.deploy().await.unwrap();
     let first = stand.serving();
     stand.recipe("two");
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     stand.deploy().await.unwrap_err();
     assert_eq!(stand.serving(), first);
     stand.check_settled(1).await;
@@ -394,7 +285,7 @@ async fn a_version_that_fails_behind_the_address_gives_it_back() {
 #[tokio::test(start_paused = true)]
 async fn a_first_deploy_that_fails_leaves_nothing_behind() {
     let stand = Stand::new();
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     stand.deploy().await.unwrap_err();
     assert!(stand.cloud.standing().is_empty());
     assert!(stand.cloud.static_ip_list().is_empty());
@@ -433,7 +324,7 @@ async fn an_interrupted_deploy_cleans_up() {
     stand.recipe("two");
     let ctx = stand.context();
     let engine = stand.engine(&ctx);
-    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let run = deploy_with(&engine, DeployOptions::default());
     let stop = async {
         sleep(Duration::from_secs(40)).await;
         ctx.cancel.cancel();
@@ -463,7 +354,7 @@ async fn a_parked_release_comes_back_at_once() {
 async fn a_parked_release_that_came_back_keeps_its_configuration_and_the_next_deploy_sees_it() {
     let stand = Stand::with(&MANIFEST.replace("[deploy]", "[deploy]\nretire = \"park\""));
     stand.deploy().await.unwrap();
-    *stand.outside.config.lock().unwrap() = "another".to_owned();
+    *stand.told.config.lock().unwrap() = "another".to_owned();
     stand.deploy().await.unwrap();
     let launches = stand.cloud.count("launch");
     stand.rollback(None).await.unwrap();
@@ -495,7 +386,7 @@ async fn destroy_leaves_nothing_and_a_deploy_after_it_starts_anew() {
     assert!(stand.cloud.standing().is_empty() && stand.cloud.static_ip_list().is_empty());
     assert_eq!(stand.cloud.record("www"), None);
     stand.deploy().await.unwrap();
-    assert_eq!(*stand.outside.baked.lock().unwrap(), 2);
+    assert_eq!(stand.baked(), 2);
     stand.check_settled(1).await;
 }
 
@@ -542,7 +433,7 @@ async fn a_replacement_killed_anywhere_is_finished_by_the_next_deploy() {
     let again = async |stand: &Stand| drop(stand.deploy().await.unwrap());
     kill_everywhere(replacement, again, async |stand| {
         stand.check_settled(2).await;
-        assert!(*stand.outside.migrations.lock().unwrap() <= 3, "one for each release, and one that was cut off");
+        assert!(*stand.told.migrations.lock().unwrap() <= 3, "one for each release, and one that was cut off");
     })
     .await;
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    EngineError,
+    EngineError, health,
     launch::belongs,
     observe::{self, instance_selector},
     walk::{Run, Undone},
@@ -76,7 +76,7 @@ impl Run<'_> {
     /// Whether an instance is there and does not say that it is sick.
     async fn answers(&self, instance: Option<&Instance>) -> bool {
         let Some(address) = instance.and_then(|instance| instance.address.as_ref()) else { return false };
-        !matches!(self.outside().ask(&self.ctx, address).await, Some(Err(_)))
+        !matches!(health::ask(&self.ctx, address).await, Some(Err(_)))
     }
 
     /// Whether this release replaced one that is gone or sick, and one of its instances, which has passed its gate, is healthy.

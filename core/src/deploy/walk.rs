@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::{
     EngineError, EngineErrorKind,
     engine::{Engine, Session},
-    outside::Outside,
 };
 use crate::{
     context::Context,
@@ -73,10 +72,6 @@ impl<'a> Run<'a> {
             started: tokio::time::Instant::now(),
             reported: None,
         })
-    }
-
-    pub(super) fn outside(&self) -> &'a dyn Outside {
-        self.engine.outside()
     }
 
     /// What is proven to be ours, this release's instances included.

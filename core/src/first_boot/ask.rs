@@ -6,7 +6,7 @@ use super::{
     report::{Answers, Report},
     verdict::{Expected, Verdict, judge},
 };
-use crate::remote::{Command, Connection, RemoteError};
+use crate::remote::{Command, RemoteError, Session};
 
 const WAIT: &str = "cloud-init status --wait";
 /// cloud-init 22.3 and later.
@@ -29,7 +29,7 @@ const LOOKS_FOR: Duration = Duration::from_secs(10);
 ///
 /// When the connection breaks, or the wait takes longer than `within`. What cannot be read of a failure is left out of its report.
 pub(crate) async fn finished(
-    connection: &Connection,
+    session: &dyn Session,
     within: Option<Duration>,
     expected: Expected,
 ) -> Result<Verdict, RemoteError> {
@@ -38,18 +38,18 @@ pub(crate) async fn finished(
         Some(within) => wait.timeout(within),
         None => wait,
     };
-    let outcome = connection.exec(&wait, &mut |_, _| {}).await?;
+    let outcome = session.exec(&wait, &mut |_, _| {}).await?;
     if outcome.exit.is_success() {
         return Ok(Verdict::Clean);
     }
-    let mut answers = Answers { status: look(connection, STATUS).await, ..Answers::default() };
+    let mut answers = Answers { status: look(session, STATUS).await, ..Answers::default() };
     for result in RESULTS {
         if answers.result.trim().is_empty() {
-            answers.result = look(connection, result).await;
+            answers.result = look(session, result).await;
         }
     }
-    answers.log = look(connection, LOG).await;
-    answers.output = look(connection, OUTPUT).await;
+    answers.log = look(session, LOG).await;
+    answers.output = look(session, OUTPUT).await;
     if answers.output.trim().is_empty() {
         answers.output = outcome.tail.join("\n");
     }
@@ -57,8 +57,8 @@ pub(crate) async fn finished(
 }
 
 /// What a command writes; nothing where it fails, since it only explains a failure that is known already.
-async fn look(connection: &Connection, command: &str) -> String {
-    match connection.capture(&Command::shell(command).timeout(LOOKS_FOR)).await {
+async fn look(session: &dyn Session, command: &str) -> String {
+    match session.capture(&Command::shell(command).timeout(LOOKS_FOR)).await {
         Ok((_, text)) => text,
         Err(error) => {
             tracing::debug!(%error, command, "cannot read what cloud-init says");

@@ -20,7 +20,7 @@ const SEARCHED: usize = 256 * 1024;
 
 /// A GET that can be sent any number of times.
 #[derive(Debug, Clone)]
-pub(super) struct HttpQuestion {
+pub(crate) struct HttpQuestion {
     client: Client,
     /// Where the connection goes. With `https` and a name, the name stands in it, and leads to the address.
     url: String,

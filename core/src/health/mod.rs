@@ -6,6 +6,7 @@
 
 mod http;
 mod probe;
+mod question;
 mod run;
 #[cfg(test)]
 mod testing;
@@ -14,6 +15,9 @@ mod wait;
 
 pub(crate) use http::headers;
 pub use probe::Probe;
+#[cfg(test)]
+pub(crate) use question::Question;
+pub(crate) use question::{Network, Services};
 pub use run::{ProbeReport, ProbeRun};
 pub use unhealthy::Unhealthy;
 pub use wait::{HealthError, wait_healthy};

@@ -4,36 +4,34 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 #[cfg(test)]
 use reqwest::{Certificate, header::HeaderMap};
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
+#[cfg(test)]
+use super::question::Network;
 use super::{
     http::{self, HttpQuestion},
-    unhealthy::{Unhealthy, innermost},
+    question::{Question, Services},
+    unhealthy::Unhealthy,
 };
 #[cfg(test)]
 use crate::manifest::HttpCheck;
 use crate::{
     manifest::{HealthCheck, Loaded},
     provider::Address,
-    remote::{Command, Connection},
+    remote::{Command, Session},
 };
-
-/// How long a TCP connection must stay open. User-mode networking accepts for a guest that does not listen, and closes
-/// at once.
-const STAYS_OPEN: Duration = Duration::from_millis(200);
 
 /// One question that can be asked any number of times, also side by side.
 #[derive(Clone)]
 pub struct Probe {
-    question: Question,
+    check: Check,
     within: Duration,
 }
 
 #[derive(Clone)]
-enum Question {
-    Http(Box<HttpQuestion>),
-    Tcp(SocketAddr),
-    Command { command: String, connection: Arc<Connection> },
+enum Check {
+    Question { endpoint: SocketAddr, question: Question, services: Arc<dyn Services> },
+    Command { command: String, session: Arc<dyn Session> },
 }
 
 impl fmt::Debug for Probe {
@@ -45,37 +43,54 @@ impl fmt::Debug for Probe {
 impl fmt::Display for Probe {
     /// What is asked, for messages: `GET http://203.0.113.7:80/health`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.question {
-            Question::Http(question) => f.write_str(question.shown()),
-            Question::Tcp(endpoint) => write!(f, "TCP {endpoint}"),
-            Question::Command { command, connection } => write!(f, "`{command}` on {}", connection.endpoint()),
+        match &self.check {
+            Check::Question { question: Question::Http(question), .. } => f.write_str(question.shown()),
+            Check::Question { question: Question::Tcp, endpoint, .. } => write!(f, "TCP {endpoint}"),
+            Check::Command { command, session } => write!(f, "`{command}` on {}", session.endpoint()),
         }
     }
 }
 
 impl Probe {
-    /// The probe of a manifest, for the service at `address`. `connection` is the way in for a check by command.
+    /// The probe of a manifest, for the service at `address`. `session` is the way in for a check by command.
     ///
     /// # Errors
     ///
-    /// Why the check cannot be asked, in words: a secret in a header that cannot be read, a command without a connection.
-    pub async fn of(loaded: &Loaded, address: &Address, connection: Option<Arc<Connection>>) -> Result<Self, String> {
+    /// Why the check cannot be asked, in words: a secret in a header that cannot be read, a command without a way in.
+    pub(crate) async fn of(
+        loaded: &Loaded,
+        services: &Arc<dyn Services>,
+        address: &Address,
+        session: Option<Arc<dyn Session>>,
+    ) -> Result<Self, String> {
         let health = &loaded.manifest.health;
-        let question = match &health.check {
+        let (endpoint, question) = match &health.check {
             HealthCheck::Http(check) => {
                 let headers = http::headers(loaded).await.map_err(|error| error.to_string())?;
                 let authorities = http::authorities(check, &loaded.base_dir)?;
                 let endpoint = address.endpoint(check.port());
                 let question = HttpQuestion::new(check, endpoint, loaded.fqdn().as_deref(), headers, authorities)?;
-                Question::Http(Box::new(question))
+                (endpoint, Question::Http(Box::new(question)))
             }
-            HealthCheck::Tcp(check) => Question::Tcp(address.endpoint(check.port)),
+            HealthCheck::Tcp(check) => (address.endpoint(check.port), Question::Tcp),
             HealthCheck::Command(check) => {
-                let connection = connection.ok_or("a check by command needs a connection to the instance")?;
-                Question::Command { command: check.command.clone(), connection }
+                let session = session.ok_or("a check by command needs a connection to the instance")?;
+                let check = Check::Command { command: check.command.clone(), session };
+                return Ok(Self { check, within: health.timeout.0 });
             }
         };
-        Ok(Self { question, within: health.timeout.0 })
+        Ok(Self::over(services, endpoint, question, health.timeout.0))
+    }
+
+    fn over(services: &Arc<dyn Services>, endpoint: SocketAddr, question: Question, within: Duration) -> Self {
+        Self { check: Check::Question { endpoint, question, services: Arc::clone(services) }, within }
+    }
+
+    /// A probe over the network.
+    #[cfg(test)]
+    fn network(endpoint: SocketAddr, question: Question) -> Self {
+        let services: Arc<dyn Services> = Arc::new(Network);
+        Self::over(&services, endpoint, question, Duration::from_secs(10))
     }
 
     /// A probe by HTTP alone, of a service on this machine.
@@ -88,7 +103,7 @@ impl Probe {
     ) -> Self {
         let endpoint = ([127, 0, 0, 1], check.port()).into();
         let question = HttpQuestion::new(check, endpoint, name, headers, ca).unwrap();
-        Self { question: Question::Http(Box::new(question)), within: Duration::from_secs(10) }
+        Self::network(endpoint, Question::Http(Box::new(question)))
     }
 
     /// Asks once.
@@ -98,15 +113,14 @@ impl Probe {
     /// What was answered instead of what was expected.
     pub async fn ask(&self) -> Result<(), Unhealthy> {
         let answer = async {
-            match &self.question {
-                Question::Http(question) => question.ask().await,
-                Question::Tcp(endpoint) => ask_tcp(*endpoint).await,
-                Question::Command { command, connection } => ask_command(command, connection, self.within).await,
+            match &self.check {
+                Check::Question { endpoint, question, services } => services.ask(*endpoint, question).await,
+                Check::Command { command, session } => ask_command(command, &**session, self.within).await,
             }
         };
         // A command is killed by its own, equal timeout; the connection gets a moment to do so.
-        let patience = match self.question {
-            Question::Command { .. } => self.within + Duration::from_secs(10),
+        let patience = match self.check {
+            Check::Command { .. } => self.within + Duration::from_secs(10),
             _ => self.within,
         };
         let late = || Unhealthy::new(&format!("no answer within {} s", self.within.as_secs_f64()));
@@ -114,19 +128,9 @@ impl Probe {
     }
 }
 
-async fn ask_tcp(endpoint: SocketAddr) -> Result<(), Unhealthy> {
-    let mut stream = TcpStream::connect(endpoint).await.map_err(|error| Unhealthy::new(&innermost(&error)))?;
-    match timeout(STAYS_OPEN, stream.read(&mut [0; 16])).await {
-        Err(_) => Ok(()),
-        Ok(Ok(0)) => Err(Unhealthy::new("accepted and closed at once")),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Unhealthy::new(&innermost(&error))),
-    }
-}
-
-async fn ask_command(command: &str, connection: &Connection, within: Duration) -> Result<(), Unhealthy> {
+async fn ask_command(command: &str, session: &dyn Session, within: Duration) -> Result<(), Unhealthy> {
     let command = Command::shell(command).timeout(within);
-    let asked = connection.exec(&command, &mut |_, _| {}).await;
+    let asked = session.exec(&command, &mut |_, _| {}).await;
     let outcome = asked.map_err(|error| Unhealthy::new(&error.to_string()))?;
     if outcome.exit.is_success() {
         return Ok(());

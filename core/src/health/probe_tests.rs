@@ -20,7 +20,7 @@ async fn asked(check: &HttpCheck, ca: Option<Vec<Certificate>>) -> Result<(), St
 }
 
 fn tcp(port: u16) -> Probe {
-    Probe { question: Question::Tcp(([127, 0, 0, 1], port).into()), within: Duration::from_secs(10) }
+    Probe::network(([127, 0, 0, 1], port).into(), Question::Tcp)
 }
 
 /// The probe of a manifest with these lines about health.
@@ -36,7 +36,8 @@ async fn of(health: &str, env: &[(&str, &str)]) -> Result<Probe, String> {
     let process_env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let options = LoadOptions { process_env, ..LoadOptions::default() };
     let loaded = load(&dir.path().join("remint.toml"), &options).map_err(|error| error.to_string())?;
-    Probe::of(&loaded, &Address::new([127, 0, 0, 1].into()), None).await
+    let services: Arc<dyn Services> = Arc::new(Network);
+    Probe::of(&loaded, &services, &Address::new([127, 0, 0, 1].into()), None).await
 }
 
 #[tokio::test]

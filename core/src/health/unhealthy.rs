@@ -21,7 +21,7 @@ pub struct Unhealthy {
 }
 
 impl Unhealthy {
-    pub(super) fn new(summary: &str) -> Self {
+    pub(crate) fn new(summary: &str) -> Self {
         Self { summary: shorten(summary), lines: Vec::new() }
     }
 

@@ -46,8 +46,9 @@ pub async fn wait_healthy(
 ) -> Result<(), HealthError> {
     let wait = until_healthy(probe, section, deadline, on_change);
     tokio::select! {
-        ended = wait => ended,
+        biased;
         () = cancel.cancelled() => Err(HealthError::Cancelled),
+        ended = wait => ended,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::config::{Directive, Settings, Text, listener_arguments};
-use crate::remote::{Command, Connection, RemoteError, quote};
+use crate::remote::{Command, RemoteError, Session, quote};
 
 const FACTS: &str = include_str!("facts.sh");
 /// How long each round may take; an emulated machine is slow.
@@ -69,10 +69,10 @@ fn blocks<'a>(text: &'a str, mark: &str) -> Vec<(&'a str, Vec<&'a str>)> {
 type Blocks = Vec<(String, Vec<String>)>;
 
 /// Runs a script that marks its output; gives the blocks, or why it failed.
-async fn ask(connection: &Connection, script: &str) -> Result<Result<Blocks, String>, RemoteError> {
+async fn ask(session: &dyn Session, script: &str) -> Result<Result<Blocks, String>, RemoteError> {
     let mark = format!("remint-{}", uuid::Uuid::new_v4().simple());
     let command = Command::shell(script).env("REMINT_MARK", &mark).timeout(WITHIN);
-    let (outcome, text) = connection.capture(&command).await?;
+    let (outcome, text) = session.capture(&command).await?;
     if !outcome.exit.is_success() {
         let last = outcome.tail.last().cloned().unwrap_or_default();
         return Ok(Err(format!("{} {last}", outcome.exit).trim().to_owned()));
@@ -92,8 +92,8 @@ macro_rules! known {
 
 impl Facts {
     /// Asks the machine. The inner error says in words why it cannot be understood.
-    pub(super) async fn collect(connection: &Connection) -> Result<Result<Self, String>, RemoteError> {
-        let blocks: BTreeMap<String, Vec<String>> = known!(ask(connection, FACTS).await?).into_iter().collect();
+    pub(super) async fn collect(session: &dyn Session) -> Result<Result<Self, String>, RemoteError> {
+        let blocks: BTreeMap<String, Vec<String>> = known!(ask(session, FACTS).await?).into_iter().collect();
         let block = |name: &str| blocks.get(name).map_or(&[][..], Vec::as_slice);
         let mut facts = Self::default();
         for line in block("users") {
@@ -134,9 +134,9 @@ impl Facts {
         }
         let default = block("config").first().cloned().unwrap_or_else(|| "/etc/ssh/sshd_config".to_owned());
         for arguments in servers {
-            known!(facts.server(connection, server, &arguments, &default).await?);
+            known!(facts.server(session, server, &arguments, &default).await?);
         }
-        known!(facts.read_key_files(connection).await?);
+        known!(facts.read_key_files(session).await?);
         Ok(Ok(facts))
     }
 
@@ -144,16 +144,16 @@ impl Facts {
     /// then it cannot be told who may log in, and that is the finding.
     async fn server(
         &mut self,
-        connection: &Connection,
+        session: &dyn Session,
         program: &str,
         arguments: &[String],
         default: &str,
     ) -> Result<Result<(), String>, RemoteError> {
         let words: Vec<_> = arguments.iter().map(|word| quote(word)).collect();
         let call = format!("{} -T {}", quote(program), words.join(" "));
-        self.settings.extend(known!(effective(connection, &[(call.clone(), String::new())]).await?));
+        self.settings.extend(known!(effective(session, &[(call.clone(), String::new())]).await?));
         let file = arguments.iter().position(|word| word == "-f").and_then(|at| arguments.get(at + 1));
-        let texts = known!(texts(connection, file.map_or(default, String::as_str)).await?);
+        let texts = known!(texts(session, file.map_or(default, String::as_str)).await?);
         let matched = texts.matched();
         if matched.is_empty() {
             return Ok(Ok(()));
@@ -166,12 +166,12 @@ impl Facts {
                 (format!("{call} -C {whom}"), user.name.clone())
             })
             .collect();
-        self.settings.extend(known!(effective(connection, &for_users).await?));
+        self.settings.extend(known!(effective(session, &for_users).await?));
         Ok(Ok(()))
     }
 
     /// The files of login keys that the settings name, of all users.
-    async fn read_key_files(&mut self, connection: &Connection) -> Result<Result<(), String>, RemoteError> {
+    async fn read_key_files(&mut self, session: &dyn Session) -> Result<Result<(), String>, RemoteError> {
         let mut patterns = BTreeSet::new();
         for settings in &self.settings {
             patterns.extend(settings.words("authorizedkeysfile").map(str::to_owned));
@@ -206,7 +206,7 @@ impl Facts {
             _ = writeln!(script, "if test -s {quoted}; then echo \"$mark trust {file}\"; fi", file = plain(&file));
         }
         script.push_str("if test -e /etc/krb5.keytab; then echo \"$mark keytab\"; fi\n");
-        for (title, lines) in known!(ask(connection, &script).await?) {
+        for (title, lines) in known!(ask(session, &script).await?) {
             if title == "keytab" {
                 self.keytab = true;
             } else if let Some(file) = title.strip_prefix("trust ") {
@@ -247,14 +247,14 @@ pub(super) fn expand(pattern: &str, user: &User) -> String {
 
 /// What `sshd -T` prints for each call. A configuration that sshd refuses is an error in words.
 async fn effective(
-    connection: &Connection,
+    session: &dyn Session,
     calls: &[(String, String)],
 ) -> Result<Result<Vec<Settings>, String>, RemoteError> {
     let mut script = "mark=$REMINT_MARK\n".to_owned();
     for (number, (call, _)) in calls.iter().enumerate() {
         _ = writeln!(script, "echo \"$mark {number}\"; {call} </dev/null");
     }
-    let blocks = match ask(connection, &script).await? {
+    let blocks = match ask(session, &script).await? {
         Ok(blocks) => blocks,
         Err(reason) => return Ok(Err(format!("`sshd -T` failed: {reason}"))),
     };
@@ -271,7 +271,7 @@ async fn effective(
 }
 
 /// A configuration file with all that it includes.
-async fn texts(connection: &Connection, main: &str) -> Result<Result<Text, String>, RemoteError> {
+async fn texts(session: &dyn Session, main: &str) -> Result<Result<Text, String>, RemoteError> {
     let mut text = Text::new(main);
     for _ in 0..=INCLUDES {
         let wanted = text.missing();
@@ -288,7 +288,7 @@ async fn texts(connection: &Connection, main: &str) -> Result<Result<Text, Strin
             );
         }
         let mut found: Vec<Vec<(String, String)>> = vec![Vec::new(); wanted.len()];
-        for (title, lines) in known!(ask(connection, &script).await?) {
+        for (title, lines) in known!(ask(session, &script).await?) {
             let Some((number, path)) = title.split_once(' ') else { continue };
             let Some(files) = number.parse().ok().and_then(|number: usize| found.get_mut(number)) else { continue };
             if path != "pattern" {

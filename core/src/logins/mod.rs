@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use facts::Facts;
 pub(crate) use keys::{KeyFile, access_file};
 
-use crate::remote::{Connection, RemoteError};
+use crate::remote::{RemoteError, Session};
 
 /// What a machine says about its logins.
 #[derive(Debug, Default)]
@@ -39,8 +39,8 @@ pub(crate) struct Audit {
 /// # Errors
 ///
 /// The connection's.
-pub(crate) async fn audit(connection: &Connection, login: &str, access: &[String]) -> Result<Audit, RemoteError> {
-    let facts = match Facts::collect(connection).await? {
+pub(crate) async fn audit(session: &dyn Session, login: &str, access: &[String]) -> Result<Audit, RemoteError> {
+    let facts = match Facts::collect(session).await? {
         Ok(facts) => facts,
         Err(reason) => {
             let found = vec![format!("it is not known who may log in: {reason}")];

@@ -6,14 +6,12 @@
 
 mod destroy;
 mod error;
-mod keys;
 mod launch;
 mod open;
 mod power;
 
 pub(crate) use destroy::{destroy, destroy_all};
 pub(crate) use error::MachineError;
-pub(crate) use keys::Keys;
 pub(crate) use launch::{launch, with_address};
 pub(crate) use open::{Machine, Way};
 pub(crate) use power::{patiently, stop};

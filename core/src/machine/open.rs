@@ -12,7 +12,7 @@ use crate::{
     first_boot::{self, Expected, Verdict},
     manifest::CloudInitRule,
     provider::{Address, Guest},
-    remote::{Boot, Command, ConnectOptions, Connection, LoginKey, PublicKey, RemoteError, WaitOptions, wait_for_ssh},
+    remote::{Boot, Command, ConnectOptions, LoginKey, Machines, PublicKey, RemoteError, Session, WaitOptions},
 };
 
 /// How often a machine is asked whether it has booted again.
@@ -32,7 +32,8 @@ pub(crate) struct Machine {
     name: String,
     address: Address,
     options: ConnectOptions,
-    connection: Arc<Connection>,
+    machines: Arc<dyn Machines>,
+    session: Arc<dyn Session>,
     events: Events,
     cancel: CancellationToken,
     guest: &'static Guest,
@@ -58,11 +59,12 @@ impl Machine {
         let guest = &ctx.provider.descriptor().guest;
         let options = ConnectOptions::new(address.endpoint(22), way.login, way.host_key);
         let wait = WaitOptions { deadline, boot: Boot::First(guest), cancel: ctx.cancel.clone() };
-        let connection = Arc::new(connect(&ctx.events, name, &options, &wait).await?);
+        let machines = Arc::clone(&ctx.machines);
+        let session = connect(&*machines, &ctx.events, name, &options, &wait).await?;
         let (name, address) = (name.to_owned(), address.clone());
         let (events, cancel) = (ctx.events.clone(), ctx.cancel.clone());
         let rule = ctx.loaded.manifest.instance.cloud_init;
-        Ok(Self { name, address, options, connection, events, cancel, guest, rule })
+        Ok(Self { name, address, options, machines, session, events, cancel, guest, rule })
     }
 
     /// Its name, for messages and events.
@@ -74,8 +76,8 @@ impl Machine {
         &self.address
     }
 
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(crate) fn session(&self) -> &Arc<dyn Session> {
+        &self.session
     }
 
     /// Remint's login key, as one OpenSSH line.
@@ -92,7 +94,7 @@ impl Machine {
     /// part of the user data has some.
     pub(crate) async fn first_boot_done(&self, commands: bool, within: Option<Duration>) -> Result<(), MachineError> {
         self.progress("waiting for cloud-init");
-        let verdict = first_boot::finished(&self.connection, within, Expected { rule: self.rule, commands }).await;
+        let verdict = first_boot::finished(&*self.session, within, Expected { rule: self.rule, commands }).await;
         match verdict.map_err(MachineError::remote("waiting for cloud-init"))? {
             Verdict::Clean => Ok(()),
             Verdict::Warned(told) => {
@@ -105,14 +107,14 @@ impl Machine {
 
     /// A number that is another one after each boot.
     pub(crate) async fn boot_id(&self) -> Result<String, RemoteError> {
-        let (_, text) = self.connection.capture(&Command::shell("cat /proc/sys/kernel/random/boot_id")).await?;
+        let (_, text) = self.session.capture(&Command::shell("cat /proc/sys/kernel/random/boot_id")).await?;
         Ok(text.trim().to_owned())
     }
 
     /// Connects again, to the same host key, where the connection is gone.
     pub(crate) async fn reconnect(&mut self, within: Duration) -> Result<(), MachineError> {
         let wait = WaitOptions { deadline: Instant::now() + within, boot: Boot::Later, cancel: self.cancel.clone() };
-        self.connection = Arc::new(connect(&self.events, &self.name, &self.options, &wait).await?);
+        self.session = connect(&*self.machines, &self.events, &self.name, &self.options, &wait).await?;
         Ok(())
     }
 
@@ -123,8 +125,8 @@ impl Machine {
         let boot = Boot::First(self.guest);
         let wait = WaitOptions { deadline: Instant::now() + within, boot, cancel: self.cancel.clone() };
         let mut failed = |error: &RemoteError| tracing::debug!(%error, "not with the new host key yet");
-        let connected = wait_for_ssh(&self.options, &wait, &mut failed).await;
-        self.connection = Arc::new(connected.map_err(MachineError::remote(doing(&self.name)))?);
+        let connected = self.machines.reach(&self.options, &wait, &mut failed).await;
+        self.session = connected.map_err(MachineError::remote(doing(&self.name)))?;
         Ok(())
     }
 
@@ -133,7 +135,7 @@ impl Machine {
         self.progress("rebooting");
         let started = Instant::now();
         loop {
-            if self.connection.is_closed() {
+            if self.session.is_closed() {
                 self.reconnect(within).await?;
             }
             match self.boot_id().await {
@@ -156,11 +158,12 @@ fn doing(name: &str) -> String {
 
 /// Connects. A machine that shows another host key is named at once: it may still be booting.
 async fn connect(
+    machines: &dyn Machines,
     events: &Events,
     name: &str,
     options: &ConnectOptions,
     wait: &WaitOptions,
-) -> Result<Connection, MachineError> {
+) -> Result<Arc<dyn Session>, MachineError> {
     let message = format!("waiting for SSH on {}", options.endpoint);
     events.emit(Event::TaskProgress { task: name.to_owned(), message });
     let mut last = String::new();
@@ -171,6 +174,6 @@ async fn connect(
         }
         last = reason;
     };
-    let connected = wait_for_ssh(options, wait, &mut on_failure).await;
+    let connected = machines.reach(options, wait, &mut on_failure).await;
     connected.map_err(MachineError::remote(doing(name)))
 }

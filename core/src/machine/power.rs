@@ -35,7 +35,7 @@ pub(crate) async fn stop(
         asked.map_err(MachineError::cloud("cannot stop the builder"))?;
         let asked = Instant::now();
         // The connection breaks when the system goes down: waiting for that costs no calls.
-        while op == PowerOp::Stop && !machine.connection().is_closed() && asked.elapsed() < HEEDS / 3 {
+        while op == PowerOp::Stop && !machine.session().is_closed() && asked.elapsed() < HEEDS / 3 {
             sleep(Duration::from_millis(100)).await;
         }
         let first = limits.assign_time.saturating_sub(asked.elapsed());

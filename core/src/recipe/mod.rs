@@ -4,8 +4,6 @@ mod destination;
 mod fingerprint;
 mod links;
 
-use tokio::task::spawn_blocking;
-
 pub(crate) use destination::Destination;
 pub use fingerprint::{FingerprintError, InputDigest, Inputs, VERSION, changed, compute, step_name};
 pub use links::warnings as link_warnings;
@@ -13,6 +11,7 @@ pub use links::warnings as link_warnings;
 use crate::{
     manifest::Loaded,
     provider::{Fingerprint, ImageId},
+    spawn,
 };
 
 /// A recipe's fingerprint, and what it was taken from.
@@ -27,13 +26,9 @@ impl Recipe {
     pub(crate) async fn read(loaded: &Loaded, base: &ImageId) -> Result<Self, FingerprintError> {
         let (image, provider) = (loaded.manifest.image.clone(), loaded.provider.clone());
         let (base, base_dir) = (base.clone(), loaded.base_dir.clone());
-        let task = spawn_blocking(move || {
+        let computed = spawn::blocking(move || {
             compute(&Inputs { image: &image, provider: &provider, base: &base, base_dir: &base_dir })
         });
-        // The task is never aborted, so it only fails when it panics.
-        match task.await {
-            Ok(computed) => computed.map(|(fingerprint, inputs)| Self { fingerprint, inputs }),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        computed.await.map(|(fingerprint, inputs)| Self { fingerprint, inputs })
     }
 }

@@ -76,6 +76,17 @@ impl Command {
         self
     }
 
+    /// The lines, for a machine that is simulated.
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> &str {
+        &self.script
+    }
+
+    #[cfg(test)]
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose_secret())
+    }
+
     pub(super) fn time_allowed(&self) -> Option<Duration> {
         self.timeout
     }

@@ -14,8 +14,6 @@ use crate::{
 
 /// How many lines are kept for an error.
 const TAIL: usize = 30;
-/// How much of the output is collected, in bytes.
-const MAX_CAPTURE: usize = 1024 * 1024;
 /// How long a command's output may pause after the command itself has ended, until it counts as complete. A process that it
 /// left in the background may hold the output open forever.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -100,23 +98,6 @@ impl Connection {
             }
             (None, Ok(())) => Err(self.lost("running a command", tail)),
         }
-    }
-
-    /// Runs a command and collects what it wrote to standard output, of which it keeps a megabyte.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::exec`].
-    pub async fn capture(&self, command: &Command) -> Result<(Outcome, String), RemoteError> {
-        let mut text = String::new();
-        let mut collect = |stream: Stream, line: &str| {
-            if stream == Stream::Stdout && text.len() < MAX_CAPTURE {
-                text.push_str(line);
-                text.push('\n');
-            }
-        };
-        let outcome = self.exec(command, &mut collect).await?;
-        Ok((outcome, text))
     }
 
     /// Ends a command that has used up its time: TERM to its process group, then KILL.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Command, Connection, RemoteError, command::quote_bytes};
+use super::{Command, RemoteError, Session, command::quote_bytes};
 
 /// What a path of a machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ else echo missing; fi
 const OWNER: &str = r#"file=$(mktemp)
 if chown -- "$OWNER" "$file"; then stat -c 'numbers %u %g' "$file"; rm -f "$file"; else rm -f "$file"; exit 1; fi"#;
 
-impl Connection {
+impl dyn Session + '_ {
     /// What absolute paths of the machine are, in their order. They may be of any bytes.
     ///
     /// # Errors

@@ -17,7 +17,9 @@ mod exec;
 mod key;
 mod lines;
 mod look;
+mod machines;
 mod reach;
+mod session;
 mod transfer;
 mod unpack;
 
@@ -27,6 +29,10 @@ pub use error::{ForeignKey, RemoteError};
 pub use exec::{Exit, Outcome};
 pub use key::{HostKey, LoginKey, PublicKey};
 pub use look::{Found, Owner};
+#[cfg(test)]
+pub(crate) use machines::OnFailure;
+pub(crate) use machines::{Keys, Machines, Ssh};
 pub use reach::{Boot, WaitOptions, wait_for_ssh};
+pub use session::{OnLine, Session};
 pub use transfer::UploadOptions;
 pub use unpack::{Copied, Upload, UploadKind};

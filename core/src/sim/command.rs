@@ -16,7 +16,7 @@ use super::{
     coverage::Trouble,
     driver::Sim,
     life::{Fuse, HostClock, Life},
-    machines::Machines,
+    machines::Way,
     oracle::{Ended, Run, Verb},
     store::{SimStore, StoreRates},
     wishes::Wishes,
@@ -152,13 +152,8 @@ impl Sim {
             asked: Mutex::default(),
         };
         let journal = Journal::over(Arc::new(store), environment).with_liveness(Arc::new(Host(host)));
-        let machines = Arc::new(Machines {
-            world: Arc::clone(&self.world),
-            oracle: Arc::clone(&oracle),
-            life: Arc::clone(&life),
-            wishes: wishes.clone(),
-            dice: Mutex::new(self.dice.fork()),
-        });
+        let (world, dice) = (Arc::clone(&self.world), self.dice.fork());
+        let way = Arc::new(Way::new(world, Arc::clone(&oracle), Arc::clone(&life), dice));
         let events = match self.traced {
             false => Events::silent(),
             true => {
@@ -184,6 +179,8 @@ impl Sim {
             elsewhere,
             cancel,
             process_env: BTreeMap::new(),
+            machines: Arc::clone(&way) as _,
+            services: way,
             ..Context::new(loaded, cloud as Arc<dyn Provider>, events)
         };
         let holder = Holder {
@@ -196,11 +193,10 @@ impl Sim {
             command: verb.name().to_owned(),
         };
         let command = async move {
-            let outside: Arc<Machines> = Arc::clone(&machines);
-            let door = Door::new(&ctx, journal, outside, holder);
+            let door = Door::new(&ctx, journal, holder);
             match verb {
                 Verb::Deploy { force } => {
-                    let report = door.deploy(force, &*machines).await?;
+                    let report = door.deploy(force).await?;
                     Ok(Ended::Done { changes: report.plan.changes() })
                 }
                 Verb::Rollback(to) => door.rollback(to).await.map(|_| Ended::Done { changes: true }),
@@ -209,7 +205,7 @@ impl Sim {
                 Verb::Gc { dry } => door.gc(dry).await.map(|found| Ended::Done { changes: !found.is_empty() }),
                 Verb::Prune => door.prune().await.map(|pruned| Ended::Done { changes: pruned > 0 }),
                 Verb::Destroy { images } => door.destroy(images).await.map(|()| Ended::Done { changes: true }),
-                Verb::Bake => door.bake(&*machines).await.map(|()| Ended::Done { changes: true }),
+                Verb::Bake => door.bake().await.map(|()| Ended::Done { changes: true }),
                 Verb::Repair => door.repair().await.map(|mended| Ended::Done { changes: mended > 0 }),
                 Verb::Plan => door.plan().await.map(|changes| Ended::Done { changes }),
                 Verb::Status => door.status().await.map(|()| Ended::Done { changes: false }),

@@ -1,7 +1,10 @@
 //! The machines of the simulated world: what Remint sees of them over SSH and through the address.
 
 use std::{
-    net::IpAddr,
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,24 +12,20 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    life::Life,
-    oracle::Oracle,
-    wishes::{Build, Wishes},
-};
+use super::{life::Life, oracle::Oracle, wishes::Build};
 use crate::{
-    bake::{Authority, simulated},
-    context::Context,
-    deploy::{
-        Baker,
-        door::{Opened, Outside, Prepared, Recipe, gate_error},
+    events::Stream,
+    fake::{Dice, Guest, LOGIN_KEYS, Machine, State, Task, World, success},
+    health::{Question, Services, Unhealthy},
+    provider::{InstanceId, InstanceState},
+    remote::{
+        Command, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, Outcome, RemoteError, Session, Upload,
+        UploadOptions, WaitOptions,
     },
-    error::EngineError,
-    fake::{Dice, Machine, State, World},
-    health::ProbeRun,
-    machine::Keys,
-    provider::{Address, ImageId, Instance, InstanceId, InstanceState, ReleaseId},
 };
+
+/// How long a command takes that only looks or changes a file.
+const SHORT: Duration = Duration::from_millis(100);
 
 impl Machine {
     /// Whether its service answers.
@@ -44,161 +43,206 @@ pub(super) fn instance_at(state: &State, address: IpAddr) -> Option<InstanceId> 
     state.machines.values().find(own).map(|machine| machine.instance.id.clone())
 }
 
-/// What a process has of the machines.
-pub(super) struct Machines {
-    pub(super) world: Arc<World>,
-    pub(super) oracle: Arc<Oracle>,
-    pub(super) life: Arc<Life>,
-    pub(super) wishes: Wishes,
-    pub(super) dice: Mutex<Dice>,
+/// What a process knows of a machine that it is logged in to.
+struct Known {
+    guest: Guest,
+    /// Whether its service was seen to answer.
+    answered: bool,
+    /// Whether it has the host key that nobody had in user data.
+    rekeyed: bool,
 }
 
-impl Machines {
+/// What a process has of the machines.
+#[derive(Clone)]
+pub(super) struct Way {
+    world: Arc<World>,
+    oracle: Arc<Oracle>,
+    life: Arc<Life>,
+    dice: Arc<Mutex<Dice>>,
+    known: Arc<Mutex<BTreeMap<InstanceId, Known>>>,
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").finish_non_exhaustive()
+    }
+}
+
+impl Way {
+    pub(super) fn new(world: Arc<World>, oracle: Arc<Oracle>, life: Arc<Life>, dice: Dice) -> Self {
+        Self { world, oracle, life, dice: Arc::new(Mutex::new(dice)), known: Arc::default() }
+    }
+
     fn between(&self, least: u64, most: u64) -> Duration {
         let seconds = Duration::from_secs;
         self.dice.lock().unwrap().between(seconds(least), seconds(most))
     }
 
-    /// Asks the service at an address, by itself or from outside.
-    fn answer(&self, address: &Address, outside: bool) -> Result<(), String> {
-        let state = self.world.state();
-        let Some(id) = instance_at(&state, address.ip) else { return Err("nobody is there".to_owned()) };
-        let Some(machine) = state.machines.get(&id) else { return Err("nobody is there".to_owned()) };
-        if !machine.answers() || (outside && Build::of(&machine.build) == Build::FailsOutside) {
-            return Err(format!("{id} answers 503"));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Baker for Machines {
-    async fn bake(&self, ctx: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
-        let fingerprint = self.wishes.fingerprint().as_str().into();
-        let steps = self.between(5, 60);
-        let passes = |instance: &Instance| {
-            let state = self.world.state();
-            state.machines.get(&instance.id).is_some_and(Machine::answers)
-        };
-        let machine = simulated::Machine { steps, passes: &passes };
-        let image = simulated::bake(ctx, authority, &fingerprint, &machine).await;
-        image.map(|image| image.id).map_err(EngineError::bake)
-    }
-}
-
-#[async_trait]
-impl Outside for Machines {
-    async fn recipe(&self, _: &Context, _: &ImageId) -> Result<Recipe, EngineError> {
-        Ok(Recipe { fingerprint: self.wishes.fingerprint().as_str().into(), inputs: Vec::new() })
-    }
-
-    async fn config_digest(&self, _: &Context, salt: &str, _: Option<IpAddr>) -> Result<String, EngineError> {
-        Ok(format!("{salt} {}", self.wishes.config))
-    }
-
-    async fn commit(&self, _: &Context) -> Option<String> {
-        None
-    }
-
-    async fn prepare(&self, _: &Context, _: ReleaseId, _: &str, _: Option<IpAddr>) -> Result<Prepared, EngineError> {
-        Ok(Prepared { user_data: "#cloud-config".to_owned().into(), keys: Keys::any() })
-    }
-
-    async fn open(
-        &self,
-        _: &Context,
-        instance: &Instance,
-        _: &Prepared,
-        within: Duration,
-    ) -> Result<Box<dyn Opened>, EngineError> {
-        let deadline = Instant::now() + within;
-        loop {
-            let runs = self.world.state().machines.get(&instance.id).is_some_and(|machine| {
-                machine.instance.state == InstanceState::Running && machine.instance.address.is_some()
-            });
-            if runs {
-                break;
-            }
-            if Instant::now() >= deadline {
-                return Err(gate_error(format!("cannot log in to {}", instance.id)));
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
-        sleep(self.between(1, 15)).await;
-        let (world, oracle, life) = (Arc::clone(&self.world), Arc::clone(&self.oracle), Arc::clone(&self.life));
-        let takes = self.between(1, 20);
-        Ok(Box::new(OpenMachine { world, oracle, life, id: instance.id.clone(), takes }))
-    }
-
-    async fn ask(&self, _: &Context, address: &Address) -> Option<Result<(), String>> {
-        sleep(Duration::from_millis(50)).await;
-        Some(self.answer(address, false))
-    }
-
-    async fn observe(&self, _: &Context, address: &Address, during: Duration) -> Result<(), EngineError> {
-        let started = Instant::now();
-        let mut healthy = false;
-        loop {
-            match self.answer(address, true) {
-                Ok(()) => healthy = true,
-                Err(reason) if healthy || started.elapsed() > Duration::from_secs(60) => {
-                    return Err(gate_error(format!("the service is not healthy: {reason}")));
-                }
-                Err(_) => {}
-            }
-            if healthy && started.elapsed() >= during {
-                return Ok(());
-            }
-            sleep(Duration::from_secs(2)).await;
-        }
-    }
-
-    async fn probe(&self, _: &Context, _: &Address) -> Option<ProbeRun> {
-        None
-    }
-}
-
-struct OpenMachine {
-    world: Arc<World>,
-    oracle: Arc<Oracle>,
-    life: Arc<Life>,
-    id: InstanceId,
-    takes: Duration,
-}
-
-impl OpenMachine {
-    fn machine(&self) -> Option<Machine> {
-        self.world.state().machines.get(&self.id).cloned()
-    }
-}
-
-#[async_trait]
-impl Opened for OpenMachine {
-    async fn examine(&mut self, _: &Context) -> Result<(), EngineError> {
-        sleep(self.takes).await;
-        match self.machine() {
-            Some(machine) if machine.answers() => Ok(()),
-            _ => Err(gate_error(format!("{} answers 503", self.id))),
-        }
-    }
-
-    async fn before_switch(&mut self, _: &Context, _: &str) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    async fn log(&mut self) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn close(self: Box<Self>, _: &Context) -> Result<(), EngineError> {
+    /// Something is sent to a machine: a moment at which something may befall the process.
+    async fn step(&self) {
         if self.life.step() {
             tokio::task::yield_now().await;
         }
-        sleep(Duration::from_millis(200)).await;
-        if self.machine().is_none() {
-            return Err(gate_error(format!("{} is gone", self.id)));
+    }
+
+    fn runs(&self, id: &InstanceId) -> bool {
+        let state = self.world.state();
+        state.machines.get(id).is_some_and(|machine| machine.instance.state == InstanceState::Running)
+    }
+
+    /// Logs in to a machine that runs, unless it shows another host key than the expected one.
+    fn open(&self, options: &ConnectOptions) -> Result<Arc<dyn Session>, RemoteError> {
+        let endpoint = options.endpoint;
+        let id = instance_at(&self.world.state(), endpoint.ip()).filter(|id| self.runs(id));
+        let Some(id) = id else { return Err(RemoteError::Unreachable { endpoint, reason: "nobody is there".into() }) };
+        let expected = options.host_key.line();
+        let mut known = self.known.lock().unwrap();
+        let known = known.entry(id.clone()).or_insert_with(|| {
+            let guest = Guest::new(&options.host_key, &options.login.public());
+            Known { guest, answered: false, rekeyed: false }
+        });
+        let got = known.guest.host_key.clone();
+        if got != expected {
+            return Err(RemoteError::HostKeyMismatch { endpoint, expected, got });
         }
-        self.oracle.gated(&self.id);
+        Ok(Arc::new(Login { way: self.clone(), id, endpoint }))
+    }
+}
+
+#[async_trait]
+impl Machines for Way {
+    fn keys(&self) -> Keys {
+        Keys::any()
+    }
+
+    async fn reach(
+        &self,
+        options: &ConnectOptions,
+        wait: &WaitOptions,
+        on_failure: &mut OnFailure<'_>,
+    ) -> Result<Arc<dyn Session>, RemoteError> {
+        let started = Instant::now();
+        loop {
+            if wait.cancel.is_cancelled() {
+                return Err(RemoteError::Cancelled);
+            }
+            let error = match self.open(options) {
+                Ok(session) => {
+                    // It runs, and lets somebody in a little later.
+                    sleep(self.between(1, 5)).await;
+                    return Ok(session);
+                }
+                Err(error) => error,
+            };
+            on_failure(&error);
+            if Instant::now() >= wait.deadline {
+                return Err(RemoteError::NotInTime { waited: started.elapsed(), last: Box::new(error), foreign: None });
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Services for Way {
+    async fn ask(&self, endpoint: SocketAddr, _: &Question) -> Result<(), Unhealthy> {
+        sleep(Duration::from_millis(50)).await;
+        let state = self.world.state();
+        let from_outside = state.ips.values().any(|ip| ip.ip.address.ip == endpoint.ip());
+        let Some(id) = instance_at(&state, endpoint.ip()) else { return Err(Unhealthy::new("nobody is there")) };
+        let healthy = |machine: &&Machine| {
+            machine.answers() && !(from_outside && Build::of(&machine.build) == Build::FailsOutside)
+        };
+        if state.machines.get(&id).filter(healthy).is_none() {
+            return Err(Unhealthy::new(&format!("{id} answers 503")));
+        }
+        if let Some(known) = self.known.lock().unwrap().get_mut(&id) {
+            known.answered = true;
+        }
         Ok(())
+    }
+}
+
+/// A process that is logged in to a machine.
+#[derive(Debug)]
+struct Login {
+    way: Way,
+    id: InstanceId,
+    endpoint: SocketAddr,
+}
+
+impl Login {
+    fn with<T>(&self, work: impl FnOnce(&mut Known) -> T) -> T {
+        work(self.way.known.lock().unwrap().get_mut(&self.id).unwrap())
+    }
+
+    /// Does something on the machine that takes a while, if it is there until then.
+    async fn work(&self, takes: Duration) -> Result<(), RemoteError> {
+        self.way.step().await;
+        for wait in [Duration::ZERO, takes] {
+            sleep(wait).await;
+            if self.is_closed() {
+                let doing = "working".to_owned();
+                return Err(RemoteError::ConnectionLost { endpoint: self.endpoint, doing, tail: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Session for Login {
+    fn endpoint(&self) -> SocketAddr {
+        self.endpoint
+    }
+
+    fn is_closed(&self) -> bool {
+        !self.way.runs(&self.id)
+    }
+
+    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Outcome, RemoteError> {
+        let task = Task::of(command);
+        let takes = match task {
+            Task::FirstBoot => self.way.between(1, 20),
+            Task::Own(_) => self.way.between(5, 60),
+            _ => SHORT,
+        };
+        self.work(takes).await?;
+        let said = self.with(|known| {
+            if let Task::HostKey(key) = task {
+                key.clone_into(&mut known.guest.host_key);
+                known.rekeyed = true;
+            }
+            known.guest.logins(command)
+        });
+        said.iter().for_each(|line| on_line(Stream::Stdout, line));
+        Ok(success(said, takes))
+    }
+
+    async fn upload_file(&self, _: &Path, path: &str, options: &UploadOptions) -> Result<(), RemoteError> {
+        self.upload_bytes(&[], path, options).await
+    }
+
+    async fn upload_bytes(&self, content: &[u8], path: &str, _: &UploadOptions) -> Result<(), RemoteError> {
+        self.work(SHORT).await?;
+        let gated = self.with(|known| {
+            known.guest.write(path, content);
+            path == LOGIN_KEYS && known.answered && known.rekeyed
+        });
+        // The last thing that a gate does.
+        if gated {
+            self.way.oracle.gated(&self.id);
+        }
+        Ok(())
+    }
+
+    async fn download(&self, path: &str) -> Result<Vec<u8>, RemoteError> {
+        self.work(SHORT).await?;
+        Ok(self.with(|known| known.guest.read(path)))
+    }
+
+    async fn unpack(&self, _: Vec<Upload>, _: &mut (dyn FnMut(Copied) + Send)) -> Result<Copied, RemoteError> {
+        self.work(SHORT).await?;
+        Ok(Copied::default())
     }
 }

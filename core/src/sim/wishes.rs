@@ -4,7 +4,9 @@ use std::{cell::RefCell, collections::HashMap, fmt::Write as _, net::IpAddr};
 
 use crate::{
     fake::Dice,
-    manifest::{LoadOptions, Loaded, load},
+    manifest::{LoadOptions, Loaded, Provisioner, Template, load},
+    provider::{Fingerprint, ImageId},
+    recipe::{Inputs, compute},
 };
 
 /// The two environments of the service.
@@ -20,16 +22,15 @@ pub(super) enum Build {
     FailsOutside,
 }
 
+thread_local! {
+    /// What the recipes of this thread's worlds make, by their fingerprints.
+    static BUILDS: RefCell<HashMap<Fingerprint, Build>> = RefCell::default();
+}
+
 impl Build {
-    /// Reads it from a fingerprint.
+    /// What an image of a fingerprint is. What was not baked from a recipe is good.
     pub(super) fn of(fingerprint: &str) -> Self {
-        if fingerprint.contains("gate") {
-            Self::FailsGate
-        } else if fingerprint.contains("outside") {
-            Self::FailsOutside
-        } else {
-            Self::Good
-        }
+        BUILDS.with_borrow(|builds| builds.get(fingerprint).copied()).unwrap_or(Self::Good)
     }
 }
 
@@ -82,14 +83,14 @@ impl Wishes {
         }
     }
 
-    /// The fingerprint of its recipe. All environments bake the same.
-    pub(super) fn fingerprint(&self) -> String {
+    /// The one step of its recipe. All environments bake the same.
+    fn step(&self) -> String {
         let kind = match self.build {
             Build::Good => "good",
-            Build::FailsGate => "gate",
-            Build::FailsOutside => "outside",
+            Build::FailsGate => "fails its gate",
+            Build::FailsOutside => "fails outside",
         };
-        format!("{:03}{kind}", self.recipe)
+        format!("build {} # {kind}", self.recipe)
     }
 
     /// Something changes that a deploy can follow. Says what.
@@ -102,7 +103,7 @@ impl Wishes {
                     1 => Build::FailsOutside,
                     _ => Build::Good,
                 };
-                format!("recipe {}", self.fingerprint())
+                self.step()
             }
             5 | 6 => {
                 self.config += 1;
@@ -144,8 +145,24 @@ impl Wishes {
         }
     }
 
-    /// The manifest. Few differ, and reading one costs as much as a command: each is read once by each thread.
+    /// The manifest, with its recipe and its configuration.
     pub(super) fn load(&self) -> Loaded {
+        let mut loaded = self.read();
+        if let Some(Provisioner::Shell(step)) = loaded.manifest.image.provision.first_mut() {
+            step.inline = vec![self.step()];
+        }
+        if let Some(config) = &mut loaded.manifest.config {
+            config.env.insert("VERSION".to_owned(), Template::literal(&self.config.to_string()));
+        }
+        let (image, base) = (&loaded.manifest.image, ImageId::from("debian"));
+        let inputs = Inputs { image, provider: &loaded.provider, base: &base, base_dir: &loaded.base_dir };
+        let (fingerprint, _) = compute(&inputs).unwrap();
+        BUILDS.with_borrow_mut(|builds| builds.insert(fingerprint, self.build));
+        loaded
+    }
+
+    /// Reads the rest of it. Few differ in that, and reading one costs as much as a command: each is read once by each thread.
+    fn read(&self) -> Loaded {
         thread_local! {
             static READ: RefCell<HashMap<(String, &'static str), Loaded>> = RefCell::default();
         }
@@ -170,7 +187,9 @@ impl Wishes {
         let Self { service, region, size, boot_check, .. } = self;
         let mut text = format!(
             "service = \"{service}\"\nprovider = \"fake\"\n[providers.fake]\nregion = \"{region}\"\nbase = \"debian\"\n\
-             size = \"{size}\"\n[image]\nboot_check = {boot_check}\n[health.check.http]\nport = 80\n"
+             size = \"{size}\"\n[image]\nboot_check = {boot_check}\n[[image.provision]]\ntype = \"shell\"\ninline = [\"build\"]\n\
+             [config]\npath = \"/etc/app.env\"\nenv = {{ VERSION = \"0\" }}\n\
+             [health]\ninterval = \"2s\"\nstart_period = \"60s\"\n[health.check.tcp]\nport = 80\n"
         );
         match self.choice {
             Choice::Managed => {}

@@ -23,13 +23,13 @@ const WITHIN: Duration = Duration::from_secs(300);
 /// Seals the builder. After this nobody can log in to it again.
 pub(super) async fn seal(builder: &Machine) -> Result<(), BakeError> {
     builder.progress("sealing");
-    let connection = builder.connection();
-    let sealed = connection.exec(&Command::shell(script::seal()).timeout(WITHIN), &mut |_, _| {}).await;
+    let session = builder.session();
+    let sealed = session.exec(&Command::shell(script::seal()).timeout(WITHIN), &mut |_, _| {}).await;
     let sealed = sealed.map_err(BakeError::remote("sealing the builder"))?;
     if !sealed.exit.is_success() {
         return Err(BakeError::Seal { reason: sealed.exit.to_string(), tail: sealed.tail });
     }
-    let (checked, text) = connection
+    let (checked, text) = session
         .capture(&Command::shell(script::check()).timeout(WITHIN))
         .await
         .map_err(BakeError::remote("checking the sealed builder"))?;
@@ -41,7 +41,7 @@ pub(super) async fn seal(builder: &Machine) -> Result<(), BakeError> {
         return Err(BakeError::Leftovers { found });
     }
     // The last writes must be on the disk before the power may be cut. A machine without `sync` has no disk to wait for.
-    let synced = connection.exec(&Command::shell("sync || true").timeout(WITHIN), &mut |_, _| {}).await;
+    let synced = session.exec(&Command::shell("sync || true").timeout(WITHIN), &mut |_, _| {}).await;
     synced.map(drop).map_err(BakeError::remote("writing the builder's disk"))
 }
 

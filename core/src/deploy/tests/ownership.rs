@@ -13,7 +13,7 @@ impl Stand {
         Self {
             cloud: Arc::clone(&self.cloud),
             objects,
-            outside: Arc::clone(&self.outside),
+            told: Arc::clone(&self.told),
             manifest: self.manifest.clone(),
             folder: tempfile::tempdir().unwrap(),
         }
@@ -115,7 +115,7 @@ async fn a_parked_instance_is_parked_again_when_its_rollback_is_undone() {
     let first = stand.cloud.standing()[0].clone();
     stand.recipe("two");
     stand.deploy().await.unwrap();
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     stand.rollback(None).await.unwrap_err();
     let standing = stand.cloud.standing();
     assert_eq!(standing.len(), 2, "{standing:?}");
@@ -123,7 +123,7 @@ async fn a_parked_instance_is_parked_again_when_its_rollback_is_undone() {
     assert_eq!(parked.labels, first.labels, "it belongs to r1 again");
     assert_ne!(stand.address().1, Some(first.id));
     // And its image may be gone by then.
-    stand.outside.sick_outside.store(false, Ordering::SeqCst);
+    stand.told.sick_outside.store(false, Ordering::SeqCst);
     stand.cloud.by_hand("delete images", |state| state.images.clear());
     stand.rollback(None).await.unwrap();
     assert_eq!(stand.address().1, Some(parked.id.clone()));
@@ -144,7 +144,7 @@ async fn an_address_that_was_moved_back_while_it_was_watched_is_moved_again_befo
             .cloud
             .by_hand("move back", |state| state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(back.clone())));
     };
-    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let run = deploy_with(&engine, DeployOptions::default());
     let (ended, ()) = tokio::join!(run, moved);
     ended.unwrap();
     assert_ne!(stand.serving().id, old);
@@ -164,7 +164,7 @@ async fn an_undo_keeps_the_last_healthy_instance() {
         stand.cloud.by_hand("delete the old instance", |state| state.machines.retain(|id, _| *id != old));
         ctx.cancel.cancel();
     };
-    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let run = deploy_with(&engine, DeployOptions::default());
     let (ended, ()) = tokio::join!(run, stop);
     let error = ended.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Interrupted);
@@ -178,14 +178,14 @@ async fn a_release_that_stays_for_want_of_a_better_one_can_be_replaced_although_
     let old = stand.serving().id;
     let ctx = stand.context();
     let engine = stand.engine(&ctx);
-    stand.kill_at(Phase::Verifying, deploy_with(&engine, DeployOptions::default(), &*stand.outside)).await;
+    stand.kill_at(Phase::Verifying, deploy_with(&engine, DeployOptions::default())).await;
     stand.cloud.by_hand("delete the old instance", |state| state.machines.retain(|id, _| *id != old));
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     let error = stand.deploy().await.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
     let kept = stand.serving().id;
     assert_ne!(kept, old);
-    stand.outside.sick_outside.store(false, Ordering::SeqCst);
+    stand.told.sick_outside.store(false, Ordering::SeqCst);
     stand.recipe("three");
     stand.deploy().await.unwrap();
     assert_ne!(stand.serving().id, kept);
@@ -207,7 +207,7 @@ async fn a_release_whose_instance_is_deleted_while_it_retires_the_former_one_is_
             state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = None);
         });
     };
-    let run = deploy_with(&engine, DeployOptions::default(), &*stand.outside);
+    let run = deploy_with(&engine, DeployOptions::default());
     let (ended, ()) = tokio::join!(run, stop);
     let error = ended.unwrap_err();
     assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
@@ -274,7 +274,7 @@ async fn another_address_that_does_not_work_out_is_undone() {
     let stand = Stand::new();
     stand.deploy().await.unwrap();
     let before = (stand.address(), stand.serving());
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     let given = stand.cloud.add_static_ip(None);
     let choice = format!("[address]\nstatic_ip = {{ existing = \"{}\" }}\n\n[dns]", given.address.ip);
     let stand = Stand { manifest: MANIFEST.replace("[dns]", &choice), ..stand };
@@ -291,7 +291,7 @@ async fn a_static_ip_that_was_made_for_the_first_time_is_undone() {
     let stand = Stand::with(&without);
     stand.deploy().await.unwrap();
     let (serving, record) = (stand.serving(), stand.cloud.record("www"));
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     let stand = Stand { manifest: MANIFEST.to_owned(), ..stand };
     stand.deploy().await.unwrap_err();
     assert_eq!(
@@ -321,7 +321,7 @@ async fn an_address_that_a_release_under_way_does_without_is_no_leftover() {
         }
     };
     tokio::select! {
-        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        _ = deploy_with(&engine, DeployOptions::default()) => panic!("it was to be killed"),
         () = superseded => {}
     }
     let ctx = stand.context();
@@ -455,11 +455,11 @@ async fn a_resumed_release_is_asked_for_its_health_before_it_serves() {
         }
     };
     tokio::select! {
-        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        _ = deploy_with(&engine, DeployOptions::default()) => panic!("it was to be killed"),
         () = passed => {}
     }
     assert_eq!(stand.address().1, Some(old.clone()));
-    stand.outside.sick_outside.store(true, Ordering::SeqCst);
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
     let ctx = stand.context();
     unfinished(&stand.engine(&ctx), "resume", false).await.unwrap_err();
     assert_eq!((stand.address().1, stand.serving().state), (Some(old), InstanceState::Running));
@@ -475,16 +475,16 @@ async fn images_that_another_environment_needs_are_kept() {
         stand.recipe(recipe);
         let (ctx, journal) = stand.of("staging");
         let holder = Holder { started: Some(1), ..Holder::current(ctx.run, "deploy") };
-        let engine = Engine::with(&ctx, journal, Arc::clone(&stand.outside) as _, holder);
-        deploy_with(&engine, DeployOptions::default(), &*stand.outside).await.unwrap();
+        let engine = Engine::with(&ctx, journal, holder);
+        deploy_with(&engine, DeployOptions::default()).await.unwrap();
         prune_with(&engine, false).await.unwrap()
     };
     staging("one").await;
     stand.recipe("one");
     let (ctx, journal) = stand.of("production");
     let holder = Holder { started: Some(1), ..Holder::current(ctx.run, "deploy") };
-    let engine = Engine::with(&ctx, journal, Arc::clone(&stand.outside) as _, holder);
-    deploy_with(&engine, DeployOptions::default(), &*stand.outside).await.unwrap();
+    let engine = Engine::with(&ctx, journal, holder);
+    deploy_with(&engine, DeployOptions::default()).await.unwrap();
     assert!(staging("two").await.is_empty(), "it may be parked");
     assert!(staging("three").await.is_empty(), "production runs from the first");
     destroy_with(&engine, false).await.unwrap();
@@ -493,12 +493,8 @@ async fn images_that_another_environment_needs_are_kept() {
 
 impl Stand {
     fn of(&self, environment: &str) -> (Context, Journal) {
-        let path = self.folder.path().join("remint.toml");
-        std::fs::write(&path, &self.manifest).unwrap();
-        let options = LoadOptions { env: Some(environment.to_owned()), ..LoadOptions::default() };
-        let loaded = load(&path, &options).unwrap();
+        let ctx = self.context_of(Some(environment));
         let objects = KillStore::new(Arc::clone(&self.objects), Arc::clone(&self.cloud.kill));
-        let ctx = Context::new(loaded, Arc::clone(&self.cloud) as Arc<dyn Provider>, Events::silent());
         (ctx, Journal::over(Arc::new(objects), environment))
     }
 }

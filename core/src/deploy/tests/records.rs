@@ -81,7 +81,7 @@ async fn a_record_is_sent_back_although_the_manifest_names_another_one_by_then()
         }
     };
     tokio::select! {
-        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        _ = deploy_with(&engine, DeployOptions::default()) => panic!("it was to be killed"),
         () = switched => {}
     }
     let stand = Stand { manifest: without.replace("\"www\"", "\"web\""), ..stand };

@@ -1,7 +1,7 @@
 //! What a run left in the middle: another one finishes it or takes it back, if its journal knows of it.
 
 use super::*;
-use crate::{bake::simulated, deploy::gc::gc_with, provider::Labels};
+use crate::{deploy::gc::gc_with, provider::label};
 
 /// A manifest that chooses how the service is reached.
 fn manifest_with(static_ip: &str) -> String {
@@ -10,19 +10,13 @@ fn manifest_with(static_ip: &str) -> String {
 
 impl Stand {
     /// A bake whose builder could not be removed.
-    async fn leave_builder(&self, fingerprint: &str) {
-        let ctx = self.context();
-        let engine = self.engine(&ctx);
-        let session = engine.begin("bake").await.unwrap();
+    async fn leave_builder(&self, recipe: &str) {
+        let before = self.told.recipe.lock().unwrap().clone();
+        self.recipe(recipe);
         self.cloud.fail("destroy", Some(ErrorKind::Forbidden));
-        self.cloud.by_hand("the base image", |state| {
-            let image = state.add_image(Labels::new());
-            state.images.insert(ImageId::from("debian"), image);
-        });
-        let machine = simulated::Machine { steps: Duration::from_secs(5), passes: &|_| true };
-        simulated::bake(&ctx, &session.authority(engine.journal()), &fingerprint.into(), &machine).await.unwrap();
-        engine.give_back(session.lock).await;
+        self.bake().await;
         self.cloud.fail("destroy", None);
+        self.recipe(&before);
     }
 
     /// Marks the builders that are there as kept.
@@ -149,7 +143,7 @@ async fn a_release_ends_at_the_address_at_which_it_began_to_switch() {
         }
     };
     tokio::select! {
-        _ = deploy_with(&engine, DeployOptions::default(), &*stand.outside) => panic!("it was to be killed"),
+        _ = deploy_with(&engine, DeployOptions::default()) => panic!("it was to be killed"),
         () = switching => {}
     }
     let static_ip = stand.cloud.static_ip_list()[0].address.ip.to_string();

@@ -1,17 +1,15 @@
-//! `remint bake`, on one provider or on several side by side, and the baker that `remint deploy` uses.
+//! `remint bake`, on one provider or on several side by side.
 
 mod keep;
 
 pub(super) use keep::options;
 
-use async_trait::async_trait;
 use remint_core::{
-    bake::{self, Authority, BakeError, BakeOptions, BakeReport},
+    bake::{BakeOptions, BakeReport},
     context::Context,
-    deploy::{self, Baker},
-    error::EngineError,
+    deploy,
     events::{Event, Level},
-    provider::{ImageId, ProviderId},
+    provider::ProviderId,
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -153,17 +151,5 @@ fn line(Ended { provider, end }: &Ended) -> String {
     match end {
         End::Baked(baked) => format!("{provider}: {}", baked.text()),
         End::Failed { exit_code, .. } => format!("{provider}: failed, see above (exit code {exit_code})\n"),
-    }
-}
-
-/// Bakes for a deploy.
-#[derive(Debug)]
-pub(super) struct Builder;
-
-#[async_trait]
-impl Baker for Builder {
-    async fn bake(&self, context: &Context, authority: &Authority<'_>) -> Result<ImageId, EngineError> {
-        let report = bake::bake(context, authority).await.map_err(EngineError::bake)?;
-        report.image.map(|image| image.id).ok_or_else(|| EngineError::bake(BakeError::NotCaptured))
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn deploy(
     context.bake = baking;
     session::check_new_journal(&context, args.new_journal).await?;
     let options = DeployOptions { force: args.force, image: args.image.clone() };
-    let report = deploy::deploy(&context, options, &bake::Builder).await?;
+    let report = deploy::deploy(&context, options).await?;
     tell("deploy", report, printer)
 }
 

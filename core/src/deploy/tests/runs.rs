@@ -13,8 +13,12 @@ impl Stand {
     async fn leave_builder(&self, recipe: &str) {
         let before = self.told.recipe.lock().unwrap().clone();
         self.recipe(recipe);
+        let ctx = self.context();
+        let engine = self.engine(&ctx);
+        let session = engine.begin("bake").await.unwrap();
         self.cloud.fail("destroy", Some(ErrorKind::Forbidden));
-        self.bake().await;
+        one(&engine, &session).await.unwrap();
+        engine.give_back(session.lock).await;
         self.cloud.fail("destroy", None);
         self.recipe(&before);
     }
@@ -103,6 +107,7 @@ async fn an_older_copy_of_the_journal_leaves_the_builder_of_a_run_that_it_does_n
 async fn an_older_copy_of_the_journal_does_not_take_what_serves_for_a_launch_that_died() {
     for static_ip in ["managed", "none"] {
         let stand = Stand::with(&manifest_with(static_ip));
+        stand.bake().await;
         let copied = async {
             while stand.cloud.standing().is_empty() {
                 sleep(Duration::from_millis(100)).await;

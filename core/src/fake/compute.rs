@@ -1,6 +1,9 @@
 //! The fake cloud's instances.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 
 use super::{
     FakeCloud, Machine, State,
@@ -21,7 +24,6 @@ pub(super) fn in_words(labels: &Labels) -> String {
     text.join(" ")
 }
 
-/// A launch without its secrets.
 #[derive(Debug, Clone)]
 struct Launch {
     names: Vec<String>,
@@ -30,6 +32,7 @@ struct Launch {
     region: Region,
     labels: Labels,
     keys: Vec<LoginKeyId>,
+    user_data: Arc<str>,
 }
 
 /// The fingerprint of an image, where it can be launched.
@@ -88,6 +91,7 @@ fn launch(state: &mut State, moment: &Moment, spec: &Launch) -> Result<Done<Vec<
             returns: None,
             fails: moment.fails,
             build: build.clone(),
+            user_data: Arc::clone(&spec.user_data),
             unwell: false,
         };
         state.machines.insert(instance.id.clone(), machine);
@@ -120,6 +124,7 @@ impl Instances for FakeCloud {
             region: spec.region.clone(),
             labels: spec.labels.clone(),
             keys: spec.login_keys.clone(),
+            user_data: spec.user_data.as_ref().map_or("", |data| data.expose_secret()).into(),
         };
         let apply = move |state: &mut State, moment: &Moment| launch(state, moment, &spec);
         self.mutate(CallClass::IdempotentMutation, "launch", apply).await

@@ -28,14 +28,16 @@ pub(crate) enum Task<'a> {
     HostKey(&'a str),
     /// Shows the end of the log.
     Log,
-    /// Prepares, asks or seals the machine.
+    /// Removes what is the builder's own, or looks for what is left of it.
+    Seal,
+    /// Prepares the machine or asks it something.
     Other,
 }
 
 impl<'a> Task<'a> {
     pub(crate) fn of(command: &'a Command) -> Self {
         let lines = command.lines();
-        let starts = |starts: &[&str]| starts.iter().any(|start| lines.starts_with(start));
+        let starts = |all: &[&str]| all.iter().any(|start| lines.starts_with(start));
         if starts(&["cloud-init status --wait"]) {
             return Self::FirstBoot;
         }
@@ -45,10 +47,11 @@ impl<'a> Task<'a> {
         if starts(&["# The end of the journal of units"]) {
             return Self::Log;
         }
-        let is_apt = starts(&["if test -d /etc/apt/apt.conf.d"]);
-        let is_seal = starts(&["r=${REMINT_ROOT-}", "sync || true"]);
-        let other = is_apt || is_seal || command.variable("REMINT_MARK").is_some();
-        if other { Self::Other } else { Self::Own(lines) }
+        if starts(&["r=${REMINT_ROOT-}"]) {
+            return Self::Seal;
+        }
+        let other = starts(&["if test -d /etc/apt/apt.conf.d", "sync || true"]);
+        if other || command.variable("REMINT_MARK").is_some() { Self::Other } else { Self::Own(lines) }
     }
 }
 

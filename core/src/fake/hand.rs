@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -68,6 +69,7 @@ impl State {
             returns: None,
             fails: false,
             build: String::new(),
+            user_data: Arc::default(),
             unwell: false,
         };
         self.machines.insert(instance.id.clone(), machine);

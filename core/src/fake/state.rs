@@ -1,6 +1,6 @@
 //! What the fake cloud holds at one moment, and what happens in it by itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -49,6 +49,8 @@ pub(crate) struct Machine {
     pub(super) fails: bool,
     /// The fingerprint of its image: what runs on it.
     pub(crate) build: String,
+    /// What it was told at its first boot.
+    pub(crate) user_data: Arc<str>,
     /// Whether its service has stopped answering by itself.
     pub(crate) unwell: bool,
 }

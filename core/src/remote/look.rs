@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Command, RemoteError, Session, command::quote_bytes};
+use super::{Command, Owner, RemoteError, Session, command::quote_bytes};
 
 /// What a path of a machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,6 @@ impl Found {
     pub fn is_folder(self) -> bool {
         matches!(self, Self::Folder | Self::LinkToFolder)
     }
-}
-
-/// Who owns a file on a machine. Root by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Owner {
-    /// The user's number.
-    pub user: u64,
-    /// The group's number.
-    pub group: u64,
 }
 
 /// How many paths one command looks at: a few hundred kilobytes of shell at most.

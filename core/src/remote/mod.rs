@@ -28,11 +28,11 @@ pub use connection::{ConnectOptions, Connection};
 pub use error::{ForeignKey, RemoteError};
 pub use exec::{Exit, Outcome};
 pub use key::{HostKey, LoginKey, PublicKey};
-pub use look::{Found, Owner};
+pub use look::Found;
 #[cfg(test)]
 pub(crate) use machines::OnFailure;
 pub(crate) use machines::{Keys, Machines, Ssh};
 pub use reach::{Boot, WaitOptions, wait_for_ssh};
 pub use session::{OnLine, Session};
 pub use transfer::UploadOptions;
-pub use unpack::{Copied, Upload, UploadKind};
+pub use unpack::{Copied, Owner, Upload, UploadKind};

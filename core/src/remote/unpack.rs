@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{Connection, Exit, Owner, RemoteError, exec::signal_text};
+use super::{Connection, Exit, RemoteError, exec::signal_text};
 
 /// What unpacks on the machine. Root keeps the numbers of owners that the archive has; `p` sets modes whatever the umask is, `m`
 /// leaves the times to the machine's own clock. The paths are in the archive, not in the arguments.
@@ -46,6 +46,15 @@ const SILENCE: Duration = Duration::from_secs(600);
 const SAID: usize = 8 * 1024;
 /// How long a name or a link's text fits into an entry's header, in bytes.
 const SHORT: usize = 100;
+
+/// Who owns a file on a machine. Root by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's number.
+    pub user: u64,
+    /// The group's number.
+    pub group: u64,
+}
 
 /// One thing that [`Connection::unpack`] creates.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,6 +48,8 @@ struct Known {
     guest: Guest,
     /// Whether its service was seen to answer.
     answered: bool,
+    /// The steps of a recipe that ran to their end.
+    ran: Vec<String>,
     /// Whether it has the host key that nobody had in user data.
     rekeyed: bool,
 }
@@ -95,11 +97,15 @@ impl Way {
         let endpoint = options.endpoint;
         let id = instance_at(&self.world.state(), endpoint.ip()).filter(|id| self.runs(id));
         let Some(id) = id else { return Err(RemoteError::Unreachable { endpoint, reason: "nobody is there".into() }) };
+        let login = options.login.public().line();
+        if !self.world.state().machines.get(&id).is_some_and(|machine| machine.user_data.contains(&login)) {
+            return Err(RemoteError::AuthRefused { endpoint, user: options.user.clone() });
+        }
         let expected = options.host_key.line();
         let mut known = self.known.lock().unwrap();
         let known = known.entry(id.clone()).or_insert_with(|| {
             let guest = Guest::new(&options.host_key, &options.login.public());
-            Known { guest, answered: false, rekeyed: false }
+            Known { guest, answered: false, ran: Vec::new(), rekeyed: false }
         });
         let got = known.guest.host_key.clone();
         if got != expected {
@@ -209,9 +215,14 @@ impl Session for Login {
         };
         self.work(takes).await?;
         let said = self.with(|known| {
-            if let Task::HostKey(key) = task {
-                key.clone_into(&mut known.guest.host_key);
-                known.rekeyed = true;
+            match task {
+                Task::HostKey(key) => {
+                    key.clone_into(&mut known.guest.host_key);
+                    known.rekeyed = true;
+                }
+                Task::Own(step) => known.ran.push(step.to_owned()),
+                Task::Seal => self.way.oracle.sealed(&self.id, known.ran.clone()),
+                Task::FirstBoot | Task::Log | Task::Other => {}
             }
             known.guest.logins(command)
         });

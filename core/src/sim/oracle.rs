@@ -152,6 +152,8 @@ pub(super) struct Inner {
     pub(super) acts: u64,
     pub(super) runs: BTreeMap<Actor, Run>,
     pub(super) gated: BTreeSet<InstanceId>,
+    /// Builders that were sealed, each with the steps that ran on it before.
+    pub(super) sealed: BTreeMap<InstanceId, Vec<String>>,
     pub(super) makers: BTreeMap<Resource, Maker>,
     /// Somebody else's, put there by the driver.
     pub(super) foreign: BTreeSet<Resource>,
@@ -193,6 +195,7 @@ impl Oracle {
             acts: 0,
             runs: BTreeMap::new(),
             gated: BTreeSet::new(),
+            sealed: BTreeMap::new(),
             makers: BTreeMap::new(),
             foreign: BTreeSet::new(),
             given: BTreeSet::new(),
@@ -355,6 +358,11 @@ impl Oracle {
             inner.trace.line(Instant::now(), "", format_args!("{id} has passed its gate"));
             inner.gated.insert(id.clone());
         });
+    }
+
+    /// A builder has nothing left of its own, after these steps.
+    pub(super) fn sealed(&self, id: &InstanceId, steps: Vec<String>) {
+        self.with(|inner| _ = inner.sealed.insert(id.clone(), steps));
     }
 
     /// Somebody is about to change something of an environment by hand: its address may point anywhere for a while.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     oracle::{Inner, Maker, Run},
     resource::{Fate, Resource, differences},
-    wishes::Choice,
+    wishes::{Choice, step_of},
 };
 use crate::{
     fake::{Actor, Change, RecordKey, State},
@@ -57,6 +57,7 @@ impl Inner {
                 return;
             }
             self.note_work(actor, &run, change.began, true);
+            self.check_captures(actor, change);
             for (resource, fate) in &differences {
                 if self.violation.is_none() {
                     self.check_one(actor, &run, change, resource, *fate);
@@ -79,6 +80,22 @@ impl Inner {
         self.pointing.note(change.after, change.at);
         if self.violation.is_none() {
             self.check_serving();
+        }
+    }
+
+    /// Only a builder is captured on which the whole recipe ran, and that was sealed after that.
+    fn check_captures(&mut self, actor: &Actor, change: &Change<'_>) {
+        let new = |name: &&String| !change.before.captures.contains_key(*name);
+        for name in change.after.captures.keys().filter(new) {
+            let spec = &change.after.captures[name].spec;
+            let wanted = spec.labels.get(label::FINGERPRINT).and_then(step_of);
+            let ran = self.sealed.get(&spec.instance);
+            if wanted.is_none() || ran.map(Vec::as_slice) != wanted.as_ref().map(std::slice::from_ref) {
+                self.violation = Some(format!(
+                    "{actor} captures {} as an image of {wanted:?}, and before its seal there ran {ran:?}",
+                    spec.instance
+                ));
+            }
         }
     }
 

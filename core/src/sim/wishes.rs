@@ -23,14 +23,19 @@ pub(super) enum Build {
 }
 
 thread_local! {
-    /// What the recipes of this thread's worlds make, by their fingerprints.
-    static BUILDS: RefCell<HashMap<Fingerprint, Build>> = RefCell::default();
+    /// What the recipes of this thread's worlds make, by their fingerprints, and the step that makes it.
+    static BUILDS: RefCell<HashMap<Fingerprint, (Build, String)>> = RefCell::default();
+}
+
+/// The step of the recipe of a fingerprint.
+pub(super) fn step_of(fingerprint: &str) -> Option<String> {
+    BUILDS.with_borrow(|builds| builds.get(fingerprint).map(|(_, step)| step.clone()))
 }
 
 impl Build {
     /// What an image of a fingerprint is. What was not baked from a recipe is good.
     pub(super) fn of(fingerprint: &str) -> Self {
-        BUILDS.with_borrow(|builds| builds.get(fingerprint).copied()).unwrap_or(Self::Good)
+        BUILDS.with_borrow(|builds| builds.get(fingerprint).map(|(build, _)| *build)).unwrap_or(Self::Good)
     }
 }
 
@@ -157,7 +162,7 @@ impl Wishes {
         let (image, base) = (&loaded.manifest.image, ImageId::from("debian"));
         let inputs = Inputs { image, provider: &loaded.provider, base: &base, base_dir: &loaded.base_dir };
         let (fingerprint, _) = compute(&inputs).unwrap();
-        BUILDS.with_borrow_mut(|builds| builds.insert(fingerprint, self.build));
+        BUILDS.with_borrow_mut(|builds| builds.insert(fingerprint, (self.build, self.step())));
         loaded
     }
 

@@ -53,6 +53,8 @@ pub(crate) async fn bake(
             baked?
         }
     };
+    capture::start_copies(ctx, &image).await?;
+    let image = capture::finish_copies(ctx, image).await?;
     if !ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some() {
         return Ok(image);
     }

@@ -190,6 +190,7 @@ async fn total(world: &World) -> u64 {
 #[tokio::test]
 async fn an_environment_in_another_region_gets_a_copy_of_the_image_that_there_is() {
     let world = World::with_service().await;
+    world.append("[environments.production]\n[environments.staging]\n");
     world.remint(&["-e", "production", "deploy"]).await.success();
     world.edit("region = \"nyc3\"", "region = \"sfo3\"");
     let deployed = world.remint(&["--json", "-e", "staging", "deploy"]).await.success();

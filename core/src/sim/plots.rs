@@ -7,7 +7,7 @@ use super::{
     driver::{Broken, Sim},
     life::{Blow, Fuse},
     oracle::Verb,
-    wishes::Choice,
+    wishes::{Build, Choice},
 };
 
 impl Sim {
@@ -168,8 +168,8 @@ impl Sim {
         Ok(())
     }
 
-    /// A process dies before clients are sent to its release, and what served until then is gone; then somebody gives the release
-    /// up, or goes on.
+    /// A process dies while it sends clients to its release by a first static IP, and perhaps what served until then is gone; then
+    /// somebody gives the release up, or goes on.
     async fn last_to_serve(&mut self, environment: &'static str) -> Result<(), Broken> {
         self.oracle.count("plot: last to serve");
         if let Some(wishes) = self.wishes.get_mut(environment) {
@@ -178,12 +178,17 @@ impl Sim {
         self.start_at(0, environment, Verb::Deploy { force: false }, None);
         self.settle().await?;
         let former = self.standing(environment);
+        let (stage, sick) = (*self.dice.pick(&["switching", "verifying"]), self.dice.hits(0.3));
         if let Some(wishes) = self.wishes.get_mut(environment) {
             wishes.choice = Choice::Managed;
+            if sick {
+                wishes.recipe += 1;
+                wishes.build = Build::FailsOutside;
+            }
         }
         self.start_at(0, environment, Verb::Deploy { force: true }, None);
         for _ in 0..600 {
-            if self.seats[0].is_none() || self.oracle.stage(environment) == Some("switching") {
+            if self.seats[0].is_none() || self.oracle.stage(environment) == Some(stage) {
                 break;
             }
             self.pass(Duration::from_millis(500)).await?;
@@ -192,13 +197,20 @@ impl Sim {
             process.life.strike(Blow::Kill);
         }
         self.settle().await?;
-        self.oracle.disturb(environment);
-        for id in former {
-            self.world.by_hand(&format!("{id} vanishes"), |state| state.vanish(&id));
+        if self.dice.hits(0.6) {
+            self.oracle.disturb(environment);
+            for id in former {
+                self.world.by_hand(&format!("{id} vanishes"), |state| state.vanish(&id));
+            }
+            self.oracle.meet_all(environment, Trouble::Vanished);
         }
-        self.oracle.meet_all(environment, Trouble::Vanished);
         let next = if self.dice.hits(0.6) { Verb::Abort } else { Verb::Resume };
         self.start_at(0, environment, next, None);
+        self.settle().await?;
+        if let Some(wishes) = self.wishes.get_mut(environment) {
+            wishes.heal();
+        }
+        self.start_at(0, environment, Verb::Deploy { force: false }, None);
         self.settle().await
     }
 

@@ -129,6 +129,34 @@ async fn a_run_that_was_killed_is_swept_and_what_is_not_its_own_is_left_alone() 
     }
 }
 
+/// Tags are attached to an image one after the other.
+#[tokio::test]
+async fn an_image_that_has_a_part_of_its_labels_is_swept() {
+    let account = Account::new().await;
+    account.remint(&["prepare", "--yes"]).await.success();
+    for missing in ["conformance", "expires", "role", "run", "service"] {
+        let path = format!("/v2/tags/remint:{missing}:*/resources");
+        let rule = json!({"method": "POST", "path": path, "fault": "delay", "delay_ms": 600_000, "count": 0});
+        account.world.remint(&["sandbox", "faults", "add", &rule.to_string()]).await.success();
+        let args = ["run", "--target", "account", "--yes", "--only", "images.capture"];
+        let mut run = account.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let is_hit = async || {
+            let (_, answer) = account.world.api(Method::GET, "/sandbox/v1/faults", None).await;
+            answer["faults"][0]["hit"].as_u64().unwrap() > 0
+        };
+        while !is_hit().await {
+            assert!(run.try_wait().unwrap().is_none(), "the run ended without a tag `{missing}`");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        kill(Pid::from_raw(run.id().unwrap().try_into().unwrap()), Signal::SIGKILL).unwrap();
+        run.wait().await.unwrap();
+        account.world.remint(&["sandbox", "faults", "clear"]).await.success();
+        account.remint(&["sweep", "--delete"]).await.success().says("deleted");
+        let standing = account.world.standing().await;
+        assert!(standing.is_empty(), "killed before `{missing}`: {standing:#?}");
+    }
+}
+
 #[tokio::test]
 async fn an_account_is_run_on_when_it_was_prepared_and_the_report_says_how_it_went() {
     let account = Account::new().await;

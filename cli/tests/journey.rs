@@ -186,3 +186,20 @@ fn steps(plan: &serde_json::Value) -> Vec<&str> {
 async fn total(world: &World) -> u64 {
     world.calls().await["total"].as_u64().unwrap()
 }
+
+#[tokio::test]
+async fn an_environment_in_another_region_gets_a_copy_of_the_image_that_there_is() {
+    let world = World::with_service().await;
+    world.append("[environments.production]\n[environments.staging]\n");
+    world.remint(&["-e", "production", "deploy"]).await.success();
+    world.edit("region = \"nyc3\"", "region = \"sfo3\"");
+    let deployed = world.remint(&["--json", "-e", "staging", "deploy"]).await.success();
+    assert_eq!(deployed.events("instance_launched").len(), 1, "no builder was: {}", deployed.text());
+    let standing = world.standing().await;
+    assert_eq!((standing.images.len(), standing.droplets.len()), (1, 2), "{standing:#?}");
+    world.remint(&["-e", "staging", "plan"]).await.success().says("nothing to do");
+    for environment in ["production", "staging"] {
+        world.remint(&["-e", environment, "destroy", "--images", "--yes"]).await.success();
+    }
+    assert!(world.standing().await.is_empty(), "{:#?}", world.standing().await);
+}

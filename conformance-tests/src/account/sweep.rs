@@ -210,7 +210,10 @@ impl Sweep {
             let unlabelled = run.captures().filter(|(name, _)| !labelled.iter().any(|image| image.name == *name));
             for (name, id) in unlabelled {
                 let Some(instance) = standing.iter().find(|instance| instance.id == *id) else { continue };
-                let labels = instance.labels.clone();
+                // What the image and its instance have in common: with any other label, an image that got a part of its own would
+                // be taken for somebody else's.
+                let mut labels = instance.labels.clone();
+                labels.0.retain(|key, _| [label::SERVICE, label::EXPIRES, RUN_LABEL].contains(&key.as_str()));
                 let what = Thing::Capture(CaptureSpec { name: name.to_owned(), instance: id.clone(), labels });
                 captures.push(Doomed { what, why: Why::Ledger { run: run.header.run.clone() } });
             }

@@ -8,7 +8,7 @@ use super::{Authority, BakeError, builder::Builder, prepare};
 use crate::{
     context::Context,
     machine::patiently,
-    provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, label},
+    provider::{CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Fingerprint, Image, Region, label},
     watch::{Observed, Wait},
 };
 
@@ -68,7 +68,7 @@ pub(super) async fn until_done(ctx: &Context, spec: &CaptureSpec, started: Insta
     ctx.watcher.poll(&what, wait, look).await.map_err(BakeError::watch("the capture does not finish"))
 }
 
-/// Starts copying the image to the further regions of the manifest.
+/// Starts copying the image to the regions of the manifest that it is not in.
 pub(super) async fn start_copies(ctx: &Context, image: &Image) -> Result<(), BakeError> {
     for region in missing_regions(ctx, image) {
         let copied = patiently(ctx, || ctx.provider.images().copy(&image.id, region)).await;
@@ -97,16 +97,17 @@ pub(super) async fn finish_copies(ctx: &Context, image: Image) -> Result<Image, 
                 _ => {}
             }
         }
-        let names: Vec<_> = missing.iter().map(crate::provider::Region::as_str).collect();
+        let names: Vec<_> = missing.iter().map(Region::as_str).collect();
         Ok(Observed::NotYet(format!("missing in {}", names.join(", "))))
     };
     let what = format!("image {}", image.name);
     ctx.watcher.poll(&what, wait, look).await.map_err(BakeError::watch("the copy does not finish"))
 }
 
-fn missing_regions<'a>(ctx: &'a Context, image: &Image) -> impl Iterator<Item = &'a crate::provider::Region> {
-    let there = image.regions.clone();
-    ctx.loaded.section.copy_to.iter().filter(move |region| !there.contains(region))
+/// The image may have been baked for another region, by an environment that is there.
+fn missing_regions<'a>(ctx: &'a Context, image: &Image) -> impl Iterator<Item = &'a Region> {
+    let (section, there) = (&ctx.loaded.section, image.regions.clone());
+    std::iter::once(&section.region).chain(&section.copy_to).filter(move |region| !there.contains(region))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Authority, BakeError};
 use crate::{
     context::Context,
     manifest::Provisioner,
-    provider::{Fingerprint, Image, ImageState, Labels, Selector, SizeName, label},
+    provider::{Capability, Fingerprint, Image, ImageState, Labels, Selector, SizeName, label},
     recipe::{InputDigest, Recipe, link_warnings, step_name},
     tree,
 };
@@ -37,8 +37,8 @@ pub async fn prepare(ctx: &Context, authority: &Authority<'_>) -> Result<Prepare
     Ok(Prepared { fingerprint, inputs, base, image })
 }
 
-/// The available image of a fingerprint that is proven to be this service's. Where there are several, the one with the smallest
-/// id, so that everybody who looks finds the same.
+/// The available image of a fingerprint that is proven to be this service's: one in the manifest's region, or one that can be
+/// copied there. Where there are several, the one with the smallest id, so that everybody who looks finds the same.
 pub(super) async fn find_image(
     ctx: &Context,
     authority: &Authority<'_>,
@@ -47,10 +47,10 @@ pub(super) async fn find_image(
     let selector = Selector(authority.of_images().0).with(label::FINGERPRINT, fingerprint.as_str());
     let found = ctx.provider.images().list(&selector).await;
     let found = found.map_err(BakeError::cloud("cannot look for the image"))?;
-    let region = &ctx.loaded.section.region;
-    let usable =
-        found.into_iter().filter(|image| image.state == ImageState::Available && image.regions.contains(region));
-    Ok(usable.min_by(|a, b| a.id.cmp(&b.id)))
+    let copied = ctx.provider.descriptor().has(Capability::ImageCopyRegions);
+    let is_here = |image: &Image| image.regions.contains(&ctx.loaded.section.region);
+    let usable = found.into_iter().filter(|image| image.state == ImageState::Available && (copied || is_here(image)));
+    Ok(usable.min_by(|a, b| (!is_here(a), &a.id).cmp(&(!is_here(b), &b.id))))
 }
 
 /// The labels of a machine of a bake.

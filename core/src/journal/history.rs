@@ -89,8 +89,9 @@ pub(super) async fn read(store: &Store, environment: &str) -> Result<History> {
     Ok(history)
 }
 
-fn is_final(entries: &[EntryRecord]) -> bool {
-    entries.last().is_some_and(|record| matches!(record.entry, Entry::Phase { phase } if phase.is_final()))
+/// Whether the release had ended by then.
+fn has_ended(entries: &[EntryRecord]) -> bool {
+    entries.iter().any(|record| matches!(record.entry, Entry::Phase { phase } if phase.is_final()))
 }
 
 struct Reader<'a> {
@@ -113,9 +114,9 @@ impl Reader<'_> {
         }
         let mut entries = Vec::new();
         for (index, seq) in listed.entries.iter().enumerate() {
-            // A release that another one follows was settled, so its last entry was whole once; all that can be written
-            // after it was done is that it was destroyed.
-            let torn = index + 1 == listed.entries.len() && (self.last || is_final(&entries));
+            // A release that another one follows was settled, so the entry that ended it was whole once. What can be written after
+            // that is a change of the record, while it serves, and that it was destroyed.
+            let torn = index + 1 == listed.entries.len() && (self.last || has_ended(&entries));
             entries.extend(self.entry(*seq, torn).await?);
         }
         Ok(record.filter(|_| entries.len() == listed.entries.len()).map(|record| Release { record, entries }))

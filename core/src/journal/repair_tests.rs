@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Finding, Holder, Journal, JournalError, Phase, Remedy, Repaired,
+    DnsChange, Entry, Finding, Holder, Journal, JournalError, Phase, Remedy, Repaired,
     history_tests::{entry, release, written},
     layout,
 };
@@ -99,6 +99,23 @@ async fn that_an_earlier_release_was_destroyed_may_be_torn() {
     assert_eq!(findings, [finding(&entry(2, 5), "it is empty", Remedy::TakeAway)]);
     repair(&journal).await.unwrap();
     assert_eq!(journal.history().await.unwrap()[1].phase(), Phase::Done);
+}
+
+/// A record that is added while a release serves is noted after the entry that says that it is done.
+#[tokio::test(start_paused = true)]
+async fn that_a_release_was_destroyed_whose_record_was_changed_may_be_torn() {
+    let objects = Arc::new(InMemory::new());
+    let journal = written(Arc::clone(&objects) as _).await;
+    let lock = journal.lock(holder("deploy")).await.unwrap();
+    let mut second = journal.release(ReleaseId(2)).await.unwrap();
+    let change = DnsChange { fqdn: "www.example.org".to_owned(), before: None, after: vec!["192.0.2.1".to_owned()] };
+    journal.append(&lock, &mut second, Entry::SettingRecord { change, former_ttl: 0 }).await.unwrap();
+    lock.release().await.unwrap();
+    objects.put(&entry(2, 6), "{".into()).await.unwrap();
+    let torn = finding(&entry(2, 6), "it breaks off after 1 bytes", Remedy::TakeAway);
+    assert_eq!(journal.check().await.unwrap(), [torn]);
+    repair(&journal).await.unwrap();
+    assert_eq!(journal.release(ReleaseId(2)).await.unwrap().entries, second.entries);
 }
 
 #[tokio::test(start_paused = true)]

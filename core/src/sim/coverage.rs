@@ -123,6 +123,7 @@ const CHANGES: &[Trouble] = &[
 const NEVER: &[(&[&str], &[Trouble], &str)] = &[
     (READERS, CHANGES, "it only reads: it sends no request that changes anything"),
     (READERS, &[LateWrite, TornWrite], "it only reads: it writes nothing"),
+    (&["gc --dry-run"], &[Request(Fault::StaleGet)], "it looks at lists alone"),
     (&["journal repair"], CHANGES, "it works on the journal alone, and sends the cloud no request"),
     (
         &["journal repair"],

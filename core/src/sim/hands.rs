@@ -64,6 +64,8 @@ impl Sim {
     }
 
     pub(super) fn meddle(&mut self, environment: &'static str) {
+        // What is over by now is no choice any more.
+        self.world.state();
         let mut machines = if self.dice.hits(0.8) { self.standing(environment) } else { self.machines(environment) };
         let foreign = self.foreign_machine();
         let Some(ours) = self.choose(&machines) else { return };

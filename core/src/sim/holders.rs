@@ -10,7 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::oracle::{Inner, Run};
+use super::{
+    oracle::{Inner, Run},
+    resource::Resource,
+};
 use crate::{clock, fake::Actor};
 
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ impl Inner {
             self.holders.lease(sent, body);
         }
         if path.ends_with("/resources.json") {
-            self.note_names(body);
+            self.note_names(run.environment(), body);
         }
         let Some((_, release)) = path.split_once("/releases/") else { return };
         if let Some(number) = release.split('/').next().and_then(|number| number.parse::<u64>().ok()) {
@@ -106,11 +109,21 @@ impl Inner {
         }
     }
 
-    /// The static IPs that are in the journal from now on.
-    fn note_names(&mut self, body: &[u8]) {
+    /// The static IPs that are in the journal from now on. One that is dropped while somebody else's instance uses it is theirs.
+    fn note_names(&mut self, environment: &str, body: &[u8]) {
         let text = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
         let owned = text["owned"].as_array().map(Vec::as_slice).unwrap_or_default();
-        self.named.extend(owned.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)));
+        let owned: BTreeSet<String> = owned.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)).collect();
+        for (id, ip) in &self.state.ips {
+            let resource = Resource::Ip(id.clone());
+            let dropped = self.named.contains(id.as_str()) && !owned.contains(id.as_str());
+            let user = ip.ip.assigned_to.clone().map(Resource::Machine);
+            if dropped && self.made_by(&resource, environment) && user.is_some_and(|user| self.foreign.contains(&user))
+            {
+                self.lost.insert(resource);
+            }
+        }
+        self.named.extend(owned);
     }
 
     /// A process works on its environment.

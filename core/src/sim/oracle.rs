@@ -160,7 +160,7 @@ pub(super) struct Inner {
     /// The user's, which Remint may use, and may not destroy.
     pub(super) given: BTreeSet<Resource>,
     /// Static IPs that a person has moved where nothing shows any more that they are ours: they carry no labels, and the journal
-    /// does not name them.
+    /// does not name them. And those that Remint has left to whoever uses them.
     pub(super) lost: BTreeSet<Resource>,
     /// The static IPs that journals name.
     pub(super) named: BTreeSet<String>,
@@ -363,6 +363,13 @@ impl Oracle {
     /// A builder has nothing left of its own, after these steps.
     pub(super) fn sealed(&self, id: &InstanceId, steps: Vec<String>) {
         self.with(|inner| _ = inner.sealed.insert(id.clone(), steps));
+    }
+
+    /// What the command does that is at work in an environment.
+    pub(super) fn stage(&self, environment: &str) -> Option<&'static str> {
+        let inner = self.inner();
+        let mut at_work = inner.runs.values().filter(|run| run.environment() == environment && run.life.is_alive());
+        at_work.next().map(|run| run.stage)
     }
 
     /// Somebody is about to change something of an environment by hand: its address may point anywhere for a while.

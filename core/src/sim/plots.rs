@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use super::{
+    coverage::Trouble,
     driver::{Broken, Sim},
     life::{Blow, Fuse},
     oracle::Verb,
+    wishes::{Build, Choice},
 };
 
 impl Sim {
     pub(super) async fn plot(&mut self) -> Result<(), Broken> {
         self.settle().await?;
         let environment = self.environment();
-        match self.dice.below(8) {
+        match self.dice.below(9) {
+            8 => self.last_to_serve(environment).await,
             7 => self.half_an_object(environment).await,
             5 => self.in_the_middle(environment).await,
             6 => self.aftermath_of_a_bake(environment).await,
@@ -154,13 +157,61 @@ impl Sim {
     /// A process is killed right at its start, perhaps while it writes, and others find what it wrote.
     async fn half_an_object(&mut self, environment: &'static str) -> Result<(), Broken> {
         self.oracle.count("plot: half an object");
-        let fuse = Fuse { steps: self.dice.below(10) as u32, delay: Duration::ZERO, blow: Blow::Kill };
-        let verbs = [self.any_verb(environment), self.any_verb(environment), Verb::Repair];
-        for (verb, fuse) in verbs.into_iter().zip([Some(fuse), None, None]) {
+        let mut early = |most| Fuse { steps: self.dice.below(most) as u32, delay: Duration::ZERO, blow: Blow::Kill };
+        let (first, mending) = (early(10), early(4));
+        let mending = self.dice.hits(0.5).then_some(mending);
+        let verbs = [self.any_verb(environment), self.any_verb(environment), Verb::Repair, Verb::Repair];
+        for (verb, fuse) in verbs.into_iter().zip([Some(first), None, mending, None]) {
             self.start_at(0, environment, verb, fuse);
             self.settle().await?;
         }
         Ok(())
+    }
+
+    /// A process dies while it sends clients to its release by a first static IP, and perhaps what served until then is gone; then
+    /// somebody gives the release up, or goes on.
+    async fn last_to_serve(&mut self, environment: &'static str) -> Result<(), Broken> {
+        self.oracle.count("plot: last to serve");
+        if let Some(wishes) = self.wishes.get_mut(environment) {
+            wishes.choice = Choice::None;
+        }
+        self.start_at(0, environment, Verb::Deploy { force: false }, None);
+        self.settle().await?;
+        let former = self.standing(environment);
+        let (stage, sick) = (*self.dice.pick(&["switching", "verifying"]), self.dice.hits(0.3));
+        if let Some(wishes) = self.wishes.get_mut(environment) {
+            wishes.choice = Choice::Managed;
+            if sick {
+                wishes.recipe += 1;
+                wishes.build = Build::FailsOutside;
+            }
+        }
+        self.start_at(0, environment, Verb::Deploy { force: true }, None);
+        for _ in 0..600 {
+            if self.seats[0].is_none() || self.oracle.stage(environment) == Some(stage) {
+                break;
+            }
+            self.pass(Duration::from_millis(500)).await?;
+        }
+        if let Some(process) = &self.seats[0] {
+            process.life.strike(Blow::Kill);
+        }
+        self.settle().await?;
+        if self.dice.hits(0.6) {
+            self.oracle.disturb(environment);
+            for id in former {
+                self.world.by_hand(&format!("{id} vanishes"), |state| state.vanish(&id));
+            }
+            self.oracle.meet_all(environment, Trouble::Vanished);
+        }
+        let next = if self.dice.hits(0.6) { Verb::Abort } else { Verb::Resume };
+        self.start_at(0, environment, next, None);
+        self.settle().await?;
+        if let Some(wishes) = self.wishes.get_mut(environment) {
+            wishes.heal();
+        }
+        self.start_at(0, environment, Verb::Deploy { force: false }, None);
+        self.settle().await
     }
 
     /// A release is gone back to, or is not wanted any more, and that is cut short.

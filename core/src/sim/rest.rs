@@ -52,7 +52,7 @@ impl Sim {
 
     /// Runs a command until it succeeds: a lock may have to expire, and what was left unfinished may have to fail first.
     async fn carry_through(&mut self, environment: &'static str, verb: Verb) -> Result<Ended, Broken> {
-        let (mut failures, mut mended) = (0, false);
+        let (mut failures, mut repairs) = (0, 0);
         for _ in 0..8 {
             let wishes = self.wishes[environment].clone();
             let ended = self.alone(verb, wishes, self.true_journal(), None).await?;
@@ -60,8 +60,9 @@ impl Sim {
                 Ended::Done { .. } => return Ok(ended),
                 Ended::Failed { kind, .. } if kind == "Locked" => {}
                 // A process that was killed may have left half an object, also in the other environment: its releases are read, too.
-                Ended::Failed { kind, .. } if kind == "Journal" && !mended => {
-                    mended = true;
+                // While its lock lasts, nothing can be repaired.
+                Ended::Failed { kind, .. } if kind == "Journal" && repairs < 4 => {
+                    repairs += 1;
                     for damaged in ENVIRONMENTS {
                         let wishes = self.wishes[damaged].clone();
                         self.alone(Verb::Repair, wishes, self.true_journal(), None).await?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use object_store::memory::InMemory;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -123,6 +123,7 @@ impl Sim {
             host,
             run,
             life: Arc::clone(&life),
+            began: Instant::now(),
             sealed: sealed.map(|(_, why)| why).or(verb.only_reads().then_some("it only reads")),
             disturbed: false,
             stage: "start",

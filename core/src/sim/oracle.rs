@@ -92,6 +92,7 @@ pub(super) struct Run {
     pub(super) host: &'static str,
     pub(super) run: Uuid,
     pub(super) life: Arc<Life>,
+    pub(super) began: Instant,
     /// Why it may change nothing at all, where it may not.
     pub(super) sealed: Option<&'static str>,
     /// Whether somebody changed things by hand meanwhile.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use tokio::time::Instant;
+
 use super::{
     machines::instance_at,
     oracle::{Ended, Inner, Maker, Run, Verb},
@@ -20,12 +22,19 @@ pub(super) struct Serving {
     choice: Choice,
     /// Whether somebody has changed things by hand, or a machine has failed, since.
     pub(super) excused: bool,
+    /// Since when clients find it so.
+    since: Instant,
 }
 
 impl Serving {
     fn of(wishes: &Wishes) -> Self {
         let record = wishes.record.as_ref().map(|name| ("example.org".to_owned(), name.clone(), RecordKind::A));
-        Self { record, choice: wishes.choice, excused: false }
+        Self { record, choice: wishes.choice, excused: false, since: Instant::now() }
+    }
+
+    /// Whether clients look for it in the same way.
+    fn is_way_of(&self, other: &Self) -> bool {
+        self.record == other.record && self.choice == other.choice
     }
 }
 
@@ -77,6 +86,9 @@ impl Inner {
             now = Serving { excused: former.excused, ..former.clone() };
         } else {
             now.excused = run.disturbed || !reached;
+            // It may have been finished by a run whose manifest says again what the one before said.
+            let same = self.serving.get(environment).filter(|former| former.is_way_of(&now));
+            now.since = same.map_or(now.since, |former| former.since);
         }
         self.serving.insert(environment, now);
     }
@@ -93,21 +105,30 @@ impl Inner {
         }
     }
 
-    /// Checks that clients find something healthy, as before or as the commands that run want it.
+    /// Checks that clients find something healthy: as before, or as the commands want it that run, or as one wanted it that was cut
+    /// short after it had brought clients there.
     pub(super) fn check_serving(&mut self) {
         let state = std::sync::Arc::clone(&self.state);
-        for (environment, serving) in &self.serving {
+        for (environment, serving) in self.serving.clone() {
             if serving.excused {
                 continue;
             }
-            let Some(reason) = self.unreachable(&state, environment, serving) else { continue };
-            let mut running = self.runs.values().filter(|run| {
-                run.environment() == *environment && run.life.ended_at().is_none() && run.sealed.is_none()
-            });
-            let wanted = |run: &Run| self.unreachable(&state, environment, &Serving::of(&run.wishes)).is_none();
-            if !running.any(wanted) {
-                self.violation = Some(format!("{environment} does not serve any more: {reason}"));
-                return;
+            let Some(reason) = self.unreachable(&state, environment, &serving) else { continue };
+            let counts = |run: &&Run| {
+                let moves = matches!(run.verb, Verb::Deploy { .. } | Verb::Rollback(_)) && run.began >= serving.since;
+                run.environment() == environment && run.sealed.is_none() && (run.life.ended_at().is_none() || moves)
+            };
+            let reached = |run: &&Run| self.unreachable(&state, environment, &Serving::of(&run.wishes)).is_none();
+            match self.runs.values().filter(counts).find(reached) {
+                Some(run) if run.life.ended_at().is_none() => {}
+                Some(run) => {
+                    let now = Serving::of(&run.wishes);
+                    self.serving.insert(environment, now);
+                }
+                None => {
+                    self.violation = Some(format!("{environment} does not serve any more: {reason}"));
+                    return;
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ pub(super) enum Blow {
 /// Something that befalls a process in the middle of what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fuse {
-    /// After so many steps: requests, and writes to the store.
+    /// After so many steps: requests, writes to the store, and commands on machines.
     pub(super) steps: u32,
     /// And so much later, when a request may be under way.
     pub(super) delay: Duration,

@@ -330,7 +330,7 @@ impl Settling {
         }
         if self.looks == 1 {
             let what = &self.what;
-            self.events.info(format!("{what} has no reply in the journal; waiting in case it still takes effect"));
+            self.events.info(format!("{what} does not show; waiting in case it still takes effect"));
         }
         if self.looks > 0 {
             sleep(SETTLE_LOOKS.min(left)).await;

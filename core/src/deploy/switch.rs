@@ -194,6 +194,7 @@ impl Run<'_> {
             }
             return Ok(());
         };
+        self.settle_record().await?;
         let standing = self.dns_zones()?.get(&wanted.zone, &wanted.name, wanted.kind).await?;
         if let Some(standing) = &standing {
             may_write(&self.ctx, &self.resources, standing)?;

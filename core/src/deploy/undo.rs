@@ -14,7 +14,7 @@ use super::{
     walk::{Run, Undone},
 };
 use crate::{
-    journal::{DnsChange, Entry, EntryRecord, Owned, OwnedStaticIp, Phase, Resource},
+    journal::{DnsChange, Entry, Owned, OwnedStaticIp, Phase, Resource},
     machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     resources::{
@@ -105,12 +105,13 @@ impl Run<'_> {
         Ok(Undone::Kept)
     }
 
-    /// Waits until nothing can come any more of a move that a dead run ordered.
+    /// Waits until nothing can come any more of a move that a dead run ordered, or it shows.
     async fn settle_move(&self) -> Result<(), EngineError> {
         let entries = &self.release.entries;
         let is_order = |entry: &Entry| matches!(entry, Entry::Assigning { .. } | Entry::MakingAddress { .. });
         let Some(at) = entries.iter().rposition(|record| is_order(&record.entry)) else { return Ok(()) };
-        if entries[at..].iter().any(|record| matches!(record.entry, Entry::Assigned { .. })) {
+        let answered = entries[at..].iter().any(|record| matches!(record.entry, Entry::Assigned { .. }));
+        if answered && entries[at].run == self.session.lock.holder().run {
             return Ok(());
         }
         let (to, static_ip) = match &entries[at].entry {
@@ -134,10 +135,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits until nothing can come any more of a change of the record whose answer nobody got: it would be there after it was
-    /// taken back.
+    /// Waits until the record shows what another run has just set it to, or that can come to nothing any more: it would be there
+    /// after it was taken back, or be made twice.
     pub(super) async fn settle_record(&self) -> Result<(), EngineError> {
-        let Some((sent, change)) = unanswered_change(&self.release.entries) else { return Ok(()) };
+        let Some((sent, change)) = self.last_change() else { return Ok(()) };
         let mut known = self.resources.owned.iter().filter_map(|owned| Some((&owned.provider, owned.as_record()?)));
         let Some((provider, record)) = known.find(|(_, record)| record.fqdn() == change.fqdn) else { return Ok(()) };
         let dns = dns_provider(&self.ctx, provider)?;
@@ -333,17 +334,14 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
 
-/// The last change of a record whose answer the journal does not show, and when it was announced.
-fn unanswered_change(entries: &[EntryRecord]) -> Option<(Timestamp, &DnsChange)> {
-    for record in entries.iter().rev() {
-        match &record.entry {
-            Entry::SettingRecord { change, .. } => return Some((record.at, change)),
-            // What is written when a release fails, or is given up by another run.
-            Entry::Failure { .. } | Entry::Phase { phase: Phase::Failed | Phase::Undone | Phase::Destroyed } => {}
-            _ => return None,
-        }
+    /// The last change of a record, unless this run made it, and when it was announced.
+    fn last_change(&self) -> Option<(Timestamp, &DnsChange)> {
+        let own = self.session.lock.holder().run;
+        let last = self.release.entries.iter().rev().find_map(|record| match &record.entry {
+            Entry::SettingRecord { change, .. } => Some((record, change)),
+            _ => None,
+        });
+        last.filter(|(record, _)| record.run != own).map(|(record, change)| (record.at, change))
     }
-    None
 }

@@ -34,6 +34,8 @@ pub(super) struct Holders {
     taken: BTreeMap<Uuid, Instant>,
     /// The runs that gave their lock back; they may live on.
     given_back: BTreeSet<Uuid>,
+    /// The runs whose lock another one has taken lawfully.
+    overtaken: BTreeSet<Uuid>,
 }
 
 impl Holders {
@@ -72,7 +74,11 @@ impl Inner {
         self.note_stage(actor, path, body);
         let Some(run) = self.runs.get(actor).filter(|run| run.sealed.is_none()).cloned() else { return };
         if path.contains("/lock/") {
+            let takes = !self.holders.taken.contains_key(&run.run);
             self.holders.lease(sent, body);
+            if takes && self.unlawfully_succeeded(actor, &run, sent).is_none() {
+                self.note_take(actor, &run);
+            }
         }
         if path.ends_with("/resources.json") {
             self.note_names(run.environment(), body);
@@ -91,6 +97,13 @@ impl Inner {
             // It is destroyed on request from here on, whatever becomes of the process that was asked to.
             self.serving.remove(run.environment());
         }
+    }
+
+    /// Whoever worked on the environment before has the lock no more, even if this process does nothing with it.
+    fn note_take(&mut self, actor: &Actor, run: &Run) {
+        let others = self.holders.work.get(run.environment()).into_iter().flat_map(BTreeMap::keys);
+        let others = others.filter(|other| *other != actor).filter_map(|other| self.runs.get(other));
+        self.holders.overtaken.extend(others.map(|other| other.run));
     }
 
     /// What a process does from now on.
@@ -167,6 +180,7 @@ impl Inner {
             let Some(other) = self.runs.get(*former) else { return false };
             let gone = other.life.ended_at().is_some_and(|ended| ended <= began);
             let gone = gone || self.holders.given_back.contains(&other.run);
+            let gone = gone || self.holders.overtaken.contains(&other.run);
             if *former == actor || gone || work.succeeded.is_some() || work.first >= began {
                 return false;
             }

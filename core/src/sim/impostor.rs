@@ -10,7 +10,7 @@ use super::{
     coverage::Trouble,
     driver::{Broken, Sim},
     oracle::{Ended, Verb},
-    resource::Resource,
+    resource::{Resource, all},
 };
 use crate::provider::{Labels, label};
 
@@ -32,7 +32,8 @@ impl Sim {
             1 if stands => self.older_copy(environment, verb).await?,
             2 => self.damage(environment, verb).await?,
             3 => self.look_alike(environment, verb).await?,
-            4 if self.is_settled(environment) => {
+            // The key of a builder that could not be removed is removed by whoever comes next.
+            4 if self.is_settled(environment) && !self.has_keys(environment) => {
                 self.oracle.count("step: another region");
                 let elsewhere = super::wishes::Wishes { region: "there", ..wishes };
                 let why = Some((Trouble::OtherRegion, "what stands is in another region"));
@@ -70,6 +71,12 @@ impl Sim {
 
     pub(super) fn true_journal(&self) -> Arc<InMemory> {
         Arc::clone(&self.objects)
+    }
+
+    /// Whether login keys are left that were made for an environment.
+    fn has_keys(&self, environment: &str) -> bool {
+        let inner = self.oracle.inner();
+        all(&inner.state).iter().any(|one| matches!(one, Resource::Key(_)) && inner.made_by(one, environment))
     }
 
     /// Whether something serves, and nothing was left unfinished.

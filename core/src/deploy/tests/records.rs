@@ -31,6 +31,24 @@ async fn a_record_that_a_dead_run_asked_for_is_taken_back_although_it_comes_late
     }
 }
 
+/// A cloud that takes records one by one would have two of the same.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_a_dead_run_asked_for_is_not_asked_for_again_before_it_may_come() {
+    let stand = killed_while_it_sets_the_record().await;
+    let ip = stand.cloud.static_ip_list()[0].address.ip.to_string();
+    let late = async {
+        sleep(Duration::from_secs(3)).await;
+        stand.cloud.add_record("www", &ip);
+    };
+    let asked = stand.cloud.count("upsert record");
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let (resumed, ()) = tokio::join!(unfinished(&engine, "resume", false), late);
+    resumed.unwrap();
+    assert_eq!(stand.cloud.count("upsert record"), asked);
+    assert_eq!(stand.cloud.record("www"), Some(vec![ip]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_whose_zone_is_gone_does_not_hold_up_what_takes_it_back() {
     for destroys in [true, false] {

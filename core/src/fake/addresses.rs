@@ -72,8 +72,12 @@ impl Transaction<'_> {
         Ok(ip)
     }
 
-    /// With labels: made, and pointing nowhere.
-    fn allocate(&mut self, spec: &StaticIpSpec) -> Result<StaticIp> {
+    /// The static IP that a spec asks for, proven by its labels. One that is made points nowhere.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for the instance; `Quota`; `Conflict` when somebody else's is in the way, where the cloud is strict.
+    pub fn allocate(&mut self, spec: &StaticIpSpec) -> Result<StaticIp> {
         self.check_instance(ENSURE, &spec.instance, spec.region.as_str())?;
         match self.own_ip(spec)? {
             Some(ip) => Ok(ip.ip.clone()),

@@ -295,9 +295,10 @@ impl Instances for FakeCloud {
 
     async fn console_output(&self, id: &InstanceId) -> Result<String> {
         self.needs("console", Capability::InstanceConsole)?;
-        let console = |state: &State| match state.flavour.strict && !state.machines.contains_key(id) {
-            true => Err(not_found("console", id)),
-            false => Ok(format!("{id} login:")),
+        let console = |state: &State| match state.machines.get(id) {
+            Some(machine) => Ok(format!("{} login:", machine.instance.name)),
+            None if state.flavour.strict => Err(not_found("console", id)),
+            None => Ok(format!("{id} login:")),
         };
         self.read("console", console).await
     }

@@ -41,7 +41,9 @@ impl State {
 
     /// What a capture shows without changing anything; `None` where something has to be done.
     fn observe(&self, spec: &CaptureSpec) -> Option<CaptureProgress> {
-        match self.images.values().find(|image| image.name == spec.name) {
+        // What still has to be labelled is not done, whatever else there is of the name.
+        let named = self.images.values().filter(|image| image.name == spec.name);
+        match named.min_by_key(|image| image.labels == spec.labels) {
             Some(Image { state: ImageState::Pending, .. }) => Some(CaptureProgress::Pending),
             // The next call takes it away.
             Some(Image { state: ImageState::Failed(_), .. }) => None,
@@ -64,14 +66,18 @@ impl Transaction<'_> {
             self.note(format!("delete image {} ({image}), which could not be captured", spec.name));
             return Ok(None);
         }
-        if let Some(image) = self.images.values_mut().find(|image| image.name == spec.name) {
-            if !image.labels.0.is_empty() {
-                return Err(Error::new(ErrorKind::Conflict, "capture", "other labels").with_resource(&spec.name));
-            }
+        let mut done = None;
+        // All that is found by the name: the cloud cannot tell them apart.
+        for image in self.images.values_mut().filter(|image| image.name == spec.name && image.labels.0.is_empty()) {
             image.labels = spec.labels.clone();
-            let done = Some(CaptureProgress::Done(image.clone()));
+            done.get_or_insert_with(|| image.clone());
+        }
+        if let Some(image) = done {
             self.note(format!("label image {}", spec.name));
-            return Ok(done);
+            return Ok(Some(CaptureProgress::Done(image)));
+        }
+        if self.images.values().any(|image| image.name == spec.name) {
+            return Err(Error::new(ErrorKind::Conflict, "capture", "other labels").with_resource(&spec.name));
         }
         self.capture(spec)?;
         Ok(Some(CaptureProgress::Pending))
@@ -108,7 +114,8 @@ impl Transaction<'_> {
     fn begin_capture(&mut self, key: String, spec: &CaptureSpec) {
         let (at, fails) = (self.now + self.pace.capture, self.ends.fails);
         let image = self.flavour.labelled_captures.then(|| self.new_image(spec, ImageState::Pending));
-        let capture = Capture { spec: spec.clone(), image: image.as_ref().map(|image| image.id.clone()), at, fails };
+        let id = image.as_ref().map(|image| image.id.clone());
+        let capture = Capture { spec: spec.clone(), image: id, at, fails };
         self.captures.insert(key, capture);
         self.images.extend(image.map(|image| (image.id.clone(), image)));
         self.note(format!("capture {}", spec.name));

@@ -190,21 +190,24 @@ impl State {
         self.next
     }
 
-    /// What happens next by itself, and when.
-    pub(super) fn next_event(&self) -> Option<(Instant, Event)> {
-        let pending = |machine: &&Machine| machine.instance.state == InstanceState::Pending;
-        let runs = self.machines.values().filter(pending);
-        let runs = runs.map(|machine| (machine.running_at, Event::Runs(machine.instance.id.clone())));
-        let gone = self.machines.values();
-        let gone = gone.filter_map(|machine| Some((machine.gone_at?, Event::Gone(machine.instance.id.clone()))));
+    /// What happens first by itself of all that is due, and when.
+    pub(super) fn due(&self, now: Instant) -> Option<(Instant, Event)> {
+        // Only what is due is copied: this is asked for at each turn.
+        let due = |at: Instant| (at <= now).then_some(at);
+        let machines = || self.machines.values();
+        let id = |machine: &Machine| machine.instance.id.clone();
+        let runs = machines().filter(|machine| machine.instance.state == InstanceState::Pending);
+        let runs = runs.filter_map(|machine| Some((due(machine.running_at)?, Event::Runs(id(machine)))));
+        let gone = machines().filter_map(|machine| Some((due(machine.gone_at?)?, Event::Gone(id(machine)))));
+        let stopped = machines().filter_map(|machine| Some((due(machine.stopped_at?)?, Event::Stopped(id(machine)))));
         let moved = self.ips.values();
-        let moved = moved.filter_map(|ip| Some((ip.moving.as_ref()?.at, Event::Moved(ip.ip.id.clone()))));
-        let captured = self.captures.iter().map(|(key, capture)| (capture.at, Event::Captured(key.clone())));
-        let stopped = self.machines.values();
-        let stopped =
-            stopped.filter_map(|machine| Some((machine.stopped_at?, Event::Stopped(machine.instance.id.clone()))));
-        let copied = self.copies.iter().map(|((id, region), at)| (*at, Event::Copied(id.clone(), region.clone())));
-        runs.chain(gone).chain(moved).chain(captured).chain(stopped).chain(copied).min()
+        let moved = moved.filter_map(|ip| Some((due(ip.moving.as_ref()?.at)?, Event::Moved(ip.ip.id.clone()))));
+        let captured = self.captures.iter();
+        let captured = captured.filter_map(|(key, capture)| Some((due(capture.at)?, Event::Captured(key.clone()))));
+        let copied = self.copies.iter();
+        let copied =
+            copied.filter_map(|((id, region), at)| Some((due(*at)?, Event::Copied(id.clone(), region.clone()))));
+        runs.chain(gone).chain(stopped).chain(moved).chain(captured).chain(copied).min()
     }
 
     /// Lets it happen, and says in words what it was. Returns where a static IP has arrived, too.

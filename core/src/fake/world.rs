@@ -17,7 +17,7 @@ use super::{
     transaction::{Ends, carry_out},
     trouble::Trouble,
 };
-use crate::provider::{Error, ErrorKind, InstanceId, Result};
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, Result};
 
 type Checker = Box<dyn FnMut(&Change<'_>) + Send>;
 
@@ -45,6 +45,7 @@ struct Inner {
     counts: BTreeMap<&'static str, u64>,
     log: Vec<String>,
     pointed_at: Vec<InstanceId>,
+    gone: BTreeMap<InstanceId, Instance>,
     checker: Option<Checker>,
 }
 
@@ -67,6 +68,7 @@ impl World {
             counts: BTreeMap::new(),
             log: Vec::new(),
             pointed_at: Vec::new(),
+            gone: BTreeMap::new(),
             checker: None,
         };
         Arc::new(Self { inner: Mutex::new(inner) })
@@ -112,6 +114,11 @@ impl World {
     /// In what this cloud differs from others.
     pub(super) fn flavour(&self) -> Flavour {
         self.lock().state.flavour
+    }
+
+    /// The instances that are gone, as they last were.
+    pub fn gone(&self) -> BTreeMap<InstanceId, Instance> {
+        self.lock().gone.clone()
     }
 
     /// Loses the next reply to a request for this operation that is carried out.
@@ -209,6 +216,20 @@ impl World {
         answer.await.unwrap_or_else(|_| Err(Fate::loss(operation, lost)))
     }
 
+    /// Carries out a request of somebody who is no client: no call layer counts or repeats it, and nobody asks for credentials.
+    ///
+    /// # Errors
+    ///
+    /// Those of `apply`, and whatever goes wrong with a request.
+    pub async fn request<T, F>(self: &Arc<Self>, actor: Actor, operation: &'static str, apply: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync + 'static,
+    {
+        let order = Order { actor, operation, called: Instant::now() };
+        Ok(self.submit(order, Arc::new(apply)).await?.0)
+    }
+
     fn commit<T>(&self, order: &Order, times: [Instant; 3], ends: Ends, apply: &Apply<T>) -> Result<(T, bool)> {
         let mut inner = self.lock();
         let (operation, now) = (order.operation, Instant::now());
@@ -260,11 +281,18 @@ impl Inner {
     /// Lets what is due by now happen, in its order.
     fn tick(&mut self) {
         let now = Instant::now();
-        while let Some((at, event)) = self.state.next_event().filter(|(at, _)| *at <= now) {
+        while let Some((at, event)) = self.state.due(now) {
             let ((what, arrived), before) = self.change(at, |state| state.happen(&event));
             self.pointed_at.extend(arrived);
+            self.remember_gone(&before);
             self.tell(None, "time", &what, [at; 4], &before);
         }
+    }
+
+    /// Keeps what was there and is no more.
+    fn remember_gone(&mut self, before: &State) {
+        let gone = before.machines.iter().filter(|(id, _)| !self.state.machines.contains_key(*id));
+        self.gone.extend(gone.map(|(id, machine)| (id.clone(), machine.instance.clone())));
     }
 
     fn tell(

@@ -16,7 +16,7 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
 /// A number of a range.
 pub(crate) fn within(range: RangeInclusive<f64>) -> f64 {
     #[cfg(test)]
-    if let Some(share) = seeded::draw(crate::fake::Dice::share) {
+    if let Some(share) = seeded::draw(|dice| dice.share()) {
         return range.start() + share * (range.end() - range.start());
     }
     rand::random_range(range)

@@ -15,8 +15,8 @@ pub mod deploy;
 mod duration;
 pub mod error;
 pub mod events;
-#[cfg(test)]
-mod fake;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod first_boot;
 #[cfg(test)]
 mod fuzz;

@@ -1,7 +1,7 @@
 //! The suite is proved: a model passes all of it, and no provider that is broken on purpose does.
 //!
-//! [`model`] is a cloud in memory and its provider, which keeps every sentence of the contracts. A saboteur is that provider
-//! with one fault ([`sabotage`]); [`roll`] lists them, each with the cases that name its fault. [`trial`] runs every saboteur
+//! The model is core's cloud in memory, whose provider keeps every sentence of the contracts; [`cloud`] says which habits it has here.
+//! A saboteur is that provider with one fault ([`sabotage`]); [`roll`] lists them, each with the cases that name its fault. [`trial`] runs every saboteur
 //! through every case, in stopped time, and holds that
 //!
 //! - the model passes each case, with nothing blocked and nothing left undeclared, and so does a modest one that
@@ -12,7 +12,7 @@
 //!
 //! `--table` prints `docs/saboteurs.md` in place of running tests; a test compares.
 
-mod model;
+mod cloud;
 mod roll;
 mod sabotage;
 mod trial;

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 /// SplitMix64: small, and good enough to choose with.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Dice that show the numbers of a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Dice for one place of a run, the same wherever else anything changes.
-    pub(crate) fn at<'a>(seed: u64, place: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn at<'a>(seed: u64, place: impl IntoIterator<Item = &'a [u8]>) -> Self {
         // FNV-1a, with the end of each part marked.
         let mut hash = seed ^ 0xCBF2_9CE4_8422_2325;
         for part in place {
@@ -27,7 +28,7 @@ impl Dice {
     }
 
     /// Other dice, whose numbers have nothing to do with these.
-    pub(crate) fn fork(&mut self) -> Self {
+    pub fn fork(&mut self) -> Self {
         Self(self.next())
     }
 
@@ -40,32 +41,33 @@ impl Dice {
     }
 
     /// A number below `n`, which is not zero.
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
     /// A number from zero to one.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Whether something of this probability happens.
-    pub(crate) fn hits(&mut self, probability: f64) -> bool {
+    pub fn hits(&mut self, probability: f64) -> bool {
         self.share() < probability
     }
 
     /// One of several, none of which is preferred.
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         let index = self.below(of.len() as u64) as usize;
         &of[index]
     }
 
     /// A time up to `most`, in milliseconds.
-    pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
+    pub fn up_to(&mut self, most: Duration) -> Duration {
         Duration::from_millis(self.below(most.as_millis() as u64 + 1))
     }
 
-    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+    /// A time from one to another, in milliseconds.
+    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         least + self.up_to(most.saturating_sub(least))
     }
 }

@@ -14,7 +14,7 @@ use crate::provider::{Effect, Error, ErrorKind};
 
 /// What can go wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// 429, with a time after which to come back.
     RateLimited,
     /// 5xx, before anything was done.
@@ -42,7 +42,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 12] = [
+    /// All of them.
+    pub const ALL: [Self; 12] = [
         Self::RateLimited,
         Self::Unavailable,
         Self::Busy,
@@ -57,7 +58,8 @@ impl Fault {
         Self::StaleGet,
     ];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// Its name in reports, and where it is left out.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::RateLimited => "429",
             Self::Unavailable => "5xx",
@@ -99,15 +101,17 @@ pub(super) enum Read {
 
 /// How often what goes wrong, each from zero to one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Rates(BTreeMap<Fault, f64>);
+pub struct Rates(BTreeMap<Fault, f64>);
 
 impl Rates {
     /// Nothing goes wrong.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         Self::default()
     }
 
-    pub(crate) fn with(mut self, fault: Fault, rate: f64) -> Self {
+    /// The same, and so often this.
+    #[must_use]
+    pub fn with(mut self, fault: Fault, rate: f64) -> Self {
         self.0.insert(fault, rate);
         self
     }
@@ -119,10 +123,13 @@ impl Rates {
 
 /// Where a request stands in a run: `p7:launch:1` is the first launch that `p7` asks for.
 #[derive(Debug, Clone)]
-pub(crate) struct Site<'a> {
-    pub(crate) actor: &'a Actor,
-    pub(crate) operation: &'static str,
-    pub(crate) number: u32,
+pub struct Site<'a> {
+    /// Who sends it.
+    pub actor: &'a Actor,
+    /// For what.
+    pub operation: &'static str,
+    /// For the how many-th time.
+    pub number: u32,
 }
 
 impl fmt::Display for Site<'_> {
@@ -134,7 +141,7 @@ impl fmt::Display for Site<'_> {
 type Reporter = Box<dyn FnMut(&Site<'_>, Fault) + Send>;
 
 /// Draws what becomes of each request.
-pub(crate) struct Faults {
+pub struct Faults {
     seed: u64,
     rates: Rates,
     sent: BTreeMap<Actor, BTreeMap<&'static str, u32>>,
@@ -151,13 +158,28 @@ pub(super) struct Fate {
     pub(super) commit: Duration,
     /// From the commit to the reply.
     pub(super) reply: Duration,
-    /// Refused, without any effect, and when to come back.
-    refused: Option<(ErrorKind, Option<Duration>)>,
+    pub(super) refused: Option<Refused>,
     pub(super) lost: Option<Loss>,
     pub(super) not_done: bool,
     pub(super) fails: bool,
     /// How old the state is that a read shows.
     pub(super) stale: Duration,
+}
+
+/// How a request is refused, without any effect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) kind: ErrorKind,
+    /// When to come back.
+    pub(super) after: Option<Duration>,
+    /// The effect that its error tells of.
+    pub(super) effect: Effect,
+}
+
+impl From<ErrorKind> for Refused {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, after: None, effect: Effect::NotApplied }
+    }
 }
 
 /// How a reply is lost.
@@ -186,8 +208,8 @@ impl Fate {
 
     /// The error of a request that was refused.
     pub(super) fn refusal(&self, operation: &'static str) -> Option<Error> {
-        let (kind, after) = self.refused?;
-        let error = Error::new(kind, operation, "for a moment");
+        let Refused { kind, after, effect } = self.refused?;
+        let error = Error::new(kind, operation, "for a moment").with_effect(effect);
         Some(match after {
             Some(after) => error.with_retry_after(after),
             None => error,
@@ -210,24 +232,27 @@ fn weight(fault: Fault, operation: &str) -> f64 {
 }
 
 impl Faults {
-    pub(crate) fn new(dice: &mut Dice, rates: Rates) -> Self {
+    /// Draws from these dice what goes wrong so often.
+    pub fn new(dice: &mut Dice, rates: Rates) -> Self {
         Self { seed: dice.next(), rates, sent: BTreeMap::new(), skip: BTreeSet::new(), reporter: None }
     }
 
     /// Lets nothing go wrong at these sites, nor what is named.
-    pub(crate) fn skip(mut self, sites: BTreeSet<String>) -> Self {
+    #[must_use]
+    pub fn skip(mut self, sites: BTreeSet<String>) -> Self {
         self.skip = sites;
         self
     }
 
     /// Reports each fault when it happens.
-    pub(crate) fn report(mut self, reporter: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
+    #[must_use]
+    pub fn report(mut self, reporter: impl FnMut(&Site<'_>, Fault) + Send + 'static) -> Self {
         self.reporter = Some(Box::new(reporter));
         self
     }
 
     /// From now on nothing goes wrong any more; requests still take their time.
-    pub(crate) fn calm(&mut self) {
+    pub fn calm(&mut self) {
         self.rates = Rates::none();
     }
 
@@ -289,13 +314,13 @@ impl Fate {
         match fault {
             Fault::RateLimited => {
                 let after = dice.hits(0.7).then(|| dice.between(seconds(1), seconds(40)));
-                self.refused = Some((ErrorKind::RateLimited, after));
+                self.refused = Some(Refused { after, ..ErrorKind::RateLimited.into() });
             }
-            Fault::Unavailable => self.refused = Some((ErrorKind::Unavailable, None)),
-            Fault::Busy => self.refused = Some((ErrorKind::Busy, None)),
-            Fault::Conflict => self.refused = Some((ErrorKind::Conflict, None)),
-            Fault::Quota => self.refused = Some((ErrorKind::Quota, None)),
-            Fault::Capacity => self.refused = Some((ErrorKind::Capacity, None)),
+            Fault::Unavailable => self.refused = Some(ErrorKind::Unavailable.into()),
+            Fault::Busy => self.refused = Some(ErrorKind::Busy.into()),
+            Fault::Conflict => self.refused = Some(ErrorKind::Conflict.into()),
+            Fault::Quota => self.refused = Some(ErrorKind::Quota.into()),
+            Fault::Capacity => self.refused = Some(ErrorKind::Capacity.into()),
             Fault::Lost => self.lost = Some(if dice.hits(0.7) { Loss::Silence } else { Loss::BadGateway }),
             Fault::Late => self.commit = dice.between(LATE, SETTLES - LATE),
             Fault::NotDone => self.not_done = true,

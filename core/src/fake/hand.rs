@@ -1,34 +1,16 @@
 //! What a test puts into the cloud by hand, and looks at.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{FakeCloud, Flavour, Machine, State, World, state::Ip};
-use crate::provider::{
-    Address, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoginKey, LoginKeyId,
-    RecordKind, RecordSet, Region, Regions, StaticIp, StaticIpId, label,
+use super::{
+    Actor, FakeCloud, Flavour, Kill, Machine, Pace, State, World, addresses::static_ip, compute::address, state::Ip,
 };
-
-pub(super) fn address(number: u32) -> Address {
-    Address::new(IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + number)))
-}
-
-pub(super) fn static_ip(number: u32, assigned_to: Option<InstanceId>) -> StaticIp {
-    let address = Address::new(IpAddr::V4(Ipv4Addr::from(0xC633_6400 + number)));
-    StaticIp {
-        id: StaticIpId::new(address.ip.to_string()),
-        address,
-        assigned_to,
-        busy: false,
-        region: "here".into(),
-        labels: Labels::new(),
-    }
-}
+use crate::provider::{
+    ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoginKey, LoginKeyId,
+    RecordKind, RecordSet, Region, Regions, RetryPolicy, StaticIp, label,
+};
 
 impl State {
     /// Puts an image there, as a bake would.
@@ -64,7 +46,9 @@ impl State {
         };
         let machine = Machine {
             instance: instance.clone(),
+            listed_from: Instant::now(),
             running_at: Instant::now(),
+            stopped_at: None,
             gone_at: None,
             returns: None,
             fails: false,
@@ -79,7 +63,7 @@ impl State {
     /// Puts a static IP there.
     pub(crate) fn add_static_ip(&mut self, assigned_to: Option<InstanceId>) -> StaticIp {
         let ip = static_ip(self.number(), assigned_to);
-        self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), moving: None });
+        self.ips.insert(ip.id.clone(), Ip { ip: ip.clone(), name: String::new(), moving: None });
         ip
     }
 
@@ -113,6 +97,18 @@ impl State {
 
 /// Shorthands for tests of one process.
 impl FakeCloud {
+    /// A world of its own, in which everything is at once and nothing fails.
+    pub(crate) fn new(pace: Pace) -> Arc<Self> {
+        // An error that a test asks for comes at once: repeating is tested elsewhere.
+        let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+        Self::client(World::new(pace, Flavour::default()), Actor("test".to_owned()), retry, Arc::default())
+    }
+
+    /// A client of a world, for one process.
+    pub(crate) fn client(world: Arc<World>, actor: Actor, retry: RetryPolicy, kill: Arc<Kill>) -> Arc<Self> {
+        Arc::new(Self::connect(&world, actor).repeating(retry).dying(kill))
+    }
+
     /// Makes every call of an operation fail, or work again.
     pub(crate) fn fail(&self, operation: &'static str, kind: Option<ErrorKind>) {
         self.world.fail(operation, kind);

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 /// Counts steps, and at the chosen one never lets the caller go on: as for a killed process, nothing after it happens.
-pub(crate) struct Kill {
+pub struct Kill {
     left: AtomicI64,
     died: watch::Sender<bool>,
     /// Asked at each step instead: whether something has befallen the process just now.
@@ -29,23 +29,23 @@ impl fmt::Debug for Kill {
 
 impl Kill {
     /// Steps that are somebody else's to count; who says `true` has stopped the process, which then runs no further for now.
-    pub(crate) fn hooked(hook: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+    pub fn hooked(hook: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self { hook: Some(Box::new(hook)), ..Self::default() }
     }
 
     /// Dies at the `n`-th step from now, counted from zero.
-    pub(crate) fn at(&self, n: i64) {
+    pub fn at(&self, n: i64) {
         self.left.store(n, Ordering::SeqCst);
         self.died.send_replace(false);
     }
 
     /// Lives for ever, from now.
-    pub(crate) fn never(&self) {
+    pub fn never(&self) {
         self.at(i64::MAX);
     }
 
     /// One step: a moment at which the process can be killed.
-    pub(crate) async fn step(&self) {
+    pub async fn step(&self) {
         if self.hook.as_ref().is_some_and(|hook| hook()) {
             tokio::task::yield_now().await;
         }
@@ -56,7 +56,7 @@ impl Kill {
     }
 
     /// Runs until it ends or the process dies; `None` when it died.
-    pub(crate) async fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+    pub async fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut died = self.died.subscribe();
         tokio::select! {
             biased;

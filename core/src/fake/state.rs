@@ -1,98 +1,107 @@
 //! What the fake cloud holds at one moment, and what happens in it by itself.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use tokio::time::Instant;
 
+use super::{Flavour, Pace};
 use crate::provider::{
-    CaptureSpec, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoginKey, LoginKeyId,
-    RecordKind, RecordSet, Region, Regions, StaticIp, StaticIpId,
+    CaptureSpec, EnvironmentId, Error, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState,
+    Labels, LoginKey, LoginKeyId, RecordKind, RecordSet, Region, Regions, Result, StaticIp, StaticIpId,
 };
 
-/// How long the fake cloud takes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) launch: Duration,
-    pub(crate) destroy: Duration,
-    pub(crate) assign: Duration,
-    pub(crate) capture: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { launch: seconds(30), destroy: seconds(3), assign: seconds(10), capture: seconds(90) }
-    }
-}
-
-/// In what clouds differ.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Flavour {
-    /// Static IPs carry labels: one call makes them, and another points them at an instance. Without, one call does both, and
-    /// an instance has one static IP at most.
-    pub(crate) labelled_ips: bool,
-    /// Images carry labels from the start of their capture, rather than from the call that first sees them.
-    pub(crate) labelled_captures: bool,
-    /// Refuses what a test that looks at something else need not prepare: unknown images, regions that do not fit, a capture of
-    /// what runs.
-    pub(crate) strict: bool,
-}
-
+/// An instance.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Machine {
-    pub(crate) instance: Instance,
+pub struct Machine {
+    /// As the contract shows it.
+    pub instance: Instance,
+    /// From when on lists show it.
+    pub(super) listed_from: Instant,
     pub(super) running_at: Instant,
+    pub(super) stopped_at: Option<Instant>,
     pub(super) gone_at: Option<Instant>,
     /// What it will be again where the order to destroy it comes to nothing.
     pub(super) returns: Option<InstanceState>,
     /// Whether its launch ends in an error, and the instance is gone then.
     pub(super) fails: bool,
     /// The fingerprint of its image: what runs on it.
-    pub(crate) build: String,
-    /// What it was told at its first boot.
-    pub(crate) user_data: Arc<str>,
+    pub build: String,
+    /// What it was told at its first boot; empty where that was nothing.
+    pub user_data: Arc<str>,
     /// Whether its service has stopped answering by itself.
-    pub(crate) unwell: bool,
+    pub unwell: bool,
 }
 
+/// A static IP.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ip {
-    pub(crate) ip: StaticIp,
-    pub(crate) moving: Option<Move>,
+pub struct Ip {
+    /// As the contract shows it.
+    pub ip: StaticIp,
+    /// The name that it was made with.
+    pub name: String,
+    /// Where it is going.
+    pub moving: Option<Move>,
+}
+
+impl Ip {
+    /// Where it points once it is there.
+    pub fn end(&self) -> Option<&InstanceId> {
+        self.moving.as_ref().map(|moving| &moving.to).or(self.ip.assigned_to.as_ref())
+    }
 }
 
 /// A static IP on its way.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Move {
-    pub(crate) to: InstanceId,
+pub struct Move {
+    /// Where to.
+    pub to: InstanceId,
     pub(super) at: Instant,
     /// Whether it ends where it began.
     pub(super) not_done: bool,
 }
 
+/// An image that is being captured.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Capture {
-    pub(crate) spec: CaptureSpec,
+pub struct Capture {
+    /// What was asked for.
+    pub spec: CaptureSpec,
+    /// The image, where it is there from the start.
+    pub(super) image: Option<ImageId>,
     pub(super) at: Instant,
     /// Whether it ends in an error.
     pub(super) fails: bool,
 }
 
-/// The name below a zone, and the kind.
-pub(crate) type RecordKey = (String, String, RecordKind);
+/// The zone, the name below it, and the kind.
+pub type RecordKey = (String, String, RecordKind);
 
 /// Everything in the account.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct State {
-    pub(crate) machines: BTreeMap<InstanceId, Machine>,
-    pub(crate) images: BTreeMap<ImageId, Image>,
-    pub(crate) captures: BTreeMap<String, Capture>,
-    pub(crate) ips: BTreeMap<StaticIpId, Ip>,
-    pub(crate) zones: Vec<String>,
-    pub(crate) records: BTreeMap<RecordKey, RecordSet>,
-    /// With the public key.
-    pub(crate) keys: BTreeMap<LoginKeyId, (LoginKey, String)>,
-    pub(crate) markers: BTreeMap<String, String>,
+pub struct State {
+    /// How long the cloud takes.
+    pub(super) pace: Pace,
+    /// In what it differs from others.
+    pub(super) flavour: Flavour,
+    /// The instances.
+    pub machines: BTreeMap<InstanceId, Machine>,
+    /// The images, and those that are only named so far.
+    pub images: BTreeMap<ImageId, Image>,
+    /// What is captured: by the image's name, where the request was not told to go on beside another one.
+    pub captures: BTreeMap<String, Capture>,
+    /// Copies of images that are on their way, and when they are there.
+    pub(super) copies: BTreeMap<(ImageId, Region), Instant>,
+    /// The static IPs.
+    pub ips: BTreeMap<StaticIpId, Ip>,
+    /// The zones.
+    pub zones: Vec<String>,
+    /// The record sets.
+    pub records: BTreeMap<RecordKey, RecordSet>,
+    /// The login keys, each with its public key.
+    pub keys: BTreeMap<LoginKeyId, (LoginKey, String)>,
+    /// The markers.
+    pub markers: BTreeMap<String, String>,
+    /// The security groups of environments, by their numbers.
+    pub(super) groups: BTreeMap<u32, EnvironmentId>,
     pub(super) next: u32,
 }
 
@@ -103,29 +112,108 @@ pub(super) enum Event {
     Gone(InstanceId),
     Moved(StaticIpId),
     Captured(String),
+    Stopped(InstanceId),
+    Copied(ImageId, Region),
+}
+
+/// The error of a call about something that is not there.
+pub(super) fn not_found(operation: &'static str, what: impl Display) -> Error {
+    Error::new(ErrorKind::NotFound, operation, "").with_resource(what)
 }
 
 impl State {
+    /// The instance of an id.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn machine(&self, operation: &'static str, id: &InstanceId) -> Result<&Machine> {
+        self.machines.get(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// The instance of an id, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn machine_mut(&mut self, operation: &'static str, id: &InstanceId) -> Result<&mut Machine> {
+        self.machines.get_mut(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// The image of an id.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn image(&self, operation: &'static str, id: &ImageId) -> Result<&Image> {
+        self.images.get(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// The image of an id, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn image_mut(&mut self, operation: &'static str, id: &ImageId) -> Result<&mut Image> {
+        self.images.get_mut(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// The static IP of an id.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn ip(&self, operation: &'static str, id: &StaticIpId) -> Result<&Ip> {
+        self.ips.get(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// The static IP of an id, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, in the name of the operation.
+    pub fn ip_mut(&mut self, operation: &'static str, id: &StaticIpId) -> Result<&mut Ip> {
+        self.ips.get_mut(id).ok_or_else(|| not_found(operation, id))
+    }
+
+    /// Refuses a region that a strict cloud does not have.
+    pub(super) fn check_region(&self, operation: &'static str, region: &Region) -> Result<()> {
+        let regions = self.flavour.catalogue.regions;
+        if !self.flavour.strict || regions.contains(&region.as_str()) {
+            return Ok(());
+        }
+        let message = format!("unknown region {region}");
+        let hint = format!("choose one of {}", regions.join(", "));
+        Err(Error::new(ErrorKind::InvalidInput, operation, message).with_resource(region).with_hint(hint))
+    }
+
     pub(super) fn number(&mut self) -> u32 {
         self.next += 1;
         self.next
     }
 
-    /// What happens next by itself, and when.
-    pub(super) fn next_event(&self) -> Option<(Instant, Event)> {
-        let pending = |machine: &&Machine| machine.instance.state == InstanceState::Pending;
-        let runs = self.machines.values().filter(pending);
-        let runs = runs.map(|machine| (machine.running_at, Event::Runs(machine.instance.id.clone())));
-        let gone = self.machines.values();
-        let gone = gone.filter_map(|machine| Some((machine.gone_at?, Event::Gone(machine.instance.id.clone()))));
+    /// What happens first by itself of all that is due, and when.
+    pub(super) fn due(&self, now: Instant) -> Option<(Instant, Event)> {
+        // Only what is due is copied: this is asked for at each turn.
+        let due = |at: Instant| (at <= now).then_some(at);
+        let machines = || self.machines.values();
+        let id = |machine: &Machine| machine.instance.id.clone();
+        let runs = machines().filter(|machine| machine.instance.state == InstanceState::Pending);
+        let runs = runs.filter_map(|machine| Some((due(machine.running_at)?, Event::Runs(id(machine)))));
+        let gone = machines().filter_map(|machine| Some((due(machine.gone_at?)?, Event::Gone(id(machine)))));
+        let stopped = machines().filter_map(|machine| Some((due(machine.stopped_at?)?, Event::Stopped(id(machine)))));
         let moved = self.ips.values();
-        let moved = moved.filter_map(|ip| Some((ip.moving.as_ref()?.at, Event::Moved(ip.ip.id.clone()))));
-        let captured = self.captures.values().map(|capture| (capture.at, Event::Captured(capture.spec.name.clone())));
-        runs.chain(gone).chain(moved).chain(captured).min()
+        let moved = moved.filter_map(|ip| Some((due(ip.moving.as_ref()?.at)?, Event::Moved(ip.ip.id.clone()))));
+        let captured = self.captures.iter();
+        let captured = captured.filter_map(|(key, capture)| Some((due(capture.at)?, Event::Captured(key.clone()))));
+        let copied = self.copies.iter();
+        let copied =
+            copied.filter_map(|((id, region), at)| Some((due(*at)?, Event::Copied(id.clone(), region.clone()))));
+        runs.chain(gone).chain(stopped).chain(moved).chain(captured).chain(copied).min()
     }
 
     /// Lets it happen, and says in words what it was. Returns where a static IP has arrived, too.
-    pub(super) fn happen(&mut self, event: &Event, flavour: Flavour) -> (String, Option<InstanceId>) {
+    pub(super) fn happen(&mut self, event: &Event) -> (String, Option<InstanceId>) {
         match event {
             Event::Runs(id) => {
                 if self.machines.get(id).is_some_and(|machine| machine.fails) {
@@ -149,17 +237,32 @@ impl State {
                 self.vanish(id);
                 (format!("{id} is gone"), None)
             }
-            Event::Moved(id) => self.arrive(id, flavour),
+            Event::Moved(id) => self.arrive(id),
             Event::Captured(name) => {
                 let fails = self.captures.get(name).is_some_and(|capture| capture.fails);
-                self.finish_capture(name, flavour);
+                self.finish_capture(name);
                 (format!("{name} {}", if fails { "cannot be captured" } else { "is captured" }), None)
+            }
+            Event::Stopped(id) => {
+                if let Some(machine) = self.machines.get_mut(id) {
+                    machine.stopped_at = None;
+                    if machine.instance.state == InstanceState::Stopping {
+                        machine.instance.state = InstanceState::Stopped;
+                        machine.instance.busy = false;
+                    }
+                }
+                (format!("{id} is off"), None)
+            }
+            Event::Copied(id, region) => {
+                self.copies.remove(&(id.clone(), region.clone()));
+                self.arrive_copy(id, region);
+                (format!("{id} is in {region}"), None)
             }
         }
     }
 
     /// An instance is there no more, and no static IP points at it.
-    pub(crate) fn vanish(&mut self, id: &InstanceId) {
+    pub fn vanish(&mut self, id: &InstanceId) {
         self.machines.remove(id);
         for ip in self.ips.values_mut() {
             if ip.ip.assigned_to.as_ref() == Some(id) {
@@ -172,7 +275,7 @@ impl State {
         }
     }
 
-    fn arrive(&mut self, id: &StaticIpId, flavour: Flavour) -> (String, Option<InstanceId>) {
+    fn arrive(&mut self, id: &StaticIpId) -> (String, Option<InstanceId>) {
         let Some(ip) = self.ips.get_mut(id) else { return (String::new(), None) };
         let Some(moving) = ip.moving.take() else { return (String::new(), None) };
         ip.ip.busy = false;
@@ -180,7 +283,7 @@ impl State {
             return (format!("{id} stays where it is"), None);
         }
         ip.ip.assigned_to = Some(moving.to.clone());
-        if flavour.labelled_ips {
+        if self.flavour.labelled_ips {
             // An instance has one: the former one is taken from it.
             for other in self.ips.values_mut().filter(|other| other.ip.id != *id) {
                 if other.ip.assigned_to.as_ref() == Some(&moving.to) {
@@ -191,18 +294,29 @@ impl State {
         (format!("{id} points at {}", moving.to), Some(moving.to))
     }
 
-    fn finish_capture(&mut self, name: &str, flavour: Flavour) {
-        let Some(capture) = self.captures.remove(name) else { return };
+    /// An image is in a region, too. Returns whether it was not before.
+    pub(super) fn arrive_copy(&mut self, id: &ImageId, region: &Region) -> bool {
+        match self.images.get_mut(id).map(|image| &mut image.regions) {
+            Some(Regions::Only(regions)) if !regions.contains(region) => {
+                regions.push(region.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn finish_capture(&mut self, key: &str) {
+        let Some(capture) = self.captures.remove(key) else { return };
         let state = match capture.fails {
             true => ImageState::Failed("the disk could not be read".to_owned()),
             false => ImageState::Available,
         };
-        if let Some(image) = self.images.values_mut().find(|image| image.name == name) {
+        if let Some(image) = capture.image.as_ref().and_then(|id| self.images.get_mut(id)) {
             image.state = state;
             return;
         }
         let mut image = self.new_image(&capture.spec, state);
-        if !flavour.labelled_captures {
+        if !self.flavour.labelled_captures {
             image.labels = Labels::new();
         }
         self.images.insert(image.id.clone(), image);

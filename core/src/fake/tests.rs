@@ -5,10 +5,10 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use super::{Actor, Dice, FakeCloud, Fault, Faults, Flavour, Pace, Rates, World};
+use super::{Actor, Catalogue, Dice, FakeCloud, Fault, Faults, Flavour, Pace, Rates, World};
 use crate::provider::{
     CaptureProgress, CaptureSpec, DnsZones, Effect, ErrorKind, Images, InstanceState, Instances, Labels, LaunchSpec,
-    Provider, RecordKind, RecordSet, RetryPolicy, Selector, StaticIpSpec, StaticIps, label,
+    PowerOp, Provider, RecordKind, RecordSet, RetryPolicy, Selector, StaticIpSpec, StaticIps, label,
 };
 
 fn seconds(seconds: u64) -> Duration {
@@ -238,4 +238,111 @@ async fn what_was_accepted_may_end_in_an_error_or_come_to_nothing() {
     assert_eq!(cloud.capture(&capture).await.unwrap_err().kind(), ErrorKind::Unexpected);
     // The next call starts afresh.
     assert_eq!(cloud.capture(&capture).await.unwrap(), CaptureProgress::Pending);
+}
+
+/// A client of a cloud with all habits.
+fn exacting() -> (Arc<World>, FakeCloud) {
+    let pace = Pace { power: seconds(8), copy: seconds(20), travel: seconds(1), lag: seconds(30), ..Pace::default() };
+    let catalogue = Catalogue { static_ips: Some(1), ..Catalogue::default() };
+    let flavour = Flavour {
+        labelled_ips: true,
+        strict: true,
+        checks: true,
+        looks_first: true,
+        request_ids: true,
+        page: 2,
+        catalogue,
+        ..Flavour::default()
+    };
+    let world = World::new(pace, flavour);
+    let cloud = FakeCloud::connect(&world, Actor("one".to_owned()));
+    (world, cloud)
+}
+
+fn named(name: &str) -> LaunchSpec {
+    LaunchSpec {
+        names: vec![name.to_owned()],
+        new_names: false,
+        image: "debian".into(),
+        size: "small".into(),
+        region: "here".into(),
+        labels: Labels::new().with(label::SERVICE, "app"),
+        user_data: None,
+        login_keys: Vec::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_has_all_pages_and_shows_what_was_just_launched_to_its_launcher_alone() {
+    let (world, cloud) = exacting();
+    let other = FakeCloud::connect(&world, Actor("other".to_owned()));
+    for name in ["a", "b", "c", "d", "e"] {
+        cloud.launch(&named(name)).await.unwrap();
+    }
+    sleep(seconds(30)).await;
+    let reads = cloud.calls().count().reads;
+    assert_eq!(Instances::list(&cloud, &Selector::all()).await.unwrap().len(), 5);
+    assert_eq!(cloud.calls().count().reads, reads + 3);
+    let last = cloud.launch(&named("f")).await.unwrap();
+    assert!(Instances::list(&cloud, &Selector::all()).await.unwrap().contains(&last[0]));
+    assert_eq!(Instances::list(&other, &Selector::all()).await.unwrap().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_looks_first_changes_nothing_that_is_as_it_should_be() {
+    let (world, cloud) = exacting();
+    let launched = cloud.launch(&named("a")).await.unwrap();
+    let (mutations, state) = (cloud.calls().count().mutations, world.state());
+    assert_eq!(cloud.launch(&named("a")).await.unwrap()[0].id, launched[0].id);
+    assert_eq!((cloud.calls().count().mutations, world.state()), (mutations, state));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_turned_away_and_a_reply_is_lost_as_often_as_asked() {
+    let (world, cloud) = exacting();
+    world.refuse_next("launch", ErrorKind::RateLimited, 2);
+    world.lose_next("launch");
+    cloud.launch(&named("a")).await.unwrap();
+    assert_eq!((cloud.calls().count().mutations, world.hits()), (4, 3));
+    assert_eq!(world.state().machines.len(), 1, "the reply was lost, and not the request");
+    world.refuse_next("launch", ErrorKind::Unavailable, 100);
+    let error = cloud.launch(&named("b")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown));
+    assert!(error.request_id().is_some());
+    world.recover();
+    cloud.launch(&named("b")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn power_takes_its_time_and_a_cloud_at_work_is_busy() {
+    let (world, cloud) = exacting();
+    let impatient = FakeCloud::connect(&world, Actor("impatient".to_owned())).repeating(once());
+    let id = cloud.launch(&named("a")).await.unwrap()[0].id.clone();
+    assert_eq!(impatient.power(&id, PowerOp::Stop).await.unwrap_err().kind(), ErrorKind::Busy);
+    sleep(seconds(31)).await;
+    cloud.power(&id, PowerOp::Stop).await.unwrap();
+    let state = async || Instances::get(&cloud, &id).await.unwrap().state;
+    assert_eq!(state().await, InstanceState::Stopping);
+    sleep(seconds(8)).await;
+    assert_eq!(state().await, InstanceState::Stopped);
+    cloud.power(&id, PowerOp::Start).await.unwrap();
+    assert_eq!(state().await, InstanceState::Pending);
+    sleep(seconds(8)).await;
+    assert_eq!(state().await, InstanceState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_account_does_not_have_is_refused() {
+    let (world, cloud) = exacting();
+    let kind = async |spec: LaunchSpec| cloud.launch(&spec).await.unwrap_err().kind();
+    assert_eq!(kind(LaunchSpec { names: vec!["No name".to_owned()], ..named("a") }).await, ErrorKind::InvalidInput);
+    assert_eq!(kind(LaunchSpec { region: "nowhere".into(), ..named("a") }).await, ErrorKind::InvalidInput);
+    assert_eq!(kind(LaunchSpec { image: "windows".into(), ..named("a") }).await, ErrorKind::InvalidInput);
+    let stranger = FakeCloud::connect(&world, Actor("nobody".to_owned())).refused();
+    assert_eq!(stranger.launch(&named("a")).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    let (one, two) = (cloud.launch(&named("a")).await.unwrap(), cloud.launch(&named("b")).await.unwrap());
+    StaticIps::ensure(&cloud, &ip_spec("a", "1", &one[0])).await.unwrap();
+    let error = StaticIps::ensure(&cloud, &ip_spec("b", "2", &two[0])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Quota);
+    assert_eq!(world.state().ips.len(), 1);
 }

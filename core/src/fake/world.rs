@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
@@ -12,80 +12,17 @@ use tokio::{
 };
 
 use super::{
-    Faults, Flavour, Pace, State,
+    Actor, Change, Faults, Flavour, Pace, State, Transaction,
     faults::{Fate, Loss, PATIENCE, Read, STALEST},
+    transaction::{Ends, carry_out},
+    trouble::Trouble,
 };
-use crate::provider::{Error, ErrorKind, InstanceId, Result};
-
-/// Who asks for something.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Actor(pub(crate) String);
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A change of the world, for whoever checks each of them.
-#[derive(Debug)]
-pub(crate) struct Change<'a> {
-    /// Who asked for it; nobody where it happened by itself.
-    pub(crate) actor: Option<&'a Actor>,
-    pub(crate) operation: &'static str,
-    /// In words.
-    pub(crate) what: &'a str,
-    /// When the caller began with the call, which may have taken several attempts.
-    pub(crate) called: Instant,
-    /// When this attempt began: right after the caller's last check.
-    pub(crate) began: Instant,
-    /// When the request left.
-    pub(crate) sent: Instant,
-    /// When it happened.
-    pub(crate) at: Instant,
-    pub(crate) before: &'a Arc<State>,
-    pub(crate) after: &'a Arc<State>,
-}
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, Result};
 
 type Checker = Box<dyn FnMut(&Change<'_>) + Send>;
 
-/// What a mutation gives, and in words what it has changed: nothing, where all was so already.
-pub(super) struct Done<T> {
-    pub(super) value: T,
-    pub(super) what: Option<String>,
-}
-
-impl<T> Done<T> {
-    pub(super) fn changed(value: T, what: String) -> Result<Self> {
-        Ok(Self { value, what: Some(what) })
-    }
-
-    pub(super) fn unchanged(value: T) -> Result<Self> {
-        Ok(Self { value, what: None })
-    }
-}
-
-/// The circumstances of a commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    pub(super) pace: Pace,
-    pub(super) flavour: Flavour,
-    /// Whether what is accepted now comes to nothing.
-    pub(super) not_done: bool,
-    /// Whether it ends in an error.
-    pub(super) fails: bool,
-}
-
 /// A mutation, as the world carries it out.
-pub(super) type Apply<T> = Arc<dyn Fn(&mut State, &Moment) -> Result<Done<T>> + Send + Sync>;
-
-/// How an order ends that was accepted.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    not_done: bool,
-    fails: bool,
-}
+pub(super) type Apply<T> = Arc<dyn Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync>;
 
 /// A request for a mutation.
 pub(super) struct Order {
@@ -94,7 +31,8 @@ pub(super) struct Order {
     pub(super) called: Instant,
 }
 
-pub(crate) struct World {
+/// The cloud itself, with one account.
+pub struct World {
     inner: Mutex<Inner>,
 }
 
@@ -102,13 +40,12 @@ struct Inner {
     state: Arc<State>,
     /// The states of the last seconds, each with the moment from which on it stood.
     past: VecDeque<(Instant, Arc<State>)>,
-    pace: Pace,
-    flavour: Flavour,
     faults: Option<Faults>,
+    trouble: Trouble,
     counts: BTreeMap<&'static str, u64>,
-    failing: BTreeMap<&'static str, ErrorKind>,
     log: Vec<String>,
     pointed_at: Vec<InstanceId>,
+    gone: BTreeMap<InstanceId, Instance>,
     checker: Option<Checker>,
 }
 
@@ -119,53 +56,54 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(pace: Pace, flavour: Flavour) -> Arc<Self> {
-        let state = Arc::new(State { zones: vec!["example.org".to_owned()], ..State::default() });
+    /// A cloud with an empty account, in which nothing goes wrong.
+    pub fn new(pace: Pace, flavour: Flavour) -> Arc<Self> {
+        let zones = flavour.catalogue.zones.iter().map(|zone| (*zone).to_owned()).collect();
+        let state = Arc::new(State { pace, flavour, zones, ..State::default() });
         let inner = Inner {
             past: VecDeque::from([(Instant::now(), Arc::clone(&state))]),
             state,
-            pace,
-            flavour,
             faults: None,
+            trouble: Trouble::default(),
             counts: BTreeMap::new(),
-            failing: BTreeMap::new(),
             log: Vec::new(),
             pointed_at: Vec::new(),
+            gone: BTreeMap::new(),
             checker: None,
         };
         Arc::new(Self { inner: Mutex::new(inner) })
     }
 
     /// Draws from now on what goes wrong.
-    pub(crate) fn set_faults(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: Faults) {
         self.lock().faults = Some(faults);
     }
 
     /// Nothing goes wrong any more.
-    pub(crate) fn calm(&self) {
+    pub fn calm(&self) {
         if let Some(faults) = &mut self.lock().faults {
             faults.calm();
         }
     }
 
     /// Tells of every change from now on.
-    pub(crate) fn watch(&self, checker: impl FnMut(&Change<'_>) + Send + 'static) {
+    pub fn watch(&self, checker: impl FnMut(&Change<'_>) + Send + 'static) {
         self.lock().checker = Some(Box::new(checker));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        let mut inner = self.inner.lock().unwrap();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.tick();
         inner
     }
 
     /// What is there now.
-    pub(crate) fn state(&self) -> Arc<State> {
+    pub fn state(&self) -> Arc<State> {
         Arc::clone(&self.lock().state)
     }
 
     /// Changes the world by hand, as its owner may at any time.
-    pub(crate) fn by_hand<T>(&self, what: &str, change: impl FnOnce(&mut State) -> T) -> T {
+    pub fn by_hand<T>(&self, what: &str, change: impl FnOnce(&mut State) -> T) -> T {
         let mut inner = self.lock();
         let now = Instant::now();
         let (value, before) = inner.change(now, change);
@@ -173,36 +111,43 @@ impl World {
         value
     }
 
-    pub(super) fn set_flavour(&self, flavour: Flavour) {
-        self.lock().flavour = flavour;
-    }
-
+    /// In what this cloud differs from others.
     pub(super) fn flavour(&self) -> Flavour {
-        self.lock().flavour
+        self.lock().state.flavour
     }
 
-    pub(super) fn fail(&self, operation: &'static str, kind: Option<ErrorKind>) {
-        let mut inner = self.lock();
-        match kind {
-            Some(kind) => inner.failing.insert(operation, kind),
-            None => inner.failing.remove(operation),
-        };
+    /// The instances that are gone, as they last were.
+    pub fn gone(&self) -> BTreeMap<InstanceId, Instance> {
+        self.lock().gone.clone()
     }
 
-    pub(super) fn count(&self, operation: &'static str) -> u64 {
-        self.lock().counts.get(operation).copied().unwrap_or_default()
+    /// Loses the next reply to a request for this operation that is carried out.
+    pub fn lose_next(&self, operation: &'static str) {
+        self.lock().trouble.lose_next(operation);
     }
 
-    pub(super) fn total(&self) -> u64 {
-        self.lock().counts.values().sum()
+    /// Turns away the next requests for this operation.
+    pub fn refuse_next(&self, operation: &'static str, kind: ErrorKind, times: u64) {
+        self.lock().trouble.refuse_next(operation, kind, times);
     }
 
-    pub(super) fn log(&self) -> Vec<String> {
-        self.lock().log.clone()
+    /// Loses no further reply, and turns no request away.
+    pub fn recover(&self) {
+        self.lock().trouble.recover();
     }
 
-    pub(super) fn pointed_at(&self) -> Vec<InstanceId> {
-        self.lock().pointed_at.clone()
+    /// How many requests were turned away or lost their reply, as they were to.
+    pub fn hits(&self) -> u64 {
+        self.lock().trouble.hits()
+    }
+
+    /// An error with the id of its request, where the cloud gives one.
+    pub(super) fn identify(&self, error: Error) -> Error {
+        let inner = self.lock();
+        match inner.state.flavour.request_ids {
+            true => error.with_request_id(format!("req-{}", inner.counts.values().sum::<u64>())),
+            false => error,
+        }
     }
 
     /// Takes a read: delayed, refused or answered with an older state as the faults say. `not_before` is the caller's own last
@@ -215,7 +160,7 @@ impl World {
         read: impl FnOnce(&State) -> Result<T>,
     ) -> Result<T> {
         let fate = self.lock().admit(operation, |faults| faults.read(actor, operation, kind))?;
-        pass(fate.commit).await;
+        pass(fate.travel + fate.commit).await;
         let seen = match fate.refusal(operation) {
             Some(refusal) => Err(refusal),
             None => {
@@ -271,19 +216,35 @@ impl World {
         answer.await.unwrap_or_else(|_| Err(Fate::loss(operation, lost)))
     }
 
+    /// Carries out a request of somebody who is no client: no call layer counts or repeats it, and nobody asks for credentials.
+    ///
+    /// # Errors
+    ///
+    /// Those of `apply`, and whatever goes wrong with a request.
+    pub async fn request<T, F>(self: &Arc<Self>, actor: Actor, operation: &'static str, apply: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync + 'static,
+    {
+        let order = Order { actor, operation, called: Instant::now() };
+        Ok(self.submit(order, Arc::new(apply)).await?.0)
+    }
+
     fn commit<T>(&self, order: &Order, times: [Instant; 3], ends: Ends, apply: &Apply<T>) -> Result<(T, bool)> {
         let mut inner = self.lock();
-        let now = Instant::now();
-        let Ends { not_done, fails } = ends;
-        let moment = Moment { now, pace: inner.pace, flavour: inner.flavour, not_done, fails };
-        let mut next = State::clone(&inner.state);
-        let done = apply(&mut next, &moment)?;
-        let Some(what) = &done.what else { return Ok((done.value, false)) };
-        let (_, before) = inner.change(now, |state| *state = next);
-        inner.log.push(what.clone());
-        let [called, began, sent] = times;
-        inner.tell(Some(&order.actor), order.operation, what, [called, began, sent, now], &before);
-        Ok((done.value, true))
+        let (operation, now) = (order.operation, Instant::now());
+        let (value, changed) = carry_out(&inner.state, (operation, now, ends), |transaction| apply(transaction))?;
+        let is_changed = changed.is_some();
+        if let Some((next, what)) = changed {
+            let (_, before) = inner.change(now, |state| *state = next);
+            inner.log.push(what.clone());
+            let [called, began, sent] = times;
+            inner.tell(Some(&order.actor), operation, &what, [called, began, sent, now], &before);
+        }
+        match inner.trouble.loses(operation) {
+            true => Err(Fate::loss(operation, Some(Loss::BadGateway))),
+            false => Ok((value, is_changed)),
+        }
     }
 }
 
@@ -291,10 +252,14 @@ impl Inner {
     /// Counts a request, and draws what becomes of it.
     fn admit(&mut self, operation: &'static str, draw: impl FnOnce(&mut Faults) -> Fate) -> Result<Fate> {
         *self.counts.entry(operation).or_default() += 1;
-        if let Some(kind) = self.failing.get(operation) {
-            return Err(Error::new(*kind, operation, "as the test asks"));
+        if let Some(kind) = self.trouble.failing(operation) {
+            return Err(Error::new(kind, operation, "as the test asks"));
         }
-        Ok(self.faults.as_mut().map(draw).unwrap_or_default())
+        let mut fate = self.faults.as_mut().map(draw).unwrap_or_default();
+        fate.travel += self.state.pace.travel;
+        fate.reply += self.state.pace.travel;
+        fate.refused = self.trouble.refuses(operation).or(fate.refused);
+        Ok(fate)
     }
 
     fn change<T>(&mut self, at: Instant, change: impl FnOnce(&mut State) -> T) -> (T, Arc<State>) {
@@ -316,12 +281,18 @@ impl Inner {
     /// Lets what is due by now happen, in its order.
     fn tick(&mut self) {
         let now = Instant::now();
-        while let Some((at, event)) = self.state.next_event().filter(|(at, _)| *at <= now) {
-            let flavour = self.flavour;
-            let ((what, arrived), before) = self.change(at, |state| state.happen(&event, flavour));
+        while let Some((at, event)) = self.state.due(now) {
+            let ((what, arrived), before) = self.change(at, |state| state.happen(&event));
             self.pointed_at.extend(arrived);
+            self.remember_gone(&before);
             self.tell(None, "time", &what, [at; 4], &before);
         }
+    }
+
+    /// Keeps what was there and is no more.
+    fn remember_gone(&mut self, before: &State) {
+        let gone = before.machines.iter().filter(|(id, _)| !self.state.machines.contains_key(*id));
+        self.gone.extend(gone.map(|(id, machine)| (id.clone(), machine.instance.clone())));
     }
 
     fn tell(
@@ -335,6 +306,34 @@ impl Inner {
         let Some(checker) = &mut self.checker else { return };
         let after = Arc::clone(&self.state);
         checker(&Change { actor, operation, what, called, began, sent, at, before, after: &after });
+    }
+}
+
+/// What tests of one process ask and change.
+#[cfg(test)]
+impl World {
+    pub(super) fn set_flavour(&self, flavour: Flavour) {
+        Arc::make_mut(&mut self.lock().state).flavour = flavour;
+    }
+
+    pub(super) fn fail(&self, operation: &'static str, kind: Option<ErrorKind>) {
+        self.lock().trouble.fail(operation, kind);
+    }
+
+    pub(super) fn count(&self, operation: &'static str) -> u64 {
+        self.lock().counts.get(operation).copied().unwrap_or_default()
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.lock().counts.values().sum()
+    }
+
+    pub(super) fn log(&self) -> Vec<String> {
+        self.lock().log.clone()
+    }
+
+    pub(super) fn pointed_at(&self) -> Vec<InstanceId> {
+        self.lock().pointed_at.clone()
     }
 }
 

@@ -152,9 +152,11 @@ impl Sim {
         let mut dice = Dice::new(seed);
         chance::seeded::start(dice.fork());
         super::command::forget_processes();
-        let flavour = Flavour { labelled_ips: dice.hits(0.5), labelled_captures: dice.hits(0.5), strict: true };
+        let (labelled_ips, labelled_captures) = (dice.hits(0.5), dice.hits(0.5));
+        let flavour = Flavour { labelled_ips, labelled_captures, strict: true, ..Flavour::default() };
         let mut pace = |least, most| dice.between(Duration::from_secs(least), Duration::from_secs(most));
-        let pace = Pace { launch: pace(5, 40), destroy: pace(1, 15), assign: pace(2, 15), capture: pace(20, 120) };
+        let (launch, destroy, assign, capture) = (pace(5, 40), pace(1, 15), pace(2, 15), pace(20, 120));
+        let pace = Pace { launch, destroy, assign, capture, ..Pace::default() };
         let world = World::new(pace, flavour);
         let oracle = Oracle::new(world.state(), plan.traced);
         let reporter = Arc::clone(&oracle);

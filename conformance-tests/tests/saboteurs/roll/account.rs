@@ -3,7 +3,7 @@
 use remint_core::provider::{Account, Capability, Descriptor, Effect, Error, ErrorKind, Limits, Provider, Result};
 
 use crate::{
-    model::{FULL, LIMITS, WHOLE},
+    cloud::{FULL, LIMITS, WHOLE},
     sabotage::{Fault, On, Saboteur, saboteurs},
 };
 

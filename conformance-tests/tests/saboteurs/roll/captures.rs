@@ -1,12 +1,14 @@
 //! Faults in `Images::capture`.
 
 use remint_conformance::LostReply;
+use remint_core::fake::Transaction;
 use remint_core::provider::{
-    CaptureProgress, CaptureSpec, Effect, ErrorKind, Image, Images, Instances, Labels, PowerOp, Result, Selector,
+    CaptureProgress, CaptureSpec, Effect, ErrorKind, Image, ImageId, Images, Instances, Labels, PowerOp, Result,
+    Selector,
 };
 
 use crate::{
-    model::{FULL, HOME, refusal},
+    cloud::{FULL, HOME, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -41,11 +43,21 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
 async fn takes_running(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
     match on.model.capture(&spec).await {
         Err(error) if error.kind() == ErrorKind::Conflict => {
-            on.model.change(LostReply::Capture, |world| Ok(world.add_disk(&spec, HOME.into()))).await?;
+            again(&on, LostReply::Capture, &spec).await?;
             Ok(CaptureProgress::Pending)
         }
         answer => answer,
     }
+}
+
+/// Starts a capture beside others of the name.
+async fn again(on: &On, call: impl Into<Option<LostReply>>, spec: &CaptureSpec) -> Result<()> {
+    let spec = spec.clone();
+    let start = move |world: &mut Transaction<'_>| {
+        world.capture_again(&spec);
+        Ok(())
+    };
+    on.change(call, start).await
 }
 
 /// The image of the name, once it is there.
@@ -60,20 +72,21 @@ async fn starts_again(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
     }
     match on.model.capture(&spec).await? {
         // It looks for the image, and not for the capture that is under way.
-        CaptureProgress::Pending => on.model.change(None, |world| Ok(world.add_disk(&spec, HOME.into()))).await?,
+        CaptureProgress::Pending => again(&on, None, &spec).await?,
         done => return Ok(done),
     };
     Ok(CaptureProgress::Pending)
 }
 
 async fn repeats_blindly(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
-    let is_known = on.model.read(|world| Ok(world.disks.values().any(|disk| disk.image.name == spec.name))).await?;
+    let is_known = on.read(|world| Ok(world.knows_image(&spec.name))).await?;
     if is_known {
         return on.model.capture(&spec).await;
     }
-    match on.model.change_once(LostReply::Capture, |world| world.capture(&spec)).await {
+    let asked = spec.clone();
+    match on.change_once(LostReply::Capture, move |world| world.capture(&asked)).await {
         Err(error) if error.effect() == Effect::Unknown => {
-            on.model.change(None, |world| Ok(world.add_disk(&spec, HOME.into()))).await?;
+            again(&on, None, &spec).await?;
         }
         answer => answer?,
     }
@@ -81,12 +94,15 @@ async fn repeats_blindly(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
 }
 
 async fn done_too_early(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
-    on.model.capture(&spec).await?;
-    let find = |name: &str| {
-        let world = on.model.cloud.world();
-        world.disks.values().find(|disk| disk.image.name == name).map(|disk| disk.image.clone())
-    };
-    Ok(find(&spec.name).map_or(CaptureProgress::Pending, CaptureProgress::Done))
+    match on.model.capture(&spec).await? {
+        // The id that it will have.
+        CaptureProgress::Pending => {
+            let like = on.model.resolve("debian-12", &HOME.into()).await?;
+            let id = ImageId::new(format!("image-of-{}", spec.instance));
+            Ok(CaptureProgress::Done(Image { id, name: spec.name, labels: spec.labels, ..like }))
+        }
+        done => Ok(done),
+    }
 }
 
 async fn unlabelled(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
@@ -114,20 +130,20 @@ async fn gone_is_invalid(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
 }
 
 async fn is_under_way(on: &On, spec: &CaptureSpec) -> Result<bool> {
-    on.model.read(|world| Ok(world.disks.values().any(|disk| disk.image.name == spec.name))).await
+    on.read(|world| Ok(world.knows_image(&spec.name))).await
 }
 
 async fn looks_first(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
     if is_under_way(&on, &spec).await? {
         return on.model.capture(&spec).await;
     }
-    on.model.change(LostReply::Capture, |world| Ok(world.add_disk(&spec, HOME.into()))).await?;
+    again(&on, LostReply::Capture, &spec).await?;
     Ok(CaptureProgress::Pending)
 }
 
 async fn own_memory(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
     if on.recall::<bool>(&spec.name).is_none() && is_under_way(&on, &spec).await? {
-        on.model.change(None, |world| Ok(world.add_disk(&spec, HOME.into()))).await?;
+        again(&on, None, &spec).await?;
     }
     on.note(spec.name.clone(), &true);
     on.model.capture(&spec).await

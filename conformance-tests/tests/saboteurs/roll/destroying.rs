@@ -4,7 +4,7 @@ use remint_conformance::LostReply;
 use remint_core::provider::{ErrorKind, Images, InstanceId, InstanceState, Instances, Result, Selector};
 
 use crate::{
-    model::{FULL, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -27,7 +27,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
 };
 
 async fn only_says_so(on: On, id: InstanceId) -> Result<()> {
-    on.model.change(None, |world| Ok(world.machines.contains_key(&id))).await.map(drop)
+    on.change(None, move |world| Ok(world.machines.contains_key(&id))).await.map(drop)
 }
 
 async fn gone_is_error(on: On, id: InstanceId) -> Result<()> {
@@ -68,7 +68,7 @@ async fn images_too(on: On, id: InstanceId) -> Result<()> {
 }
 
 async fn claims_outage(on: On, id: InstanceId) -> Result<()> {
-    match on.model.cloud.serve(Some(LostReply::Destroy), |world| world.destroy(&id)).await {
+    match on.serve(LostReply::Destroy, move |world| world.destroy(&id)).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => Ok(()),
         answer => answer,
     }

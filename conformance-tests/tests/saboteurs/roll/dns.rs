@@ -9,7 +9,7 @@ use remint_conformance::LostReply;
 use remint_core::provider::{DnsZones, ErrorKind, RecordKind, RecordSet, Result, Zone};
 
 use crate::{
-    model::{FULL, ZONE, not_found, refusal},
+    cloud::{FULL, ZONE, not_found, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -184,7 +184,7 @@ async fn unknown_zone_is_success(on: On, set: RecordSet) -> Result<()> {
 
 async fn always_mutates(on: On, set: RecordSet) -> Result<()> {
     on.model.upsert(&set).await?;
-    on.model.change(LostReply::UpsertRecord, |world| world.put(&set)).await
+    on.change(LostReply::UpsertRecord, move |world| world.put(&set)).await
 }
 
 async fn whole_name(on: On, zone: String, name: String, _: RecordKind) -> Result<()> {
@@ -203,7 +203,7 @@ async fn missing_is_error(on: On, zone: String, name: String, kind: RecordKind) 
 
 async fn only_says_so(on: On, zone: String, name: String, kind: RecordKind) -> Result<()> {
     DnsZones::get(&on.model, &zone, &name, kind).await?;
-    on.model.change(LostReply::RemoveRecord, |_| Ok(())).await
+    on.change(LostReply::RemoveRecord, move |_| Ok(())).await
 }
 
 async fn by_suffix(on: On, name: String) -> Result<Zone> {
@@ -237,7 +237,7 @@ async fn good_values_only(on: On, mut set: RecordSet) -> Result<()> {
 /// Sets what is like this without asking whether it can be.
 async fn unchecked(on: On, set: RecordSet, is_like: bool) -> Result<()> {
     if is_like {
-        return on.model.change(LostReply::UpsertRecord, |world| world.put(&set)).await;
+        return on.change(LostReply::UpsertRecord, move |world| world.put(&set)).await;
     }
     on.model.upsert(&set).await
 }
@@ -289,18 +289,17 @@ async fn cuts_text(on: On, mut set: RecordSet) -> Result<()> {
 
 async fn whole_zone(on: On, set: RecordSet) -> Result<()> {
     // Reads the zone, changes it, and writes all of it.
-    let mut zone = on.model.read(|world| Ok(world.records.clone())).await?;
+    let mut zone = on.read(|world| Ok(world.records.clone())).await?;
     if standing(&on, &set).await?.as_ref() == Some(&set) {
         return Ok(());
     }
     on.model.upsert(&set).await?;
     zone.insert((set.zone.clone(), set.name.clone(), set.kind), set);
-    on.model
-        .change(None, |world| {
-            world.records = zone.clone();
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.records = zone.clone();
+        Ok(())
+    })
+    .await
 }
 
 async fn cached(on: On, zone: String, name: String, kind: RecordKind) -> Result<Option<RecordSet>> {
@@ -356,15 +355,14 @@ async fn remove_in_unknown_zone(on: On, zone: String, name: String, kind: Record
 
 async fn longer_names_too(on: On, zone: String, name: String, kind: RecordKind) -> Result<()> {
     DnsZones::remove(&on.model, &zone, &name, kind).await?;
-    on.model
-        .change(None, |world| {
-            world.records.retain(|(_, other, _), _| !other.ends_with(&format!(".{name}")));
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.records.retain(|(_, other, _), _| !other.ends_with(&format!(".{name}")));
+        Ok(())
+    })
+    .await
 }
 
 async fn remove_always_mutates(on: On, zone: String, name: String, kind: RecordKind) -> Result<()> {
     DnsZones::remove(&on.model, &zone, &name, kind).await?;
-    on.model.change(None, |_| Ok(())).await
+    on.change(None, move |_| Ok(())).await
 }

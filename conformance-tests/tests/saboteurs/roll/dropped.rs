@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use remint_conformance::LostReply;
+use remint_core::fake::Ip;
 use remint_core::provider::{
     CaptureProgress, CaptureSpec, DnsZones, ErrorKind, ImageId, Images, Instance, InstanceId, Instances, Labels,
     LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, RecordSet, Result, Selector, StaticIp, StaticIpId,
@@ -10,9 +11,9 @@ use remint_core::provider::{
 };
 use tokio::time::sleep;
 
-use super::launching::create;
+use super::{launching::create, static_ips::another};
 use crate::{
-    model::{FULL, Ip, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -100,14 +101,14 @@ async fn delete_image(on: On, id: ImageId) -> Result<()> {
 async fn static_ip(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     let _turn = on.turn.lock().await;
     let points = |ip: &&Ip| ip.end() == Some(&spec.instance);
-    if let Some(ip) = on.model.read(|world| Ok(world.ips.values().find(points).map(|ip| ip.ip.clone()))).await? {
+    if let Some(ip) = on.read(|world| Ok(world.ips.values().find(points).map(|ip| ip.ip.clone()))).await? {
         return Ok(ip);
     }
     // The request goes its way, whatever becomes of the one who sent it; the turn does not wait for it.
     let cloud = Arc::clone(&on);
     let sent = tokio::spawn(async move {
         sleep(LONGER).await;
-        cloud.model.change_once(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await
+        cloud.change_once(LostReply::EnsureStaticIp, move |world| another(world, &spec)).await
     });
     sent.await.unwrap_or_else(|error| Err(refusal(ErrorKind::Unexpected, "ensure static IP", error.to_string())))
 }
@@ -122,12 +123,12 @@ async fn upsert(on: On, set: RecordSet) -> Result<()> {
 
 async fn login_key(on: On, name: String, line: String) -> Result<LoginKey> {
     let noted = on.recall::<String>(&line).map(LoginKeyId::new);
-    let known = on.model.read(|world| Ok(noted.as_ref().is_some_and(|id| world.keys.contains_key(id)))).await?;
+    let known = on.read(|world| Ok(noted.as_ref().is_some_and(|id| world.keys.contains_key(id)))).await?;
     if known {
         return LoginKeys::ensure(&on.model, &name, &line).await;
     }
-    let blob = line.split(' ').nth(1).unwrap_or_default();
-    let key = on.model.change_once(LostReply::EnsureLoginKey, |world| Ok(world.register(&name, blob))).await?;
+    let own = line.clone();
+    let key = on.change_once(LostReply::EnsureLoginKey, move |world| Ok(world.register(&name, &own))).await?;
     on.note(line, &key.id.as_str());
     Ok(key)
 }

@@ -1,12 +1,13 @@
 //! Faults in the other methods of `Images`.
 
 use remint_conformance::LostReply;
+use remint_core::fake::Transaction;
 use remint_core::provider::{
     ErrorKind, Image, ImageId, ImageState, Images, Instances, Region, Regions, Result, Selector,
 };
 
 use crate::{
-    model::{ELSEWHERE, FULL, HOME, World},
+    cloud::{ELSEWHERE, FULL, HOME},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -64,7 +65,7 @@ async fn ignores_region(on: On, base: String, _: Region) -> Result<Image> {
 }
 
 async fn public_only(on: On, base: String, region: Region) -> Result<Image> {
-    let base = if base.starts_with("img-") { "unknown".to_owned() } else { base };
+    let base = if base.starts_with("image-") { "unknown".to_owned() } else { base };
     on.model.resolve(&base, &region).await
 }
 
@@ -89,31 +90,28 @@ async fn pending_for_ever(on: On, id: ImageId) -> Result<Image> {
 
 async fn never_arrives(on: On, id: ImageId, region: Region) -> Result<()> {
     on.model.resolve("debian-12", &region).await?;
-    on.model.change(LostReply::CopyImage, |world| world.disk("copy image", &id).map(drop)).await
+    on.change(LostReply::CopyImage, move |world| world.image("copy image", &id).map(drop)).await
 }
 
 async fn moves(on: On, id: ImageId, region: Region) -> Result<()> {
     on.model.resolve("debian-12", &region).await?;
-    on.model
-        .change(LostReply::CopyImage, |world| {
-            world.disk("copy image", &id)?.image.regions = Regions::Only(vec![region.clone()]);
-            Ok(())
-        })
-        .await
+    on.change(LostReply::CopyImage, move |world| {
+        world.image_mut("copy image", &id)?.regions = Regions::Only(vec![region.clone()]);
+        Ok(())
+    })
+    .await
 }
 
 async fn another_image(on: On, id: ImageId, region: Region) -> Result<()> {
     on.model.copy(&id, &region).await?;
-    on.model
-        .change(None, |world| {
-            let mut copy = world.disk("copy image", &id)?.clone();
-            copy.image.id = ImageId::new(format!("{id}-{region}"));
-            copy.copies.clear();
-            copy.image.regions = Regions::Only(vec![region.clone()]);
-            world.disks.insert(copy.image.id.clone(), copy);
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        let mut copy = world.image("copy image", &id)?.clone();
+        copy.id = ImageId::new(format!("{id}-{region}"));
+        copy.regions = Regions::Only(vec![region.clone()]);
+        world.images.insert(copy.id.clone(), copy);
+        Ok(())
+    })
+    .await
 }
 
 async fn any_region(on: On, id: ImageId, region: Region) -> Result<()> {
@@ -124,7 +122,7 @@ async fn any_region(on: On, id: ImageId, region: Region) -> Result<()> {
 }
 
 async fn only_says_so(on: On, id: ImageId) -> Result<()> {
-    on.model.change(LostReply::DeleteImage, |world| Ok(world.disks.contains_key(&id))).await.map(drop)
+    on.change(LostReply::DeleteImage, move |world| Ok(world.images.contains_key(&id))).await.map(drop)
 }
 
 async fn gone_is_error(on: On, id: ImageId) -> Result<()> {
@@ -146,7 +144,7 @@ async fn ignores_labels(on: On, _: Selector) -> Result<Vec<Image>> {
 async fn keeps_deleted(on: On, base: String, region: Region) -> Result<Image> {
     match on.model.resolve(&base, &region).await {
         // The catalogue is a day old.
-        Err(error) if error.kind() == ErrorKind::NotFound && base.starts_with("img-") => {
+        Err(error) if error.kind() == ErrorKind::NotFound && base.starts_with("image-") => {
             let image = on.model.resolve("debian-12", &region).await?;
             Ok(Image { id: ImageId::from(base), ..image })
         }
@@ -155,21 +153,22 @@ async fn keeps_deleted(on: On, base: String, region: Region) -> Result<Image> {
 }
 
 async fn always_mutates(on: On, id: ImageId, region: Region) -> Result<()> {
-    on.model.change(LostReply::CopyImage, |world| world.copy(&id, &region)).await
+    on.change(LostReply::CopyImage, move |world| world.copy(&id, &region)).await
 }
 
 async fn leaves_copies(on: On, id: ImageId) -> Result<()> {
     // Region by region: what is asked for once is gone from one.
-    let leave = |world: &mut World| {
-        let disk = world.disk("delete image", &id)?;
+    let known = id.clone();
+    let leave = move |world: &mut Transaction<'_>| {
+        let image = world.image_mut("delete image", &known)?;
         let (here, there) = (HOME.into(), ELSEWHERE.into());
-        let is_copied = disk.image.regions.contains(&here) && disk.image.regions.contains(&there);
+        let is_copied = image.regions.contains(&here) && image.regions.contains(&there);
         if is_copied {
-            disk.image.regions = Regions::Only(vec![there]);
+            image.regions = Regions::Only(vec![there]);
         }
         Ok(is_copied)
     };
-    match on.model.change(LostReply::DeleteImage, leave).await {
+    match on.change(LostReply::DeleteImage, leave).await {
         Ok(true) => Ok(()),
         _ => on.model.delete(&id).await,
     }

@@ -7,7 +7,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::FULL,
+    cloud::FULL,
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -121,12 +121,12 @@ async fn none_needed(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
 
 /// Writes all labels of an instance anew.
 async fn write(on: &On, id: &InstanceId, labels: &Labels) -> Result<()> {
-    on.model
-        .change(LostReply::Label, |world| {
-            world.machine("label", id)?.instance.labels = labels.clone();
-            Ok(())
-        })
-        .await
+    let (id, labels) = (id.clone(), labels.clone());
+    on.change(LostReply::Label, move |world| {
+        world.machine_mut("label", &id)?.instance.labels = labels.clone();
+        Ok(())
+    })
+    .await
 }
 
 async fn replaces_all(on: On, id: InstanceId, labels: Labels) -> Result<()> {

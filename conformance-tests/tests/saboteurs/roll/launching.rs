@@ -1,13 +1,14 @@
 //! Faults in `Instances::launch` and `Instances::shape`.
 
 use remint_conformance::LostReply;
+use remint_core::fake::Transaction;
 use remint_core::provider::{
     Effect, Error, ErrorKind, Instance, Instances, LaunchSpec, Provider, Region, Result, Selector, Shape, SizeName,
 };
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    model::{ELSEWHERE, FULL, LIMITS, World, refusal},
+    cloud::{ELSEWHERE, FULL, LIMITS, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -106,8 +107,8 @@ async fn ignores_size(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
 }
 
 async fn ignores_image(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
-    if spec.image.as_str().starts_with("img-") {
-        spec.image = "public-debian-12".into();
+    if spec.image.as_str().starts_with("image-") {
+        spec.image = "debian-12".into();
     }
     on.model.launch(&spec).await
 }
@@ -115,7 +116,7 @@ async fn ignores_image(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
 async fn default_image(on: On, mut spec: LaunchSpec) -> Result<Vec<Instance>> {
     let is_there = on.model.images().get(&spec.image).await.is_ok();
     if !is_there {
-        spec.image = "public-debian-12".into();
+        spec.image = "debian-12".into();
     }
     on.model.launch(&spec).await
 }
@@ -155,7 +156,7 @@ async fn needs_user_data(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 
 async fn originals_only(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     // Of an image that was copied it knows the one that was captured.
-    let is_like = spec.image.as_str().starts_with("img-") && spec.region.as_str() == ELSEWHERE;
+    let is_like = spec.image.as_str().starts_with("image-") && spec.region.as_str() == ELSEWHERE;
     refuses(on, spec, is_like).await
 }
 
@@ -173,8 +174,10 @@ async fn new_ones_only(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 
 /// One create call that carries no token.
 pub(super) async fn create(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
-    let create = |world: &mut World| spec.names.iter().map(|name| world.create(None, name, spec)).collect();
-    let made: Vec<Instance> = on.model.change_once(LostReply::Launch, create).await?;
+    let spec = spec.clone();
+    let create =
+        move |world: &mut Transaction<'_>| spec.names.iter().map(|name| world.create(None, name, &spec)).collect();
+    let made: Vec<Instance> = on.change_once(LostReply::Launch, create).await?;
     on.model.remember(&made);
     Ok(made)
 }
@@ -192,7 +195,7 @@ async fn always_new(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 
 async fn always_mutates(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     let launched = on.model.launch(&spec).await?;
-    on.model.change(None, |_| Ok(())).await?;
+    on.change(None, move |_| Ok(())).await?;
     Ok(launched)
 }
 
@@ -276,8 +279,11 @@ async fn own_memory(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 
 /// One call, with the cloud's tokens, that is never repeated.
 pub(super) async fn once(on: &On, spec: &LaunchSpec) -> Result<Vec<Instance>> {
-    let create = |world: &mut World| spec.names.iter().map(|name| world.create(Some(name), name, spec)).collect();
-    on.model.cloud.serve(Some(LostReply::Launch), create).await
+    let spec = spec.clone();
+    let create = move |world: &mut Transaction<'_>| {
+        spec.names.iter().map(|name| world.create(Some(name), name, &spec)).collect()
+    };
+    on.serve(LostReply::Launch, create).await
 }
 
 async fn gives_up(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {

@@ -8,7 +8,7 @@ use std::{
 use remint_core::provider::{Address, Instance, InstanceId, InstanceState, Instances, Result, Selector};
 
 use crate::{
-    model::{FULL, PAGE, not_found},
+    cloud::{FULL, PAGE, not_found},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -81,16 +81,9 @@ async fn overlapping_pages(on: On, selector: Selector) -> Result<Vec<Instance>> 
 }
 
 async fn lags(on: On, selector: Selector) -> Result<Vec<Instance>> {
-    let mut listed: Vec<Instance> = Vec::new();
-    loop {
-        let after = listed.last().map(|instance| instance.id.clone());
-        let page = on.model.read(|world| Ok(world.page_of_machines(after.as_ref()))).await?;
-        if page.is_empty() {
-            listed.retain(|instance| instance.labels.matches(&selector));
-            return Ok(listed);
-        }
-        listed.extend(page);
-    }
+    let mut listed = on.read(|world| Ok(world.listed())).await?;
+    listed.retain(|instance| instance.labels.matches(&selector));
+    Ok(listed)
 }
 
 async fn any_label(on: On, selector: Selector) -> Result<Vec<Instance>> {
@@ -140,8 +133,7 @@ async fn any_key(on: On, selector: Selector) -> Result<Vec<Instance>> {
 
 async fn list_keeps_gone(on: On, selector: Selector) -> Result<Vec<Instance>> {
     let mut listed = Instances::list(&on.model, &selector).await?;
-    let gone = on.model.cloud.world().gone.clone();
-    listed.extend(gone.into_values().filter(|instance| instance.labels.matches(&selector)));
+    listed.extend(on.model.world().gone().into_values().filter(|instance| instance.labels.matches(&selector)));
     Ok(listed)
 }
 
@@ -154,8 +146,7 @@ async fn missing_while_made(on: On, id: InstanceId) -> Result<Instance> {
 }
 
 async fn get_keeps_gone(on: On, id: InstanceId) -> Result<Instance> {
-    let gone = on.model.cloud.world().gone.get(&id).cloned();
-    match gone {
+    match on.model.world().gone().remove(&id) {
         Some(gone) => Ok(gone),
         None => Instances::get(&on.model, &id).await,
     }

@@ -4,7 +4,7 @@ use remint_conformance::LostReply;
 use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
 
 use crate::{
-    model::{FULL, not_found},
+    cloud::{FULL, not_found},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -30,8 +30,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
 
 async fn registers_again(on: On, name: String, line: String) -> Result<LoginKey> {
     LoginKeys::ensure(&on.model, &name, &line).await?;
-    let blob = line.split(' ').nth(1).unwrap_or_default();
-    on.model.change(None, |world| Ok(world.register(&name, blob))).await
+    on.change(None, move |world| Ok(world.register(&name, &line))).await
 }
 
 async fn by_name(on: On, name: String, line: String) -> Result<LoginKey> {
@@ -44,13 +43,13 @@ async fn by_name(on: On, name: String, line: String) -> Result<LoginKey> {
     if key.name == name {
         return Ok(key);
     }
-    on.model.change(LostReply::EnsureLoginKey, |world| Ok(world.register(&name, &blob))).await
+    on.change(LostReply::EnsureLoginKey, move |world| Ok(world.register(&name, &blob))).await
 }
 
 async fn takes_any_text(on: On, name: String, line: String) -> Result<LoginKey> {
     match LoginKeys::ensure(&on.model, &name, &line).await {
         Err(error) if error.kind() == ErrorKind::InvalidInput => {
-            on.model.change(LostReply::EnsureLoginKey, |world| Ok(world.register(&name, &line))).await
+            on.change(LostReply::EnsureLoginKey, move |world| Ok(world.register(&name, &line))).await
         }
         answer => answer,
     }
@@ -65,16 +64,16 @@ async fn gone_is_error(on: On, id: LoginKeyId) -> Result<()> {
 }
 
 async fn never_removed(on: On, id: LoginKeyId) -> Result<()> {
-    on.model.change(None, |world| Ok(world.keys.contains_key(&id))).await.map(drop)
+    on.change(None, move |world| Ok(world.keys.contains_key(&id))).await.map(drop)
 }
 
 async fn looks_first(on: On, name: String, line: String) -> Result<LoginKey> {
     let blob = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let is_known = on.model.read(|world| Ok(world.keys.values().any(|(_, known)| *known == blob))).await?;
+    let is_known = on.read(|world| Ok(world.keys.values().any(|(_, known)| *known == blob))).await?;
     if is_known || blob.len() != 68 {
         return LoginKeys::ensure(&on.model, &name, &line).await;
     }
-    on.model.change(LostReply::EnsureLoginKey, |world| Ok(world.register(&name, &blob))).await
+    on.change(LostReply::EnsureLoginKey, move |world| Ok(world.register(&name, &blob))).await
 }
 
 async fn lists_all(on: On, _: String) -> Result<Vec<LoginKey>> {

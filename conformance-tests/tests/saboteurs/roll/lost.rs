@@ -4,7 +4,7 @@ use remint_conformance::LostReply;
 use remint_core::provider::{DnsZones, Effect, Error, InstanceId, Labels, PowerOp, RecordSet, Result};
 
 use crate::{
-    model::FULL,
+    cloud::FULL,
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -26,24 +26,21 @@ fn denies(error: Error) -> Error {
 }
 
 async fn power(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
-    on.model.change_once(LostReply::Power, |world| world.power(&id, op)).await.map_err(denies)
+    on.change_once(LostReply::Power, move |world| world.power(&id, op)).await.map_err(denies)
 }
 
 async fn relabel(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    let add = on.model.change_once(LostReply::Label, |world| {
-        world.machine("label", &id)?.instance.labels.0.extend(labels.0.clone());
-        Ok(())
-    });
+    let add = on.change_once(LostReply::Label, move |world| world.label(&id, &labels));
     add.await.map_err(denies)
 }
 
 async fn destroy(on: On, id: InstanceId) -> Result<()> {
-    on.model.change_once(LostReply::Destroy, |world| world.destroy(&id)).await.map_err(denies)
+    on.change_once(LostReply::Destroy, move |world| world.destroy(&id)).await.map_err(denies)
 }
 
 async fn upsert(on: On, set: RecordSet) -> Result<()> {
     if DnsZones::get(&on.model, &set.zone, &set.name, set.kind).await?.as_ref() == Some(&set) {
         return Ok(());
     }
-    on.model.change_once(LostReply::UpsertRecord, |world| world.put(&set)).await.map_err(denies)
+    on.change_once(LostReply::UpsertRecord, move |world| world.put(&set)).await.map_err(denies)
 }

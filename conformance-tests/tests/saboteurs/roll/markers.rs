@@ -3,7 +3,7 @@
 use remint_core::provider::{Markers, Result};
 
 use crate::{
-    model::{FULL, not_found},
+    cloud::{FULL, not_found},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -39,9 +39,7 @@ async fn by_prefix(on: On, name: String) -> Result<Option<String>> {
     if let Some(value) = Markers::get(&on.model, &name).await? {
         return Ok(Some(value));
     }
-    on.model
-        .read(|world| Ok(world.markers.iter().find(|(own, _)| own.starts_with(&name)).map(|(_, v)| v.clone())))
-        .await
+    on.read(|world| Ok(world.markers.iter().find(|(own, _)| own.starts_with(&name)).map(|(_, v)| v.clone()))).await
 }
 
 async fn keeps_first(on: On, name: String, value: String) -> Result<()> {
@@ -54,12 +52,11 @@ async fn keeps_first(on: On, name: String, value: String) -> Result<()> {
 async fn own_memory(on: On, name: String, value: String) -> Result<()> {
     on.model.set(&name, &value).await?;
     // It is written at the end of the process, which never comes.
-    on.model
-        .change(None, |world| {
-            world.markers.remove(&name);
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.markers.remove(&name);
+        Ok(())
+    })
+    .await
 }
 
 async fn cuts_values(on: On, name: String, value: String) -> Result<()> {
@@ -74,19 +71,18 @@ async fn mends_values(on: On, name: String, value: String) -> Result<()> {
 
 async fn always_mutates(on: On, name: String, value: String) -> Result<()> {
     on.model.set(&name, &value).await?;
-    on.model.change(None, |_| Ok(())).await
+    on.change(None, move |_| Ok(())).await
 }
 
 async fn reads_then_writes(on: On, name: String, value: String) -> Result<()> {
-    let mut all = on.model.read(|world| Ok(world.markers.clone())).await?;
+    let mut all = on.read(|world| Ok(world.markers.clone())).await?;
     on.model.set(&name, &value).await?;
     all.insert(name, value);
-    on.model
-        .change(None, |world| {
-            world.markers = all.clone();
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.markers = all.clone();
+        Ok(())
+    })
+    .await
 }
 
 async fn missing_is_error(on: On, name: String) -> Result<()> {
@@ -98,10 +94,9 @@ async fn missing_is_error(on: On, name: String) -> Result<()> {
 
 async fn neighbours_too(on: On, name: String) -> Result<()> {
     Markers::remove(&on.model, &name).await?;
-    on.model
-        .change(None, |world| {
-            world.markers.retain(|other, _| !other.starts_with(&name));
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.markers.retain(|other, _| !other.starts_with(&name));
+        Ok(())
+    })
+    .await
 }

@@ -9,9 +9,12 @@ use remint_core::provider::{
     SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
 };
 
-use super::launching::once;
+use super::{
+    launching::once,
+    static_ips::{another, own},
+};
 use crate::{
-    model::{FULL, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -125,7 +128,7 @@ async fn allocates_elsewhere(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     let answer = StaticIps::ensure(&on.model, &spec).await;
     if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
         // By another of the cloud's endpoints, and says nothing of it.
-        on.model.change(None, |world| world.allocate(None, &spec)).await?;
+        on.change(None, move |world| another(world, &spec)).await?;
     }
     answer
 }
@@ -143,8 +146,9 @@ async fn asks_both(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     match ensure_ip_gives_up(Arc::clone(&on), spec.clone()).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             // Two of the cloud's endpoints, neither of which knows the other's tokens.
-            on.model.change(None, |world| world.allocate(None, &spec)).await?;
-            on.model.change(None, |world| world.allocate(None, &spec)).await
+            let same = spec.clone();
+            on.change(None, move |world| another(world, &same)).await?;
+            on.change(None, move |world| another(world, &spec)).await
         }
         answer => answer,
     }
@@ -168,27 +172,24 @@ async fn login_key_hopes(on: On, name: String, line: String) -> Result<LoginKey>
 }
 
 async fn relabel_claims(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    let write = on.model.cloud.serve(Some(LostReply::Label), |world| {
-        world.machine("label", &id)?.instance.labels.0.extend(labels.0.clone());
-        Ok(())
-    });
+    let write = on.serve(LostReply::Label, move |world| world.label(&id, &labels));
     claims(write.await)
 }
 
 async fn copy_claims(on: On, id: ImageId, region: Region) -> Result<()> {
-    claims(on.model.cloud.serve(Some(LostReply::CopyImage), |world| world.copy(&id, &region)).await)
+    claims(on.serve(LostReply::CopyImage, move |world| world.copy(&id, &region)).await)
 }
 
 async fn delete_image_claims(on: On, id: ImageId) -> Result<()> {
-    claims(on.model.cloud.serve(Some(LostReply::DeleteImage), |world| world.delete(&id)).await)
+    claims(on.serve(LostReply::DeleteImage, move |world| world.delete(&id)).await)
 }
 
 async fn release_claims(on: On, id: StaticIpId) -> Result<()> {
-    claims(on.model.cloud.serve(Some(LostReply::ReleaseStaticIp), |world| world.release(&id)).await)
+    claims(on.serve(LostReply::ReleaseStaticIp, move |world| world.release(&id)).await)
 }
 
 async fn remove_record_claims(on: On, zone: String, name: String, kind: RecordKind) -> Result<()> {
-    let remove = on.model.cloud.serve(Some(LostReply::RemoveRecord), |world| {
+    let remove = on.serve(LostReply::RemoveRecord, move |world| {
         world.records.remove(&(zone.clone(), name.clone(), kind));
         Ok(())
     });
@@ -200,11 +201,11 @@ async fn gives_up_for_good(on: On, name: String, line: String) -> Result<LoginKe
         return Err(refusal(ErrorKind::Unavailable, "ensure login key", "out of service"));
     }
     let blob = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let is_known = on.model.read(|world| Ok(world.keys.values().any(|(_, known)| *known == blob))).await?;
+    let is_known = on.read(|world| Ok(world.keys.values().any(|(_, known)| *known == blob))).await?;
     if is_known || blob.len() != 68 {
         return LoginKeys::ensure(&on.model, &name, &line).await;
     }
-    let once = on.model.cloud.serve(Some(LostReply::EnsureLoginKey), |world| Ok(world.register(&name, &blob))).await;
+    let once = on.serve(LostReply::EnsureLoginKey, move |world| Ok(world.register(&name, &blob))).await;
     if once.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
         on.note("gave up", &true);
     }
@@ -212,40 +213,39 @@ async fn gives_up_for_good(on: On, name: String, line: String) -> Result<LoginKe
 }
 
 async fn destroy_gives_up(on: On, id: InstanceId) -> Result<()> {
-    on.model.cloud.serve(Some(LostReply::Destroy), |world| world.destroy(&id)).await
+    on.serve(LostReply::Destroy, move |world| world.destroy(&id)).await
 }
 
 async fn power_gives_up(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
-    on.model.cloud.serve(Some(LostReply::Power), |world| world.power(&id, op)).await
+    on.serve(LostReply::Power, move |world| world.power(&id, op)).await
 }
 
 async fn capture_gives_up(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {
-    let is_known = on.model.read(|world| Ok(world.disks.values().any(|disk| disk.image.name == spec.name))).await?;
+    let is_known = on.read(|world| Ok(world.knows_image(&spec.name))).await?;
     if is_known {
         return on.model.capture(&spec).await;
     }
-    on.model.cloud.serve(Some(LostReply::Capture), |world| world.capture(&spec)).await?;
+    on.serve(LostReply::Capture, move |world| world.capture(&spec)).await?;
     Ok(CaptureProgress::Pending)
 }
 
 async fn ensure_ip_gives_up(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let token = Some(&spec.instance);
-    on.model.cloud.serve(Some(LostReply::EnsureStaticIp), |world| world.allocate(token, &spec)).await
+    on.serve(LostReply::EnsureStaticIp, move |world| own(world, &spec)).await
 }
 
 async fn assign_gives_up(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
-    on.model.cloud.serve(Some(LostReply::AssignStaticIp), |world| world.assign(&id, &instance)).await
+    on.serve(LostReply::AssignStaticIp, move |world| world.assign(&id, &instance).map(drop)).await
 }
 
 async fn upsert_gives_up(on: On, set: RecordSet) -> Result<()> {
-    on.model.cloud.serve(Some(LostReply::UpsertRecord), |world| world.put(&set)).await
+    on.serve(LostReply::UpsertRecord, move |world| world.put(&set)).await
 }
 
 async fn stranger_launches(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
     match on.model.launch(&spec).await {
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
             let name = spec.names.first().cloned().unwrap_or_default();
-            on.model.cloud.serve(None, |world| world.create(None, &name, &spec)).await?;
+            on.serve(None, move |world| world.create(None, &name, &spec)).await?;
             Err(error)
         }
         answer => answer,
@@ -253,7 +253,7 @@ async fn stranger_launches(on: On, spec: LaunchSpec) -> Result<Vec<Instance>> {
 }
 
 async fn without_credentials(on: On, size: SizeName, region: Region) -> Result<Shape> {
-    on.model.cloud.serve(None, |world| world.shape("find size", size.as_str(), &region)).await
+    on.serve(None, move |world| world.shape("shape", &size, &region)).await
 }
 
 async fn stranger_labels(on: On, id: InstanceId, labels: Labels) -> Result<()> {
@@ -271,7 +271,7 @@ async fn stranger_copies(on: On, id: ImageId, region: Region) -> Result<()> {
 async fn stranger_deletes(on: On, id: ImageId) -> Result<()> {
     match on.model.delete(&id).await {
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
-            on.model.cloud.serve(None, |world| world.delete(&id)).await?;
+            on.serve(None, move |world| world.delete(&id)).await?;
             Err(error)
         }
         answer => answer,

@@ -6,7 +6,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::{FULL, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -70,7 +70,7 @@ async fn gone_is_success(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
 }
 
 async fn always_mutates(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
-    on.model.change(LostReply::Power, |world| world.power(&id, op)).await
+    on.change(LostReply::Power, move |world| world.power(&id, op)).await
 }
 
 async fn neighbours_too(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
@@ -85,18 +85,17 @@ async fn forgets_labels(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
     on.model.power(&id, op).await?;
     if op == PowerOp::Start {
         // As when starting is a new launch from the old disk.
-        on.model
-            .change(None, |world| {
-                world.machine("power", &id)?.instance.labels.0.remove(label::ROLE);
-                Ok(())
-            })
-            .await?;
+        on.change(None, move |world| {
+            world.machine_mut("power", &id)?.instance.labels.0.remove(label::ROLE);
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
 
 async fn claims_outage(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
-    let once = on.model.cloud.serve(Some(LostReply::Power), |world| world.power(&id, op)).await;
+    let once = on.serve(LostReply::Power, move |world| world.power(&id, op)).await;
     match once {
         Err(error) if error.kind() == ErrorKind::Unavailable => Err(error.with_effect(Effect::Applied)),
         answer => answer,
@@ -105,7 +104,7 @@ async fn claims_outage(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
 
 async fn of_another(on: On, id: InstanceId) -> Result<String> {
     // The newest machine's, since its console is asked for by a name that all of them share.
-    let newest = on.model.read(|world| Ok(world.machines.keys().next_back().cloned())).await?;
+    let newest = on.read(|world| Ok(world.machines.keys().next_back().cloned())).await?;
     on.model.console_output(&newest.unwrap_or(id)).await
 }
 

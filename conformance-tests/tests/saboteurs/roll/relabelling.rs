@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use remint_core::fake::State;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Descriptor, Error, ErrorKind, Image, ImageId, Images, InstanceId,
     Instances, Labels, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
 };
 
 use crate::{
-    model::{FULL, WHOLE, World, not_found, refusal},
+    cloud::{FULL, WHOLE, not_found, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -59,12 +60,7 @@ pub(super) const UNDECLARED: &[Saboteur] = saboteurs! {
 };
 
 async fn label_applies(on: On, id: StaticIpId, labels: Labels) -> Result<()> {
-    on.model
-        .change(None, |world| {
-            world.ip("label static IP", &id)?.ip.labels.0.extend(labels.0.clone());
-            Ok(())
-        })
-        .await?;
+    on.change(None, move |world| world.label_ip(&id, &labels)).await?;
     Err(Error::unsupported("label static IP", Capability::StaticIpLabels))
 }
 
@@ -74,12 +70,12 @@ async fn moved(on: &On, found: &StaticIp, spec: &StaticIpSpec) -> Result<StaticI
     StaticIps::get(&on.model, &found.id).await
 }
 
-async fn found(on: &On, is_it: impl Fn(&World) -> Option<StaticIp>) -> Result<Option<StaticIp>> {
-    on.model.read(|world| Ok(is_it(world))).await
+async fn found(on: &On, is_it: impl Fn(&State) -> Option<StaticIp>) -> Result<Option<StaticIp>> {
+    on.read(|world| Ok(is_it(world))).await
 }
 
 async fn adopts_by_name(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let named = |world: &World| world.ips.values().find(|ip| ip.name == spec.name).map(|ip| ip.ip.clone());
+    let named = |world: &State| world.ips.values().find(|ip| ip.name == spec.name).map(|ip| ip.ip.clone());
     match found(&on, named).await? {
         Some(ip) => moved(&on, &ip, &spec).await,
         None => StaticIps::ensure(&on.model, &spec).await,
@@ -87,7 +83,7 @@ async fn adopts_by_name(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 }
 
 async fn adopts_at_instance(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let there = |world: &World| world.ips.values().find(|ip| ip.end() == Some(&spec.instance)).map(|ip| ip.ip.clone());
+    let there = |world: &State| world.ips.values().find(|ip| ip.end() == Some(&spec.instance)).map(|ip| ip.ip.clone());
     match found(&on, there).await? {
         Some(ip) => Ok(ip),
         None => StaticIps::ensure(&on.model, &spec).await,
@@ -96,7 +92,7 @@ async fn adopts_at_instance(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 
 async fn takes_the_place(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     let identity = spec.identity();
-    let theirs = |world: &World| {
+    let theirs = |world: &State| {
         let there = world.ips.values().find(|ip| ip.ip.assigned_to.as_ref() == Some(&spec.instance));
         there.filter(|ip| !ip.ip.labels.matches(&identity)).map(|ip| ip.ip.clone())
     };
@@ -107,7 +103,7 @@ async fn takes_the_place(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 }
 
 async fn exact_labels(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let named = |world: &World| world.ips.values().find(|ip| ip.name == spec.name).map(|ip| ip.ip.clone());
+    let named = |world: &State| world.ips.values().find(|ip| ip.name == spec.name).map(|ip| ip.ip.clone());
     match found(&on, named).await? {
         Some(ip) if ip.labels != spec.labels => {
             Err(refusal(ErrorKind::Conflict, "allocate static IP", "an address of this name has other labels"))
@@ -119,23 +115,21 @@ async fn exact_labels(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 async fn label_ip_says_so(on: On, id: StaticIpId, labels: Labels) -> Result<()> {
     let before = StaticIps::get(&on.model, &id).await?.labels;
     StaticIps::label(&on.model, &id, &labels).await?;
-    on.model
-        .change(None, |world| {
-            world.ip("label static IP", &id)?.ip.labels = before.clone();
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        world.ip_mut("label static IP", &id)?.ip.labels = before.clone();
+        Ok(())
+    })
+    .await
 }
 
 async fn lost_on_move(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
     on.model.assign(&id, &instance).await?;
-    on.model
-        .change(None, |world| {
-            let labels = &mut world.ip("assign", &id)?.ip.labels;
-            labels.0.retain(|key, _| key != remint_core::provider::label::ENV_ID);
-            Ok(())
-        })
-        .await
+    on.change(None, move |world| {
+        let labels = &mut world.ip_mut("assign", &id)?.ip.labels;
+        labels.0.retain(|key, _| key != remint_core::provider::label::ENV_ID);
+        Ok(())
+    })
+    .await
 }
 
 /// The labels of these that are some.
@@ -164,22 +158,22 @@ async fn label_ip_gone(on: On, id: StaticIpId, labels: Labels) -> Result<()> {
 }
 
 async fn set(on: &On, id: &ImageId, labels: &Labels) -> Result<()> {
-    on.model
-        .change(None, |world| {
-            world.disk("label image", id)?.image.labels = labels.clone();
-            Ok(())
-        })
-        .await
+    let (id, labels) = (id.clone(), labels.clone());
+    on.change(None, move |world| {
+        world.image_mut("label image", &id)?.labels = labels.clone();
+        Ok(())
+    })
+    .await
 }
 
 async fn label_image_says_so(on: On, id: ImageId, labels: Labels) -> Result<()> {
-    let before = on.model.read(|world| Ok(world.disk("label image", &id)?.image.labels.clone())).await?;
+    let before = on.read(|world| Ok(world.image("label image", &id)?.labels.clone())).await?;
     Images::label(&on.model, &id, &labels).await?;
     set(&on, &id, &before).await
 }
 
 async fn replaces_all(on: On, id: ImageId, labels: Labels) -> Result<()> {
-    let before = on.model.read(|world| Ok(world.disk("label image", &id)?.image.labels.clone())).await?;
+    let before = on.read(|world| Ok(world.image("label image", &id)?.labels.clone())).await?;
     Images::label(&on.model, &id, &labels).await?;
     // What finds it when the case is over stays.
     let run = before.get(remint_core::provider::label::RUN).unwrap_or_default();
@@ -199,7 +193,7 @@ async fn label_image_gone(on: On, id: ImageId, labels: Labels) -> Result<()> {
 }
 
 async fn reads_first(on: On, id: ImageId, labels: Labels) -> Result<()> {
-    let before = on.model.read(|world| Ok(world.disk("label image", &id)?.image.labels.clone())).await?;
+    let before = on.read(|world| Ok(world.image("label image", &id)?.labels.clone())).await?;
     // Others read the same in the meantime.
     tokio::time::sleep(Duration::from_millis(50)).await;
     Images::label(&on.model, &id, &labels).await?;

@@ -1,12 +1,13 @@
 //! Faults in `StaticIps`.
 
 use remint_conformance::LostReply;
+use remint_core::fake::{Ip, Transaction};
 use remint_core::provider::{
     Effect, ErrorKind, InstanceId, Instances, PowerOp, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
 };
 
 use crate::{
-    model::{FULL, Ip, World, not_found, refusal},
+    cloud::{FULL, not_found, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -64,37 +65,47 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         GetStaticIp(id) => keeps_gone_instance, ["static_ips.outlives"];
 };
 
+/// Another static IP for a spec, on its way to the instance.
+pub(super) fn another(world: &mut Transaction<'_>, spec: &StaticIpSpec) -> Result<StaticIp> {
+    let made = world.allocate_again(spec)?;
+    world.assign(&made.id, &spec.instance)
+}
+
+/// The static IP of a spec, on its way to the instance.
+pub(super) fn own(world: &mut Transaction<'_>, spec: &StaticIpSpec) -> Result<StaticIp> {
+    let own = world.allocate(spec)?;
+    world.assign(&own.id, &spec.instance)
+}
+
 async fn missing_while_moving(on: On, id: StaticIpId) -> Result<StaticIp> {
     let ip = StaticIps::get(&on.model, &id).await?;
     if ip.busy { Err(not_found("get static IP", id)) } else { Ok(ip) }
 }
 
 async fn second_address(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    on.model.change(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await
+    on.change(LostReply::EnsureStaticIp, move |world| another(world, &spec)).await
 }
 
 async fn repeats_blindly(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
-    let is_known = on.model.read(|world| Ok(world.ips.values().any(|ip| ip.end() == Some(&spec.instance)))).await?;
+    let is_known = on.read(|world| Ok(world.ips.values().any(|ip| ip.end() == Some(&spec.instance)))).await?;
     if is_known {
         return StaticIps::ensure(&on.model, &spec).await;
     }
-    match on.model.change_once(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await {
-        Err(error) if error.effect() == Effect::Unknown => {
-            on.model.change(None, |world| world.allocate(None, &spec)).await
-        }
+    let same = spec.clone();
+    match on.change_once(LostReply::EnsureStaticIp, move |world| another(world, &same)).await {
+        Err(error) if error.effect() == Effect::Unknown => on.change(None, move |world| another(world, &spec)).await,
         answer => answer,
     }
 }
 
 async fn points_nowhere(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     let made = StaticIps::ensure(&on.model, &spec).await?;
-    on.model
-        .change(None, |world| {
-            let ip = world.ip("allocate static IP", &made.id)?;
-            (ip.moving, ip.ip.busy) = (None, false);
-            Ok(ip.ip.clone())
-        })
-        .await
+    on.change(None, move |world| {
+        let ip = world.ip_mut("allocate static IP", &made.id)?;
+        (ip.moving, ip.ip.busy) = (None, false);
+        Ok(ip.ip.clone())
+    })
+    .await
 }
 
 async fn refuses_move(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
@@ -115,7 +126,7 @@ async fn unassigns_first(on: On, id: StaticIpId, instance: InstanceId) -> Result
 
 async fn only_says_so(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
     Instances::get(&on.model, &instance).await?;
-    on.model.change(LostReply::AssignStaticIp, |world| world.ip("assign", &id).map(drop)).await
+    on.change(LostReply::AssignStaticIp, move |world| world.ip("assign", &id).map(drop)).await
 }
 
 async fn gone_is_success(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
@@ -127,7 +138,7 @@ async fn gone_is_success(on: On, id: StaticIpId, instance: InstanceId) -> Result
 }
 
 async fn always_mutates(on: On, id: StaticIpId, instance: InstanceId) -> Result<()> {
-    on.model.change(LostReply::AssignStaticIp, |world| world.assign(&id, &instance)).await
+    on.change(LostReply::AssignStaticIp, move |world| world.assign(&id, &instance).map(drop)).await
 }
 
 async fn releases(on: On, id: StaticIpId) -> Result<()> {
@@ -149,11 +160,11 @@ async fn refuses_unassigned(on: On, id: StaticIpId) -> Result<()> {
 }
 
 async fn only_unassigns(on: On, id: StaticIpId) -> Result<()> {
-    let unassign = |world: &mut World| match world.unassign(&id) {
+    let unassign = move |world: &mut Transaction<'_>| match world.unassign(&id) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         answer => answer,
     };
-    on.model.change(LostReply::ReleaseStaticIp, unassign).await
+    on.change(LostReply::ReleaseStaticIp, unassign).await
 }
 
 async fn gone_is_error(on: On, id: StaticIpId) -> Result<()> {
@@ -177,10 +188,10 @@ async fn keeps_gone_instance(on: On, id: StaticIpId) -> Result<StaticIp> {
 
 async fn looks_first(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
     let points = |ip: &&Ip| ip.end() == Some(&spec.instance);
-    let found = on.model.read(|world| Ok(world.ips.values().find(points).map(|ip| ip.ip.clone()))).await?;
+    let found = on.read(|world| Ok(world.ips.values().find(points).map(|ip| ip.ip.clone()))).await?;
     match found {
         Some(ip) => Ok(ip),
-        None => on.model.change_once(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await,
+        None => on.change_once(LostReply::EnsureStaticIp, move |world| another(world, &spec)).await,
     }
 }
 
@@ -190,7 +201,7 @@ async fn own_memory(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
         return StaticIps::ensure(&on.model, &spec).await;
     }
     on.note(key, &true);
-    on.model.change_once(LostReply::EnsureStaticIp, |world| world.allocate(None, &spec)).await
+    on.change_once(LostReply::EnsureStaticIp, move |world| another(world, &spec)).await
 }
 
 async fn shares(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
@@ -215,7 +226,7 @@ async fn malformed_is_invalid(on: On, id: StaticIpId, instance: InstanceId) -> R
 }
 
 async fn unassign_always_mutates(on: On, id: StaticIpId) -> Result<()> {
-    on.model.change(None, |world| world.unassign(&id)).await
+    on.change(None, move |world| world.unassign(&id)).await
 }
 
 async fn stops_instance(on: On, id: StaticIpId) -> Result<()> {
@@ -240,10 +251,9 @@ async fn ignores_labels(on: On, _: Selector) -> Result<Vec<StaticIp>> {
 }
 
 async fn told_too_early(on: On, id: StaticIpId) -> Result<StaticIp> {
-    on.model
-        .read(|world| {
-            let ip = world.ip("get static IP", &id)?;
-            Ok(StaticIp { assigned_to: ip.end().cloned(), busy: false, ..ip.ip.clone() })
-        })
-        .await
+    on.read(|world| {
+        let ip = world.ip("get static IP", &id)?;
+        Ok(StaticIp { assigned_to: ip.end().cloned(), busy: false, ..ip.ip.clone() })
+    })
+    .await
 }

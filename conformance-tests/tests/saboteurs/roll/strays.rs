@@ -3,7 +3,7 @@
 use remint_core::provider::{ErrorKind, Owner, Result, Stray, StrayKind, Strays};
 
 use crate::{
-    model::{FULL, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -28,11 +28,11 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
 };
 
 async fn lists_used(on: On, owner: Owner) -> Result<Vec<Stray>> {
-    on.model.read(|world| Ok(world.strays(Some(&owner), true))).await
+    on.read(|world| Ok(world.strays(Some(&owner), true))).await
 }
 
 async fn lists_everybodys(on: On, _: Owner) -> Result<Vec<Stray>> {
-    on.model.read(|world| Ok(world.strays(None, false))).await
+    on.read(|world| Ok(world.strays(None, false))).await
 }
 
 async fn forgets_captures(on: On, owner: Owner) -> Result<Vec<Stray>> {
@@ -42,30 +42,30 @@ async fn forgets_captures(on: On, owner: Owner) -> Result<Vec<Stray>> {
 }
 
 async fn trusts_the_list(on: On, owner: Owner, stray: Stray) -> Result<()> {
-    let ours = on.model.read(|world| Ok(world.strays(Some(&owner), true).contains(&stray))).await?;
+    let ours = on.read(|world| Ok(world.strays(Some(&owner), true).contains(&stray))).await?;
     if ours {
-        on.model.change(None, |world| Ok(world.take_away(&stray))).await?;
+        on.change(None, move |world| Ok(world.take_away(&stray))).await?;
         return Ok(());
     }
     Strays::remove(&on.model, &owner, &stray).await
 }
 
 async fn anybodys(on: On, owner: Owner, stray: Stray) -> Result<()> {
-    let is_stray = on.model.read(|world| Ok(world.strays(None, false).contains(&stray))).await?;
+    let is_stray = on.read(|world| Ok(world.strays(None, false).contains(&stray))).await?;
     if is_stray {
-        on.model.change(None, |world| Ok(world.take_away(&stray))).await?;
+        on.change(None, move |world| Ok(world.take_away(&stray))).await?;
         return Ok(());
     }
     Strays::remove(&on.model, &owner, &stray).await
 }
 
 async fn only_says_so(on: On, owner: Owner, stray: Stray) -> Result<()> {
-    let is_stray = on.model.read(|world| Ok(world.strays(Some(&owner), false).contains(&stray))).await?;
+    let is_stray = on.read(|world| Ok(world.strays(Some(&owner), false).contains(&stray))).await?;
     if is_stray { Ok(()) } else { Strays::remove(&on.model, &owner, &stray).await }
 }
 
 async fn gone_is_error(on: On, owner: Owner, stray: Stray) -> Result<()> {
-    let is_there = on.model.read(|world| Ok(world.strays(None, true).contains(&stray))).await?;
+    let is_there = on.read(|world| Ok(world.strays(None, true).contains(&stray))).await?;
     Strays::remove(&on.model, &owner, &stray).await?;
     if is_there { Ok(()) } else { Err(refusal(ErrorKind::NotFound, "remove stray", "it is gone")) }
 }

@@ -7,7 +7,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::{FULL, refusal},
+    cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
 };
 
@@ -46,26 +46,24 @@ async fn list(on: On, selector: Selector) -> Result<Vec<Instance>> {
 
 async fn power(on: On, id: InstanceId, op: PowerOp) -> Result<()> {
     let state = Instances::get(&on.model, &id).await?.state;
-    on.model
-        .change(LostReply::Power, |world| {
-            let now = world.machine("power", &id)?.instance.state;
-            if now != state || matches!(now, InstanceState::Stopping | InstanceState::Pending) {
-                return Err(refusal(ErrorKind::Conflict, "power", "its power is being changed").with_resource(&id));
-            }
-            world.power(&id, op)
-        })
-        .await
+    on.change(LostReply::Power, move |world| {
+        let now = world.machine("power", &id)?.instance.state;
+        if now != state || matches!(now, InstanceState::Stopping | InstanceState::Pending) {
+            return Err(refusal(ErrorKind::Conflict, "power", "its power is being changed").with_resource(&id));
+        }
+        world.power(&id, op)
+    })
+    .await
 }
 
 async fn destroy(on: On, id: InstanceId) -> Result<()> {
-    on.model
-        .change(LostReply::Destroy, |world| {
-            if world.machine("destroy", &id).is_ok_and(|machine| machine.instance.state == InstanceState::Destroying) {
-                return Err(refusal(ErrorKind::Conflict, "destroy", "it is being destroyed").with_resource(&id));
-            }
-            world.destroy(&id)
-        })
-        .await
+    on.change(LostReply::Destroy, move |world| {
+        if world.machine("destroy", &id).is_ok_and(|machine| machine.instance.state == InstanceState::Destroying) {
+            return Err(refusal(ErrorKind::Conflict, "destroy", "it is being destroyed").with_resource(&id));
+        }
+        world.destroy(&id)
+    })
+    .await
 }
 
 async fn ensure(on: On, spec: StaticIpSpec) -> Result<StaticIp> {

@@ -5,7 +5,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    model::{HOME, MODEST, refusal},
+    cloud::{HOME, MODEST, refusal},
     sabotage::{Fault, On, Saboteur, saboteurs},
 };
 
@@ -49,22 +49,16 @@ async fn console_answers(on: On, id: InstanceId) -> Result<String> {
 }
 
 async fn label_applies(on: On, id: InstanceId, labels: Labels) -> Result<()> {
-    on.model
-        .change(None, |world| {
-            world.machine("label", &id)?.instance.labels.0.extend(labels.0.clone());
-            Ok(())
-        })
-        .await?;
+    on.change(None, move |world| world.label(&id, &labels)).await?;
     Err(Error::unsupported("label", Capability::InstanceRelabel))
 }
 
 async fn copy_applies(on: On, id: ImageId, region: Region) -> Result<()> {
-    on.model
-        .change(None, |world| {
-            world.disk("copy image", &id)?.image.regions = Regions::Only(vec![HOME.into(), region.clone()]);
-            Ok(())
-        })
-        .await?;
+    on.change(None, move |world| {
+        world.image_mut("copy image", &id)?.regions = Regions::Only(vec![HOME.into(), region.clone()]);
+        Ok(())
+    })
+    .await?;
     Err(Error::unsupported("copy image", Capability::ImageCopyRegions))
 }
 

@@ -6,6 +6,8 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use remint_conformance::LostReply;
+use remint_core::fake::{Actor, FakeCloud, State, Transaction};
 use remint_core::provider::{
     Account, Calls, Capability, CaptureProgress, CaptureSpec, Descriptor, Error, Image, ImageId, Instance, InstanceId,
     Labels, LaunchSpec, LoginKey, LoginKeyId, Owner, PowerOp, RecordKind, RecordSet, Region, Result, Selector, Shape,
@@ -13,13 +15,16 @@ use remint_core::provider::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::model::Model;
+use crate::cloud::operation;
+
+/// What the cloud calls a request that nothing comes between.
+const SOMETHING: &str = "change something";
 
 /// What a fault works with: the provider that does it right, its cloud, and a memory of its own.
 #[derive(Debug)]
 pub(crate) struct Around {
     /// The provider that does it right.
-    pub(crate) model: Model,
+    pub(crate) model: FakeCloud,
     /// Calls that nobody makes.
     pub(super) unused: Calls,
     notes: Mutex<BTreeMap<String, String>>,
@@ -31,8 +36,41 @@ pub(crate) struct Around {
 pub(crate) type On = Arc<Around>;
 
 impl Around {
-    pub(super) fn new(model: Model, unused: Calls) -> Self {
+    pub(super) fn new(model: FakeCloud, unused: Calls) -> Self {
         Self { model, unused, notes: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// One call that reads.
+    pub(crate) async fn read<T>(&self, read: impl Fn(&State) -> Result<T>) -> Result<T> {
+        self.model.read("look", read).await
+    }
+
+    /// One call that changes something. The cloud's tokens make one of its repetitions.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl Into<Option<LostReply>>,
+        change: impl Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.model.change(call.into().map_or(SOMETHING, operation), change).await
+    }
+
+    /// The same without a token: what its reply does not tell is not known.
+    pub(crate) async fn change_once<T: Send + 'static>(
+        &self,
+        call: LostReply,
+        change: impl Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.model.change_once(operation(call), change).await
+    }
+
+    /// One call that is never repeated and not counted, with credentials that are always good.
+    pub(crate) async fn serve<T: Send + 'static>(
+        &self,
+        call: impl Into<Option<LostReply>>,
+        change: impl Fn(&mut Transaction<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let actor = Actor("saboteur".to_owned());
+        self.model.world().request(actor, call.into().map_or(SOMETHING, operation), change).await
     }
 
     /// Notes what is known of a thing.

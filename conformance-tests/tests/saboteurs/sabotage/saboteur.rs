@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use remint_conformance::Target;
-use remint_core::provider::{Descriptor, Provider};
+use remint_core::provider::Descriptor;
 
 use super::{Fault, Sabotaged};
-use crate::model::{Cloud, Model, target};
+use crate::cloud::target;
 
 /// A provider broken on purpose.
 pub(crate) struct Saboteur {
@@ -33,11 +33,7 @@ impl Saboteur {
 
     /// A target of its own, on a new cloud. Each of its clients has the fault, and a memory of its own.
     pub(crate) fn target(&'static self) -> Target {
-        let cloud = Arc::new(Cloud::default());
-        let sabotage = |model| Arc::new(Sabotaged::new(model, &self.fault)) as Arc<dyn Provider>;
-        let stranger = sabotage(Model::stranger(&cloud, self.on));
-        let its = Arc::clone(&cloud);
-        target(cloud, Arc::new(move || sabotage(Model::new(&its, self.on))), stranger)
+        target(self.on, |model| Arc::new(Sabotaged::new(model, &self.fault)))
     }
 }
 

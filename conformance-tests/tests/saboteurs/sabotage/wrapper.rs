@@ -16,7 +16,7 @@ use super::{
     Fault,
     fault::{Around, On},
 };
-use crate::model::Model;
+use remint_core::fake::FakeCloud;
 
 /// The model with one fault.
 pub(crate) struct Sabotaged {
@@ -26,7 +26,7 @@ pub(crate) struct Sabotaged {
 
 impl Sabotaged {
     /// The model with this fault.
-    pub(crate) fn new(model: Model, fault: &'static Fault) -> Self {
+    pub(crate) fn new(model: FakeCloud, fault: &'static Fault) -> Self {
         let rate = RatePolicy { burst: 1, per_second: 1.0, reserved_for_mutations: 0 };
         let unused = Calls::new(rate, RetryPolicy::default());
         Self { on: Arc::new(Around::new(model, unused)), fault }

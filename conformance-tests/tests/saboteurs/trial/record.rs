@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use remint_conformance::{Case, Outcome, Plan, Runner, Suite, Target};
 use remint_core::provider::Descriptor;
 
-use crate::{model::SETTINGS, sabotage::Saboteur};
+use crate::{cloud::SETTINGS, sabotage::Saboteur};
 
 /// The outcomes of one provider, by case.
 pub(super) type Outcomes = BTreeMap<&'static str, Outcome>;

@@ -8,7 +8,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use remint_conformance::{Block, Case, Outcome, Setting, cases};
-use remint_core::provider::{Descriptor, Provider};
+use remint_core::provider::Descriptor;
 
 use super::{
     judgement::{Cases, blind, caught_by, noticed_by, walks_free},
@@ -16,7 +16,7 @@ use super::{
     record::{Record, outcomes, record},
 };
 use crate::{
-    model::{Cloud, FULL, MODEST, Model, target},
+    cloud::{FULL, MODEST, target},
     roll,
     sabotage::Saboteur,
 };
@@ -84,11 +84,7 @@ fn roll_is_long_and_without_doubles() -> Result<(), Failed> {
 /// Without a fault, every case passes, so that none fails for its own sake. What needs machines that boot is blocked, as
 /// the model has none, and what else may be is said.
 fn passes(descriptor: &'static Descriptor, is_excused: fn(&Outcome) -> bool) -> Result<(), Failed> {
-    let outcomes = outcomes(descriptor, || {
-        let cloud = Arc::new(Cloud::default());
-        let (its, stranger) = (Arc::clone(&cloud), Arc::new(Model::stranger(&cloud, descriptor)));
-        target(cloud, Arc::new(move || Arc::new(Model::new(&its, descriptor)) as Arc<dyn Provider>), stranger)
-    });
+    let outcomes = outcomes(descriptor, || target(descriptor, |model| Arc::new(model)));
     if !outcomes.values().any(|outcome| *outcome == Outcome::Passed) {
         return Err("no case was run".into());
     }

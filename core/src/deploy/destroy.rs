@@ -46,7 +46,7 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
             // While its instance is there: on some clouds nothing else shows which one it is.
             run.own_intended_address().await?;
         }
-        run.settle_record().await?;
+        run.settle_record(false).await?;
     }
     let mut resources = journal.resources().await?;
     let mut places = Vec::new();

@@ -194,14 +194,17 @@ impl Run<'_> {
             }
             return Ok(());
         };
-        self.settle_record().await?;
+        self.settle_record(false).await?;
         let standing = self.dns_zones()?.get(&wanted.zone, &wanted.name, wanted.kind).await?;
         if let Some(standing) = &standing {
             may_write(&self.ctx, &self.resources, standing)?;
         }
+        // A look may show what was before the last change, which is what is wanted again where a release is undone.
+        let set_otherwise = self.last_set(&wanted.fqdn()).is_some_and(|values| *values != wanted.values);
+        let is_so = standing.as_ref() == Some(&wanted) && !set_otherwise;
         let ttl = wanted.ttl.as_secs();
         let named = OwnedRecord { zone: wanted.zone.clone(), name: wanted.name.clone(), kind: wanted.kind, ttl };
-        if standing.as_ref() != Some(&wanted) {
+        if !is_so {
             let before = standing.as_ref().map(|record| record.values.clone());
             let change = DnsChange { fqdn: wanted.fqdn(), before, after: wanted.values.clone() };
             let former_ttl = standing.as_ref().map_or(0, |record| record.ttl.as_secs());
@@ -212,7 +215,7 @@ impl Run<'_> {
             self.resources.want_record(named, provider, self.release.id());
             self.save_resources().await?;
         }
-        if standing.as_ref() == Some(&wanted) {
+        if is_so {
             return self.await_resolvers().await;
         }
         if let Some(asked) =

@@ -136,8 +136,9 @@ impl Run<'_> {
     }
 
     /// Waits until the record shows what another run has just set it to, or that can come to nothing any more: it would be there
-    /// after it was taken back, or be made twice.
-    pub(super) async fn settle_record(&self) -> Result<(), EngineError> {
+    /// after it was taken back, or be made twice. `removes`: one look that does not show it yet would leave it for good, so that time
+    /// alone counts.
+    pub(super) async fn settle_record(&self, removes: bool) -> Result<(), EngineError> {
         let Some((sent, change)) = self.last_change() else { return Ok(()) };
         let mut known = self.resources.owned.iter().filter_map(|owned| Some((&owned.provider, owned.as_record()?)));
         let Some((provider, record)) = known.find(|(_, record)| record.fqdn() == change.fqdn) else { return Ok(()) };
@@ -145,7 +146,7 @@ impl Run<'_> {
         let mut settling = self.settling_at(dns.as_ref(), sent, format!("a change of {}", change.fqdn));
         while settling.goes_on().await {
             let standing = standing_record(zones(&self.ctx, provider)?, record).await?;
-            if standing.is_some_and(|standing| standing.values == change.after) {
+            if !removes && standing.is_some_and(|standing| standing.values == change.after) {
                 break;
             }
         }
@@ -226,7 +227,7 @@ impl Run<'_> {
     /// Removes the record that this release made, or puts the values back that it took over; then the one of before is wanted
     /// again.
     async fn take_back_record(&mut self) -> Result<(), EngineError> {
-        self.settle_record().await?;
+        self.settle_record(self.made_record()).await?;
         if self.made_record()
             && let Some((owned, record)) =
                 self.resources.record().map(|(owned, record)| (owned.clone(), record.clone()))
@@ -261,7 +262,8 @@ impl Run<'_> {
         let Some(standing) = standing_record(zones(&self.ctx, &provider)?, &record).await? else { return Ok(()) };
         let written = written(&[], &self.release);
         let after = vec![target.ip.to_string()];
-        if standing.values == after || !standing.values.iter().all(|value| written.contains(value)) {
+        let set_otherwise = self.last_set(&record.fqdn()).is_some_and(|values| *values != after);
+        if standing.values == after && !set_otherwise || !standing.values.iter().all(|value| written.contains(value)) {
             return Ok(());
         }
         let change = DnsChange { fqdn: record.fqdn(), before: Some(standing.values.clone()), after: after.clone() };
@@ -333,6 +335,14 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What this release has last set a record to.
+    pub(super) fn last_set(&self, fqdn: &str) -> Option<&Vec<String>> {
+        self.release.entries.iter().rev().find_map(|record| match &record.entry {
+            Entry::SettingRecord { change, .. } if change.fqdn == fqdn => Some(&change.after),
+            _ => None,
+        })
     }
 
     /// The last change of a record, unless this run made it, and when it was announced.

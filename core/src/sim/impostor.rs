@@ -32,8 +32,8 @@ impl Sim {
             1 if stands => self.older_copy(environment, verb).await?,
             2 => self.damage(environment, verb).await?,
             3 => self.look_alike(environment, verb).await?,
-            // The key of a builder that could not be removed is removed by whoever comes next.
-            4 if self.is_settled(environment) && !self.has_keys(environment) => {
+            // What a bake could not remove is removed by whoever comes next.
+            4 if self.is_settled(environment) && !self.has_rests(environment) => {
                 self.oracle.count("step: another region");
                 let elsewhere = super::wishes::Wishes { region: "there", ..wishes };
                 let why = Some((Trouble::OtherRegion, "what stands is in another region"));
@@ -73,10 +73,16 @@ impl Sim {
         Arc::clone(&self.objects)
     }
 
-    /// Whether login keys are left that were made for an environment.
-    fn has_keys(&self, environment: &str) -> bool {
+    /// Whether builders or login keys are left that were made for an environment.
+    fn has_rests(&self, environment: &str) -> bool {
         let inner = self.oracle.inner();
-        all(&inner.state).iter().any(|one| matches!(one, Resource::Key(_)) && inner.made_by(one, environment))
+        let role = |id| inner.state.machines.get(id).and_then(|machine| machine.instance.labels.get(label::ROLE));
+        let is_rest = |one: &Resource| match one {
+            Resource::Key(_) => true,
+            Resource::Machine(id) => role(id) != Some("instance"),
+            _ => false,
+        };
+        all(&inner.state).iter().any(|one| is_rest(one) && inner.made_by(one, environment))
     }
 
     /// Whether something serves, and nothing was left unfinished.

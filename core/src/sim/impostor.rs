@@ -12,7 +12,7 @@ use super::{
     oracle::{Ended, Verb},
     resource::{Resource, all},
 };
-use crate::provider::{Labels, label};
+use crate::provider::{InstanceId, Labels, label};
 
 impl Sim {
     /// One of them, when nobody else does anything.
@@ -76,10 +76,13 @@ impl Sim {
     /// Whether builders or login keys are left that were made for an environment.
     fn has_rests(&self, environment: &str) -> bool {
         let inner = self.oracle.inner();
-        let role = |id| inner.state.machines.get(id).and_then(|machine| machine.instance.labels.get(label::ROLE));
+        let serves = |id: &InstanceId| {
+            let machine = inner.state.machines.get(id);
+            machine.is_some_and(|machine| machine.instance.labels.get(label::ROLE) == Some("instance"))
+        };
         let is_rest = |one: &Resource| match one {
             Resource::Key(_) => true,
-            Resource::Machine(id) => role(id) != Some("instance"),
+            Resource::Machine(id) => !serves(id),
             _ => false,
         };
         all(&inner.state).iter().any(|one| is_rest(one) && inner.made_by(one, environment))

@@ -14,11 +14,12 @@ use crate::{
     context::Context,
     events::Event,
     health::{HealthError, Probe, wait_healthy},
+    journal::Phase,
     provider::{Fingerprint, Image},
 };
 
 /// Boots an instance from the image and asks the health check. An image that does not pass is deleted, so that no later run
-/// takes it for baked.
+/// takes it for baked, unless something was launched from it.
 pub(super) async fn boot_check(
     ctx: &Context,
     authority: &Authority<'_>,
@@ -43,9 +44,25 @@ pub(super) async fn boot_check(
         Err(HealthError::Cancelled) => return Err(BakeError::Cancelled),
         Err(source) => source,
     };
-    if let Err(error) = ctx.provider.images().delete(&image.id).await {
+    if is_in_use(authority, image).await? {
+        ctx.events.warn(format!("the image {} stays: a release of an environment was launched from it", image.name));
+    } else if let Err(error) = ctx.provider.images().delete(&image.id).await {
         ctx.events
             .warn(format!("could not delete the image {}: {error}; `remint images prune` removes it", image.name));
     }
     Err(BakeError::BootCheck { image: image.name.clone(), source })
+}
+
+/// Whether a release of any environment of the journal is there that was launched from the image. An environment that asks for no
+/// boot check may have deployed it before.
+async fn is_in_use(authority: &Authority<'_>, image: &Image) -> Result<bool, BakeError> {
+    let journal = authority.journal;
+    for environment in journal.environments().await? {
+        let history = journal.sibling(&environment).history().await?;
+        let is_gone = |phase| matches!(phase, Phase::Destroyed | Phase::Undone);
+        if history.iter().any(|release| release.record.image == image.id && !is_gone(release.phase())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -1,4 +1,4 @@
-//! Who changes the cloud, and what whoever watches it is told.
+//! Changes of the cloud: who asked for them, and what a watcher gets to see.
 
 use std::{fmt, sync::Arc};
 
@@ -16,7 +16,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// A change of the world, for whoever checks each of them.
+/// A change of the world, as the checker of all changes gets it.
 #[derive(Debug)]
 pub struct Change<'a> {
     /// Who asked for it; nobody where it happened by itself.

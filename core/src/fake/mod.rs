@@ -1,4 +1,4 @@
-//! A cloud in memory, for tests: of the engine, of the conformance suite, and of whoever builds on core.
+//! A cloud in memory, for the tests of the engine, of the conformance suite, and of crates that build on core.
 //!
 //! The [`World`] is the cloud itself; several processes share it, each through a [`FakeCloud`] of its own, which is a
 //! [`Provider`](crate::provider::Provider). A mutation has three moments: the request is sent, the world changes, the reply

@@ -52,7 +52,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Removes a stray, whoever owns it and whatever uses it. Returns whether it was there.
+    /// Removes a stray, also one of another owner and one that is in use. Returns whether it was there.
     pub fn take_away(&mut self, stray: &Stray) -> bool {
         let was_there = match stray.kind {
             StrayKind::SecurityGroup => number(stray).and_then(|number| self.groups.remove(&number)).is_some(),

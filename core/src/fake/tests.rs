@@ -28,16 +28,7 @@ fn world(rates: Rates, flavour: Flavour) -> (Arc<World>, Arc<FakeCloud>) {
 
 fn spec(cloud: &FakeCloud) -> LaunchSpec {
     let image = cloud.add_image(Labels::new());
-    LaunchSpec {
-        names: vec!["app".to_owned()],
-        new_names: false,
-        image: image.id,
-        size: "small".into(),
-        region: "here".into(),
-        labels: Labels::new().with(label::SERVICE, "app"),
-        user_data: None,
-        login_keys: Vec::new(),
-    }
+    LaunchSpec { image: image.id, ..named("app") }
 }
 
 #[tokio::test(start_paused = true)]

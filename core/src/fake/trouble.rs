@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::faults::Refused;
 use crate::provider::{Effect, ErrorKind};
 
-/// When whoever asks too often may come back.
+/// After how long a client that asks too often may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]

@@ -99,7 +99,7 @@ impl Inner {
         }
     }
 
-    /// Whoever worked on the environment before has the lock no more, even if this process does nothing with it.
+    /// The processes that worked on the environment before have lost the lock, even if this one does nothing with it.
     fn note_take(&mut self, actor: &Actor, run: &Run) {
         let others = self.holders.work.get(run.environment()).into_iter().flat_map(BTreeMap::keys);
         let others = others.filter(|other| *other != actor).filter_map(|other| self.runs.get(other));

@@ -32,7 +32,7 @@ impl Sim {
             1 if stands => self.older_copy(environment, verb).await?,
             2 => self.damage(environment, verb).await?,
             3 => self.look_alike(environment, verb).await?,
-            // What a bake could not remove is removed by whoever comes next.
+            // What a bake could not remove, the next command removes.
             4 if self.is_settled(environment) && !self.has_rests(environment) => {
                 self.oracle.count("step: another region");
                 let elsewhere = super::wishes::Wishes { region: "there", ..wishes };

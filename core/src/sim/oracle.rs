@@ -161,7 +161,7 @@ pub(super) struct Inner {
     /// The user's, which Remint may use, and may not destroy.
     pub(super) given: BTreeSet<Resource>,
     /// Static IPs that a person has moved where nothing shows any more that they are ours: they carry no labels, and the journal
-    /// does not name them. And those that Remint has left to whoever uses them.
+    /// does not name them. And those that Remint has left to the instance of somebody else that uses them.
     pub(super) lost: BTreeSet<Resource>,
     /// The static IPs that journals name.
     pub(super) named: BTreeSet<String>,

@@ -491,6 +491,29 @@ async fn images_that_another_environment_needs_are_kept() {
     assert_eq!(staging("three").await.len(), 1, "and now nobody needs it");
 }
 
+/// One environment asks for a boot check; another one has deployed the image without.
+#[tokio::test(start_paused = true)]
+async fn an_image_that_fails_a_boot_check_stays_where_another_environment_runs_from_it() {
+    let manifest =
+        MANIFEST.to_owned() + "\n[environments.staging]\ndns = { zone = \"example.org\", name = \"staging\" }\n";
+    let stand = Stand::with(&manifest);
+    stand.deploy().await.unwrap();
+    let image = stand.serving().image.unwrap();
+    let stand = Stand { manifest: manifest.replacen("[[image", "[image]\nboot_check = true\n[[image", 1), ..stand };
+    stand.told.sick.store(true, Ordering::SeqCst);
+    let (ctx, journal) = stand.of("staging");
+    let holder = Holder { started: Some(1), ..Holder::current(ctx.run, "deploy") };
+    let engine = Engine::with(&ctx, journal, holder);
+    deploy_with(&engine, DeployOptions::default()).await.unwrap_err();
+    let images = || stand.cloud.world().state().images.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(images(), [image]);
+    // With nothing that runs from it, it goes.
+    let ctx = stand.context_of(None);
+    destroy_with(&stand.engine(&ctx), false).await.unwrap();
+    deploy_with(&engine, DeployOptions::default()).await.unwrap_err();
+    assert_eq!(images(), []);
+}
+
 impl Stand {
     fn of(&self, environment: &str) -> (Context, Journal) {
         let ctx = self.context_of(Some(environment));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -229,7 +228,7 @@ impl Run<'_> {
             return Ok(());
         }
         let Entry::Launching { names } = &entries[at].entry else { return Ok(()) };
-        let mut settling = self.settling(entries[at].at, format!("the launch of {}", names.join(", ")));
+        let mut settling = self.settling(&entries[at], format!("the launch of {}", names.join(", ")));
         while settling.goes_on().await {
             let standing = self.ctx.provider.instances().list(&self.own_selector()).await?;
             if names.iter().all(|name| standing.iter().any(|instance| instance.name == *name)) {
@@ -239,15 +238,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// How long to look for the effect of a request that was sent at this time, and whose reply is not known.
-    pub(super) fn settling(&self, sent: Timestamp, what: String) -> Settling {
-        self.settling_at(self.ctx.provider.as_ref(), sent, what)
+    /// How long to look for the effect of a request that was announced here, and whose reply is not known.
+    pub(super) fn settling(&self, announced: &EntryRecord, what: String) -> Settling {
+        self.settling_at(self.ctx.provider.as_ref(), announced, what)
     }
 
     /// As [`Run::settling`], for a request to this provider.
-    pub(super) fn settling_at(&self, provider: &dyn Provider, sent: Timestamp, what: String) -> Settling {
+    pub(super) fn settling_at(&self, provider: &dyn Provider, announced: &EntryRecord, what: String) -> Settling {
         let settle_time = provider.descriptor().limits.settle_time;
-        let age = Duration::try_from(crate::clock::wall().duration_since(sent)).unwrap_or_default();
+        let mut age = Duration::try_from(crate::clock::wall().duration_since(announced.at)).unwrap_or_default();
+        if announced.run == self.session.lock.holder().run {
+            // The wall clock may have been set since.
+            age = age.min(self.started.elapsed());
+        }
         let deadline = Instant::now() + settle_time.saturating_sub(age);
         Settling { deadline, what, looks: 0, events: self.ctx.events.clone() }
     }
@@ -262,17 +265,13 @@ impl Run<'_> {
             Some(static_ips) => static_ips.list(&Selector::all()).await?,
             None => Vec::new(),
         };
-        let is_known = |ip: &StaticIp| {
-            let named = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
-            named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
-        };
         // A zone that cannot be read must not keep a release from being undone.
         let record = resources::record(&self.ctx).await.unwrap_or_else(|error| {
             self.ctx.events.warn(error.chain());
             None
         });
         for instance in doomed {
-            let ip = ips.iter().find(|ip| ip.assigned_to.as_ref() == Some(&instance.id) && !is_known(ip));
+            let ip = ips.iter().find(|ip| ip.assigned_to.as_ref() == Some(&instance.id) && !self.is_known_address(ip));
             let own = instance.address.as_ref().map(|address| address.ip.to_string());
             let named = record.as_ref().filter(|record| own.as_ref().is_some_and(|own| record.values.contains(own)));
             let what = match (ip, named) {
@@ -286,6 +285,12 @@ impl Run<'_> {
                 .hint("the journal may be an older copy: run remint where this was deployed from"));
         }
         Ok(())
+    }
+
+    /// Whether the journal or the manifest names a static IP.
+    pub(super) fn is_known_address(&self, ip: &StaticIp) -> bool {
+        let named = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
+        named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
     }
 
     /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from

@@ -12,7 +12,8 @@ use super::{
     walk::Run,
 };
 use crate::{
-    journal::{Entry, Owned, Resource, Retired},
+    clock,
+    journal::{Entry, Owned, Resource, Retired, Superseded},
     machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
@@ -21,6 +22,17 @@ use crate::{
 
 /// The longest that a deploy waits for resolvers where no instance is to be destroyed after it. What they keep longer goes with the next deploy or `remint gc`.
 const RESOLVERS_WITHIN: Duration = Duration::from_secs(600);
+
+/// What is left until a time that another run wrote down. The clock may have been set since, so it is never more than lay between.
+fn left(written: Timestamp, until: Timestamp) -> Duration {
+    let between = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
+    between(clock::wall(), until).min(between(written, until))
+}
+
+/// What is left until a time of the clock that nobody sets.
+fn still(until: Duration) -> Duration {
+    until.saturating_sub(clock::boottime())
+}
 
 impl Run<'_> {
     /// Drains, then removes every other instance of the environment, except the one that is parked.
@@ -58,16 +70,26 @@ impl Run<'_> {
 
     /// Waits until no resolver hands out the address that the record had before.
     async fn forgotten_by_resolvers(&self) -> Result<(), EngineError> {
-        let until = self.release.entries.iter().filter_map(|record| match record.entry {
-            Entry::AwaitingResolvers { until } => Some(until),
+        let own = self.session.lock.holder().run;
+        let others = self.release.entries.iter().filter(|record| record.run != own);
+        let left = others.filter_map(|record| match record.entry {
+            Entry::AwaitingResolvers { until } => Some(left(record.at, until)),
             _ => None,
         });
-        let Some(until) = until.max() else { return Ok(()) };
-        self.wait_until(until, "until resolvers have forgotten the former address").await
+        let left = left.chain(self.forgotten.map(still)).max().unwrap_or_default();
+        self.wait_for(left, "until resolvers have forgotten the former address").await
     }
 
-    async fn wait_until(&self, until: Timestamp, why: &str) -> Result<(), EngineError> {
-        let left = Duration::try_from(until.duration_since(crate::clock::wall())).unwrap_or_default();
+    /// How long resolvers may still hand out a record that is on its way out.
+    fn kept_by_resolvers(&self, superseded: Option<&Superseded>, ttl: Duration) -> Duration {
+        match (superseded, self.renamed) {
+            (Some(superseded), Some(since)) if superseded.by == self.release.id() => still(since + ttl),
+            (Some(Superseded { since, .. }), _) => left(*since, since.checked_add(ttl).unwrap_or(Timestamp::MAX)),
+            (None, _) => ttl,
+        }
+    }
+
+    async fn wait_for(&self, left: Duration, why: &str) -> Result<(), EngineError> {
         if left.is_zero() {
             return Ok(());
         }
@@ -94,11 +116,11 @@ impl Run<'_> {
         let leads = !soon || superseded.iter().any(|owned| owned.as_static_ip().is_some());
         let longest = superseded.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max().unwrap_or_default();
         for owned in superseded {
-            let since = owned.superseded.as_ref().map_or_else(crate::clock::wall, |superseded| superseded.since);
             // Whoever was told the address by a record that goes with it may keep it as long.
             let ttl = Duration::from_secs(owned.as_record().map_or(longest, |record| record.ttl));
             if owned.made_by.is_some() {
                 if soon && ttl > RESOLVERS_WITHIN {
+                    let since = owned.superseded.as_ref().map_or_else(clock::wall, |superseded| superseded.since);
                     let until = since.checked_add(ttl).unwrap_or(Timestamp::MAX);
                     let (what, until) = (owned.title(), until.strftime("%Y-%m-%d %H:%M:%SZ"));
                     self.ctx.events.info(format!(
@@ -107,8 +129,8 @@ impl Run<'_> {
                     continue;
                 }
                 if let Resource::Record(_) = &owned.resource {
-                    let until = since.checked_add(ttl).unwrap_or(Timestamp::MAX);
-                    self.wait_until(until, &format!("until resolvers have forgotten {}", owned.title())).await?;
+                    let left = self.kept_by_resolvers(owned.superseded.as_ref(), ttl);
+                    self.wait_for(left, &format!("until resolvers have forgotten {}", owned.title())).await?;
                 } else {
                     self.forgotten_by_resolvers().await?;
                 }
@@ -119,8 +141,7 @@ impl Run<'_> {
                 if let Some(record) = owned.as_record().filter(|_| leads) {
                     // Resolvers may have asked for it a moment ago.
                     let ttl = Duration::from_secs(record.ttl);
-                    let until = crate::clock::wall().checked_add(ttl).unwrap_or(Timestamp::MAX);
-                    self.note(Entry::AwaitingResolvers { until }).await?;
+                    self.note_resolvers(ttl).await?;
                 }
             }
             self.resources.forget(&owned.resource);

@@ -168,10 +168,25 @@ impl Run<'_> {
         }
         let entry = Entry::Assigning { static_ip: ip.id.clone(), from: ip.assigned_to.clone(), to: to.clone() };
         self.note(entry).await?;
+        self.make_room(ip, to).await?;
         traffic::move_to(&self.ctx, self.static_ips()?, ip, to, self.started).await?;
         self.note(Entry::Assigned { to: to.clone() }).await?;
         let address = ip.address.ip.to_string();
         self.ctx.events.emit(Event::AddressMoved { address, instance: to.clone() });
+        Ok(())
+    }
+
+    /// An instance has one static IP. Another one of this environment that somebody has put there by hand makes way.
+    async fn make_room(&self, ip: &StaticIp, to: &InstanceId) -> Result<(), EngineError> {
+        let static_ips = self.static_ips()?;
+        for (_, other) in self.resources.static_ips().filter(|(_, other)| other.id != ip.id) {
+            let Some(other) = find(static_ips, &other.id).await? else { continue };
+            if other.assigned_to.as_ref() == Some(to) {
+                let address = other.address.ip;
+                self.ctx.events.warn(format!("static IP {address} was put at {to} by hand; taking it from there"));
+                traffic::take_away(&self.ctx, static_ips, &other).await?;
+            }
+        }
         Ok(())
     }
 
@@ -240,12 +255,20 @@ impl Run<'_> {
         let former_ttl = Duration::from_secs(if differs { former_ttl } else { 0 });
         let replaces = self.resources.supersede_records_from_now(self.release.id());
         if replaces {
+            self.renamed = Some(crate::clock::boottime());
             self.save_resources().await?;
         }
         if differs || replaces {
-            let until = crate::clock::wall().checked_add(former_ttl).unwrap_or(Timestamp::MAX);
-            self.note(Entry::AwaitingResolvers { until }).await?;
+            self.note_resolvers(former_ttl).await?;
         }
+        Ok(())
+    }
+
+    /// Notes for how long from now resolvers may hand out what a record said before.
+    pub(super) async fn note_resolvers(&mut self, ttl: Duration) -> Result<(), EngineError> {
+        let until = crate::clock::wall().checked_add(ttl).unwrap_or(Timestamp::MAX);
+        self.note(Entry::AwaitingResolvers { until }).await?;
+        self.forgotten = self.forgotten.max(Some(crate::clock::boottime() + ttl));
         Ok(())
     }
 

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::{
     EngineError, health,
     launch::belongs,
@@ -14,7 +12,7 @@ use super::{
     walk::{Run, Undone},
 };
 use crate::{
-    journal::{DnsChange, Entry, Owned, OwnedStaticIp, Phase, Resource},
+    journal::{DnsChange, Entry, EntryRecord, Owned, OwnedStaticIp, Phase, Resource},
     machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     resources::{
@@ -35,6 +33,9 @@ impl Run<'_> {
         if !switched {
             if self.resumed {
                 self.check_unknown(&own).await?;
+            }
+            if former.is_none() && self.serves_by_hand(&own).await? {
+                return self.keep().await;
             }
             if let Some(former) = &former {
                 // Somebody may have moved the address by hand.
@@ -79,6 +80,18 @@ impl Run<'_> {
         !matches!(health::ask(&self.ctx, address).await, Some(Err(_)))
     }
 
+    /// Whether somebody has pointed a static IP of this environment at an instance of this release by hand, which has passed its
+    /// gate and is healthy.
+    async fn serves_by_hand(&self, own: &[Instance]) -> Result<bool, EngineError> {
+        let Some(instance) = own.iter().find(|instance| self.may_serve(instance)) else { return Ok(false) };
+        let ips = match self.ctx.provider.static_ips() {
+            Some(static_ips) => static_ips.list(&Selector::all()).await?,
+            None => Vec::new(),
+        };
+        let mut known = ips.iter().filter(|ip| self.is_known_address(ip));
+        Ok(known.any(|ip| ip.assigned_to.as_ref() == Some(&instance.id)) && self.answers(Some(instance)).await)
+    }
+
     /// Whether this release replaced one that is gone or sick, and one of its instances, which has passed its gate, is healthy.
     async fn is_last_to_serve(&self, own: &[Instance]) -> bool {
         if self.release.record.replaces.is_none() {
@@ -119,7 +132,7 @@ impl Run<'_> {
             Entry::MakingAddress { instance } => (instance, None),
             _ => return Ok(()),
         };
-        let mut settling = self.settling(entries[at].at, "a move of the static IP".to_owned());
+        let mut settling = self.settling(&entries[at], "a move of the static IP".to_owned());
         while settling.goes_on().await {
             let ip = match static_ip {
                 Some(id) => find(self.static_ips()?, id).await?,
@@ -139,11 +152,11 @@ impl Run<'_> {
     /// after it was taken back, or be made twice. `removes`: one look that does not show it yet would leave it for good, so that time
     /// alone counts.
     pub(super) async fn settle_record(&self, removes: bool) -> Result<(), EngineError> {
-        let Some((sent, change)) = self.last_change() else { return Ok(()) };
+        let Some((announced, change)) = self.last_change() else { return Ok(()) };
         let mut known = self.resources.owned.iter().filter_map(|owned| Some((&owned.provider, owned.as_record()?)));
         let Some((provider, record)) = known.find(|(_, record)| record.fqdn() == change.fqdn) else { return Ok(()) };
         let dns = dns_provider(&self.ctx, provider)?;
-        let mut settling = self.settling_at(dns.as_ref(), sent, format!("a change of {}", change.fqdn));
+        let mut settling = self.settling_at(dns.as_ref(), announced, format!("a change of {}", change.fqdn));
         while settling.goes_on().await {
             let standing = standing_record(zones(&self.ctx, provider)?, record).await?;
             if !removes && standing.is_some_and(|standing| standing.values == change.after) {
@@ -345,13 +358,13 @@ impl Run<'_> {
         })
     }
 
-    /// The last change of a record, unless this run made it, and when it was announced.
-    fn last_change(&self) -> Option<(Timestamp, &DnsChange)> {
+    /// The last change of a record, unless this run made it, with its announcement.
+    fn last_change(&self) -> Option<(&EntryRecord, &DnsChange)> {
         let own = self.session.lock.holder().run;
         let last = self.release.entries.iter().rev().find_map(|record| match &record.entry {
             Entry::SettingRecord { change, .. } => Some((record, change)),
             _ => None,
         });
-        last.filter(|(record, _)| record.run != own).map(|(record, change)| (record.at, change))
+        last.filter(|(record, _)| record.run != own)
     }
 }

@@ -1,6 +1,6 @@
 //! A release on its way through the phases.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     EngineError, EngineErrorKind,
@@ -36,6 +36,10 @@ pub(super) struct Run<'a> {
     pub(super) refused: bool,
     /// When this run took the release up.
     pub(super) started: tokio::time::Instant,
+    /// Until when resolvers may hand out what a record said before this run changed it, by the clock that nobody sets.
+    pub(super) forgotten: Option<Duration>,
+    /// When this run set a record in place of one of another name, by the same clock.
+    pub(super) renamed: Option<Duration>,
     /// The phase that was reported last, and since when.
     reported: Option<(Phase, Instant)>,
 }
@@ -70,6 +74,8 @@ impl<'a> Run<'a> {
             interruptible: false,
             refused: false,
             started: tokio::time::Instant::now(),
+            forgotten: None,
+            renamed: None,
             reported: None,
         })
     }

@@ -67,7 +67,7 @@ const LIMITS: Limits = Limits {
     capture_time: Duration::from_secs(60),
     assign_time: Duration::from_secs(5),
     destroy_time: Duration::from_secs(3),
-    settle_time: SETTLES,
+    settle_time: SETTLES.saturating_add(STALEST),
 };
 
 const RATE: RatePolicy = RatePolicy { burst: 10_000, per_second: 1000.0, reserved_for_mutations: 1 };

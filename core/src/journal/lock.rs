@@ -254,9 +254,13 @@ impl Former {
             // Its holder may have died while it wrote this, and before it deleted the lock below, which names the runs until then.
             let mut runs = Runs::default();
             for number in below.into_iter().rev() {
-                if let Ok(Some(lock)) = store.get::<LockRecord>(&layout::lock(environment, number)).await {
-                    runs = lock.known_runs();
-                    break;
+                match store.get::<LockRecord>(&layout::lock(environment, number)).await {
+                    Ok(Some(lock)) => {
+                        runs = lock.known_runs();
+                        break;
+                    }
+                    Ok(None) | Err(JournalError::Damaged { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
             return Ok(Self { token, unsettled: true, runs });

@@ -15,11 +15,13 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
 };
 use tokio::time::{advance, sleep};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Holder, Journal, JournalError, LockRecord, ProcessState, Runs, layout, store::Store};
 use crate::{
     clock,
+    events::Events,
     provider::{CallClass, Calls, Effect, ErrorKind, RatePolicy, RetryPolicy},
 };
 
@@ -404,4 +406,32 @@ async fn a_damaged_lock_is_an_error_that_names_it() {
     );
     assert!(error.hint().unwrap().contains("remint journal repair"));
     assert_eq!(tokens(&objects).await, [7]);
+}
+
+/// A store that fails for a moment must not cost the journal the runs that it knows: their builders would stay for good.
+#[tokio::test(start_paused = true)]
+async fn the_runs_of_the_lock_below_a_damaged_one_are_not_given_up_because_the_store_fails() {
+    let objects = Arc::new(InMemory::new());
+    let former = holder("bake");
+    let run = former.run.to_string();
+    let journal = Journal::over(Arc::clone(&objects) as _, "production");
+    journal.lock(former).await.unwrap().release_unsettled().await.unwrap();
+    objects.put(&Path::from("production/lock/000000000002.json"), "{".into()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let failing = Hooked::new(&objects, move |operation, location| {
+        // Once it has seen for long enough that nobody renews the damaged one.
+        let takes = begun.elapsed() > Duration::from_secs(15);
+        if !takes || operation != "get" || !location.as_ref().ends_with("/000000000001.json") {
+            return nothing();
+        }
+        let error = object_store::Error::Generic { store: "test", source: "503 Slow Down".into() };
+        futures::future::ready(Some(error)).boxed()
+    });
+    let repair = async |journal: &Journal| {
+        journal.repair(holder("journal repair"), None, &Events::silent(), &CancellationToken::new()).await
+    };
+    repair(&Journal::over(failing, "production")).await.unwrap_err();
+    assert_eq!(tokens(&objects).await, [1, 2]);
+    repair(&journal).await.unwrap();
+    assert!(journal.lock(holder("gc")).await.unwrap().known_runs().has(Some(&run)));
 }

@@ -11,6 +11,7 @@ use super::{
     driver::{Broken, Sim},
     oracle::{Ended, Verb},
     resource::{Resource, all},
+    wishes::Choice,
 };
 use crate::provider::{InstanceId, Labels, label};
 
@@ -102,20 +103,28 @@ impl Sim {
     }
 
     /// With a copy of the journal from before something was launched that stands now.
+    ///
+    /// A copy that has announced the launch is what a run that died there would have left, and nothing tells the two apart: what it
+    /// undoes is only known to be of use where clients are sent to it.
     async fn older_copy(&mut self, environment: &'static str, verb: Verb) -> Result<(), Broken> {
-        let newest = {
-            let standing = self.standing(environment);
+        let standing = self.standing(environment);
+        let (newest, name) = {
             let inner = self.oracle.inner();
-            let made = standing.iter().filter_map(|id| inner.makers.get(&Resource::Machine(id.clone())));
-            made.map(|maker| maker.at).max().unwrap_or_default()
+            let made = |id: &InstanceId| Some(inner.makers.get(&Resource::Machine(id.clone()))?.at);
+            let Some((at, id)) = standing.iter().filter_map(|id| Some((made(id)?, id))).max() else { return Ok(()) };
+            (at, inner.state.machines[id].instance.name.clone())
         };
         let older: Vec<_> = self.copies.iter().filter(|(at, _)| *at < newest).cloned().collect();
         if older.is_empty() {
             return Ok(());
         }
-        self.oracle.count("step: older copy of the journal");
         let objects = Arc::new(self.dice.pick(&older).1.fork());
         let wishes = self.wishes[environment].clone();
+        let clients_are_sent = wishes.record.is_some() || wishes.choice != Choice::None;
+        if announces(&objects, environment, &name).await && !(clients_are_sent && self.is_settled(environment)) {
+            return Ok(());
+        }
+        self.oracle.count("step: older copy of the journal");
         self.alone(verb, wishes, objects, Some((Trouble::OlderCopy, "its journal is an older copy"))).await.map(|_| ())
     }
 
@@ -126,7 +135,9 @@ impl Sim {
         let mut names: Vec<Path> = listed.into_iter().map(|meta| meta.location).collect();
         names.retain(|name| {
             let name = name.as_ref();
-            name.contains("/journal/") || name.ends_with("/release.json") || name.contains("/lock/")
+            let counts = name.contains("/journal/") || name.ends_with("/release.json") || name.contains("/lock/");
+            // What a repair has put aside is read by nobody.
+            counts && !name.contains("/damaged/")
         });
         // Of the locks, the last one counts.
         let last_lock = names.iter().filter(|name| name.as_ref().contains("/lock/")).max().cloned();
@@ -185,4 +196,18 @@ impl Sim {
         self.oracle.inner().foreign.remove(&Resource::Machine(id));
         self.pass(std::time::Duration::from_secs(6)).await
     }
+}
+
+/// Whether a journal has announced the launch of an instance of this name.
+async fn announces(objects: &InMemory, environment: &str, name: &str) -> bool {
+    let releases = Path::from(format!("{environment}/releases"));
+    let listed: Vec<_> = objects.list(Some(&releases)).try_collect().await.unwrap_or_default();
+    for object in listed {
+        let Ok(got) = objects.get(&object.location).await else { continue };
+        let Ok(bytes) = got.bytes().await else { continue };
+        if String::from_utf8_lossy(&bytes).contains(&format!("\"{name}\"")) {
+            return true;
+        }
+    }
+    false
 }

@@ -2,4 +2,4 @@
 
 mod static_ip;
 
-pub(crate) use static_ip::{check_unused, move_to, points_elsewhere};
+pub(crate) use static_ip::{check_unused, move_to, points_elsewhere, take_away};

@@ -65,6 +65,20 @@ async fn order(ctx: &Context, static_ips: &dyn StaticIps, ip: &StaticIpId, to: &
     Ok(ctx.watcher.poll(&format!("static IP {ip}"), wait, order).await?)
 }
 
+/// Takes a static IP from its instance, and waits until it points nowhere.
+///
+/// # Errors
+///
+/// The cloud's.
+pub(crate) async fn take_away(ctx: &Context, static_ips: &dyn StaticIps, ip: &StaticIp) -> Result<(), EngineError> {
+    let wait = Wait::new("to be taken from its instance").timeout(MOVED_WITHIN);
+    let order = || async move { static_ips.unassign(&ip.id).await.map(Observed::Done) };
+    ctx.watcher.poll(&format!("static IP {}", ip.id), wait, order).await?;
+    let wait = Wait::new("to point nowhere").timeout(MOVED_WITHIN);
+    ctx.watcher.static_ip(&ip.id, wait, |ip| !ip.busy && ip.assigned_to.is_none()).await?;
+    Ok(())
+}
+
 /// An address that somebody gave to an instance that is not ours.
 pub(crate) fn points_elsewhere(address: IpAddr, to: &InstanceId) -> EngineError {
     let message = format!("static IP {address} points at {to}, which is no instance of this environment");

@@ -1,7 +1,9 @@
 //! Records: the old one goes when nobody can be told it any more, and nothing of a record comes or stays that was taken back.
 
+use std::sync::atomic::AtomicI64;
+
 use super::*;
-use crate::{deploy::run::DeployOptions, journal::Entry};
+use crate::{clock::skewed, deploy::run::DeployOptions, journal::Entry};
 
 /// A run dies between the announcement of a record and its answer; the record comes while another command takes things back.
 #[tokio::test(start_paused = true)]
@@ -210,4 +212,64 @@ async fn a_record_of_somebody_else_is_not_overwritten_by_a_rollback() {
     destroy_with(&stand.engine(&ctx), false).await.unwrap();
     assert_eq!(stand.cloud.record("mail"), Some(vec!["192.0.2.9".to_owned()]));
     assert_eq!(stand.cloud.record("www"), None, "the one that is ours goes, whatever the manifest says now");
+}
+
+/// Works with a wall clock that is wrong by as much as is said at each moment.
+async fn with_clock<T>(skew: &AtomicI64, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|cx| skewed(skew.load(Ordering::SeqCst), || work.as_mut().poll(cx))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_makes_the_wait_for_resolvers_neither_longer_nor_shorter() {
+    let own = MANIFEST.replace("[dns]", "[address]\nstatic_ip = \"none\"\n\n[dns]");
+    let other_name = MANIFEST.replace("name = \"www\"", "name = \"web\"");
+    for (before, after, recipe) in [(own.as_str(), own.as_str(), "two"), (MANIFEST, other_name.as_str(), "one")] {
+        for (hours, killed) in [(-3, false), (3, false), (-3, true)] {
+            let stand = Stand::with(before);
+            stand.deploy().await.unwrap();
+            stand.recipe(recipe);
+            let (former, record) = (stand.serving().id, stand.cloud.record("www"));
+            let stand = Stand { manifest: after.to_owned(), ..stand };
+            let there = |cloud: &FakeCloud| {
+                let stays = cloud.standing().iter().any(|instance| instance.id == former);
+                (stays, cloud.record("www") == record, cloud.record("web").is_none())
+            };
+            let skew = AtomicI64::new(0);
+            let set = async {
+                let first = there(&stand.cloud);
+                while there(&stand.cloud) == first {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                // By then it waits.
+                sleep(Duration::from_secs(15)).await;
+                skew.store(hours * 3_600_000, Ordering::SeqCst);
+            };
+            if killed {
+                tokio::select! {
+                    biased;
+                    () = set => {}
+                    _ = with_clock(&skew, stand.deploy()) => panic!("it was to be killed"),
+                }
+                // Of a run that died, the clock that is wrong by now is all that is known.
+                let again = tokio::time::Instant::now();
+                with_clock(&skew, stand.deploy()).await.unwrap();
+                assert!(again.elapsed() < Duration::from_secs(600), "{recipe}, {hours}: {:?}", again.elapsed());
+                continue;
+            }
+            let goes = async {
+                set.await;
+                let set_at = tokio::time::Instant::now();
+                let now = there(&stand.cloud);
+                while there(&stand.cloud) == now {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                set_at.elapsed()
+            };
+            let (deployed, left) = tokio::join!(with_clock(&skew, stand.deploy()), goes);
+            deployed.unwrap();
+            let left = left.as_secs();
+            assert!((44..120).contains(&left), "{recipe}, {hours} h: what was before goes after {left} s");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! What a run left in the middle: another one finishes it or takes it back, if its journal knows of it.
 
 use super::*;
-use crate::{deploy::gc::gc_with, provider::label};
+use crate::{
+    deploy::gc::gc_with,
+    provider::{InstanceId, label},
+};
 
 /// A manifest that chooses how the service is reached.
 fn manifest_with(static_ip: &str) -> String {
@@ -198,5 +201,60 @@ async fn a_rollback_that_is_run_again_after_a_kill_does_not_go_back_further() {
         let history = stand.journal().history().await.unwrap();
         assert_eq!(history[3].record.rollback_of, Some(ReleaseId(2)), "{to:?}");
         assert_eq!(history.len(), 4);
+    }
+}
+
+/// A replacement that was killed when its instance had passed its gate, and before it switched.
+async fn killed_when_gated() -> (Stand, InstanceId, InstanceId) {
+    for killed in 0.. {
+        let stand = Stand::new();
+        stand.deploy().await.unwrap();
+        let former = stand.serving().id;
+        stand.recipe("two");
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        assert!(ended.is_none(), "it was never killed between the two");
+        let last = stand.journal().history().await.unwrap().pop().unwrap();
+        if last.id() == ReleaseId(2) && !last.entered(Phase::Switching) && !last.gated().is_empty() {
+            let new = last.gated().into_iter().next().unwrap();
+            return (stand, former, new);
+        }
+    }
+    unreachable!("the loop ends by returning")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_at_which_somebody_pointed_the_address_when_the_former_one_was_gone_is_not_undone() {
+    for choice in ["managed", "none", "another"] {
+        let (stand, former, new) = killed_when_gated().await;
+        stand.cloud.by_hand("the former one dies, and the address is moved to the new one", |state| {
+            state.machines.remove(&former);
+            state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = Some(new.clone()));
+        });
+        let managed = stand.cloud.static_ip_list()[0].address.ip;
+        let asked = match choice {
+            "another" => format!("{{ existing = \"{}\" }}", stand.cloud.add_static_ip(None).address.ip),
+            choice => format!("\"{choice}\""),
+        };
+        let manifest = MANIFEST.replace("[dns]", &format!("[address]\nstatic_ip = {asked}\n\n[dns]"));
+        let stand = Stand { manifest, ..stand };
+        sleep(Duration::from_secs(3600)).await;
+        let ctx = stand.context();
+        unfinished(&stand.engine(&ctx), "abort", true).await.unwrap();
+        assert_eq!(stand.serving().id, new, "{choice}: it serves");
+        let history = stand.journal().history().await.unwrap();
+        assert_eq!(history.last().unwrap().phase(), Phase::Done, "{choice}");
+        // And it is where the manifest wants it: an instance has one static IP, and that of before has made way.
+        let record = stand.cloud.record("www").unwrap();
+        let ips = stand.cloud.static_ip_list();
+        match choice {
+            "managed" => assert_eq!(record, [managed.to_string()]),
+            "none" => assert_eq!((record, ips.len()), (vec![stand.serving().address.unwrap().ip.to_string()], 0)),
+            _ => {
+                assert_eq!((record, ips.len()), (vec![ips[0].address.ip.to_string()], 1));
+                assert_eq!(ips[0].assigned_to.as_ref(), Some(&new));
+            }
+        }
     }
 }

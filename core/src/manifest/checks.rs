@@ -10,7 +10,7 @@ use super::{
     diagnostics::Reporter,
     dns_names,
     grounds::{ALLOW, Grounds},
-    http_rules,
+    http_rules, journal_url,
     limits::read_text,
     owner::owner_problem,
     references::{Late, Piece, pieces},
@@ -399,6 +399,9 @@ impl Checks<'_, '_, '_> {
                 let help = "write the line of the `.pub` file: `ssh-ed25519 AAAA… name`";
                 self.report(&path, "this is not a public key in OpenSSH's form", Some(help));
             }
+        }
+        for problem in journal_url::problems(&manifest.journal) {
+            self.report(&[key("journal"), key(problem.key)], problem.message, Some(problem.help));
         }
         for (name, source) in &manifest.secrets {
             if matches!(source, SecretSource::Command(argv) if argv.is_empty()) {

@@ -11,6 +11,7 @@ mod grounds;
 mod health;
 mod http_rules;
 mod interpolate;
+mod journal_url;
 mod limits;
 #[cfg(test)]
 mod limits_tests;
@@ -37,6 +38,7 @@ pub(crate) use config::is_variable_name;
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub(crate) use git::Git;
 pub use health::{CommandCheck, HealthCheck, HealthSection, HttpCheck, TcpCheck};
+pub(crate) use journal_url::{Bucket, JournalUrl};
 pub(crate) use limits::read_text;
 pub use load::{DEFAULT_ENVIRONMENT, Loaded, UserDataFile, environments, load};
 pub use model::*;

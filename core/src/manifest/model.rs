@@ -462,12 +462,21 @@ pub struct AccessSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JournalSection {
-    /// `file:` and a folder, relative to the manifest; one that a team shares where several people deploy.
+    /// `file:` and a folder, relative to the manifest; `s3://BUCKET/PREFIX`, also for other servers with the S3 API;
+    /// `gs://BUCKET/PREFIX`. One that a team shares where several people deploy.
     pub url: String,
+    /// For `s3://`: the server, where it is not Amazon's: `https://fra1.digitaloceanspaces.com`. Without it,
+    /// `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` count.
+    pub endpoint: Option<String>,
+    /// For `s3://`: the bucket's region. Without it, `AWS_REGION` and the profile's region count, then `us-east-1`.
+    pub region: Option<String>,
+    /// For `s3://`: whether the bucket is in the path of requests (`https://HOST/BUCKET`), which all known servers take, or
+    /// in the name of the host (`https://BUCKET.HOST`). `true` when not given.
+    pub path_style: Option<bool>,
 }
 
 impl Default for JournalSection {
     fn default() -> Self {
-        Self { url: "file:.remint".to_owned() }
+        Self { url: "file:.remint".to_owned(), endpoint: None, region: None, path_style: None }
     }
 }

@@ -19,6 +19,16 @@ pub enum JournalError {
         /// Why not.
         reason: String,
     },
+    /// The store is there for others, or not at all: no bucket, no rights, no credentials, no conditional writes.
+    #[error("cannot use the journal at `{url}`: {reason}")]
+    Unusable {
+        /// `journal.url` of the manifest.
+        url: String,
+        /// Why not.
+        reason: String,
+        /// What the user can do about it.
+        hint: String,
+    },
     /// The store does not answer as it should.
     #[error("cannot {operation} `{path}` in the journal")]
     Store {
@@ -174,7 +184,10 @@ impl JournalError {
             }
             Self::TooNew { .. } => Some("use the newer remint that wrote it".into()),
             Self::NoRelease { .. } => Some("`remint history` lists the releases".into()),
-            Self::Url { .. } => Some("write `url = \"file:.remint\"`, or the path of another folder".into()),
+            Self::Url { .. } => {
+                Some("write `url = \"file:.remint\"`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`".into())
+            }
+            Self::Unusable { hint, .. } => Some(hint.clone()),
             Self::Store { .. } => Some("check that the journal's place exists and can be written".into()),
             Self::Damaged { .. } => {
                 Some("`remint journal check` lists what is wrong, `remint journal repair` mends it".into())

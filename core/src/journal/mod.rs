@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! service.json                             whose journal this is: the service's name and id
+//! remint-store.json                        in a bucket: what conditional writes are tried on
 //! ENV/environment.json                     the environment's id, and every place where it ever stood
 //! ENV/releases/000007/release.json         the release; never changed
 //! ENV/releases/000007/journal/000012.json  what was intended, what was done, in order; never changed
@@ -25,6 +26,7 @@
 //! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
 //! simpler, and would shut out the local folder.
 
+mod buckets;
 mod check;
 mod error;
 mod folder;
@@ -52,9 +54,12 @@ mod resources;
 mod runs;
 mod store;
 #[cfg(test)]
+mod store_suite;
+#[cfg(test)]
 mod tests;
 mod wait;
 
+pub use buckets::{AwsKeys, AwsProfiles, ProfileError};
 pub use check::{Finding, Remedy};
 pub use error::{JournalError, Known};
 pub use holder::{Holder, Liveness, ProcessState};

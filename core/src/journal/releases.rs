@@ -36,7 +36,7 @@ impl Journal {
     ///
     /// [`JournalError::Url`] for a URL that names no store.
     pub fn open(loaded: &Loaded) -> Result<Self> {
-        let store = Store::open(&loaded.manifest.journal.url, &loaded.base_dir)?;
+        let store = Store::open(&loaded.manifest.journal, &loaded.base_dir)?;
         let (environment, provider) = (loaded.environment.as_str().into(), loaded.provider.clone());
         Ok(Self { store, environment, provider, liveness: Arc::new(ThisHost) })
     }

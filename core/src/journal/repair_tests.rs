@@ -200,7 +200,7 @@ async fn what_a_newer_remint_wrote_is_not_touched() {
 #[tokio::test(start_paused = true)]
 async fn a_half_written_file_of_a_local_journal_is_listed() {
     let folder = tempfile::tempdir().unwrap();
-    let store = super::store::Store::open("file:.remint", folder.path()).unwrap();
+    let store = super::tests::local(&folder);
     let root = folder.path().join(".remint");
     std::fs::create_dir(&root).unwrap();
     written(Arc::new(LocalFileSystem::new_with_prefix(&root).unwrap())).await;

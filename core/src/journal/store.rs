@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path as FilePath, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,7 +14,15 @@ use object_store::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{JournalError, folder};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    JournalError,
+    buckets::{BucketStore, Env},
+    folder,
+};
+use crate::manifest::{JournalSection, JournalUrl};
 
 /// The format of all objects that this Remint writes. It reads those of earlier ones, too.
 pub(super) const FORMAT: u32 = 2;
@@ -42,49 +51,58 @@ enum Objects {
     Given(Arc<dyn ObjectStore>),
     /// A folder, opened once it exists: a command that only reads does not create it.
     Folder(Arc<OnceLock<Arc<dyn ObjectStore>>>),
+    /// A bucket. Whether it can be used is seen when it first is.
+    Bucket(Arc<BucketStore>),
 }
+
+/// How often a create is repeated that was refused although nothing is there.
+const CREATES: u32 = 10;
+const CREATE_PAUSE: Duration = Duration::from_millis(100);
 
 type Result<T> = std::result::Result<T, JournalError>;
 
 impl Store {
     /// Opens the store of a URL. A `file:` path is relative to the manifest's folder.
     ///
-    /// Anything else is refused: this build has no other store, and one that keeps nothing (`memory:`) would forget what was
-    /// created as soon as the command ends.
-    pub(super) fn open(url: &str, base_dir: &FilePath) -> Result<Self> {
-        let refuse = |reason: String| JournalError::Url { url: url.to_owned(), reason };
-        let Some(path) = url.strip_prefix("file:") else {
-            return Err(refuse(match url.split_once(':') {
-                Some(("memory", _)) => "memory keeps nothing, and what Remint creates would be forgotten".to_owned(),
-                _ => "this remint keeps journals in local folders only".to_owned(),
-            }));
+    /// Anything that keeps nothing (`memory:`) is refused: it would forget what was created as soon as the command ends.
+    pub(super) fn open(section: &JournalSection, base_dir: &FilePath) -> Result<Self> {
+        let env =
+            || std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        Self::open_with(section, base_dir, &env().collect())
+    }
+
+    /// The same with the variables that clouds' tools read.
+    pub(super) fn open_with(section: &JournalSection, base_dir: &FilePath, env: &Env) -> Result<Self> {
+        let refuse = |reason: String| JournalError::Url { url: section.url.clone(), reason };
+        let bucket = match JournalUrl::parse(&section.url).map_err(|(reason, _)| refuse(reason))? {
+            JournalUrl::Folder(path) => return Self::open_folder(&path, base_dir).map_err(refuse),
+            JournalUrl::S3(bucket) => BucketStore::s3(section, &bucket, env)?,
+            JournalUrl::Gcs(bucket) => BucketStore::gcs(section, &bucket, env)?,
         };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        let failed = |error: std::io::Error| refuse(error.to_string());
-        let root = std::path::absolute(base_dir.join(path)).map_err(failed)?;
+        Ok(Self::new(Objects::Bucket(Arc::new(bucket)), None))
+    }
+
+    fn open_folder(path: &str, base_dir: &FilePath) -> std::result::Result<Self, String> {
+        let root = std::path::absolute(base_dir.join(path)).map_err(|error| error.to_string())?;
         if root.exists() && !root.is_dir() {
-            return Err(refuse("it is not a folder".to_owned()));
+            return Err("it is not a folder".to_owned());
         }
         let network = root.ancestors().find(|above| above.exists()).and_then(folder::network);
-        let objects = Objects::Folder(Arc::default());
-        let store =
-            Self { objects, folder: Some(Arc::new(root)), network, notes: Arc::default(), seen: Arc::default() };
+        let store = Self { network, ..Self::new(Objects::Folder(Arc::default()), Some(root)) };
         if let Some((folder, what)) = store.weakness() {
             store.note(format!("the journal in {folder}: {what}"));
         }
         Ok(store)
     }
 
+    fn new(objects: Objects, folder: Option<PathBuf>) -> Self {
+        Self { objects, folder: folder.map(Arc::new), network: None, notes: Arc::default(), seen: Arc::default() }
+    }
+
     /// A store over given objects.
     #[cfg(test)]
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self {
-            objects: Objects::Given(objects),
-            folder: None,
-            network: None,
-            notes: Arc::default(),
-            seen: Arc::default(),
-        }
+        Self::new(Objects::Given(objects), None)
     }
 
     /// What holds the objects; `None` while the folder does not exist.
@@ -92,6 +110,7 @@ impl Store {
         let opened = match (&self.objects, &self.folder) {
             #[cfg(test)]
             (Objects::Given(objects), _) => return Ok(Some(Arc::clone(objects))),
+            (Objects::Bucket(bucket), _) => return Ok(Some(bucket.objects())),
             (Objects::Folder(opened), Some(root)) if root.is_dir() => opened,
             (Objects::Folder(_), _) => return Ok(None),
         };
@@ -139,31 +158,83 @@ impl Store {
         notes.into_iter().collect()
     }
 
+    /// Makes sure that a bucket can be used, before anything of it is read.
+    async fn look(&self) -> Result<()> {
+        match &self.objects {
+            Objects::Bucket(bucket) => bucket.look().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that a bucket keeps two writers apart, before anything of it is changed.
+    async fn prove(&self) -> Result<()> {
+        match &self.objects {
+            Objects::Bucket(bucket) => bucket.prove().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// What an error of the store means.
+    fn error(&self, operation: &'static str, path: &str, error: object_store::Error) -> JournalError {
+        match &self.objects {
+            Objects::Bucket(bucket) => bucket.explain(operation, path, error),
+            _ => JournalError::Store { operation, path: path.to_owned(), source: Box::new(error) },
+        }
+    }
+
     /// Writes an object that must not be there yet; `false` when another one is.
     ///
     /// A store that repeats a request whose answer was lost says of our own object that it exists already. So what is there
-    /// is compared: the same bytes are ours. Whoever creates puts something into it that nobody else has, as its run.
+    /// is compared: the same bytes are ours, as no two bodies are the same. S3 also refuses one of two requests that arrive at
+    /// once, and the other one may fail: where nothing is there, it is tried again.
     pub(super) async fn create<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
+        self.prove().await?;
         let bytes = serialize(name, body)?;
-        match self.put(name, bytes.clone(), PutMode::Create).await {
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(self.read(name).await? == Some(bytes)),
-            done => done.map(|()| true).map_err(|error| store_error("write", name, error)),
+        for round in 1..=CREATES {
+            match self.put(name, bytes.clone(), PutMode::Create).await {
+                Err(object_store::Error::AlreadyExists { .. }) => {}
+                done => return done.map(|()| true).map_err(|error| self.error("write", name, error)),
+            }
+            match self.fetch(name).await? {
+                Some((found, version)) if found == bytes => {
+                    self.seen().insert(name.to_owned(), version);
+                    return Ok(true);
+                }
+                Some(_) => return Ok(false),
+                None => {}
+            }
+            sleep(CREATE_PAUSE * (round - 1)).await;
         }
+        let source = "the store says that it exists, and that it does not".into();
+        Err(JournalError::Store { operation: "write", path: name.to_owned(), source })
     }
 
     /// Writes an object in the place of the one that this process has last read or written; `false` when another process has
     /// written it since, and then nothing is changed.
+    ///
+    /// Versions of S3 follow an object's bytes: one that became what it was before would pass for unchanged. So no two bodies
+    /// are the same.
     pub(super) async fn update<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
+        self.prove().await?;
         let seen = self.seen().get(name).cloned();
         let mode = seen.map_or(PutMode::Create, PutMode::Update);
-        match self.put(name, serialize(name, body)?, mode).await {
+        let bytes = serialize(name, body)?;
+        match self.put(name, bytes.clone(), mode).await {
             // One that is gone was deleted by another process.
             Err(
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotFound { .. },
-            ) => Ok(false),
-            done => done.map(|()| true).map_err(|error| store_error("write", name, error)),
+            ) => {}
+            done => return done.map(|()| true).map_err(|error| self.error("write", name, error)),
+        }
+        // The answer to our own write may have been lost, and the request repeated.
+        match self.fetch(name).await? {
+            Some((found, version)) if found == bytes => {
+                self.seen().insert(name.to_owned(), version);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -174,7 +245,8 @@ impl Store {
 
     /// Writes an object's bytes, whatever was there.
     pub(super) async fn write(&self, name: &str, bytes: Bytes) -> Result<()> {
-        self.put(name, bytes, PutMode::Overwrite).await.map_err(|error| store_error("write", name, error))
+        self.prove().await?;
+        self.put(name, bytes, PutMode::Overwrite).await.map_err(|error| self.error("write", name, error))
     }
 
     async fn put(&self, name: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
@@ -222,7 +294,24 @@ impl Store {
 
     /// Reads an object's bytes; `None` when it is not there.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
-        let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
+        let found = self.fetch(name).await?;
+        match found {
+            Some((bytes, version)) => {
+                self.seen().insert(name.to_owned(), version);
+                Ok(Some(bytes))
+            }
+            None => {
+                self.seen().remove(name);
+                Ok(None)
+            }
+        }
+    }
+
+    /// An object's bytes and their version, without remembering that they were seen.
+    async fn fetch(&self, name: &str) -> Result<Option<(Bytes, UpdateVersion)>> {
+        self.look().await?;
+        let failed = |error| self.error("read", name, error);
+        let Some(objects) = self.objects().map_err(failed)? else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
             Ok(found) if found.meta.size > MAX_OBJECT => {
                 let what =
@@ -231,15 +320,10 @@ impl Store {
             }
             Ok(found) => {
                 let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
-                let bytes = found.bytes().await.map_err(|error| store_error("read", name, error))?;
-                self.seen().insert(name.to_owned(), version);
-                Ok(Some(bytes))
+                Ok(Some((found.bytes().await.map_err(failed)?, version)))
             }
-            Err(object_store::Error::NotFound { .. }) => {
-                self.seen().remove(name);
-                Ok(None)
-            }
-            Err(error) => Err(store_error("read", name, error)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -254,41 +338,46 @@ impl Store {
             notes.into_iter().for_each(|note| self.note(note));
             return Ok(found);
         }
-        let Some(objects) = self.objects().map_err(|error| store_error("list", prefix, error))? else {
-            return Ok(Vec::new());
-        };
+        self.look().await?;
+        let failed = |error| self.error("list", prefix, error);
+        let Some(objects) = self.objects().map_err(failed)? else { return Ok(Vec::new()) };
         let found = objects.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location.to_string());
-        let mut names: Vec<String> = found.try_collect().await.map_err(|error| store_error("list", prefix, error))?;
+        let mut names: Vec<String> = found.try_collect().await.map_err(failed)?;
         names.sort();
         Ok(names)
     }
 
     /// How long ago an object was written, by its store's clock; `None` when it is not there.
-    pub(super) async fn age(&self, name: &str) -> Result<Option<std::time::Duration>> {
-        let Some(objects) = self.objects().map_err(|error| store_error("read", name, error))? else { return Ok(None) };
+    pub(super) async fn age(&self, name: &str) -> Result<Option<Duration>> {
+        self.look().await?;
+        let failed = |error| self.error("read", name, error);
+        let Some(objects) = self.objects().map_err(failed)? else { return Ok(None) };
         match objects.head(&Path::from(name)).await {
             Ok(meta) => {
                 let age = std::time::SystemTime::now().duration_since(meta.last_modified.into());
                 Ok(Some(age.unwrap_or_default()))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(store_error("read", name, error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
     /// Deletes an object, if it is there.
     pub(super) async fn delete(&self, name: &str) -> Result<()> {
-        let Some(objects) = self.objects().map_err(|error| store_error("delete", name, error))? else { return Ok(()) };
+        self.prove().await?;
+        let failed = |error| self.error("delete", name, error);
+        let Some(objects) = self.objects().map_err(failed)? else { return Ok(()) };
         match objects.delete(&Path::from(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {
                 self.seen().remove(name);
                 Ok(())
             }
-            Err(error) => Err(store_error("delete", name, error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
+/// The bytes of an object, which are never those of another one.
 fn serialize<T: Serialize>(name: &str, body: &T) -> Result<Bytes> {
     let failed = |error: serde_json::Error| JournalError::Store {
         operation: "write",
@@ -298,6 +387,7 @@ fn serialize<T: Serialize>(name: &str, body: &T) -> Result<Bytes> {
     let mut value = serde_json::to_value(body).map_err(failed)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("format".to_owned(), FORMAT.into());
+        object.insert("nonce".to_owned(), Uuid::new_v4().to_string().into());
     }
     let mut bytes = serde_json::to_vec_pretty(&value).map_err(failed)?;
     bytes.push(b'\n');
@@ -330,8 +420,4 @@ pub(crate) fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> 
         return Err(JournalError::TooNew { path: name.to_owned(), found: format, known: FORMAT });
     }
     serde_json::from_slice(bytes).map_err(damaged)
-}
-
-fn store_error(operation: &'static str, path: &str, source: object_store::Error) -> JournalError {
-    JournalError::Store { operation, path: path.to_owned(), source: Box::new(source) }
 }

@@ -5,10 +5,20 @@ use object_store::memory::InMemory;
 use uuid::Uuid;
 
 use super::{Entry, Holder, Journal, JournalError, Phase, ReleaseRecord, releases::current, store::Store};
-use crate::provider::ReleaseId;
+use crate::{manifest::JournalSection, provider::ReleaseId};
 
 fn holder(command: &str) -> Holder {
     Holder::current(Uuid::now_v7(), command)
+}
+
+/// A `[journal]` section with this URL.
+pub(super) fn at(url: &str) -> JournalSection {
+    JournalSection { url: url.to_owned(), ..JournalSection::default() }
+}
+
+/// The store in a folder `.remint` below another one.
+pub(super) fn local(folder: &tempfile::TempDir) -> Store {
+    Store::open(&at("file:.remint"), folder.path()).unwrap()
 }
 
 pub(crate) fn record(id: u64) -> ReleaseRecord {
@@ -119,7 +129,7 @@ async fn an_expired_lock_is_free() {
 #[tokio::test]
 async fn what_another_process_has_written_is_not_overwritten_unseen() {
     let (objects, folder) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
-    let local = || Store::open("file:.remint", folder.path()).unwrap();
+    let local = || local(&folder);
     let given = || Store::over(Arc::clone(&objects) as Arc<dyn object_store::ObjectStore>);
     let name = "production/resources.json";
     for (one, other) in [(given(), given()), (local(), local())] {
@@ -146,7 +156,7 @@ async fn what_another_process_has_written_is_not_overwritten_unseen() {
 async fn a_local_journal_is_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open("file:.remint", folder.path()).unwrap();
+    let store = local(&folder);
     assert!(store.create("production/resources.json", &super::Resources::default()).await.unwrap());
     assert!(!store.create("production/resources.json", &record(1)).await.unwrap());
     let mode = |path: &str| folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
@@ -182,14 +192,14 @@ async fn a_newer_format_is_refused() {
 #[test]
 fn a_url_that_keeps_nothing_or_names_no_store_of_this_build_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let refusal = |url: &str| Store::open(url, folder.path()).unwrap_err();
+    let refusal = |url: &str| Store::open(&at(url), folder.path()).unwrap_err();
     let memory = refusal("memory:///");
     assert_eq!(
         memory.to_string(),
         "cannot keep the journal at `memory:///`: memory keeps nothing, and what Remint creates would be forgotten"
     );
     assert!(memory.hint().unwrap().contains("file:.remint"));
-    for url in ["memory:", "s3://bucket/path", "https://example.org/", ".remint", ""] {
+    for url in ["memory:", "az://container/path", "https://example.org/", ".remint", ""] {
         assert!(matches!(refusal(url), JournalError::Url { .. }), "{url}");
     }
 }

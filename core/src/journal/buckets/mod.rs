@@ -1,0 +1,13 @@
+//! Buckets: journals at `s3://` and `gs://`.
+
+mod credentials;
+mod fault;
+mod keys;
+mod opened;
+mod profile;
+mod proof;
+
+pub use credentials::{AwsProfiles, ProfileError};
+pub use keys::AwsKeys;
+pub(super) use keys::Env;
+pub(super) use opened::BucketStore;

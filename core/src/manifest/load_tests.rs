@@ -418,6 +418,47 @@ fn an_environment_must_be_chosen_and_every_one_is_checked() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_there_is_reported_at_its_key() {
+    let journal = |text: &str| error(&with(&format!("[journal]\n{text}\n")));
+    insta::assert_snapshot!(journal("url = \"s3:team/web\""), @r#"
+    error: cannot keep the journal at `s3:team/web`: two slashes are missing after the colon
+      --> remint.toml:14:7
+       |
+    14 | url = "s3:team/web"
+       |       ^^^^^^^^^^^^^ in `journal.url`
+       |
+       = help: write `file:FOLDER`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`
+    "#);
+    insta::assert_snapshot!(journal("url = \"s3://team/web\"\nendpoint = \"http://minio.example.org\""), @r#"
+    error: `http://minio.example.org` cannot be the endpoint: the journal would travel unencrypted
+      --> remint.toml:15:12
+       |
+    15 | endpoint = "http://minio.example.org"
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^ in `journal.endpoint`
+       |
+       = help: write `https://`
+    "#);
+    insta::assert_snapshot!(journal("url = \"gs://team/web\"\nregion = \"europe-west1\""), @r#"
+    error: `region` is for a journal at `s3://`
+      --> remint.toml:15:10
+       |
+    15 | region = "europe-west1"
+       |          ^^^^^^^^^^^^^^ in `journal.region`
+       |
+       = help: remove it, or change `url`
+    "#);
+    insta::assert_snapshot!(journal("url = \"s3://team/web\"\nendpont = \"https://example.org\""), @r#"
+    error: unknown key `endpont`
+      --> remint.toml:15:1
+       |
+    15 | endpont = "https://example.org"
+       | ^^^^^^^ in `journal`
+       |
+       = help: did you mean `endpoint`?
+    "#);
+}
+
+#[test]
 fn git_is_asked_where_it_is_used() {
     let text = with("[vars]\nsha = \"${git.sha}\"\n");
     assert!(error(&text).contains("`${git.sha}` has no value: "), "{}", error(&text));

@@ -59,6 +59,13 @@ enum Objects {
 const CREATES: u32 = 10;
 const CREATE_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is there in the place of what was to be written.
+enum Found {
+    Nothing,
+    Ours,
+    Others,
+}
+
 type Result<T> = std::result::Result<T, JournalError>;
 
 impl Store {
@@ -192,18 +199,15 @@ impl Store {
         let bytes = serialize(name, body)?;
         for round in 1..=CREATES {
             match self.put(name, bytes.clone(), PutMode::Create).await {
+                Ok(()) => return Ok(true),
                 Err(object_store::Error::AlreadyExists { .. }) => {}
-                done => return done.map(|()| true).map_err(|error| self.error("write", name, error)),
+                Err(error) => return self.unless_done(name, &bytes, None, error).await,
             }
-            match self.fetch(name).await? {
-                Some((found, version)) if found == bytes => {
-                    self.seen().insert(name.to_owned(), version);
-                    return Ok(true);
-                }
-                Some(_) => return Ok(false),
-                None => {}
+            match self.found(name, &bytes).await? {
+                Found::Ours => return Ok(true),
+                Found::Others => return Ok(false),
+                Found::Nothing => sleep(CREATE_PAUSE * (round - 1)).await,
             }
-            sleep(CREATE_PAUSE * (round - 1)).await;
         }
         let source = "the store says that it exists, and that it does not".into();
         Err(JournalError::Store { operation: "write", path: name.to_owned(), source })
@@ -217,24 +221,50 @@ impl Store {
     pub(super) async fn update<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
         self.prove().await?;
         let seen = self.seen().get(name).cloned();
-        let mode = seen.map_or(PutMode::Create, PutMode::Update);
+        let mode = seen.clone().map_or(PutMode::Create, PutMode::Update);
         let bytes = serialize(name, body)?;
         match self.put(name, bytes.clone(), mode).await {
+            Ok(()) => Ok(true),
             // One that is gone was deleted by another process.
             Err(
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotFound { .. },
-            ) => {}
-            done => return done.map(|()| true).map_err(|error| self.error("write", name, error)),
+            ) => Ok(matches!(self.found(name, &bytes).await?, Found::Ours)),
+            Err(error) => self.unless_done(name, &bytes, seen, error).await,
         }
-        // The answer to our own write may have been lost, and the request repeated.
-        match self.fetch(name).await? {
-            Some((found, version)) if found == bytes => {
+    }
+
+    /// What is there after a write whose condition was not met, as the store says. The reply to our own may have been lost, and
+    /// the request repeated.
+    async fn found(&self, name: &str, ours: &Bytes) -> Result<Found> {
+        Ok(match self.fetch(name).await? {
+            Some((found, version)) if found == ours => {
+                self.seen().insert(name.to_owned(), version);
+                Found::Ours
+            }
+            Some(_) => Found::Others,
+            None => Found::Nothing,
+        })
+    }
+
+    /// What became of a write that failed, where that can be seen; else its error. A conditional request is not repeated when
+    /// the connection breaks while its reply is awaited.
+    async fn unless_done(
+        &self,
+        name: &str,
+        ours: &Bytes,
+        expected: Option<UpdateVersion>,
+        error: object_store::Error,
+    ) -> Result<bool> {
+        match self.fetch(name).await {
+            Ok(Some((found, version))) if found == ours => {
                 self.seen().insert(name.to_owned(), version);
                 Ok(true)
             }
-            _ => Ok(false),
+            // Its condition is not met, whether it has arrived or not.
+            Ok(Some((_, version))) if expected.as_ref() != Some(&version) => Ok(false),
+            _ => Err(self.error("write", name, error)),
         }
     }
 

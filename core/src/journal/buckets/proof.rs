@@ -5,6 +5,8 @@
 //! there, and to update one from a state that it is not in. The object stays in the store, so that a later process needs two
 //! requests and not four. That it is there proves nothing by itself: it may be a copy that came from another store.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, Result, UpdateVersion, path::Path};
 use uuid::Uuid;
@@ -12,8 +14,10 @@ use uuid::Uuid;
 /// The object on which it is tried, next to `service.json`.
 pub(super) const NAME: &str = "remint-store.json";
 
-/// How often it begins again because another process was faster.
+/// How often a write is tried whose outcome is not known.
 const ROUNDS: u32 = 5;
+/// For how long: a server that is away was waited for already.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why there is no proof.
 #[derive(Debug)]
@@ -73,27 +77,38 @@ async fn put(objects: &dyn ObjectStore, mode: PutMode) -> Result<Option<UpdateVe
     let text = "Remint tries on this object whether the store honours conditional writes.";
     let body = serde_json::json!({ "format": 1, "what": text, "nonce": Uuid::new_v4() });
     let bytes = Bytes::from(format!("{body:#}\n"));
+    let started = Instant::now();
+    let mut failure = Error::Generic { store: "journal", source: "an object that exists cannot be read".into() };
     for _ in 0..ROUNDS {
         let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
-        match objects.put_opts(&path, bytes.clone().into(), options).await {
+        let refused = match objects.put_opts(&path, bytes.clone().into(), options).await {
             Ok(put) => return Ok(Some(put.into())),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        match objects.get(&path).await {
-            // A repeated request, whose first reply was lost, finds what it has written itself.
-            Ok(found) => {
-                let meta = found.meta.clone();
-                let ours = found.bytes().await? == bytes;
-                return Ok(ours.then_some(UpdateVersion { e_tag: meta.e_tag, version: meta.version }));
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => true,
+            // The connection may have broken while the reply was awaited.
+            Err(error @ Error::Generic { .. }) if started.elapsed() < PATIENCE => {
+                failure = error;
+                false
             }
-            // S3 also says so of two requests at once, neither of which may have been carried out.
-            Err(Error::NotFound { .. }) if mode == PutMode::Create => {}
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match objects.get(&path).await {
+            Ok(found) => {
+                let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+                // Also after a refusal: that may be of a repeated request, whose first reply was lost.
+                if found.bytes().await? == bytes {
+                    return Ok(Some(version));
+                }
+                if refused {
+                    return Ok(None);
+                }
+            }
+            Err(Error::NotFound { .. }) if refused && mode != PutMode::Create => return Ok(None),
+            // S3 refuses one of two creates that arrive at once, and the other one may fail.
+            Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Generic { store: "journal", source: "an object that exists cannot be read".into() })
+    Err(failure)
 }
 
 #[cfg(test)]

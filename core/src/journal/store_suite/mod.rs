@@ -11,16 +11,48 @@ mod servers;
 mod target;
 mod writer;
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
+
+use futures::future::join_all;
+use object_store::memory::InMemory;
+use uuid::Uuid;
 
 use google::Google;
 use replies::Replies;
 use servers::{Moto, S3rver};
 use target::Target;
 
-use crate::journal::JournalError;
+use crate::journal::{Entry, Holder, Journal, JournalError, Phase, Resources};
+
+/// Of twenty runs that want the lock one gets it, and what it writes is read by the others.
+async fn journals(target: &Target) {
+    let journal = || {
+        let mut journal = Journal::over(Arc::new(InMemory::new()), "production");
+        journal.store = target.open();
+        journal
+    };
+    let runs: Vec<Journal> = (0..20).map(|_| journal()).collect();
+    for round in 1..=3 {
+        let locks = join_all(runs.iter().map(|run| run.lock(Holder::current(Uuid::now_v7(), "deploy")))).await;
+        let held = |lock: &_| matches!(lock, Err(JournalError::Held { .. }));
+        assert_eq!(locks.iter().filter(|lock| held(lock)).count(), 19, "{locks:?}");
+        let (winner, lock) = locks.into_iter().enumerate().find_map(|(run, lock)| Some((run, lock.ok()?))).unwrap();
+        let mut release = runs[winner].create(&lock, super::tests::record(round)).await.unwrap();
+        for phase in [Phase::Launching, Phase::Gating, Phase::Done] {
+            runs[winner].append(&lock, &mut release, Entry::Phase { phase }).await.unwrap();
+        }
+        runs[winner].set_resources(&lock, &Resources::default()).await.unwrap();
+        lock.release().await.unwrap();
+        let history = journal().history().await.unwrap();
+        assert_eq!(history.len() as u64, round);
+        assert_eq!(history.last(), Some(&release));
+        assert_eq!(journal().environments().await.unwrap(), ["production"]);
+        assert_eq!(journal().check().await.unwrap(), []);
+    }
+}
 
 async fn all(target: &Target) {
+    journals(target).await;
     checks::conditions(target).await;
     checks::create_race(target).await;
     checks::update_race(target).await;
@@ -53,16 +85,20 @@ async fn motos_s3_passes() {
     let moto = Moto::start();
     moto.bucket("team").await;
     all(&moto.target("s3://team/journals/web")).await;
-    let replies = Replies::before(&moto.url).await;
-    with_lost_replies(&Target::s3("s3://team/lost", &replies.url), &replies).await;
+    for reset in [false, true] {
+        let replies = Replies::before(&moto.url, reset).await;
+        with_lost_replies(&Target::s3(&format!("s3://team/lost-{reset}"), &replies.url), &replies).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_fake_of_googles_xml_api_passes() {
     let google = Google::start("team").await;
     all(&google.target("gs://team/journals/web")).await;
-    let replies = Replies::before(&google.url).await;
-    with_lost_replies(&Target::gcs("gs://team/lost", &replies.url), &replies).await;
+    for reset in [false, true] {
+        let replies = Replies::before(&google.url, reset).await;
+        with_lost_replies(&Target::gcs(&format!("gs://team/lost-{reset}"), &replies.url), &replies).await;
+    }
     checks::conflicts(&google.target("gs://team/conflicts"), &google.conflicts).await;
 }
 

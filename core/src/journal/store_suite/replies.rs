@@ -19,7 +19,8 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    pub(super) async fn before(server: &str) -> Self {
+    /// Connections are closed in an orderly way, or reset.
+    pub(super) async fn before(server: &str, reset: bool) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -29,7 +30,7 @@ impl Replies {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
                 let (each, gone, puts) = (Arc::clone(&each), Arc::clone(&gone), Arc::clone(&puts));
-                tokio::spawn(carry(client, server, move || {
+                tokio::spawn(carry(client, server, reset, move || {
                     let (some, of) = *each.lock().unwrap();
                     let lose = puts.fetch_add(1, Ordering::Relaxed) % of < some;
                     gone.fetch_add(lose.into(), Ordering::Relaxed);
@@ -47,7 +48,7 @@ impl Replies {
 }
 
 /// Carries bytes both ways. A request begins where the client speaks after the server has: nobody sends two at once.
-async fn carry(mut client: TcpStream, mut server: TcpStream, lose: impl Fn() -> bool) {
+async fn carry(mut client: TcpStream, mut server: TcpStream, reset: bool, lose: impl Fn() -> bool) {
     let (mut up, mut down) = (vec![0; 65536], vec![0; 65536]);
     let (mut answered, mut write) = (true, false);
     loop {
@@ -61,7 +62,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, lose: impl Fn() -> 
             }
             read = server.read(&mut down) => {
                 let Ok(read @ 1..) = read else { return };
-                if std::mem::take(&mut write) && lose() { return }
+                if std::mem::take(&mut write) && lose() {
+                    if reset { client.set_zero_linger().unwrap() }
+                    return
+                }
                 answered = true;
                 if client.write_all(&down[..read]).await.is_err() { return }
             }

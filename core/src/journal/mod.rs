@@ -59,7 +59,7 @@ mod store_suite;
 mod tests;
 mod wait;
 
-pub use buckets::{AwsKeys, AwsProfiles, ProfileError};
+pub use buckets::{AwsKeys, AwsProfiles, LoadProfile, ProfileError};
 pub use check::{Finding, Remedy};
 pub use error::{JournalError, Known};
 pub use holder::{Holder, Liveness, ProcessState};

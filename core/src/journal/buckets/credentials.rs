@@ -28,12 +28,15 @@ const FRESH: Duration = Duration::from_secs(300);
 /// Why a profile gives no keys.
 pub type ProfileError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Finds the keys of a profile, or of the usual one.
+pub type LoadProfile = fn(profile: Option<String>) -> BoxFuture<'static, Result<Option<AwsKeys>, ProfileError>>;
+
 /// Finds keys as Amazon's tools do, from profiles above all. At most one crate of a build submits one by `inventory`.
 #[derive(Debug)]
 pub struct AwsProfiles {
     /// Finds the keys of a profile, or of the usual one. `None` where there is no such profile, and none was asked for: then keys
     /// of the instance that this runs on are looked for. Must not show a secret in its error.
-    pub load: fn(profile: Option<String>) -> BoxFuture<'static, Result<Option<AwsKeys>, ProfileError>>,
+    pub load: LoadProfile,
 }
 
 inventory::collect!(AwsProfiles);

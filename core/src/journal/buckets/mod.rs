@@ -7,7 +7,7 @@ mod opened;
 mod profile;
 mod proof;
 
-pub use credentials::{AwsProfiles, ProfileError};
+pub use credentials::{AwsProfiles, LoadProfile, ProfileError};
 pub use keys::AwsKeys;
 pub(super) use keys::Env;
 pub(super) use opened::BucketStore;

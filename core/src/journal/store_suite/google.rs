@@ -70,17 +70,19 @@ impl Google {
     }
 }
 
-fn refusal(status: StatusCode, code: &str) -> Response {
-    (status, format!("<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code></Error>")).into_response()
+type Refusal = (StatusCode, String);
+
+fn refusal(status: StatusCode, code: &str) -> Refusal {
+    (status, format!("<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code></Error>"))
 }
 
-fn failed(error: &Error) -> Response {
+fn failed(error: &Error) -> Refusal {
     match error {
         Error::NotFound { .. } => refusal(StatusCode::NOT_FOUND, "NoSuchKey"),
         Error::AlreadyExists { .. } | Error::Precondition { .. } => {
             refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed")
         }
-        error => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        error => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }
 
@@ -94,12 +96,12 @@ fn e_tag(generation: &str) -> Option<String> {
 }
 
 impl Cloud {
-    fn check(&self, bucket: &str) -> Result<(), Response> {
+    fn check(&self, bucket: &str) -> Result<(), Refusal> {
         if bucket == self.bucket { Ok(()) } else { Err(refusal(StatusCode::NOT_FOUND, "NoSuchBucket")) }
     }
 }
 
-async fn read(State(cloud): State<Cloud>, Path((bucket, name)): Path<(String, String)>) -> Result<Response, Response> {
+async fn read(State(cloud): State<Cloud>, Path((bucket, name)): Path<(String, String)>) -> Result<Response, Refusal> {
     cloud.check(&bucket)?;
     let found = cloud.objects.get(&Name::from(name)).await.map_err(|error| failed(&error))?;
     let ObjectMeta { e_tag, last_modified, .. } = found.meta.clone();
@@ -116,7 +118,7 @@ async fn write(
     Path((bucket, name)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     cloud.check(&bucket)?;
     let left = |left: usize| left.checked_sub(1);
     if cloud.conflicts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
@@ -139,7 +141,7 @@ async fn write(
 async fn delete(
     State(cloud): State<Cloud>,
     Path((bucket, name)): Path<(String, String)>,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, Refusal> {
     cloud.check(&bucket)?;
     let name = Name::from(name);
     // The memory does not say that there is none.
@@ -152,7 +154,7 @@ async fn list(
     State(cloud): State<Cloud>,
     Path(bucket): Path<String>,
     Query(List { prefix, after }): Query<List>,
-) -> Result<String, Response> {
+) -> Result<String, Refusal> {
     cloud.check(&bucket)?;
     let mut all: Vec<ObjectMeta> = cloud.objects.list(None).try_collect().await.unwrap();
     let prefix = prefix.unwrap_or_default();

@@ -67,6 +67,11 @@ impl<'a> Engine<'a> {
         &self.journal
     }
 
+    /// Who this run is, to those that find its lock.
+    pub(super) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
     /// Reports what reading the journal has ignored.
     pub(super) fn report_notes(&self) {
         for note in self.journal.take_notes() {
@@ -173,7 +178,7 @@ impl<'a> Engine<'a> {
     }
 
     /// From here on, no mutation is sent without the lock.
-    fn fence(&self, ctx: &Context, lock: &LockGuard) {
+    pub(super) fn fence(&self, ctx: &Context, lock: &LockGuard) {
         ctx.provider.calls().fence(lock.fence());
         if let Some(dns) = &ctx.dns {
             dns.calls().fence(lock.fence());

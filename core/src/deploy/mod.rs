@@ -15,6 +15,7 @@
 //! A rollback takes the image of an earlier release, and the configuration of the manifest as it is now: configurations
 //! hold secrets, and are kept nowhere.
 
+mod adopt;
 mod bake;
 mod configuration;
 mod destroy;
@@ -47,6 +48,7 @@ mod unfinished;
 mod walk;
 
 use crate::error::{EngineError, EngineErrorKind};
+pub use adopt::{AdoptOptions, AdoptedAddress, AdoptedInstance, AdoptedRelease, Adoption, adopt, adoption};
 pub use bake::{bake, bake_each};
 pub use destroy::destroy;
 pub use gc::{Leftover, Leftovers, gc, leftovers};

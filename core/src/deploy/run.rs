@@ -233,6 +233,7 @@ pub(super) async fn new_release(
         commit: commit(ctx).await,
         created_by: engine.author(),
         created_at: crate::clock::wall(),
+        adopted: false,
     };
     engine.journal().claim_place(&session.lock, &record.place()).await?;
     Ok(engine.journal().create(&session.lock, record).await?)

@@ -21,6 +21,7 @@ use crate::{
     provider::{ErrorKind, ImageId, Instance, Labels, Provider, ReleaseId},
 };
 
+mod adopt;
 mod ownership;
 mod records;
 mod runs;

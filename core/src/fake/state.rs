@@ -332,7 +332,7 @@ impl State {
             regions: Regions::Only(vec![region.unwrap_or_else(|| Region::from("here"))]),
             min_disk_gib: 10,
             size_bytes: None,
-            created_at: None,
+            created_at: Some(crate::clock::wall()),
         }
     }
 

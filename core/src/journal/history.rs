@@ -78,8 +78,9 @@ pub(super) async fn read(store: &Store, environment: &str) -> Result<History> {
         }
     }
     let last = listed.keys().max().map_or(0, |id| id.0);
+    let first = first(store, environment, &listed).await?;
     let mut history = History::default();
-    for id in (1..=last).map(ReleaseId) {
+    for id in (first..=last).map(ReleaseId) {
         let listed = listed.remove(&id).unwrap_or_default();
         let mut reader = Reader { store, environment, id, last: id.0 == last, faults: Vec::new() };
         let release = reader.release(listed).await?;
@@ -87,6 +88,18 @@ pub(super) async fn read(store: &Store, environment: &str) -> Result<History> {
         history.releases.insert(id, release.filter(|_| faults.is_empty()).ok_or(faults));
     }
     Ok(history)
+}
+
+/// The number of the first release. One that was read off the cloud may have a higher one than 1: those before it are not known any
+/// more.
+async fn first(store: &Store, environment: &str, listed: &BTreeMap<ReleaseId, Listed>) -> Result<u64> {
+    let Some(first) = listed.keys().min().filter(|id| id.0 > 1) else { return Ok(1) };
+    match store.get::<ReleaseRecord>(&layout::release(environment, *first)).await {
+        Ok(Some(record)) if record.adopted => Ok(first.0),
+        // What is wrong with it is found when it is read in its turn.
+        Ok(_) | Err(JournalError::Damaged { .. } | JournalError::TooNew { .. }) => Ok(1),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the release had ended by then.

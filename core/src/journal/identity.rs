@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Journal, JournalError, LockGuard, Place};
+use super::{Journal, JournalError, LockGuard, Place, Resources};
 use crate::provider::{EnvironmentId, ServiceId};
 
 /// `service.json`: whose journal this is. All environments share it.
@@ -150,6 +150,21 @@ impl Journal {
             }
         };
         Ok(Identity { service, environment })
+    }
+
+    /// Writes down the ids that resources carry whose journal is gone. What is there already stays.
+    pub(super) async fn write_identity(
+        &self,
+        lock: &LockGuard,
+        identity: &Identity,
+        resources: &Resources,
+    ) -> Result<(), JournalError> {
+        lock.check().await?;
+        self.store().create(SERVICE, &identity.service).await?;
+        self.set_resources(lock, resources).await?;
+        lock.check().await?;
+        self.store().create(&self.environment_name(), &identity.environment).await?;
+        Ok(())
     }
 
     /// Notes that something is about to be created at a place, so that it is looked for there for as long as the journal lasts.

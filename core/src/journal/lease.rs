@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{JournalError, LockRecord, layout, lock_record, store::Store};
+use super::{JournalError, LockRecord, Runs, layout, lock_record, store::Store};
 use crate::{
     clock,
     provider::{self, ErrorKind, Fence},
@@ -39,6 +39,8 @@ pub(super) struct Lease {
     store: Store,
     environment: String,
     record: LockRecord,
+    /// Further runs that the journal has come to know.
+    learned: Mutex<Runs>,
     lost: CancellationToken,
     state: Mutex<State>,
 }
@@ -55,11 +57,38 @@ impl Lease {
     /// A lock that was written after `started`.
     pub(super) fn new(store: Store, environment: &str, record: LockRecord, started: Duration) -> Self {
         let state = Mutex::new(State::Until(started + LASTS - MARGIN));
-        Self { store, environment: environment.to_owned(), record, lost: CancellationToken::new(), state }
+        Self {
+            store,
+            environment: environment.to_owned(),
+            record,
+            learned: Mutex::default(),
+            lost: CancellationToken::new(),
+            state,
+        }
     }
 
     pub(super) fn record(&self) -> &LockRecord {
         &self.record
+    }
+
+    /// The runs that the journal knows, those included that it has come to know since the lock was taken.
+    pub(super) fn known_runs(&self) -> Runs {
+        self.written().known_runs()
+    }
+
+    /// What is to be written of it now.
+    fn written(&self) -> LockRecord {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        LockRecord { runs: self.record.runs.with(&learned), ..self.record.clone() }
+    }
+
+    /// Takes in further runs, and writes them down.
+    pub(super) async fn learn(&self, runs: &Runs) -> Result<(), JournalError> {
+        {
+            let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+            *learned = learned.with(runs);
+        }
+        self.renew().await
     }
 
     pub(super) fn lost(&self) -> &CancellationToken {
@@ -131,7 +160,7 @@ impl Lease {
     async fn renew(&self) -> Result<(), JournalError> {
         self.check().await?;
         let started = clock::boottime();
-        let record = LockRecord { expires: expiry(), ..self.record.clone() };
+        let record = LockRecord { expires: expiry(), ..self.written() };
         self.store.replace(&layout::lock(&self.environment, self.record.token), &record).await?;
         // The former lease must have lasted until now, or somebody may have seen it expired before this was written.
         self.check_here()?;
@@ -148,7 +177,7 @@ impl Lease {
         if highest != Some(self.record.token) {
             return Ok(());
         }
-        let record = LockRecord { released: true, unsettled, ..self.record.clone() };
+        let record = LockRecord { released: true, unsettled, ..self.written() };
         self.store.replace(&layout::lock(&self.environment, self.record.token), &record).await
     }
 }

@@ -141,7 +141,12 @@ impl LockGuard {
 
     /// The runs that the journal knows, this one included.
     pub(crate) fn known_runs(&self) -> Runs {
-        self.lease.record().known_runs()
+        self.lease.known_runs()
+    }
+
+    /// Takes runs in of which the cloud shows what they have made.
+    pub(crate) async fn learn(&self, runs: &Runs) -> Result<(), JournalError> {
+        self.lease.learn(runs).await
     }
 
     /// The number of the lock, which grows with each holder; entries carry it.

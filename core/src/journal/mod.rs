@@ -26,6 +26,7 @@
 //! fencing token. A holder writes only while its number is the highest. A compare-and-swap on one object would be
 //! simpler, and would shut out the local folder.
 
+mod adopted;
 mod buckets;
 mod check;
 mod error;
@@ -59,6 +60,7 @@ mod store_suite;
 mod tests;
 mod wait;
 
+pub(crate) use adopted::Rebuilt;
 pub use buckets::{AwsKeys, AwsProfiles, LoadProfile, ProfileError};
 pub use check::{Finding, Remedy};
 pub use error::{JournalError, Known};

@@ -54,6 +54,9 @@ pub struct ReleaseRecord {
     pub created_by: String,
     /// When it was decided, before anything was done.
     pub created_at: Timestamp,
+    /// Whether `remint adopt` has read it off the cloud. Of the releases before the first of those, nothing is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 impl ReleaseRecord {

@@ -20,6 +20,18 @@ impl Runs {
         Self(known[known.len().saturating_sub(KEPT)..].to_vec())
     }
 
+    /// These, and others.
+    #[must_use]
+    pub(crate) fn with(&self, others: &Self) -> Self {
+        others.0.iter().fold(self.clone(), |known, run| known.and(*run))
+    }
+
+    /// The run whose four characters end a name: all of it that is known, where no label names it.
+    pub(crate) fn of_name(name: &str) -> Option<Uuid> {
+        let (_, end) = name.rsplit_once('-')?;
+        (end.len() == 4).then(|| u16::from_str_radix(end, 16).ok()).flatten().map(|end| Uuid::from_u128(end.into()))
+    }
+
     /// Whether the run of this label is one of them.
     pub(crate) fn has(&self, label: Option<&str>) -> bool {
         label.and_then(|label| Uuid::parse_str(label).ok()).is_some_and(|run| self.0.contains(&run))

@@ -40,6 +40,7 @@ pub(crate) fn record(id: u64) -> ReleaseRecord {
         commit: None,
         created_by: "me@here".to_owned(),
         created_at: Timestamp::UNIX_EPOCH,
+        adopted: false,
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use remint_core::{
     manifest::HumanDuration,
-    provider::{ImageId, ReleaseId},
+    provider::{ImageId, InstanceId, ReleaseId},
 };
 
 use crate::complete;
@@ -114,6 +114,8 @@ pub enum Command {
     Resume,
     /// Undo a release that was interrupted
     Abort,
+    /// Write a journal for what stands: where the old one is lost, or for a service that was made by hand
+    Adopt(AdoptArgs),
     /// List what no release accounts for, ask, and delete it
     Gc(GcArgs),
     /// Delete the environment: instances, address, DNS record
@@ -249,6 +251,20 @@ pub struct ShowArgs {
     /// The release (`r7` or `7`)
     #[arg(add = ArgValueCompleter::new(complete::releases))]
     pub release: ReleaseId,
+}
+
+/// Arguments of `remint adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Take over this instance, which carries no labels of this environment, or another journal's id (may be given again)
+    #[arg(long = "instance", value_name = "ID")]
+    pub instances: Vec<InstanceId>,
+    /// Take over this static IP, where its labels do not show whose it is (may be given again)
+    #[arg(long = "static-ip", value_name = "IP")]
+    pub static_ips: Vec<std::net::IpAddr>,
+    /// Create a new journal inside the checkout, although `CI` is set
+    #[arg(long)]
+    pub new_journal: bool,
 }
 
 /// Arguments of `remint gc`.

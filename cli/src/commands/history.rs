@@ -48,6 +48,7 @@ fn table(releases: &[Release]) -> String {
         let remark = match (record.rollback_of, release.failure()) {
             (_, Some(reason)) => redact::excerpt(reason.lines().next().unwrap_or_default(), 60),
             (Some(earlier), None) => format!("rollback to {earlier}"),
+            (None, None) if record.adopted => "adopted".to_owned(),
             (None, None) => String::new(),
         };
         // Clean before the table is laid out: what is taken away later would shift its columns.
@@ -82,7 +83,8 @@ fn details(release: &Release) -> String {
     let mut row = |title: &str, value: String| text.push_str(&format!("  {title:<12} {value}\n"));
     row("image", format!("{} (fingerprint {})", record.image, record.fingerprint.short()));
     row("instances", format!("{} of {} in {} on {}", record.count, record.size, record.region, record.provider));
-    row("made", format!("{} by {}", time(record.created_at), redact::show_line(&record.created_by)));
+    let made = if record.adopted { "adopted" } else { "made" };
+    row(made, format!("{} by {}", time(record.created_at), redact::show_line(&record.created_by)));
     if let Some(commit) = &record.commit {
         row("commit", redact::show_line(commit));
     }

@@ -1,5 +1,6 @@
 //! The verbs, a file each; this one sends a command to its file.
 
+mod adopt;
 mod bake;
 mod completions;
 mod conformance;
@@ -74,6 +75,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Show(args) => history::show(args.release, settings, printer).await,
         Command::Resume => unfinished::resume(settings, printer, cancel).await,
         Command::Abort => unfinished::abort(settings, printer, cancel).await,
+        Command::Adopt(args) => adopt::run(&args, settings, printer, cancel).await,
         Command::Gc(args) => gc::gc(&args, settings, printer, cancel).await,
         Command::Destroy(args) => gc::destroy(&args, settings, printer, cancel).await,
         Command::Images(args) => images::run(&args, settings, printer, cancel).await,
@@ -125,6 +127,7 @@ fn reach(command: &Command) -> Reach {
         | Command::Resume
         | Command::Abort
         | Command::Destroy(_)
+        | Command::Adopt(_)
         | Command::Conformance(_) => Reach::Change,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(_) => Reach::Change,

@@ -128,5 +128,6 @@ pub(crate) fn foreign(ctx: &Context, history: &[Release], foreign: &[Instance]) 
     )
     .details(foreign.iter().map(line).collect())
     .hint(format!("{journal}; run remint where these were deployed from, or point `[journal] url` at that journal"))
+    .hint("where that journal is lost, `remint adopt` writes a new one")
     .hint("for a second copy of the service, choose another environment (`-e NAME`) or another `service` name")
 }

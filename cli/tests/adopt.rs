@@ -1,7 +1,6 @@
 //! A journal that is lost is rebuilt from the cloud, on each of the three APIs; a service that was made by hand is taken over.
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
-#[expect(dead_code, reason = "other test files use the rest")]
 #[path = "common/client.rs"]
 mod client;
 #[expect(dead_code, reason = "other test files use the rest")]
@@ -18,6 +17,8 @@ use stopped::stop_at;
 
 /// The exit code of a command that finds something in its way.
 const CONFLICT: i32 = 8;
+/// That of one that finds instances of another journal.
+const FOREIGN: i32 = 13;
 const PROVIDERS: [&str; 3] = ["digitalocean", "aws", "gcp"];
 
 async fn remint(world: &World, provider: &str, args: &[&str]) -> Ended {
@@ -53,9 +54,13 @@ async fn a_deployed_checkout_that_lost_its_journal_adopts_what_stands() {
         remint(&world, provider, &["deploy", "--var", "version=v2"]).await.success();
         world.lose_journal();
         let before = world.account(provider).instances();
-        remint(&world, provider, &["deploy", "--var", "version=v2"]).await.code(CONFLICT).says("remint adopt");
+        remint(&world, provider, &["deploy", "--var", "version=v2"]).await.code(FOREIGN).says("remint adopt");
         // Nobody answers the question: nothing is written.
-        remint(&world, provider, &["adopt"]).await.code(if provider == "digitalocean" { CONFLICT } else { 2 });
+        remint(&world, provider, &["adopt"]).await.says(if provider == "digitalocean" {
+            "--static-ip"
+        } else {
+            "--yes"
+        });
         assert!(!world.journal().join("default/environment.json").exists());
         adopt(&world, provider).await.success().says("serves").says("What the cloud does not tell");
         remint(&world, provider, &["plan", "--var", "version=v2"]).await.success().says("nothing to do");

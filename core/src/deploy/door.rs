@@ -1,7 +1,8 @@
 //! The way in for the simulation: each command on a journal, machines and a process of its own.
 
 use super::{
-    DeployOptions, DeployReport, EngineError,
+    AdoptOptions, DeployOptions, DeployReport, EngineError,
+    adopt::adopt_with,
     bake::one,
     destroy::destroy_with,
     engine::Engine,
@@ -66,6 +67,11 @@ impl<'a> Door<'a> {
         let baked = one(&self.engine, &session).await;
         self.engine.give_back(session.lock).await;
         baked.map(drop)
+    }
+
+    /// Adopts what stands, and what is named.
+    pub(crate) async fn adopt(&self, named: AdoptOptions) -> Result<(), EngineError> {
+        adopt_with(&self.engine, &named, None).await.map(drop)
     }
 
     /// Returns how many objects of the journal were mended.

@@ -331,14 +331,15 @@ impl Run<'_> {
         self.save_resources().await
     }
 
-    /// Takes a static IP of the user's from this release's instance, where it pointed at nothing before: it is found as it was.
+    /// Takes a static IP that this release did not make from its instance, where it pointed at nothing before: it is found as it was.
     async fn take_back_given_address(&self, own: &[Instance]) -> Result<(), EngineError> {
         let taken = self.release.entries.iter().filter_map(|record| match &record.entry {
             Entry::Assigning { static_ip, from: None, .. } => Some(static_ip.clone()),
             _ => None,
         });
         for id in taken.collect::<BTreeSet<_>>() {
-            if self.resources.static_ips().any(|(owned, ip)| ip.id == id && owned.made_by.is_some()) {
+            let release = Some(self.release.id());
+            if self.resources.static_ips().any(|(owned, ip)| ip.id == id && owned.made_by == release) {
                 continue;
             }
             let Some(ip) = find(self.static_ips()?, &id).await? else { continue };

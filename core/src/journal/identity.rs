@@ -161,7 +161,10 @@ impl Journal {
     ) -> Result<(), JournalError> {
         lock.check().await?;
         self.store().create(SERVICE, &identity.service).await?;
-        self.set_resources(lock, resources).await?;
+        // What the journal knows already, it knows better.
+        let mut all = self.resources().await?;
+        all.owned.extend(resources.owned.iter().filter(|new| !all.has(new)).cloned().collect::<Vec<_>>());
+        self.set_resources(lock, &all).await?;
         lock.check().await?;
         self.store().create(&self.environment_name(), &identity.environment).await?;
         Ok(())

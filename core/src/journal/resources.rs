@@ -202,6 +202,17 @@ impl Resources {
         })
     }
 
+    /// Whether a static IP or record is among them, whatever is known of it.
+    pub(super) fn has(&self, other: &Owned) -> bool {
+        self.owned.iter().any(|owned| match (&owned.resource, &other.resource) {
+            (Resource::StaticIp(one), Resource::StaticIp(other)) => one.id == other.id,
+            (Resource::Record(one), Resource::Record(record)) => {
+                owned.provider == other.provider && one.is_same(record)
+            }
+            _ => false,
+        })
+    }
+
     /// Takes a static IP in as the wanted one, on behalf of a release; the one of before is superseded. `made` says whether the
     /// release created it.
     pub fn want_static_ip(&mut self, ip: OwnedStaticIp, place: &Place, made: bool, by: ReleaseId) {

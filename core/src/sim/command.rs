@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     context::{Context, Elsewhere},
+    deploy::AdoptOptions,
     deploy::door::{Door, chain},
     error::EngineError,
     events::{Event, Events},
@@ -193,6 +194,7 @@ impl Sim {
             run,
             command: verb.name().to_owned(),
         };
+        let named = Arc::clone(&self.oracle);
         let command = async move {
             let door = Door::new(&ctx, journal, holder);
             match verb {
@@ -207,6 +209,11 @@ impl Sim {
                 Verb::Prune => door.prune().await.map(|pruned| Ended::Done { changes: pruned > 0 }),
                 Verb::Destroy { images } => door.destroy(images).await.map(|()| Ended::Done { changes: true }),
                 Verb::Bake => door.bake().await.map(|()| Ended::Done { changes: true }),
+                Verb::Adopt => {
+                    let static_ips = named.adoptable(environment);
+                    let instances = named.known_to_serve(environment).into_iter().collect();
+                    door.adopt(AdoptOptions { instances, static_ips }).await.map(|()| Ended::Done { changes: true })
+                }
                 Verb::Repair => door.repair().await.map(|mended| Ended::Done { changes: mended > 0 }),
                 Verb::Plan => door.plan().await.map(|changes| Ended::Done { changes }),
                 Verb::Status => door.status().await.map(|()| Ended::Done { changes: false }),

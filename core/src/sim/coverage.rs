@@ -90,7 +90,7 @@ impl Trouble {
 }
 
 /// The commands, each a row.
-pub(super) const COMMANDS: [&str; 12] = [
+pub(super) const COMMANDS: [&str; 13] = [
     "deploy",
     "rollback",
     "resume",
@@ -99,6 +99,7 @@ pub(super) const COMMANDS: [&str; 12] = [
     "gc",
     "images prune",
     "destroy",
+    "adopt",
     "journal repair",
     "plan",
     "status",
@@ -124,6 +125,11 @@ const NEVER: &[(&[&str], &[Trouble], &str)] = &[
     (READERS, CHANGES, "it only reads: it sends no request that changes anything"),
     (READERS, &[LateWrite, TornWrite], "it only reads: it writes nothing"),
     (&["gc --dry-run"], &[Request(Fault::StaleGet)], "it looks at lists alone"),
+    (
+        &["adopt"],
+        CHANGES,
+        "it writes a journal: what carries the environment's id already, it sends the cloud no request to change",
+    ),
     (&["journal repair"], CHANGES, "it works on the journal alone, and sends the cloud no request"),
     (
         &["journal repair"],

@@ -313,7 +313,8 @@ impl Sim {
 
     pub(super) fn verb(&mut self, environment: &str) -> Verb {
         let dice = &mut self.dice;
-        match dice.below(27) {
+        match dice.below(28) {
+            27 => Verb::Adopt,
             20 | 21 => Verb::Bake,
             22 | 23 => Verb::Repair,
             24 => Verb::Plan,
@@ -336,7 +337,8 @@ impl Sim {
     /// Any command, none more often than others.
     pub(super) fn any_verb(&mut self, environment: &str) -> Verb {
         let dice = &mut self.dice;
-        match dice.below(12) {
+        match dice.below(13) {
+            12 => Verb::Adopt,
             0 => Verb::Deploy { force: dice.hits(0.5) },
             1 => {
                 let highest = self.oracle.inner().releases.get(environment).copied().unwrap_or_default();
@@ -457,8 +459,9 @@ impl Sim {
         let verb = self.oracle.inner().runs.get(&actor).map(|run| run.verb);
         let done = matches!(ended, Ended::Done { .. });
         // These leave a release as unfinished as it was.
-        let leaves =
-            |verb: Verb| verb.only_reads() || matches!(verb, Verb::Gc { .. } | Verb::Prune | Verb::Bake | Verb::Repair);
+        let leaves = |verb: Verb| {
+            verb.only_reads() || matches!(verb, Verb::Gc { .. } | Verb::Prune | Verb::Bake | Verb::Adopt | Verb::Repair)
+        };
         let settles = !verb.is_some_and(leaves);
         let before = self.quiet.get(environment) == Some(&true);
         self.quiet.insert(environment, done && (settles || before));

@@ -25,7 +25,8 @@ impl Sim {
         let verb = self.any_verb(environment);
         let wishes = self.wishes[environment].clone();
         let stands = !self.standing(environment).is_empty();
-        match self.dice.below(6) {
+        match self.dice.below(7) {
+            6 => self.lose_journal().await?,
             0 if stands => {
                 self.oracle.count("step: lost journal");
                 self.alone(verb, wishes, Arc::default(), Some((Trouble::LostJournal, "its journal is lost"))).await?;

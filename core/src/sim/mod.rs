@@ -14,6 +14,7 @@ mod hands;
 mod holders;
 mod impostor;
 mod life;
+mod lost;
 mod machines;
 mod minimize;
 mod oracle;

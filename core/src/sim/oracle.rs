@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -38,6 +39,7 @@ pub(super) enum Verb {
     Gc { dry: bool },
     Prune,
     Destroy { images: bool },
+    Adopt,
     Repair,
     Plan,
     Status,
@@ -55,6 +57,7 @@ impl Verb {
             Self::Gc { dry: false } => "gc",
             Self::Prune => "images prune",
             Self::Destroy { .. } => "destroy",
+            Self::Adopt => "adopt",
             Self::Repair => "journal repair",
             Self::Plan => "plan",
             Self::Status => "status",
@@ -371,6 +374,27 @@ impl Oracle {
         let inner = self.inner();
         let mut at_work = inner.runs.values().filter(|run| run.environment() == environment && run.life.is_alive());
         at_work.next().map(|run| run.stage)
+    }
+
+    /// The static IPs that somebody who knows what they made for an environment names when they adopt it.
+    pub(super) fn adoptable(&self, environment: &str) -> Vec<IpAddr> {
+        let inner = self.inner();
+        let own = inner.state.ips.values().filter(|ip| {
+            let used = ip.ip.assigned_to.clone().map(Resource::Machine);
+            let free = used.is_none_or(|used| inner.made_by(&used, environment));
+            let made = Resource::Ip(ip.ip.id.clone());
+            free && inner.made_by(&made, environment) && !inner.lost.contains(&made)
+        });
+        own.map(|ip| ip.ip.address.ip).collect()
+    }
+
+    /// The instance that they name: the one that they know to serve.
+    pub(super) fn known_to_serve(&self, environment: &str) -> Option<InstanceId> {
+        let inner = self.inner();
+        let ours = |id: &&InstanceId| inner.made_by(&Resource::Machine((*id).clone()), environment);
+        let mut healthy = inner.state.machines.keys().filter(ours).filter(|id| inner.is_healthy(&inner.state, id));
+        let only = healthy.next().cloned();
+        only.filter(|_| healthy.next().is_none())
     }
 
     /// Somebody is about to change something of an environment by hand: its address may point anywhere for a while.

@@ -32,6 +32,11 @@ impl Serving {
         Self { record, choice: wishes.choice, excused: false, since: Instant::now() }
     }
 
+    /// The name of the record that clients use.
+    pub(super) fn record_name(&self) -> Option<&str> {
+        self.record.as_ref().map(|(_, name, _)| name.as_str())
+    }
+
     /// Whether clients look for it in the same way.
     fn is_way_of(&self, other: &Self) -> bool {
         self.record == other.record && self.choice == other.choice

@@ -111,8 +111,8 @@ async fn propose(engine: &Engine<'_>, options: &AdoptOptions) -> Result<Proposal
     let wanted = Wanted::resolve(ctx, journal, None).await?;
     let service = journal.service().await?;
     let salt = (engine.new_salt)();
-    let mut rebuilding = Rebuilding::new(ctx, found, identity, service, wanted, engine.author())?;
-    let serving = rebuilding.serving().await?;
+    let rebuilding = Rebuilding::new(ctx, found, identity, service, wanted, engine.author())?;
+    let serving = rebuilding.serving()?;
     let static_ip = rebuilding.wanted_static_ip(serving.as_ref())?;
     // The configuration that an instance has cannot be read back: it is taken to be the manifest's.
     let digest = configuration::digest(ctx, &salt, static_ip.as_ref().map(|ip| ip.address.ip)).await?;

@@ -7,7 +7,7 @@ use crate::{
     clock,
     context::Context,
     deploy::{
-        EngineError, EngineErrorKind, health,
+        EngineError, EngineErrorKind,
         observe::{ROLE_INSTANCE, Wanted},
     },
     journal::{
@@ -85,9 +85,8 @@ impl<'a> Rebuilding<'a> {
         self.instances.iter().flat_map(|(release, all)| all.iter().map(|instance| (*release, instance)))
     }
 
-    /// The instance to which clients are sent: by a static IP, or else by the record. Where neither is wanted, that is not shown
-    /// anywhere, and only one that is alone can be told.
-    pub(super) async fn serving(&mut self) -> Result<Option<Serving>, EngineError> {
+    /// The instance to which clients are sent: by a static IP, or else by the record. Where neither does, it must be named.
+    pub(super) fn serving(&self) -> Result<Option<Serving>, EngineError> {
         let pointed = |instance: &Instance| {
             let mut ips = self.found.static_ips.iter().filter(|ip| self.may_use(ip));
             ips.any(|ip| ip.assigned_to.as_ref() == Some(&instance.id))
@@ -112,31 +111,18 @@ impl<'a> Rebuilding<'a> {
         }
         let manifest = &self.ctx.loaded.manifest;
         let leads = manifest.address.static_ip != StaticIpChoice::None || manifest.dns.is_some();
+        let has_address = self.found.static_ips.iter().any(|ip| self.may_use(ip));
         let running: Vec<_> = self.all().filter(|(_, one)| one.state == InstanceState::Running).collect();
-        match running[..] {
+        if running.is_empty() || leads && !has_address {
             // It was never served under what the manifest wants.
-            _ if leads => Ok(None),
-            [(release, instance)] => {
-                let healthy = match &instance.address {
-                    Some(address) => !matches!(health::ask(self.ctx, address).await, Some(Err(_))),
-                    None => false,
-                };
-                let serving = healthy.then(|| Serving { release, instance: instance.clone() });
-                self.unknown.push(
-                    "whether an instance has passed its gate: nothing leads to it that could be seen, so its health was asked"
-                        .to_owned(),
-                );
-                Ok(serving)
-            }
-            [] => Ok(None),
-            _ => {
-                let line = |(release, one): &(ReleaseId, &Instance)| format!("{} ({}), {release}", one.name, one.id);
-                let message = "several instances run, and neither an address nor a record shows which one serves";
-                Err(EngineError::new(EngineErrorKind::Conflict, message)
-                    .details(running.iter().map(line).collect())
-                    .hint("name the one that clients use: `--instance ID`"))
-            }
+            return Ok(None);
         }
+        // It may serve, and it may be that it has never passed its gate.
+        let line = |(release, one): &(ReleaseId, &Instance)| format!("{} ({}), {release}", one.name, one.id);
+        let message = "nothing leads to any of these instances, so that nothing shows which one serves";
+        Err(EngineError::new(EngineErrorKind::Conflict, message)
+            .details(running.iter().map(line).collect())
+            .hint("name the one that clients use: `--instance ID`; where there is none, delete them in the cloud"))
     }
 
     /// Whether a static IP carries the environment's id, was named, or is the one that the manifest names.
@@ -148,16 +134,14 @@ impl<'a> Rebuilding<'a> {
         // be said.
         let points = ip.labels.environment_id().is_none()
             && self.all().any(|(_, instance)| ip.assigned_to.as_ref() == Some(&instance.id));
-        labelled || named || existing || points
+        // One that somebody gave to another instance is theirs, unless it is named.
+        (labelled && self.used_elsewhere(ip).is_none()) || named || existing || points
     }
 
     /// The static IP that the manifest wants, where it stands.
     pub(super) fn wanted_static_ip(&self, serving: Option<&Serving>) -> Result<Option<StaticIp>, EngineError> {
-        let choice = &self.ctx.loaded.manifest.address.static_ip;
-        let usable: Vec<_> = self.found.static_ips.iter().filter(|ip| self.may_use(ip)).collect();
-        for ip in &usable {
-            if let Some(to) = ip.assigned_to.as_ref().filter(|to| !self.all().any(|(_, instance)| instance.id == **to))
-            {
+        for ip in self.found.static_ips.iter().filter(|ip| self.may_use(ip)) {
+            if let Some(to) = self.used_elsewhere(ip) {
                 return Err(points_elsewhere(ip.address.ip, to));
             }
             if ip.labels.environment_id().is_none() && !self.is_sure(ip) {
@@ -165,22 +149,29 @@ impl<'a> Rebuilding<'a> {
                     (ip.address.ip, ip.assigned_to.as_ref().map(ToString::to_string).unwrap_or_default());
                 let message = format!("static IP {address} points at {to}, and nothing shows who made it");
                 return Err(EngineError::new(EngineErrorKind::Conflict, message)
-                    .hint(format!("if Remint made it, run it with `--static-ip {address}`: then `remint destroy` gives it back"))
+                    .hint(format!(
+                        "if Remint made it, run it with `--static-ip {address}`: then `remint destroy` gives it back"
+                    ))
                     .hint(format!(
                         "if it is yours, name it in the manifest: `static_ip = {{ existing = \"{address}\" }}` in `[address]`"
                     )));
             }
         }
-        if *choice == StaticIpChoice::None {
-            return Ok(None);
-        }
-        let wanted = |ip: &&&StaticIp| match choice {
+        let usable = || self.found.static_ips.iter().filter(|ip| self.may_use(ip));
+        // What clients use stays until the next deploy has brought them to what the manifest wants.
+        let serves =
+            |ip: &&StaticIp| serving.is_some_and(|serving| ip.assigned_to.as_ref() == Some(&serving.instance.id));
+        let wanted = |ip: &&StaticIp| match &self.ctx.loaded.manifest.address.static_ip {
             StaticIpChoice::Existing(address) => ip.address.ip == *address,
-            _ => true,
+            StaticIpChoice::Managed => true,
+            StaticIpChoice::None => false,
         };
-        let mut wanted: Vec<_> = usable.iter().filter(wanted).copied().collect();
-        wanted.sort_by_key(|ip| serving.is_some_and(|serving| ip.assigned_to.as_ref() == Some(&serving.instance.id)));
-        Ok(wanted.last().copied().cloned())
+        Ok(usable().find(serves).or_else(|| usable().find(wanted)).cloned())
+    }
+
+    /// Who uses a static IP, where that is nobody of this environment.
+    fn used_elsewhere<'i>(&self, ip: &'i StaticIp) -> Option<&'i InstanceId> {
+        ip.assigned_to.as_ref().filter(|to| !self.all().any(|(_, instance)| instance.id == **to))
     }
 
     /// Whether it is clear who made a static IP that carries no label.
@@ -251,7 +242,9 @@ impl<'a> Rebuilding<'a> {
     }
 
     fn is_own_image(&self, image: &Image) -> bool {
-        image.labels.get(label::SERVICE_ID) == Some(self.service.id.as_str())
+        let checked = !self.ctx.loaded.manifest.image.boot_check || image.labels.get(label::CHECKED).is_some();
+        checked
+            && image.labels.get(label::SERVICE_ID) == Some(self.service.id.as_str())
             && image.labels.get(label::FINGERPRINT).is_some()
             && image.regions.contains(&self.ctx.loaded.section.region)
     }
@@ -331,6 +324,12 @@ impl<'a> Rebuilding<'a> {
         let release = |record: ReleaseRecord| {
             let instances = self.instances.get(&record.id).map_or(&[][..], Vec::as_slice);
             let mut entries = Vec::new();
+            let sets = serving.map_or(last, |serving| Some(serving.release)) == Some(record.id);
+            if let (true, Some((_, owned)), Some(set)) = (sets, resources.record(), &self.found.record) {
+                // What was written into the record is ours to remove.
+                let change = DnsChange { fqdn: owned.fqdn(), before: None, after: set.values.clone() };
+                entries.push(Entry::SettingRecord { change, former_ttl: 0 });
+            }
             match serving {
                 Some(serving) if serving.release == record.id => {
                     entries.push(Entry::GatePassed { instance: serving.instance.id.clone() });
@@ -364,10 +363,6 @@ impl<'a> Rebuilding<'a> {
     /// What is written of the release that serves: done, or about to remove what it has replaced.
     fn served(&self, id: ReleaseId, is_last: bool, replaces: Option<ReleaseId>, resources: &Resources) -> Vec<Entry> {
         let mut entries = Vec::new();
-        if let (Some((_, owned)), Some(record)) = (resources.record(), &self.found.record) {
-            let change = DnsChange { fqdn: owned.fqdn(), before: None, after: record.values.clone() };
-            entries.push(Entry::SettingRecord { change, former_ttl: 0 });
-        }
         let parks = self.ctx.loaded.manifest.deploy.retire == Retire::Park;
         let mut replaced = self.all().filter(|(release, _)| *release < id);
         if is_last && replaced.any(|(release, _)| !(parks && replaces == Some(release))) {
@@ -494,7 +489,9 @@ fn service_id(found: &Found) -> ServiceId {
     let id = |image: &Image| image.labels.get(label::SERVICE_ID).map(ServiceId::from);
     let runs = |image: &&Image| found.instances.iter().any(|instance| instance.image.as_ref() == Some(&image.id));
     let running = found.images.iter().find(runs).and_then(id);
-    let mut all: Vec<_> = found.images.iter().filter_map(id).collect();
+    let of_builder = |machine: &Instance| machine.labels.get(label::SERVICE_ID).map(ServiceId::from);
+    let builders = found.machines.iter().filter(|machine| found.is_ours(machine)).filter_map(of_builder);
+    let mut all: Vec<_> = found.images.iter().filter_map(id).chain(builders).collect();
     all.sort();
     all.dedup();
     let only = if all.len() == 1 { all.pop() } else { None };

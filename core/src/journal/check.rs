@@ -46,8 +46,8 @@ impl Remedy {
             Self::NewLock => "repair makes a new lock with a higher number and keeps a copy",
             Self::Ignored => "it is ignored",
             Self::Restore => {
-                "it cannot be mended: restore it from a backup of the journal; without one, move the journal away, delete \
-                 the environment's instances, address and record in the cloud by hand, and deploy again"
+                "it cannot be mended: restore it from a backup of the journal; without one, move the journal away and run \
+                 `remint adopt`, which writes a new one"
             }
             Self::UseNewer => "use the newer remint that wrote it",
         }

@@ -57,7 +57,7 @@ fn table(releases: &[Release]) -> String {
             release.phase().to_string(),
             record.image.to_string(),
             record.fingerprint.short().to_owned(),
-            record.created_by.clone(),
+            record.author(),
             time(record.created_at),
             remark,
         ]
@@ -84,7 +84,7 @@ fn details(release: &Release) -> String {
     row("image", format!("{} (fingerprint {})", record.image, record.fingerprint.short()));
     row("instances", format!("{} of {} in {} on {}", record.count, record.size, record.region, record.provider));
     let made = if record.adopted { "adopted" } else { "made" };
-    row(made, format!("{} by {}", time(record.created_at), redact::show_line(&record.created_by)));
+    row(made, format!("{} by {}", time(record.created_at), record.author()));
     if let Some(commit) = &record.commit {
         row("commit", redact::show_line(commit));
     }

@@ -225,7 +225,8 @@ impl World {
         // What the developer's own shell says must not matter; nor whether the tests are run by continuous integration,
         // where a first deploy with a journal in the checkout is refused.
         for (name, _) in std::env::vars_os() {
-            let prefixes = ["REMINT_", "DIGITALOCEAN_", "AWS_", "GOOGLE_", "CLOUDSDK_", "XDG_CONFIG"];
+            let prefixes =
+                ["REMINT_", "DIGITALOCEAN_", "AWS_", "GOOGLE_", "CLOUDSDK_", "XDG_CONFIG", "GITHUB_", "GITLAB_"];
             if name == "CI" || prefixes.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
             }

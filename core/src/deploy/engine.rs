@@ -67,11 +67,6 @@ impl<'a> Engine<'a> {
         &self.journal
     }
 
-    /// Who this run is, to those that find its lock.
-    pub(super) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
     /// Reports what reading the journal has ignored.
     pub(super) fn report_notes(&self) {
         for note in self.journal.take_notes() {
@@ -216,8 +211,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Who makes a release, for its record.
-    pub(super) fn author(&self) -> String {
-        format!("{}@{}", self.holder.user, self.holder.host)
+    pub(super) fn holder(&self) -> &Holder {
+        &self.holder
     }
 }
 

@@ -231,7 +231,8 @@ pub(super) async fn new_release(
         rollback_of: chosen.rollback_of,
         replaces: current(&world.history).map(Release::id),
         commit: commit(ctx).await,
-        created_by: engine.author(),
+        created_by: engine.holder().at(),
+        ci: engine.holder().ci.clone(),
         created_at: crate::clock::wall(),
         adopted: false,
     };

@@ -5,6 +5,8 @@ use std::{fmt, os::unix::fs::MetadataExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::ci::{self, CiJob};
+
 /// A process that holds, or wants, the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -25,6 +27,9 @@ pub struct Holder {
     pub run: Uuid,
     /// The command that it runs, without `remint`: `deploy`.
     pub command: String,
+    /// The CI job that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<CiJob>,
 }
 
 impl Holder {
@@ -41,13 +46,20 @@ impl Holder {
             started: started(pid),
             run,
             command: command.to_owned(),
+            ci: CiJob::current(),
         }
+    }
+
+    /// `user@host`.
+    pub(crate) fn at(&self) -> String {
+        format!("{}@{}", self.user, self.host)
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{} (process {}, `remint {}`)", self.user, self.host, self.pid, self.command)
+        let (who, command) = (ci::who(&self.at(), self.ci.as_ref()), ci::line(&self.command));
+        write!(f, "{who} (process {}, `remint {command}`)", self.pid)
     }
 }
 

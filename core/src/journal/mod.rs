@@ -29,6 +29,7 @@
 mod adopted;
 mod buckets;
 mod check;
+mod ci;
 mod error;
 mod folder;
 mod history;
@@ -63,6 +64,7 @@ mod wait;
 pub(crate) use adopted::Rebuilt;
 pub use buckets::{AwsKeys, AwsProfiles, LoadProfile, ProfileError};
 pub use check::{Finding, Remedy};
+pub use ci::CiJob;
 pub use error::{JournalError, Known};
 pub use holder::{Holder, Liveness, ProcessState};
 pub use identity::{EnvironmentRecord, Identity, ServiceRecord};

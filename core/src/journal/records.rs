@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Place;
+use super::{CiJob, Place, ci};
 use crate::{
     provider::{
         EnvironmentName, Fingerprint, ImageId, InstanceId, ProviderId, Region, ReleaseId, SizeName, StaticIpId,
@@ -52,6 +52,9 @@ pub struct ReleaseRecord {
     pub commit: Option<String>,
     /// Who made it: `user@host`.
     pub created_by: String,
+    /// The CI job that made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<CiJob>,
     /// When it was decided, before anything was done.
     pub created_at: Timestamp,
     /// Whether `remint adopt` has read it off the cloud. Of the releases before the first of those, nothing is known.
@@ -63,6 +66,11 @@ impl ReleaseRecord {
     /// Where its instances are.
     pub fn place(&self) -> Place {
         Place { provider: self.provider.clone(), region: self.region.clone() }
+    }
+
+    /// Who made it and from where, for people: `me@laptop`, and the CI job where one did.
+    pub fn author(&self) -> String {
+        ci::who(&self.created_by, self.ci.as_ref())
     }
 }
 

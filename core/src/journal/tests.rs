@@ -39,6 +39,7 @@ pub(crate) fn record(id: u64) -> ReleaseRecord {
         replaces: None,
         commit: None,
         created_by: "me@here".to_owned(),
+        ci: None,
         created_at: Timestamp::UNIX_EPOCH,
         adopted: false,
     }
@@ -78,6 +79,21 @@ async fn a_lock_that_is_held_names_its_holder_and_one_that_was_released_is_free(
     lock.release().await.unwrap();
     assert!(journal.held().await.unwrap().is_none());
     assert_eq!(journal.lock(holder("rollback")).await.unwrap().token(), first + 1);
+}
+
+#[tokio::test]
+async fn who_holds_the_lock_and_who_made_a_release_is_named_with_their_ci_job() {
+    let journal = Journal::over(Arc::new(InMemory::new()), "production");
+    let url = "https://ci.example/jobs/7".to_owned();
+    let ci = Some(super::CiJob { url, user: Some("octo\ncat".to_owned()) });
+    let runner = Holder { user: "runner".to_owned(), host: "vm-1".to_owned(), ci: ci.clone(), ..holder("deploy") };
+    let lock = journal.lock(runner).await.unwrap();
+    let text = journal.lock(holder("gc")).await.unwrap_err().to_string();
+    assert!(text.contains("locked by runner@vm-1, CI job https://ci.example/jobs/7 of octo cat (process "), "{text}");
+    journal.create(&lock, ReleaseRecord { ci, ..record(1) }).await.unwrap();
+    journal.create(&lock, record(2)).await.unwrap();
+    let authors: Vec<_> = journal.history().await.unwrap().iter().map(|release| release.record.author()).collect();
+    assert_eq!(authors, ["me@here, CI job https://ci.example/jobs/7 of octo cat", "me@here"]);
 }
 
 #[tokio::test]

@@ -193,6 +193,7 @@ impl Sim {
             started: Some(u64::from(self.processes)),
             run,
             command: verb.name().to_owned(),
+            ci: None,
         };
         let named = Arc::clone(&self.oracle);
         let command = async move {

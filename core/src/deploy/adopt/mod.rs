@@ -111,7 +111,7 @@ async fn propose(engine: &Engine<'_>, options: &AdoptOptions) -> Result<Proposal
     let wanted = Wanted::resolve(ctx, journal, None).await?;
     let service = journal.service().await?;
     let salt = (engine.new_salt)();
-    let rebuilding = Rebuilding::new(ctx, found, identity, service, wanted, engine.author())?;
+    let rebuilding = Rebuilding::new(ctx, found, identity, service, wanted, engine.holder().clone())?;
     let serving = rebuilding.serving()?;
     let static_ip = rebuilding.wanted_static_ip(serving.as_ref())?;
     // The configuration that an instance has cannot be read back: it is taken to be the manifest's.

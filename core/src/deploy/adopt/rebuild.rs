@@ -11,8 +11,8 @@ use crate::{
         observe::{ROLE_INSTANCE, Wanted},
     },
     journal::{
-        DnsChange, Entry, EntryRecord, EnvironmentRecord, Identity, Owned, OwnedStaticIp, Phase, Rebuilt, Release,
-        ReleaseRecord, Resource, Resources, Runs, ServiceRecord, Superseded,
+        DnsChange, Entry, EntryRecord, EnvironmentRecord, Holder, Identity, Owned, OwnedStaticIp, Phase, Rebuilt,
+        Release, ReleaseRecord, Resource, Resources, Runs, ServiceRecord, Superseded,
     },
     manifest::{Retire, StaticIpChoice},
     provider::{
@@ -29,7 +29,7 @@ pub(super) struct Rebuilding<'a> {
     service: ServiceRecord,
     identity: Option<Identity>,
     wanted: Wanted,
-    author: String,
+    holder: Holder,
     /// By release; of those that carry no number, under the one that they get.
     instances: BTreeMap<ReleaseId, Vec<Instance>>,
     unknown: Vec<String>,
@@ -48,7 +48,7 @@ impl<'a> Rebuilding<'a> {
         identity: Option<Identity>,
         service: Option<ServiceRecord>,
         wanted: Wanted,
-        author: String,
+        holder: Holder,
     ) -> Result<Self, EngineError> {
         let mut instances: BTreeMap<ReleaseId, Vec<Instance>> = BTreeMap::new();
         for instance in &found.instances {
@@ -78,7 +78,7 @@ impl<'a> Rebuilding<'a> {
             },
         };
         let unknown = Vec::new();
-        Ok(Self { ctx, found, service, identity, wanted, author, instances, unknown })
+        Ok(Self { ctx, found, service, identity, wanted, holder, instances, unknown })
     }
 
     fn all(&self) -> impl Iterator<Item = (ReleaseId, &Instance)> {
@@ -278,7 +278,8 @@ impl<'a> Rebuilding<'a> {
             rollback_of: None,
             replaces,
             commit: None,
-            created_by: self.author.clone(),
+            created_by: self.holder.at(),
+            ci: self.holder.ci.clone(),
             created_at: clock::wall(),
             adopted: true,
         }

@@ -131,9 +131,9 @@ impl From<remint_core::journal::JournalError> for Failure {
         use remint_core::journal::JournalError;
         let status = match &error {
             JournalError::Held { .. } | JournalError::Lost { .. } => ExitStatus::Locked,
-            JournalError::Url { .. } => ExitStatus::Manifest,
+            JournalError::Url { .. } | JournalError::Moved { .. } => ExitStatus::Manifest,
             JournalError::OtherService { .. } => ExitStatus::Foreign,
-            JournalError::Interrupted(_) => ExitStatus::Interrupted,
+            JournalError::Interrupted(_) | JournalError::MoveInterrupted => ExitStatus::Interrupted,
             _ => ExitStatus::Failure,
         };
         let hints = error.hint().into_iter().collect();

@@ -156,9 +156,9 @@ impl From<WatchError> for EngineError {
 impl From<JournalError> for EngineError {
     fn from(error: JournalError) -> Self {
         let kind = match error {
-            JournalError::Interrupted(_) => return Self::interrupted().because(error),
+            JournalError::Interrupted(_) | JournalError::MoveInterrupted => return Self::interrupted().because(error),
             JournalError::Held { .. } | JournalError::Lost { .. } => EngineErrorKind::Locked,
-            JournalError::Url { .. } => EngineErrorKind::Manifest,
+            JournalError::Url { .. } | JournalError::Moved { .. } => EngineErrorKind::Manifest,
             JournalError::OtherService { .. } => EngineErrorKind::Foreign,
             JournalError::NoRelease { .. } => EngineErrorKind::Conflict,
             _ => EngineErrorKind::Journal,

@@ -6,7 +6,7 @@ use super::{
     Journal, JournalError, LockRecord,
     history::{self, Fault},
     layout::{self, Object},
-    lock_record,
+    lock_record, mark,
 };
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -36,6 +36,10 @@ pub enum Remedy {
     Restore,
     /// Nothing: a newer Remint wrote it.
     UseNewer,
+    /// Nothing: the journal is at another place now.
+    UseMoved,
+    /// Nothing: a move to here has to be finished.
+    FinishMove,
 }
 
 impl Remedy {
@@ -50,6 +54,8 @@ impl Remedy {
                  `remint adopt`, which writes a new one"
             }
             Self::UseNewer => "use the newer remint that wrote it",
+            Self::UseMoved => "change `[journal]` in the manifest; nothing here is used any more",
+            Self::FinishMove => "repeat `remint journal move` with the old place in `[journal]`",
         }
     }
 
@@ -72,6 +78,12 @@ impl Finding {
                 let what = format!("it has format {found}, and this remint reads up to {known}");
                 Ok(Self::new(path, what, Remedy::UseNewer))
             }
+            error @ (JournalError::Moved { .. } | JournalError::Arriving { .. }) => {
+                let remedy =
+                    if matches!(error, JournalError::Moved { .. }) { Remedy::UseMoved } else { Remedy::FinishMove };
+                let what = error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
+                Ok(Self::new(mark::NAME, what, remedy))
+            }
             error => Err(error),
         }
     }
@@ -89,6 +101,10 @@ impl Journal {
     ///
     /// The store's.
     pub async fn check(&self) -> Result<Vec<Finding>> {
+        match self.store.look_again().await {
+            Ok(()) => {}
+            Err(error) => return Ok(vec![Finding::of(error, Remedy::Restore)?]),
+        }
         let mut findings = self.check_locks().await?;
         for release in history::read(&self.store, &self.environment).await?.releases.into_values() {
             for Fault { error, torn } in release.err().into_iter().flatten() {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Holder, ProcessState};
-use crate::provider::ReleaseId;
+use super::{Holder, ProcessState, ci};
+use crate::{manifest::JournalSection, provider::ReleaseId};
 
 /// A failed journal operation.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,35 @@ pub enum JournalError {
         /// The service in the manifest.
         manifest: String,
     },
+    /// The journal is at another place now.
+    #[error("the journal has moved to `{}`, at {at:.0} by {}", ci::line(&to.url), ci::line(by))]
+    Moved {
+        /// Where it is now.
+        to: Box<JournalSection>,
+        /// When it was moved.
+        at: Timestamp,
+        /// Who moved it.
+        by: String,
+    },
+    /// A journal was being copied to here when the run that did it ended.
+    #[error("the move of the journal from `{}` to here has not been finished", ci::line(from))]
+    Arriving {
+        /// The URL of the old place.
+        from: String,
+    },
+    /// The journal stays where it is.
+    #[error("cannot move the journal to `{to}`: {reason}")]
+    NotMoved {
+        /// The URL of the place to which it was to be moved.
+        to: String,
+        /// Why not.
+        reason: String,
+        /// What the user can do about it.
+        hint: &'static str,
+    },
+    /// The user asked to stop while the journal was copied to another place.
+    #[error("interrupted while the journal was copied; it is where it was")]
+    MoveInterrupted,
     /// The environment's journal has no release of that number.
     #[error("there is no release {release} in {environment}")]
     NoRelease {
@@ -153,6 +182,15 @@ fn also(known: &Option<Known>) -> String {
     known.as_ref().map_or_else(String::new, |known| format!("; {known}"))
 }
 
+/// The keys of `[journal]` as the manifest has them.
+fn lines(section: &JournalSection) -> String {
+    let text = |key: &str, value: &str| format!("{key} = {:?}", ci::line(value));
+    let optional = [("endpoint", &section.endpoint), ("region", &section.region)];
+    let keys = optional.into_iter().filter_map(|(key, value)| Some(text(key, value.as_ref()?)));
+    let path_style = section.path_style.map(|value| format!("path_style = {value}"));
+    std::iter::once(text("url", &section.url)).chain(keys).chain(path_style).collect::<Vec<_>>().join(", ")
+}
+
 fn how_long(process: ProcessState, expires: &Timestamp) -> String {
     match process {
         ProcessState::Alive => "; its process is alive on this host".to_owned(),
@@ -196,6 +234,13 @@ impl JournalError {
                 "write `service = \"{of}\"` again; to rename the service, run `remint destroy` under the old name first; a new \
                  service needs a journal of its own: `url` in `[journal]`"
             )),
+            Self::Moved { to, .. } => Some(format!("write this in `[journal]` of the manifest: {}", lines(to))),
+            Self::Arriving { from } => Some(format!(
+                "let `url` in `[journal]` be `{}` again, and repeat `remint journal move --to` with this place",
+                ci::line(from)
+            )),
+            Self::NotMoved { hint, .. } => Some((*hint).to_owned()),
+            Self::MoveInterrupted => Some("the same command continues the move".into()),
             Self::Exists(_) | Self::Interrupted(_) => None,
         }
     }

@@ -13,6 +13,7 @@
 //!   began. So a list counts only if the run's own number is in it: holders delete from the lowest on, so whoever has deleted what
 //!   was the highest when the list began has deleted that number before.
 //! - What was read may be old. So whether a lock has expired is asked of the time before it was read.
+//! - A run that has just taken a number looks whether the journal has [moved](super::mark), before it writes or deletes anything else.
 //! - A holder renews its own number only while its [lease](super::lease) lasts, and stops before others may take it over.
 //!
 //! A holder that can be seen to be alive on this host keeps its lock whatever the clock says, and one that can be seen to be dead
@@ -80,6 +81,8 @@ impl LockGuard {
     ) -> Result<Self, JournalError> {
         let mut own = None;
         loop {
+            // It may have moved while this run waited.
+            store.look_again().await?;
             let former = match take {
                 Take::Above(token) => Former::damaged(store, environment, token).await?,
                 _ => Former::look(store, environment, own, liveness, take).await?,
@@ -111,6 +114,11 @@ impl LockGuard {
                 _ => continue,
             }
             let guard = Self::hold(Lease::new(store.clone(), environment, record, started));
+            if let Err(error) = store.stay().await {
+                // One that cannot be given back expires.
+                drop(guard.release_unsettled().await);
+                return Err(error);
+            }
             for old in numbers.into_iter().filter(|number| *number < token) {
                 if let Err(error) = store.delete(&layout::lock(environment, old)).await {
                     tracing::debug!(%error, "cannot delete a former lock");
@@ -167,6 +175,16 @@ impl LockGuard {
     /// What a provider's calls ask before each mutation. It refuses once the lock is lost, given back or dropped.
     pub fn fence(&self) -> Arc<dyn Fence> {
         Arc::clone(&self.lease) as _
+    }
+
+    /// The lock as it was taken.
+    pub(super) fn record(&self) -> &LockRecord {
+        self.lease.record()
+    }
+
+    /// Fails when the lease has run out, as far as this process knows.
+    pub(super) fn check_here(&self) -> Result<(), JournalError> {
+        self.lease.check_here()
     }
 
     /// Fails unless this is still the highest lock, and its lease lasts. Asked before every write.

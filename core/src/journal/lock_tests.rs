@@ -1,123 +1,25 @@
 use std::{
-    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use futures::{
-    FutureExt as _,
-    future::BoxFuture,
-    stream::{BoxStream, StreamExt as _},
-};
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
-};
+use futures::FutureExt as _;
+use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Holder, Journal, JournalError, LockRecord, ProcessState, Runs, layout, store::Store};
+use super::{
+    Holder, Journal, JournalError, LockRecord, ProcessState, Runs,
+    hooked::{Hooked, no_answer, nothing},
+    layout,
+    store::Store,
+};
 use crate::{
     clock,
     events::Events,
     provider::{CallClass, Calls, Effect, ErrorKind, RatePolicy, RetryPolicy},
 };
-
-/// What happens right before a request reaches the store; the error is its answer then.
-type Hook = Box<dyn Fn(&str, &Path) -> BoxFuture<'static, Option<object_store::Error>> + Send + Sync>;
-
-/// A store with something going on between the requests of one run.
-struct Hooked {
-    inner: Arc<InMemory>,
-    before: Hook,
-    /// `create production/lock/…`, in their order.
-    log: Mutex<Vec<String>>,
-}
-
-impl Hooked {
-    fn new(
-        inner: &Arc<InMemory>,
-        before: impl Fn(&str, &Path) -> BoxFuture<'static, Option<object_store::Error>> + Send + Sync + 'static,
-    ) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::clone(inner), before: Box::new(before), log: Mutex::default() })
-    }
-
-    async fn before(&self, operation: &str, location: &Path) -> Result<()> {
-        self.log.lock().unwrap().push(format!("{operation} {location}"));
-        (self.before)(operation, location).await.map_or(Ok(()), Err)
-    }
-
-    fn asked(&self, what: &str) -> bool {
-        self.log.lock().unwrap().iter().any(|line| line == what)
-    }
-}
-
-impl fmt::Debug for Hooked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hooked")
-    }
-}
-
-impl fmt::Display for Hooked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hooked")
-    }
-}
-
-#[async_trait]
-impl ObjectStore for Hooked {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        let operation = if matches!(opts.mode, PutMode::Create) { "create" } else { "replace" };
-        self.before(operation, location).await?;
-        let put = self.inner.put_opts(location, payload, opts).await?;
-        self.before("created", location).await.map(|()| put)
-    }
-
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, opts).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.before("get", location).await?;
-        self.inner.get_opts(location, options).await
-    }
-
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let prefix = prefix.cloned().unwrap_or_default();
-        self.log.lock().unwrap().push(format!("list {prefix}"));
-        let (refused, inner) = ((self.before)("list", &prefix), Arc::clone(&self.inner));
-        let listed = async move {
-            match refused.await {
-                Some(error) => futures::stream::once(async { Err(error) }).boxed(),
-                None => inner.list(Some(&prefix)),
-            }
-        };
-        futures::stream::once(listed).flatten().boxed()
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
-
-fn nothing() -> BoxFuture<'static, Option<object_store::Error>> {
-    futures::future::ready(None).boxed()
-}
-
-fn no_answer() -> BoxFuture<'static, Option<object_store::Error>> {
-    let error = object_store::Error::Generic { store: "test", source: "no answer".into() };
-    futures::future::ready(Some(error)).boxed()
-}
 
 fn holder(command: &str) -> Holder {
     Holder::current(Uuid::now_v7(), command)

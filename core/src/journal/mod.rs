@@ -5,6 +5,7 @@
 //! ```text
 //! service.json                             whose journal this is: the service's name and id
 //! remint-store.json                        in a bucket: what conditional writes are tried on
+//! move.json                                after `remint journal move`: where the journal is now, or where it came from
 //! ENV/environment.json                     the environment's id, and every place where it ever stood
 //! ENV/releases/000007/release.json         the release; never changed
 //! ENV/releases/000007/journal/000012.json  what was intended, what was done, in order; never changed
@@ -36,6 +37,8 @@ mod history;
 #[cfg(test)]
 mod history_tests;
 mod holder;
+#[cfg(test)]
+mod hooked;
 mod identity;
 #[cfg(test)]
 mod interleavings;
@@ -45,6 +48,10 @@ mod lock;
 mod lock_record;
 #[cfg(test)]
 mod lock_tests;
+mod mark;
+mod mover;
+#[cfg(test)]
+mod mover_tests;
 mod place;
 mod records;
 mod release;
@@ -70,6 +77,7 @@ pub use holder::{Holder, Liveness, ProcessState};
 pub use identity::{EnvironmentRecord, Identity, ServiceRecord};
 pub use lock::LockGuard;
 pub use lock_record::LockRecord;
+pub use mover::Moved;
 pub use place::Place;
 pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};
 pub use release::Release;

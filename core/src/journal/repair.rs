@@ -74,6 +74,7 @@ impl Journal {
     async fn copy(&self, folder: &str, name: &str) -> Result<String> {
         let rest = name.strip_prefix(&format!("{}/", self.environment)).unwrap_or(name);
         let copy = format!("{folder}/{rest}");
+        self.store.look_again().await?;
         if let Some(bytes) = self.store.read(name).await? {
             self.store.write(&copy, bytes).await?;
         }

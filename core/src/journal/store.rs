@@ -14,13 +14,14 @@ use object_store::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use tokio::time::sleep;
+use tokio::{sync::OnceCell, time::sleep};
 use uuid::Uuid;
 
 use super::{
     JournalError,
     buckets::{BucketStore, Env},
     folder,
+    mark::{self, Mark},
 };
 use crate::manifest::{JournalSection, JournalUrl};
 
@@ -42,6 +43,8 @@ pub(super) struct Store {
     notes: Arc<Mutex<BTreeSet<String>>>,
     /// Which versions of objects this process has last read or written.
     seen: Arc<Mutex<BTreeMap<String, UpdateVersion>>>,
+    /// Whether a move has left the journal here, seen before anything else is read or written; `None` for the run that moves it.
+    here: Option<Arc<OnceCell<()>>>,
 }
 
 /// What holds the objects.
@@ -103,13 +106,28 @@ impl Store {
     }
 
     fn new(objects: Objects, folder: Option<PathBuf>) -> Self {
-        Self { objects, folder: folder.map(Arc::new), network: None, notes: Arc::default(), seen: Arc::default() }
+        let folder = folder.map(Arc::new);
+        Self { objects, folder, network: None, notes: Arc::default(), seen: Arc::default(), here: Some(Arc::default()) }
     }
 
     /// A store over given objects.
     #[cfg(test)]
     pub(super) fn over(objects: Arc<dyn ObjectStore>) -> Self {
         Self::new(Objects::Given(objects), None)
+    }
+
+    /// The same store for the run that moves a journal, wherever the journal is.
+    pub(super) fn of_mover(self) -> Self {
+        Self { here: None, ..self }
+    }
+
+    /// Where it is, as a URL: `file:` with the absolute path.
+    pub(super) fn url(&self) -> String {
+        match (&self.objects, &self.folder) {
+            (Objects::Bucket(bucket), _) => bucket.url().to_owned(),
+            (_, Some(folder)) => format!("file:{}", folder.display()),
+            (_, None) => "memory:".to_owned(),
+        }
     }
 
     /// What holds the objects; `None` while the folder does not exist.
@@ -166,15 +184,57 @@ impl Store {
     }
 
     /// Makes sure that a bucket can be used, before anything of it is read.
-    async fn look(&self) -> Result<()> {
+    async fn reach(&self) -> Result<()> {
         match &self.objects {
             Objects::Bucket(bucket) => bucket.look().await,
             _ => Ok(()),
         }
     }
 
+    /// Makes sure that the store can be used, and that its journal has not moved.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Moved`]; [`JournalError::Arriving`]; the store's.
+    pub(super) async fn look(&self) -> Result<()> {
+        self.reach().await?;
+        let Some(here) = &self.here else { return Ok(()) };
+        here.get_or_try_init(|| self.look_again()).await.map(|_| ())
+    }
+
+    /// Looks whether the journal has moved, also where this store has looked before.
+    pub(super) async fn look_again(&self) -> Result<()> {
+        self.mark().await?.and_then(|mark| mark.refusal()).map_or(Ok(()), Err)
+    }
+
+    /// What a move has left here.
+    pub(super) async fn mark(&self) -> Result<Option<Mark>> {
+        self.reach().await?;
+        let found = self.fetch_now(mark::NAME).await?;
+        self.remember(mark::NAME, found).map(|bytes| parse(mark::NAME, &bytes)).transpose()
+    }
+
+    /// Keeps the journal here, by a run that has just taken a lock: a run that was about to move it has lost that lock.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Moved`] when it was faster; the store's.
+    pub(super) async fn stay(&self) -> Result<()> {
+        loop {
+            match self.mark().await? {
+                Some(Mark::Leaving { id }) => {
+                    if self.update(mark::NAME, &Mark::Cancelled { id }).await? {
+                        return Ok(());
+                    }
+                }
+                mark => return mark.and_then(|mark| mark.refusal()).map_or(Ok(()), Err),
+            }
+        }
+    }
+
     /// Makes sure that a bucket keeps two writers apart, before anything of it is changed.
     async fn prove(&self) -> Result<()> {
+        self.look().await?;
         match &self.objects {
             Objects::Bucket(bucket) => bucket.prove().await,
             _ => Ok(()),
@@ -195,8 +255,12 @@ impl Store {
     /// is compared: the same bytes are ours, as no two bodies are the same. S3 also refuses one of two requests that arrive at
     /// once, and the other one may fail: where nothing is there, it is tried again.
     pub(super) async fn create<T: Serialize>(&self, name: &str, body: &T) -> Result<bool> {
+        self.create_copy(name, serialize(name, body)?).await
+    }
+
+    /// Writes an object's bytes; `false` when others are there.
+    pub(super) async fn create_copy(&self, name: &str, bytes: Bytes) -> Result<bool> {
         self.prove().await?;
-        let bytes = serialize(name, body)?;
         for round in 1..=CREATES {
             match self.put(name, bytes.clone(), PutMode::Create).await {
                 Ok(()) => return Ok(true),
@@ -325,14 +389,19 @@ impl Store {
     /// Reads an object's bytes; `None` when it is not there.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let found = self.fetch(name).await?;
+        Ok(self.remember(name, found))
+    }
+
+    /// The bytes of what was read, of which the version is remembered.
+    fn remember(&self, name: &str, found: Option<(Bytes, UpdateVersion)>) -> Option<Bytes> {
         match found {
             Some((bytes, version)) => {
                 self.seen().insert(name.to_owned(), version);
-                Ok(Some(bytes))
+                Some(bytes)
             }
             None => {
                 self.seen().remove(name);
-                Ok(None)
+                None
             }
         }
     }
@@ -340,6 +409,10 @@ impl Store {
     /// An object's bytes and their version, without remembering that they were seen.
     async fn fetch(&self, name: &str) -> Result<Option<(Bytes, UpdateVersion)>> {
         self.look().await?;
+        self.fetch_now(name).await
+    }
+
+    async fn fetch_now(&self, name: &str) -> Result<Option<(Bytes, UpdateVersion)>> {
         let failed = |error| self.error("read", name, error);
         let Some(objects) = self.objects().map_err(failed)? else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
@@ -359,6 +432,7 @@ impl Store {
 
     /// The names below a prefix, in their order.
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.look().await?;
         if let Some(root) = self.folder.clone() {
             let (found, notes) = folder::list(root, prefix.to_owned()).await.map_err(|error| JournalError::Store {
                 operation: "list",
@@ -368,7 +442,6 @@ impl Store {
             notes.into_iter().for_each(|note| self.note(note));
             return Ok(found);
         }
-        self.look().await?;
         let failed = |error| self.error("list", prefix, error);
         let Some(objects) = self.objects().map_err(failed)? else { return Ok(Vec::new()) };
         let found = objects.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location.to_string());

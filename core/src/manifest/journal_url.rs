@@ -114,6 +114,13 @@ pub(crate) fn problems(section: &JournalSection) -> Vec<Problem> {
     found
 }
 
+/// What is wrong with a section that is no part of a manifest, and what to do about it. What is wrong with its URL is left to
+/// those who open it.
+pub(crate) fn first_problem(section: &JournalSection) -> Option<(String, &'static str)> {
+    let problem = problems(section).into_iter().find(|problem| problem.key != "url")?;
+    Some((problem.message, problem.help))
+}
+
 fn check_endpoint(endpoint: &str, bucket: &Bucket) -> Result<(), (String, &'static str)> {
     let bad = |reason: &str, help| Err((format!("`{endpoint}` cannot be the endpoint: {reason}"), help));
     let write = "write it as in `https://fra1.digitaloceanspaces.com`";

@@ -11,3 +11,4 @@ pub use credentials::{AwsProfiles, LoadProfile, ProfileError};
 pub use keys::AwsKeys;
 pub(super) use keys::Env;
 pub(super) use opened::BucketStore;
+pub(super) use proof::NAME as PROOF;

@@ -158,6 +158,10 @@ impl BucketStore {
         Self { url, bucket, cloud, objects, looked: OnceCell::new(), proven: OnceCell::new() }
     }
 
+    pub(in crate::journal) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(in crate::journal) fn objects(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.objects)
     }

@@ -12,7 +12,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, Resu
 use uuid::Uuid;
 
 /// The object on which it is tried, next to `service.json`.
-pub(super) const NAME: &str = "remint-store.json";
+pub(in crate::journal) const NAME: &str = "remint-store.json";
 
 /// How often a write is tried whose outcome is not known.
 const ROUNDS: u32 = 5;

@@ -12,6 +12,7 @@ use remint_core::{
 use crate::complete;
 
 pub mod conformance;
+pub mod journal;
 
 /// Bake a machine image, replace the servers, roll back in seconds.
 #[derive(Debug, Parser)]
@@ -124,8 +125,8 @@ pub enum Command {
     Images(ImagesArgs),
     /// Show who holds the environment's lock, or take it away from them
     Lock(LockArgs),
-    /// Check the journal for damage, and mend what can be mended
-    Journal(JournalArgs),
+    /// Check the journal for damage, mend what can be mended, or move it to another place
+    Journal(journal::JournalArgs),
     /// Log in to an instance, which marks it as touched, or to a builder that is kept
     Ssh(SshArgs),
     /// Show what an instance wrote to its console
@@ -322,23 +323,6 @@ pub enum LockCommand {
     Status,
     /// Take the lock away from a run that will not give it back; refused while its process is alive on this host
     Release,
-}
-
-/// Arguments of `remint journal`.
-#[derive(Debug, Args)]
-pub struct JournalArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: JournalCommand,
-}
-
-/// The verbs of `remint journal`.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum JournalCommand {
-    /// List what is missing, damaged or not Remint's; ends with exit code 1 unless the journal is whole
-    Check,
-    /// Take away what was half-written when a run died, and keep a copy; leaves what cannot be mended
-    Repair,
 }
 
 /// Arguments of `remint ssh`.

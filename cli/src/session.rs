@@ -5,7 +5,7 @@ use std::{future::Future, path::PathBuf, sync::Arc};
 use remint_core::{
     context::{Context, Elsewhere},
     journal::Journal,
-    manifest::{LoadOptions, Loaded, load},
+    manifest::{LoadOptions, Loaded, environments, load},
     provider::{BuildContext, Error, ErrorKind, Provider, ProviderId, Region, Registry, UnknownProvider},
 };
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,16 @@ pub(crate) fn manifest(settings: &Settings) -> Result<Loaded, Failure> {
 /// Reads the manifest, without asking any cloud. An environment that it does not have (any more) is accepted where the journal
 /// knows it: it can still be looked at, and removed.
 pub(crate) async fn with_journal(settings: &Settings, without_recipe: bool) -> Result<(Loaded, Journal), Failure> {
+    let (loaded, journal) = with_journal_anywhere(settings, without_recipe).await?;
+    journal.look().await?;
+    Ok((loaded, journal))
+}
+
+/// The same, also where the journal has moved to another place.
+pub(crate) async fn with_journal_anywhere(
+    settings: &Settings,
+    without_recipe: bool,
+) -> Result<(Loaded, Journal), Failure> {
     let loaded = read(settings, without_recipe)?;
     let journal = Journal::open(&loaded)?;
     if let Some(refusal) = &loaded.undeclared
@@ -35,6 +45,26 @@ pub(crate) async fn with_journal(settings: &Settings, without_recipe: bool) -> R
     {
         return Err(refusal.clone().into());
     }
+    Ok((loaded, journal))
+}
+
+/// Reads the manifest and opens the journal for a command that is about all environments of the journal. None needs to be chosen,
+/// unless the manifest gives them different journals.
+pub(crate) fn whole_journal(settings: &Settings) -> Result<(Loaded, Journal), Failure> {
+    let mut names = match &settings.env {
+        Some(_) => Vec::new(),
+        None => environments(&settings.manifest_path()),
+    };
+    // Without a name, what is wrong with the manifest is said.
+    let of = |env: Option<String>| read(&Settings { env, ..settings.clone() }, true);
+    let loaded = of(settings.env.clone().or_else(|| names.pop()))?;
+    for name in names {
+        if of(Some(name))?.manifest.journal != loaded.manifest.journal {
+            let error = anyhow::anyhow!("the environments of the manifest have different journals");
+            return Err(Failure::new(ExitStatus::Manifest, error).hint("choose one with `-e NAME`"));
+        }
+    }
+    let journal = Journal::open(&loaded)?;
     Ok((loaded, journal))
 }
 

@@ -25,7 +25,7 @@ mod validate;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{Command, ImagesCommand, JournalCommand, LockCommand},
+    args::{Command, ImagesCommand, LockCommand, journal::JournalCommand},
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::{Reach, Settings},
@@ -40,7 +40,7 @@ pub(crate) fn changes(command: &Command) -> bool {
         Command::Images(args) => matches!(args.command, Some(ImagesCommand::Prune { dry_run: false })),
         Command::Gc(args) => !args.dry_run,
         Command::Lock(args) => matches!(args.command, LockCommand::Release),
-        Command::Journal(args) => matches!(args.command, JournalCommand::Repair),
+        Command::Journal(args) => matches!(args.command, JournalCommand::Repair | JournalCommand::Move(_)),
         Command::Init(_)
         | Command::Validate
         | Command::Plan(_)
@@ -93,7 +93,8 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
     }
 }
 
-/// Which commands only look. `gc` and `ssh` are among them: what they change needs no secret, and nothing that is started.
+/// Which commands only look. `gc`, `ssh` and `journal move` are among them: what they change needs no secret, and nothing that is
+/// started.
 fn reach(command: &Command) -> Reach {
     match command {
         Command::Plan(args) => Reach::Look { secrets: args.with_secrets },
@@ -107,7 +108,7 @@ fn reach(command: &Command) -> Reach {
             LockCommand::Release => Reach::Change,
         },
         Command::Journal(args) => match args.command {
-            JournalCommand::Check => Reach::Look { secrets: false },
+            JournalCommand::Check | JournalCommand::Move(_) => Reach::Look { secrets: false },
             JournalCommand::Repair => Reach::Change,
         },
         Command::Validate

@@ -111,7 +111,7 @@ impl Journal {
                 findings.push(Finding::of(error, if torn { Remedy::TakeAway } else { Remedy::Restore })?);
             }
         }
-        self.check_readable("service.json", Remedy::Restore, &mut findings).await?;
+        self.check_readable(layout::SERVICE, Remedy::Restore, &mut findings).await?;
         let environment = &*self.environment;
         for name in self.store.list(environment).await? {
             match Object::parse(environment, &name) {

@@ -182,15 +182,6 @@ fn also(known: &Option<Known>) -> String {
     known.as_ref().map_or_else(String::new, |known| format!("; {known}"))
 }
 
-/// The keys of `[journal]` as the manifest has them.
-fn lines(section: &JournalSection) -> String {
-    let text = |key: &str, value: &str| format!("{key} = {:?}", ci::line(value));
-    let optional = [("endpoint", &section.endpoint), ("region", &section.region)];
-    let keys = optional.into_iter().filter_map(|(key, value)| Some(text(key, value.as_ref()?)));
-    let path_style = section.path_style.map(|value| format!("path_style = {value}"));
-    std::iter::once(text("url", &section.url)).chain(keys).chain(path_style).collect::<Vec<_>>().join(", ")
-}
-
 fn how_long(process: ProcessState, expires: &Timestamp) -> String {
     match process {
         ProcessState::Alive => "; its process is alive on this host".to_owned(),
@@ -234,7 +225,10 @@ impl JournalError {
                 "write `service = \"{of}\"` again; to rename the service, run `remint destroy` under the old name first; a new \
                  service needs a journal of its own: `url` in `[journal]`"
             )),
-            Self::Moved { to, .. } => Some(format!("write this in `[journal]` of the manifest: {}", lines(to))),
+            Self::Moved { to, .. } => {
+                let keys: Vec<_> = to.keys().iter().map(|key| ci::line(key)).collect();
+                Some(format!("write this in `[journal]` of the manifest: {}", keys.join(", ")))
+            }
             Self::Arriving { from } => Some(format!(
                 "let `url` in `[journal]` be `{}` again, and repeat `remint journal move --to` with this place",
                 ci::line(from)

@@ -54,11 +54,16 @@ impl Holder {
     pub(crate) fn at(&self) -> String {
         format!("{}@{}", self.user, self.host)
     }
+
+    /// Who it is and from where, for people: `user@host`, and the CI job.
+    pub(crate) fn author(&self) -> String {
+        ci::who(&self.at(), self.ci.as_ref())
+    }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (who, command) = (ci::who(&self.at(), self.ci.as_ref()), ci::line(&self.command));
+        let (who, command) = (self.author(), ci::line(&self.command));
         write!(f, "{who} (process {}, `remint {command}`)", self.pid)
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Journal, JournalError, LockGuard, Place, Resources};
+use super::{Journal, JournalError, LockGuard, Place, Resources, layout::SERVICE};
 use crate::provider::{EnvironmentId, ServiceId};
 
 /// `service.json`: whose journal this is. All environments share it.
@@ -39,8 +39,6 @@ pub struct Identity {
     /// The environment id and places: all other resources carry the id.
     pub environment: EnvironmentRecord,
 }
-
-const SERVICE: &str = "service.json";
 
 impl Journal {
     fn environment_name(&self) -> String {

@@ -2,6 +2,9 @@
 
 use crate::provider::ReleaseId;
 
+/// Whose journal it is: the service's name and id.
+pub(super) const SERVICE: &str = "service.json";
+
 /// An object below an environment's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Object {

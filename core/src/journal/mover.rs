@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::{
     Holder, Journal, JournalError, LockGuard, LockRecord, ServiceRecord, buckets, ci,
-    layout::{self, Object},
+    layout::{self, Object, SERVICE},
     lock_record,
     mark::{self, Mark, Pointer},
     store::{Store, parse},
@@ -40,9 +40,6 @@ use crate::{
 
 /// How many objects are copied at once.
 const AT_ONCE: usize = 8;
-
-/// The name of the object with the service's id.
-const SERVICE: &str = "service.json";
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -117,6 +114,10 @@ fn environment(name: &str) -> Option<String> {
     Object::parse(environment, name).map(|_| environment.to_owned())
 }
 
+fn is_journals(name: &str) -> bool {
+    name == SERVICE || environment(name).is_some()
+}
+
 fn unique(mut sorted: Vec<String>) -> Vec<String> {
     sorted.dedup();
     sorted
@@ -130,7 +131,7 @@ fn is_lock(name: &str) -> bool {
 /// The names of a store that are a journal's.
 async fn journal_names(store: &Store) -> Result<Vec<String>> {
     let mut names = store.list("").await?;
-    names.retain(|name| name == SERVICE || environment(name).is_some());
+    names.retain(|name| is_journals(name));
     Ok(names)
 }
 
@@ -267,7 +268,7 @@ impl Mover<'_> {
     async fn names_to_copy(&self) -> Result<BTreeSet<String>> {
         let mut names = BTreeSet::new();
         for name in self.old.store.list("").await? {
-            if name == SERVICE || environment(&name).is_some() {
+            if is_journals(&name) {
                 names.insert(name);
             } else if !matches!(&*name, mark::NAME | buckets::PROOF) {
                 self.old.store.ignore(&name);
@@ -360,7 +361,7 @@ impl Mover<'_> {
         for lock in locks.values() {
             lock.check().await?;
         }
-        let (to, by) = (self.to.clone(), ci::who(&self.holder.at(), self.holder.ci.as_ref()));
+        let (to, by) = (self.to.clone(), self.holder.author());
         let pointer = Mark::Moved(Pointer { id: self.id, to, at: clock::wall(), by });
         // The mark is read right before, because the update is compared with what was read last.
         if self.is_leaving().await? && self.old.store.update(mark::NAME, &pointer).await? {

@@ -153,7 +153,7 @@ async fn the_new_place_has_everything_and_the_old_one_accepts_nothing() {
     assert!(!there.lock_status().await.unwrap().unwrap().held);
     let lock = there.lock(far("deploy")).await.unwrap();
     assert!(!lock.took_over(), "nothing was left behind in production");
-    assert_eq!(there.sibling("staging").known_runs().await.unwrap().has(Some(&label)), true);
+    assert!(there.sibling("staging").known_runs().await.unwrap().has(Some(&label)));
     let staging = there.sibling("staging").lock(far("gc")).await.unwrap();
     assert!(staging.took_over() && staging.known_runs().has(Some(&label)), "the builder is still looked for");
     lock.release().await.unwrap();
@@ -300,7 +300,12 @@ async fn of_a_mover_and_a_run_that_takes_its_lock_over_the_mover_gives_up() {
 async fn an_environment_that_is_begun_meanwhile_is_moved_or_stops_the_move() {
     let (_, new, moved) = meanwhile("create move.json", begin_another).await;
     assert_eq!(moved.unwrap().environments, ["production", "staging", "third"]);
-    assert!(opened(&new).sibling("third").environment_record().await.unwrap().is_some());
+    let third = opened(&new).sibling("third");
+    assert!(third.environment_record().await.unwrap().is_some());
+    assert!(
+        third.lock_status().await.unwrap().is_some(),
+        "its lock was taken, too, and the runs that held it are known"
+    );
     let (old, new, moved) = meanwhile("replace move.json", begin_another).await;
     let error = moved.unwrap_err().to_string();
     assert!(error.ends_with("another run has taken a lock while the journal was copied"), "{error}");

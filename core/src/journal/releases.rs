@@ -54,6 +54,15 @@ impl Journal {
         Self { liveness, ..self }
     }
 
+    /// Makes sure that the journal is here: that it has not been moved to another place, nor is about to be moved to here.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Moved`]; [`JournalError::Arriving`]; the store's.
+    pub async fn look(&self) -> Result<()> {
+        self.store.look().await
+    }
+
     /// What reading the journal has ignored since this was last asked: a sentence each, for the user.
     pub fn take_notes(&self) -> Vec<String> {
         self.store.take_notes()

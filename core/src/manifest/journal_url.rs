@@ -75,6 +75,17 @@ impl Bucket {
     }
 }
 
+impl JournalSection {
+    /// Its keys that have a value, as lines of a manifest: `url = "s3://team/web"`.
+    pub fn keys(&self) -> Vec<String> {
+        let text = |key: &str, value: &str| format!("{key} = {}", toml::Value::from(value));
+        let optional = [("endpoint", &self.endpoint), ("region", &self.region)];
+        let keys = optional.into_iter().filter_map(|(key, value)| Some(text(key, value.as_ref()?)));
+        let path_style = self.path_style.map(|value| format!("path_style = {value}"));
+        std::iter::once(text("url", &self.url)).chain(keys).chain(path_style).collect()
+    }
+}
+
 /// What is wrong with the section, one problem for a key.
 pub(crate) fn problems(section: &JournalSection) -> Vec<Problem> {
     let parsed = match JournalUrl::parse(&section.url) {

@@ -15,6 +15,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use futures::future::join_all;
 use object_store::memory::InMemory;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use google::Google;
@@ -22,7 +23,10 @@ use replies::Replies;
 use servers::{Moto, S3rver};
 use target::Target;
 
-use crate::journal::{Entry, Holder, Journal, JournalError, Phase, Resources};
+use crate::{
+    events::Events,
+    journal::{Entry, Holder, Journal, JournalError, Phase, Resources},
+};
 
 /// Of twenty runs that want the lock one gets it, and what it writes is read by the others.
 async fn journals(target: &Target) {
@@ -49,6 +53,32 @@ async fn journals(target: &Target) {
         assert_eq!(journal().environments().await.unwrap(), ["production"]);
         assert_eq!(journal().check().await.unwrap(), []);
     }
+}
+
+/// The journal of one moves to another: then the old one refuses it, and the new one has it.
+async fn moves(old: &Target, new: &Target) {
+    let open = |target: &Target| {
+        let mut journal = Journal::over(Arc::new(InMemory::new()), "production");
+        journal.store = target.open();
+        journal
+    };
+    let run = || Holder::current(Uuid::now_v7(), "journal move");
+    let lock = open(old).lock(run()).await.unwrap();
+    open(old).identify(&lock, "app").await.unwrap();
+    for id in 1..=20 {
+        open(old).create(&lock, super::tests::record(id)).await.unwrap();
+    }
+    lock.release().await.unwrap();
+    let history = open(old).history().await.unwrap();
+    let (to, events, cancel) = (super::tests::at("s3://team/new"), Events::silent(), CancellationToken::new());
+    for _ in 0..2 {
+        open(old).move_into(new.open(), to.clone(), run(), None, &events, &cancel).await.unwrap();
+    }
+    let refused = open(old).lock(run()).await.unwrap_err();
+    assert!(matches!(refused, JournalError::Moved { .. }), "{refused}");
+    assert_eq!(open(new).history().await.unwrap(), history);
+    assert_eq!(open(new).check().await.unwrap(), []);
+    open(new).lock(run()).await.unwrap().release().await.unwrap();
 }
 
 async fn all(target: &Target) {
@@ -78,6 +108,8 @@ async fn a_folder_passes() {
     let target = Target::new(&format!("file:{}", folder.path().join("journal").display()));
     all(&target).await;
     checks::own_writes(&target, "own").await;
+    let at = |name: &str| Target::new(&format!("file:{}", folder.path().join(name).display()));
+    moves(&at("old"), &at("new")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,6 +117,7 @@ async fn motos_s3_passes() {
     let moto = Moto::start();
     moto.bucket("team").await;
     all(&moto.target("s3://team/journals/web")).await;
+    moves(&moto.target("s3://team/old"), &moto.target("s3://team/new")).await;
     for reset in [false, true] {
         let replies = Replies::before(&moto.url, reset).await;
         with_lost_replies(&Target::s3(&format!("s3://team/lost-{reset}"), &replies.url), &replies).await;
@@ -95,6 +128,7 @@ async fn motos_s3_passes() {
 async fn our_own_fake_of_googles_xml_api_passes() {
     let google = Google::start("team").await;
     all(&google.target("gs://team/journals/web")).await;
+    moves(&google.target("gs://team/old"), &google.target("gs://team/new")).await;
     for reset in [false, true] {
         let replies = Replies::before(&google.url, reset).await;
         with_lost_replies(&Target::gcs(&format!("gs://team/lost-{reset}"), &replies.url), &replies).await;

@@ -171,6 +171,9 @@ pub struct PlanArgs {
 /// Arguments of `remint status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// List all environments of the journal, without asking any cloud
+    #[arg(long, conflicts_with = "with_secrets")]
+    pub all: bool,
     /// Read the secrets of `[secrets]`, which may run commands, so that a configuration with secrets is compared too
     #[arg(long)]
     pub with_secrets: bool,

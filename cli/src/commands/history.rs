@@ -67,7 +67,7 @@ fn table(releases: &[Release]) -> String {
     table.trim_fmt()
 }
 
-fn time(at: jiff::Timestamp) -> String {
+pub(super) fn time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 

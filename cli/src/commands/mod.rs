@@ -12,6 +12,7 @@ mod images;
 mod init;
 mod journal;
 mod lock;
+mod overview;
 mod plan;
 mod providers;
 #[cfg(feature = "sandbox")]
@@ -70,6 +71,7 @@ pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, 
         Command::Bake(args) => bake::run(&args, settings, printer, cancel).await,
         Command::Deploy(args) => deploy::deploy(&args, settings, printer, cancel).await,
         Command::Rollback(args) => deploy::rollback(args.release, settings, printer, cancel).await,
+        Command::Status(args) if args.all => overview::run(settings, printer).await,
         Command::Status(_) => status::run(settings, printer, cancel).await,
         Command::History(args) => history::list(&args, settings, printer).await,
         Command::Show(args) => history::show(args.release, settings, printer).await,

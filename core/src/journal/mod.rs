@@ -52,6 +52,7 @@ mod mark;
 mod mover;
 #[cfg(test)]
 mod mover_tests;
+mod overview;
 mod place;
 mod records;
 mod release;
@@ -78,6 +79,7 @@ pub use identity::{EnvironmentRecord, Identity, ServiceRecord};
 pub use lock::LockGuard;
 pub use lock_record::LockRecord;
 pub use mover::Moved;
+pub use overview::{Change, EnvironmentOverview};
 pub use place::Place;
 pub use records::{DnsChange, Entry, EntryRecord, Phase, ReleaseRecord, Retired};
 pub use release::Release;

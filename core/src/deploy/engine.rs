@@ -27,7 +27,7 @@ pub(super) struct Engine<'a> {
 pub(super) struct Session {
     pub(super) lock: LockGuard,
     pub(super) identity: Identity,
-    /// All releases, as they stood when the lock was taken.
+    /// All releases, as they stood when the lock was taken, or since this run has settled the last one.
     pub(super) history: Vec<Release>,
     /// The instances that stood then; whoever looks first need not ask again.
     pub(super) standing: Standing,
@@ -42,6 +42,17 @@ impl Session {
         EngineError::new(EngineErrorKind::Locked, "this run lost the lock while it was at work")
             .because(error)
             .hint("run `remint status` to see who goes on; nothing is changed without the lock")
+    }
+
+    /// The release that an earlier run left unfinished.
+    pub(super) fn unfinished(&self) -> Option<Release> {
+        self.history.last().filter(|last| !last.phase().is_final()).cloned()
+    }
+
+    /// Reads the releases again, once this run has settled the last one: what that launched and wrote is ours, too.
+    pub(super) async fn look_again(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.history = journal.history().await?;
+        Ok(())
     }
 
     /// What a bake needs to know of it.

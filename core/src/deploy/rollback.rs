@@ -31,22 +31,23 @@ pub async fn rollback(ctx: &Context, to: Option<ReleaseId>) -> Result<DeployRepo
 }
 
 pub(super) async fn rollback_with(engine: &Engine<'_>, to: Option<ReleaseId>) -> Result<DeployReport, EngineError> {
-    let session = engine.begin("rollback").await?;
-    let result = rollback_locked(engine, &session, to).await;
+    let mut session = engine.begin("rollback").await?;
+    let result = rollback_locked(engine, &mut session, to).await;
     engine.give_back(session.lock).await;
     result
 }
 
 async fn rollback_locked(
     engine: &Engine<'_>,
-    session: &Session,
+    session: &mut Session,
     to: Option<ReleaseId>,
 ) -> Result<DeployReport, EngineError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
-    let unfinished = session.history.last().filter(|last| !last.phase().is_final());
-    if let Some(last) = unfinished {
+    let unfinished = session.unfinished();
+    if let Some(last) = &unfinished {
         let finished = finish_or_undo(engine, session, last).await?;
+        session.look_again(engine.journal()).await?;
         // An earlier run of this command began it and is finished now: to go back once more would be one release too far.
         let asked = |back| to.is_none_or(|to| to == back);
         if let Some(finished) = finished.filter(|finished| finished.record.rollback_of.is_some_and(asked)) {
@@ -54,6 +55,7 @@ async fn rollback_locked(
             return Ok(report(ctx, &meter, Some(finished.id()), step, &finished));
         }
     }
+    let session: &Session = session;
     let standing = unfinished.is_none().then(|| session.standing.clone());
     let world = engine.until_interrupted(World::observe(ctx, engine.journal(), standing)).await?;
     check(ctx, &world)?;

@@ -62,26 +62,28 @@ pub async fn deploy(ctx: &Context, options: DeployOptions) -> Result<DeployRepor
 }
 
 pub(super) async fn deploy_with(engine: &Engine<'_>, options: DeployOptions) -> Result<DeployReport, EngineError> {
-    let session = engine.begin("deploy").await?;
-    let result = deploy_locked(engine, &session, options).await;
+    let mut session = engine.begin("deploy").await?;
+    let result = deploy_locked(engine, &mut session, options).await;
     engine.give_back(session.lock).await;
     result
 }
 
 async fn deploy_locked(
     engine: &Engine<'_>,
-    session: &Session,
+    session: &mut Session,
     options: DeployOptions,
 ) -> Result<DeployReport, EngineError> {
     let ctx = engine.ctx;
     let meter = Meter::start(ctx);
-    let unfinished = session.history.last().filter(|last| !last.phase().is_final());
+    let unfinished = session.unfinished();
     let mut settled = None;
-    if let Some(last) = unfinished {
+    if let Some(last) = &unfinished {
         // Whatever the manifest says now, what was begun comes to its end first.
         settled = Some((last.id(), last.phase()));
         settle(engine, session, last, &options).await?;
+        session.look_again(engine.journal()).await?;
     }
+    let session: &Session = session;
     let standing = unfinished.is_none().then(|| session.standing.clone());
     let look = async {
         let (world, wanted) = tokio::try_join!(

@@ -136,12 +136,10 @@ fn check_endpoint(endpoint: &str, bucket: &Bucket) -> Result<(), (String, &'stat
     let bad = |reason: &str, help| Err((format!("`{endpoint}` cannot be the endpoint: {reason}"), help));
     let write = "write it as in `https://fra1.digitaloceanspaces.com`";
     let Ok(url) = Url::parse(endpoint) else { return bad("it is no URL", write) };
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return bad("it names no host", write),
-    };
+    if url.host().is_none() {
+        return bad("it names no host", write);
+    }
+    let local = is_here(&url);
     match url.scheme() {
         "https" => {}
         "http" if local => {}
@@ -158,6 +156,16 @@ fn check_endpoint(endpoint: &str, bucket: &Bucket) -> Result<(), (String, &'stat
         return bad("it starts with the name of the bucket", "leave the bucket out; `path_style = false` adds it");
     }
     Ok(())
+}
+
+/// Whether a URL leads to this host, so that nothing travels unencrypted.
+pub(crate) fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]

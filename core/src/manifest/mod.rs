@@ -38,7 +38,7 @@ pub(crate) use config::is_variable_name;
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub(crate) use git::Git;
 pub use health::{CommandCheck, HealthCheck, HealthSection, HttpCheck, TcpCheck};
-pub(crate) use journal_url::{Bucket, JournalUrl, first_problem as journal_problem};
+pub(crate) use journal_url::{Bucket, JournalUrl, first_problem as journal_problem, is_here};
 pub(crate) use limits::read_text;
 pub use load::{DEFAULT_ENVIRONMENT, Loaded, UserDataFile, environments, load};
 pub use model::*;

@@ -52,6 +52,7 @@ mod masked;
 mod memory;
 mod network;
 mod networks;
+mod profiles;
 mod provider;
 mod region;
 mod static_ip;

@@ -258,3 +258,16 @@ async fn an_instance_at_which_somebody_pointed_the_address_when_the_former_one_w
         }
     }
 }
+
+/// What a run launched when it took up another one's release is its own for what it does next.
+#[tokio::test(start_paused = true)]
+async fn a_deploy_that_finishes_a_release_and_replaces_it_knows_its_instance() {
+    let (stand, _, new) = killed_when_gated().await;
+    stand.cloud.by_hand("the new one dies, so that another is launched", |state| state.machines.remove(&new));
+    sleep(Duration::from_secs(3600)).await;
+    let ctx = stand.context();
+    let options = DeployOptions { force: true, ..DeployOptions::default() };
+    let report = deploy_with(&stand.engine(&ctx), options).await.unwrap();
+    assert_eq!(report.release, Some(ReleaseId(3)));
+    stand.check_settled(3).await;
+}

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     journal::JournalError,
-    manifest::{Bucket, JournalSection},
+    manifest::{Bucket, JournalSection, is_here},
     redact,
 };
 
@@ -95,10 +95,6 @@ impl BucketStore {
             .with_config(S3Key::DisableBulkDelete, "true");
         if let Some(endpoint) = &section.endpoint {
             builder = builder.with_config(S3Key::S3Endpoint, endpoint);
-            if endpoint.starts_with("http://") {
-                // Only on this host, as the manifest's checks see to.
-                builder = builder.with_config(S3Key::Client(ClientConfigKey::AllowHttp), "true");
-            }
         }
         if let Some(path_style) = section.path_style {
             builder = builder.with_virtual_hosted_style_request(!path_style);
@@ -109,6 +105,9 @@ impl BucketStore {
         let region = region.unwrap_or("us-east-1".to_owned());
         builder = builder.with_region(&region);
         let endpoint = has(&builder, S3Key::S3Endpoint).or_else(|| has(&builder, S3Key::Endpoint));
+        if endpoint.as_ref().and_then(|endpoint| Url::parse(endpoint).ok()).as_ref().is_some_and(is_here) {
+            builder = builder.with_config(S3Key::Client(ClientConfigKey::AllowHttp), "true");
+        }
         let in_host = has(&builder, S3Key::VirtualHostedStyleRequest).as_deref() == Some("true");
         if let (Some(endpoint), true) = (&endpoint, in_host) {
             builder = builder.with_config(S3Key::S3Endpoint, with_bucket(endpoint, &bucket.name));

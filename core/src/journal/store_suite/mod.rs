@@ -6,6 +6,7 @@
 mod checks;
 mod faults;
 mod google;
+mod moto;
 mod replies;
 mod servers;
 mod target;

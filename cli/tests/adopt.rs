@@ -74,28 +74,40 @@ async fn a_deployed_checkout_that_lost_its_journal_adopts_what_stands() {
     }
 }
 
-#[tokio::test]
-async fn a_deploy_that_was_killed_in_any_phase_is_adopted_without_its_journal() {
+/// Kills a deploy in each phase, takes its journal away, and adopts what is left.
+async fn killed_in_each_phase(provider: &str) {
     let world = World::on_every_cloud().await;
-    world.edit("observe = \"300ms\"", "observe = \"2s\"");
-    world.edit("drain = \"0s\"", "drain = \"2s\"");
-    for provider in PROVIDERS {
-        for phase in ["launching", "gating", "switching", "verifying", "retiring"] {
-            remint(&world, provider, &["deploy"]).await.success();
-            let args = ["--provider", provider, "deploy", "--var", "version=v2"];
-            let killed = stop_at(&world, &args, phase, Signal::SIGKILL).await;
-            world.lose_journal();
-            let adopted = adopt(&world, provider).await;
-            assert_eq!(adopted.code, Some(0), "{provider}, {phase}: {}\nafter {}", adopted.text(), killed.text());
-            remint(&world, provider, &["deploy", "--var", "version=v2"]).await.success();
-            remint(&world, provider, &["plan", "--var", "version=v2"]).await.success().says("nothing to do");
-            let account = world.account(provider);
-            assert_eq!((account.instances().len(), account.static_ips().len()), (1, 1), "{provider}, {phase}");
-            let gone = remint(&world, provider, &["destroy", "--images", "--yes"]).await.success();
-            is_empty(&world, provider, &gone).await;
-            world.lose_journal();
-        }
+    world.edit("drain = \"0s\"", "drain = \"1s\"");
+    for phase in ["launching", "gating", "switching", "verifying", "retiring"] {
+        remint(&world, provider, &["deploy"]).await.success();
+        let args = ["--provider", provider, "deploy", "--var", "version=v2"];
+        let killed = stop_at(&world, &args, phase, Signal::SIGKILL).await;
+        world.lose_journal();
+        let adopted = adopt(&world, provider).await;
+        assert_eq!(adopted.code, Some(0), "{provider}, {phase}: {}\nafter {}", adopted.text(), killed.text());
+        remint(&world, provider, &["deploy", "--var", "version=v2"]).await.success();
+        remint(&world, provider, &["plan", "--var", "version=v2"]).await.success().says("nothing to do");
+        let account = world.account(provider);
+        assert_eq!((account.instances().len(), account.static_ips().len()), (1, 1), "{provider}, {phase}");
+        let gone = remint(&world, provider, &["destroy", "--images", "--yes"]).await.success();
+        is_empty(&world, provider, &gone).await;
+        world.lose_journal();
     }
+}
+
+#[tokio::test]
+async fn a_deploy_on_digitalocean_that_was_killed_in_any_phase_is_adopted_without_its_journal() {
+    killed_in_each_phase("digitalocean").await;
+}
+
+#[tokio::test]
+async fn a_deploy_on_aws_that_was_killed_in_any_phase_is_adopted_without_its_journal() {
+    killed_in_each_phase("aws").await;
+}
+
+#[tokio::test]
+async fn a_deploy_on_gcp_that_was_killed_in_any_phase_is_adopted_without_its_journal() {
+    killed_in_each_phase("gcp").await;
 }
 
 /// What a machine by hand runs: the page of another version.

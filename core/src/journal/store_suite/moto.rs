@@ -8,13 +8,21 @@ use std::{
 
 /// Serves on a free port, and ends when its standard input does: however this program ends, the other end of that pipe closes
 /// with it.
+///
+/// Moto looks at the condition of a write and then writes, in as many threads as there are requests, so that of twenty two may
+/// win. S3 does both at once: so one request is served at a time here.
 const MOTO: &str = "
-import logging, os, sys
-from moto.server import ThreadedMotoServer
+import logging, os, sys, threading
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 logging.getLogger('werkzeug').setLevel(logging.ERROR)
-server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
+moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def one_at_a_time(environ, start_response):
+    with turn:
+        return list(moto(environ, start_response))
+server = make_server('127.0.0.1', 0, one_at_a_time, threaded=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_port, flush=True)
 sys.stdin.read()
 os._exit(0)
 ";

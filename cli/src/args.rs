@@ -115,7 +115,7 @@ pub enum Command {
     Resume,
     /// Undo a release that was interrupted
     Abort,
-    /// Write a journal for what stands: where the old one is lost, or for a service that was made by hand
+    /// Write a new journal for what is in the cloud: the old one is lost, or the service was made by hand
     Adopt(AdoptArgs),
     /// List what no release accounts for, ask, and delete it
     Gc(GcArgs),

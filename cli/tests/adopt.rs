@@ -47,7 +47,7 @@ async fn is_empty(world: &World, provider: &str, after: &Ended) {
 }
 
 #[tokio::test]
-async fn a_deployed_checkout_that_lost_its_journal_adopts_what_stands() {
+async fn a_deployed_checkout_that_lost_its_journal_adopts_what_is_there() {
     let world = World::on_every_cloud().await;
     for provider in PROVIDERS {
         remint(&world, provider, &["deploy"]).await.success();

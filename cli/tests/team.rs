@@ -54,7 +54,7 @@ async fn deploys(command: tokio::process::Command, way: Way) -> (Way, Ended, boo
     (way, running.end().await, killed)
 }
 
-/// Fifty processes deploy one environment at once. One works at a time, each gets its turn or is told who is at work, and in the end
+/// Fifty processes deploy one environment at once. One works at a time, each gets its turn or learns who is at work, and in the end
 /// the journal is whole.
 async fn fifty_deploy(world: &World, variables: &[(String, String)]) {
     world.remint_with(&["deploy"], variables).await.success();
@@ -81,7 +81,7 @@ async fn fifty_deploy(world: &World, variables: &[(String, String)]) {
         match (ended.code, way) {
             (Some(0), _) => deployed += 1,
             (None, Way::Dies) => assert!(was_killed, "{}", ended.text()),
-            // It is told who is at work.
+            // It learns who is at work.
             (Some(LOCKED), Way::Asks) => drop(ended.says("remint deploy")),
             _ => panic!("{way:?}: {}", ended.text()),
         }

@@ -1,4 +1,4 @@
-//! `remint adopt`: a journal for what stands in the cloud.
+//! `remint adopt`: a new journal for what is in the cloud.
 
 use remint_core::{
     deploy::{self, AdoptOptions, AdoptedRelease, Adoption},
@@ -45,7 +45,7 @@ pub(super) async fn run(
 const DONE: &str = "the journal is written; `remint plan` shows what a deploy would do";
 
 fn text(adoption: &Adoption) -> String {
-    let mut text = format!("{} in {}, as it stands\n", Styled::bold(&adoption.service), adoption.environment);
+    let mut text = format!("{} in {}, as found in the cloud\n", Styled::bold(&adoption.service), adoption.environment);
     let mut row = |title: &str, value: String| text.push_str(&format!("  {title:<10} {value}\n"));
     for release in &adoption.releases {
         row(&release.release.to_string(), line(release));
@@ -87,7 +87,7 @@ fn line(release: &AdoptedRelease) -> String {
     let state = match release.phase {
         _ if release.serves => Styled::green("serves").to_string(),
         Phase::Done if release.instances.is_empty() => "can be gone back to".to_owned(),
-        Phase::Done => "stands, and does not serve".to_owned(),
+        Phase::Done => "runs, and does not serve".to_owned(),
         _ => Styled::yellow("was left unfinished; the next deploy undoes it").to_string(),
     };
     let on = if instances.is_empty() { String::new() } else { format!(": {instances}") };

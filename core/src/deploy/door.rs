@@ -69,7 +69,7 @@ impl<'a> Door<'a> {
         baked.map(drop)
     }
 
-    /// Adopts what stands, and what is named.
+    /// Adopts what is there, and what is named.
     pub(crate) async fn adopt(&self, named: AdoptOptions) -> Result<(), EngineError> {
         adopt_with(&self.engine, &named, None).await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! Writing a journal anew from what the cloud shows, where the old one is gone.
+//! Writing a new journal from what the cloud shows, where the old one is gone.
 
 use super::{Identity, Journal, JournalError, LockGuard, Release, Resources, Runs};
 

@@ -1,4 +1,4 @@
-//! The journal is lost for good, and each environment is adopted from what stands.
+//! The journal is lost for good, and each environment is adopted from what is there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -105,7 +105,7 @@ impl Sim {
             let of_none = found_nothing.iter().any(|environment| inner.made_by(&resource, environment));
             let lost = match &resource {
                 Resource::Image(id) => !is_of(&state, id.as_str(), service),
-                // It is whoever's uses it.
+                // It belongs to those who use it.
                 Resource::Ip(id) => {
                     let used = state.ips[id].ip.assigned_to.clone().map(Resource::Machine);
                     of_none || used.is_some_and(|used| inner.foreign.contains(&used))

@@ -154,6 +154,8 @@ impl ObjectStore for SimStore {
         }
         let (commit, back) = (self.delay(if late { 3000 } else { 20 }), self.delay(20));
         // Only what is new is written in place; of what is replaced, the former object stays until the new one is whole.
+        // A client that repeats a create whose reply was lost hears that its own object exists.
+        let repeated = down && opts.mode == PutMode::Create && self.dice.lock().unwrap().hits(0.5);
         let torn = torn && opts.mode == PutMode::Create && is_mendable(location.as_ref());
         let (life, number) = (Arc::clone(&self.life), self.site("put").number);
         tokio::spawn(async move {
@@ -173,7 +175,13 @@ impl ObjectStore for SimStore {
             }
             sleep(back).await;
             // Nobody may be there any more.
-            let _ = reply.send(if down { Err(unavailable()) } else { put });
+            let exists =
+                || object_store::Error::AlreadyExists { path: location.to_string(), source: "repeated".into() };
+            let _ = reply.send(match down {
+                true if repeated => Err(exists()),
+                true => Err(unavailable()),
+                false => put,
+            });
         });
         // Killed here, it does not live to see the write happen.
         self.step().await;

@@ -1,4 +1,4 @@
-//! What stands under an environment's names.
+//! What the cloud has under an environment's names.
 
 use super::AdoptOptions;
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// What the cloud shows, before anything is concluded from it.
 pub(super) struct Found {
-    /// Instances that serve, or are to serve, whoever's they are; those that were named among them.
+    /// Instances that serve, or are to serve, of this journal or not; those that were named among them.
     pub(super) instances: Vec<Instance>,
     /// Images that can be launched.
     pub(super) images: Vec<Image>,

@@ -1,4 +1,4 @@
-//! Adopting: a journal for what stands in the cloud and no journal knows, or none any more.
+//! Adopting: a journal for what is in the cloud and no journal knows, or none any more.
 //!
 //! Labels and the cloud's own lists show the ids, the release that serves, what an interrupted run has left, images, static IPs and
 //! the record. What they do not show is said. Nothing is destroyed and nothing is moved: what was left in the middle is written down
@@ -55,7 +55,7 @@ pub(super) async fn adoption_with(engine: &Engine<'_>, options: &AdoptOptions) -
     Ok(propose(engine, options).await?.report)
 }
 
-/// Writes the journal of what stands, and labels what was named.
+/// Writes the journal of what was found, and labels what was named.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ async fn adopt_locked(
     let Proposal { rebuilt, labels, ip_labels, report } = propose(engine, options).await?;
     if approved.is_some_and(|approved| !approved.is_same(&report)) {
         return Err(EngineError::new(EngineErrorKind::Conflict, "something has changed since that was shown")
-            .hint("run `remint adopt` again to see what stands now"));
+            .hint("run `remint adopt` again to see what is there now"));
     }
     engine.journal().write_adopted(lock, &rebuilt).await?;
     let provider = &engine.ctx.provider;
@@ -128,7 +128,7 @@ async fn usable(ctx: &Context, journal: &Journal) -> Result<Option<Identity>, En
     let message = format!("the journal at {url} has releases of {environment} of its own ({} is one)", own.id());
     Err(EngineError::new(EngineErrorKind::Conflict, message)
         .hint("run `remint status`; where the journal is an older copy, restore the newest one instead")
-        .hint("to start from what stands in the cloud, move the journal away first"))
+        .hint("to start from what is in the cloud, move the journal away first"))
 }
 
 impl Engine<'_> {

@@ -1,4 +1,4 @@
-//! From what stands in the cloud to the journal that would have left it so.
+//! From what is in the cloud to the journal that would have left it so.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl<'a> Rebuilding<'a> {
                     instance.name, instance.region, ctx.loaded.section.region
                 );
                 return Err(EngineError::new(EngineErrorKind::Manifest, message)
-                    .hint("write the region of what stands into the manifest; an environment does not move"));
+                    .hint("write the region of the instances into the manifest; an environment does not move"));
             }
             let ours = found.is_ours(instance);
             let number = release_of(instance).filter(|id| ours && id.0 > 0);
@@ -130,7 +130,7 @@ impl<'a> Rebuilding<'a> {
         let labelled = self.found.known && ip.labels.get(label::ENV_ID) == Some(self.found.environment.as_str());
         let named = self.found.options.static_ips.contains(&ip.address.ip);
         let existing = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
-        // Where a cloud labels no address, one that points at an instance of ours is told by that; whether it was made here must
+        // Where a cloud labels no address, one that points at an instance of ours is known by that; whether it was made here must
         // be said.
         let points = ip.labels.environment_id().is_none()
             && self.all().any(|(_, instance)| ip.assigned_to.as_ref() == Some(&instance.id));
@@ -138,7 +138,7 @@ impl<'a> Rebuilding<'a> {
         (labelled && self.used_elsewhere(ip).is_none()) || named || existing || points
     }
 
-    /// The static IP that the manifest wants, where it stands.
+    /// The static IP that the manifest wants, where there is one.
     pub(super) fn wanted_static_ip(&self, serving: Option<&Serving>) -> Result<Option<StaticIp>, EngineError> {
         for ip in self.found.static_ips.iter().filter(|ip| self.may_use(ip)) {
             if let Some(to) = self.used_elsewhere(ip) {
@@ -427,7 +427,7 @@ impl<'a> Rebuilding<'a> {
         }
         if serving.is_none() && !self.instances.is_empty() {
             unknown.push(
-                "that any release has served: nothing leads to an instance, so what stands counts as left unfinished"
+                "that any release has served: nothing leads to an instance, so each counts as left unfinished"
                     .to_owned(),
             );
         }

@@ -181,6 +181,10 @@ impl Round<'_> {
             self.lost_nothing().await?;
         }
         let Some(cell) = cell else { return self.remint(STORY[command].1).await };
+        if cell.fault.way == Way::Stale {
+            // Else lists would show what the round before has destroyed.
+            tokio::time::sleep(Duration::from_millis(LAG_MS)).await;
+        }
         let before = self.world.last_change().await;
         self.world.add_fault(cell.call.rule(&cell.fault.rule())).await;
         let args = self.args(STORY[command].1);

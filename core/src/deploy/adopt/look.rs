@@ -1,6 +1,7 @@
 //! What the cloud has under an environment's names.
 
-use super::AdoptOptions;
+use std::net::IpAddr;
+
 use crate::{
     bake::key_prefix,
     context::Context,
@@ -10,10 +11,20 @@ use crate::{
     },
     journal::Identity,
     provider::{
-        EnvironmentId, ErrorKind, Image, ImageState, Instance, InstanceState, RecordSet, Selector, StaticIp, label,
+        EnvironmentId, ErrorKind, Image, ImageState, Instance, InstanceId, InstanceState, RecordSet, Selector,
+        StaticIp, label,
     },
     resources,
 };
+
+/// What is taken over although nothing shows that it is this environment's.
+#[derive(Debug, Clone, Default)]
+pub struct AdoptOptions {
+    /// Instances, by the cloud's ids.
+    pub instances: Vec<InstanceId>,
+    /// Static IPs, by their addresses.
+    pub static_ips: Vec<IpAddr>,
+}
 
 /// What the cloud shows, before anything is concluded from it.
 pub(super) struct Found {
@@ -168,7 +179,7 @@ impl Found {
 }
 
 /// An instance that somebody has named.
-async fn named(ctx: &Context, id: &crate::provider::InstanceId) -> Result<Instance, EngineError> {
+async fn named(ctx: &Context, id: &InstanceId) -> Result<Instance, EngineError> {
     match ctx.provider.instances().get(id).await {
         Ok(instance) => Ok(instance),
         Err(error) if error.kind() == ErrorKind::NotFound => {

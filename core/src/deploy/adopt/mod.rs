@@ -11,35 +11,18 @@ mod look;
 mod rebuild;
 mod report;
 
-use std::net::IpAddr;
-
-use self::{look::Found, rebuild::Rebuilding};
+use self::{
+    look::Found,
+    rebuild::{Proposal, Rebuilding},
+};
 use super::{EngineError, EngineErrorKind, configuration, engine::Engine, observe::Wanted};
 use crate::{
     context::Context,
-    journal::{Holder, Identity, Journal, LockGuard, Rebuilt},
-    provider::{Capability, InstanceId, Labels, StaticIpId},
+    journal::{Holder, Identity, Journal, LockGuard},
+    provider::Capability,
 };
+pub use look::AdoptOptions;
 pub use report::{AdoptedAddress, AdoptedInstance, AdoptedRelease, Adoption};
-
-/// What is taken over although nothing shows that it is this environment's.
-#[derive(Debug, Clone, Default)]
-pub struct AdoptOptions {
-    /// Instances, by the cloud's ids.
-    pub instances: Vec<InstanceId>,
-    /// Static IPs, by their addresses.
-    pub static_ips: Vec<IpAddr>,
-}
-
-/// What is to be done, and what to tell of it.
-struct Proposal {
-    rebuilt: Rebuilt,
-    /// The labels that instances are to get.
-    labels: Vec<(InstanceId, Labels)>,
-    /// The labels that static IPs are to get, where the cloud labels them.
-    ip_labels: Vec<(StaticIpId, Labels)>,
-    report: Adoption,
-}
 
 /// Says what would be adopted; changes nothing.
 ///

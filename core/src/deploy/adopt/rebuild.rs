@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{AdoptedAddress, AdoptedInstance, AdoptedRelease, Adoption, Proposal, look::Found};
+use super::{
+    look::Found,
+    report::{AdoptedAddress, AdoptedInstance, AdoptedRelease, Adoption},
+};
 use crate::{
     clock,
     context::Context,
@@ -16,11 +19,22 @@ use crate::{
     },
     manifest::{Retire, StaticIpChoice},
     provider::{
-        Fingerprint, Image, ImageId, Instance, InstanceId, InstanceState, Labels, ReleaseId, ServiceId, StaticIp, label,
+        Fingerprint, Image, ImageId, Instance, InstanceId, InstanceState, Labels, ReleaseId, ServiceId, StaticIp,
+        StaticIpId, label,
     },
     resources::{release_of, wanted_record_name},
     traffic::points_elsewhere,
 };
+
+/// What is to be done, and what to tell of it.
+pub(super) struct Proposal {
+    pub(super) rebuilt: Rebuilt,
+    /// The labels that instances are to get.
+    pub(super) labels: Vec<(InstanceId, Labels)>,
+    /// The labels that static IPs are to get, where the cloud labels them.
+    pub(super) ip_labels: Vec<(StaticIpId, Labels)>,
+    pub(super) report: Adoption,
+}
 
 /// An environment on its way from the cloud into a journal.
 pub(super) struct Rebuilding<'a> {
@@ -397,7 +411,7 @@ impl<'a> Rebuilding<'a> {
         self.all().filter_map(lacking).collect()
     }
 
-    fn ip_labels(&self) -> Vec<(crate::provider::StaticIpId, Labels)> {
+    fn ip_labels(&self) -> Vec<(StaticIpId, Labels)> {
         let wanted = Labels::new()
             .with(label::SERVICE, &self.ctx.loaded.manifest.service)
             .with(label::ENV, self.ctx.loaded.environment.as_str())

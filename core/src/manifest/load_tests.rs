@@ -447,12 +447,12 @@ fn a_journal_that_cannot_be_there_is_reported_at_its_key() {
        |
        = help: remove it, or change `url`
     "#);
-    insta::assert_snapshot!(journal("url = \"s3://team/web\"\nendpont = \"https://example.org\""), @r#"
-    error: unknown key `endpont`
+    insta::assert_snapshot!(journal("url = \"s3://team/web\"\nendpoints = \"https://example.org\""), @r#"
+    error: unknown key `endpoints`
       --> remint.toml:15:1
        |
-    15 | endpont = "https://example.org"
-       | ^^^^^^^ in `journal`
+    15 | endpoints = "https://example.org"
+       | ^^^^^^^^^ in `journal`
        |
        = help: did you mean `endpoint`?
     "#);

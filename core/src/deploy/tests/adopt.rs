@@ -215,7 +215,7 @@ async fn what_is_of_several_journals_or_of_none_must_be_named() {
         // Named, it comes after what is ours, serves nobody, and goes.
         let options = AdoptOptions { instances: vec![other.id.clone()], ..AdoptOptions::default() };
         let adopted = stand.adopt(&options).await.unwrap();
-        assert_eq!(adopted.labelled, [other.id.clone()]);
+        assert_eq!(adopted.labelled, std::slice::from_ref(&other.id));
         stand.deploy().await.unwrap();
         assert_ne!(stand.serving().id, other.id);
         stand.plans_nothing().await;

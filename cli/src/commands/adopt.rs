@@ -87,7 +87,7 @@ fn line(release: &AdoptedRelease) -> String {
     let state = match release.phase {
         _ if release.serves => Styled::green("serves").to_string(),
         Phase::Done if release.instances.is_empty() => "can be gone back to".to_owned(),
-        Phase::Done => "runs, and does not serve".to_owned(),
+        Phase::Done => "runs, but clients are not sent to it".to_owned(),
         _ => Styled::yellow("was left unfinished; the next deploy undoes it").to_string(),
     };
     let on = if instances.is_empty() { String::new() } else { format!(": {instances}") };

@@ -93,10 +93,8 @@ impl<'a> Engine<'a> {
     /// Takes the lock for a command, and makes sure that what runs here is ours to change. Before that is known, nothing is
     /// changed; then, whatever the command is, what a run that was killed in its bake left behind goes.
     pub(super) async fn begin(&self, command: &str) -> Result<Session, EngineError> {
-        let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
         let ctx = self.ctx;
-        let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
-        self.fence(ctx, &lock);
+        let lock = self.lock(command).await?;
         let found = async {
             let (identity, history, standing) = self.until_interrupted(self.enter(&lock)).await?;
             let authority = Authority { journal: &self.journal, lock: &lock, identity: &identity };
@@ -113,6 +111,15 @@ impl<'a> Engine<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the lock for a command, and nothing more: what is there may be anybody's.
+    pub(super) async fn lock(&self, command: &str) -> Result<LockGuard, EngineError> {
+        let holder = Holder { command: command.to_owned(), ..self.holder.clone() };
+        let ctx = self.ctx;
+        let lock = self.journal.lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
+        self.fence(ctx, &lock);
+        Ok(lock)
     }
 
     /// Works under another engine's lock, of the same environment at another provider.
@@ -184,7 +191,7 @@ impl<'a> Engine<'a> {
     }
 
     /// From here on, no mutation is sent without the lock.
-    pub(super) fn fence(&self, ctx: &Context, lock: &LockGuard) {
+    fn fence(&self, ctx: &Context, lock: &LockGuard) {
         ctx.provider.calls().fence(lock.fence());
         if let Some(dns) = &ctx.dns {
             dns.calls().fence(lock.fence());

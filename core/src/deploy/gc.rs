@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     EngineError,
     engine::{Engine, Session, elsewhere},
-    observe::{image_selector, instance_selector, ownership_of_images},
+    observe::{image_selector, instance_selector, ownership_of_images, role_selector},
 };
 use crate::{
     bake::{KeyFolder, forget, kept_until, key_prefix},
@@ -315,12 +315,9 @@ impl<'a> Search<'a> {
         if !self.quiet {
             return Ok(Vec::new());
         }
-        let named = Selector::all()
-            .with(label::SERVICE, &self.ctx.loaded.manifest.service)
-            .with(label::ENV, self.ctx.loaded.environment.as_str());
         let mut found = Vec::new();
         for (role, kind) in [("builder", "builder"), ("check", "check machine")] {
-            for instance in self.ctx.provider.instances().list(&named.clone().with(label::ROLE, role)).await? {
+            for instance in self.ctx.provider.instances().list(&role_selector(self.ctx, role)).await? {
                 match instance.labels.get(label::ENV_ID) {
                     Some(id) if self.ownership.is_environment(id) => {
                         let known = self.runs.has(instance.labels.get(label::RUN));

@@ -149,10 +149,15 @@ async fn given(ctx: &Context, id: &ImageId) -> Result<Image, EngineError> {
 /// Selects the instances under this environment's names that serve, or are to serve: ours, and those of whoever uses the same
 /// names.
 pub(super) fn instance_selector(ctx: &Context) -> Selector {
+    role_selector(ctx, ROLE_INSTANCE)
+}
+
+/// Selects the machines under this environment's names that are for one thing, ours or not.
+pub(super) fn role_selector(ctx: &Context, role: &str) -> Selector {
     Selector::all()
         .with(label::SERVICE, &ctx.loaded.manifest.service)
         .with(label::ENV, ctx.loaded.environment.as_str())
-        .with(label::ROLE, ROLE_INSTANCE)
+        .with(label::ROLE, role)
 }
 
 /// Selects the images under the service's name: ours, which all environments share, and those of whoever uses the same name.

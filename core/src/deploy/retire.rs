@@ -37,6 +37,10 @@ fn still(until: Duration) -> Duration {
 impl Run<'_> {
     /// Drains, then removes every other instance of the environment, except the one that is parked.
     pub(super) async fn retire(&mut self) -> Result<(), EngineError> {
+        if std::mem::take(&mut self.resumed) {
+            // It may be sick by now, and what it replaced all that is healthy.
+            self.still_healthy(&self.gated_instance().await?).await?;
+        }
         // With those that an earlier run has begun to destroy: they are waited for.
         let all = self.ctx.provider.instances().list(&observe::instance_selector(&self.ctx)).await?;
         let gated = self.release.gated();

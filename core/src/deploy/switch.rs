@@ -291,6 +291,7 @@ impl Run<'_> {
             });
         }
         observed?;
+        self.resumed = false;
         self.answered_by_us().await
     }
 

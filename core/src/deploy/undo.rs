@@ -18,6 +18,7 @@ use crate::{
     resources::{
         Standing, dns_provider, find, give_back, remove_record, standing_record, wanted_record_name, written, zones,
     },
+    traffic::take_away,
     watch::Wait,
 };
 
@@ -345,7 +346,7 @@ impl Run<'_> {
             let Some(ip) = find(self.static_ips()?, &id).await? else { continue };
             let ip = self.at_rest(ip).await?;
             if own.iter().any(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) {
-                self.static_ips()?.unassign(&id).await?;
+                take_away(&self.ctx, self.static_ips()?, &ip).await?;
             }
         }
         Ok(())

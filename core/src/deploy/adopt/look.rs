@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     deploy::{
         EngineError, EngineErrorKind,
-        observe::{self, image_selector},
+        observe::{self, image_selector, role_selector},
     },
     journal::Identity,
     provider::{
@@ -64,11 +64,7 @@ impl Found {
         let images = images.into_iter().filter(|image| image.state == ImageState::Available).collect();
         let mut machines = Vec::new();
         for role in ["builder", "check"] {
-            let selector = Selector::all()
-                .with(label::SERVICE, &ctx.loaded.manifest.service)
-                .with(label::ENV, ctx.loaded.environment.as_str())
-                .with(label::ROLE, role);
-            machines.extend(ctx.provider.instances().list(&selector).await?);
+            machines.extend(ctx.provider.instances().list(&role_selector(ctx, role)).await?);
         }
         machines.retain(|machine| machine.state != InstanceState::Destroying);
         let static_ips = match ctx.provider.static_ips() {

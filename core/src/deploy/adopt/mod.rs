@@ -18,7 +18,7 @@ use self::{
 use super::{EngineError, EngineErrorKind, configuration, engine::Engine, observe::Wanted};
 use crate::{
     context::Context,
-    journal::{Holder, Identity, Journal, LockGuard},
+    journal::{Identity, Journal, LockGuard},
     provider::Capability,
 };
 pub use look::AdoptOptions;
@@ -97,6 +97,7 @@ async fn propose(engine: &Engine<'_>, options: &AdoptOptions) -> Result<Proposal
     let rebuilding = Rebuilding::new(ctx, found, identity, service, wanted, engine.holder().clone())?;
     let serving = rebuilding.serving()?;
     let static_ip = rebuilding.wanted_static_ip(serving.as_ref())?;
+    rebuilding.can_label()?;
     // The configuration that an instance has cannot be read back: it is taken to be the manifest's.
     let digest = configuration::digest(ctx, &salt, static_ip.as_ref().map(|ip| ip.address.ip)).await?;
     Ok(rebuilding.finish(serving, static_ip, (salt, digest)))
@@ -112,15 +113,4 @@ async fn usable(ctx: &Context, journal: &Journal) -> Result<Option<Identity>, En
     Err(EngineError::new(EngineErrorKind::Conflict, message)
         .hint("run `remint status`; where the journal is an older copy, restore the newest one instead")
         .hint("to start from what is in the cloud, move the journal away first"))
-}
-
-impl Engine<'_> {
-    /// Takes the lock for a command that does not ask whose things are there.
-    async fn lock(&self, command: &str) -> Result<LockGuard, EngineError> {
-        let holder = Holder { command: command.to_owned(), ..self.holder().clone() };
-        let ctx = self.ctx;
-        let lock = self.journal().lock_within(holder, ctx.lock_wait, &ctx.events, &ctx.cancel).await?;
-        self.fence(ctx, &lock);
-        Ok(lock)
-    }
 }

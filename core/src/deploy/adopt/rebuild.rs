@@ -19,8 +19,8 @@ use crate::{
     },
     manifest::{Retire, StaticIpChoice},
     provider::{
-        Fingerprint, Image, ImageId, Instance, InstanceId, InstanceState, Labels, ReleaseId, ServiceId, StaticIp,
-        StaticIpId, label,
+        Capability, Fingerprint, Image, ImageId, Instance, InstanceId, InstanceState, Labels, ReleaseId, ServiceId,
+        StaticIp, StaticIpId, label,
     },
     resources::{release_of, wanted_record_name},
     traffic::points_elsewhere,
@@ -164,7 +164,7 @@ impl<'a> Rebuilding<'a> {
                 let message = format!("static IP {address} points at {to}, and nothing shows who made it");
                 return Err(EngineError::new(EngineErrorKind::Conflict, message)
                     .hint(format!(
-                        "if Remint made it, run it with `--static-ip {address}`: then `remint destroy` gives it back"
+                        "if Remint made it, add `--static-ip {address}`: then `remint destroy` gives it back"
                     ))
                     .hint(format!(
                         "if it is yours, name it in the manifest: `static_ip = {{ existing = \"{address}\" }}` in `[address]`"
@@ -386,11 +386,26 @@ impl<'a> Rebuilding<'a> {
                 let until = clock::wall().checked_add(record.ttl).unwrap_or(jiff::Timestamp::MAX);
                 entries.push(Entry::AwaitingResolvers { until });
             }
-            entries.push(Entry::Phase { phase: Phase::Retiring });
+            // It is past the point of return.
+            entries.extend([Phase::Switching, Phase::Retiring].map(|phase| Entry::Phase { phase }));
         } else {
             entries.push(Entry::Phase { phase: Phase::Done });
         }
         entries
+    }
+
+    /// Refuses to take over an instance where a cloud gives labels at the launch alone.
+    pub(super) fn can_label(&self) -> Result<(), EngineError> {
+        let labels = self.labels();
+        let Some((id, _)) = labels.first() else { return Ok(()) };
+        if self.ctx.provider.descriptor().has(Capability::InstanceRelabel) {
+            return Ok(());
+        }
+        let provider = &self.ctx.loaded.provider;
+        let message =
+            format!("instance {id} cannot be taken over: {provider} does not label instances after their launch");
+        Err(EngineError::new(EngineErrorKind::Conflict, message)
+            .hint("deploy under another environment's name, send clients there, and delete the instance"))
     }
 
     /// The labels that an instance lacks.
@@ -438,6 +453,9 @@ impl<'a> Rebuilding<'a> {
                     .to_owned(),
             );
             unknown.push("their host keys: `remint ssh` works again after the next deploy".to_owned());
+        }
+        if self.instances.values().flatten().any(|instance| instance.image.is_none()) {
+            unknown.push("the image of an instance: its release cannot be gone back to".to_owned());
         }
         if serving.is_none() && !self.instances.is_empty() {
             unknown.push(

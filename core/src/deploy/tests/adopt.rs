@@ -7,7 +7,8 @@ use crate::{
         plan::plan_with,
         run::DeployOptions,
     },
-    provider::{ImageState, InstanceId, label},
+    fake::{Actor, Flavour, World},
+    provider::{Capability, Descriptor, ImageState, InstanceId, label},
 };
 
 impl Stand {
@@ -307,4 +308,44 @@ async fn an_image_that_is_gone_or_unfinished_is_no_release() {
     assert!(error.to_string().contains("no release to go back to"), "{error}");
     stand.recipe("four");
     assert_eq!(stand.deploy().await.unwrap().release, Some(ReleaseId(4)));
+}
+
+/// It is past the point of return, whatever is asked for next.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_was_about_to_retire_the_former_one_is_finished_after_it_was_adopted() {
+    for next in ["rollback", "deploy"] {
+        let stand = prepared(true);
+        stand.deploy().await.unwrap();
+        stand.recipe("two");
+        let ctx = stand.context();
+        let engine = stand.engine(&ctx);
+        stand.kill_at(Phase::Retiring, deploy_with(&engine, DeployOptions::default())).await;
+        sleep(Duration::from_secs(3600)).await;
+        let stand = stand.forgotten();
+        let adopted = stand.adopt(&AdoptOptions::default()).await.unwrap();
+        assert_eq!(adopted.releases.last().unwrap().phase, Phase::Retiring);
+        stand.recipe("three");
+        let report = match next {
+            "deploy" => stand.deploy().await.unwrap(),
+            _ => stand.rollback(None).await.unwrap(),
+        };
+        assert_eq!(report.release, Some(ReleaseId(3)), "{next}");
+        stand.check_settled(3).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cloud_cannot_label_is_refused_before_a_journal_is_written() {
+    let stand = Stand::new();
+    let usual = stand.cloud.descriptor();
+    let fewer: Vec<_> = usual.capabilities.iter().copied().filter(|one| *one != Capability::InstanceRelabel).collect();
+    let declared = Box::leak(Box::new(Descriptor { capabilities: fewer.leak(), ..*usual }));
+    let world = World::new(Pace::default(), Flavour::default());
+    let cloud = Arc::new(FakeCloud::connect(&world, Actor("test".to_owned())).declaring(declared));
+    let stand = Stand { told: Arc::new(Told::new(&cloud)), cloud, ..stand };
+    let (id, ip) = made_by_hand(&stand);
+    let options = AdoptOptions { instances: vec![id], static_ips: vec![ip] };
+    let error = stand.adopt(&options).await.unwrap_err();
+    assert!(error.to_string().contains("does not label instances after their launch"), "{error}");
+    assert_eq!(stand.journal().service().await.unwrap(), None);
 }

@@ -55,6 +55,15 @@ impl Stand {
         assert_eq!(leftovers_with(&engine).await.unwrap().foreign.len(), 1);
     }
 
+    /// Instances that have passed their gate fall ill. Returns those that had passed it.
+    fn fall_ill(&self, which: impl Fn(&Instance) -> bool) -> Vec<Instance> {
+        let mut gated = self.told.gated.lock().unwrap();
+        let before = gated.clone();
+        gated.retain(|instance| !which(instance));
+        self.told.sick.store(true, Ordering::SeqCst);
+        before
+    }
+
     fn address(&self) -> (StaticIpId, Option<InstanceId>) {
         let ips = self.cloud.static_ip_list();
         assert_eq!(ips.len(), 1, "{ips:?}");
@@ -214,6 +223,50 @@ async fn a_release_whose_instance_is_deleted_while_it_retires_the_former_one_is_
     assert_eq!(stand.serving().id, old, "it is all that is left");
     stand.deploy().await.unwrap();
     stand.check_settled(3).await;
+}
+
+/// What is being replaced may be all that is healthy.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fell_ill_while_nobody_retired_the_former_one_does_not_take_it_away() {
+    let stand = replacement().await;
+    let old = stand.serving().id;
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    stand.kill_at(Phase::Retiring, deploy_with(&engine, DeployOptions::default())).await;
+    sleep(Duration::from_secs(3600)).await;
+    let gated = stand.fall_ill(|instance| instance.id != old);
+    let ctx = stand.context();
+    let error = unfinished(&stand.engine(&ctx), "resume", false).await.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
+    assert!(stand.cloud.standing().iter().any(|instance| instance.id == old), "it is destroyed");
+    stand.told.sick.store(false, Ordering::SeqCst);
+    *stand.told.gated.lock().unwrap() = gated;
+    stand.recipe("three");
+    stand.deploy().await.unwrap();
+    stand.check_settled(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_pointed_nowhere_points_nowhere_again_before_an_undo_destroys() {
+    let stand = replacement().await;
+    stand.cloud.by_hand("the instance dies, and the address is taken away", |state| {
+        state.machines.clear();
+        state.ips.values_mut().for_each(|ip| ip.ip.assigned_to = None);
+    });
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
+    let falls_ill = async {
+        while stand.address().1.is_none() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        stand.fall_ill(|_| true);
+    };
+    let (deployed, ()) = tokio::join!(stand.deploy(), falls_ill);
+    let error = deployed.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
+    assert_eq!((stand.cloud.standing(), stand.address().1), (vec![], None));
+    let log = stand.cloud.log();
+    let last = |what: &str| log.iter().rposition(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{log:?}"));
+    assert!(last("unassign") < last("destroy app-default-r2"), "{log:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ use crate::{
     redact,
 };
 
-/// How long a request is repeated. A lock lasts a minute: whoever holds it must know by then.
+/// How long a request is repeated: less than the minute that a lock lasts, so that its holder learns in time that it was not renewed.
 const RETRIED: Duration = Duration::from_secs(15);
 /// How long one request may take, as the builders read it. The largest objects have some hundred kilobytes.
 const REQUEST: &str = "10s";

@@ -15,7 +15,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use remint_core::provider::Descriptor;
 use tokio::{runtime::Runtime, sync::OnceCell};
 
-use crate::{Case, Counts, Ended, Exemption, Outcome, Plan, Planned, Report, Runner, Setting, Suite, Target, Verdict};
+use crate::{
+    Case, Counts, Decided, Decision, Ended, Exemption, Outcome, Report, Runner, Setting, Suite, Target, Verdict,
+};
 
 /// Names a folder into which [`libtest`] writes reports.
 pub const REPORT_VARIABLE: &str = "REMINT_CONFORMANCE_REPORT";
@@ -74,7 +76,7 @@ where
     };
     let house = Arc::new(House { runtime, start: Box::new(start), shared: OnceCell::new(), ended: Mutex::default() });
     let started = Timestamp::now();
-    let trials: Vec<_> = suite.cases.into_iter().map(|planned| trial(planned, &arguments, &house)).collect();
+    let trials: Vec<_> = suite.cases.into_iter().map(|decided| trial(decided, &arguments, &house)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.list {
         return conclusion.exit_code();
@@ -130,11 +132,11 @@ impl House {
     }
 }
 
-fn trial(planned: Planned, arguments: &Arguments, house: &Arc<House>) -> Trial {
-    let Planned { case, plan } = planned;
-    let reported = match plan {
-        Plan::Run => None,
-        Plan::Report(outcome) => Some(outcome),
+fn trial(decided: Decided, arguments: &Arguments, house: &Arc<House>) -> Trial {
+    let Decided { case, decision } = decided;
+    let reported = match decision {
+        Decision::Run => None,
+        Decision::Report(outcome) => Some(outcome),
     };
     let ignored = reported.as_ref().is_some_and(|outcome| !outcome.kind().is_bad());
     let kind = reported.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -47,6 +47,6 @@ pub use outcome::{Block, Counts, Outcome, OutcomeKind, Verdict};
 pub use recording::Recorded;
 pub use report::{Bundle, CaseReport, FORMAT_VERSION, Report, ReportError, RunFacts, providers_page};
 pub use runner::{RUN_LABEL, Runner, SERVICE, Tags};
-pub use suite::{Ended, Plan, Planned, Progress, Suite, SuiteError};
+pub use suite::{Decided, Decision, Ended, Progress, Suite, SuiteError};
 pub use target::{Connect, Interference, LostReply, Refusal, Setting, Settings, Target};
 pub use traced::{CallLine, CallLog, Traced};

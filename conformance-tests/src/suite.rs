@@ -8,22 +8,22 @@ use remint_core::provider::Descriptor;
 
 use crate::{Block, Case, Exemption, Outcome, Runner, Setting, cases};
 
-/// What is to be done about a case.
+/// What is decided about a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
+pub enum Decision {
     /// Run it, and report what comes of it.
     Run,
     /// Report this instead: it is not declared, blocked, exempt, or an exemption of it has expired.
     Report(Outcome),
 }
 
-/// A case and what is to be done about it.
+/// A case and what is decided about it.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub struct Decided {
     /// The case that the entry is about.
     pub case: Case,
     /// Whether it is run, or else what is reported of it.
-    pub plan: Plan,
+    pub decision: Decision,
 }
 
 /// A case and what came of it.
@@ -55,24 +55,24 @@ pub enum SuiteError {
 #[derive(Debug, Clone)]
 pub struct Suite {
     /// All of them, in the order of the tables, and after them the probes of what is not declared.
-    pub cases: Vec<Planned>,
+    pub cases: Vec<Decided>,
 }
 
 impl Suite {
     /// The cases for a provider, and a target that brings these settings.
     pub fn of(descriptor: &Descriptor, settings: &[Setting]) -> Self {
-        let plan = |case: &Case| {
+        let decide = |case: &Case| {
             if let Some(missing) = case.needs.iter().find(|needed| !descriptor.has(**needed)) {
-                return Plan::Report(Outcome::NotDeclared(*missing));
+                return Decision::Report(Outcome::NotDeclared(*missing));
             }
             match case.settings.iter().find(|needed| !settings.contains(needed)) {
-                Some(missing) => Plan::Report(Outcome::Blocked(Block::Missing(*missing))),
-                None => Plan::Run,
+                Some(missing) => Decision::Report(Outcome::Blocked(Block::Missing(*missing))),
+                None => Decision::Run,
             }
         };
-        let declared = cases::all().map(|case| Planned { case: *case, plan: plan(case) });
+        let declared = cases::all().map(|case| Decided { case: *case, decision: decide(case) });
         let undeclared = cases::PROBES.iter().filter(|(capability, _)| !descriptor.has(*capability));
-        let probes = undeclared.map(|(_, case)| Planned { case: *case, plan: plan(case) });
+        let probes = undeclared.map(|(_, case)| Decided { case: *case, decision: decide(case) });
         Self { cases: declared.chain(probes).collect() }
     }
 
@@ -83,10 +83,10 @@ impl Suite {
     /// [`SuiteError::UnknownCase`]: an exemption outlived its case.
     pub fn exempting(mut self, exemptions: &[Exemption], today: Date) -> Result<Self, SuiteError> {
         for exemption in exemptions {
-            let planned = self.cases.iter_mut().find(|planned| planned.case.id == exemption.case);
-            let planned = planned.ok_or_else(|| SuiteError::UnknownCase(exemption.case.clone()))?;
-            if planned.plan == Plan::Run {
-                planned.plan = Plan::Report(if exemption.has_expired(today) {
+            let decided = self.cases.iter_mut().find(|decided| decided.case.id == exemption.case);
+            let decided = decided.ok_or_else(|| SuiteError::UnknownCase(exemption.case.clone()))?;
+            if decided.decision == Decision::Run {
+                decided.decision = Decision::Report(if exemption.has_expired(today) {
                     Outcome::Failed(format!("its exemption has expired: {exemption}"))
                 } else {
                     Outcome::Exempt(exemption.clone())
@@ -111,7 +111,7 @@ impl Suite {
             let bad = |error: globset::Error| SuiteError::Pattern(pattern.clone(), error.kind().to_string());
             let globs = [Glob::new(pattern).map_err(bad)?, Glob::new(&format!("{pattern}.*")).map_err(bad)?];
             let matchers = globs.each_ref().map(Glob::compile_matcher);
-            if !self.cases.iter().any(|planned| matchers.iter().any(|glob| glob.is_match(planned.case.id))) {
+            if !self.cases.iter().any(|decided| matchers.iter().any(|glob| glob.is_match(decided.case.id))) {
                 return Err(SuiteError::SelectsNothing(pattern.clone()));
             }
             for glob in globs {
@@ -119,34 +119,34 @@ impl Suite {
             }
         }
         let set = set.build().map_err(|error| SuiteError::Pattern(patterns.join(" "), error.kind().to_string()))?;
-        self.cases.retain(|planned| set.is_match(planned.case.id));
+        self.cases.retain(|decided| set.is_match(decided.case.id));
         Ok(self)
     }
 
     /// The case of an id.
-    pub fn find(&self, id: &str) -> Option<&Planned> {
-        self.cases.iter().find(|planned| planned.case.id == id)
+    pub fn find(&self, id: &str) -> Option<&Decided> {
+        self.cases.iter().find(|decided| decided.case.id == id)
     }
 
     /// The cases that are to be run.
     pub fn to_run(&self) -> impl Iterator<Item = &Case> {
-        self.cases.iter().filter(|planned| planned.plan == Plan::Run).map(|planned| &planned.case)
+        self.cases.iter().filter(|decided| decided.decision == Decision::Run).map(|decided| &decided.case)
     }
 
     /// Runs what is to be run, one after the other, and reports the rest. `on_start` hears of each case that is run.
     pub async fn run(&self, runner: &Runner, on: &mut (dyn FnMut(Progress<'_>) + Send)) -> Vec<Ended> {
         let mut all = Vec::with_capacity(self.cases.len());
-        for Planned { case, plan } in &self.cases {
-            let ended = match plan {
-                Plan::Run if runner.is_cancelled() => {
+        for Decided { case, decision } in &self.cases {
+            let ended = match decision {
+                Decision::Run if runner.is_cancelled() => {
                     Ended { case: *case, outcome: Outcome::Blocked(Block::Interrupted), took: Duration::ZERO }
                 }
-                Plan::Run => {
+                Decision::Run => {
                     on(Progress::Starts(case));
                     let started = Instant::now();
                     Ended { case: *case, outcome: runner.run(case).await, took: started.elapsed() }
                 }
-                Plan::Report(outcome) => Ended { case: *case, outcome: outcome.clone(), took: Duration::ZERO },
+                Decision::Report(outcome) => Ended { case: *case, outcome: outcome.clone(), took: Duration::ZERO },
             };
             on(Progress::Ends(&ended));
             all.push(ended);
@@ -194,24 +194,24 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_probed_and_what_is_not_brought_is_blocked() {
         let none = suite(&[]);
-        let outcome = |suite: &Suite, id: &str| suite.find(id).map(|planned| planned.plan.clone());
-        assert_eq!(outcome(&none, "dns.zone"), Some(Plan::Report(Outcome::NotDeclared(Capability::Dns))));
-        assert_eq!(outcome(&none, "undeclared.instance.relabel"), Some(Plan::Run));
+        let outcome = |suite: &Suite, id: &str| suite.find(id).map(|decided| decided.decision.clone());
+        assert_eq!(outcome(&none, "dns.zone"), Some(Decision::Report(Outcome::NotDeclared(Capability::Dns))));
+        assert_eq!(outcome(&none, "undeclared.instance.relabel"), Some(Decision::Run));
         let dns = suite(&[Capability::Dns, Capability::InstanceRelabel]);
         let blocked = Outcome::Blocked(Block::Missing(Setting::Zone));
-        assert_eq!(outcome(&dns, "dns.zone"), Some(Plan::Report(blocked)));
+        assert_eq!(outcome(&dns, "dns.zone"), Some(Decision::Report(blocked)));
         assert_eq!(outcome(&dns, "undeclared.instance.relabel"), None);
     }
 
     #[test]
     fn an_exemption_excuses_until_its_last_day() {
-        let plan = |today: &str| {
+        let decided = |today: &str| {
             let exemptions = [exemption("instances.launch", "2026-11-25")];
             let suite = suite(&[]).exempting(&exemptions, today.parse().unwrap()).unwrap();
-            suite.find("instances.launch").unwrap().plan.clone()
+            suite.find("instances.launch").unwrap().decision.clone()
         };
-        assert!(matches!(plan("2026-11-25"), Plan::Report(Outcome::Exempt(_))));
-        let Plan::Report(Outcome::Failed(why)) = plan("2026-11-26") else { panic!("an expired one must fail") };
+        assert!(matches!(decided("2026-11-25"), Decision::Report(Outcome::Exempt(_))));
+        let Decision::Report(Outcome::Failed(why)) = decided("2026-11-26") else { panic!("an expired one must fail") };
         assert!(why.contains("expired") && why.contains("https://example.org/1"), "{why}");
         let unknown = suite(&[]).exempting(&[exemption("no.such", "2026-11-25")], "2026-11-25".parse().unwrap());
         assert_eq!(unknown.unwrap_err(), SuiteError::UnknownCase("no.such".to_owned()));
@@ -223,7 +223,7 @@ mod tests {
             let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
             suite(&[])
                 .only(&patterns)
-                .map(|suite| suite.cases.iter().map(|planned| planned.case.id).collect::<Vec<_>>())
+                .map(|suite| suite.cases.iter().map(|decided| decided.case.id).collect::<Vec<_>>())
         };
         assert_eq!(only(&["instances.launch"]).unwrap(), ["instances.launch"]);
         let power = only(&["power"]).unwrap();

@@ -7,7 +7,7 @@ use remint_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::AdoptArgs,
     exit::{ExitStatus, Failure},
@@ -21,7 +21,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let context = session::open(settings, printer, cancel.clone()).await?;
     session::check_new_journal(&context, args.new_journal).await?;
     let options = AdoptOptions { instances: args.instances.clone(), static_ips: args.static_ips.clone() };

@@ -14,7 +14,7 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::BakeArgs,
     exit::{ExitStatus, Failure},
@@ -63,7 +63,12 @@ impl Baked {
     }
 }
 
-pub(super) async fn run(args: &BakeArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(
+    args: &BakeArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     let options = BakeOptions { capture: !args.no_capture, ..options(&args.keep, settings, printer)? };
     if settings.providers.len() > 1 {
         return side_by_side(args, &options, settings, printer, cancel).await;
@@ -98,7 +103,7 @@ async fn side_by_side(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     // What the manifest lacks for one of them is reported before anything is created anywhere.
     for id in &settings.providers {
         session::manifest(&settings.for_provider(id))?;

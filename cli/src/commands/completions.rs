@@ -2,7 +2,7 @@
 
 use clap_complete::env::Shells;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::CompletionsArgs,
     exit::{ExitStatus, Failure},
@@ -10,7 +10,7 @@ use crate::{
     run::COMPLETE,
 };
 
-pub(super) fn run(args: &CompletionsArgs, printer: &Printer) -> Outcome {
+pub(super) fn run(args: &CompletionsArgs, printer: &Printer) -> CommandResult {
     let mut script = Vec::new();
     let shells = Shells::builtins();
     let Some(shell) = shells.completer(&args.shell.to_string()) else {

@@ -7,7 +7,7 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, bake};
+use super::{CommandResult, bake};
 use crate::{
     args::DeployArgs,
     exit::ExitStatus,
@@ -28,7 +28,7 @@ pub(super) async fn deploy(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let baking = bake::options(&args.keep, settings, printer)?;
     let mut context = session::open(settings, printer, cancel).await?;
     context.bake = baking;
@@ -43,13 +43,13 @@ pub(super) async fn rollback(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let report = deploy::rollback(&context, release).await?;
     tell("rollback", report, printer)
 }
 
-fn tell(command: &str, report: DeployReport, printer: &Printer) -> Outcome {
+fn tell(command: &str, report: DeployReport, printer: &Printer) -> CommandResult {
     let deployed = Deployed { report, summary: printer.summary() };
     printer.result(command, &deployed, || text(&deployed))?;
     Ok(ExitStatus::Success)

@@ -7,7 +7,7 @@ use remint_core::{
 };
 use serde::Serialize;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     exit::{ExitStatus, Failure},
     printer::{Printer, Styled},
@@ -43,7 +43,7 @@ impl Check {
     }
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(settings: &Settings, printer: &Printer) -> CommandResult {
     let mut checks =
         vec![program("ssh", "remint ssh", "openssh-client"), program("git", "${git.…} in manifests", "git")];
     let used = Registry::all().into_iter().flat_map(|registration| registration.programs);

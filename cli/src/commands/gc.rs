@@ -5,7 +5,7 @@ use remint_core::deploy::{self, Leftover, Leftovers};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::{DestroyArgs, GcArgs},
     exit::{ExitStatus, Failure},
@@ -23,7 +23,12 @@ struct Collected<'a> {
     foreign: Vec<&'a str>,
 }
 
-pub(super) async fn gc(args: &GcArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn gc(
+    args: &GcArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
     let listed = session::unless_interrupted(&cancel, deploy::leftovers(&context)).await?;
     let listed = if args.kept { listed.with_kept() } else { listed };
@@ -93,7 +98,7 @@ pub(super) async fn destroy(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let (service, environment) = (&context.loaded.manifest.service, context.loaded.environment.as_str());
     let what =

@@ -7,7 +7,7 @@ use remint_core::{
     redact,
 };
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::HistoryArgs,
     exit::ExitStatus,
@@ -16,7 +16,7 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let (_, journal) = session::with_journal(settings, true).await?;
     let mut releases = journal.history().await?;
     for note in journal.take_notes() {
@@ -28,7 +28,7 @@ pub(super) async fn list(args: &HistoryArgs, settings: &Settings, printer: &Prin
     Ok(ExitStatus::Success)
 }
 
-pub(super) async fn show(id: ReleaseId, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn show(id: ReleaseId, settings: &Settings, printer: &Printer) -> CommandResult {
     let (_, journal) = session::with_journal(settings, true).await?;
     let release = journal.release(id).await?;
     journal.take_notes().iter().for_each(|note| printer.say(note));

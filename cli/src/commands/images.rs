@@ -8,7 +8,7 @@ use remint_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::{ImagesArgs, ImagesCommand},
     exit::ExitStatus,
@@ -22,7 +22,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     match args.command.unwrap_or(ImagesCommand::List) {
         ImagesCommand::List => {

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::InitArgs,
     exit::{ExitStatus, Failure},
@@ -32,7 +32,7 @@ struct Written {
     files: Vec<String>,
 }
 
-pub(super) fn run(args: &InitArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) fn run(args: &InitArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let folder = &settings.directory;
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let service = match &args.name {

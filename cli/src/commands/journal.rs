@@ -9,7 +9,7 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::journal::{JournalCommand, MoveArgs},
     exit::{ExitStatus, Failure},
@@ -23,7 +23,7 @@ pub(super) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     if let JournalCommand::Move(args) = &command {
         return move_to(args, settings, printer, &cancel).await;
     }
@@ -36,7 +36,7 @@ pub(super) async fn run(
     Ok(status(&findings))
 }
 
-async fn move_to(args: &MoveArgs, settings: &Settings, printer: &Printer, cancel: &CancellationToken) -> Outcome {
+async fn move_to(args: &MoveArgs, settings: &Settings, printer: &Printer, cancel: &CancellationToken) -> CommandResult {
     let (loaded, journal) = session::whole_journal(settings)?;
     let question = format!(
         "Move the journal of all environments to {}? Then everybody who uses it must change `[journal]` in the manifest.",
@@ -84,7 +84,7 @@ async fn repair(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let mut repaired = Vec::new();
     let count = findings.iter().filter(|finding| finding.repair.mends()).count();
     if count > 0 {

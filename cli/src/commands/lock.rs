@@ -6,7 +6,7 @@ use remint_core::{
 };
 use serde::Serialize;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::LockCommand,
     exit::{ExitStatus, Failure},
@@ -15,7 +15,7 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) async fn run(command: LockCommand, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(command: LockCommand, settings: &Settings, printer: &Printer) -> CommandResult {
     let (loaded, journal) = session::with_journal(settings, true).await?;
     let status = journal.lock_status().await?;
     for note in journal.take_notes() {
@@ -81,7 +81,7 @@ async fn release(
     environment: &EnvironmentName,
     settings: &Settings,
     printer: &Printer,
-) -> Outcome {
+) -> CommandResult {
     let name = environment.as_str();
     let Some(LockStatus { lock, process, .. }) = status.filter(|status| status.held) else {
         printer.result("lock release", &Released { environment, holder: None }, || format!("{name} is not locked"))?;

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How a command ended.
-pub(crate) type Outcome = Result<ExitStatus, Failure>;
+pub(crate) type CommandResult = Result<ExitStatus, Failure>;
 
 /// Whether a command may change something in a cloud or in the journal, and so may have to clean up when it is interrupted.
 pub(crate) fn changes(command: &Command) -> bool {
@@ -57,7 +57,12 @@ pub(crate) fn changes(command: &Command) -> bool {
     }
 }
 
-pub(crate) async fn run(command: Command, settings: Settings, printer: Printer, cancel: CancellationToken) -> Outcome {
+pub(crate) async fn run(
+    command: Command,
+    settings: Settings,
+    printer: Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     let settings = Settings { reach: reach(&command), ..settings };
     let (settings, printer) = (&settings, &printer);
     if settings.providers.len() > 1 && !matches!(command, Command::Bake(_)) {

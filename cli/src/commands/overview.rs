@@ -6,7 +6,7 @@ use remint_core::{
 };
 use serde::Serialize;
 
-use super::{Outcome, history::time};
+use super::{CommandResult, history::time};
 use crate::{
     exit::ExitStatus,
     printer::{Printer, Styled},
@@ -21,7 +21,7 @@ struct Overview {
     environments: Vec<EnvironmentOverview>,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(settings: &Settings, printer: &Printer) -> CommandResult {
     let (loaded, journal) = session::whole_journal(settings)?;
     let service = loaded.manifest.service;
     journal.check_service(&service).await?;

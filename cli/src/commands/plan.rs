@@ -7,7 +7,7 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::PlanArgs,
     exit::ExitStatus,
@@ -20,7 +20,12 @@ use crate::{
 /// What a command that reads no secrets says of a configuration that holds some.
 pub(super) const NOT_COMPARED: &str = "configuration: not compared; --with-secrets compares it";
 
-pub(super) async fn run(args: &PlanArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(
+    args: &PlanArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     let context = session::open(settings, printer, cancel).await?;
     let options = DeployOptions { image: args.image.clone(), ..DeployOptions::default() };
     let (plan, targets) = tokio::join!(deploy::plan(&context, &options), targets(&context));

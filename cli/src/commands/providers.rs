@@ -6,7 +6,7 @@ use comfy_table::{Table, presets};
 use remint_core::provider::{Capability, Descriptor, Registry};
 use serde::Serialize;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     exit::ExitStatus,
     printer::{Printer, duration, size},
@@ -54,7 +54,7 @@ impl From<&'static Descriptor> for ProviderInfo {
     }
 }
 
-pub(super) fn run(printer: &Printer) -> Outcome {
+pub(super) fn run(printer: &Printer) -> CommandResult {
     let providers: Vec<_> = Registry::all().into_iter().map(|entry| ProviderInfo::from(entry.descriptor)).collect();
     printer.result("providers", &providers, || table(&providers))?;
     Ok(ExitStatus::Success)

@@ -11,7 +11,7 @@ use remint_sandbox::{
     process::{self, AdminClient, Kind as MachineKind, KindChoice, StartOptions, State, Status},
 };
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::sandbox::{FaultsCommand, ImageCommand, Kind, SandboxArgs, SandboxCommand, StartArgs},
     exit::{ExitStatus, Failure},
@@ -19,7 +19,7 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(args: SandboxArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let name = args.name;
     match args.command {
         SandboxCommand::Start(start) => {

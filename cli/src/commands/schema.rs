@@ -5,7 +5,7 @@ use remint_core::{
     provider::Registry,
 };
 
-use super::{Outcome, plan::Planned};
+use super::{CommandResult, plan::Planned};
 use crate::{
     args::SchemaArgs,
     exit::{ExitStatus, Failure},
@@ -13,7 +13,7 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) fn run(args: &SchemaArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) fn run(args: &SchemaArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     if args.reference {
         printer.data(&reference_markdown())?;
         return Ok(ExitStatus::Success);

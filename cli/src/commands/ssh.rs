@@ -12,9 +12,9 @@ use remint_core::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use client::Call;
+use client::Login;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     args::{ConsoleArgs, SshArgs},
     exit::{ExitStatus, Failure},
@@ -23,7 +23,12 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn ssh(
+    args: &SshArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel.clone()).await?;
     if args.builder {
         return to_builder(args, &context, printer).await;
@@ -36,7 +41,7 @@ pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, 
     let instance = session::unless_interrupted(&cancel, choose(&context, args.instance.as_deref())).await?;
     let address = instance.address.clone().with_context(|| format!("{} has no address yet", instance.name))?;
     let keys = deploy::host_keys(&context, &instance).await?;
-    let call = Call {
+    let login = Login {
         endpoint: address.endpoint(22),
         keys,
         identity: args.identity.clone(),
@@ -50,14 +55,14 @@ pub(super) async fn ssh(args: &SshArgs, settings: &Settings, printer: &Printer, 
             Err(error) => printer.say(&format!("warning: could not mark {} as touched: {error}", instance.name)),
         }
     };
-    let code = client::run(&call, logged_in, &context.cancel).await?;
+    let code = client::run(&login, logged_in, &context.cancel).await?;
     printer.close();
     // The code is that of the command on the instance, as with ssh itself.
     std::process::exit(code);
 }
 
 /// Logs in to a builder that is kept. It is no instance of the service, so nothing is marked as touched.
-async fn to_builder(args: &SshArgs, context: &Context, printer: &Printer) -> Outcome {
+async fn to_builder(args: &SshArgs, context: &Context, printer: &Printer) -> CommandResult {
     let kept = session::unless_interrupted(&context.cancel, deploy::kept_builders(context)).await?;
     let names: Vec<_> = kept.iter().map(|kept| kept.instance.name.clone()).collect();
     let mut chosen =
@@ -84,14 +89,14 @@ async fn to_builder(args: &SshArgs, context: &Context, printer: &Printer) -> Out
             .hint("`remint gc --kept` destroys the builder"));
     };
     let address = builder.instance.address.clone().with_context(|| format!("{name} has no address"))?;
-    let call = Call {
+    let login = Login {
         endpoint: address.endpoint(22),
         keys: vec![key.host_key.line()],
         identity: Some(args.identity.clone().unwrap_or(key.file)),
         command: args.command.clone(),
         run: context.run.simple().to_string(),
     };
-    let code = client::run(&call, async {}, &context.cancel).await?;
+    let code = client::run(&login, async {}, &context.cancel).await?;
     printer.close();
     std::process::exit(code);
 }
@@ -101,7 +106,7 @@ pub(super) async fn console(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let instance = choose(&context, args.instance.as_deref()).await?;
     let output = context.provider.instances().console_output(&instance.id).await?;

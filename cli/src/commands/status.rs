@@ -6,7 +6,7 @@ use remint_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, plan};
+use super::{CommandResult, plan};
 use crate::{
     exit::ExitStatus,
     printer::{Printer, Styled},
@@ -14,7 +14,7 @@ use crate::{
     settings::Settings,
 };
 
-pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let status = deploy::status(&context).await?;
     printer.result("status", &status, || text(&status))?;

@@ -3,10 +3,10 @@
 use remint_core::deploy;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{exit::ExitStatus, printer::Printer, session, settings::Settings};
 
-pub(super) async fn resume(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn resume(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let release = deploy::resume(&context).await?;
     printer.result("resume", &release, || match release {
@@ -16,7 +16,7 @@ pub(super) async fn resume(settings: &Settings, printer: &Printer, cancel: Cance
     Ok(ExitStatus::Success)
 }
 
-pub(super) async fn abort(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn abort(settings: &Settings, printer: &Printer, cancel: CancellationToken) -> CommandResult {
     let context = session::open_without_recipe(settings, printer, cancel).await?;
     let release = deploy::abort(&context).await?;
     printer.result("abort", &release, || match release {

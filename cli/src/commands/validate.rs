@@ -12,7 +12,7 @@ use remint_core::{
 };
 use serde::Serialize;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::{
     exit::{ExitStatus, Failure},
     printer::{self, Printer},
@@ -41,7 +41,7 @@ struct Size {
     without_secrets: bool,
 }
 
-pub(super) async fn run(settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(settings: &Settings, printer: &Printer) -> CommandResult {
     let loaded = session::manifest(settings)?;
     let mut warnings = warnings(&loaded);
     let valid = Valid {

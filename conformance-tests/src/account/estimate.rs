@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Block, Case, Cost, Outcome, Plan, Suite};
+use crate::{Block, Case, Cost, Decision, Outcome, Suite};
 
 /// What a run may cost, at most: each instance that a case launches is counted as a whole hour of the target's size.
 ///
@@ -52,13 +52,13 @@ impl fmt::Display for Estimate {
 /// cost money.
 pub(super) fn keep_within(suite: &mut Suite, budget: f64, hourly_usd: Option<f64>) {
     let mut left = micros(budget);
-    for planned in &mut suite.cases {
-        if planned.plan != Plan::Run || planned.case.cost != Cost::Billable {
+    for decided in &mut suite.cases {
+        if decided.decision != Decision::Run || decided.case.cost != Cost::Billable {
             continue;
         }
-        match hourly_usd.map(|hourly| price(&planned.case, hourly)) {
+        match hourly_usd.map(|hourly| price(&decided.case, hourly)) {
             Some(price) if price <= left => left -= price,
-            _ => planned.plan = Plan::Report(Outcome::Blocked(Block::OverBudget)),
+            _ => decided.decision = Decision::Report(Outcome::Blocked(Block::OverBudget)),
         }
     }
 }
@@ -78,13 +78,13 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::Planned;
+    use crate::Decided;
 
     fn suite() -> Suite {
         let case = |id| Case::new(id, "", |_| async { Ok(()) }.boxed());
         let cases =
             [case("a.one"), case("a.three").machines(3), case("a.free").costs(Cost::Free), case("a.two").machines(2)];
-        Suite { cases: cases.into_iter().map(|case| Planned { case, plan: Plan::Run }).collect() }
+        Suite { cases: cases.into_iter().map(|case| Decided { case, decision: Decision::Run }).collect() }
     }
 
     fn within(budget: f64, hourly: Option<f64>) -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! A run: planned, agreed to, carried out, and looked after.
+//! A run: decided, agreed to, carried out, and looked after.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Estimate, estimate::keep_within, is_prepared};
 use crate::{
-    Block, Cost, Header, LEDGER_VERSION, LedgerError, LedgerFile, Outcome, Plan, Progress, Report, Runner, Step, Suite,
-    Tags, Target,
+    Block, Cost, Decision, Header, LEDGER_VERSION, LedgerError, LedgerFile, Outcome, Progress, Report, Runner, Step,
+    Suite, Tags, Target,
 };
 
 /// How long the last list is repeated while it still shows what is on its way out.
@@ -123,9 +123,9 @@ impl AccountRun {
 
     /// Whoever pays said no: only what launches nothing is run.
     pub fn decline_billable(&mut self) {
-        for planned in &mut self.suite.cases {
-            if planned.plan == Plan::Run && planned.case.cost == Cost::Billable {
-                planned.plan = Plan::Report(Outcome::Blocked(Block::Declined));
+        for decided in &mut self.suite.cases {
+            if decided.decision == Decision::Run && decided.case.cost == Cost::Billable {
+                decided.decision = Decision::Report(Outcome::Blocked(Block::Declined));
             }
         }
     }

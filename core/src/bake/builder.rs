@@ -28,7 +28,7 @@ pub(super) struct Builder {
 }
 
 /// What a machine of a bake is launched from.
-pub(super) struct Plan<'a> {
+pub(super) struct Blueprint<'a> {
     /// `builder` or `check`.
     pub(super) role: &'static str,
     pub(super) image: &'a Image,
@@ -41,24 +41,24 @@ impl Builder {
     pub(super) async fn launch(
         ctx: &Context,
         authority: &Authority<'_>,
-        plan: &Plan<'_>,
+        blueprint: &Blueprint<'_>,
         cleanup: &Cleanup,
     ) -> Result<Self, BakeError> {
         let Keys { host: host_key, login, .. } = ctx.machines.keys();
-        let name = name(ctx, plan);
+        let name = name(ctx, blueprint);
         let descriptor = ctx.provider.descriptor();
         let user_data = UserData::new(&host_key.private_pem(), &descriptor.guest);
         let user_data = user_data.authorize(login.public().line()).hostname(&name);
         let user_data = user_data.build(descriptor.limits.user_data_bytes)?;
         let login_keys = register_key(ctx, authority, &login, cleanup).await?;
-        let labels = prepare::labels(ctx, authority, plan.fingerprint, plan.role);
+        let labels = prepare::labels(ctx, authority, blueprint.fingerprint, blueprint.role);
         let selector = Selector(labels.0.clone());
         cleanup.expect_instances(selector.clone());
         let spec = LaunchSpec {
             names: vec![name.clone()],
             new_names: true,
-            image: plan.image.id.clone(),
-            size: plan.size.clone(),
+            image: blueprint.image.id.clone(),
+            size: blueprint.size.clone(),
             region: ctx.loaded.section.region.clone(),
             labels,
             user_data: Some(user_data),
@@ -98,7 +98,7 @@ async fn register_key(
 }
 
 /// `SERVICE-bake-FP12-RUN4`, the same for every repetition of a call in this run.
-fn name(ctx: &Context, plan: &Plan<'_>) -> String {
-    let verb = if plan.role == "builder" { "bake" } else { plan.role };
-    format!("{}-{verb}-{}-{}", ctx.loaded.manifest.service, plan.fingerprint.short(), ctx.run4())
+fn name(ctx: &Context, blueprint: &Blueprint<'_>) -> String {
+    let verb = if blueprint.role == "builder" { "bake" } else { blueprint.role };
+    format!("{}-{verb}-{}-{}", ctx.loaded.manifest.service, blueprint.fingerprint.short(), ctx.run4())
 }

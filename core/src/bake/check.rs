@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     Authority, BakeError,
-    builder::{Builder, Plan},
+    builder::{Blueprint, Builder},
     cleanup::Cleanup,
 };
 use crate::{
@@ -27,8 +27,8 @@ pub(super) async fn boot_check(
     fingerprint: &Fingerprint,
     cleanup: &Cleanup,
 ) -> Result<(), BakeError> {
-    let plan = Plan { role: "check", image, size: &ctx.loaded.section.size, fingerprint };
-    let Builder { machine, instance, .. } = Builder::launch(ctx, authority, &plan, cleanup).await?;
+    let blueprint = Blueprint { role: "check", image, size: &ctx.loaded.section.size, fingerprint };
+    let Builder { machine, instance, .. } = Builder::launch(ctx, authority, &blueprint, cleanup).await?;
     machine.first_boot_done(false, Some(ctx.loaded.manifest.image.boot_timeout.0)).await?;
     machine.progress("checking its health");
     let health = &ctx.loaded.manifest.health;

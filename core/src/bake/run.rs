@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     Authority, BakeError, BakeReport, Prepared,
-    builder::{Builder, Plan},
+    builder::{Blueprint, Builder},
     capture,
     check::boot_check,
     cleanup::Cleanup,
@@ -166,8 +166,8 @@ async fn until_verified(
     prepare::check(ctx, prepared).await?;
     secrets::read_all(ctx).await?;
     authority.journal.claim_place(authority.lock, &ctx.place()).await?;
-    let plan = Plan { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
-    let mut builder = phases.run("builder", Builder::launch(ctx, authority, &plan, cleanup)).await?;
+    let blueprint = Blueprint { role: "builder", image: base, size: prepare::builder_size(ctx), fingerprint };
+    let mut builder = phases.run("builder", Builder::launch(ctx, authority, &blueprint, cleanup)).await?;
     let boots_within = Some(ctx.loaded.manifest.image.boot_timeout.0);
     let machine = &mut builder.machine;
     phases.run("cloud-init", machine.first_boot_done(false, boots_within)).await?;

@@ -18,7 +18,7 @@ use crate::{
     manifest::{FileProvisioner, LineShell, Provisioner, RunOptions, VerifyCommand},
     provider::Fingerprint,
     recipe::step_name,
-    remote::{Command, Exit, Outcome, RemoteError, UploadOptions, quote},
+    remote::{Command, Completed, Exit, RemoteError, UploadOptions, quote},
     tree::{self, FileEntry, Source},
 };
 
@@ -184,7 +184,7 @@ impl<'a> Steps<'a> {
         command: &Command,
         run: &RunOptions,
         secrets: &SecretEnv,
-    ) -> Result<Outcome, RemoteError> {
+    ) -> Result<Completed, RemoteError> {
         let mut command = command.clone().timeout(run.timeout.0);
         for (key, value) in self.environment(&run.env) {
             command = command.env(key, value);
@@ -230,7 +230,7 @@ async fn make_folder(builder: &Machine, name: &str, folder: &str) -> Result<bool
 }
 
 /// Adds to a failure's last lines what the builder knows of its cause.
-async fn ask(builder: &Machine, kind: Kind<'_>, outcome: &mut Outcome) {
+async fn ask(builder: &Machine, kind: Kind<'_>, outcome: &mut Completed) {
     if outcome.exit.is_success() {
         return;
     }
@@ -245,7 +245,7 @@ async fn ask(builder: &Machine, kind: Kind<'_>, outcome: &mut Outcome) {
 fn judge(
     step: &str,
     kind: Kind<'_>,
-    result: Result<Outcome, RemoteError>,
+    result: Result<Completed, RemoteError>,
     expect_reboot: bool,
 ) -> Result<(), BakeError> {
     let failed = |reason: String, failure: Failure, tail: Vec<String>| {
@@ -254,7 +254,9 @@ fn judge(
     };
     match result {
         Ok(outcome) if outcome.exit.is_success() => Ok(()),
-        Ok(Outcome { exit: Exit::Signal(_), .. }) | Err(RemoteError::ConnectionLost { .. }) if expect_reboot => Ok(()),
+        Ok(Completed { exit: Exit::Signal(_), .. }) | Err(RemoteError::ConnectionLost { .. }) if expect_reboot => {
+            Ok(())
+        }
         Ok(outcome) => failed(outcome.exit.to_string(), Failure::Exit(outcome.exit), outcome.tail),
         Err(error @ RemoteError::CommandTimeout { .. }) => {
             failed(error.to_string(), Failure::Timeout, error.tail().to_vec())
@@ -280,11 +282,11 @@ fn count(error: BakeError, attempts: u32) -> BakeError {
 mod tests {
     use super::*;
 
-    fn ended(exit: Exit) -> Result<Outcome, RemoteError> {
-        Ok(Outcome { exit, tail: vec!["last words".into()], elapsed: Duration::ZERO })
+    fn ended(exit: Exit) -> Result<Completed, RemoteError> {
+        Ok(Completed { exit, tail: vec!["last words".into()], elapsed: Duration::ZERO })
     }
 
-    fn lost() -> Result<Outcome, RemoteError> {
+    fn lost() -> Result<Completed, RemoteError> {
         let endpoint = ([127, 0, 0, 1], 22).into();
         Err(RemoteError::ConnectionLost { endpoint, doing: "running a command".into(), tail: Vec::new() })
     }

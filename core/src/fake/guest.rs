@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::remote::{Command, Exit, Outcome, PublicKey};
+use crate::remote::{Command, Completed, Exit, PublicKey};
 
 /// Root's file of login keys.
 pub(crate) const LOGIN_KEYS: &str = "/root/.ssh/authorized_keys";
@@ -101,6 +101,6 @@ impl Guest {
 }
 
 /// A command that ended well.
-pub(crate) fn success(tail: Vec<String>, elapsed: Duration) -> Outcome {
-    Outcome { exit: Exit::Status(0), tail, elapsed }
+pub(crate) fn success(tail: Vec<String>, elapsed: Duration) -> Completed {
+    Completed { exit: Exit::Status(0), tail, elapsed }
 }

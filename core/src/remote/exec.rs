@@ -49,7 +49,7 @@ impl fmt::Display for Exit {
 
 /// A command that has run to its end.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct Completed {
     /// How it ended.
     pub exit: Exit,
     /// The last 30 lines that it wrote, both streams in the order of their arrival, clean and without secrets.
@@ -61,7 +61,7 @@ pub struct Outcome {
 impl Connection {
     /// Runs a command and hands over each line that it writes, as it comes.
     ///
-    /// A command that fails is not an error here: see [`Outcome::exit`].
+    /// A command that fails is not an error here: see [`Completed::exit`].
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Connection {
         &self,
         command: &Command,
         on_line: &mut (dyn FnMut(Stream, &str) + Send),
-    ) -> Result<Outcome, RemoteError> {
+    ) -> Result<Completed, RemoteError> {
         let started = Instant::now();
         let mut running = Running { output: Output::new(on_line), exit: None };
         let mut channel = self.start(command).await?;
@@ -92,7 +92,7 @@ impl Connection {
         };
         let tail = running.output.finish();
         match (running.exit, ended) {
-            (Some(exit), _) => Ok(Outcome { exit, tail, elapsed: started.elapsed() }),
+            (Some(exit), _) => Ok(Completed { exit, tail, elapsed: started.elapsed() }),
             (None, Err(Denied)) => {
                 Err(RemoteError::Refused { endpoint: self.endpoint, what: "to run a command".to_owned() })
             }

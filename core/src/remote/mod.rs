@@ -26,7 +26,7 @@ mod unpack;
 pub use command::{Command, quote};
 pub use connection::{ConnectOptions, Connection};
 pub use error::{ForeignKey, RemoteError};
-pub use exec::{Exit, Outcome};
+pub use exec::{Completed, Exit};
 pub use key::{HostKey, LoginKey, PublicKey};
 pub use look::Found;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::Path};
 
 use async_trait::async_trait;
 
-use super::{Command, Connection, Copied, Outcome, RemoteError, Upload, UploadOptions};
+use super::{Command, Completed, Connection, Copied, RemoteError, Upload, UploadOptions};
 use crate::events::Stream;
 
 /// How much of the output is collected, in bytes.
@@ -24,7 +24,7 @@ pub trait Session: fmt::Debug + Send + Sync {
     fn is_closed(&self) -> bool;
 
     /// Runs a command and hands over each line that it writes, as it comes.
-    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Outcome, RemoteError>;
+    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Completed, RemoteError>;
 
     /// Copies a file.
     async fn upload_file(&self, source: &Path, path: &str, options: &UploadOptions) -> Result<(), RemoteError>;
@@ -53,7 +53,7 @@ impl Session for Connection {
         Self::is_closed(self)
     }
 
-    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Outcome, RemoteError> {
+    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Completed, RemoteError> {
         Self::exec(self, command, on_line).await
     }
 
@@ -84,7 +84,7 @@ impl dyn Session + '_ {
     /// # Errors
     ///
     /// As [`Session::exec`].
-    pub async fn capture(&self, command: &Command) -> Result<(Outcome, String), RemoteError> {
+    pub async fn capture(&self, command: &Command) -> Result<(Completed, String), RemoteError> {
         let mut text = String::new();
         let mut collect = |stream: Stream, line: &str| {
             if stream == Stream::Stdout && text.len() < MAX_CAPTURE {
@@ -103,7 +103,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::exec`].
-    pub async fn capture(&self, command: &Command) -> Result<(Outcome, String), RemoteError> {
+    pub async fn capture(&self, command: &Command) -> Result<(Completed, String), RemoteError> {
         let session: &dyn Session = self;
         session.capture(command).await
     }

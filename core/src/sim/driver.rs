@@ -72,7 +72,7 @@ pub(super) struct Sim {
 
 /// What to run: the world of a seed, without some of what happens in it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Plan {
+pub(super) struct Scenario {
     pub(super) seed: u64,
     /// Steps, by their numbers; and faults, by their sites.
     pub(super) skip: Arc<BTreeSet<String>>,
@@ -82,7 +82,7 @@ pub(super) struct Plan {
 
 /// What a world came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct Report {
     pub(super) counts: Counts,
     pub(super) coverage: Coverage,
     /// The rule that was broken.
@@ -147,8 +147,8 @@ fn a_skew(dice: &mut Dice) -> i64 {
 }
 
 impl Sim {
-    fn new(plan: &Plan) -> Self {
-        let seed = plan.seed;
+    fn new(scenario: &Scenario) -> Self {
+        let seed = scenario.seed;
         let mut dice = Dice::new(seed);
         chance::seeded::start(dice.fork());
         super::command::forget_processes();
@@ -158,9 +158,9 @@ impl Sim {
         let (launch, destroy, assign, capture) = (pace(5, 40), pace(1, 15), pace(2, 15), pace(20, 120));
         let pace = Pace { launch, destroy, assign, capture, ..Pace::default() };
         let world = World::new(pace, flavour);
-        let oracle = Oracle::new(world.state(), plan.traced);
+        let oracle = Oracle::new(world.state(), scenario.traced);
         let reporter = Arc::clone(&oracle);
-        let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&plan.skip));
+        let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&scenario.skip));
         world.set_faults(faults.report(move |site, fault| reporter.fault(site, Trouble::Request(fault))));
         let watching = Arc::clone(&oracle);
         world.watch(move |change| watching.changed(change));
@@ -182,8 +182,8 @@ impl Sim {
             processes: 0,
             label: String::new(),
             started: 0,
-            skip: Arc::clone(&plan.skip),
-            traced: plan.traced,
+            skip: Arc::clone(&scenario.skip),
+            traced: scenario.traced,
             store_rates: StoreRates {
                 late: 0.02,
                 torn: if dice.hits(0.5) { 0.8 } else { 0.0 },
@@ -202,8 +202,8 @@ impl Sim {
     }
 
     /// Lives through the world of a seed.
-    pub(super) async fn run(plan: &Plan) -> Outcome {
-        let mut sim = Self::new(plan);
+    pub(super) async fn run(scenario: &Scenario) -> Report {
+        let mut sim = Self::new(scenario);
         let lived = sim.live().await;
         let rested = match lived {
             Ok(()) => sim.rest().await,
@@ -215,11 +215,11 @@ impl Sim {
         inner.runs.clear();
         let failure = inner.violation.clone();
         assert_eq!(rested.is_err(), failure.is_some());
-        Outcome {
+        Report {
             counts: std::mem::take(&mut inner.counts),
             coverage: std::mem::take(&mut inner.coverage),
             failure,
-            trace: if plan.traced { inner.trace.to_string() } else { String::new() },
+            trace: if scenario.traced { inner.trace.to_string() } else { String::new() },
             sites: std::mem::take(&mut inner.sites),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     health::{Question, Services, Unhealthy},
     provider::{InstanceId, InstanceState},
     remote::{
-        Command, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, Outcome, RemoteError, Session, Upload,
+        Command, Completed, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, RemoteError, Session, Upload,
         UploadOptions, WaitOptions,
     },
 };
@@ -206,7 +206,7 @@ impl Session for Login {
         !self.way.runs(&self.id)
     }
 
-    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Outcome, RemoteError> {
+    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Completed, RemoteError> {
         let task = Task::of(command);
         let takes = match task {
             Task::FirstBoot => self.way.between(1, 20),

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     coverage::Coverage,
-    driver::{Outcome, Plan, Sim},
+    driver::{Report, Scenario, Sim},
     minimize::{command, kind, minimize},
     trace::Counts,
 };
@@ -33,10 +33,10 @@ fn variable(name: &str) -> Option<u64> {
     text(name).map(|text| text.parse().unwrap())
 }
 
-fn simulate(plan: &Plan) -> Outcome {
+fn simulate(scenario: &Scenario) -> Report {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(Sim::run(plan))
+    runtime.block_on(Sim::run(scenario))
 }
 
 /// What many seeds came to.
@@ -59,8 +59,8 @@ fn simulate_all(seeds: std::ops::Range<u64>, skip: &Arc<BTreeSet<String>>) -> (u
             if seed >= seeds.end || enough {
                 return;
             }
-            let Outcome { counts, coverage, failure, .. } =
-                simulate(&Plan { seed, skip: Arc::clone(skip), traced: false });
+            let Report { counts, coverage, failure, .. } =
+                simulate(&Scenario { seed, skip: Arc::clone(skip), traced: false });
             let mut found = found.lock().unwrap();
             found.counts.merge(counts);
             found.coverage.merge(coverage);
@@ -102,28 +102,28 @@ fn the_promise_holds_for_every_seed() {
     for (kind, seeds) in kinds {
         println!("{:>5} {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(5)]);
     }
-    let plan = Plan { seed: *seed, skip, traced: true };
+    let scenario = Scenario { seed: *seed, skip, traced: true };
     // One seed by itself is shown whole once it was minimized.
-    let (plan, Outcome { trace, failure, .. }) = match text("REMINT_SIM_WHOLE") {
-        None => minimize(&plan, simulate),
-        Some(_) => (plan.clone(), simulate(&plan)),
+    let (scenario, Report { trace, failure, .. }) = match text("REMINT_SIM_WHOLE") {
+        None => minimize(&scenario, simulate),
+        Some(_) => (scenario.clone(), simulate(&scenario)),
     };
     let smallest = failure.unwrap_or_else(|| "nothing, with a trace".to_owned());
     panic!(
         "{trace}\n{} of {done} seeds fail; seed {seed}: {why}\n\nAt its smallest: {smallest}\n\n    {}\n",
         failures.len(),
-        command(&plan)
+        command(&scenario)
     );
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 1_000_000..1_000_010 {
-        let plan = Plan { seed, ..Plan::default() };
-        let (one, other) = (simulate(&plan), simulate(&plan));
+        let scenario = Scenario { seed, ..Scenario::default() };
+        let (one, other) = (simulate(&scenario), simulate(&scenario));
         assert_eq!(one, other, "seed {seed}");
         // And so it does when somebody watches.
-        let traced = simulate(&Plan { traced: true, ..plan });
+        let traced = simulate(&Scenario { traced: true, ..scenario });
         assert!(!traced.sites.is_empty() && !traced.trace.is_empty());
         assert_eq!((one.counts, one.coverage), (traced.counts, traced.coverage), "seed {seed}");
     }
@@ -131,12 +131,12 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn a_step_that_is_left_out_does_not_happen_and_the_others_do() {
-    let plan = Plan { seed: 1_000_000, traced: true, ..Plan::default() };
-    let whole = simulate(&plan);
+    let scenario = Scenario { seed: 1_000_000, traced: true, ..Scenario::default() };
+    let whole = simulate(&scenario);
     assert!(["1", "3", "4"].iter().all(|step| whole.sites.iter().any(|site| site == step)), "{:?}", whole.sites);
     let skip = Arc::new(["3".to_owned()].into());
-    let without = simulate(&Plan { skip, ..plan });
-    let of_step = |outcome: &Outcome, step: &str| outcome.sites.iter().any(|site| site == step);
+    let without = simulate(&Scenario { skip, ..scenario });
+    let of_step = |report: &Report, step: &str| report.sites.iter().any(|site| site == step);
     assert!(of_step(&without, "1") && !of_step(&without, "3") && of_step(&without, "4"), "{:?}", without.sites);
 }
 

@@ -11,7 +11,7 @@ use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
     LoginKeys, Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps,
     Strays, Usual,
-    support::{Call, Turns},
+    support::{Call, Turns, is_local},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
@@ -136,11 +136,6 @@ const SERVICE_VARIABLES: [&str; 4] =
 fn own_endpoint(region: &Region) -> String {
     let partition = if region.as_str().starts_with("cn-") { ".cn" } else { "" };
     format!("https://ec2.{region}.amazonaws.com{partition}")
-}
-
-/// Whether an endpoint is one of this machine: AWS's own are reached by TLS alone.
-fn is_local(url: &str) -> bool {
-    url.starts_with("http://")
 }
 
 /// How the provider behaves, wherever it gets its credentials.

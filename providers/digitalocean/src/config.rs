@@ -9,16 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use remint_core::provider::{BuildContext, Error, ErrorKind, Result};
+use remint_core::provider::{BuildContext, Error, ErrorKind, Result, support::endpoint};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 /// DigitalOcean's own API.
 pub const DEFAULT_API_URL: &str = "https://api.digitalocean.com";
 
-const OPERATION: &str = "configure digitalocean";
+pub(crate) const OPERATION: &str = "configure digitalocean";
 /// The longest tag (API reference, "Tags").
 pub(crate) const LONGEST_TAG: usize = 255;
 /// How many tags a user may add to Remint's own.
@@ -98,37 +98,7 @@ fn invalid(problem: &str) -> Error {
 ///
 /// `InvalidInput` for an address that is none, or one that would send the token unencrypted to another machine.
 pub(crate) fn api_url(env: &BTreeMap<String, String>) -> Result<Url> {
-    let text = set(env, URL_VARIABLE).unwrap_or(DEFAULT_API_URL);
-    let url = text.parse().map_err(|error| invalid_url(text, format!("not a URL: {error}")))?;
-    check_url(&url)?;
-    Ok(url)
-}
-
-/// Refuses addresses over which a token must not go.
-pub(crate) fn check_url(url: &Url) -> Result<()> {
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if loopback => Ok(()),
-        "http" => Err(invalid_url(url.as_str(), "http:// would send the token unencrypted".to_owned())),
-        _ => Err(invalid_url(url.as_str(), "expected an https:// address".to_owned())),
-    }
-}
-
-/// Whether an address is this machine's own.
-pub(crate) fn is_local(url: &Url) -> bool {
-    url.scheme() == "http"
-}
-
-fn invalid_url(text: &str, problem: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, OPERATION, problem)
-        .with_resource(format!("{URL_VARIABLE} `{text}`"))
-        .with_hint(format!("set {URL_VARIABLE} to an https:// address, or leave it out"))
+    endpoint(OPERATION, URL_VARIABLE, set(env, URL_VARIABLE).unwrap_or(DEFAULT_API_URL))
 }
 
 /// Finds the token in the environment of a context, or in `doctl`'s configuration.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use remint_core::provider::{
     DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest,
-    support::{Turn, pauses},
+    support::{JsonRequest, Turn, pauses},
 };
 use serde_json::{Value, json};
 
-use crate::{DigitalOcean, client::Ask, wire};
+use crate::{DigitalOcean, wire};
 
 #[cfg(test)]
 mod tests;
@@ -31,11 +31,12 @@ impl DigitalOcean {
         kind: Option<RecordKind>,
     ) -> Result<Vec<wire::Record>> {
         let full = if name == "@" { zone.to_owned() } else { format!("{name}.{zone}") };
-        let mut ask = Ask::get(operation, &["v2", "domains", zone, "records"]).about(&full).query("name", full.clone());
+        let mut request =
+            JsonRequest::get(operation, &["v2", "domains", zone, "records"]).about(&full).query("name", full.clone());
         if let Some(kind) = kind {
-            ask = ask.query("type", kind.to_string());
+            request = request.query("type", kind.to_string());
         }
-        let mut records: Vec<wire::Record> = match self.client.pages(&ask, "domain_records").await {
+        let mut records: Vec<wire::Record> = match self.client.list(&request, "domain_records").await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.no_zone(zone, error).await),
             result => result?,
         };
@@ -48,8 +49,8 @@ impl DigitalOcean {
 
     /// Adds the account's zones to a "not found"; one call.
     async fn no_zone(&self, zone: &str, error: Error) -> Error {
-        let ask = Ask::get(error.operation(), &["v2", "domains"]);
-        let domains: Vec<wire::Domain> = self.client.pages(&ask, "domains").await.unwrap_or_default();
+        let request = JsonRequest::get(error.operation(), &["v2", "domains"]);
+        let domains: Vec<wire::Domain> = self.client.list(&request, "domains").await.unwrap_or_default();
         let hint = match domains.as_slice() {
             [] => "add the domain to the account first; it has none".to_owned(),
             _ => format!("zones of the account: {}", nearest(zone, domains.iter().map(|domain| domain.name.as_str()))),
@@ -105,7 +106,7 @@ impl DigitalOcean {
             let data = wire_data(new, set.kind);
             let body = json!({"type": kind, "name": set.name, "data": data, "ttl": ttl});
             let path = ["v2", "domains", &set.zone, "records"];
-            changes.push(Ask::post(OPERATION, &path, body));
+            changes.push(JsonRequest::post(OPERATION, &path, body));
         }
         if let (false, Some(record)) = (ttl_holds, kept.first()) {
             changes.push(self.change(&set.zone, record.id, json!({"type": kind, "ttl": ttl})));
@@ -133,13 +134,15 @@ impl DigitalOcean {
         Ok(true)
     }
 
-    fn change(&self, zone: &str, record: u64, body: Value) -> Ask {
-        Ask::patch("set record", &["v2", "domains", zone, "records", &record.to_string()], body)
+    fn change(&self, zone: &str, record: u64, body: Value) -> JsonRequest {
+        JsonRequest::patch("set record", &["v2", "domains", zone, "records", &record.to_string()], body)
     }
 
     async fn remove_record(&self, operation: &'static str, zone: &str, record: u64) -> Result<()> {
         let record = record.to_string();
-        self.client.remove(&Ask::delete(operation, &["v2", "domains", zone, "records", &record]).about(&record)).await
+        self.client
+            .remove(&JsonRequest::delete(operation, &["v2", "domains", zone, "records", &record]).about(&record))
+            .await
     }
 }
 
@@ -176,8 +179,8 @@ fn name_servers(zone: &str, file: &str) -> Vec<String> {
 #[async_trait]
 impl DnsZones for DigitalOcean {
     async fn zone(&self, name: &str) -> Result<Zone> {
-        let ask = Ask::get("find zone", &["v2", "domains", name]).about(name);
-        let domain = match self.client.json::<wire::DomainAnswer>(&ask).await {
+        let request = JsonRequest::get("find zone", &["v2", "domains", name]).about(name);
+        let domain = match self.client.json::<wire::DomainAnswer>(&request).await {
             Ok(answer) => answer.domain,
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.no_zone(name, error).await),
             Err(error) => return Err(error),

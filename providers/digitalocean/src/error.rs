@@ -13,13 +13,14 @@ use jiff::Timestamp;
 use remint_core::{
     provider::{
         Effect, Error, ErrorKind,
-        support::{Call, Excess, NoAnswer},
+        support::{JsonRequest, Refusal},
     },
     redact,
 };
-use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde::Deserialize;
 
+/// The header of an answer that holds the request's id.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// What is said while a resource is still occupied with what was asked of it before.
 const PREVIOUS_ACTIONS: &str = "processes previous actions";
 /// How much of a body an error keeps, in bytes.
@@ -28,103 +29,58 @@ const REDIRECTED: &str = "redirects are not followed, because the token would go
 /// The longest wait that a rate limit can mean: each request expires an hour after it was made.
 const LONGEST_WAIT: i64 = 3600;
 
-/// A request that was sent, for its errors.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sent<'a> {
-    pub(crate) call: &'a Call,
-    pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
-    /// A 422 whose message says nothing else means that the resource is occupied.
-    pub(crate) unprocessable_is_busy: bool,
+/// An answer of refusal or failure. The status counts also when the body is no JSON.
+pub(crate) fn refused(request: &JsonRequest, refusal: &Refusal<'_>) -> Error {
+    let Refusal { status, body, .. } = *refusal;
+    let parsed: ApiError = serde_json::from_slice(body).unwrap_or_default();
+    let text = if parsed.message.is_empty() {
+        String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]).into_owned()
+    } else {
+        parsed.message
+    };
+    let text = excerpt(&text);
+    let kind = kind(request, status, &text);
+    let effect = if status == 501 || (400..500).contains(&status) { Effect::NotApplied } else { Effect::Unknown };
+    let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+    let mut error = request.call.failed(kind, effect, message);
+    if !parsed.id.is_empty() {
+        error = error.with_code(excerpt(&parsed.id));
+    }
+    let header_id = refusal.header(REQUEST_ID).map(str::to_owned);
+    if let Some(id) = parsed.request_id.filter(|id| !id.is_empty()).or(header_id) {
+        error = error.with_request_id(excerpt(&id));
+    }
+    if let Some(after) = retry_after(refusal, Timestamp::now()) {
+        error = error.with_retry_after(after);
+    }
+    match hint(kind) {
+        Some(hint) => error.with_hint(hint),
+        None if (300..400).contains(&status) => error.with_hint(REDIRECTED),
+        None => error,
+    }
 }
 
-impl Sent<'_> {
-    /// Says where the error comes from.
-    fn at(&self, error: Error) -> Error {
-        error.map_message(|message| format!("{} {}: {message}", self.method, self.path))
-    }
-
-    /// No answer came.
-    pub(crate) fn no_answer(&self, error: reqwest::Error) -> Error {
-        let error = error.without_url();
-        let why = match () {
-            () if error.is_builder() => NoAnswer::NotBuilt,
-            () if error.is_connect() => NoAnswer::NotConnected,
-            () if error.is_timeout() => NoAnswer::TimedOut,
-            () => NoAnswer::Broken,
-        };
-        self.at(self.call.no_answer(why)).with_source(error)
-    }
-
-    /// An answer of success that holds something else than it should.
-    pub(crate) fn unreadable(&self, status: StatusCode, error: serde_json::Error) -> Error {
-        let unreadable = self.call.unreadable().map_message(|message| format!("{}: {message}", status.as_u16()));
-        self.at(unreadable).with_source(error)
-    }
-
-    /// An answer of success that is too large, or nested too deeply.
-    pub(crate) fn excessive(&self, excess: Excess) -> Error {
-        self.at(self.call.excessive(excess))
-    }
-
-    /// An answer of refusal or failure. The status counts also when the body is no JSON.
-    pub(crate) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-        let parsed: ApiError = serde_json::from_slice(body).unwrap_or_default();
-        let text = if parsed.message.is_empty() {
-            String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]).into_owned()
-        } else {
-            parsed.message
-        };
-        let text = excerpt(&text);
-        let kind = self.kind(status, &text);
-        let effect = match status.as_u16() {
-            501 => Effect::NotApplied,
-            400..=499 => Effect::NotApplied,
-            _ => Effect::Unknown,
-        };
-        let message =
-            if text.is_empty() { status.as_u16().to_string() } else { format!("{}: {text}", status.as_u16()) };
-        let mut error = self.at(self.call.failed(kind, effect, message));
-        if !parsed.id.is_empty() {
-            error = error.with_code(excerpt(&parsed.id));
-        }
-        let header_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        if let Some(id) = parsed.request_id.filter(|id| !id.is_empty()).or(header_id) {
-            error = error.with_request_id(excerpt(&id));
-        }
-        if let Some(after) = retry_after(status, headers, Timestamp::now()) {
-            error = error.with_retry_after(after);
-        }
-        match hint(kind) {
-            Some(hint) => error.with_hint(hint),
-            None if status.is_redirection() => error.with_hint(REDIRECTED),
-            None => error,
-        }
-    }
-
-    fn kind(&self, status: StatusCode, message: &str) -> ErrorKind {
-        let message = message.to_ascii_lowercase();
-        match status.as_u16() {
-            401 => ErrorKind::Unauthenticated,
-            403 | 422 if is_quota(&message) => ErrorKind::Quota,
-            // The account may do it, and not yet.
-            403 if message.contains(PREVIOUS_ACTIONS) => ErrorKind::Busy,
-            403 => ErrorKind::Forbidden,
-            404 | 410 => ErrorKind::NotFound,
-            408 => ErrorKind::Timeout,
-            409 => ErrorKind::Conflict,
-            422 if is_capacity(&message) => ErrorKind::Capacity,
-            422 | 423 if is_busy(&message) => ErrorKind::Busy,
-            // How a reserved IP is refused for a droplet that is gone.
-            422 if message.contains("droplet you specified does not exist") => ErrorKind::NotFound,
-            422 if self.unprocessable_is_busy => ErrorKind::Busy,
-            423 => ErrorKind::Busy,
-            429 => ErrorKind::RateLimited,
-            501 => ErrorKind::Unsupported,
-            400..=499 => ErrorKind::InvalidInput,
-            500..=599 => ErrorKind::Unavailable,
-            _ => ErrorKind::Unexpected,
-        }
+fn kind(request: &JsonRequest, status: u16, message: &str) -> ErrorKind {
+    let message = message.to_ascii_lowercase();
+    match status {
+        401 => ErrorKind::Unauthenticated,
+        403 | 422 if is_quota(&message) => ErrorKind::Quota,
+        // The account may do it, and not yet.
+        403 if message.contains(PREVIOUS_ACTIONS) => ErrorKind::Busy,
+        403 => ErrorKind::Forbidden,
+        404 | 410 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        409 => ErrorKind::Conflict,
+        422 if is_capacity(&message) => ErrorKind::Capacity,
+        422 | 423 if is_busy(&message) => ErrorKind::Busy,
+        // How a reserved IP is refused for a droplet that is gone.
+        422 if message.contains("droplet you specified does not exist") => ErrorKind::NotFound,
+        423 => ErrorKind::Busy,
+        429 => ErrorKind::RateLimited,
+        501 => ErrorKind::Unsupported,
+        400..=499 => request.meaning_of(status).unwrap_or(ErrorKind::InvalidInput),
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unexpected,
     }
 }
 
@@ -202,11 +158,11 @@ fn is_quota(message: &str) -> bool {
 }
 
 /// When to come back: the header of the burst limit, or when the oldest request of the hourly limit expires.
-fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+fn retry_after(refusal: &Refusal<'_>, now: Timestamp) -> Option<Duration> {
+    let number = |name: &str| refusal.header(name)?.trim().parse::<i64>().ok();
     let seconds = match number("retry-after") {
         Some(seconds) => seconds,
-        None if status == StatusCode::TOO_MANY_REQUESTS => number("ratelimit-reset")? - now.as_second(),
+        None if refusal.status == 429 => number("ratelimit-reset")? - now.as_second(),
         None => return None,
     };
     Some(Duration::from_secs(seconds.clamp(1, LONGEST_WAIT).unsigned_abs()))
@@ -220,18 +176,18 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::{HeaderMap, HeaderName};
+
     use super::*;
 
     fn refused(status: u16, headers: &[(&'static str, String)], body: &str) -> Error {
-        let headers = headers.iter().map(|(name, value)| {
-            (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_str(value).unwrap())
-        });
-        let status = StatusCode::from_u16(status).unwrap();
-        sent(&Call::mutation("test").about("app-0")).refused(status, &headers.collect(), body.as_bytes())
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+        super::refused(&launch(), &Refusal::new(status, &headers, body.as_bytes()))
     }
 
-    fn sent(call: &Call) -> Sent<'_> {
-        Sent { call, method: &Method::POST, path: "/v2/droplets", unprocessable_is_busy: false }
+    fn launch() -> JsonRequest {
+        JsonRequest::post("test", &["v2", "droplets"], serde_json::json!({})).about("app-0")
     }
 
     fn message(text: &str) -> String {
@@ -266,10 +222,10 @@ mod tests {
             assert_eq!(error.effect(), Effect::NotApplied, "{text}");
             assert_eq!((error.code(), error.request_id()), (Some("x"), Some("4d9d")));
         }
-        let call = Call::mutation("test");
-        let busy = Sent { unprocessable_is_busy: true, ..sent(&call) };
-        let error = busy.refused(StatusCode::UNPROCESSABLE_ENTITY, &HeaderMap::new(), b"{}");
-        assert_eq!(error.kind(), ErrorKind::Busy);
+        let occupied = launch().meaning(422, ErrorKind::Busy);
+        let refused = |body| super::refused(&occupied, &Refusal::new(422, &HeaderMap::new(), body)).kind();
+        assert_eq!(refused(b"{}"), ErrorKind::Busy);
+        assert_eq!(refused(message("over your droplet limit").as_bytes()), ErrorKind::Quota, "the text says more");
     }
 
     #[test]
@@ -277,10 +233,7 @@ mod tests {
         let error = refused(504, &[], "<html><body>Gateway\n Timeout</body></html>");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.effect(), Effect::Unknown, "nobody knows what a 504 did");
-        assert_eq!(
-            error.to_string(),
-            "test app-0: unavailable: POST /v2/droplets: 504: <html><body>Gateway Timeout</body></html>"
-        );
+        assert_eq!(error.to_string(), "test app-0: unavailable: 504: <html><body>Gateway Timeout</body></html>");
     }
 
     #[test]

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels, Region,
     Result, Selector, nearest,
-    support::{CreateOnce, Seen},
+    support::{CreateOnce, JsonRequest, Seen},
 };
 use serde_json::json;
 
-use crate::{DigitalOcean, client::Ask, labelling::resource, tags, wire};
+use crate::{DigitalOcean, labelling::resource, tags, wire};
 
 mod capture;
 #[cfg(test)]
@@ -48,8 +48,8 @@ fn image(body: &wire::ImageBody) -> Image {
 
 impl DigitalOcean {
     async fn fetch_image(&self, operation: &'static str, id: &str) -> Result<wire::ImageBody> {
-        let ask = Ask::get(operation, &["v2", "images", id]).about(id);
-        Ok(self.client.json::<wire::ImageAnswer>(&ask).await?.image)
+        let request = JsonRequest::get(operation, &["v2", "images", id]).about(id);
+        Ok(self.client.json::<wire::ImageAnswer>(&request).await?.image)
     }
 
     /// Fails when a transfer that this process started has ended in error; nothing else would show it.
@@ -76,8 +76,8 @@ impl DigitalOcean {
 
     /// Reads an action, or nothing while it does not show yet.
     pub(crate) async fn action(&self, operation: &'static str, id: u64) -> Result<Option<wire::Action>> {
-        let ask = Ask::get(operation, &["v2", "actions", &id.to_string()]).about(format!("action {id}"));
-        match self.client.json::<wire::ActionAnswer>(&ask).await {
+        let request = JsonRequest::get(operation, &["v2", "actions", &id.to_string()]).about(format!("action {id}"));
+        match self.client.json::<wire::ActionAnswer>(&request).await {
             Ok(answer) => Ok(Some(answer.action)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -92,8 +92,8 @@ impl Images for DigitalOcean {
         let body = match self.fetch_image(OPERATION, base).await {
             Ok(body) => body,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let list = Ask::get(OPERATION, &["v2", "images"]).query("type", "distribution");
-                let public: Vec<wire::ImageBody> = self.client.pages(&list, "images").await?;
+                let list = JsonRequest::get(OPERATION, &["v2", "images"]).query("type", "distribution");
+                let public: Vec<wire::ImageBody> = self.client.list(&list, "images").await?;
                 let slugs = public.iter().filter_map(|image| image.slug.as_deref());
                 let hint = format!("use the number of an image of the account, or a slug: {}", nearest(base, slugs));
                 return Err(Error::new(ErrorKind::NotFound, OPERATION, "no image has this slug or number")
@@ -122,12 +122,12 @@ impl Images for DigitalOcean {
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Image>> {
         const OPERATION: &str = "list images";
-        let ask = Ask::get(OPERATION, &["v2", "images"]);
-        let ask = match tags::query_tag(OPERATION, selector)? {
-            Some(tag) => ask.query("tag_name", tag),
-            None => ask.query("private", "true"),
+        let request = JsonRequest::get(OPERATION, &["v2", "images"]);
+        let request = match tags::query_tag(OPERATION, selector)? {
+            Some(tag) => request.query("tag_name", tag),
+            None => request.query("private", "true"),
         };
-        let bodies: Vec<wire::ImageBody> = self.client.pages(&ask, "images").await?;
+        let bodies: Vec<wire::ImageBody> = self.client.list(&request, "images").await?;
         let mut all: Vec<Image> = bodies.iter().map(image).collect();
         for (_, captured) in self.memory.lock().captured.all(self.grace) {
             if !all.iter().any(|image| image.id == captured.id) {
@@ -176,10 +176,10 @@ impl Images for DigitalOcean {
         let path = ["v2", "images", &number, "actions"];
         let key = (body.id, region.as_str().to_owned());
         let body = json!({ "type": "transfer", "region": region });
-        let ask = Ask::post(OPERATION, &path, body).about(format!("{id} to {region}"));
+        let request = JsonRequest::post(OPERATION, &path, body).about(format!("{id} to {region}"));
         let transfer = || async {
-            let actions = Ask::get(OPERATION, &path).about(id);
-            let actions: Vec<wire::Action> = self.client.pages(&actions, "actions").await?;
+            let actions = JsonRequest::get(OPERATION, &path).about(id);
+            let actions: Vec<wire::Action> = self.client.list(&actions, "actions").await?;
             let here = |action: &&wire::Action| {
                 action.kind == "transfer"
                     && action.in_progress()
@@ -192,8 +192,8 @@ impl Images for DigitalOcean {
             let there = image(&self.fetch_image(OPERATION, id.as_str()).await?).regions.contains(region);
             if there { Ok(Seen::There(None)) } else { transfer().await.map(Seen::from) }
         };
-        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&ask).await?.action.id)) };
-        let once = CreateOnce::new(ask.call(), self.settle).creates(TRANSFER_CALLS);
+        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&request).await?.action.id)) };
+        let once = CreateOnce::new(&request.call, self.settle).creates(TRANSFER_CALLS);
         let started = match once.run_from(transfer().await?.into(), look, create).await {
             Err(refused) if refused.kind() == ErrorKind::InvalidInput => match look().await? {
                 Seen::There(found) => found,
@@ -208,8 +208,8 @@ impl Images for DigitalOcean {
     }
 
     async fn delete(&self, id: &ImageId) -> Result<()> {
-        let ask = Ask::delete("delete image", &["v2", "images", id.as_str()]).about(id);
-        self.client.remove(&ask).await?;
+        let request = JsonRequest::delete("delete image", &["v2", "images", id.as_str()]).about(id);
+        self.client.remove(&request).await?;
         if let Ok(number) = id.as_str().parse() {
             let mut memory = self.memory.lock();
             if let Some(deleted) = memory.captured.remove(&number) {

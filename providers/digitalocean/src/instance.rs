@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Address, Capability, Effect, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels,
     LaunchSpec, PowerOp, Region, Result, Selector, Shape, SizeName,
-    support::{CreateOnce, Seen},
+    support::{CreateOnce, JsonRequest, Seen},
 };
 use serde_json::json;
 
-use crate::{DigitalOcean, client::Ask, error::hidden, labelling::resource, provider::ACTION_CALLS, tags, wire};
+use crate::{DigitalOcean, error::hidden, labelling::resource, provider::ACTION_CALLS, tags, wire};
 
 mod launch;
 mod shape;
@@ -64,8 +64,8 @@ impl DigitalOcean {
     /// Reads one droplet; one call.
     pub(crate) async fn droplet(&self, operation: &'static str, id: &InstanceId) -> Result<wire::Droplet> {
         let number = droplet_number(operation, id)?;
-        let ask = Ask::get(operation, &["v2", "droplets", &number.to_string()]).about(id);
-        match self.client.json::<wire::DropletAnswer>(&ask).await {
+        let request = JsonRequest::get(operation, &["v2", "droplets", &number.to_string()]).about(id);
+        match self.client.json::<wire::DropletAnswer>(&request).await {
             Ok(answer) => Ok(answer.droplet),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(self.explain_missing(number, error)),
             Err(error) => Err(error),
@@ -103,11 +103,11 @@ impl DigitalOcean {
 
     /// All droplets of a selector, those included that were just made and do not show yet.
     async fn droplets(&self, operation: &'static str, selector: &Selector) -> Result<Vec<Instance>> {
-        let mut ask = Ask::get(operation, &["v2", "droplets"]);
+        let mut request = JsonRequest::get(operation, &["v2", "droplets"]);
         if let Some(tag) = tags::query_tag(operation, selector)? {
-            ask = ask.query("tag_name", tag);
+            request = request.query("tag_name", tag);
         }
-        let droplets: Vec<wire::Droplet> = self.client.pages(&ask, "droplets").await?;
+        let droplets: Vec<wire::Droplet> = self.client.list(&request, "droplets").await?;
         if let Some(droplet) = droplets.iter().find(|droplet| droplet.tags.is_hidden()) {
             // Without its tags no droplet would be known as ours.
             return Err(hidden(operation, "the tags of a droplet", "tag:read").with_resource(droplet.id));
@@ -142,13 +142,14 @@ impl DigitalOcean {
     async fn act(&self, id: &InstanceId, kind: &str, holds: impl Fn(&wire::Droplet) -> bool) -> Result<()> {
         const OPERATION: &str = "switch instance";
         let number = droplet_number(OPERATION, id)?.to_string();
-        let ask = Ask::post(OPERATION, &["v2", "droplets", &number, "actions"], json!({ "type": kind })).about(id);
+        let request =
+            JsonRequest::post(OPERATION, &["v2", "droplets", &number, "actions"], json!({ "type": kind })).about(id);
         let look = || async {
             let droplet = self.droplet(OPERATION, id).await?;
             Ok((holds(&droplet) || droplet.locked).then_some(()).into())
         };
-        let once = CreateOnce::new(ask.call(), self.look_for_action()).creates(ACTION_CALLS);
-        match once.run_from(Seen::Missing(()), look, |()| self.client.accepted(&ask)).await {
+        let once = CreateOnce::new(&request.call, self.look_for_action()).creates(ACTION_CALLS);
+        match once.run_from(Seen::Missing(()), look, |()| self.client.accepted(&request)).await {
             Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::InvalidInput) => {
                 if holds(&self.droplet(OPERATION, id).await?) { Ok(()) } else { Err(error) }
             }
@@ -227,8 +228,10 @@ impl Instances for DigitalOcean {
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         const OPERATION: &str = "destroy instance";
         let number = droplet_number(OPERATION, id)?;
-        let ask = Ask::delete(OPERATION, &["v2", "droplets", &number.to_string()]).about(id).unprocessable_is_busy();
-        match self.client.accepted(&ask).await {
+        let request = JsonRequest::delete(OPERATION, &["v2", "droplets", &number.to_string()])
+            .about(id)
+            .meaning(422, ErrorKind::Busy);
+        match self.client.accepted(&request).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if self.memory.lock().instances.pending(&number, self.grace).is_some() {
                     // A droplet may be missing right after it was made; taking that for gone would leak it.
@@ -251,6 +254,6 @@ impl Instances for DigitalOcean {
         let number = droplet_number(OPERATION, id)?.to_string();
         let segments: Vec<&str> =
             path.split('/').filter(|s| !s.is_empty()).map(|s| if s == "{id}" { &number } else { s }).collect();
-        self.client.text(&Ask::get(OPERATION, &segments).about(id)).await
+        self.client.text(&JsonRequest::get(OPERATION, &segments).about(id)).await
     }
 }

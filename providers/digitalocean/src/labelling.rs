@@ -3,10 +3,10 @@
 //! Attaching a tag that does not exist is a 404, and so is attaching one to a resource that does not. Most tags exist
 //! already (a droplet's create call makes its own), so attaching comes first, and only a 404 makes the tag.
 
-use remint_core::provider::{ErrorKind, Labels, Result};
+use remint_core::provider::{ErrorKind, Labels, Result, support::JsonRequest};
 use serde_json::{Value, json};
 
-use crate::{DigitalOcean, client::Ask, tags};
+use crate::{DigitalOcean, tags};
 
 /// How calls about tags name what carries them.
 pub(crate) fn resource(kind: &str, id: u64) -> Value {
@@ -36,10 +36,11 @@ impl DigitalOcean {
     /// One call where the tag exists, three where it does not.
     pub(crate) async fn attach_tag(&self, operation: &'static str, tag: &str, resource: &Value) -> Result<()> {
         let body = json!({ "resources": [resource] });
-        let attach = Ask::post(operation, &["v2", "tags", tag, "resources"], body).about(tag).idempotent();
+        let attach = JsonRequest::post(operation, &["v2", "tags", tag, "resources"], body).about(tag).idempotent();
         match self.client.accepted(&attach).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let create = Ask::post(operation, &["v2", "tags"], json!({ "name": tag })).about(tag).idempotent();
+                let create =
+                    JsonRequest::post(operation, &["v2", "tags"], json!({ "name": tag })).about(tag).idempotent();
                 match self.client.accepted(&create).await {
                     // Somebody else made it meanwhile: the next call tells.
                     Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) => {}
@@ -54,7 +55,7 @@ impl DigitalOcean {
     /// One call. The tag itself stays.
     pub(crate) async fn detach_tag(&self, operation: &'static str, tag: &str, resource: &Value) -> Result<()> {
         let body = json!({ "resources": [resource] });
-        let ask = Ask::delete(operation, &["v2", "tags", tag, "resources"]).about(tag).with_body(body);
-        self.client.remove(&ask).await
+        let request = JsonRequest::delete(operation, &["v2", "tags", tag, "resources"]).about(tag).with_body(body);
+        self.client.remove(&request).await
     }
 }

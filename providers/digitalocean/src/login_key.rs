@@ -4,14 +4,14 @@
 //! necessary.
 
 use async_trait::async_trait;
-use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result};
+use remint_core::provider::{ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result, support::JsonRequest};
 use serde_json::json;
 
-use crate::{DigitalOcean, client::Ask, wire};
+use crate::{DigitalOcean, wire};
 
 impl DigitalOcean {
     async fn keys(&self, operation: &'static str) -> Result<Vec<wire::Key>> {
-        self.client.pages(&Ask::get(operation, &["v2", "account", "keys"]), "ssh_keys").await
+        self.client.list(&JsonRequest::get(operation, &["v2", "account", "keys"]), "ssh_keys").await
     }
 }
 
@@ -30,8 +30,8 @@ impl LoginKeys for DigitalOcean {
         const OPERATION: &str = "register login key";
         let body = json!({ "name": name, "public_key": public_key });
         // A repeated post is refused because the key is in use, which is settled below.
-        let ask = Ask::post(OPERATION, &["v2", "account", "keys"], body).about(name).idempotent();
-        let refused = match self.client.json::<wire::KeyAnswer>(&ask).await {
+        let request = JsonRequest::post(OPERATION, &["v2", "account", "keys"], body).about(name).idempotent();
+        let refused = match self.client.json::<wire::KeyAnswer>(&request).await {
             Ok(answer) => return Ok(login_key(answer.ssh_key)),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Conflict) => error,
             Err(error) => return Err(error),
@@ -48,8 +48,8 @@ impl LoginKeys for DigitalOcean {
     }
 
     async fn remove(&self, id: &LoginKeyId) -> Result<()> {
-        let ask = Ask::delete("remove login key", &["v2", "account", "keys", id.as_str()]).about(id);
-        self.client.remove(&ask).await
+        let request = JsonRequest::delete("remove login key", &["v2", "account", "keys", id.as_str()]).about(id);
+        self.client.remove(&request).await
     }
 }
 

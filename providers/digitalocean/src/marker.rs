@@ -4,10 +4,10 @@
 //! and where a run was killed in between, the next `set` removes what is left.
 
 use async_trait::async_trait;
-use remint_core::provider::{Error, ErrorKind, Markers, Result, is_marker_name, is_marker_value};
+use remint_core::provider::{Error, ErrorKind, Markers, Result, is_marker_name, is_marker_value, support::JsonRequest};
 use serde_json::json;
 
-use crate::{DigitalOcean, client::Ask, wire};
+use crate::{DigitalOcean, wire};
 
 const PREFIX: &str = "remint-marker:";
 
@@ -15,14 +15,15 @@ impl DigitalOcean {
     /// All values that a marker has: none or one, and two after a `set` that was cut off.
     async fn marker_values(&self, operation: &'static str, name: &str) -> Result<Vec<String>> {
         check(operation, "name", name, is_marker_name(name))?;
-        let tags: Vec<wire::Tag> = self.client.pages(&Ask::get(operation, &["v2", "tags"]).about(name), "tags").await?;
+        let tags: Vec<wire::Tag> =
+            self.client.list(&JsonRequest::get(operation, &["v2", "tags"]).about(name), "tags").await?;
         let prefix = format!("{PREFIX}{name}:");
         Ok(tags.iter().filter_map(|tag| tag.name.strip_prefix(&prefix).map(str::to_owned)).collect())
     }
 
     async fn remove_marker_tag(&self, operation: &'static str, name: &str, value: &str) -> Result<()> {
         let tag = format!("{PREFIX}{name}:{value}");
-        self.client.remove(&Ask::delete(operation, &["v2", "tags", &tag]).about(name)).await
+        self.client.remove(&JsonRequest::delete(operation, &["v2", "tags", &tag]).about(name)).await
     }
 }
 
@@ -46,7 +47,7 @@ impl Markers for DigitalOcean {
         let before = self.marker_values(OPERATION, name).await?;
         if !before.iter().any(|standing| standing == value) {
             let tag = json!({ "name": format!("{PREFIX}{name}:{value}") });
-            self.client.accepted(&Ask::post(OPERATION, &["v2", "tags"], tag).about(name).idempotent()).await?;
+            self.client.accepted(&JsonRequest::post(OPERATION, &["v2", "tags"], tag).about(name).idempotent()).await?;
         }
         for old in before.iter().filter(|standing| *standing != value) {
             self.remove_marker_tag(OPERATION, name, old).await?;

@@ -7,15 +7,16 @@ use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Error, ErrorKind, Guest, Images,
     Instances, Limits, LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result,
-    RetryPolicy, StaticIps, Strays, Usual, support::Turns,
+    RetryPolicy, StaticIps, Strays, Usual,
+    support::{JsonRequest, Turns, is_local},
 };
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::{
-    client::{Ask, Client},
-    config::{Config, TOKEN_VARIABLES, api_url, is_local, token},
+    client::Client,
+    config::{Config, OPERATION, TOKEN_VARIABLES, api_url, token},
     memory::Memory,
     wire,
 };
@@ -86,7 +87,7 @@ fn build(context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Provider>>>
         let api_url = api_url(&context.env)?;
         let token = token(&context.env)?;
         let ports = PortMap::from_env(&context.env)?;
-        let descriptor = if is_local(&api_url) { &LOCAL } else { &DESCRIPTOR };
+        let descriptor = if is_local(api_url.as_str()) { &LOCAL } else { &DESCRIPTOR };
         let retry = RetryPolicy::from_env(&context.env)?;
         let home = context.region;
         let settle = descriptor.limits.settle_time;
@@ -174,7 +175,7 @@ impl DigitalOcean {
     pub fn new(options: ClientOptions) -> Result<Self> {
         let calls = Calls::new(options.rate, options.retry);
         Ok(Self {
-            client: Client::new(options.api_url, options.token, calls)?,
+            client: Client::new(OPERATION, options.api_url, options.token, calls)?,
             config: options.config,
             home: options.home,
             descriptor: options.descriptor,
@@ -194,12 +195,13 @@ impl DigitalOcean {
     }
 
     pub(crate) async fn fetch_account(&self) -> Result<Account> {
-        let answer: wire::AccountAnswer = self.client.json(&Ask::get("read account", &["v2", "account"])).await?;
+        let answer: wire::AccountAnswer =
+            self.client.json(&JsonRequest::get("read account", &["v2", "account"])).await?;
         let account = answer.account;
         if account.status == "locked" {
             let message = format!("the account is locked: {}", account.status_message);
             return Err(Error::new(ErrorKind::Forbidden, "read account", message)
-                .with_hint("ask DigitalOcean's support why the account is locked"));
+                .with_hint("request DigitalOcean's support why the account is locked"));
         }
         let quota = |what: &str, limit: Option<u64>| limit.map(|limit| Quota { what: what.to_owned(), limit });
         let addresses = account.reserved_ip_limit.or(account.floating_ip_limit);
@@ -219,7 +221,7 @@ impl Provider for DigitalOcean {
     }
 
     fn endpoints(&self) -> Vec<String> {
-        vec![self.client.base().as_str().trim_end_matches('/').to_owned()]
+        vec![self.client.endpoint().as_str().trim_end_matches('/').to_owned()]
     }
 
     fn calls(&self) -> &Calls {

@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Address, Capability, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId,
     StaticIpSpec, StaticIps,
-    support::{Call, CreateOnce, Seen},
+    support::{Call, CreateOnce, JsonRequest, Seen},
 };
 use serde_json::json;
 
 use crate::{
-    DigitalOcean, client::Ask, error::hidden, instance::droplet_number, memory::Assignment, provider::ACTION_CALLS,
-    tags, wire,
+    DigitalOcean, error::hidden, instance::droplet_number, memory::Assignment, provider::ACTION_CALLS, tags, wire,
 };
 
 #[cfg(test)]
@@ -38,7 +37,7 @@ impl DigitalOcean {
 
     pub(crate) async fn reserved_ips(&self, operation: &'static str) -> Result<Vec<wire::ReservedIp>> {
         let all: Vec<wire::ReservedIp> =
-            self.client.pages(&Ask::get(operation, &["v2", "reserved_ips"]), "reserved_ips").await?;
+            self.client.list(&JsonRequest::get(operation, &["v2", "reserved_ips"]), "reserved_ips").await?;
         all.iter().try_for_each(|ip| self.note(operation, ip))?;
         Ok(all)
     }
@@ -53,8 +52,8 @@ impl DigitalOcean {
     }
 
     async fn reserved_ip(&self, operation: &'static str, id: &StaticIpId) -> Result<wire::ReservedIp> {
-        let ask = Ask::get(operation, &["v2", "reserved_ips", id.as_str()]).about(id);
-        let ip = self.client.json::<wire::ReservedIpAnswer>(&ask).await?.reserved_ip;
+        let request = JsonRequest::get(operation, &["v2", "reserved_ips", id.as_str()]).about(id);
+        let ip = self.client.json::<wire::ReservedIpAnswer>(&request).await?.reserved_ip;
         self.note(operation, &ip)?;
         Ok(ip)
     }
@@ -88,7 +87,7 @@ impl DigitalOcean {
         let Some(quota) = quota else { return error };
         error
             .map_message(|said| format!("{said}; the account's limit is {} reserved IPs", quota.limit))
-            .with_hint("release a reserved IP that is not needed, or ask DigitalOcean to raise the limit")
+            .with_hint("release a reserved IP that is not needed, or request DigitalOcean to raise the limit")
     }
 
     /// Asks for an action; a lost reply is settled by looking at the reserved IP.
@@ -104,13 +103,13 @@ impl DigitalOcean {
         if holds(&self.reserved_ip(operation, id).await?) {
             return Ok(None);
         }
-        let ask = Ask::post(operation, &["v2", "reserved_ips", id.as_str(), "actions"], body).about(id);
+        let request = JsonRequest::post(operation, &["v2", "reserved_ips", id.as_str(), "actions"], body).about(id);
         let look = || async {
             let ip = self.reserved_ip(operation, id).await?;
             Ok((holds(&ip) || ip.locked).then_some(None).into())
         };
-        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&ask).await?.action)) };
-        let once = CreateOnce::new(ask.call(), self.look_for_action()).creates(ACTION_CALLS);
+        let create = |()| async { Ok(Some(self.client.json::<wire::ActionAnswer>(&request).await?.action)) };
+        let once = CreateOnce::new(&request.call, self.look_for_action()).creates(ACTION_CALLS);
         match once.run_from(Seen::Missing(()), look, create).await {
             // It points there already, or is on its way: somebody else asked for it, or nobody waited for the reply.
             Err(error) if error.kind() == ErrorKind::InvalidInput => match look().await? {
@@ -127,12 +126,13 @@ impl StaticIps for DigitalOcean {
     async fn ensure(&self, spec: &StaticIpSpec) -> Result<StaticIp> {
         const OPERATION: &str = "reserve static ip";
         let number = droplet_number(OPERATION, &spec.instance)?;
-        let ask = Ask::post(OPERATION, &["v2", "reserved_ips"], json!({ "droplet_id": number })).about(&spec.name);
+        let request =
+            JsonRequest::post(OPERATION, &["v2", "reserved_ips"], json!({ "droplet_id": number })).about(&spec.name);
         let turn = self.turns.take([format!("static ip of {number}")]).await;
-        let look = || self.find_for(ask.call(), number, &spec.region);
+        let look = || self.find_for(&request.call, number, &spec.region);
         let create =
-            |()| async { Ok(self.client.json_within::<wire::ReservedIpAnswer>(&turn, &ask).await?.reserved_ip) };
-        let once = CreateOnce::new(ask.call(), self.settle).creates(CREATE_CALLS);
+            |()| async { Ok(self.client.json_within::<wire::ReservedIpAnswer>(&turn, &request).await?.reserved_ip) };
+        let once = CreateOnce::new(&request.call, self.settle).creates(CREATE_CALLS);
         let body = match once.run(look, create).await {
             Err(error) if error.kind() == ErrorKind::Quota => return Err(self.explain_quota(error).await),
             // The droplet has one already: another process was faster.
@@ -212,8 +212,8 @@ impl StaticIps for DigitalOcean {
     }
 
     async fn release(&self, id: &StaticIpId) -> Result<()> {
-        let ask = Ask::delete("release static ip", &["v2", "reserved_ips", id.as_str()]).about(id);
-        self.client.remove(&ask.unprocessable_is_busy()).await?;
+        let request = JsonRequest::delete("release static ip", &["v2", "reserved_ips", id.as_str()]).about(id);
+        self.client.remove(&request.meaning(422, ErrorKind::Busy)).await?;
         let mut memory = self.memory.lock();
         memory.reserved.remove(id.as_str());
         memory.assigned.remove(id.as_str());

@@ -8,10 +8,10 @@
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Error, ErrorKind, InstanceId, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label,
+    Error, ErrorKind, InstanceId, Owner, Region, Result, Stray, StrayId, StrayKind, Strays, label, support::JsonRequest,
 };
 
-use crate::{DigitalOcean, client::Ask, tags, wire};
+use crate::{DigitalOcean, tags, wire};
 
 #[cfg(test)]
 mod tests;
@@ -62,8 +62,8 @@ impl Strays for DigitalOcean {
         if stray.kind != StrayKind::Image || id.parse::<u64>().is_err() {
             return refuse(ErrorKind::InvalidInput, "not the id of a snapshot");
         }
-        let ask = Ask::get(REMOVE, &["v2", "snapshots", id]).about(id);
-        let snapshot = match self.client.json::<wire::AccountSnapshotAnswer>(&ask).await {
+        let request = JsonRequest::get(REMOVE, &["v2", "snapshots", id]).about(id);
+        let snapshot = match self.client.json::<wire::AccountSnapshotAnswer>(&request).await {
             Ok(answer) => answer.snapshot,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
@@ -74,7 +74,7 @@ impl Strays for DigitalOcean {
         if !self.is_left(REMOVE, &snapshot).await? {
             return refuse(ErrorKind::Conflict, "it is in use: the droplet that it was taken of is there");
         }
-        self.client.remove(&Ask::delete(REMOVE, &["v2", "images", id]).about(id)).await?;
+        self.client.remove(&JsonRequest::delete(REMOVE, &["v2", "images", id]).about(id)).await?;
         let mut memory = self.memory.lock();
         memory.captures.remove(&snapshot.name);
         memory.removed.insert(snapshot.name);

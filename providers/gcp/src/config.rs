@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use remint_core::provider::{BuildContext, Error, ErrorKind, Result};
+use remint_core::provider::{BuildContext, Error, ErrorKind, Result, support::endpoint};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::{Host, Url};
 
 use crate::labelling;
 
@@ -163,31 +162,9 @@ pub fn endpoints(env: &BTreeMap<String, String>) -> Result<(String, String)> {
     Ok((find(COMPUTE_VARIABLE, COMPUTE_URL, "/compute/v1")?, find(DNS_VARIABLE, DNS_URL, "/dns/v1")?))
 }
 
-/// Whether an address is this machine's own.
-pub(crate) fn is_local(url: &str) -> bool {
-    url.starts_with("http://")
-}
-
 /// The root that the SDK wants, of an address that may end in the API's version, as `gcloud` wants it.
 fn root(variable: &str, text: &str, version: &str) -> Result<String> {
-    let invalid = |problem: String| {
-        Error::new(ErrorKind::InvalidInput, OPERATION, problem)
-            .with_resource(format!("{variable} `{text}`"))
-            .with_hint(format!("set {variable} to an https:// address, or leave it out"))
-    };
-    let url: Url = text.parse().map_err(|error| invalid(format!("not a URL: {error}")))?;
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => return Err(invalid("http:// would send credentials unencrypted".to_owned())),
-        _ => return Err(invalid("expected an https:// address".to_owned())),
-    }
+    endpoint(OPERATION, variable, text)?;
     let root = text.trim_end_matches('/');
     Ok(root.strip_suffix(version).unwrap_or(root).to_owned())
 }

@@ -167,7 +167,7 @@ impl Subject {
     }
 
     /// An operation that was accepted, as far as it is: an error once it has failed.
-    pub(crate) fn outcome(&self, operation: &Operation) -> Result<(), Error> {
+    pub(crate) fn progress(&self, operation: &Operation) -> Result<(), Error> {
         let errors = operation.error.iter().flat_map(|error| &error.errors);
         let codes: Vec<String> = errors.clone().filter_map(|error| error.code.clone()).collect();
         let status = operation.http_error_status_code.and_then(|status| u16::try_from(status).ok());

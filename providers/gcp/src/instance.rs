@@ -22,7 +22,7 @@ use crate::{
     error::Subject,
     labelling,
     names::{InstancePath, last},
-    operation::Outcome,
+    operation::Progress,
     pending::Pending,
 };
 
@@ -104,16 +104,16 @@ impl Gcp {
     async fn unseen(&self, subject: &Subject, path: &InstancePath) -> Result<Option<Instance>> {
         let Some(launched) = self.memory.lock().unseen(path, self.grace).cloned() else { return Ok(None) };
         let Some(pending) = &launched.extra else { return Ok(Some(launched.instance)) };
-        match self.outcome(subject, pending).await? {
-            Outcome::Running => Ok(Some(launched.instance)),
-            Outcome::Done => {
+        match self.progress(subject, pending).await? {
+            Progress::Running => Ok(Some(launched.instance)),
+            Progress::Done => {
                 // It exists, or did: what does not show after a while is gone.
                 if let Some(launched) = self.memory.lock().instances.get_mut(path) {
                     launched.extra = None;
                 }
                 Ok(launched.at.is_some_and(|at| at.elapsed() < self.grace).then_some(launched.instance))
             }
-            Outcome::Failed(error) => {
+            Progress::Failed(error) => {
                 self.memory.lock().instances.remove(path);
                 Err(error)
             }
@@ -263,7 +263,7 @@ impl Instances for Gcp {
         let subject = Subject::new(OPERATION).about(id);
         let accepted = self.memory.lock().instances.destroyed.get(&path, Duration::MAX).cloned();
         if let Some(Some(pending)) = accepted
-            && !matches!(self.outcome(&subject, &pending).await?, Outcome::Failed(_))
+            && !matches!(self.progress(&subject, &pending).await?, Progress::Failed(_))
         {
             return Ok(());
         }
@@ -284,7 +284,7 @@ impl Instances for Gcp {
             }
             Err(error) => return Err(error),
         };
-        subject.outcome(&operation).map_err(|error| error.with_effect(Effect::NotApplied))?;
+        subject.progress(&operation).map_err(|error| error.with_effect(Effect::NotApplied))?;
         self.memory.lock().instances.destroyed.note(path, Pending::of(&operation));
         Ok(())
     }

@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// What has become of an operation.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum Progress {
     Running,
     Done,
     Failed(Error),
@@ -60,12 +60,12 @@ impl Gcp {
     }
 
     /// What has become of an operation; one call.
-    pub(crate) async fn outcome(&self, subject: &Subject, pending: &Pending) -> Result<Outcome> {
-        let Some(operation) = self.read_operation(subject, pending).await? else { return Ok(Outcome::Done) };
-        Ok(match subject.outcome(&operation) {
-            Err(error) => Outcome::Failed(error),
-            Ok(()) if is_done(&operation) => Outcome::Done,
-            Ok(()) => Outcome::Running,
+    pub(crate) async fn progress(&self, subject: &Subject, pending: &Pending) -> Result<Progress> {
+        let Some(operation) = self.read_operation(subject, pending).await? else { return Ok(Progress::Done) };
+        Ok(match subject.progress(&operation) {
+            Err(error) => Progress::Failed(error),
+            Ok(()) if is_done(&operation) => Progress::Done,
+            Ok(()) => Progress::Running,
         })
     }
 
@@ -73,13 +73,13 @@ impl Gcp {
     ///
     /// A look that fails itself is no failure of what was accepted.
     pub(crate) async fn glance(&self, subject: &Subject, operation: &Operation) -> Result<Option<Pending>> {
-        subject.outcome(operation)?;
+        subject.progress(operation)?;
         let Some(pending) = Pending::of(operation) else { return Ok(None) };
         sleep(self.look).await;
-        match self.outcome(subject, &pending).await {
-            Ok(Outcome::Failed(error)) => Err(error),
-            Ok(Outcome::Done) => Ok(None),
-            Ok(Outcome::Running) => Ok(Some(pending)),
+        match self.progress(subject, &pending).await {
+            Ok(Progress::Failed(error)) => Err(error),
+            Ok(Progress::Done) => Ok(None),
+            Ok(Progress::Running) => Ok(Some(pending)),
             Err(error) => {
                 tracing::debug!(%error, "cannot look at an operation");
                 Ok(Some(pending))
@@ -89,21 +89,21 @@ impl Gcp {
 
     /// Waits until what was accepted is done.
     pub(crate) async fn finish(&self, subject: &Subject, operation: &Operation) -> Result<()> {
-        subject.outcome(operation)?;
+        subject.progress(operation)?;
         let Some(pending) = Pending::of(operation) else { return Ok(()) };
         let started = Instant::now();
         let mut pause = self.look;
         loop {
             sleep(pause).await;
-            let outcome = self.outcome(subject, &pending).await.map_err(|error| error.with_effect(Effect::Unknown))?;
+            let outcome = self.progress(subject, &pending).await.map_err(|error| error.with_effect(Effect::Unknown))?;
             match outcome {
-                Outcome::Done => return Ok(()),
-                Outcome::Failed(error) => return Err(error),
-                Outcome::Running if started.elapsed() > self.patience => {
+                Progress::Done => return Ok(()),
+                Progress::Failed(error) => return Err(error),
+                Progress::Running if started.elapsed() > self.patience => {
                     let message = format!("operation {} still runs after {} s", pending.name, self.patience.as_secs());
                     return Err(subject.error(ErrorKind::Timeout, message).with_effect(Effect::Unknown));
                 }
-                Outcome::Running => pause = (pause * 3 / 2).min(LONGEST_PAUSE),
+                Progress::Running => pause = (pause * 3 / 2).min(LONGEST_PAUSE),
             }
         }
     }

@@ -8,13 +8,13 @@ use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
     Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, EnvironmentId, Guest,
     GuestFile, Images, Instances, Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result,
-    RetryPolicy, StaticIps, Strays, Usual,
+    RetryPolicy, StaticIps, Strays, Usual, support::is_local,
 };
 use tokio::sync::Mutex;
 
 use crate::{
     client::Client,
-    config::{COMPUTE_URL, Config, DNS_URL, endpoints, is_local},
+    config::{COMPUTE_URL, Config, DNS_URL, endpoints},
     credentials,
     error::Subject,
     image::base,

@@ -18,12 +18,12 @@ use axum::{
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use remint_core::provider::{
     Calls, Effect, Error, ErrorKind, Result,
-    support::{Excess, MAX_BODY, Meter},
+    support::{Excess, MAX_BODY, Meter, is_local},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use uuid::Uuid;
 
-use crate::config::{OPERATION, is_local};
+use crate::config::OPERATION;
 
 /// Marks an answer that the relay itself gives; one that a server sends with it loses it.
 const MARK: HeaderName = HeaderName::from_static("x-remint-relay");

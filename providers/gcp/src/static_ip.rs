@@ -25,7 +25,7 @@ use crate::{
     error::Subject,
     labelling::{self, Description},
     names::{self, AddressPath, InstancePath, region_of},
-    operation::Outcome,
+    operation::Progress,
 };
 
 pub(crate) mod target;
@@ -108,15 +108,15 @@ impl Gcp {
         let sent = self.memory.lock().assigned.get(path).cloned();
         let Some((to, pending)) = sent else { return Ok(false) };
         let outcome = match at == Some(&to) {
-            true => Outcome::Done,
-            false => self.outcome(subject, &pending).await?,
+            true => Progress::Done,
+            false => self.progress(subject, &pending).await?,
         };
         match outcome {
-            Outcome::Running => return Ok(true),
-            Outcome::Done | Outcome::Failed(_) => drop(self.memory.lock().assigned.remove(path)),
+            Progress::Running => return Ok(true),
+            Progress::Done | Progress::Failed(_) => drop(self.memory.lock().assigned.remove(path)),
         }
         match outcome {
-            Outcome::Failed(error) => Err(error),
+            Progress::Failed(error) => Err(error),
             _ => Ok(false),
         }
     }

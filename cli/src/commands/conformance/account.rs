@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     args::conformance::{PrepareArgs, RunArgs},
-    commands::Outcome,
+    commands::CommandResult,
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::Settings,
@@ -28,7 +28,7 @@ struct Prepared {
     prepared: bool,
 }
 
-pub(super) async fn prepare(args: &PrepareArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn prepare(args: &PrepareArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let undo = args.undo;
     let provider = Account::new(settings, args.region.as_deref())?.connect().await?;
     let prepared = Prepared { provider: provider.descriptor().id, account: provider.account().await?, prepared: !undo };

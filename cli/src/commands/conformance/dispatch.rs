@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::{account, list, new_provider, sweep};
 use crate::{
     args::conformance::{ConformanceArgs, ConformanceCommand},
-    commands::Outcome,
+    commands::CommandResult,
     printer::Printer,
     settings::Settings,
 };
@@ -15,7 +15,7 @@ pub(crate) async fn run(
     settings: &Settings,
     printer: &Printer,
     cancel: CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     match args.command {
         ConformanceCommand::List(args) => list::run(&args, settings, printer),
         ConformanceCommand::Run(args) => super::run::run(&args, settings, printer, cancel).await,

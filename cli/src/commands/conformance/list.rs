@@ -1,13 +1,13 @@
 //! `remint conformance list`.
 
 use comfy_table::{Table, presets};
-use remint_conformance::{Cost, Level, OutcomeKind, Plan, Planned, Setting, Suite, cases};
+use remint_conformance::{Cost, Decided, Decision, Level, OutcomeKind, Setting, Suite, cases};
 use serde::Serialize;
 
 use super::chosen;
 use crate::{
     args::conformance::ListArgs,
-    commands::Outcome,
+    commands::CommandResult,
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::Settings,
@@ -25,26 +25,26 @@ struct Listed {
     instead: Option<OutcomeKind>,
 }
 
-impl From<&Planned> for Listed {
-    fn from(Planned { case, plan }: &Planned) -> Self {
+impl From<&Decided> for Listed {
+    fn from(Decided { case, decision }: &Decided) -> Self {
         Self {
             id: case.id,
             title: case.title,
             level: case.level,
             cost: case.cost,
             needs: case.needs.iter().map(ToString::to_string).collect(),
-            instead: match plan {
-                Plan::Run => None,
-                Plan::Report(outcome) => Some(outcome.kind()),
+            instead: match decision {
+                Decision::Run => None,
+                Decision::Report(outcome) => Some(outcome.kind()),
             },
         }
     }
 }
 
-pub(super) fn run(args: &ListArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) fn run(args: &ListArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let suite = match settings.provider() {
         Some(_) => Suite::of(chosen::registration(settings)?.descriptor, Setting::ALL),
-        None => Suite { cases: cases::all().map(|case| Planned { case: *case, plan: Plan::Run }).collect() },
+        None => Suite { cases: cases::all().map(|case| Decided { case: *case, decision: Decision::Run }).collect() },
     };
     let suite = suite.only(&args.only).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
     let listed: Vec<_> = suite.cases.iter().map(Listed::from).collect();

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     args::conformance::NewProviderArgs,
-    commands::Outcome,
+    commands::CommandResult,
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::Settings,
@@ -21,7 +21,7 @@ struct Written {
     files: Vec<String>,
 }
 
-pub(super) fn run(args: &NewProviderArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) fn run(args: &NewProviderArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let checkout = args.remint.as_ref().map(|checkout| checked(&settings.directory.join(checkout))).transpose()?;
     let scaffold = Scaffold::new(&args.name, checkout.as_deref()).map_err(refused)?;
     let files = scaffold.files().map_err(refused)?;

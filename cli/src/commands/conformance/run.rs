@@ -12,13 +12,18 @@ use super::{
 };
 use crate::{
     args::conformance::{RunArgs, TargetKind},
-    commands::Outcome,
+    commands::CommandResult,
     exit::ExitStatus,
     printer::{Printer, Styled, duration},
     settings::Settings,
 };
 
-pub(super) async fn run(args: &RunArgs, settings: &Settings, printer: &Printer, cancel: CancellationToken) -> Outcome {
+pub(super) async fn run(
+    args: &RunArgs,
+    settings: &Settings,
+    printer: &Printer,
+    cancel: CancellationToken,
+) -> CommandResult {
     // Before anything is created: a report that cannot be written would be of a run that was paid for.
     let written = match &args.report {
         Some(folder) => {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     args::conformance::SweepArgs,
-    commands::Outcome,
+    commands::CommandResult,
     exit::{ExitStatus, Failure},
     printer::Printer,
     settings::Settings,
@@ -37,7 +37,7 @@ fn line(doomed: &Doomed) -> Line {
     Line { what: doomed.what.to_string(), why: doomed.why.to_string() }
 }
 
-pub(super) async fn run(args: &SweepArgs, settings: &Settings, printer: &Printer) -> Outcome {
+pub(super) async fn run(args: &SweepArgs, settings: &Settings, printer: &Printer) -> CommandResult {
     let runs = PastRun::read_all(&ledgers::folder(args.ledgers.as_ref(), settings)?)
         .map_err(|error| Failure::new(ExitStatus::Failure, error))?;
     let provider = Account::new(settings, args.region.as_deref())?.connect().await?;

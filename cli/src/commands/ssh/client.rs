@@ -32,8 +32,8 @@ const KNOWN_HOSTS: &str = "known_hosts";
 /// How often it is looked whether the login has worked.
 const LOOKS: Duration = Duration::from_millis(50);
 
-/// Whom to call, and how.
-pub(super) struct Call {
+/// A login by OpenSSH's client: where to, by which keys, and for what.
+pub(super) struct Login {
     pub(super) endpoint: SocketAddr,
     /// The host keys that the instance may show, as OpenSSH lines.
     pub(super) keys: Vec<String>,
@@ -61,12 +61,12 @@ impl Folder {
         Ok(folder)
     }
 
-    fn write_known_hosts(&self, call: &Call) -> anyhow::Result<()> {
+    fn write_known_hosts(&self, login: &Login) -> anyhow::Result<()> {
         let path = self.path.join(KNOWN_HOSTS);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
-        let (ip, port) = (call.endpoint.ip(), call.endpoint.port());
-        for key in &call.keys {
+        let (ip, port) = (login.endpoint.ip(), login.endpoint.port());
+        for key in &login.keys {
             writeln!(file, "[{ip}]:{port} {key}\n{ip} {key}")?;
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Drop for Folder {
 }
 
 /// The options of ssh's command line. They come before any other source.
-fn arguments(call: &Call, folder: &str) -> anyhow::Result<Vec<String>> {
+fn arguments(login: &Login, folder: &str) -> anyhow::Result<Vec<String>> {
     let mut words: Vec<String> = ["-F", "/dev/null", "-a", "-x"].map(str::to_owned).to_vec();
     let login = format!("LocalCommand=rm -f {KNOWN_HOSTS}; rmdir ../{folder}");
     let user_hosts = format!("UserKnownHostsFile={KNOWN_HOSTS}");
@@ -110,29 +110,29 @@ fn arguments(call: &Call, folder: &str) -> anyhow::Result<Vec<String>> {
     for option in options {
         words.extend(["-o".to_owned(), option.to_owned()]);
     }
-    if let Some(identity) = &call.identity {
+    if let Some(identity) = &login.identity {
         let path = std::path::absolute(identity).context("cannot tell where the private key is")?;
         anyhow::ensure!(path.exists(), "there is no private key {}", path.display());
         let path = path.to_str().context("the path of the private key is not UTF-8")?;
         words.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned(), "-i".to_owned(), path.replace('%', "%%")]);
     }
-    let port = call.endpoint.port().to_string();
-    words.extend(["-l", "root", "-p", &port, "--", &call.endpoint.ip().to_string()].map(str::to_owned));
-    words.extend(call.command.iter().cloned());
+    let port = login.endpoint.port().to_string();
+    words.extend(["-l", "root", "-p", &port, "--", &login.endpoint.ip().to_string()].map(str::to_owned));
+    words.extend(login.command.iter().cloned());
     Ok(words)
 }
 
 /// Runs ssh to its end, and `logged_in` as soon as it is logged in. Gives ssh's exit code.
 pub(super) async fn run(
-    call: &Call,
+    login: &Login,
     logged_in: impl Future<Output = ()>,
     cancel: &CancellationToken,
 ) -> Result<i32, Failure> {
     let parent = std::env::temp_dir();
-    let folder = Folder::create(&parent, &call.run)?;
-    folder.write_known_hosts(call).context("cannot write the host key")?;
+    let folder = Folder::create(&parent, &login.run)?;
+    folder.write_known_hosts(login).context("cannot write the host key")?;
     let mut ssh = Command::new("ssh");
-    ssh.args(arguments(call, &folder.name)?).current_dir(&folder.path);
+    ssh.args(arguments(login, &folder.name)?).current_dir(&folder.path);
     remint_core::child::without_credentials(ssh.as_std_mut(), []);
     let mut child = ssh.spawn().map_err(|error| {
         let failure = Failure::new(exit::ExitStatus::Failure, anyhow::Error::from(error).context("cannot run ssh"));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use remint_conformance::{Case, Outcome, Plan, Runner, Suite, Target};
+use remint_conformance::{Case, Decision, Outcome, Runner, Suite, Target};
 use remint_core::provider::Descriptor;
 
 use crate::{cloud::SETTINGS, sabotage::Saboteur};
@@ -30,14 +30,14 @@ pub(super) fn outcomes(descriptor: &Descriptor, target: impl Fn() -> Target) -> 
         let outcome = runtime.block_on(tried.catch_unwind());
         outcome.unwrap_or_else(|_| Outcome::Failed("the case panicked".to_owned()))
     };
-    let planned = Suite::of(descriptor, SETTINGS).cases.into_iter();
-    planned
-        .map(|planned| {
-            let outcome = match planned.plan {
-                Plan::Run => run(&planned.case),
-                Plan::Report(outcome) => outcome,
+    let decided = Suite::of(descriptor, SETTINGS).cases.into_iter();
+    decided
+        .map(|decided| {
+            let outcome = match decided.decision {
+                Decision::Run => run(&decided.case),
+                Decision::Report(outcome) => outcome,
             };
-            (planned.case.id, outcome)
+            (decided.case.id, outcome)
         })
         .collect()
 }

@@ -20,7 +20,7 @@ use crate::{
     health::{Question, Services, Unhealthy},
     provider::Instance,
     remote::{
-        Command, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, Outcome, RemoteError, Session, Upload,
+        Command, Completed, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, RemoteError, Session, Upload,
         UploadOptions, WaitOptions,
     },
 };
@@ -132,7 +132,7 @@ impl Session for Login {
         self.told().at(self.endpoint.ip()).is_none()
     }
 
-    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Outcome, RemoteError> {
+    async fn exec(&self, command: &Command, on_line: &mut OnLine<'_>) -> Result<Completed, RemoteError> {
         self.told().cloud.kill.step().await;
         let mut said = self.with(|guest| guest.logins(command));
         match Task::of(command) {

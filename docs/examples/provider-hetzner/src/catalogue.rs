@@ -1,10 +1,10 @@
 //! Sizes and places, read once in the life of the process: two calls.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest};
+use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest, support::JsonRequest};
 
 use crate::{
     Cloud,
-    client::{Ask, Client},
+    client::Client,
     wire::{Named, ServerType},
 };
 
@@ -21,8 +21,8 @@ impl std::fmt::Debug for Catalogue {
 
 impl Catalogue {
     async fn read(client: &Client, operation: &'static str) -> Result<Self> {
-        let locations: Vec<Named> = client.list(&Ask::get(operation, &["locations"]), "locations").await?;
-        let sizes = client.list(&Ask::get(operation, &["server_types"]), "server_types").await?;
+        let locations: Vec<Named> = client.list(&JsonRequest::get(operation, &["locations"]), "locations").await?;
+        let sizes = client.list(&JsonRequest::get(operation, &["server_types"]), "server_types").await?;
         Ok(Self { locations: locations.into_iter().map(|location| location.name).collect(), sizes })
     }
 

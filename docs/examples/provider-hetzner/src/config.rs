@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{BuildContext, Error, ErrorKind, RatePolicy, Result, RetryPolicy};
-use reqwest::Url;
+use remint_core::provider::{BuildContext, Error, ErrorKind, RatePolicy, Result, RetryPolicy, support::endpoint};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 /// Hetzner's own API.
 const ENDPOINT: &str = "https://api.hetzner.cloud/v1";
-const OPERATION: &str = "configure hetzner";
+pub(crate) const OPERATION: &str = "configure hetzner";
 
 /// The options of `[providers.hetzner.options]`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -54,7 +54,7 @@ impl Options {
                 .with_hint("the only option is `project`; the token comes from HCLOUD_TOKEN")
         })?;
         let set = |name: &str| context.env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let endpoint = set("HCLOUD_ENDPOINT").unwrap_or(ENDPOINT);
+        let endpoint = endpoint(OPERATION, "HCLOUD_ENDPOINT", set("HCLOUD_ENDPOINT").unwrap_or(ENDPOINT))?;
         let token = set("HCLOUD_TOKEN").filter(|token| token.chars().all(|c| c.is_ascii_graphic()));
         let token = token.ok_or_else(|| {
             Error::new(ErrorKind::Unauthenticated, OPERATION, "no API token in HCLOUD_TOKEN")
@@ -62,7 +62,7 @@ impl Options {
         })?;
         let retry = RetryPolicy::from_env(&context.env)?;
         let project = config.project.unwrap_or_else(|| "default".to_owned());
-        Ok(Self { retry, ..Self::new(checked(endpoint)?, token.into(), project) })
+        Ok(Self { retry, ..Self::new(endpoint, token.into(), project) })
     }
 
     /// What holds for Hetzner itself: 3,600 calls an hour, of which one comes back each second; some are left for others.
@@ -70,17 +70,6 @@ impl Options {
         let rate = RatePolicy { burst: 600, per_second: 1.0, reserved_for_mutations: 100 };
         Self { endpoint, token, project, rate, retry: RetryPolicy::default(), poll: Duration::from_millis(500) }
     }
-}
-
-fn checked(endpoint: &str) -> Result<Url> {
-    let url = endpoint.parse::<Url>().ok().filter(|url| {
-        let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        url.scheme() == "https" || (url.scheme() == "http" && loopback)
-    });
-    url.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, OPERATION, "expected an https:// address")
-            .with_resource(format!("endpoint `{endpoint}`"))
-    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remint_core::provider::{DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest};
+use remint_core::provider::{
+    DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest, support::JsonRequest,
+};
 use serde_json::{Value, json};
 
-use crate::{Cloud, DESCRIPTOR, client::Ask, wire};
+use crate::{Cloud, DESCRIPTOR, wire};
 
 /// The longest string within a TXT record.
 const STRING: usize = 255;
@@ -14,8 +16,8 @@ const STRING: usize = 255;
 impl Cloud {
     /// All record sets of a name; one call.
     async fn rrsets(&self, operation: &'static str, zone: &str, name: &str) -> Result<Vec<wire::RrSet>> {
-        let ask = Ask::get(operation, &["zones", zone, "rrsets"]).about(zone).query("name", name);
-        match self.client.list(&ask, "rrsets").await {
+        let request = JsonRequest::get(operation, &["zones", zone, "rrsets"]).about(zone).query("name", name);
+        match self.client.list(&request, "rrsets").await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(self.no_zone(zone, error).await),
             result => result,
         }
@@ -23,8 +25,8 @@ impl Cloud {
 
     /// Adds the project's zones to a "not found"; one call.
     async fn no_zone(&self, zone: &str, error: Error) -> Error {
-        let ask = Ask::get(error.operation(), &["zones"]);
-        let zones: Vec<wire::Named> = self.client.list(&ask, "zones").await.unwrap_or_default();
+        let request = JsonRequest::get(error.operation(), &["zones"]);
+        let zones: Vec<wire::Named> = self.client.list(&request, "zones").await.unwrap_or_default();
         let hint = match zones.as_slice() {
             [] => "add the zone to the project first; it has none".to_owned(),
             _ => format!("zones of the project: {}", nearest(zone, zones.iter().map(|zone| zone.name.as_str()))),
@@ -53,21 +55,21 @@ impl Cloud {
         let path = ["zones", &set.zone, "rrsets"];
         let Some(standing) = standing.into_iter().find(|other| other.kind == kind) else {
             let body = json!({ "name": set.name, "type": kind, "ttl": ttl, "records": records });
-            let create = Ask::post(OPERATION, &path, body).about(set.fqdn()).idempotent();
-            return match self.client.settle(&create).await {
+            let create = JsonRequest::post(OPERATION, &path, body).about(set.fqdn()).idempotent();
+            return match self.settle(&create).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
                 result => result.map(|()| true),
             };
         };
         let change = |action: &str, body: Value| {
             let path = ["zones", &set.zone, "rrsets", &set.name, &kind, "actions", action];
-            Ask::post(OPERATION, &path, body).about(set.fqdn()).idempotent()
+            JsonRequest::post(OPERATION, &path, body).about(set.fqdn()).idempotent()
         };
         if sorted(set.values.clone()) != sorted(values(set.kind, &standing)) {
-            self.client.settle(&change("set_records", json!({ "records": records }))).await?;
+            self.settle(&change("set_records", json!({ "records": records }))).await?;
         }
         if standing.ttl != Some(ttl) {
-            self.client.settle(&change("change_ttl", json!({ "ttl": ttl }))).await?;
+            self.settle(&change("change_ttl", json!({ "ttl": ttl }))).await?;
         }
         Ok(true)
     }
@@ -76,8 +78,8 @@ impl Cloud {
 #[async_trait]
 impl DnsZones for Cloud {
     async fn zone(&self, name: &str) -> Result<Zone> {
-        let ask = Ask::get("find zone", &["zones", name]).about(name);
-        let zone = match self.client.json::<wire::ZoneAnswer>(&ask).await {
+        let request = JsonRequest::get("find zone", &["zones", name]).about(name);
+        let zone = match self.client.json::<wire::ZoneAnswer>(&request).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.no_zone(name, error).await),
             result => result?.zone,
         };
@@ -115,7 +117,7 @@ impl DnsZones for Cloud {
             return Ok(());
         }
         let path = ["zones", zone, "rrsets", name, &kind.to_string()];
-        match self.client.settle(&Ask::delete(OPERATION, &path).about(name)).await {
+        match self.settle(&JsonRequest::delete(OPERATION, &path).about(name)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             result => result,
         }

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use remint_core::provider::{
     Effect, Error, ErrorKind,
-    support::{Call, NoAnswer},
+    support::{JsonRequest, Refusal},
 };
-use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 /// How much of a body an error keeps, in characters.
 const EXCERPT: usize = 300;
-/// How much is read of an answer that refuses, in bytes.
-const BODY: usize = 64 * 1024;
+/// The header of an answer that holds the request's id.
+pub(crate) const REQUEST_ID: &str = "x-correlation-id";
 
 #[derive(Deserialize, Default)]
 struct Body {
@@ -32,7 +31,7 @@ struct Said {
     message: String,
 }
 
-fn kind(code: &str, status: StatusCode) -> ErrorKind {
+fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
         "unauthorized" => ErrorKind::Unauthenticated,
         "forbidden" | "token_readonly" => ErrorKind::Forbidden,
@@ -44,7 +43,7 @@ fn kind(code: &str, status: StatusCode) -> ErrorKind {
         "resource_limit_exceeded" => ErrorKind::Quota,
         "resource_unavailable" | "placement_error" => ErrorKind::Capacity,
         "maintenance" => ErrorKind::Unavailable,
-        _ => match status.as_u16() {
+        _ => match status {
             401 => ErrorKind::Unauthenticated,
             403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
@@ -58,25 +57,22 @@ fn kind(code: &str, status: StatusCode) -> ErrorKind {
 }
 
 /// An answer of refusal or failure.
-pub(crate) async fn refused(call: &Call, response: Response) -> Error {
-    let status = response.status();
-    let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    let (request_id, retry_after) = (header("x-correlation-id"), header("retry-after"));
-    let text = beginning(response).await;
+pub(crate) fn refused(request: &JsonRequest, refusal: &Refusal<'_>) -> Error {
+    let (status, text) = (refusal.status, String::from_utf8_lossy(refusal.body));
     let Said { code, message } = serde_json::from_str::<Body>(&text).unwrap_or_default().error;
     let kind = kind(&code, status);
-    let effect = if status.is_client_error() { Effect::NotApplied } else { Effect::Unknown };
+    let effect = if (400..500).contains(&status) { Effect::NotApplied } else { Effect::Unknown };
     let said = if message.is_empty() { excerpt(&text) } else { excerpt(&message) };
     let mut error = match code.as_str() {
-        "" => call.failed(kind, effect, format!("{}: {said}", status.as_u16())),
-        code => call.failed(kind, effect, said).with_code(code),
+        "" => request.call.failed(kind, effect, format!("{status}: {said}")),
+        code => request.call.failed(kind, effect, said).with_code(code),
     };
-    if let Some(id) = request_id {
+    if let Some(id) = refusal.header(REQUEST_ID) {
         error = error.with_request_id(id);
     }
     if kind == ErrorKind::RateLimited {
         // The limit's window tells when all calls are back; one is back each second.
-        let seconds = retry_after.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let seconds = refusal.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or(1);
         error = error.with_retry_after(Duration::from_secs(seconds));
     }
     match kind {
@@ -88,33 +84,8 @@ pub(crate) async fn refused(call: &Call, response: Response) -> Error {
     }
 }
 
-/// No answer came, or it broke off.
-pub(crate) fn lost(call: &Call, error: reqwest::Error) -> Error {
-    // The address is in the operation's name already, and may hold what a user wrote.
-    let error = error.without_url();
-    let why = match () {
-        () if error.is_builder() => NoAnswer::NotBuilt,
-        () if error.is_connect() => NoAnswer::NotConnected,
-        () if error.is_timeout() => NoAnswer::TimedOut,
-        () => NoAnswer::Broken,
-    };
-    call.no_answer(why).with_source(error)
-}
-
 fn excerpt(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect()
-}
-
-/// The beginning of a body, which may have no end.
-async fn beginning(mut response: Response) -> String {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(BODY - bytes.len())]);
-        if bytes.len() == BODY {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -135,7 +106,7 @@ mod tests {
             ("", 502, ErrorKind::Unavailable),
             ("", 401, ErrorKind::Unauthenticated),
         ] {
-            assert_eq!(kind(code, StatusCode::from_u16(status).unwrap()), wanted, "{code} {status}");
+            assert_eq!(kind(code, status), wanted, "{code} {status}");
         }
     }
 }

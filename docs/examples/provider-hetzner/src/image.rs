@@ -6,15 +6,11 @@
 use async_trait::async_trait;
 use remint_core::provider::{
     Capability, CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, Image, ImageId, ImageState, Images, Labels,
-    Region, Regions, Result, Selector, nearest,
+    Region, Regions, Result, Selector, nearest, support::JsonRequest,
 };
 use serde_json::json;
 
-use crate::{
-    Cloud,
-    client::{Ask, number},
-    labels, wire,
-};
+use crate::{Cloud, client::number, labels, wire};
 
 /// An image in Remint's words. It can be launched in every location.
 fn image(image: wire::Image) -> Image {
@@ -40,16 +36,16 @@ fn image(image: wire::Image) -> Image {
 
 impl Cloud {
     async fn image_numbered(&self, operation: &'static str, number: u64) -> Result<Image> {
-        let ask = Ask::get(operation, &["images", &number.to_string()]).about(number);
-        Ok(image(self.client.json::<wire::ImageAnswer>(&ask).await?.image))
+        let request = JsonRequest::get(operation, &["images", &number.to_string()]).about(number);
+        Ok(image(self.client.json::<wire::ImageAnswer>(&request).await?.image))
     }
 
     async fn snapshots(&self, operation: &'static str, selector: &Selector) -> Result<Vec<Image>> {
-        let mut ask = Ask::get(operation, &["images"]).query("type", "snapshot");
+        let mut request = JsonRequest::get(operation, &["images"]).query("type", "snapshot");
         if let Some(query) = labels::query(operation, selector)? {
-            ask = ask.query("label_selector", query);
+            request = request.query("label_selector", query);
         }
-        let all = self.client.list(&ask, "images").await?.into_iter().map(image);
+        let all = self.client.list(&request, "images").await?.into_iter().map(image);
         Ok(all.filter(|found| !found.labels.0.is_empty() && found.labels.matches(selector)).collect())
     }
 }
@@ -62,7 +58,7 @@ impl Images for Cloud {
         if let Ok(number) = base.parse() {
             return self.image_numbered(OPERATION, number).await;
         }
-        let system = Ask::get(OPERATION, &["images"]).query("type", "system").query("architecture", "x86");
+        let system = JsonRequest::get(OPERATION, &["images"]).query("type", "system").query("architecture", "x86");
         let named = self.client.list(&system.clone().query("name", base), "images").await?;
         if let Some(found) = named.into_iter().next() {
             return Ok(image(found));
@@ -95,10 +91,10 @@ impl Images for Cloud {
         let tags = labels::write(OPERATION, &spec.labels)?;
         let body = json!({ "type": "snapshot", "description": spec.name, "labels": tags });
         let path = ["servers", &server.id.to_string(), "actions", "create_image"];
-        let ask = Ask::post(OPERATION, &path, body).about(&spec.name);
+        let request = JsonRequest::post(OPERATION, &path, body).about(&spec.name);
         // Not repeated when its reply is lost: the next call finds what came of it. Nor does that look too early when this
         // one is dropped, for the turn lasts as long as the request.
-        let answer: wire::ImageAnswer = self.client.json_within(&turn, &ask).await?;
+        let answer: wire::ImageAnswer = self.client.json_within(&turn, &request).await?;
         progress(image(answer.image))
     }
     // ANCHOR_END: capture
@@ -117,14 +113,15 @@ impl Images for Cloud {
         // Labels are written as a whole: two writers would undo one another's.
         let turn = self.turns.take([format!("labels of {id}")]).await;
         let path = ["images", &number(OPERATION, id)?.to_string()];
-        let standing = self.client.json::<wire::ImageAnswer>(&Ask::get(OPERATION, &path).about(id)).await?.image;
+        let standing =
+            self.client.json::<wire::ImageAnswer>(&JsonRequest::get(OPERATION, &path).about(id)).await?.image;
         if standing.kind != "snapshot" {
             let message = "it is public: only snapshots have labels";
             return Err(Error::new(ErrorKind::NotFound, OPERATION, message).with_resource(id));
         }
         let tags = labels::merge(OPERATION, &standing.labels, added)?;
-        let ask = Ask::put(OPERATION, &path, json!({ "labels": tags })).about(id);
-        self.client.json_within::<wire::ImageAnswer>(&turn, &ask).await?;
+        let request = JsonRequest::put(OPERATION, &path, json!({ "labels": tags })).about(id);
+        self.client.json_within::<wire::ImageAnswer>(&turn, &request).await?;
         Ok(())
     }
 
@@ -135,7 +132,7 @@ impl Images for Cloud {
     async fn delete(&self, id: &ImageId) -> Result<()> {
         const OPERATION: &str = "delete image";
         let number = number(OPERATION, id)?.to_string();
-        self.client.remove(&Ask::delete(OPERATION, &["images", &number]).about(id)).await
+        self.client.remove(&JsonRequest::delete(OPERATION, &["images", &number]).about(id)).await
     }
 }
 

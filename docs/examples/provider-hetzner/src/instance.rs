@@ -5,16 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use remint_core::provider::{
     Address, Capability, Error, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Instances, Labels, LaunchSpec,
-    PowerOp, Region, Result, Selector, Shape, SizeName, support::CreateOnce,
+    PowerOp, Region, Result, Selector, Shape, SizeName,
+    support::{CreateOnce, JsonRequest},
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::{
-    Cloud, DESCRIPTOR,
-    client::{Ask, number},
-    labels, wire,
-};
+use crate::{Cloud, DESCRIPTOR, client::number, labels, wire};
 
 /// A server in Remint's words.
 fn instance(server: wire::Server) -> Instance {
@@ -59,14 +56,14 @@ pub(crate) fn region(server: &wire::Server) -> Region {
 impl Cloud {
     pub(crate) async fn server(&self, operation: &'static str, id: &InstanceId) -> Result<wire::Server> {
         let number = number(operation, id)?.to_string();
-        let ask = Ask::get(operation, &["servers", &number]).about(id);
-        Ok(self.client.json::<wire::ServerAnswer>(&ask).await?.server)
+        let request = JsonRequest::get(operation, &["servers", &number]).about(id);
+        Ok(self.client.json::<wire::ServerAnswer>(&request).await?.server)
     }
 
     /// The server of a name, which a project has at most one of.
     async fn server_named(&self, operation: &'static str, name: &str) -> Result<Option<Instance>> {
-        let ask = Ask::get(operation, &["servers"]).about(name).query("name", name);
-        Ok(self.client.list(&ask, "servers").await?.into_iter().next().map(instance))
+        let request = JsonRequest::get(operation, &["servers"]).about(name).query("name", name);
+        Ok(self.client.list(&request, "servers").await?.into_iter().next().map(instance))
     }
 }
 
@@ -99,7 +96,7 @@ impl Instances for Cloud {
             body["user_data"] = data.into();
         }
         // The name is unique, so the call may be repeated: it makes one server, or says that there is one.
-        let create = Ask::post(OPERATION, &["servers"], body).about(name).idempotent();
+        let create = JsonRequest::post(OPERATION, &["servers"], body).about(name).idempotent();
         let look = || async { Ok(self.server_named(OPERATION, name).await?.into()) };
         let launch = |()| async { Ok(instance(self.client.json::<wire::ServerAnswer>(&create).await?.server)) };
         let made: Instance = CreateOnce::new(&create.call, Duration::ZERO).run(look, launch).await?;
@@ -114,11 +111,11 @@ impl Instances for Cloud {
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {
         const OPERATION: &str = "list instances";
-        let mut ask = Ask::get(OPERATION, &["servers"]);
+        let mut request = JsonRequest::get(OPERATION, &["servers"]);
         if let Some(query) = labels::query(OPERATION, selector)? {
-            ask = ask.query("label_selector", query);
+            request = request.query("label_selector", query);
         }
-        let all = self.client.list(&ask, "servers").await?.into_iter().map(instance);
+        let all = self.client.list(&request, "servers").await?.into_iter().map(instance);
         Ok(all.filter(|found| !found.labels.0.is_empty() && found.labels.matches(selector)).collect())
     }
 
@@ -138,7 +135,9 @@ impl Instances for Cloud {
             return Ok(());
         }
         let path = ["servers", &server.id.to_string(), "actions", action];
-        self.client.json::<wire::ActionAnswer>(&Ask::post(OPERATION, &path, json!({})).about(id).idempotent()).await?;
+        self.client
+            .json::<wire::ActionAnswer>(&JsonRequest::post(OPERATION, &path, json!({})).about(id).idempotent())
+            .await?;
         Ok(())
     }
 
@@ -148,8 +147,9 @@ impl Instances for Cloud {
         let turn = self.turns.take([format!("labels of {id}")]).await;
         let server = self.server(OPERATION, id).await?;
         let tags = labels::merge(OPERATION, &server.labels, added)?;
-        let ask = Ask::put(OPERATION, &["servers", &server.id.to_string()], json!({ "labels": tags })).about(id);
-        self.client.json_within::<wire::ServerAnswer>(&turn, &ask).await?;
+        let request =
+            JsonRequest::put(OPERATION, &["servers", &server.id.to_string()], json!({ "labels": tags })).about(id);
+        self.client.json_within::<wire::ServerAnswer>(&turn, &request).await?;
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl Instances for Cloud {
     async fn destroy(&self, id: &InstanceId) -> Result<()> {
         const OPERATION: &str = "destroy instance";
         let number = number(OPERATION, id)?.to_string();
-        self.client.remove(&Ask::delete(OPERATION, &["servers", &number]).about(id)).await
+        self.client.remove(&JsonRequest::delete(OPERATION, &["servers", &number]).about(id)).await
     }
 
     async fn console_output(&self, _id: &InstanceId) -> Result<String> {

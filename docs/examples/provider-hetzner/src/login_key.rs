@@ -5,15 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use remint_core::provider::{
     ErrorKind, LoginKey, LoginKeyId, LoginKeys, Result,
-    support::{CreateOnce, Seen},
+    support::{CreateOnce, JsonRequest, Seen},
 };
 use serde_json::json;
 
-use crate::{
-    Cloud,
-    client::{Ask, number},
-    wire,
-};
+use crate::{Cloud, client::number, wire};
 
 fn login_key(key: wire::SshKey) -> LoginKey {
     LoginKey { id: LoginKeyId::new(key.id.to_string()), name: key.name }
@@ -26,7 +22,7 @@ fn material(line: &str) -> Vec<&str> {
 
 impl Cloud {
     async fn ssh_keys(&self, operation: &'static str) -> Result<Vec<wire::SshKey>> {
-        self.client.list(&Ask::get(operation, &["ssh_keys"]), "ssh_keys").await
+        self.client.list(&JsonRequest::get(operation, &["ssh_keys"]), "ssh_keys").await
     }
 }
 
@@ -35,7 +31,7 @@ impl LoginKeys for Cloud {
     async fn ensure(&self, name: &str, public_key: &str) -> Result<LoginKey> {
         const OPERATION: &str = "register login key";
         let body = json!({ "name": name, "public_key": public_key });
-        let create = Ask::post(OPERATION, &["ssh_keys"], body).about(name).idempotent();
+        let create = JsonRequest::post(OPERATION, &["ssh_keys"], body).about(name).idempotent();
         let look = || async {
             let standing = self.ssh_keys(OPERATION).await?;
             let same = standing.into_iter().find(|key| material(&key.public_key) == material(public_key));
@@ -58,6 +54,6 @@ impl LoginKeys for Cloud {
     async fn remove(&self, id: &LoginKeyId) -> Result<()> {
         const OPERATION: &str = "remove login key";
         let number = number(OPERATION, id)?.to_string();
-        self.client.remove(&Ask::delete(OPERATION, &["ssh_keys", &number]).about(id)).await
+        self.client.remove(&JsonRequest::delete(OPERATION, &["ssh_keys", &number]).about(id)).await
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Error, ErrorKind, Labels, Markers, Result, is_marker_name, is_marker_value, support::CreateOnce,
+    Error, ErrorKind, Labels, Markers, Result, is_marker_name, is_marker_value,
+    support::{CreateOnce, JsonRequest},
 };
 use serde_json::{Value, json};
 
-use crate::{Cloud, client::Ask, labels, wire};
+use crate::{Cloud, labels, wire};
 
 /// The label that holds the value.
 const VALUE: &str = "remint:marker";
@@ -29,8 +30,9 @@ fn value(group: &wire::Labelled) -> Option<String> {
 impl Cloud {
     async fn marker(&self, operation: &'static str, name: &str) -> Result<Option<wire::Labelled>> {
         check(operation, name, is_marker_name(name))?;
-        let ask = Ask::get(operation, &["placement_groups"]).about(name).query("name", format!("remint-{name}"));
-        Ok(self.client.list(&ask, "placement_groups").await?.into_iter().next())
+        let request =
+            JsonRequest::get(operation, &["placement_groups"]).about(name).query("name", format!("remint-{name}"));
+        Ok(self.client.list(&request, "placement_groups").await?.into_iter().next())
     }
 }
 
@@ -45,20 +47,20 @@ impl Markers for Cloud {
         check(OPERATION, new, is_marker_value(new))?;
         let tags = labels::write(OPERATION, &Labels::new().with(VALUE, new))?;
         let body = json!({ "name": format!("remint-{name}"), "type": "spread", "labels": tags });
-        let create = Ask::post(OPERATION, &["placement_groups"], body).about(name).idempotent();
+        let create = JsonRequest::post(OPERATION, &["placement_groups"], body).about(name).idempotent();
         let look = || async { Ok(self.marker(OPERATION, name).await?.map(Some).into()) };
         let make = |()| async { self.client.json::<Value>(&create).await.map(|_| None) };
         let standing: Option<wire::Labelled> = CreateOnce::new(&create.call, Duration::ZERO).run(look, make).await?;
         let Some(standing) = standing.filter(|standing| value(standing).as_deref() != Some(new)) else { return Ok(()) };
         let path = ["placement_groups", &standing.id.to_string()];
-        let ask = Ask::put(OPERATION, &path, json!({ "labels": tags })).about(name);
-        self.client.json::<Value>(&ask).await.map(drop)
+        let request = JsonRequest::put(OPERATION, &path, json!({ "labels": tags })).about(name);
+        self.client.json::<Value>(&request).await.map(drop)
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
         const OPERATION: &str = "remove marker";
         let Some(standing) = self.marker(OPERATION, name).await? else { return Ok(()) };
         let path = ["placement_groups", &standing.id.to_string()];
-        self.client.remove(&Ask::delete(OPERATION, &path).about(name)).await
+        self.client.remove(&JsonRequest::delete(OPERATION, &path).about(name)).await
     }
 }

@@ -6,16 +6,13 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays, support::Turns,
+    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays,
+    support::{JsonRequest, Turns},
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::{
-    Config, Options,
-    catalogue::Catalogue,
-    client::{Ask, Client},
-};
+use crate::{Config, Options, catalogue::Catalogue, client::Client, config::OPERATION};
 
 // ANCHOR: descriptor
 /// The provider's id, as the manifest names it.
@@ -72,6 +69,8 @@ pub struct Cloud {
     pub(crate) turns: Turns,
     /// Held while a zone is changed: the API locks it, and turns away whoever else comes.
     pub(crate) dns: Mutex<()>,
+    /// The pause between two looks at an action.
+    pub(crate) poll: Duration,
     project: String,
 }
 
@@ -80,14 +79,15 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// `Unexpected` when the HTTP client cannot be set up.
+    /// `InvalidInput` for an address over which a token must not go.
     pub fn new(options: Options) -> Result<Self> {
-        let project = options.project.clone();
+        let Options { endpoint, token, project, rate, retry, poll } = options;
         Ok(Self {
-            client: Client::new(options)?,
+            client: Client::new(OPERATION, endpoint, token, Calls::new(rate, retry))?,
             catalogue: OnceCell::new(),
             turns: Turns::default(),
             dns: Mutex::default(),
+            poll,
             project,
         })
     }
@@ -101,8 +101,8 @@ impl Provider for Cloud {
 
     /// A token belongs to one project, and no call tells which; any read tells whether it is good.
     async fn account(&self) -> Result<Account> {
-        let ask = Ask::get("read account", &["servers"]).query("per_page", "1");
-        self.client.json::<Value>(&ask).await?;
+        let request = JsonRequest::get("read account", &["servers"]).query("per_page", "1");
+        self.client.json::<Value>(&request).await?;
         Ok(Account { id: self.project.clone(), name: format!("project {}", self.project), quotas: Vec::new() })
     }
 

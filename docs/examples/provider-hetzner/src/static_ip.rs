@@ -9,16 +9,11 @@ use async_trait::async_trait;
 use remint_core::provider::{
     Address, Error, ErrorKind, InstanceId, Labels, Region, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
     StaticIps,
-    support::{Call, CreateOnce},
+    support::{Call, CreateOnce, JsonRequest},
 };
 use serde_json::{Value, json};
 
-use crate::{
-    Cloud,
-    client::{Ask, number},
-    instance::region,
-    labels, wire,
-};
+use crate::{Cloud, client::number, instance::region, labels, wire};
 
 /// A floating IP in Remint's words.
 fn static_ip(operation: &'static str, ip: wire::FloatingIp) -> Result<StaticIp> {
@@ -37,8 +32,8 @@ fn static_ip(operation: &'static str, ip: wire::FloatingIp) -> Result<StaticIp> 
 
 impl Cloud {
     async fn floating_ip(&self, operation: &'static str, id: &StaticIpId) -> Result<wire::FloatingIp> {
-        let ask = Ask::get(operation, &["floating_ips", &number(operation, id)?.to_string()]).about(id);
-        Ok(self.client.json::<wire::FloatingIpAnswer>(&ask).await?.floating_ip)
+        let request = JsonRequest::get(operation, &["floating_ips", &number(operation, id)?.to_string()]).about(id);
+        Ok(self.client.json::<wire::FloatingIpAnswer>(&request).await?.floating_ip)
     }
 
     async fn floating_ips(
@@ -46,11 +41,11 @@ impl Cloud {
         operation: &'static str,
         filter: Option<(&'static str, String)>,
     ) -> Result<Vec<StaticIp>> {
-        let mut ask = Ask::get(operation, &["floating_ips"]);
+        let mut request = JsonRequest::get(operation, &["floating_ips"]);
         if let Some((name, value)) = filter {
-            ask = ask.query(name, value);
+            request = request.query(name, value);
         }
-        let all: Vec<wire::FloatingIp> = self.client.list(&ask, "floating_ips").await?;
+        let all: Vec<wire::FloatingIp> = self.client.list(&request, "floating_ips").await?;
         all.into_iter().map(|ip| static_ip(operation, ip)).collect()
     }
 
@@ -72,7 +67,7 @@ impl Cloud {
     async fn point(&self, operation: &'static str, id: &StaticIpId, server: Option<u64>) -> Result<()> {
         let path = ["floating_ips", id.as_str(), "actions", if server.is_some() { "assign" } else { "unassign" }];
         let body = server.map_or(json!({}), |server| json!({ "server": server }));
-        match self.client.settle(&Ask::post(operation, &path, body).about(id).idempotent()).await {
+        match self.settle(&JsonRequest::post(operation, &path, body).about(id).idempotent()).await {
             // The call was repeated because its reply was lost, and is refused for having been obeyed.
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 if self.floating_ip(operation, id).await?.server == server { Ok(()) } else { Err(error) }
@@ -85,7 +80,7 @@ impl Cloud {
     async fn explain_quota(&self, error: Error) -> Error {
         let Ok(all) = self.floating_ips(error.operation(), None).await else { return error };
         let explained = error.map_message(|said| format!("{said}; the project has {} floating IPs", all.len()));
-        explained.with_hint("release one that is not needed, or ask Hetzner to raise the project's limits")
+        explained.with_hint("release one that is not needed, or request Hetzner to raise the project's limits")
     }
 }
 
@@ -100,7 +95,7 @@ impl StaticIps for Cloud {
             let server = self.check_server(OPERATION, &spec.region, &spec.instance).await?;
             let body = json!({ "type": "ipv4", "name": spec.name, "server": server, "labels": tags });
             // The name is unique, as a server's is.
-            let create = Ask::post(OPERATION, &["floating_ips"], body).about(&spec.name).idempotent();
+            let create = JsonRequest::post(OPERATION, &["floating_ips"], body).about(&spec.name).idempotent();
             static_ip(OPERATION, self.client.json::<wire::FloatingIpAnswer>(&create).await?.floating_ip)
         };
         let mut ip: StaticIp = match CreateOnce::new(&call, Duration::ZERO).run(look, create).await {
@@ -148,8 +143,9 @@ impl StaticIps for Cloud {
         let turn = self.turns.take([format!("labels of {id}")]).await;
         let ip = self.floating_ip(OPERATION, id).await?;
         let tags = labels::merge(OPERATION, &ip.labels, added)?;
-        let ask = Ask::put(OPERATION, &["floating_ips", &ip.id.to_string()], json!({ "labels": tags })).about(id);
-        self.client.json_within::<wire::FloatingIpAnswer>(&turn, &ask).await?;
+        let request =
+            JsonRequest::put(OPERATION, &["floating_ips", &ip.id.to_string()], json!({ "labels": tags })).about(id);
+        self.client.json_within::<wire::FloatingIpAnswer>(&turn, &request).await?;
         Ok(())
     }
 
@@ -167,8 +163,8 @@ impl StaticIps for Cloud {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             result => result?,
         }
-        let ask = Ask::delete(OPERATION, &["floating_ips", id.as_str()]).about(id);
-        self.client.json::<Value>(&ask).await.map(drop).or_else(|error| match error.kind() {
+        let request = JsonRequest::delete(OPERATION, &["floating_ips", id.as_str()]).about(id);
+        self.client.json::<Value>(&request).await.map(drop).or_else(|error| match error.kind() {
             ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })

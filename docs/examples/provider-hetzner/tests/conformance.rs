@@ -8,11 +8,11 @@ mod fake;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use axum::http::Method;
 use fake::{Fake, Fault, TOKEN};
 use remint_conformance::{Guarded, Interference, LostReply, Refusal, Setting, Settings, Target, Tenancy, libtest};
 use remint_core::provider::{Provider, RatePolicy, RetryPolicy};
 use remint_hetzner::{Cloud, DESCRIPTOR, Options};
-use reqwest::Method;
 
 // ANCHOR: harness
 const ZONE: &str = "conformance.example";

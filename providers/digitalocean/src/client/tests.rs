@@ -23,8 +23,8 @@ async fn a_list_is_read_page_by_page_without_following_links() {
     list().respond_with(page(&["a", "b"], true)).expect(1).mount(&server).await;
 
     let cloud = provider(&server);
-    let ask = Ask::get("list", &["v2", "domains"]);
-    let domains: Vec<crate::wire::Domain> = cloud.client.pages(&ask, "domains").await.unwrap();
+    let request = JsonRequest::get("list", &["v2", "domains"]);
+    let domains: Vec<crate::wire::Domain> = cloud.client.list(&request, "domains").await.unwrap();
     assert_eq!(domains.iter().map(|domain| domain.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(cloud.calls().count(), CallCount { reads: 2, mutations: 0, retries: 0 });
 }
@@ -49,8 +49,8 @@ async fn a_list_that_shrinks_between_two_pages_is_read_anew() {
     let server = MockServer::start().await;
     Mock::given(method("GET")).respond_with(shrinking(&["a", "b", "c", "d"], &[1])).expect(4).mount(&server).await;
     let cloud = provider(&server);
-    let ask = Ask::get("list", &["v2", "domains"]);
-    let domains: Vec<crate::wire::Domain> = cloud.client.pages(&ask, "domains").await.unwrap();
+    let request = JsonRequest::get("list", &["v2", "domains"]);
+    let domains: Vec<crate::wire::Domain> = cloud.client.list(&request, "domains").await.unwrap();
     assert_eq!(domains.iter().map(|domain| domain.name.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
 }
 
@@ -80,7 +80,7 @@ async fn a_mutation_is_not_repeated_when_nobody_knows_what_it_did() {
     let failing = ResponseTemplate::new(502).set_body_string("<html/>");
     Mock::given(method("POST")).respond_with(failing).expect(1).mount(&server).await;
     let cloud = provider(&server);
-    let result = cloud.client.accepted(&Ask::post("make", &["v2", "droplets"], json!({}))).await;
+    let result = cloud.client.accepted(&JsonRequest::post("make", &["v2", "droplets"], json!({}))).await;
     assert!(is_lost(&result));
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
 }
@@ -91,7 +91,7 @@ async fn a_reset_connection_is_unknown_and_a_refused_one_is_not() {
     let url: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let once = tokio::spawn(reset_connection(listener));
     let cloud = crate::testing::provider_at(url);
-    let post = Ask::post("make", &["v2", "droplets"], json!({}));
+    let post = JsonRequest::post("make", &["v2", "droplets"], json!({}));
     let error = cloud.client.accepted(&post).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown));
     assert_eq!(cloud.calls().count().mutations, 1);
@@ -120,7 +120,7 @@ async fn ids_cannot_leave_their_place_in_a_path() {
     let server = MockServer::start().await;
     let cloud = provider(&server);
     Mock::given(path("/v2/images/a%2Fb%3Fc")).respond_with(ResponseTemplate::new(204)).expect(1).mount(&server).await;
-    cloud.client.accepted(&Ask::get("read", &["v2", "images", "a/b?c"])).await.unwrap();
-    let error = cloud.client.accepted(&Ask::get("read", &["v2", "images", ".."])).await.unwrap_err();
+    cloud.client.accepted(&JsonRequest::get("read", &["v2", "images", "a/b?c"])).await.unwrap();
+    let error = cloud.client.accepted(&JsonRequest::get("read", &["v2", "images", ".."])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

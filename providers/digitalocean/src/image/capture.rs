@@ -12,18 +12,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use remint_core::provider::{
     CaptureProgress, CaptureSpec, Effect, Error, ErrorKind, ImageState, InstanceState, Labels, Result, Selector,
+    support::JsonRequest,
 };
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::image;
 use crate::{
-    DigitalOcean,
-    client::{Ask, is_lost},
-    instance::droplet_number,
-    labelling::resource,
-    memory::Capture,
-    tags, wire,
+    DigitalOcean, client::is_lost, instance::droplet_number, labelling::resource, memory::Capture, tags, wire,
 };
 
 const OPERATION: &str = "capture image";
@@ -74,8 +70,8 @@ impl DigitalOcean {
             return self.finish(spec, id).await;
         }
         let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
-        let ask = Ask::get(OPERATION, &path).about(&spec.instance);
-        let actions: Vec<wire::Action> = self.client.pages(&ask, "actions").await?;
+        let request = JsonRequest::get(OPERATION, &path).about(&spec.instance);
+        let actions: Vec<wire::Action> = self.client.list(&request, "actions").await?;
         let snapshots = || actions.iter().filter(|action| action.kind == "snapshot");
         if let Some(running) = snapshots().find(|action| action.in_progress()) {
             self.remember(spec, Capture::Running(running.id));
@@ -138,8 +134,8 @@ impl DigitalOcean {
         self.memory.lock().removed.remove(&spec.name);
         let path = ["v2", "droplets", spec.instance.as_str(), "actions"];
         let body = json!({ "type": "snapshot", "name": spec.name });
-        let ask = Ask::post(OPERATION, &path, body).about(&spec.instance);
-        let result = self.client.json::<wire::ActionAnswer>(&ask).await;
+        let request = JsonRequest::post(OPERATION, &path, body).about(&spec.instance);
+        let result = self.client.json::<wire::ActionAnswer>(&request).await;
         if is_lost(&result) {
             // Whether the snapshot is being made is for the next call to see.
             self.remember(spec, Capture::Lost(Instant::now()));
@@ -169,8 +165,8 @@ impl DigitalOcean {
     async fn find_snapshot(&self, spec: &CaptureSpec) -> Result<Option<u64>> {
         droplet_number(OPERATION, &spec.instance)?;
         let path = ["v2", "droplets", spec.instance.as_str(), "snapshots"];
-        let ask = Ask::get(OPERATION, &path).about(&spec.instance);
-        match self.client.pages::<wire::Snapshot>(&ask, "snapshots").await {
+        let request = JsonRequest::get(OPERATION, &path).about(&spec.instance);
+        match self.client.list::<wire::Snapshot>(&request, "snapshots").await {
             Ok(all) => Ok(all.iter().find(|snapshot| snapshot.name == spec.name).map(|snapshot| snapshot.id)),
             Err(error) if error.kind() == ErrorKind::NotFound => self.find_in_account(spec).await,
             Err(error) => Err(error),
@@ -195,8 +191,8 @@ impl DigitalOcean {
 
     /// The account's snapshots of droplets.
     pub(crate) async fn snapshots(&self, operation: &'static str) -> Result<Vec<wire::AccountSnapshot>> {
-        let ask = Ask::get(operation, &["v2", "snapshots"]).query("resource_type", "droplet");
-        self.client.pages(&ask, "snapshots").await
+        let request = JsonRequest::get(operation, &["v2", "snapshots"]).query("resource_type", "droplet");
+        self.client.list(&request, "snapshots").await
     }
 
     /// The droplet is gone: the image may be there all the same, or appear in a moment. `NotFound` when there was no capture.
@@ -209,7 +205,8 @@ impl DigitalOcean {
         }
         let number = droplet_number(OPERATION, &spec.instance)?;
         // The latest come first: what is under way, or ended a moment ago, is among them.
-        let latest = self.client.latest::<wire::Action>(&Ask::get(OPERATION, &["v2", "actions"]), "actions").await?;
+        let latest =
+            self.client.first_page::<wire::Action>(&JsonRequest::get(OPERATION, &["v2", "actions"]), "actions").await?;
         let mut snapshots =
             latest.iter().filter(|action| action.kind == "snapshot" && action.resource_id == Some(number));
         match snapshots.find(|action| action.in_progress() || is_recent(action.completed_at)) {

@@ -2,12 +2,12 @@
 
 use remint_core::provider::{
     Effect, Error, ErrorKind, Instance, InstanceState, LaunchSpec, Result, Selector, label,
-    support::{Call, CreateOnce, Seen, Turn},
+    support::{Call, CreateOnce, JsonRequest, Seen, Turn},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::{DigitalOcean, client::Ask, tags, wire};
+use crate::{DigitalOcean, tags, wire};
 
 const OPERATION: &str = "launch instance";
 /// Create calls of one launch, the repetitions after lost replies included.
@@ -87,8 +87,8 @@ impl DigitalOcean {
             let key = |id: &str| id.parse::<u64>().map_or_else(|_| json!(id), Value::from);
             body["ssh_keys"] = spec.login_keys.iter().map(|id| key(id.as_str())).collect();
         }
-        let ask = Ask::post(OPERATION, &["v2", "droplets"], body).about(names.join(", "));
-        let answer: wire::CreateAnswer = self.client.json_within(turn, &ask).await?;
+        let request = JsonRequest::post(OPERATION, &["v2", "droplets"], body).about(names.join(", "));
+        let answer: wire::CreateAnswer = self.client.json_within(turn, &request).await?;
         let droplets = answer.droplet.into_iter().chain(answer.droplets);
         Ok(droplets.map(|droplet| self.remember_launched(&droplet, &spec.labels)).collect())
     }

@@ -1,8 +1,8 @@
 //! Sizes and regions, read once in the life of the process.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest};
+use remint_core::provider::{Error, ErrorKind, Region, Result, Shape, SizeName, nearest, support::JsonRequest};
 
-use crate::{DigitalOcean, client::Ask, wire};
+use crate::{DigitalOcean, wire};
 
 const OPERATION: &str = "look up size";
 
@@ -61,6 +61,6 @@ impl DigitalOcean {
     }
 
     async fn fetch_sizes(&self) -> Result<Vec<wire::Size>> {
-        self.client.pages(&Ask::get(OPERATION, &["v2", "sizes"]), "sizes").await
+        self.client.list(&JsonRequest::get(OPERATION, &["v2", "sizes"]), "sizes").await
     }
 }

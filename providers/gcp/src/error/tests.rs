@@ -63,7 +63,7 @@ async fn what_an_organization_policy_forbids_is_forbidden_and_names_the_constrai
         }
         let failed = testing::failed(testing::operation("op-1", "DONE"), "CONDITION_NOT_MET", message);
         let operation: Operation = serde_json::from_value(failed).unwrap();
-        let error = Subject::new("launch instance").outcome(&operation).unwrap_err();
+        let error = Subject::new("launch instance").progress(&operation).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
         assert!(error.hint().unwrap().contains(constraint), "{error:?}");
     }
@@ -118,13 +118,13 @@ fn an_operation_that_failed_is_an_error_although_it_was_read() {
     ];
     let subject = Subject::new("launch instance").about("app-0");
     for (code, status, kind) in cases {
-        let error = subject.outcome(&operation(code, status)).unwrap_err();
+        let error = subject.progress(&operation(code, status)).unwrap_err();
         assert_eq!(error.kind(), kind, "{code}");
         assert_eq!((error.effect(), error.request_id()), (Effect::NotApplied, Some("op-1")));
         assert!(error.message().contains("Limit: 8.0"), "{error}");
     }
     let running: Operation = serde_json::from_value(testing::operation("op-1", "RUNNING")).unwrap();
-    assert!(subject.outcome(&running).is_ok());
+    assert!(subject.progress(&running).is_ok());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_zone_without_room_names_those_that_have_some() {
     let subject = Subject::new("launch instance").about("app-0");
     let failed = |json: &serde_json::Value| {
         let operation: Operation = serde_json::from_value(json.clone()).unwrap();
-        subject.outcome(&operation).unwrap_err()
+        subject.progress(&operation).unwrap_err()
     };
     let error = failed(&json);
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Capacity, Effect::NotApplied));

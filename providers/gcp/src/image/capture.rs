@@ -13,7 +13,7 @@ use crate::{
     error::Subject,
     labelling,
     names::{self, ImagePath, InstancePath, after, last},
-    operation::Outcome,
+    operation::Progress,
 };
 
 const OPERATION: &str = "capture image";
@@ -70,9 +70,9 @@ impl Gcp {
     ) -> Result<CaptureProgress> {
         let pending = self.memory.lock().captures.get(&spec.name).cloned();
         if let Some(pending) = pending {
-            match self.outcome(subject, &pending).await? {
-                Outcome::Running => return Ok(CaptureProgress::Pending),
-                Outcome::Failed(error) => {
+            match self.progress(subject, &pending).await? {
+                Progress::Running => return Ok(CaptureProgress::Pending),
+                Progress::Failed(error) => {
                     self.memory.lock().captures.remove(&spec.name);
                     return Err(match error.kind() {
                         // Another attempt would end alike, and the error says what to do.
@@ -81,7 +81,7 @@ impl Gcp {
                     });
                 }
                 // Made, and deleted by somebody else.
-                Outcome::Done => drop(self.memory.lock().captures.remove(&spec.name)),
+                Progress::Done => drop(self.memory.lock().captures.remove(&spec.name)),
             }
         }
         let disk = self.boot_disk(spec).await?;

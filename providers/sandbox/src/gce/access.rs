@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call::{Body, Call, Done, Plan},
+    call::{Accepted, Body, Call, Done},
     catalogue,
     error::{Refusal, Result},
     instances::{Named, find_ready, path},
@@ -131,16 +131,16 @@ fn check_interface(call: &Call) -> Result<()> {
 }
 
 /// A change of an instance's access config. `ip` is the static address that it begins or ceases to have.
-fn change(verb: &'static str, target: String, id: u64, ip: Option<Ipv4Addr>, access: Option<Access>) -> Plan {
+fn change(verb: &'static str, target: String, id: u64, ip: Option<Ipv4Addr>, access: Option<Access>) -> Accepted {
     let Some(ip) = ip else {
-        return Plan::own(verb, target, move |state, _| {
+        return Accepted::own(verb, target, move |state, _| {
             if let Some(instance) = state.gce.instances.get_mut(&id) {
                 instance.access = access;
             }
             Done::at_once(id)
         });
     };
-    Plan::engine(verb, target, move |state, config| {
+    Accepted::engine(verb, target, move |state, config| {
         let (kind, work) = match access {
             Some(_) => ("assign_ip", Work::Assign { ip, droplet: id }),
             None => ("unassign_ip", Work::Unassign { ip }),

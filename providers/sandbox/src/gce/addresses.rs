@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     PROJECT, access,
-    call::{Body, Call, Done, Plan, Tell, time},
+    call::{Accepted, Body, Call, Done, Tell, time},
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
     reference::{check_name, full},
@@ -126,7 +126,7 @@ async fn insert(
             return Err(Refusal::quota("STATIC_ADDRESSES", limit as u64, &region));
         }
         let target = path(&region, &sent.name);
-        Ok(Plan::own("insert", target, move |state, config| {
+        Ok(Accepted::own("insert", target, move |state, config| {
             let id = state.next_id();
             let ip = state.next_reserved(config.slot);
             let reserved = ReservedIp { ip, region: region.clone(), droplet: None, pending: None, created_at: now() };
@@ -160,7 +160,7 @@ async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, region, name)): N
             return Err(Refusal::not_ready(at));
         }
         let (id, ip) = (address.id, address.ip);
-        Ok(Plan::own("delete", path(&region, &name), move |state, _| {
+        Ok(Accepted::own("delete", path(&region, &name), move |state, _| {
             state.gce.addresses.remove(&id);
             state.reserved_ips.remove(&ip);
             Done::at_once(id).tell(Tell::Address(ip))
@@ -180,7 +180,7 @@ async fn set_labels(
         let address = find(state, &region, &name)?;
         check_label_fingerprint(&address.labels, sent.label_fingerprint.as_deref())?;
         let id = address.id;
-        Ok(Plan::own("setLabels", path(&region, &name), move |state, _| {
+        Ok(Accepted::own("setLabels", path(&region, &name), move |state, _| {
             if let Some(address) = state.gce.addresses.get_mut(&id) {
                 address.labels = sent.labels;
             }

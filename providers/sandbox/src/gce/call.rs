@@ -69,7 +69,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 type Effect = Box<dyn FnOnce(&mut State, &Config) -> Done + Send>;
 
 /// A change that was found to be right.
-pub(super) struct Plan {
+pub(super) struct Accepted {
     verb: &'static str,
     /// What it is about, as a path below the project.
     target: String,
@@ -127,7 +127,7 @@ impl Done {
     }
 }
 
-impl Plan {
+impl Accepted {
     /// A change that is done at once.
     pub(super) fn own(
         verb: &'static str,
@@ -284,7 +284,7 @@ impl Call {
     pub(super) async fn mutate(
         &self,
         cloud: &Cloud,
-        plan: impl FnOnce(&State, &Config) -> Result<Plan> + Send,
+        plan: impl FnOnce(&State, &Config) -> Result<Accepted> + Send,
     ) -> Result<Json<Value>> {
         let config = cloud.config();
         let request_id = self.request_id()?;
@@ -312,12 +312,12 @@ impl Call {
         state: &mut State,
         config: &Config,
         request_id: Option<String>,
-        plan: impl FnOnce(&State, &Config) -> Result<Plan>,
+        plan: impl FnOnce(&State, &Config) -> Result<Accepted>,
     ) -> Result<(Value, Vec<Tell>)> {
         if let Some(former) = request_id.as_deref().and_then(|id| state.gce.repeated(id)) {
             return Ok((former.view(self, false), Vec::new()));
         }
-        let Plan { verb, target, doing } = plan(state, config)?;
+        let Accepted { verb, target, doing } = plan(state, config)?;
         let scope = self.scope();
         let id = state.next_id();
         let inserted = now();

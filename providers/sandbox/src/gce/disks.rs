@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call::{Body, Call, Done, Plan, Tell, time},
+    call::{Accepted, Body, Call, Done, Tell, time},
     error::{Refusal, Result},
     images::{self, Source},
     instances,
@@ -176,7 +176,7 @@ async fn insert(
             description: sent.description,
             labels: sent.labels,
         };
-        Ok(Plan::own("insert", path(&zone, &disk.name), move |state, _| {
+        Ok(Accepted::own("insert", path(&zone, &disk.name), move |state, _| {
             let id = state.next_id();
             state.gce.disks.insert(id, Disk { id, ..disk });
             Done::at_once(id)
@@ -192,7 +192,7 @@ async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Nam
             return Err(in_use(state, disk, user));
         }
         let id = disk.id;
-        Ok(Plan::own("delete", path(&zone, &name), move |state, _| {
+        Ok(Accepted::own("delete", path(&zone, &name), move |state, _| {
             state.gce.disks.remove(&id);
             state.drop_unused_images();
             Done::at_once(id).tell(Tell::Images)
@@ -212,7 +212,7 @@ async fn set_labels(
         let disk = find(state, &zone, &name)?;
         check_label_fingerprint(&disk.labels, sent.label_fingerprint.as_deref())?;
         let id = disk.id;
-        Ok(Plan::own("setLabels", path(&zone, &name), move |state, _| {
+        Ok(Accepted::own("setLabels", path(&zone, &name), move |state, _| {
             if let Some(disk) = state.gce.disks.get_mut(&id) {
                 disk.labels = sent.labels;
             }

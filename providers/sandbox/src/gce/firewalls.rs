@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    call::{Body, Call, Done, Plan, time},
+    call::{Accepted, Body, Call, Done, time},
     error::{Refusal, Result},
     reference::{Reference, check_name, full},
     state::Firewall,
@@ -130,7 +130,7 @@ async fn insert(
             return Err(Refusal::already_exists(full(&path(&name))));
         }
         let rule = read(&sent, Map::new())?;
-        Ok(Plan::own("insert", path(&name), move |state, _| {
+        Ok(Accepted::own("insert", path(&name), move |state, _| {
             let id = state.next_id();
             state.gce.firewalls.insert(id, Firewall { id, name, created_at: now(), rule });
             Done::at_once(id)
@@ -167,7 +167,7 @@ async fn change(
     call.mutate(cloud, |state, _| {
         let firewall = find(state, name)?;
         let (id, rule) = (firewall.id, rule(firewall.rule.clone())?);
-        Ok(Plan::own(verb, path(name), move |state, _| {
+        Ok(Accepted::own(verb, path(name), move |state, _| {
             if let Some(firewall) = state.gce.firewalls.get_mut(&id) {
                 firewall.rule = rule;
             }
@@ -180,7 +180,7 @@ async fn change(
 async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) -> Result<Json<Value>> {
     call.mutate(&cloud, |state, _| {
         let id = find(state, &name)?.id;
-        Ok(Plan::own("delete", path(&name), move |state, _| {
+        Ok(Accepted::own("delete", path(&name), move |state, _| {
             state.gce.firewalls.remove(&id);
             Done::at_once(id)
         }))

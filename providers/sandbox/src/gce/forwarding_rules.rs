@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     access,
-    call::{Body, Call, Done, Plan, Tell, time},
+    call::{Accepted, Body, Call, Done, Tell, time},
     catalogue,
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
@@ -175,7 +175,7 @@ async fn insert(
         let port_range = sent.port_range.as_deref().filter(|text| !text.is_empty()).map(port_range).transpose()?;
         let given = sent.ip_address.as_deref().filter(|text| !text.is_empty());
         let given = given.map(|text| address(state, &region, text)).transpose()?;
-        Ok(Plan::engine("insert", path(&region, &sent.name), move |state, config| {
+        Ok(Accepted::engine("insert", path(&region, &sent.name), move |state, config| {
             let id = state.next_id();
             let ip = given.unwrap_or_else(|| state.next_reserved(config.slot));
             state.reserved_ips.entry(ip).or_insert_with(|| ReservedIp {
@@ -254,7 +254,7 @@ async fn set_target(
         let named = sent.target.as_deref().ok_or_else(|| Refusal::required("target"))?;
         let target = target(state, &region, named)?;
         let (id, ip, target_id, droplet) = (rule.id, rule.ip, target.id, droplet(state, target));
-        Ok(Plan::engine("SetTarget", path(&region, &name), move |state, config| {
+        Ok(Accepted::engine("SetTarget", path(&region, &name), move |state, config| {
             let work = match droplet {
                 Some(droplet) => Work::Assign { ip, droplet },
                 None => Work::Unassign { ip },
@@ -270,7 +270,7 @@ async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, region, name)): N
     call.mutate(&cloud, |state, _| {
         let rule = find_ready(state, &region, &name)?;
         let (id, ip, ephemeral) = (rule.id, rule.ip, rule.ephemeral);
-        Ok(Plan::own("delete", path(&region, &name), move |state, _| {
+        Ok(Accepted::own("delete", path(&region, &name), move |state, _| {
             state.gce.forwarding_rules.remove(&id);
             if ephemeral {
                 state.reserved_ips.remove(&ip);
@@ -294,7 +294,7 @@ async fn set_labels(
         let rule = find(state, &region, &name)?;
         check_label_fingerprint(&rule.labels, sent.label_fingerprint.as_deref())?;
         let id = rule.id;
-        Ok(Plan::own("setLabels", path(&region, &name), move |state, _| {
+        Ok(Accepted::own("setLabels", path(&region, &name), move |state, _| {
             if let Some(rule) = state.gce.forwarding_rules.get_mut(&id) {
                 rule.labels = sent.labels;
             }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     PROJECT,
-    call::{Body, Call, Done, Plan, Tell, time},
+    call::{Accepted, Body, Call, Done, Tell, time},
     disks,
     error::{Refusal, Result},
     labels::{Labels, SetLabels, check_label_fingerprint, check_labels, fingerprint},
@@ -215,7 +215,7 @@ async fn insert(
     call.mutate(&cloud, |state, _| plan(state, sent, force)).await
 }
 
-fn plan(state: &State, sent: Insert, force: bool) -> Result<Plan> {
+fn plan(state: &State, sent: Insert, force: bool) -> Result<Accepted> {
     check_name("resource.name", &sent.name)?;
     let family = sent.family.filter(|family| !family.is_empty());
     family.as_deref().map_or(Ok(()), |family| check_name("resource.family", family))?;
@@ -256,7 +256,7 @@ fn plan(state: &State, sent: Insert, force: bool) -> Result<Plan> {
                 return Err(Refusal::not_ready(full(&disks::path(zone, name))));
             }
             let zone = zone.to_owned();
-            Ok(Plan::engine("insert", target, move |state, config| {
+            Ok(Accepted::engine("insert", target, move |state, config| {
                 let image = state.next_id();
                 let work = Work::Snapshot { droplet: id, image, name: data.name.clone(), reboot: false };
                 let action = state.begin_on_droplet(config, id, &zone, "snapshot", work);
@@ -269,7 +269,7 @@ fn plan(state: &State, sent: Insert, force: bool) -> Result<Plan> {
             if state.gce.images.contains_key(&id) || state.images.get(&id).is_none_or(Image::public) {
                 return Err(Refusal::not_implemented("images from a disk that no instance had"));
             }
-            Ok(Plan::own("insert", target, move |state, _| {
+            Ok(Accepted::own("insert", target, move |state, _| {
                 state.gce.images.insert(id, ImageData { id, ..data });
                 Done::at_once(id)
             }))
@@ -284,7 +284,7 @@ async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) ->
             return Err(Refusal::not_ready(full(&path(&name))));
         }
         let id = image.id;
-        Ok(Plan::own("delete", path(&name), move |state, _| {
+        Ok(Accepted::own("delete", path(&name), move |state, _| {
             state.gce.images.remove(&id);
             state.drop_unused_images();
             Done::at_once(id).tell(Tell::Images)
@@ -304,7 +304,7 @@ async fn set_labels(
         let image = find(state, &name)?;
         check_label_fingerprint(&image.labels, sent.label_fingerprint.as_deref())?;
         let id = image.id;
-        Ok(Plan::own("setLabels", path(&name), move |state, _| {
+        Ok(Accepted::own("setLabels", path(&name), move |state, _| {
             if let Some(image) = state.gce.images.get_mut(&id) {
                 image.labels = sent.labels;
             }
@@ -329,7 +329,7 @@ async fn deprecate(
     };
     call.mutate(&cloud, |state, _| {
         let id = find(state, &name)?.id;
-        Ok(Plan::own("deprecate", path(&name), move |state, _| {
+        Ok(Accepted::own("deprecate", path(&name), move |state, _| {
             if let Some(image) = state.gce.images.get_mut(&id) {
                 image.deprecated = deprecated;
             }

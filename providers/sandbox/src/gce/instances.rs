@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     access,
-    call::{Body, Call, Done, Plan, time},
+    call::{Accepted, Body, Call, Done, time},
     catalogue,
     error::{Refusal, Result},
     labels::{Metadata, SentMetadata, SetLabels, check_label_fingerprint, check_labels, fingerprint},
@@ -210,7 +210,7 @@ async fn describe(
         let (droplet, instance) = find(state, &zone, &name)?;
         check(instance)?;
         let (id, name) = (droplet.id, &droplet.name);
-        Ok(Plan::own(verb, path(&zone, name), move |state, _| {
+        Ok(Accepted::own(verb, path(&zone, name), move |state, _| {
             if let Some(instance) = state.gce.instances.get_mut(&id) {
                 change(instance);
             }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     access::{self, SentAccess},
-    call::{Body, Call, Done, Plan},
+    call::{Accepted, Body, Call, Done},
     catalogue,
     disks::{self, path as disk_path},
     error::{Refusal, Result},
@@ -167,14 +167,14 @@ pub(super) async fn insert(
     call.mutate(&cloud, |state, config| plan(state, config, &zone, sent)).await
 }
 
-fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Plan> {
+fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Accepted> {
     let new = check(state, zone, sent)?;
     let target = path(zone, &new.name);
     let limit = config.limits.droplets;
     if state.droplets.len() >= limit {
-        return Ok(Plan::fails("insert", target, Failure::quota("INSTANCES", limit, catalogue::region_of(zone))));
+        return Ok(Accepted::fails("insert", target, Failure::quota("INSTANCES", limit, catalogue::region_of(zone))));
     }
-    Ok(Plan::engine("insert", target, move |state, config| make(state, config, new)))
+    Ok(Accepted::engine("insert", target, move |state, config| make(state, config, new)))
 }
 
 fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {

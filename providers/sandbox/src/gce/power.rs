@@ -7,7 +7,7 @@ use axum::{
 use serde_json::Value;
 
 use super::{
-    call::{Call, Done, Plan},
+    call::{Accepted, Call, Done},
     error::{Refusal, Result},
     instances::{Named, find, find_ready, path},
     reference::full,
@@ -30,8 +30,8 @@ async fn switch(
         let (id, name) = (droplet.id, droplet.name.clone());
         let chosen = choose(id, droplet.status)?;
         Ok(match chosen {
-            None => Plan::own(verb, path(&zone, &name), move |_, _| Done::at_once(id)),
-            Some((kind, work)) => Plan::engine(verb, path(&zone, &name), move |state, config| {
+            None => Accepted::own(verb, path(&zone, &name), move |_, _| Done::at_once(id)),
+            Some((kind, work)) => Accepted::engine(verb, path(&zone, &name), move |state, config| {
                 let action = state.begin_on_droplet(config, id, &zone, kind, work);
                 note(state, id, kind);
                 Done::by(id, [action.id])
@@ -87,7 +87,7 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, 
             return Err(Refusal::not_ready(at));
         }
         let (id, auto_delete) = (droplet.id, instance.auto_delete);
-        Ok(Plan::engine("delete", path(&zone, &name), move |state, config| {
+        Ok(Accepted::engine("delete", path(&zone, &name), move |state, config| {
             let (kind, work) = if auto_delete {
                 ("destroy", Work::Destroy { droplet: id })
             } else {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     PROJECT,
-    call::{Body, Call, Done, Plan, time},
+    call::{Accepted, Body, Call, Done, time},
     error::Result,
     key,
     labels::{Metadata, SentMetadata},
@@ -54,7 +54,7 @@ async fn set_metadata(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Sen
     launch::check_metadata(&metadata)?;
     call.mutate(&cloud, |state, _| {
         state.gce.project_metadata.check_fingerprint(sent.fingerprint.as_deref())?;
-        Ok(Plan::own("compute.projects.setCommonInstanceMetadata", "", move |state, _| {
+        Ok(Accepted::own("compute.projects.setCommonInstanceMetadata", "", move |state, _| {
             state.gce.project_metadata = metadata;
             Done::at_once(number(state))
         }))

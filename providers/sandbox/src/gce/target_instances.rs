@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call::{Body, Call, Done, Plan, time},
+    call::{Accepted, Body, Call, Done, time},
     error::{Refusal, Result},
     instances,
     reference::{Reference, check_name, full},
@@ -107,7 +107,7 @@ async fn insert(
                 ));
             }
         };
-        Ok(Plan::own("insert", path(&zone, &sent.name), move |state, _| {
+        Ok(Accepted::own("insert", path(&zone, &sent.name), move |state, _| {
             let id = state.next_id();
             let target = TargetInstance {
                 id,
@@ -131,7 +131,7 @@ async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Nam
             let by = full(&format!("regions/{}/forwardingRules/{}", rule.region, rule.name));
             return Err(Refusal::in_use("target_instance", full(&path(&zone, &name)), by));
         }
-        Ok(Plan::own("delete", path(&zone, &name), move |state, _| {
+        Ok(Accepted::own("delete", path(&zone, &name), move |state, _| {
             state.gce.target_instances.remove(&id);
             Done::at_once(id)
         }))

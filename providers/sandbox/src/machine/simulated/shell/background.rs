@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ast::AndOr,
-    interpreter::{Ended, Outcome, Shell, Stop, on_thread, until_ended},
+    interpreter::{Ended, Flow, Shell, Stop, on_thread, until_ended},
     io::Input,
 };
 
@@ -51,7 +51,7 @@ impl Child {
 
 impl Shell {
     /// Runs a list beside the script, without standard input.
-    pub(super) async fn background(&mut self, list: &Arc<AndOr>) -> Outcome {
+    pub(super) async fn background(&mut self, list: &Arc<AndOr>) -> Flow {
         let Some(permit) = self.host.limits.job() else {
             self.complain("Cannot fork").await;
             return Err(Stop::Exit(2));
@@ -76,7 +76,7 @@ impl Shell {
     }
 
     /// `wait`: for all that this shell has in the background, or for the processes that are named.
-    pub(super) async fn wait(&mut self, pids: &[String]) -> Outcome {
+    pub(super) async fn wait(&mut self, pids: &[String]) -> Flow {
         if pids.is_empty() {
             for mut child in std::mem::take(&mut self.children) {
                 child.wait().await;

@@ -9,7 +9,7 @@ use super::{
     },
     arithmetic::evaluate,
     ast::{Change, List, Operator, Part, Word},
-    interpreter::{Outcome, Shell, Stop},
+    interpreter::{Flow, Shell, Stop},
     io::Output,
     limits::{Charge, Limit, Work},
     pattern::{self, Marked},
@@ -29,13 +29,13 @@ impl Fields {
     }
 
     /// Makes room for a text.
-    fn room(&mut self, text: &str) -> Outcome<()> {
+    fn room(&mut self, text: &str) -> Flow<()> {
         self.charge.grow(text.len() * size_of::<Marked>());
         self.work.effort(text.len())?;
         if self.charge.fits() { Ok(()) } else { Err(Limit::Memory.into()) }
     }
 
-    fn push(&mut self, text: &str, quoted: bool) -> Outcome<()> {
+    fn push(&mut self, text: &str, quoted: bool) -> Flow<()> {
         self.room(text)?;
         self.open.get_or_insert_default().extend(text.chars().map(|c| (c, quoted)));
         Ok(())
@@ -46,7 +46,7 @@ impl Fields {
     }
 
     /// Adds a value that is split where the separators stand.
-    fn split(&mut self, value: &str, separators: &str) -> Outcome<()> {
+    fn split(&mut self, value: &str, separators: &str) -> Flow<()> {
         self.room(value)?;
         for c in value.chars() {
             if separators.contains(c) {
@@ -61,7 +61,7 @@ impl Fields {
 
 impl Shell {
     /// The fields that words expand to, globs included.
-    pub(super) async fn fields(&mut self, words: &[Word]) -> Outcome<Vec<String>> {
+    pub(super) async fn fields(&mut self, words: &[Word]) -> Flow<Vec<String>> {
         let mut all = Vec::new();
         let mut all_held = self.host.limits.charge(0);
         for word in words {
@@ -84,19 +84,19 @@ impl Shell {
     }
 
     /// The text that a word expands to, without splitting.
-    pub(super) async fn text(&mut self, word: &Word) -> Outcome<String> {
+    pub(super) async fn text(&mut self, word: &Word) -> Flow<String> {
         Ok(self.pattern(word).await?.iter().map(|(c, _)| c).collect())
     }
 
     /// The same, with what was quoted marked.
-    pub(super) async fn pattern(&mut self, word: &Word) -> Outcome<Vec<Marked>> {
+    pub(super) async fn pattern(&mut self, word: &Word) -> Flow<Vec<Marked>> {
         let mut fields = Fields::new(self);
         self.expand(word, false, &mut fields).await?;
         fields.end();
         Ok(fields.done.join(&(' ', false)))
     }
 
-    fn expand<'a>(&'a mut self, word: &'a Word, split: bool, fields: &'a mut Fields) -> BoxFuture<'a, Outcome<()>> {
+    fn expand<'a>(&'a mut self, word: &'a Word, split: bool, fields: &'a mut Fields) -> BoxFuture<'a, Flow<()>> {
         Box::pin(async move {
             for (index, part) in word.0.iter().enumerate() {
                 match part {
@@ -155,7 +155,7 @@ impl Shell {
         })
     }
 
-    fn add(&self, fields: &mut Fields, value: &str, quoted: bool, split: bool) -> Outcome<()> {
+    fn add(&self, fields: &mut Fields, value: &str, quoted: bool, split: bool) -> Flow<()> {
         if split && !quoted {
             fields.split(value, self.get("IFS").unwrap_or(" \t\n"))
         } else {
@@ -171,7 +171,7 @@ impl Shell {
         quoted: bool,
         split: bool,
         fields: &mut Fields,
-    ) -> Outcome<()> {
+    ) -> Flow<()> {
         let value = self.lookup(name);
         let missing = value.as_ref().is_none_or(|value| change.colon && value.is_empty());
         let kept = value.clone().unwrap_or_default();
@@ -208,7 +208,7 @@ impl Shell {
     }
 
     /// A parameter's value; under `set -u` an unset one ends the script.
-    async fn value(&self, name: &str) -> Outcome<Option<String>> {
+    async fn value(&self, name: &str) -> Flow<Option<String>> {
         let value = self.lookup(name);
         if value.is_none() && self.nounset {
             self.complain(&format!("{name}: parameter not set")).await;
@@ -240,7 +240,7 @@ impl Shell {
         }
     }
 
-    async fn substitute(&mut self, list: &List) -> Outcome<String> {
+    async fn substitute(&mut self, list: &List) -> Flow<String> {
         let mut shell = self.subshell();
         let (buffer, out) = Output::buffer(&self.host.limits);
         shell.io.out = out;
@@ -254,7 +254,7 @@ impl Shell {
     }
 
     /// The paths that a glob matches, sorted.
-    fn glob(&self, field: &[Marked]) -> Outcome<Vec<String>> {
+    fn glob(&self, field: &[Marked]) -> Flow<Vec<String>> {
         let disk = lock(&self.host.disk);
         let rooted = field.first().is_some_and(|(c, _)| *c == '/');
         let mut found = vec![if rooted { "/".to_owned() } else { String::new() }];

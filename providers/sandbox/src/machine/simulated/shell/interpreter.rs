@@ -71,7 +71,7 @@ impl From<Limit> for Stop {
     }
 }
 
-pub(super) type Outcome<T = i32> = Result<T, Stop>;
+pub(super) type Flow<T = i32> = Result<T, Stop>;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variable {
@@ -170,7 +170,7 @@ pub(super) async fn until_ended(
     cancel: &CancellationToken,
     name: &str,
     err: &Output,
-    job: impl Future<Output = Outcome>,
+    job: impl Future<Output = Flow>,
 ) -> Ended {
     let job = async {
         let outcome = tokio::time::timeout(TIME, job).await;
@@ -229,7 +229,7 @@ impl Shell {
     }
 
     /// Parses and runs a script in this shell.
-    pub(super) fn script<'a>(&'a mut self, script: &'a str) -> BoxFuture<'a, Outcome> {
+    pub(super) fn script<'a>(&'a mut self, script: &'a str) -> BoxFuture<'a, Flow> {
         Box::pin(async move {
             let _held = self.host.limits.script(script)?;
             match parse(script) {
@@ -263,7 +263,7 @@ impl Shell {
     }
 
     /// Counts a step, and weighs what the shell holds; stops a script that takes too much, or that nobody wants any more.
-    pub(super) async fn step(&mut self) -> Outcome<()> {
+    pub(super) async fn step(&mut self) -> Flow<()> {
         if self.work.step()?.is_multiple_of(TURN) || self.cancel.is_cancelled() {
             // A job that was cancelled goes no further than this.
             tokio::task::yield_now().await;
@@ -279,7 +279,7 @@ impl Shell {
     }
 
     /// Runs a list; its status is the last one's.
-    pub(super) fn list<'a>(&'a mut self, list: &'a List) -> BoxFuture<'a, Outcome> {
+    pub(super) fn list<'a>(&'a mut self, list: &'a List) -> BoxFuture<'a, Flow> {
         Box::pin(async move {
             if self.depth >= DEPTH {
                 self.complain("commands call one another too deeply for this simulated machine").await;
@@ -299,7 +299,7 @@ impl Shell {
         })
     }
 
-    pub(super) async fn and_or(&mut self, list: &AndOr) -> Outcome {
+    pub(super) async fn and_or(&mut self, list: &AndOr) -> Flow {
         let last = list.rest.len();
         let mut ran = 0;
         let mut status = self.tested_pipeline(&list.first, last > 0).await?;
@@ -318,7 +318,7 @@ impl Shell {
         Ok(status)
     }
 
-    async fn tested_pipeline(&mut self, pipeline: &Pipeline, tested: bool) -> Outcome {
+    async fn tested_pipeline(&mut self, pipeline: &Pipeline, tested: bool) -> Flow {
         let tested = usize::from(tested || pipeline.negated);
         self.tested += tested;
         let outcome = self.pipeline(pipeline).await;
@@ -326,7 +326,7 @@ impl Shell {
         Ok(if pipeline.negated { i32::from(outcome? == 0) } else { outcome? })
     }
 
-    async fn pipeline(&mut self, pipeline: &Pipeline) -> Outcome {
+    async fn pipeline(&mut self, pipeline: &Pipeline) -> Flow {
         if let [command] = pipeline.commands.as_slice() {
             return self.command(command).await;
         }
@@ -351,7 +351,7 @@ impl Shell {
     }
 
     /// Runs a command with its redirections.
-    pub(super) fn command<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Outcome> {
+    pub(super) fn command<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Flow> {
         Box::pin(async move {
             self.step().await?;
             if let Body::Simple { assignments, words } = &command.body {
@@ -369,7 +369,7 @@ impl Shell {
         })
     }
 
-    async fn compound(&mut self, body: &Body) -> Outcome {
+    async fn compound(&mut self, body: &Body) -> Flow {
         match body {
             Body::Simple { .. } => Ok(0),
             Body::Group(list) => self.list(list).await,
@@ -446,7 +446,7 @@ impl Shell {
         }
     }
 
-    async fn condition(&mut self, list: &List) -> Outcome {
+    async fn condition(&mut self, list: &List) -> Flow {
         self.tested += 1;
         let outcome = self.list(list).await;
         self.tested -= 1;
@@ -482,7 +482,7 @@ enum Turn {
 }
 
 /// What a turn of a loop means for the loop.
-fn turn(outcome: Outcome) -> Outcome<Turn> {
+fn turn(outcome: Flow) -> Flow<Turn> {
     match outcome {
         Ok(status) => Ok(Turn::On(status)),
         Err(Stop::Continue(1)) => Ok(Turn::On(0)),

@@ -6,7 +6,7 @@ use super::{
         machine::lock,
     },
     builtins,
-    interpreter::{Outcome, Shell},
+    interpreter::{Flow, Shell},
     simple::finish,
 };
 
@@ -51,11 +51,11 @@ pub(super) fn is_lacking(shell: &Shell, name: &str) -> bool {
 impl Shell {
     /// Runs a file: a script by its interpreter, and one that names none by `sh`, which is what the shell does when the
     /// kernel does not know a file's format.
-    pub(super) async fn program_file(&mut self, path: &str, arguments: &[String]) -> Outcome {
+    pub(super) async fn program_file(&mut self, path: &str, arguments: &[String]) -> Flow {
         self.interpreted(path, arguments, 0).await
     }
 
-    async fn interpreted(&mut self, path: &str, arguments: &[String], level: usize) -> Outcome {
+    async fn interpreted(&mut self, path: &str, arguments: &[String], level: usize) -> Flow {
         let name = arguments[0].as_str();
         let found = {
             let disk = lock(&self.host.disk);
@@ -110,7 +110,7 @@ impl Shell {
             || path.split(':').any(|folder| disk.read(&format!("{folder}/{name}")).is_ok())
     }
 
-    async fn refused(&self, name: &str, why: &str, status: i32) -> Outcome {
+    async fn refused(&self, name: &str, why: &str, status: i32) -> Flow {
         self.complain(&format!("{name}: {why}")).await;
         Ok(status)
     }

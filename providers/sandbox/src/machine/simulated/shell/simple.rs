@@ -3,8 +3,8 @@
 use super::{
     super::{disk::absolute, machine::lock},
     ast::{Redirect, Target, Word},
-    builtins::{self, Call},
-    interpreter::{Outcome, Shell, Stop, Variable},
+    builtins::{self, Invocation},
+    interpreter::{Flow, Shell, Stop, Variable},
     io::{Input, Output},
     program::installed,
 };
@@ -15,7 +15,7 @@ impl Shell {
         assignments: &[(String, Word)],
         words: &[Word],
         redirects: &[Redirect],
-    ) -> Outcome {
+    ) -> Flow {
         let before_words = self.status;
         let arguments = self.fields(words).await?;
         if arguments.is_empty() {
@@ -74,7 +74,7 @@ impl Shell {
     }
 
     /// Opens what a command's redirections name. The inner error is what the shell says about it.
-    pub(super) async fn redirect(&mut self, redirects: &[Redirect]) -> Outcome<Result<(), String>> {
+    pub(super) async fn redirect(&mut self, redirects: &[Redirect]) -> Flow<Result<(), String>> {
         for redirect in redirects {
             let (word, truncate) = match &redirect.target {
                 Target::Here(word) => {
@@ -136,7 +136,7 @@ impl Shell {
     }
 
     /// Runs a command by its name: a function, a builtin, a program on the disk.
-    pub(super) async fn invoke(&mut self, arguments: &[String]) -> Outcome {
+    pub(super) async fn invoke(&mut self, arguments: &[String]) -> Flow {
         let name = arguments[0].as_str();
         if let Some(function) = self.functions.get(name).cloned() {
             let before = std::mem::replace(&mut self.arguments, arguments[1..].to_vec());
@@ -171,8 +171,8 @@ impl Shell {
         self.builtin(name, arguments).await
     }
 
-    pub(super) async fn builtin(&mut self, name: &str, arguments: &[String]) -> Outcome {
-        builtins::run(self, &Call { name: name.to_owned(), arguments: arguments[1..].to_vec() }).await
+    pub(super) async fn builtin(&mut self, name: &str, arguments: &[String]) -> Flow {
+        builtins::run(self, &Invocation { name: name.to_owned(), arguments: arguments[1..].to_vec() }).await
     }
 
     /// Sets the options in `-eux` or `+e`; others have no meaning here.
@@ -190,7 +190,7 @@ impl Shell {
 }
 
 /// What a script's end means to who called it.
-pub(super) fn finish(outcome: Outcome) -> Outcome {
+pub(super) fn finish(outcome: Flow) -> Flow {
     match outcome {
         Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
         Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),

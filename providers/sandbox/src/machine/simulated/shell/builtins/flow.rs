@@ -6,11 +6,11 @@ use super::{
     super::{
         super::{disk::absolute, machine::lock},
         host::{CloudInit, Request},
-        interpreter::{Outcome, Shell, Stop},
+        interpreter::{Flow, Shell, Stop},
         limits::Limit,
         simple::finish,
     },
-    Call, scp, tar, test,
+    Invocation, scp, tar, test,
 };
 
 /// The names of these commands.
@@ -62,7 +62,7 @@ pub(super) const NAMES: [&str; 44] = [
 ];
 
 /// Names of commands that act on the machine's power are here too, so that they are found without a table of their own.
-pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
+pub(super) async fn run(shell: &mut Shell, call: &Invocation) -> Flow {
     let arguments = call.arguments.as_slice();
     let first = arguments.first().map(String::as_str);
     let number = |default: i32| first.and_then(|text| text.parse().ok()).unwrap_or(default);
@@ -176,11 +176,11 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
 }
 
 /// Runs the rest of a command line as a command.
-async fn through(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn through(shell: &mut Shell, arguments: &[String]) -> Flow {
     if arguments.is_empty() { Ok(0) } else { Box::pin(shell.invoke(arguments)).await }
 }
 
-async fn print(shell: &mut Shell, text: impl AsRef<[u8]>) -> Outcome {
+async fn print(shell: &mut Shell, text: impl AsRef<[u8]>) -> Flow {
     match shell.io.out.write(text.as_ref()).await {
         Ok(()) => Ok(0),
         // What outlives its session, and goes on to print.
@@ -192,7 +192,7 @@ async fn print(shell: &mut Shell, text: impl AsRef<[u8]>) -> Outcome {
     }
 }
 
-async fn cd(shell: &mut Shell, to: Option<&str>) -> Outcome {
+async fn cd(shell: &mut Shell, to: Option<&str>) -> Flow {
     let home = shell.get("HOME").unwrap_or("/root").to_owned();
     let path = absolute(&shell.cwd, to.unwrap_or(&home));
     if lock(&shell.host.disk).is_dir(&path) {
@@ -204,7 +204,7 @@ async fn cd(shell: &mut Shell, to: Option<&str>) -> Outcome {
     Ok(2)
 }
 
-async fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn set(shell: &mut Shell, arguments: &[String]) -> Flow {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -232,7 +232,7 @@ async fn set(shell: &mut Shell, arguments: &[String]) -> Outcome {
 }
 
 /// Debian 12's dash does not have it: it ends the script.
-async fn pipefail(shell: &mut Shell, on: bool) -> Outcome<()> {
+async fn pipefail(shell: &mut Shell, on: bool) -> Flow<()> {
     if !shell.bash {
         shell.complain("set: Illegal option -o pipefail").await;
         return Err(Stop::Exit(2));
@@ -241,7 +241,7 @@ async fn pipefail(shell: &mut Shell, on: bool) -> Outcome<()> {
     Ok(())
 }
 
-async fn dot(shell: &mut Shell, file: &str) -> Outcome {
+async fn dot(shell: &mut Shell, file: &str) -> Flow {
     let read = lock(&shell.host.disk).read(&absolute(&shell.cwd, file));
     match read {
         Ok(data) => match shell.script(&String::from_utf8_lossy(&data)).await {
@@ -255,7 +255,7 @@ async fn dot(shell: &mut Shell, file: &str) -> Outcome {
     }
 }
 
-async fn sh(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome {
+async fn sh(shell: &mut Shell, name: &str, arguments: &[String]) -> Flow {
     let mut program = shell.program(name, Vec::new());
     program.bash = name == "bash";
     let mut rest = arguments.iter();
@@ -303,7 +303,7 @@ async fn sh(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome {
     finish(program.script(&script).await)
 }
 
-async fn env(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn env(shell: &mut Shell, arguments: &[String]) -> Flow {
     let mut program = shell.program(&shell.name, shell.arguments.clone());
     let mut rest = arguments.iter().peekable();
     let mut split = Vec::new();
@@ -345,7 +345,7 @@ async fn env(shell: &mut Shell, arguments: &[String]) -> Outcome {
     finish(Box::pin(program.invoke(&command)).await)
 }
 
-async fn timeout(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn timeout(shell: &mut Shell, arguments: &[String]) -> Flow {
     let start = arguments.iter().position(|argument| !argument.starts_with('-')).unwrap_or(arguments.len());
     let Some(limit) = arguments.get(start).and_then(|text| duration(text)) else {
         shell.complain("timeout: invalid time interval").await;
@@ -357,7 +357,7 @@ async fn timeout(shell: &mut Shell, arguments: &[String]) -> Outcome {
     }
 }
 
-async fn command(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome {
+async fn command(shell: &mut Shell, name: &str, arguments: &[String]) -> Flow {
     if name == "command" && !arguments.first().is_some_and(|flag| flag == "-v" || flag == "-V") {
         return through(shell, arguments).await;
     }
@@ -379,7 +379,7 @@ async fn command(shell: &mut Shell, name: &str, arguments: &[String]) -> Outcome
     Ok(status)
 }
 
-async fn read(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn read(shell: &mut Shell, arguments: &[String]) -> Flow {
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let Some(line) = shell.io.input.read_line().await else { return Ok(1) };
     let line = String::from_utf8_lossy(&line).into_owned();
@@ -397,7 +397,7 @@ async fn read(shell: &mut Shell, arguments: &[String]) -> Outcome {
     Ok(0)
 }
 
-async fn cat(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn cat(shell: &mut Shell, arguments: &[String]) -> Flow {
     let files: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-') || *argument == "-").collect();
     let mut status = 0;
@@ -436,7 +436,7 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * unit).ok()
 }
 
-async fn sleep(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn sleep(shell: &mut Shell, arguments: &[String]) -> Flow {
     match arguments.iter().map(|text| duration(text)).sum::<Option<Duration>>() {
         Some(time) if !arguments.is_empty() => {
             tokio::time::sleep(time).await;
@@ -449,7 +449,7 @@ async fn sleep(shell: &mut Shell, arguments: &[String]) -> Outcome {
     }
 }
 
-async fn cloud_init(shell: &mut Shell, arguments: &[String]) -> Outcome {
+async fn cloud_init(shell: &mut Shell, arguments: &[String]) -> Flow {
     let has =
         |word: &str| arguments.iter().any(|argument| argument == word || argument.starts_with(&format!("{word}=")));
     match arguments.first().map(String::as_str) {

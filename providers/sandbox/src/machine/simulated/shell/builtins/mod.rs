@@ -17,13 +17,13 @@ use super::{
         machine::{SharedDisk, lock},
     },
     host::Request,
-    interpreter::{Outcome, Shell},
+    interpreter::{Flow, Shell},
     limits::{HELD, Limit},
     program::is_lacking,
 };
 
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct Invocation {
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
 }
@@ -174,7 +174,7 @@ pub(super) fn is_known(name: &str) -> bool {
     flow::NAMES.contains(&name) || plain(name).is_some()
 }
 
-pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
+pub(super) async fn run(shell: &mut Shell, call: &Invocation) -> Flow {
     if flow::NAMES.contains(&call.name.as_str()) {
         return flow::run(shell, call).await;
     }
@@ -236,7 +236,7 @@ pub(super) async fn run(shell: &mut Shell, call: &Call) -> Outcome {
 }
 
 /// Whether the last operand is a file on the disk, for commands whose first operands are not files.
-fn names_existing_file(shell: &Shell, call: &Call) -> bool {
+fn names_existing_file(shell: &Shell, call: &Invocation) -> bool {
     !["tr", "tee"].contains(&call.name.as_str())
         && call.arguments.last().is_some_and(|last| {
             !last.starts_with('-') && lock(&shell.host.disk).read(&absolute(&shell.cwd, last)).is_ok()

@@ -5,11 +5,11 @@ use super::super::{
         disk::{absolute, basename, join},
         machine::lock,
     },
-    interpreter::{Outcome, Shell},
+    interpreter::{Flow, Shell},
 };
 
 /// Receives files as the protocol of `scp` sends them: `C0644 SIZE NAME`, `D0755 0 NAME`, `E`.
-pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Outcome {
+pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Flow {
     let sink = arguments.iter().any(|argument| argument.starts_with('-') && argument.contains('t'));
     let Some(target) = arguments.iter().rfind(|argument| !argument.starts_with('-')).filter(|_| sink) else {
         shell.complain("scp: this simulated machine only receives").await;

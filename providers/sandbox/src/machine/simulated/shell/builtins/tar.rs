@@ -14,13 +14,13 @@ use super::super::{
         disk::{Accounts, Disk, DiskError, absolute, join, parent},
         machine::{SharedDisk, lock},
     },
-    interpreter::{Outcome, Shell},
+    interpreter::{Flow, Shell},
 };
 
 /// How many pieces of the archive may wait to be unpacked.
 const WAITING: usize = 8;
 
-pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Outcome {
+pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Flow {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let ["-xzpmf", "-", "-C", folder] = words[..] else {
         shell.complain("tar: not simulated: this machine runs `tar -xzpmf - -C FOLDER` only").await;

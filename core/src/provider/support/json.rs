@@ -423,3 +423,7 @@ fn json<T: DeserializeOwned>(body: Body, sent: &Sent<'_>) -> Result<T> {
     let text: &[u8] = if body.bytes.is_empty() { b"null" } else { &body.bytes };
     serde_json::from_slice(text).map_err(|error| sent.unreadable(body.status, error))
 }
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

@@ -18,7 +18,9 @@ use crate::{
         EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
         Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
-    resources::{Ownership, Standing, find, foreign, give_back, release_of, remove_record, written},
+    resources::{
+        Ownership, Standing, find, foreign, give_back, release_of, remove_record, standing_record, written, zones,
+    },
 };
 
 /// Something that nothing accounts for.
@@ -485,6 +487,14 @@ impl<'a> Search<'a> {
         Ok(found.collect())
     }
 
+    /// The record that is wanted, where it is not set: a run that was to set it did not get that far, and clients find the service
+    /// under the former one.
+    async fn unset_record(&self) -> Result<Option<String>, EngineError> {
+        let Some((owned, record)) = self.resources.record() else { return Ok(None) };
+        let standing = standing_record(zones(self.ctx, &owned.provider)?, record).await?;
+        Ok(standing.is_none().then(|| record.fqdn()))
+    }
+
     /// Removes one; returns whether it is gone. Its use is read again first.
     async fn remove(&self, session: &Session, removal: Removal) -> Result<bool, EngineError> {
         let ctx = self.ctx;
@@ -513,6 +523,12 @@ impl<'a> Search<'a> {
                 let gone = match &owned.resource {
                     Resource::StaticIp(ip) => give_back(ctx, ip, &self.ownership).await?,
                     Resource::Record(record) => {
+                        if let Some(next) = self.unset_record().await? {
+                            let (fqdn, kind) = (record.fqdn(), record.kind);
+                            ctx.events
+                                .warn(format!("{fqdn} {kind} stays: {next}, which comes after it, is not set yet"));
+                            return Ok(false);
+                        }
                         remove_record(ctx, &owned.provider, record, &written(&self.history, None)).await?
                     }
                 };

@@ -120,18 +120,19 @@ impl Run<'_> {
     }
 
     /// Waits until nothing can come any more of a move that a dead run ordered, or it shows.
-    async fn settle_move(&self) -> Result<(), EngineError> {
+    /// It gives the static IP that shows it.
+    async fn settle_move(&self) -> Result<Option<StaticIp>, EngineError> {
         let entries = &self.release.entries;
         let is_order = |entry: &Entry| matches!(entry, Entry::Assigning { .. } | Entry::MakingAddress { .. });
-        let Some(at) = entries.iter().rposition(|record| is_order(&record.entry)) else { return Ok(()) };
+        let Some(at) = entries.iter().rposition(|record| is_order(&record.entry)) else { return Ok(None) };
         let answered = entries[at..].iter().any(|record| matches!(record.entry, Entry::Assigned { .. }));
         if answered && entries[at].run == self.session.lock.holder().run {
-            return Ok(());
+            return Ok(None);
         }
         let (to, static_ip) = match &entries[at].entry {
             Entry::Assigning { to, static_ip, .. } => (to, Some(static_ip)),
             Entry::MakingAddress { instance } => (instance, None),
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let mut settling = self.settling(&entries[at], "a move of the static IP".to_owned());
         while settling.goes_on().await {
@@ -142,11 +143,11 @@ impl Run<'_> {
                     all.into_iter().find(|ip| ip.assigned_to.as_ref() == Some(to))
                 }
             };
-            if ip.is_some_and(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)) {
-                break;
+            if let Some(ip) = ip.filter(|ip| !ip.busy && ip.assigned_to.as_ref() == Some(to)) {
+                return Ok(Some(ip));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Waits until the record shows what another run has just set it to, or that can come to nothing any more: it would be there
@@ -293,9 +294,11 @@ impl Run<'_> {
         });
         let made = |owned: &Owned| owned.as_static_ip().is_some() && owned.made_by == Some(self.release.id());
         let Some(instance) = intended.filter(|_| !self.resources.owned.iter().any(made)) else { return Ok(None) };
-        self.settle_move().await?;
+        let shown = self.settle_move().await?;
         let owned: Vec<_> = self.resources.static_ips().map(|(_, owned)| owned.id.clone()).collect();
         let mut all = self.static_ips()?.list(&Selector::all()).await?;
+        // A list may lag behind the one before it.
+        all.extend(shown);
         all.retain(|ip| !owned.contains(&ip.id));
         // Where addresses carry labels, one that was made and points nowhere yet is known by them.
         let labels = self.own_selector().with(label::ENV_ID, self.session.identity.environment.id.as_str());

@@ -198,7 +198,7 @@ pub(super) const SETTLES: Duration = Duration::from_secs(10);
 /// A commit is late from here on.
 const LATE: Duration = Duration::from_secs(1);
 /// The oldest state that a read shows.
-pub(super) const STALEST: Duration = Duration::from_secs(5);
+pub(crate) const STALEST: Duration = Duration::from_secs(5);
 
 impl Fate {
     /// Whether all its moments are one.

@@ -60,6 +60,8 @@ mod world;
 pub use change::{Actor, Change};
 pub use client::FakeCloud;
 pub use dice::Dice;
+#[cfg(test)]
+pub(crate) use faults::STALEST;
 pub use faults::{Fault, Faults, Rates, Site};
 pub use flavour::{Catalogue, Flavour, Pace};
 #[cfg(test)]

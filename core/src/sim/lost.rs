@@ -1,6 +1,6 @@
 //! The journal is lost for good, and each environment is adopted from what is there.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 
@@ -10,7 +10,11 @@ use super::{
     resource::{Resource, all},
     wishes::{Choice, ENVIRONMENTS},
 };
-use crate::{fake::State, provider::label};
+use crate::{
+    bake::key_prefix,
+    fake::State,
+    provider::{EnvironmentId, label},
+};
 
 /// How often it is tried: a process may be killed each time, and its lock has to expire.
 const TRIES: u32 = 20;
@@ -99,6 +103,13 @@ impl Sim {
     async fn forget_rests(&self, found_nothing: &[&'static str]) {
         let service = read(&self.objects, "service.json").await;
         let service = service["id"].as_str();
+        let mut ids = BTreeMap::new();
+        for environment in ENVIRONMENTS {
+            let record = read(&self.objects, &format!("{environment}/environment.json")).await;
+            if let Some(id) = record["id"].as_str() {
+                ids.insert(environment, EnvironmentId::from(id));
+            }
+        }
         let mut inner = self.oracle.inner();
         let state = Arc::clone(&inner.state);
         for resource in all(&state) {
@@ -109,6 +120,12 @@ impl Sim {
                 Resource::Ip(id) => {
                     let used = state.ips[id].ip.assigned_to.clone().map(Resource::Machine);
                     of_none || used.is_some_and(|used| inner.foreign.contains(&used))
+                }
+                // An environment whose id nothing shows gets another one, and its keys show nothing but that id.
+                Resource::Key(id) => {
+                    let maker = inner.makers.get(&resource).and_then(|maker| ids.get(maker.environment));
+                    let name = &state.keys[id].0.name;
+                    of_none || maker.is_some_and(|id| !name.starts_with(&key_prefix(id)))
                 }
                 _ => of_none,
             };

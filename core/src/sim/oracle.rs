@@ -24,7 +24,7 @@ use super::{
     wishes::Wishes,
 };
 use crate::{
-    fake::{Actor, Change, Site, State},
+    fake::{Actor, Change, Fault, STALEST, Site, State},
     provider::{InstanceId, ReleaseId},
 };
 
@@ -98,7 +98,7 @@ pub(super) struct Run {
     pub(super) began: Instant,
     /// Why it may change nothing at all, where it may not.
     pub(super) sealed: Option<&'static str>,
-    /// Whether somebody changed things by hand meanwhile.
+    /// Whether somebody changed things by hand meanwhile, or so shortly before that a read has not shown it.
     pub(super) disturbed: bool,
     /// What it does, as far as its writes to the journal show.
     pub(super) stage: &'static str,
@@ -169,6 +169,8 @@ pub(super) struct Inner {
     /// The static IPs that journals name.
     pub(super) named: BTreeSet<String>,
     pub(super) serving: BTreeMap<&'static str, Serving>,
+    /// When somebody last changed something of an environment by hand.
+    pub(super) by_hand: BTreeMap<&'static str, Instant>,
     pub(super) holders: Holders,
     pub(super) pointing: Pointing,
     /// The highest number of a release, by environment.
@@ -206,6 +208,7 @@ impl Oracle {
             lost: BTreeSet::new(),
             named: BTreeSet::new(),
             serving: BTreeMap::new(),
+            by_hand: BTreeMap::new(),
             holders: Holders::default(),
             pointing: Pointing::default(),
             releases: BTreeMap::new(),
@@ -294,6 +297,12 @@ impl Oracle {
                 inner.sites.push(site.to_string());
             }
             inner.meet(site.actor, trouble);
+            if matches!(trouble, Trouble::Request(Fault::StaleGet | Fault::StaleList))
+                && let Some(run) = inner.runs.get_mut(site.actor)
+                && inner.by_hand.get(run.environment()).is_some_and(|at| at.elapsed() <= STALEST)
+            {
+                run.disturbed = true;
+            }
         });
     }
 
@@ -398,8 +407,9 @@ impl Oracle {
     }
 
     /// Somebody is about to change something of an environment by hand: its address may point anywhere for a while.
-    pub(super) fn disturb(&self, environment: &str) {
+    pub(super) fn disturb(&self, environment: &'static str) {
         let mut inner = self.inner();
+        inner.by_hand.insert(environment, Instant::now());
         if let Some(serving) = inner.serving.get_mut(environment) {
             serving.excused = true;
         }

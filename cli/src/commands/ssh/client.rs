@@ -87,7 +87,7 @@ impl Drop for Folder {
 /// The options of ssh's command line. They come before any other source.
 fn arguments(login: &Login, folder: &str) -> anyhow::Result<Vec<String>> {
     let mut words: Vec<String> = ["-F", "/dev/null", "-a", "-x"].map(str::to_owned).to_vec();
-    let login = format!("LocalCommand=rm -f {KNOWN_HOSTS}; rmdir ../{folder}");
+    let logged_in = format!("LocalCommand=rm -f {KNOWN_HOSTS}; rmdir ../{folder}");
     let user_hosts = format!("UserKnownHostsFile={KNOWN_HOSTS}");
     let options = [
         "StrictHostKeyChecking=yes",
@@ -105,7 +105,7 @@ fn arguments(login: &Login, folder: &str) -> anyhow::Result<Vec<String>> {
         "PasswordAuthentication=no",
         "KbdInteractiveAuthentication=no",
         "PermitLocalCommand=yes",
-        &login,
+        &logged_in,
     ];
     for option in options {
         words.extend(["-o".to_owned(), option.to_owned()]);

@@ -99,7 +99,7 @@ impl<'a> Rebuilding<'a> {
         self.instances.iter().flat_map(|(release, all)| all.iter().map(|instance| (*release, instance)))
     }
 
-    /// The instance to which clients are sent: by a static IP, or else by the record. Where neither does, it must be named.
+    /// The newest instance to which a static IP or the record leads. Where neither does, it must be named.
     pub(super) fn serving(&self) -> Result<Option<Serving>, EngineError> {
         let pointed = |instance: &Instance| {
             let mut ips = self.found.static_ips.iter().filter(|ip| self.may_use(ip));
@@ -112,10 +112,10 @@ impl<'a> Rebuilding<'a> {
         };
         let by = |leads: &dyn Fn(&Instance) -> bool| {
             let led: Vec<_> = self.all().filter(|(_, instance)| leads(instance)).collect();
-            // Of several, the newest: an address that a release does without goes last.
+            // Of several, the newest: what led to the one before goes last.
             led.into_iter().next_back().map(|(release, instance)| Serving { release, instance: instance.clone() })
         };
-        if let Some(serving) = by(&pointed).or_else(|| by(&named)) {
+        if let Some(serving) = by(&|instance| pointed(instance) || named(instance)) {
             return Ok(Some(serving));
         }
         if let [id] = &self.found.options.instances[..]
@@ -339,7 +339,7 @@ impl<'a> Rebuilding<'a> {
         let release = |record: ReleaseRecord| {
             let instances = self.instances.get(&record.id).map_or(&[][..], Vec::as_slice);
             let mut entries = Vec::new();
-            let sets = serving.map_or(last, |serving| Some(serving.release)) == Some(record.id);
+            let sets = self.record_is_of().or(serving.map_or(last, |serving| Some(serving.release))) == Some(record.id);
             if let (true, Some((_, owned)), Some(set)) = (sets, resources.record(), &self.found.record) {
                 // What was written into the record is ours to remove.
                 let change = DnsChange { fqdn: owned.fqdn(), before: None, after: set.values.clone() };
@@ -348,7 +348,7 @@ impl<'a> Rebuilding<'a> {
             match serving {
                 Some(serving) if serving.release == record.id => {
                     entries.push(Entry::GatePassed { instance: serving.instance.id.clone() });
-                    entries.extend(self.served(record.id, Some(record.id) == last, record.replaces, resources));
+                    entries.extend(self.served(serving, Some(record.id) == last, record.replaces, resources));
                 }
                 // What came before what serves has served; what came after did not get so far.
                 Some(serving) if record.id < serving.release => {
@@ -375,9 +375,42 @@ impl<'a> Rebuilding<'a> {
         records.into_iter().map(release).collect()
     }
 
-    /// What is written of the release that serves: done, or about to remove what it has replaced.
-    fn served(&self, id: ReleaseId, is_last: bool, replaces: Option<ReleaseId>, resources: &Resources) -> Vec<Entry> {
-        let mut entries = Vec::new();
+    /// The release to which the record leads, by a static IP or not.
+    fn record_is_of(&self) -> Option<ReleaseId> {
+        let record = self.found.record.as_ref().filter(|_| self.record_is_ours())?;
+        let leads_to = |instance: &Instance| {
+            let ips = self.found.static_ips.iter().filter(|ip| ip.assigned_to.as_ref() == Some(&instance.id));
+            let ips = ips.filter(|ip| self.may_use(ip)).map(|ip| ip.address.ip);
+            let mut all = ips.chain(instance.address.as_ref().map(|address| address.ip));
+            all.any(|ip| record.values.contains(&ip.to_string()))
+        };
+        self.all().filter(|(_, instance)| leads_to(instance)).map(|(release, _)| release).last()
+    }
+
+    /// What is written of the release that serves: done, about to remove what it has replaced, or about to set the record.
+    fn served(
+        &self,
+        Serving { release: id, instance }: &Serving,
+        is_last: bool,
+        replaces: Option<ReleaseId>,
+        resources: &Resources,
+    ) -> Vec<Entry> {
+        let (id, mut entries) = (*id, Vec::new());
+        let pointed = |(_, owned): &(&Owned, &OwnedStaticIp)| {
+            let ip = self.found.static_ips.iter().find(|ip| ip.id == owned.id);
+            ip.is_some_and(|ip| ip.assigned_to.as_ref() == Some(&instance.id))
+        };
+        if is_last
+            && self.record_is_of().is_some_and(|release| release < id)
+            && let Some((_, owned)) = resources.static_ip().filter(pointed)
+        {
+            // Its address is there, and the record still leads to the one before.
+            let (static_ip, to) = (owned.id.clone(), instance.id.clone());
+            entries.push(Entry::Phase { phase: Phase::Switching });
+            entries.push(Entry::Assigning { static_ip, from: None, to: to.clone() });
+            entries.push(Entry::Assigned { to });
+            return entries;
+        }
         let parks = self.ctx.loaded.manifest.deploy.retire == Retire::Park;
         let mut replaced = self.all().filter(|(release, _)| *release < id);
         if is_last && replaced.any(|(release, _)| !(parks && replaces == Some(release))) {

@@ -3,7 +3,11 @@
 use std::sync::atomic::AtomicI64;
 
 use super::*;
-use crate::{clock::skewed, deploy::run::DeployOptions, journal::Entry};
+use crate::{
+    clock::skewed,
+    deploy::{gc::gc_with, run::DeployOptions},
+    journal::Entry,
+};
 
 /// A run dies between the announcement of a record and its answer; the record comes while another command takes things back.
 #[tokio::test(start_paused = true)]
@@ -84,6 +88,30 @@ async fn killed_while_it_sets_the_record() -> Stand {
         }
     }
     unreachable!("the loop ends by returning")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_not_removed_before_the_one_that_comes_after_it_is_set() {
+    let mut unset = 0;
+    for killed in 0.. {
+        let stand = Stand::new();
+        stand.deploy().await.unwrap();
+        let stand = Stand { manifest: MANIFEST.replace("name = \"www\"", "name = \"web\""), ..stand };
+        stand.cloud.kill.at(killed);
+        let ended = stand.cloud.kill.run(stand.deploy()).await;
+        stand.cloud.kill.never();
+        sleep(Duration::from_secs(3600)).await;
+        let (ctx, is_set) = (stand.context(), stand.cloud.record("web").is_some());
+        gc_with(&stand.engine(&ctx), None).await.unwrap();
+        assert_eq!(stand.cloud.record("www").is_none(), is_set, "killed at {killed}");
+        unset += usize::from(!is_set && stand.journal().resources().await.unwrap().superseded().next().is_some());
+        stand.deploy().await.unwrap();
+        assert_eq!((stand.cloud.record("www"), stand.cloud.record("web").is_some()), (None, true));
+        if ended.is_some() {
+            assert!(unset > 0, "it was never killed between the announcement and the request");
+            return;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,8 +119,7 @@ impl Run<'_> {
         Ok(Undone::Kept)
     }
 
-    /// Waits until nothing can come any more of a move that a dead run ordered, or it shows.
-    /// It gives the static IP that shows it.
+    /// Waits until nothing can come any more of a move that a dead run ordered, or it shows. Gives the static IP that shows it.
     async fn settle_move(&self) -> Result<Option<StaticIp>, EngineError> {
         let entries = &self.release.entries;
         let is_order = |entry: &Entry| matches!(entry, Entry::Assigning { .. } | Entry::MakingAddress { .. });

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use remint_core::provider::{CallCount, Provider};
+use remint_core::provider::{CallCount, ErrorKind, Provider};
 use serde_json::json;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,

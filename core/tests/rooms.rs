@@ -46,7 +46,24 @@ const ROOMS: [&str; 25] = [
 const TESTS: [&str; 3] = ["fake", "fuzz", "sim"];
 
 /// Crates whose files must not use each other in a circle.
-const CRATES: [&str; 4] = ["core", "providers/digitalocean", "providers/aws", "providers/gcp"];
+const CRATES: [&str; 6] = [
+    "core",
+    "providers/digitalocean",
+    "providers/aws",
+    "providers/gcp",
+    "providers/sandbox",
+    "providers/sandbox/digitalocean",
+];
+
+/// The crates of the sandbox, each with those of them that it may use: no front end knows another, and the engine knows none.
+const SANDBOX: [(&str, &[&str]); 6] = [
+    ("machines", &[]),
+    ("cloud", &["machines"]),
+    ("digitalocean", &["cloud"]),
+    ("ec2", &["cloud"]),
+    ("gce", &["cloud", "machines"]),
+    ("", &["machines", "cloud", "digitalocean", "ec2", "gce"]),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -92,6 +109,21 @@ fn no_files_use_each_other_in_a_circle() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn each_crate_of_the_sandbox_depends_only_on_those_below_it() {
+    for (name, may_use) in SANDBOX {
+        let text = std::fs::read_to_string(root().join("providers/sandbox").join(name).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        let own = |table: &str| {
+            let names = manifest[table].as_table().unwrap().keys().map(String::as_str);
+            names.filter_map(|name| name.strip_prefix("remint-sandbox-")).map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let may_use: BTreeSet<_> = may_use.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(own("dependencies"), may_use, "providers/sandbox/{name}");
+        assert!(own("dev-dependencies").is_subset(&may_use), "providers/sandbox/{name}");
+    }
 }
 
 #[test]

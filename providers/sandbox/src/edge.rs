@@ -7,10 +7,12 @@ use axum::{Json, Router, extract::State, middleware, routing::get};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calls::{self, CallCounts},
-    cloud::{Api, ApiError, ApiResult, Edge, ZoneSnapshot},
+    cloud::{
+        Api, ApiError, ApiResult, Edge, Shape, ZoneSnapshot,
+        calls::{self, CallCounts},
+        faults::{self, Faults},
+    },
     dns::{Dns, ZoneData},
-    faults::{self, Faults},
     forward::Forwarder,
     machine::Hypervisor,
     rate::{self, RateLimits},
@@ -101,12 +103,12 @@ pub struct EdgeHandle(pub Arc<LocalEdge>);
 
 #[async_trait]
 impl Edge for EdgeHandle {
-    async fn reserved_ip(&self, ip: Ipv4Addr, target: Option<Ipv4Addr>) {
+    async fn static_ip(&self, ip: Ipv4Addr, target: Option<Ipv4Addr>) {
         // Failures are in the log: the address works on its other ports.
         self.0.forwarder.assign(ip, target).await;
     }
 
-    async fn remove_reserved_ip(&self, ip: Ipv4Addr) {
+    async fn remove_static_ip(&self, ip: Ipv4Addr) {
         self.0.forwarder.assign(ip, None).await;
     }
 
@@ -128,10 +130,10 @@ impl Edge for EdgeHandle {
         self.0.dns.remove(name);
     }
 
-    fn layers(&self, api: Api, routes: Router) -> Router {
+    fn layers(&self, shape: Shape, routes: Router) -> Router {
         // The last one added is the first one that a request passes.
-        let routes = routes.layer(middleware::from_fn_with_state((Arc::clone(&self.0.faults), api), faults::layer));
-        let routes = match api {
+        let routes = routes.layer(middleware::from_fn_with_state((Arc::clone(&self.0.faults), shape), faults::layer));
+        let routes = match shape.api {
             Api::DigitalOcean => routes.layer(middleware::from_fn_with_state(Arc::clone(&self.0.rate), rate::layer)),
             // Their limits are far above what one client reaches; a fault rule shows how they refuse.
             Api::Ec2 | Api::Gce => routes,

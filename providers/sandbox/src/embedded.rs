@@ -15,8 +15,7 @@ use remint_core::provider::PortMap;
 use secrecy::SecretString;
 
 use crate::{
-    api::Server,
-    cloud::{AccountLimits, Api, Cloud, CloudError, Config, Profile},
+    cloud::{Account, AccountLimits, Api, CloudError, Config, Profile},
     dns::Dns,
     ec2::keys::AccessKey,
     edge::{EdgeHandle, LocalEdge},
@@ -25,6 +24,7 @@ use crate::{
     gce::ServiceAccount,
     machine::{DiskImage, MachineError, simulated::Simulated},
     rate::RateLimits,
+    server::Server,
 };
 
 /// The public images of its machines.
@@ -188,11 +188,8 @@ impl Embedded {
     ///
     /// `Zone` for a name that is none, or that the account has already.
     pub async fn add_zone(&self, api: Api, name: &str) -> Result<(), EmbeddedError> {
-        let cloud = self.account(api);
-        let added = cloud.change(|state| state.add_zone(name));
-        let name = added.map_err(|error| EmbeddedError::Zone(error.to_string()))?;
-        cloud.tell_zone(&name).await;
-        Ok(())
+        let added = self.account(api).add_zone(name).await;
+        added.map(drop).map_err(|error| EmbeddedError::Zone(error.to_string()))
     }
 
     /// Adds a fault rule.
@@ -215,7 +212,7 @@ impl Embedded {
     }
 
     /// The account of an API.
-    pub(crate) fn account(&self, api: Api) -> &Cloud {
+    pub(crate) fn account(&self, api: Api) -> &dyn Account {
         self.server.account(api)
     }
 }

@@ -23,6 +23,11 @@ use crate::{
 /// The provider's id, as the manifest names it.
 pub const ID: &str = "sandbox";
 
+/// The API that a provider speaks; `None` for a provider of another cloud.
+pub fn api_of(provider: &str) -> Option<Api> {
+    if provider == ID { Some(Api::DigitalOcean) } else { provider.parse().ok() }
+}
+
 /// The program that serves a sandbox which is started on demand; for library users and tests, whose own program cannot.
 const EXECUTABLE: &str = "REMINT_EXE";
 
@@ -167,7 +172,7 @@ fn descriptor(profile: Profile, speed: f64) -> &'static Descriptor {
     let limits = Limits {
         launch_time: at_best(DelayKind::Create),
         capture_time: at_best(DelayKind::Snapshot),
-        assign_time: at_best(DelayKind::ReservedIp),
+        assign_time: at_best(DelayKind::StaticIp),
         destroy_time: at_best(DelayKind::Destroy),
         ..DESCRIPTOR.limits
     };

@@ -8,6 +8,7 @@ use remint_core::provider::{BuildContext, Provider, Registration, Registry};
 use remint_sandbox::{
     cloud::{AccountLimits, Api},
     process::{self, AdminClient, KindChoice, StartOptions},
+    provider::api_of,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +39,7 @@ pub(super) async fn run(
 ) -> Result<Report, Failure> {
     let registration = registration(settings)?;
     let id = registration.descriptor.id;
-    let Some(api) = Api::of_provider(id) else {
+    let Some(api) = api_of(id) else {
         let failure = Failure::new(ExitStatus::Usage, anyhow::anyhow!("the sandbox does not speak the API of {id}"));
         return Err(failure.hint("run it on an account: --target account"));
     };

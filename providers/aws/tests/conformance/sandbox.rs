@@ -21,7 +21,7 @@ const BASE: &str = "136693071363/debian-12-amd64-20260101-0000";
 pub(crate) async fn start(tenancy: Tenancy) -> Guarded {
     let limits = match tenancy {
         Tenancy::Alone => AccountLimits::default(),
-        Tenancy::Shared => AccountLimits { droplets: 500, reserved_ips: 100 },
+        Tenancy::Shared => AccountLimits { instances: 500, static_ips: 100 },
     };
     let sandbox = Arc::new(Embedded::start(Options { limits, hold: HOLD, ..Options::default() }).await.unwrap());
     sandbox.add_zone(Api::Ec2, ZONE).await.unwrap();

@@ -6,13 +6,13 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Folder, Result, SandboxError, control};
+use super::{Folder, Result, SandboxError, running::running};
 use crate::{
-    api::NewZone,
     calls::CallReport,
     cloud::Api,
     edge::OpenPorts,
     faults::{FaultList, FaultRule, FaultStatus},
+    server::NewZone,
 };
 
 /// How long the sandbox may take to answer about itself.
@@ -34,7 +34,7 @@ impl AdminClient {
     ///
     /// `NotRunning`; those of reading its files.
     pub fn of(name: &str) -> Result<Self> {
-        let running = control::running(&Folder::of(name)?)?.ok_or_else(|| SandboxError::NotRunning(name.to_owned()))?;
+        let running = running(&Folder::of(name)?)?.ok_or_else(|| SandboxError::NotRunning(name.to_owned()))?;
         Self::new(name, running.record.api_url(), running.token)
     }
 

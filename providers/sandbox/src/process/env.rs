@@ -6,7 +6,7 @@ use remint_core::provider::PortMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::{Folder, Result, SandboxError, control::running};
+use super::{Folder, Result, SandboxError, running::running};
 use crate::{
     cloud::Api,
     ec2::keys::AccessKey,

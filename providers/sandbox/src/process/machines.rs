@@ -1,10 +1,10 @@
 //! Which machines stand behind a sandbox's droplets.
 
-use std::{env, fmt, path::Path, str::FromStr, sync::Arc};
+use std::{env, path::Path, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, Result, SandboxError, Settings};
+use super::{Folder, Kind, Result, SandboxError, Settings};
 use crate::{
     base_image,
     machine::{
@@ -19,32 +19,6 @@ const QEMU: &str = "qemu-system-x86_64";
 
 /// The public images of simulated machines.
 const SIMULATED_IMAGES: &[&str] = &["debian-12-x64", "debian-13-x64", "ubuntu-22-04-x64", "ubuntu-24-04-x64"];
-
-/// What stands behind the droplets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Real virtual machines.
-    Qemu,
-    /// Machines that are simulated in the process that serves the sandbox; they need no QEMU.
-    Simulated,
-}
-
-impl Kind {
-    /// The name, as on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Qemu => "qemu",
-            Self::Simulated => "simulated",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What is asked for to stand behind the droplets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

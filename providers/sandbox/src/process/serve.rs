@@ -18,13 +18,13 @@ use super::{
     slot::{self, Slot},
 };
 use crate::{
-    api::Server,
     cloud::{AccountLimits, Api, Config},
     dns::Dns,
     edge::{EdgeHandle, LocalEdge, PortsOpened},
     forward::Forwarder,
     gce::ServiceAccount,
     rate::RateLimits,
+    server::Server,
 };
 
 /// The API's usual port, taken by the default sandbox where it is free.

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, extract::Request, middleware::Next};
 use remint_sandbox::{
-    cloud::{Api, Edge, ZoneSnapshot, with_doomed_actions},
+    cloud::{Edge, Shape, ZoneSnapshot, with_doomed_actions},
     machine::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result},
 };
 use tokio::sync::watch;
@@ -183,12 +183,12 @@ impl FakeEdge {
 
 #[async_trait]
 impl Edge for FakeEdge {
-    async fn reserved_ip(&self, ip: Ipv4Addr, target: Option<Ipv4Addr>) {
+    async fn static_ip(&self, ip: Ipv4Addr, target: Option<Ipv4Addr>) {
         self.gate.pass().await;
         self.targets.lock().unwrap().insert(ip, target);
     }
 
-    async fn remove_reserved_ip(&self, ip: Ipv4Addr) {
+    async fn remove_static_ip(&self, ip: Ipv4Addr) {
         self.targets.lock().unwrap().remove(&ip);
     }
 
@@ -200,7 +200,7 @@ impl Edge for FakeEdge {
         self.zones.lock().unwrap().remove(name);
     }
 
-    fn layers(&self, _: Api, api: Router) -> Router {
+    fn layers(&self, _: Shape, api: Router) -> Router {
         let dooming = self.dooming.clone();
         api.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
             let doomed = *dooming.lock().unwrap();

@@ -140,3 +140,57 @@ async fn what_has_happened_is_recorded_once_that_is_possible() {
     assert_eq!(sandbox.done(&created["links"]["actions"][0]).await, "completed");
     sandbox.finish();
 }
+
+/// The state files of `state-of-before` are those of a sandbox in which DigitalOcean's, Amazon's and Google's own kits had each made an
+/// instance, and the first two an image, a static IP and a zone, when the state had DigitalOcean's words.
+#[tokio::test]
+async fn the_state_of_a_sandbox_from_before_is_opened_and_is_the_same_after_it_was_written() {
+    let mut sandbox = Sandbox::start().await;
+    let made = sandbox.droplet("web").await;
+    let (spec, power) = sandbox.machines.table.lock().unwrap().remove(&made).unwrap();
+    let before = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/state-of-before");
+    for (file, id) in
+        [("cloud.json", 100_000_005), ("ec2/cloud.json", 2_000_000_005), ("gce/cloud.json", 3_000_000_006)]
+    {
+        std::fs::copy(before.join(file), sandbox.dir.path().join(file)).unwrap();
+        let spec = remint_sandbox::machine::MachineSpec { id, ..spec.clone() };
+        sandbox.machines.table.lock().unwrap().insert(id, (spec, power));
+    }
+    sandbox.restart().await;
+    let paths = [
+        "/v2/droplets",
+        "/v2/snapshots",
+        "/v2/reserved_ips",
+        "/v2/domains",
+        "/v2/actions",
+        "/v2/droplets/100000005/actions",
+    ];
+    let mut shown = Vec::new();
+    for path in paths {
+        shown.push(sandbox.get(path).await);
+    }
+    assert_eq!(shown[0]["droplets"][0]["name"], "web-1");
+    assert_eq!(shown[0]["droplets"][0]["tags"], json!(["web"]));
+    assert_eq!(shown[1]["snapshots"][0]["name"], "of-before");
+    assert_eq!(shown[2]["reserved_ips"][0]["droplet"]["id"], 100_000_005);
+    assert_eq!(shown[3]["domains"][0]["name"], "example.com");
+    let kinds: Vec<_> = shown[4]["actions"].as_array().unwrap().iter().map(|action| &action["resource_type"]).collect();
+    assert!(kinds.contains(&&json!("droplet")) && kinds.contains(&&json!("reserved_ip")), "{kinds:?}");
+    let accounts = sandbox.get("/sandbox/v1/status").await["accounts"].clone();
+    for (api, there) in [("digitalocean", 1), ("ec2", 1), ("gce", 0)] {
+        let account = &accounts[api];
+        assert_eq!(account["droplets"], 1, "{api}");
+        for what in ["snapshots", "reserved_ips", "zones"] {
+            assert_eq!(account[what], there, "{what} of {api}");
+        }
+    }
+    assert_eq!(sandbox.machines.table.lock().unwrap().len(), 3, "no machine was taken for an orphan");
+    // Written, and read again.
+    sandbox.post("/v2/tags", json!({ "name": "new" })).await;
+    sandbox.restart().await;
+    for (path, body) in paths.iter().zip(&shown) {
+        assert_eq!(sandbox.get(path).await, *body, "{path}");
+    }
+    assert_eq!(sandbox.get("/sandbox/v1/status").await["accounts"], accounts);
+    sandbox.finish();
+}

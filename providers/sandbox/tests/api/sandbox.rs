@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use remint_sandbox::{
-    api::Server,
     cloud::{AccountLimits, Api, Config, Profile},
+    server::Server,
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -153,7 +153,7 @@ async fn labels_metadata_and_tags_change_by_their_fingerprints() {
 
 #[tokio::test]
 async fn an_instance_that_is_one_too_many_fails_as_an_operation() {
-    let limits = remint_sandbox::cloud::AccountLimits { droplets: 1, reserved_ips: 3 };
+    let limits = remint_sandbox::cloud::AccountLimits { instances: 1, static_ips: 3 };
     let world = World::with(Options { limits, ..Options::default() }).await;
     world.launch("one", &json!({})).await;
     let failed = world.operate(Method::POST, INSTANCES, Some(&instance("two", &json!({})))).await;

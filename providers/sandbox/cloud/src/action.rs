@@ -1,0 +1,144 @@
+//! Beginning and ending actions.
+
+use jiff::Timestamp;
+
+use super::{
+    Config, DelayKind, DrawnDelay, Front,
+    state::{Action, Pending, Resource, State, Work},
+};
+
+/// How many completed actions, and how many drawn delays, are remembered.
+const REMEMBERED: usize = 1000;
+
+tokio::task_local! {
+    static DOOMED: ();
+}
+
+/// Runs a request whose actions are all to end `errored`, after their usual time and without having done anything; a
+/// instance whose creation is doomed vanishes. For fault rules.
+pub async fn with_doomed_actions<T>(request: impl Future<Output = T>) -> T {
+    DOOMED.scope((), request).await
+}
+
+/// Whether what the request under way begins is to fail.
+pub fn will_fail() -> bool {
+    DOOMED.try_with(|()| ()).is_ok()
+}
+
+/// An action that is to begin.
+pub struct Begin {
+    /// The API's `type`.
+    pub kind: &'static str,
+    /// What it works on.
+    pub resource: Resource,
+    /// The instance's or image's id, or the static IP as a number.
+    pub resource_id: u64,
+    /// The slug of the region that it is in.
+    pub region: String,
+    /// What is to be done.
+    pub work: Work,
+}
+
+impl<F: Front> State<F> {
+    /// Begins an action and locks what it works on, which the caller has found unlocked. It runs once the change that this
+    /// is part of is written.
+    pub fn begin(&mut self, config: &Config, begin: Begin) -> Action {
+        let id = self.next_id();
+        let resource = match begin.resource {
+            Resource::StaticIp => std::net::Ipv4Addr::from_bits(begin.resource_id as u32).to_string(),
+            _ => begin.resource_id.to_string(),
+        };
+        let delay = self.draw(config, begin.work.delay(), resource);
+        // In milliseconds, so that the file and the clients see the same moment.
+        let started_at = now();
+        let due = started_at.checked_add(delay).unwrap_or(started_at);
+        if let Some(instance) = begin.work.locks_instance().and_then(|id| self.instances.get_mut(&id)) {
+            instance.pending = Some(id);
+        }
+        match &begin.work {
+            Work::Assign { ip, .. } | Work::Unassign { ip } => {
+                if let Some(ip) = self.static_ips.get_mut(ip) {
+                    ip.pending = Some(id);
+                }
+            }
+            Work::Transfer { image, .. } | Work::Convert { image } => {
+                if let Some(image) = self.images.get_mut(image) {
+                    image.pending = Some(id);
+                }
+            }
+            _ => {}
+        }
+        let action = Action {
+            id,
+            kind: begin.kind.to_owned(),
+            started_at,
+            completed_at: None,
+            errored: false,
+            resource: begin.resource,
+            resource_id: begin.resource_id,
+            region: begin.region,
+            pending: Some(Pending { due, doomed: will_fail(), work: begin.work }),
+        };
+        self.actions.insert(id, action.clone());
+        self.begun.push(id);
+        action
+    }
+
+    /// The actions on one resource, newest first, as the API lists them.
+    pub fn actions_of(&self, resource: Resource, id: u64) -> impl Iterator<Item = &Action> {
+        self.actions.values().rev().filter(move |a| a.resource == resource && a.resource_id == id)
+    }
+
+    /// One action on a resource.
+    pub fn action_of(&self, resource: Resource, id: u64, action: u64) -> Option<&Action> {
+        self.actions.get(&action).filter(|a| a.resource == resource && a.resource_id == id)
+    }
+
+    /// Draws a delay and remembers it.
+    pub fn draw(&mut self, config: &Config, kind: DelayKind, resource: String) -> std::time::Duration {
+        let ordinal = self.ordinals.entry(kind).or_default();
+        let delay = config.profile.draw(config.seed, kind, *ordinal, config.speed);
+        *ordinal += 1;
+        self.delays.push(DrawnDelay { kind, resource, seconds: delay.as_secs_f64() });
+        if self.delays.len() > 2 * REMEMBERED {
+            self.delays.drain(..REMEMBERED);
+        }
+        delay
+    }
+
+    /// Ends an action and unlocks what it worked on.
+    pub fn end(&mut self, id: u64, errored: bool) {
+        let Some(action) = self.actions.get_mut(&id) else { return };
+        action.completed_at = Some(now());
+        action.errored = errored;
+        action.pending = None;
+        for instance in self.instances.values_mut().filter(|instance| instance.pending == Some(id)) {
+            instance.pending = None;
+        }
+        for ip in self.static_ips.values_mut().filter(|ip| ip.pending == Some(id)) {
+            ip.pending = None;
+        }
+        for image in self.images.values_mut().filter(|image| image.pending == Some(id)) {
+            image.pending = None;
+        }
+        let done = self.actions.values().filter(|action| action.pending.is_none()).count();
+        if done > 2 * REMEMBERED {
+            let old: Vec<u64> = self
+                .actions
+                .values()
+                .filter(|action| action.pending.is_none())
+                .map(|action| action.id)
+                .take(done - REMEMBERED)
+                .collect();
+            for id in old {
+                self.actions.remove(&id);
+            }
+        }
+    }
+}
+
+/// Now, in whole milliseconds.
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}

@@ -1,0 +1,73 @@
+//! What the cloud asks of the network around its instances: forwarding of static IPs and DNS.
+
+use std::net::Ipv4Addr;
+
+use async_trait::async_trait;
+use axum::Router;
+use serde::{Deserialize, Serialize};
+
+use super::Shape;
+
+/// The network around the instances, and what stands before the API's routes.
+///
+/// The calls are level-triggered: each says how things shall be, not what changed, and may be repeated. The cloud makes
+/// one call at a time, so that a later one is never overtaken by an earlier one. At start every static IP and zone of
+/// the state file is announced before the API listens.
+#[async_trait]
+pub trait Edge: Send + Sync {
+    /// Points a static IP at an instance's address, or at nothing: new connections from now on, open ones are left to
+    /// finish. Returns when it has taken effect.
+    async fn static_ip(&self, ip: Ipv4Addr, target: Option<Ipv4Addr>);
+
+    /// Stops serving a static IP that was released.
+    async fn remove_static_ip(&self, ip: Ipv4Addr);
+
+    /// Serves a zone with exactly these records.
+    async fn zone(&self, zone: ZoneSnapshot);
+
+    /// Stops serving a zone.
+    async fn remove_zone(&self, name: &str);
+
+    /// Lays faults, rate limits and call counts around an API's routes. The matched path is known in there, and requests
+    /// without the sandbox's token have been refused before.
+    fn layers(&self, shape: Shape, routes: Router) -> Router;
+
+    /// Further routes below `/sandbox/v1`, with their full paths; behind the token check, not behind [`Self::layers`].
+    fn admin(&self) -> Router;
+}
+
+/// A zone with all its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSnapshot {
+    /// The domain's name, without a dot at its end.
+    pub name: String,
+    /// Its records, the zone's own SOA and NS included.
+    pub records: Vec<ZoneRecord>,
+}
+
+/// A record of a zone, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneRecord {
+    /// The record's number, by which it is changed and deleted.
+    pub id: u64,
+    /// `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `NS`, `SRV`, `CAA` or `SOA`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The name below the zone, `@` for the zone itself; may begin with `*`.
+    pub name: String,
+    /// The value. Host names are absolute and without a dot at their end; `@` is the zone itself. The SOA's is a number
+    /// without meaning.
+    pub data: String,
+    /// Of MX and SRV.
+    pub priority: Option<u16>,
+    /// The port of the service, which SRV needs.
+    pub port: Option<u16>,
+    /// Time to live in seconds.
+    pub ttl: u32,
+    /// The share among records of one priority, which SRV needs.
+    pub weight: Option<u16>,
+    /// Of CAA: 128 when an issuer must understand the tag, else 0.
+    pub flags: Option<u8>,
+    /// Of CAA: `issue`, `issuewild` or `iodef`.
+    pub tag: Option<String>,
+}

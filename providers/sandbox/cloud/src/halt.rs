@@ -1,0 +1,31 @@
+//! Stopping a machine in order, or by cutting its power where it does not heed.
+
+use std::time::{Duration, Instant};
+
+use super::{Cloud, Front};
+use remint_sandbox_machines::{MachineError, Power};
+
+/// How long a guest may take to shut down, as clouds give it before they cut the power.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl<F: Front> Cloud<F> {
+    /// Asks the guest to shut down unless `force` is set, and cuts the power when it does not in time. Returns when the
+    /// machine is off.
+    pub(super) async fn halt(&self, machine: u64, force: bool) -> Result<(), MachineError> {
+        let hypervisor = &self.inner.hypervisor;
+        if !force && hypervisor.power(machine).await? == Power::On {
+            hypervisor.shutdown(machine).await?;
+            let begun = Instant::now();
+            while begun.elapsed() < PATIENCE {
+                if hypervisor.power(machine).await? == Power::Off {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            tracing::warn!(machine, "the guest does not shut down: cutting its power");
+        }
+        hypervisor.power_off(machine).await
+    }
+}

@@ -1,0 +1,178 @@
+//! How long the cloud's work takes.
+//!
+//! A delay is a pure function of (seed, kind, ordinal), where the ordinal counts the operations of that kind since the
+//! sandbox was made. So the delays of two runs agree although their requests interleave differently, which a generator
+//! shared between the kinds would not give. The mixing function is SplitMix64, written out here: a dependency's generator
+//! may change its sequence from one version to the next.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// A named set of delays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Nothing takes time, beyond what the machines need themselves.
+    #[default]
+    Instant,
+    /// What DigitalOcean takes on an ordinary day.
+    Realistic,
+}
+
+impl Profile {
+    /// All of them, the default first.
+    pub const ALL: [Self; 2] = [Self::Instant, Self::Realistic];
+
+    /// The name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Instant => "instant",
+            Self::Realistic => "realistic",
+        }
+    }
+
+    /// The shortest and longest delay of a kind of work, in seconds.
+    pub fn range(self, kind: DelayKind) -> (f64, f64) {
+        match self {
+            Self::Instant => (0.0, 0.0),
+            Self::Realistic => match kind {
+                DelayKind::Create => (20.0, 40.0),
+                DelayKind::Boot => (15.0, 30.0),
+                DelayKind::Destroy => (5.0, 10.0),
+                DelayKind::Shutdown => (5.0, 15.0),
+                DelayKind::Power => (2.0, 6.0),
+                DelayKind::Rename => (1.0, 3.0),
+                DelayKind::Snapshot => (60.0, 180.0),
+                DelayKind::Rebuild => (30.0, 60.0),
+                DelayKind::Resize => (30.0, 90.0),
+                DelayKind::StaticIp => (5.0, 15.0),
+                DelayKind::Transfer => (120.0, 300.0),
+                DelayKind::Dns => (10.0, 40.0),
+            },
+        }
+    }
+
+    /// The delay of the `ordinal`th piece of work of a kind.
+    pub fn draw(self, seed: u64, kind: DelayKind, ordinal: u64, speed: f64) -> Duration {
+        let (low, high) = self.range(kind);
+        let mixed = splitmix(splitmix(seed ^ kind.salt()).wrapping_add(ordinal));
+        // The upper 53 bits are what an f64 holds exactly.
+        let unit = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
+        let seconds = (low + (high - low) * unit) / if speed > 0.0 { speed } else { 1.0 };
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.name() == text)
+            .ok_or_else(|| format!("unknown profile {text:?}: use one of instant, realistic"))
+    }
+}
+
+/// A kind of work that takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayKind {
+    /// From the create call to `active`.
+    Create,
+    /// From power-on to an answer on SSH, on machines that do not really boot.
+    Boot,
+    /// From the delete call to 404.
+    Destroy,
+    /// From the shutdown action to the command being sent.
+    Shutdown,
+    /// Power off, on, cycle and reboot.
+    Power,
+    /// From the rename action to the new name.
+    Rename,
+    /// From the snapshot action to an image that can be launched.
+    Snapshot,
+    /// The rebuild and the restore action: the disk is replaced by an image.
+    Rebuild,
+    /// From the resize action to the new size.
+    Resize,
+    /// Assigning and unassigning a static IP.
+    #[serde(rename = "reserved_ip")]
+    StaticIp,
+    /// Copying an image to another region, or converting it.
+    Transfer,
+    /// From a change of a zone to all name servers having it, where an API says so.
+    Dns,
+}
+
+impl DelayKind {
+    /// A number that tells the kinds' sequences apart; never reused for another kind.
+    fn salt(self) -> u64 {
+        let index: u64 = match self {
+            Self::Create => 1,
+            Self::Boot => 2,
+            Self::Destroy => 3,
+            Self::Shutdown => 4,
+            Self::Power => 5,
+            Self::Rename => 6,
+            Self::Snapshot => 7,
+            Self::Rebuild => 8,
+            Self::Resize => 9,
+            Self::StaticIp => 10,
+            Self::Transfer => 11,
+            Self::Dns => 12,
+        };
+        index << 32
+    }
+}
+
+/// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrawnDelay {
+    /// What takes this long, which decides from which range it is drawn.
+    pub kind: DelayKind,
+    /// What it was drawn for: an instance's, image's or action's number, or an address.
+    pub resource: String,
+    /// How long, after scaling.
+    pub seconds: f64,
+}
+
+fn splitmix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_depend_on_seed_kind_and_ordinal_only_and_stay_in_range() {
+        let draw = |seed, kind, ordinal| Profile::Realistic.draw(seed, kind, ordinal, 1.0).as_secs_f64();
+        assert_eq!(draw(7, DelayKind::Create, 0), draw(7, DelayKind::Create, 0));
+        assert_ne!(draw(7, DelayKind::Create, 0), draw(7, DelayKind::Create, 1));
+        assert_ne!(draw(7, DelayKind::Create, 0), draw(8, DelayKind::Create, 0));
+        let draws: Vec<f64> = (0..500).map(|n| draw(1, DelayKind::Snapshot, n)).collect();
+        assert!(draws.iter().all(|&s| (60.0..=180.0).contains(&s)));
+        assert!(draws.iter().any(|&s| s < 80.0) && draws.iter().any(|&s| s > 160.0));
+    }
+
+    #[test]
+    fn speed_divides_and_instant_takes_nothing() {
+        let slow = Profile::Realistic.draw(3, DelayKind::Create, 5, 1.0).as_secs_f64();
+        let fast = Profile::Realistic.draw(3, DelayKind::Create, 5, 100.0).as_secs_f64();
+        assert!((slow / fast - 100.0).abs() < 0.001);
+        assert_eq!(Profile::Instant.draw(3, DelayKind::Transfer, 5, 1.0), Duration::ZERO);
+        assert_eq!("realistic".parse(), Ok(Profile::Realistic));
+        assert!("fast".parse::<Profile>().is_err());
+    }
+}

@@ -1,0 +1,47 @@
+//! All routes.
+
+use axum::{
+    Router,
+    extract::Request,
+    http::Method,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    Cloud, account, actions, domains, droplet_actions, droplets, images, keys, projects, records, regions,
+    reserved_ips, sizes, snapshots, tags, vpcs,
+};
+use remint_sandbox_cloud::ApiError;
+
+/// The API of an account. Where it is not spoken, each path is answered 501.
+pub fn routes(cloud: &Cloud, spoken: bool) -> Router {
+    let routes = if spoken { all() } else { Router::new() };
+    routes.fallback(missing).method_not_allowed_fallback(missing).with_state(cloud.clone())
+}
+
+fn all() -> Router<Cloud> {
+    Router::new()
+        .merge(account::routes())
+        .merge(actions::routes())
+        .merge(domains::routes())
+        .merge(droplet_actions::routes())
+        .merge(droplets::routes())
+        .merge(images::routes())
+        .merge(keys::routes())
+        .merge(projects::routes())
+        .merge(records::routes())
+        .merge(regions::routes())
+        .merge(reserved_ips::routes(&reserved_ips::RESERVED))
+        .merge(reserved_ips::routes(&reserved_ips::FLOATING))
+        .merge(sizes::routes())
+        .merge(snapshots::routes())
+        .merge(tags::routes())
+        .merge(vpcs::routes())
+}
+
+/// What the sandbox does not have.
+async fn missing(request: Request) -> Response {
+    let (method, path): (&Method, &str) = (request.method(), request.uri().path());
+    tracing::warn!(%method, path, "not implemented");
+    ApiError::not_implemented(format_args!("{method} {path}")).into_response()
+}

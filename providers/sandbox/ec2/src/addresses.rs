@@ -1,0 +1,281 @@
+//! Elastic IPs: the engine's static IPs, moved in one call.
+//!
+//! EC2 moves an address at once: when the call is answered, new connections go to the new instance.
+
+use std::net::Ipv4Addr;
+
+use super::{
+    call::Call,
+    filter::Filters,
+    ids,
+    phase::Phase,
+    reply::{missing, refuse, unsupported},
+    state::{self, Address, Instance},
+    tags,
+    xml::Xml,
+};
+use crate::State;
+use remint_sandbox_cloud::{Api, ApiError, ApiResult, now, state::StaticIp};
+
+/// The fields of an address that filters may name.
+const FIELDS: &[&str] = &[
+    "allocation-id",
+    "association-id",
+    "domain",
+    "instance-id",
+    "network-border-group",
+    "network-interface-id",
+    "network-interface-owner-id",
+    "private-ip-address",
+    "public-ip",
+];
+
+/// `AllocateAddress`.
+pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let params = &call.params;
+    if params.get("Domain").is_some_and(|domain| domain != "vpc") {
+        return Err(super::reply::invalid_value("Invalid value for domain: only vpc is supported"));
+    }
+    if ["Address", "PublicIpv4Pool", "IpamPoolId", "CustomerOwnedIpv4Pool"]
+        .iter()
+        .any(|name| params.get(name).is_some())
+    {
+        return Err(unsupported("address pools"));
+    }
+    let mut given = tags::specifications(params, &["elastic-ip"])?;
+    let address = call.change(|state| {
+        let config = call.config();
+        let here = state.own.addresses.values().filter(|address| address.region == call.region).count();
+        if here >= config.limits.static_ips(Api::Ec2) {
+            let message = "The maximum number of addresses has been reached.";
+            return Err(refuse("AddressLimitExceeded", message));
+        }
+        let ip = state.next_static_ip(config.slot);
+        let reserved =
+            StaticIp { ip, region: call.region.to_owned(), instance: None, pending: None, created_at: now() };
+        state.static_ips.insert(ip, reserved);
+        let address = Address {
+            id: ids::fresh("eipalloc"),
+            region: call.region.to_owned(),
+            ip,
+            association: None,
+            instance: None,
+        };
+        state.own.tag(&address.id, given.remove("elastic-ip").unwrap_or_default());
+        state.own.addresses.insert(address.id.clone(), address.clone());
+        Ok(address)
+    })?;
+    xml.text("publicIp", address.ip).text("domain", "vpc").text("allocationId", address.id);
+    xml.text("publicIpv4Pool", "amazon").text("networkBorderGroup", call.region);
+    Ok(())
+}
+
+/// `DescribeAddresses`.
+pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let filters = Filters::of(&call.params, FIELDS)?;
+    let (allocations, ips) = (call.params.list("AllocationId"), call.params.list("PublicIp"));
+    call.read(|state| {
+        let all: Vec<&Address> = state.own.addresses.values().filter(|address| address.region == call.region).collect();
+        let all = remint_sandbox_cloud::seen(all, |address| {
+            state.static_ips.get(&address.ip).map(|ip| ip.created_at).unwrap_or_default()
+        });
+        if let Some(id) = allocations.iter().find(|id| all.iter().all(|address| address.id != **id)) {
+            return Err(no_allocation(id));
+        }
+        if let Some(ip) = ips.iter().find(|ip| all.iter().all(|address| address.ip.to_string() != **ip)) {
+            return Err(no_address(ip));
+        }
+        let taken = |address: &&Address| {
+            let holder = holder(state, address);
+            let field = |name: &str| match name {
+                "allocation-id" => vec![address.id.clone()],
+                "association-id" => holder.and(address.association.clone()).into_iter().collect(),
+                "domain" => vec!["vpc".to_owned()],
+                "instance-id" => holder.map(|instance| instance.id.clone()).into_iter().collect(),
+                "network-border-group" => vec![call.region.to_owned()],
+                "network-interface-id" => holder.map(|instance| instance.interface.clone()).into_iter().collect(),
+                "network-interface-owner-id" => holder.map(|_| state::account(state)).into_iter().collect(),
+                "private-ip-address" => holder.map(|instance| instance.private_ip.to_string()).into_iter().collect(),
+                _ => vec![address.ip.to_string()],
+            };
+            let named = |list: &[&str], value: &str| list.is_empty() || list.contains(&value);
+            named(&allocations, &address.id)
+                && named(&ips, &address.ip.to_string())
+                && filters.take(&state.own.tags_of(&address.id), field)
+        };
+        xml.items("addressesSet", all.into_iter().filter(taken), |xml, address| {
+            xml.text("publicIp", address.ip).text("allocationId", &address.id).text("domain", "vpc");
+            if let Some(instance) = holder(state, address) {
+                xml.text("instanceId", &instance.id).maybe("associationId", address.association.as_ref());
+                xml.text("networkInterfaceId", &instance.interface);
+                xml.text("networkInterfaceOwnerId", state::account(state));
+                xml.text("privateIpAddress", instance.private_ip);
+            }
+            xml.text("publicIpv4Pool", "amazon").text("networkBorderGroup", &address.region);
+            tags::write(xml, &state.own.tags_of(&address.id));
+        });
+        Ok(())
+    })
+}
+
+/// `AssociateAddress`: with `AllowReassociation` also from another instance.
+pub(super) async fn associate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let params = &call.params;
+    let may_move = params.flag("AllowReassociation")?;
+    let (association, moved) = call.change(|state| {
+        let address = named(state, call)?;
+        let instance = target(state, call)?;
+        match instance.phase(state) {
+            Phase::Pending => {
+                let message =
+                    format!("The pending instance '{}' is not in a valid state for this operation.", instance.id);
+                return Err(refuse("InvalidInstanceID", message));
+            }
+            phase if phase.is_ending() => {
+                let message = format!("The instance '{}' is not in a valid state for this operation.", instance.id);
+                return Err(refuse("IncorrectInstanceState", message));
+            }
+            _ => {}
+        }
+        if let Some(holder) = holder(state, &address) {
+            if holder.id == instance.id
+                && let Some(association) = &address.association
+            {
+                // As it is wanted already.
+                return Ok((association.clone(), Vec::new()));
+            }
+            if !may_move {
+                let message = format!(
+                    "resource {} is already associated with associate-id {}",
+                    address.id,
+                    association_of(&address)
+                );
+                return Err(refuse("Resource.AlreadyAssociated", message));
+            }
+        }
+        let mut moved = vec![address.ip];
+        // An instance has one address: another one that it has is set free.
+        for other in state.static_ips.values_mut().filter(|ip| ip.instance == Some(instance.machine)) {
+            other.instance = None;
+            moved.push(other.ip);
+        }
+        if let Some(reserved) = state.static_ips.get_mut(&address.ip) {
+            reserved.instance = Some(instance.machine);
+        }
+        let association = ids::fresh("eipassoc");
+        if let Some(address) = state.own.addresses.get_mut(&address.id) {
+            address.association = Some(association.clone());
+            address.instance = Some(instance.id.clone());
+        }
+        Ok((association, moved))
+    })?;
+    for ip in moved {
+        call.cloud.tell_static_ip(ip).await;
+    }
+    xml.text("return", true).text("associationId", association);
+    Ok(())
+}
+
+/// `DisassociateAddress`.
+pub(super) async fn disassociate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let params = &call.params;
+    let ip = call.change(|state| {
+        let found = match (params.get("AssociationId"), params.get("PublicIp")) {
+            (Some(id), _) => state
+                .own
+                .addresses
+                .values()
+                .find(|a| a.region == call.region && a.association.as_deref() == Some(id) && holder(state, a).is_some())
+                .ok_or_else(|| {
+                    let message = format!("The association ID '{id}' does not exist");
+                    refuse("InvalidAssociationID.NotFound", message)
+                })?,
+            (None, Some(ip)) => by_ip(state, call.region, ip)?,
+            (None, None) => return Err(missing("AssociationId")),
+        };
+        let (id, ip) = (found.id.clone(), found.ip);
+        if let Some(reserved) = state.static_ips.get_mut(&ip) {
+            reserved.instance = None;
+        }
+        if let Some(address) = state.own.addresses.get_mut(&id) {
+            (address.association, address.instance) = (None, None);
+        }
+        Ok(ip)
+    })?;
+    call.cloud.tell_static_ip(ip).await;
+    xml.text("return", true);
+    Ok(())
+}
+
+/// `ReleaseAddress`: not while it is associated.
+pub(super) async fn release(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let ip = call.change(|state| {
+        let address = named(state, call)?;
+        if holder(state, &address).is_some() {
+            let message = format!("Address {} is in use.", address.ip);
+            return Err(refuse("InvalidIPAddress.InUse", message));
+        }
+        state.static_ips.remove(&address.ip);
+        state.own.addresses.remove(&address.id);
+        state.own.tags.remove(&address.id);
+        Ok(address.ip)
+    })?;
+    call.cloud.tell_static_ip(ip).await;
+    xml.text("return", true);
+    Ok(())
+}
+
+/// The instance that an address points at now.
+fn holder<'a>(state: &'a State, address: &Address) -> Option<&'a Instance> {
+    let machine = state.static_ips.get(&address.ip)?.instance?;
+    state.own.instances.values().find(|instance| instance.machine == machine)
+}
+
+fn association_of(address: &Address) -> &str {
+    address.association.as_deref().unwrap_or_default()
+}
+
+/// The address that a call names.
+fn named(state: &State, call: &Call<'_>) -> ApiResult<Address> {
+    match (call.params.get("AllocationId"), call.params.get("PublicIp")) {
+        (Some(id), _) => state
+            .own
+            .addresses
+            .get(id)
+            .filter(|address| address.region == call.region)
+            .cloned()
+            .ok_or_else(|| no_allocation(id)),
+        (None, Some(ip)) => by_ip(state, call.region, ip).cloned(),
+        (None, None) => Err(missing("AllocationId")),
+    }
+}
+
+fn by_ip<'a>(state: &'a State, region: &str, ip: &str) -> ApiResult<&'a Address> {
+    let wanted = ip
+        .parse::<Ipv4Addr>()
+        .map_err(|_| super::reply::invalid_value(format!("Invalid value '{ip}' for PublicIp.")))?;
+    let found = state.own.addresses.values().find(|address| address.region == region && address.ip == wanted);
+    found.ok_or_else(|| no_address(ip))
+}
+
+/// The instance that a call names, by its id or its interface's.
+fn target(state: &State, call: &Call<'_>) -> ApiResult<Instance> {
+    match (call.params.get("InstanceId"), call.params.get("NetworkInterfaceId")) {
+        (Some(id), _) => Ok(state.own.named(call.config(), call.region, &[id])?[0].clone()),
+        (None, Some(id)) => {
+            state.own.standing(state, call.region).find(|instance| instance.interface == id).cloned().ok_or_else(|| {
+                let message = format!("The networkInterface ID '{id}' does not exist");
+                refuse("InvalidNetworkInterfaceID.NotFound", message)
+            })
+        }
+        (None, None) => Err(missing("InstanceId")),
+    }
+}
+
+fn no_allocation(id: &str) -> ApiError {
+    refuse("InvalidAllocationID.NotFound", format!("The allocation ID '{id}' does not exist"))
+}
+
+fn no_address(ip: &str) -> ApiError {
+    refuse("InvalidAddress.NotFound", format!("Address '{ip}' not found."))
+}

@@ -1,0 +1,49 @@
+//! One call, as its handler sees it.
+
+use super::query::Params;
+use crate::{Cloud, State};
+use remint_sandbox_cloud::{ApiResult, Config, NoRoom};
+
+/// One call of the Query API.
+pub(super) struct Call<'a> {
+    pub(super) cloud: &'a Cloud,
+    pub(super) params: Params,
+    /// The region that the signature is for.
+    pub(super) region: &'static str,
+    /// Where a fault rule says that there is no room.
+    pub(super) no_room: Option<NoRoom>,
+}
+
+impl Call<'_> {
+    /// How the sandbox is set up.
+    pub(super) fn config(&self) -> &Config {
+        self.cloud.config()
+    }
+
+    /// Looks at the account.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.cloud.read(look)
+    }
+
+    /// Changes the account.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> ApiResult<T>) -> ApiResult<T> {
+        self.cloud.change(change)
+    }
+}
+
+/// The query of a request to Route 53.
+#[derive(Debug, Default)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads one.
+    pub(super) fn parse(query: Option<&str>) -> Self {
+        Self(url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+    }
+
+    /// A parameter that is there and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+}

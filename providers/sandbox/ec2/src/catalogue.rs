@@ -1,0 +1,81 @@
+//! What is on offer: regions, instance types, and what Amazon and others publish, which is the machines' public images, as each region
+//! names them. A subset, with the cloud's names and prices.
+
+use super::ids;
+use crate::State;
+use remint_sandbox_cloud::{
+    catalogue::{Region, Size, size},
+    state::Image,
+};
+
+pub(super) const REGIONS: &[Region] = &[
+    Region { slug: "us-east-1", name: "US East (N. Virginia)" },
+    Region { slug: "us-west-2", name: "US West (Oregon)" },
+    Region { slug: "eu-central-1", name: "Europe (Frankfurt)" },
+];
+
+/// The instance types of EC2, cheapest first. A volume's size is the launch's to say; transfer is not included.
+pub(super) const SIZES: &[Size] = &[
+    size("t3.nano", "General purpose, burstable", 512, 2, 0, 0.0, 3.80),
+    size("t3.micro", "General purpose, burstable", 1024, 2, 0, 0.0, 7.59),
+    size("t3.small", "General purpose, burstable", 2048, 2, 0, 0.0, 15.18),
+    size("t3.medium", "General purpose, burstable", 4096, 2, 0, 0.0, 30.37),
+    // For arm64, which no public image of the sandbox is for.
+    size("t4g.micro", "General purpose, burstable, Graviton", 1024, 2, 0, 0.0, 6.13),
+];
+
+/// Who publishes the images that have no known publisher: Amazon.
+const AMAZON: &str = "137112412989";
+
+/// A public image, as one region offers it.
+#[derive(Debug)]
+pub(super) struct PublicImage<'a> {
+    pub(super) id: String,
+    pub(super) owner: &'static str,
+    pub(super) name: String,
+    pub(super) snapshot: String,
+    pub(super) image: &'a Image,
+}
+
+/// The public images of a region: those that the machines can be launched from.
+pub(super) fn public_images<'a>(state: &'a State, region: &str) -> Vec<PublicImage<'a>> {
+    let offer = |image: &'a Image| {
+        let slug = image.slug.as_deref()?;
+        let (owner, name) = published(slug);
+        let of = format!("{region} {slug}");
+        Some(PublicImage { id: ids::fixed("ami", &of), owner, name, snapshot: ids::fixed("snap", &of), image })
+    };
+    state.visible_images().filter_map(offer).collect()
+}
+
+/// Who publishes an image, and under which name.
+fn published(slug: &str) -> (&'static str, String) {
+    const DATE: &str = "20260101";
+    match slug {
+        "debian-12-x64" => ("136693071363", format!("debian-12-amd64-{DATE}-0000")),
+        "debian-13-x64" => ("136693071363", format!("debian-13-amd64-{DATE}-0000")),
+        "ubuntu-22-04-x64" => ("099720109477", format!("ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-{DATE}")),
+        "ubuntu-24-04-x64" => {
+            ("099720109477", format!("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-{DATE}"))
+        }
+        other => (AMAZON, format!("{other}-{DATE}")),
+    }
+}
+
+/// The image that a public SSM parameter names in a region.
+pub(super) fn parameter(state: &State, region: &str, name: &str) -> Option<String> {
+    let slug = match name {
+        "/aws/service/debian/release/12/latest/amd64" => "debian-12-x64",
+        "/aws/service/debian/release/13/latest/amd64" => "debian-13-x64",
+        "/aws/service/canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id" => "ubuntu-22-04-x64",
+        "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id" => "ubuntu-24-04-x64",
+        _ => return None,
+    };
+    let found = public_images(state, region).into_iter().find(|image| image.image.slug.as_deref() == Some(slug));
+    found.map(|image| image.id)
+}
+
+/// The alias of an image's owner, where it has one.
+pub(super) fn alias(owner: &str) -> Option<&'static str> {
+    (owner == AMAZON).then_some("amazon")
+}

@@ -1,0 +1,332 @@
+//! Security groups. Their rules are kept and shown, and do nothing: all machines are on this machine's loopback.
+
+use super::{
+    call::Call,
+    filter::{Filters, page},
+    ids,
+    query::Params,
+    reply::{invalid_value, missing, refuse},
+    state::{self, Group, Rule, Source},
+    tags,
+    xml::Xml,
+};
+use crate::State;
+use remint_sandbox_cloud::{ApiError, ApiResult};
+
+/// The groups of a region, the default one first.
+pub(super) fn all(state: &State, region: &str) -> Vec<Group> {
+    let id = state::default_group(state, region);
+    let mut found = Vec::new();
+    if !state.own.groups.contains_key(&id) {
+        found.push(default_group(state, region, id));
+    }
+    found.extend(state.own.groups.values().filter(|group| group.region == region).cloned());
+    found
+}
+
+pub(super) fn by_id(state: &State, region: &str, id: &str) -> ApiResult<Group> {
+    if !ids::is_id("sg", id) {
+        return Err(refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{id}\" (expecting \"sg-...\")")));
+    }
+    all(state, region).into_iter().find(|group| group.id == id).ok_or_else(|| no_group(id))
+}
+
+pub(super) fn by_name(state: &State, region: &str, name: &str) -> ApiResult<Group> {
+    all(state, region).into_iter().find(|group| group.name == name).ok_or_else(|| no_group(name))
+}
+
+fn no_group(named: &str) -> ApiError {
+    refuse("InvalidGroup.NotFound", format!("The security group '{named}' does not exist"))
+}
+
+/// The group that every VPC has. It is written down when it is first changed.
+fn default_group(state: &State, region: &str, id: String) -> Group {
+    let within = Rule { source: Source::Group(id.clone()), ..open_to_all(&id, false) };
+    Group {
+        region: region.to_owned(),
+        name: "default".to_owned(),
+        description: "default VPC security group".to_owned(),
+        vpc: state::vpc(state, region),
+        rules: vec![within, open_to_all(&id, true)],
+        id,
+    }
+}
+
+fn open_to_all(group: &str, egress: bool) -> Rule {
+    Rule {
+        id: ids::fixed("sgr", &format!("{group} {egress}")),
+        egress,
+        protocol: "-1".to_owned(),
+        from: None,
+        to: None,
+        source: Source::Ipv4("0.0.0.0/0".to_owned()),
+        description: None,
+    }
+}
+
+/// `CreateSecurityGroup`.
+pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let params = &call.params;
+    let (name, description) = (params.need("GroupName")?.to_owned(), params.need("GroupDescription")?.to_owned());
+    let good = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    if name.starts_with("sg-") || name.len() > 255 || !name.chars().all(good) || !description.chars().all(good) {
+        return Err(invalid_value(format!("Value ({name}) for parameter GroupName is invalid.")));
+    }
+    let mut given = tags::specifications(params, &["security-group"])?;
+    let id = call.change(|state| {
+        let vpc = state::vpc(state, call.region);
+        if let Some(other) = params.get("VpcId").filter(|id| *id != vpc) {
+            return Err(refuse("InvalidVpcID.NotFound", format!("The vpc ID '{other}' does not exist")));
+        }
+        if all(state, call.region).iter().any(|group| group.name == name) {
+            let message = format!("The security group '{name}' already exists for VPC '{vpc}'");
+            return Err(refuse("InvalidGroup.Duplicate", message));
+        }
+        let id = ids::fresh("sg");
+        let rules = vec![open_to_all(&id, true)];
+        let group = Group { id: id.clone(), region: call.region.to_owned(), name, description, vpc, rules };
+        state.own.tag(&id, given.remove("security-group").unwrap_or_default());
+        state.own.groups.insert(id.clone(), group);
+        Ok(id)
+    })?;
+    xml.text("return", true).text("groupId", &id);
+    call.read(|state| tags::write(xml, &state.own.tags_of(&id)));
+    Ok(())
+}
+
+/// `DeleteSecurityGroup`: not while an instance is in it.
+pub(super) fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = call.change(|state| {
+        let group = named(state, call)?;
+        if group.name == "default" {
+            let message =
+                format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id);
+            return Err(refuse("CannotDelete", message));
+        }
+        let used = state.own.standing(state, call.region).any(|instance| instance.groups.contains(&group.id));
+        let named_elsewhere = all(state, call.region).iter().any(|other| {
+            other.id != group.id && other.rules.iter().any(|rule| rule.source == Source::Group(group.id.clone()))
+        });
+        if used || named_elsewhere {
+            return Err(refuse("DependencyViolation", format!("resource {} has a dependent object", group.id)));
+        }
+        state.own.groups.remove(&group.id);
+        state.own.tags.remove(&group.id);
+        Ok(group.id)
+    })?;
+    xml.text("return", true).text("groupId", id);
+    Ok(())
+}
+
+/// `DescribeSecurityGroups`.
+pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let filters = Filters::of(&call.params, &["description", "group-id", "group-name", "owner-id", "vpc-id"])?;
+    let (wanted, names) = (call.params.list("GroupId"), call.params.list("GroupName"));
+    call.read(|state| {
+        for id in &wanted {
+            by_id(state, call.region, id)?;
+        }
+        for name in &names {
+            by_name(state, call.region, name)?;
+        }
+        let account = state::account(state);
+        let taken = |group: &Group| {
+            let field = |name: &str| match name {
+                "description" => vec![group.description.clone()],
+                "group-id" => vec![group.id.clone()],
+                "group-name" => vec![group.name.clone()],
+                "owner-id" => vec![account.clone()],
+                _ => vec![group.vpc.clone()],
+            };
+            (wanted.is_empty() || wanted.contains(&group.id.as_str()))
+                && (names.is_empty() || names.contains(&group.name.as_str()))
+                && filters.take(&state.own.tags_of(&group.id), field)
+        };
+        let (shown, next) = page(&call.params, 5, all(state, call.region).into_iter().filter(taken).collect())?;
+        xml.items("securityGroupInfo", shown, |xml, group| {
+            xml.text("ownerId", &account).text("groupId", &group.id).text("groupName", &group.name);
+            xml.text("groupDescription", &group.description).text("vpcId", &group.vpc);
+            for (name, egress) in [("ipPermissions", false), ("ipPermissionsEgress", true)] {
+                write_permissions(xml, name, &account, group.rules.iter().filter(|rule| rule.egress == egress));
+            }
+            tags::write(xml, &state.own.tags_of(&group.id));
+        });
+        xml.maybe("nextToken", next);
+        Ok(())
+    })
+}
+
+/// `AuthorizeSecurityGroupIngress` and `…Egress`.
+pub(super) fn authorize(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<()> {
+    let (group, added, account) = call.change(|state| {
+        let mut group = named(state, call)?;
+        let rules = rules(&call.params, egress)?;
+        if let Some(rule) = rules.iter().find(|rule| group.rules.iter().any(|known| same(known, rule))) {
+            let message =
+                format!("the specified rule \"peer: {}, {}\" already exists", rule.source.text(), rule.protocol);
+            return Err(refuse("InvalidPermission.Duplicate", message));
+        }
+        group.rules.extend(rules.iter().cloned());
+        state.own.groups.insert(group.id.clone(), group.clone());
+        Ok((group.id, rules, state::account(state)))
+    })?;
+    xml.text("return", true);
+    xml.items("securityGroupRuleSet", added, |xml, rule| {
+        xml.text("securityGroupRuleId", &rule.id).text("groupId", &group).text("groupOwnerId", &account);
+        xml.text("isEgress", rule.egress).text("ipProtocol", &rule.protocol);
+        xml.text("fromPort", rule.from.unwrap_or(-1)).text("toPort", rule.to.unwrap_or(-1));
+        match &rule.source {
+            Source::Ipv4(cidr) => xml.text("cidrIpv4", cidr),
+            Source::Ipv6(cidr) => xml.text("cidrIpv6", cidr),
+            Source::PrefixList(id) => xml.text("prefixListId", id),
+            Source::Group(id) => xml.node("referencedGroupInfo", |xml| {
+                xml.text("groupId", id).text("userId", &account);
+            }),
+        };
+        xml.maybe("description", rule.description.as_ref());
+    });
+    Ok(())
+}
+
+/// `RevokeSecurityGroupIngress` and `…Egress`.
+pub(super) fn revoke(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<()> {
+    call.change(|state| {
+        let mut group = named(state, call)?;
+        let ids = call.params.list("SecurityGroupRuleId");
+        let doomed = if ids.is_empty() { rules(&call.params, egress)? } else { Vec::new() };
+        let goes = |rule: &Rule| {
+            rule.egress == egress && (ids.contains(&rule.id.as_str()) || doomed.iter().any(|other| same(rule, other)))
+        };
+        let (gone, left): (Vec<Rule>, Vec<Rule>) = group.rules.into_iter().partition(goes);
+        if gone.len() < ids.len().max(doomed.len()) {
+            let message = "The specified rule does not exist in this security group.";
+            return Err(refuse("InvalidPermission.NotFound", message));
+        }
+        group.rules = left;
+        state.own.groups.insert(group.id.clone(), group);
+        Ok(())
+    })?;
+    xml.text("return", true);
+    Ok(())
+}
+
+/// The group that a call names.
+fn named(state: &State, call: &Call<'_>) -> ApiResult<Group> {
+    match (call.params.get("GroupId"), call.params.get("GroupName")) {
+        (Some(id), _) => by_id(state, call.region, id),
+        (None, Some(name)) => by_name(state, call.region, name),
+        (None, None) => Err(missing("GroupId")),
+    }
+}
+
+fn same(one: &Rule, other: &Rule) -> bool {
+    (one.egress, &one.protocol, one.from, one.to, &one.source)
+        == (other.egress, &other.protocol, other.from, other.to, &other.source)
+}
+
+/// The rules of `IpPermissions.N`, or of the older parameters beside it: one for each source.
+fn rules(params: &Params, egress: bool) -> ApiResult<Vec<Rule>> {
+    let mut permissions = params.groups("IpPermissions");
+    if permissions.is_empty() {
+        permissions.push(params.clone());
+    }
+    let mut rules = Vec::new();
+    for permission in permissions {
+        let protocol = match permission.need("IpProtocol")? {
+            "tcp" | "6" => "tcp",
+            "udp" | "17" => "udp",
+            "icmp" | "1" => "icmp",
+            "icmpv6" | "58" => "icmpv6",
+            "-1" => "-1",
+            other => return Err(invalid_value(format!("Invalid value '{other}' for IP protocol."))),
+        };
+        let port = |name: &str| match permission.get(name) {
+            Some(text) if protocol != "-1" => text
+                .parse::<i64>()
+                .ok()
+                .filter(|port| (-1..=65535).contains(port))
+                .map(Some)
+                .ok_or_else(|| invalid_value(format!("Invalid value '{text}' for port. Must be 0 to 65535."))),
+            None if matches!(protocol, "tcp" | "udp") => Err(missing(name)),
+            _ => Ok(None),
+        };
+        let (from, to) = (port("FromPort")?, port("ToPort")?);
+        if matches!(protocol, "tcp" | "udp") && from > to {
+            return Err(invalid_value(format!("Invalid TCP port range ({from:?}:{to:?})")));
+        }
+        let mut sources: Vec<(Source, Option<String>)> = Vec::new();
+        let described = |range: &Params| range.get("Description").map(str::to_owned);
+        for range in permission.groups("IpRanges") {
+            sources.push((Source::Ipv4(cidr(range.need("CidrIp")?)?), described(&range)));
+        }
+        for range in permission.groups("Ipv6Ranges") {
+            sources.push((Source::Ipv6(range.need("CidrIpv6")?.to_owned()), described(&range)));
+        }
+        for pair in permission.groups("Groups").iter().chain(&permission.groups("UserIdGroupPairs")) {
+            sources.push((Source::Group(pair.need("GroupId")?.to_owned()), described(pair)));
+        }
+        for list in permission.groups("PrefixListIds") {
+            sources.push((Source::PrefixList(list.need("PrefixListId")?.to_owned()), described(&list)));
+        }
+        if let Some(range) = permission.get("CidrIp") {
+            sources.push((Source::Ipv4(cidr(range)?), None));
+        }
+        if sources.is_empty() {
+            return Err(missing("CidrIp"));
+        }
+        rules.extend(sources.into_iter().map(|(source, description)| Rule {
+            id: ids::fresh("sgr"),
+            egress,
+            protocol: protocol.to_owned(),
+            from,
+            to,
+            source,
+            description,
+        }));
+    }
+    Ok(rules)
+}
+
+fn cidr(text: &str) -> ApiResult<String> {
+    let valid = text.split_once('/').is_some_and(|(ip, bits)| {
+        ip.parse::<std::net::Ipv4Addr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 32)
+    });
+    if valid { Ok(text.to_owned()) } else { Err(invalid_value(format!("CIDR block {text} is malformed"))) }
+}
+
+impl Source {
+    fn text(&self) -> &str {
+        match self {
+            Self::Ipv4(text) | Self::Ipv6(text) | Self::Group(text) | Self::PrefixList(text) => text,
+        }
+    }
+}
+
+/// Rules as permissions: those of one protocol and range of ports together.
+fn write_permissions<'a>(xml: &mut Xml, name: &str, account: &str, rules: impl Iterator<Item = &'a Rule>) {
+    let mut permissions: Vec<Vec<&Rule>> = Vec::new();
+    for rule in rules {
+        let key = |rule: &Rule| (rule.protocol.clone(), rule.from, rule.to);
+        match permissions.iter_mut().find(|group| key(group[0]) == key(rule)) {
+            Some(group) => group.push(rule),
+            None => permissions.push(vec![rule]),
+        }
+    }
+    xml.items(name, permissions, |xml, group| {
+        let first = group[0];
+        xml.text("ipProtocol", &first.protocol).maybe("fromPort", first.from).maybe("toPort", first.to);
+        let mut list = |name: &str, field: &str, take: fn(&Source) -> Option<&String>| {
+            let taken = group.iter().filter_map(|rule| Some((*rule, take(&rule.source)?)));
+            xml.items(name, taken, |xml, (rule, value)| {
+                if field == "groupId" {
+                    xml.text("userId", account);
+                }
+                xml.text(field, value).maybe("description", rule.description.as_ref());
+            });
+        };
+        list("groups", "groupId", |source| if let Source::Group(id) = source { Some(id) } else { None });
+        list("ipRanges", "cidrIp", |source| if let Source::Ipv4(cidr) = source { Some(cidr) } else { None });
+        list("ipv6Ranges", "cidrIpv6", |source| if let Source::Ipv6(cidr) = source { Some(cidr) } else { None });
+        list("prefixListIds", "prefixListId", |s| if let Source::PrefixList(id) = s { Some(id) } else { None });
+    });
+}

@@ -1,0 +1,464 @@
+//! `RunInstances`.
+
+use std::{collections::BTreeMap, io::Read as _, net::Ipv4Addr};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{
+    call::Call,
+    groups, ids, images,
+    instances::write_reservation,
+    network, offers,
+    query::Params,
+    reply::{invalid_value, refuse, unsupported},
+    state::{self, Data, Instance, MetadataOptions, Tags, Token, Volume},
+    tags,
+    xml::Xml,
+};
+use crate::State;
+use remint_sandbox_cloud::{
+    ApiError, ApiResult, NewInstances, NoRoom,
+    catalogue::Size,
+    state::{Image, Instance as Machine},
+};
+
+/// The longest user data, in bytes.
+const USER_DATA: usize = 16 * 1024;
+/// What user data may unpack to.
+const UNPACKED: u64 = 16 << 20;
+/// The instance type where a launch names none.
+const DEFAULT_TYPE: &str = "t3.micro";
+/// The size of a volume where a launch names none and the image needs less, in GiB.
+const DEFAULT_DISK: u64 = 8;
+/// The one device that an image has.
+pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
+
+/// What a launch asks for, found to be right.
+struct Launch {
+    image_id: String,
+    image: Image,
+    snapshot: String,
+    size: &'static Size,
+    count: usize,
+    zone: String,
+    groups: Vec<String>,
+    public: bool,
+    key_name: Option<String>,
+    ssh_keys: Vec<String>,
+    user_data: Option<String>,
+    volume: VolumeSpec,
+    metadata: MetadataOptions,
+    spot: bool,
+    shutdown_terminates: bool,
+    protected: bool,
+    profile: Option<String>,
+    tags: BTreeMap<String, Tags>,
+}
+
+/// What a launch asks of its root volume.
+struct VolumeSpec {
+    size: u64,
+    kind: String,
+    encrypted: bool,
+    delete_on_termination: bool,
+}
+
+/// `RunInstances`: makes instances, or gives those that the same token made before.
+pub(super) fn run(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let params = &call.params;
+    let token = params.get("ClientToken").map(str::to_owned);
+    if token.as_ref().is_some_and(|token| token.len() > 64) {
+        return Err(invalid_value("Client token is too long (maximum is 64 characters)"));
+    }
+    let digest = params.digest(&["ClientToken", "Version"]);
+    let made = call.change(|state| {
+        if let Some(token) = &token
+            && let Some(used) = state.own.tokens.get(&Data::in_region(call.region, token))
+        {
+            if used.digest != digest {
+                let message = "Arguments on this idempotent request are inconsistent with arguments used in previous \
+                               request(s).";
+                return Err(refuse("IdempotentParameterMismatch", message));
+            }
+            return Ok(used.made.clone());
+        }
+        state.own.forget_old(call.config());
+        let launch = Launch::read(call, state)?;
+        let made = launch.carry_out(call, state, token.as_deref());
+        if let Some(token) = &token {
+            let used = Token { digest: digest.clone(), made: made.clone() };
+            state.own.tokens.insert(Data::in_region(call.region, token), used);
+        }
+        Ok(made)
+    })?;
+    call.read(|state| {
+        let found: Vec<&Instance> = made.iter().filter_map(|id| state.own.instances.get(id)).collect();
+        write_reservation(xml, state, &found);
+    });
+    Ok(())
+}
+
+impl Launch {
+    /// Reads a call, and refuses it where EC2 would.
+    fn read(call: &Call<'_>, state: &State) -> ApiResult<Self> {
+        let (params, region) = (&call.params, call.region);
+        if params.get("LaunchTemplate.LaunchTemplateId").or(params.get("LaunchTemplate.LaunchTemplateName")).is_some() {
+            return Err(unsupported("launch templates"));
+        }
+        let image_id = params.need("ImageId")?.to_owned();
+        let found = images::launchable(state, region, &image_id)?;
+        let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
+        let size =
+            State::find_size(kind).ok_or_else(|| invalid_value(format!("Invalid value '{kind}' for InstanceType.")))?;
+        let runs = offers::architecture(kind);
+        if runs != offers::IMAGES_ARE {
+            return Err(invalid_value(format!(
+                "The architecture '{runs}' of the specified instance type does not match the architecture '{}' of the specified \
+                 AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+                offers::IMAGES_ARE
+            )));
+        }
+        let count = count(call, state)?;
+        let interface = interface(params)?;
+        let place = |name: &str| interface.get(name).or(params.get(name));
+        let zone = zone(params, state, region, place("SubnetId"))?;
+        if let Some(NoRoom { zone: full }) = &call.no_room
+            && full.as_ref().is_none_or(|full| *full == zone)
+        {
+            return Err(no_room(kind, &zone));
+        }
+        let groups = groups_of(params, &interface, state, region)?;
+        let key_name = params.get("KeyName").map(str::to_owned);
+        let key =
+            match &key_name {
+                None => None,
+                Some(name) => Some(state.own.keys.get(&Data::in_region(region, name)).ok_or_else(|| {
+                    refuse("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist"))
+                })?),
+            };
+        let spot = match params.get("InstanceMarketOptions.MarketType") {
+            None | Some("on-demand") => false,
+            Some("spot") => true,
+            Some(other) => return Err(invalid_value(format!("Invalid value '{other}' for MarketType."))),
+        };
+        let shutdown_terminates = match params.get("InstanceInitiatedShutdownBehavior") {
+            None | Some("stop") => false,
+            Some("terminate") => true,
+            Some(other) => {
+                return Err(invalid_value(format!("Invalid value '{other}' for InstanceInitiatedShutdownBehavior.")));
+            }
+        };
+        let profile = params.get("IamInstanceProfile.Arn").or(params.get("IamInstanceProfile.Name")).map(str::to_owned);
+        Ok(Self {
+            snapshot: found.snapshot,
+            volume: volume(params, found.size)?,
+            image: found.image,
+            image_id,
+            size,
+            count,
+            zone,
+            groups,
+            public: interface.maybe_flag("AssociatePublicIpAddress")?.unwrap_or(true),
+            ssh_keys: key.map(|key| key.public_key.clone()).into_iter().collect(),
+            key_name,
+            user_data: user_data(params)?,
+            metadata: metadata(params, MetadataOptions::default())?,
+            spot,
+            shutdown_terminates,
+            protected: params.flag("DisableApiTermination")?,
+            profile,
+            tags: tags::specifications(params, &["instance", "volume", "network-interface", "spot-instances-request"])?,
+        })
+    }
+
+    /// Makes the instances. Gives their ids.
+    fn carry_out(&self, call: &Call<'_>, state: &mut State, token: Option<&str>) -> Vec<String> {
+        let config = call.config();
+        let reservation = ids::fresh("r");
+        let mut made = Vec::new();
+        for index in 0..self.count {
+            let new = NewInstances {
+                names: vec![String::new()],
+                region: call.region.to_owned(),
+                size: self.size,
+                disk: self.volume.size,
+                image: self.image.clone(),
+                ssh_keys: self.ssh_keys.clone(),
+                tags: Default::default(),
+                user_data: self.user_data.clone(),
+                features: Default::default(),
+            };
+            for (machine, _) in state.make_instances(config, &new) {
+                let private_ip = network::private_address(&self.zone, machine.address);
+                if let Some(machine) = state.instances.get_mut(&machine.id) {
+                    // A host is named after its address, which is not known before.
+                    machine.name = format!("ip-{}", private_ip.to_string().replace('.', "-"));
+                }
+                let instance = self.instance(call.region, &reservation, index, private_ip, token, &machine);
+                for (kind, id) in [
+                    ("instance", &instance.id),
+                    ("volume", &instance.volume.id),
+                    ("network-interface", &instance.interface),
+                ] {
+                    state.own.tag(id, self.tags.get(kind).cloned().unwrap_or_default());
+                }
+                made.push(instance.id.clone());
+                state.own.instances.insert(instance.id.clone(), instance);
+            }
+        }
+        made
+    }
+
+    fn instance(
+        &self,
+        region: &str,
+        reservation: &str,
+        index: usize,
+        private_ip: Ipv4Addr,
+        token: Option<&str>,
+        machine: &Machine,
+    ) -> Instance {
+        Instance {
+            id: ids::fresh("i"),
+            machine: machine.id,
+            reservation: reservation.to_owned(),
+            index,
+            region: region.to_owned(),
+            zone: self.zone.clone(),
+            image: self.image_id.clone(),
+            kind: self.size.slug.to_owned(),
+            key_name: self.key_name.clone(),
+            groups: self.groups.clone(),
+            public_ip: machine.address,
+            private_ip,
+            public: self.public,
+            launched_at: machine.created_at,
+            token: token.map(str::to_owned),
+            interface: ids::fresh("eni"),
+            attachment: ids::fresh("eni-attach"),
+            volume: Volume {
+                id: ids::fresh("vol"),
+                size: self.volume.size,
+                kind: self.volume.kind.clone(),
+                encrypted: self.volume.encrypted,
+                snapshot: self.snapshot.clone(),
+                delete_on_termination: self.volume.delete_on_termination,
+            },
+            metadata: self.metadata.clone(),
+            spot: self.spot,
+            shutdown_terminates: self.shutdown_terminates,
+            protected: self.protected,
+            source_dest_check: true,
+            profile: self.profile.clone(),
+            next: None,
+            reason: None,
+            ended_at: None,
+        }
+    }
+}
+
+/// How many to make: as many as there is room for, from the least to the most.
+fn count(call: &Call<'_>, state: &State) -> ApiResult<usize> {
+    call.params.need("MinCount")?;
+    call.params.need("MaxCount")?;
+    let number = |name| call.params.number(name).map(|n| usize::try_from(n.unwrap_or_default()).unwrap_or(usize::MAX));
+    let (least, most) = (number("MinCount")?, number("MaxCount")?);
+    if least == 0 || most < least {
+        return Err(invalid_value(format!("Invalid values for MinCount ({least}) and MaxCount ({most}).")));
+    }
+    let limit = call.config().limits.instances;
+    let room = limit.saturating_sub(state.instances.len());
+    if room < least {
+        return Err(refuse(
+            "InstanceLimitExceeded",
+            format!(
+                "You have requested more instances ({}) than your current instance limit of {limit} allows.",
+                state.instances.len() + least
+            ),
+        ));
+    }
+    Ok(most.min(room))
+}
+
+/// The one network interface that a call may describe.
+fn interface(params: &Params) -> ApiResult<Params> {
+    let mut all = params.groups("NetworkInterface");
+    if all.is_empty() {
+        return Ok(Params::default());
+    }
+    for name in ["SecurityGroupId", "SecurityGroup"] {
+        if !params.list(name).is_empty() {
+            return Err(refuse(
+                "InvalidParameterCombination",
+                "Network interfaces and an instance-level security groups may not be specified on the same request",
+            ));
+        }
+    }
+    if params.get("SubnetId").is_some() {
+        return Err(refuse(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID may not be specified on the same request",
+        ));
+    }
+    if all.len() > 1 || all[0].get("NetworkInterfaceId").is_some() || all[0].number("DeviceIndex")?.unwrap_or(0) != 0 {
+        return Err(unsupported("instances with another than one new network interface"));
+    }
+    Ok(all.remove(0))
+}
+
+/// The availability zone: the subnet's, the one that is named, or the first.
+fn zone(params: &Params, state: &State, region: &str, subnet: Option<&str>) -> ApiResult<String> {
+    let named = params.get("Placement.AvailabilityZone");
+    if let Some(zone) = named.filter(|zone| !network::is_zone(region, zone)) {
+        return Err(invalid_value(format!("Invalid availability zone: [{zone}]")));
+    }
+    match subnet {
+        Some(id) => network::subnets(state, region)
+            .into_iter()
+            .find(|subnet| subnet.id == id)
+            .map(|subnet| subnet.zone)
+            .ok_or_else(|| refuse("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))),
+        None => Ok(named.map_or_else(|| format!("{region}a"), str::to_owned)),
+    }
+}
+
+/// 500, as EC2 refuses a launch for which a zone has no room.
+fn no_room(kind: &str, zone: &str) -> ApiError {
+    let message = format!(
+        "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system will \
+         be working on provisioning additional capacity."
+    );
+    ApiError { status: 500, id: "InsufficientInstanceCapacity", message }
+}
+
+fn groups_of(params: &Params, interface: &Params, state: &State, region: &'static str) -> ApiResult<Vec<String>> {
+    let mut groups = Vec::new();
+    for id in params.list("SecurityGroupId").into_iter().chain(interface.list("SecurityGroupId")) {
+        groups.push(groups::by_id(state, region, id)?.id);
+    }
+    for name in params.list("SecurityGroup") {
+        groups.push(groups::by_name(state, region, name)?.id);
+    }
+    if groups.is_empty() {
+        groups.push(state::default_group(state, region));
+    }
+    Ok(groups)
+}
+
+/// The root volume; other devices are not there to be had.
+fn volume(params: &Params, least: u64) -> ApiResult<VolumeSpec> {
+    let mut spec = VolumeSpec {
+        size: least.max(DEFAULT_DISK),
+        kind: "gp3".to_owned(),
+        encrypted: false,
+        delete_on_termination: true,
+    };
+    for mapping in params.groups("BlockDeviceMapping") {
+        let device = mapping.need("DeviceName")?;
+        if mapping.get("NoDevice").is_some() || mapping.get("VirtualName").is_some() {
+            continue;
+        }
+        if !matches!(device, ROOT_DEVICE | "/dev/sda1") {
+            return Err(unsupported("volumes next to the root volume"));
+        }
+        let ebs = mapping.below("Ebs");
+        if let Some(size) = ebs.number("VolumeSize")? {
+            if size < least {
+                return Err(refuse(
+                    "InvalidBlockDeviceMapping",
+                    format!("Volume of size {size}GB is smaller than the image's snapshot, expect size >= {least}GB"),
+                ));
+            }
+            spec.size = size;
+        }
+        if let Some(kind) = ebs.get("VolumeType") {
+            if !["standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"].contains(&kind) {
+                return Err(invalid_value(format!("Invalid value '{kind}' for VolumeType.")));
+            }
+            kind.clone_into(&mut spec.kind);
+        }
+        spec.encrypted = ebs.flag("Encrypted")?;
+        spec.delete_on_termination = ebs.maybe_flag("DeleteOnTermination")?.unwrap_or(true);
+    }
+    Ok(spec)
+}
+
+/// The metadata options that a call asks for, on top of those that are there.
+pub(super) fn metadata(params: &Params, mut options: MetadataOptions) -> ApiResult<MetadataOptions> {
+    let sent = params.below("MetadataOptions");
+    let choose = |name: &str, allowed: [&str; 2], into: &mut String| match sent.get(name) {
+        Some(value) if allowed.contains(&value) => {
+            value.clone_into(into);
+            Ok(())
+        }
+        Some(value) => Err(invalid_value(format!("Invalid value '{value}' for {name}."))),
+        None => Ok(()),
+    };
+    choose("HttpTokens", ["optional", "required"], &mut options.tokens)?;
+    choose("HttpEndpoint", ["enabled", "disabled"], &mut options.endpoint)?;
+    choose("InstanceMetadataTags", ["enabled", "disabled"], &mut options.tags)?;
+    if let Some(limit) = sent.number("HttpPutResponseHopLimit")? {
+        if !(1..=64).contains(&limit) {
+            return Err(invalid_value("HttpPutResponseHopLimit must be between 1 and 64"));
+        }
+        options.hop_limit = limit;
+    }
+    Ok(options)
+}
+
+/// The user data as the guest sees it after cloud-init has unpacked it.
+fn user_data(params: &Params) -> ApiResult<Option<String>> {
+    let Some(encoded) = params.get("UserData") else { return Ok(None) };
+    let malformed = || refuse("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.");
+    let packed: String = encoded.split_ascii_whitespace().collect();
+    let data = STANDARD.decode(packed).map_err(|_| malformed())?;
+    if data.len() > USER_DATA {
+        return Err(invalid_value(format!("User data is limited to {USER_DATA} bytes")));
+    }
+    match String::from_utf8(data) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => {
+            let mut text = String::new();
+            let unpacked = flate2::read::MultiGzDecoder::new(error.as_bytes()).take(UNPACKED).read_to_string(&mut text);
+            unpacked
+                .map(|_| Some(text))
+                .map_err(|_| -> ApiError { unsupported("user data that is neither text nor gzip") })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn data(bytes: &[u8]) -> ApiResult<Option<String>> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("UserData", &STANDARD.encode(bytes));
+        user_data(&Params::parse(form.finish().as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn user_data_is_sixteen_kibibytes_at_most_and_may_be_compressed() {
+        assert_eq!(data(&vec![b'x'; USER_DATA]).unwrap().unwrap().len(), USER_DATA);
+        assert_eq!(data(&vec![b'x'; USER_DATA + 1]).unwrap_err().id, "InvalidParameterValue");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&vec![b'x'; 100_000]).unwrap();
+        assert_eq!(data(&gzip.finish().unwrap()).unwrap().unwrap().len(), 100_000);
+        assert_eq!(data(b"").unwrap(), None);
+        assert_eq!(user_data(&Params::parse(b"UserData=!").unwrap()).unwrap_err().id, "InvalidUserData.Malformed");
+    }
+
+    #[test]
+    fn a_volume_is_no_smaller_than_its_image() {
+        let read = |text: &str, least| volume(&Params::parse(text.as_bytes()).unwrap(), least);
+        assert_eq!(read("", 2).unwrap().size, 8);
+        assert_eq!(read("", 20).unwrap().size, 20);
+        let set = "BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=12";
+        assert_eq!(read(set, 8).unwrap().size, 12);
+        assert_eq!(read(set, 20).map(|spec| spec.size).unwrap_err().id, "InvalidBlockDeviceMapping");
+        let other = "BlockDeviceMapping.1.DeviceName=/dev/xvdb&BlockDeviceMapping.1.Ebs.VolumeSize=12";
+        assert_eq!(read(other, 8).map(|spec| spec.size).unwrap_err().id, "UnsupportedOperation");
+    }
+}

@@ -1,0 +1,54 @@
+//! Amazon's APIs: the EC2 Query API, Route 53, and what their clients ask for beside (SSM parameters, STS's
+//! `GetCallerIdentity`).
+//!
+//! The account is the engine's in Amazon's words: instances are its machines, AMIs its images, Elastic IPs its static IPs,
+//! hosted zones its domains. What is Amazon's alone (tags, client tokens, security groups, ids) is [`Data`], a part of the
+//! same state file. Nothing is kept twice: an instance's state is read from its machine, an image's from the engine's image.
+//!
+//! From the outside in, a request passes [`admit`] (signature, name of the operation, errors in the service's shape), the
+//! edge's layers (counts, faults) and [`routes`]. What the sandbox does not have is refused with the service's own error for
+//! an unknown operation, and logged.
+
+mod addresses;
+mod admit;
+mod attributes;
+mod auth;
+mod call;
+mod catalogue;
+mod filter;
+mod front;
+#[cfg(test)]
+mod fuzz;
+mod groups;
+mod ids;
+mod images;
+mod instances;
+mod key_pairs;
+pub mod keys;
+mod launch;
+mod network;
+mod offers;
+mod phase;
+mod power;
+mod query;
+mod refusal;
+mod reply;
+mod route53;
+mod routes;
+mod snapshots;
+mod ssm;
+mod state;
+mod sts;
+mod tags;
+mod xml;
+
+pub use admit::admit;
+pub use routes::routes;
+pub use state::Data;
+
+/// The account.
+pub type Cloud = remint_sandbox_cloud::Cloud<Data>;
+/// What the account has.
+pub type State = remint_sandbox_cloud::State<Data>;
+/// How the API fails.
+pub const SHAPE: remint_sandbox_cloud::Shape = <Data as remint_sandbox_cloud::Front>::SHAPE;

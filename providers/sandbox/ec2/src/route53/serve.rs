@@ -1,0 +1,97 @@
+//! Handing zones to the DNS server.
+
+use super::{name, value};
+use crate::{
+    State, ids,
+    state::{RecordSet, Zone},
+};
+use remint_sandbox_cloud::{ApiError, ApiResult, ZoneRecord, now, state::Zone as Served};
+
+/// How long resolvers may keep the zone's own NS records, in seconds, as Route 53 has it.
+const NS_TTL: u32 = 172_800;
+/// The same for the SOA record.
+const SOA_TTL: u32 = 900;
+
+/// The name servers of a zone: four of the names that Route 53 gives.
+pub(super) fn name_servers(id: &str) -> [String; 4] {
+    let seed = id.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let server = |index: u32, domain: &str| {
+        let number = (seed.rotate_left(8 * index) % 512) + 512 * index;
+        format!("ns-{number}.awsdns-{:02}.{domain}", number / 8 % 64)
+    };
+    [server(0, "com"), server(1, "net"), server(2, "org"), server(3, "co.uk")]
+}
+
+/// A zone with the sets that every zone has.
+pub(super) fn new_zone(name: &str, reference: &str, comment: &str) -> Zone {
+    let id = ids::capitals('Z');
+    let servers = name_servers(&id);
+    let own = format!("{name}.");
+    let soa = format!("{}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400", servers[0]);
+    let ns = servers.iter().map(|server| format!("{server}.")).collect();
+    let sets = vec![
+        RecordSet { name: own.clone(), kind: "NS".to_owned(), ttl: NS_TTL, values: ns },
+        RecordSet { name: own, kind: "SOA".to_owned(), ttl: SOA_TTL, values: vec![soa] },
+    ];
+    Zone {
+        id,
+        name: name.to_owned(),
+        reference: reference.to_owned(),
+        comment: comment.to_owned(),
+        created_at: now(),
+        sets,
+    }
+}
+
+/// Makes a zone for the account, as if its owner had. Gives the name, for the DNS server to be told.
+///
+/// # Errors
+///
+/// 422 for a name that is none, or that the account has already.
+pub(crate) fn add_zone(state: &mut State, name: &str) -> ApiResult<String> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if !name::is_zone(&name) {
+        return Err(ApiError::unprocessable("Name is not a valid domain name."));
+    }
+    if state.own.zones.values().any(|zone| zone.name == name) {
+        return Err(ApiError::unprocessable("Name already exists"));
+    }
+    let zone = new_zone(&name, &ids::fresh("sandbox"), "made by the sandbox");
+    state.own.zones.insert(zone.id.clone(), zone);
+    serve(state, &name);
+    Ok(name)
+}
+
+/// Makes the domain that is served under a name anew.
+pub(super) fn serve(state: &mut State, name: &str) {
+    let oldest =
+        state.own.zones.values().filter(|zone| zone.name == name).min_by_key(|zone| (zone.created_at, &zone.id));
+    match oldest {
+        Some(zone) => {
+            let domain = domain(zone);
+            state.zones.insert(name.to_owned(), domain);
+        }
+        None => {
+            state.zones.remove(name);
+        }
+    }
+}
+
+fn domain(zone: &Zone) -> Served {
+    let mut records: Vec<ZoneRecord> = Vec::new();
+    for set in &zone.sets {
+        for value in &set.values {
+            // Checked when the set was made.
+            let Ok(mut record) = value::read(&set.kind, value) else { continue };
+            record.id = records.len() as u64 + 1;
+            record.ttl = set.ttl;
+            record.name = match set.name.strip_suffix(&format!("{}.", zone.name)) {
+                None | Some("") => "@".to_owned(),
+                Some(below) => below.trim_end_matches('.').to_owned(),
+            };
+            records.push(record);
+        }
+    }
+    let records = records.into_iter().map(|record| (record.id, record)).collect();
+    Served { name: zone.name.clone(), records, created_at: zone.created_at }
+}

@@ -1,0 +1,173 @@
+//! Managed zones of Cloud DNS: list, show, create, delete.
+
+use axum::{
+    Json,
+    extract::{Path, State as Axum},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        call::{Body, Call},
+        error::{Refusal, Result},
+        labels::{Labels, check_labels},
+        reference::check_name,
+        state::ManagedZone,
+    },
+    record::Set,
+    reply::{self, already_exists, invalid, not_found, required, time},
+};
+use crate::{Cloud, State};
+use remint_sandbox_cloud::{Front, state::Zone};
+
+impl ManagedZone {
+    /// The zone of a domain that was not made by this API.
+    fn of(domain: &Zone) -> Self {
+        Self {
+            id: domain.records.keys().next().copied().unwrap_or_default(),
+            name: domain.name.replace('.', "-"),
+            description: String::new(),
+            labels: Labels::new(),
+            changes: Vec::new(),
+        }
+    }
+}
+
+/// The domain of a managed zone, by its name or id, and what is known of it beside.
+pub(super) fn find<'a>(state: &'a State, name: &str) -> Result<(&'a Zone, ManagedZone)> {
+    let mut zones = state.zones.values().map(|domain| (domain, zone_of(state, domain)));
+    zones
+        .find(|(_, zone)| zone.name == name || zone.id.to_string() == name)
+        .ok_or_else(|| not_found("parameters.managedZone", name))
+}
+
+fn zone_of(state: &State, domain: &Zone) -> ManagedZone {
+    state.own.managed_zones.get(&domain.name).cloned().unwrap_or_else(|| ManagedZone::of(domain))
+}
+
+/// The zone's serial: it counts its changes.
+pub(super) fn serial(zone: &ManagedZone) -> u64 {
+    zone.changes.len() as u64 + 1
+}
+
+fn view(domain: &Zone, zone: &ManagedZone) -> Value {
+    let servers = <crate::Data as Front>::NAME_SERVERS;
+    let mut view = json!({
+        "kind": "dns#managedZone",
+        "id": zone.id.to_string(),
+        "name": zone.name,
+        "dnsName": format!("{}.", domain.name),
+        "description": zone.description,
+        "nameServers": servers.iter().map(|server| format!("{server}.")).collect::<Vec<_>>(),
+        "creationTime": time(domain.created_at),
+        "visibility": "public",
+        "cloudLoggingConfig": { "kind": "dns#managedZoneCloudLoggingConfig" },
+    });
+    if !zone.labels.is_empty() {
+        view["labels"] = json!(zone.labels);
+    }
+    view
+}
+
+pub(super) async fn list(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let wanted = call.get("dnsName").map(str::to_ascii_lowercase);
+    let items = cloud.read(|state| {
+        let zones = state
+            .zones
+            .values()
+            .filter(|domain| wanted.as_ref().is_none_or(|name| *name == format!("{}.", domain.name)));
+        zones.map(|domain| view(domain, &zone_of(state, domain))).collect()
+    });
+    let mark = |item: &Value| item["dnsName"].as_str().unwrap_or_default().to_owned();
+    reply::list(&call, "dns#managedZonesListResponse", "managedZones", items, mark)
+}
+
+pub(super) async fn show(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(String, String)>) -> Result<Json<Value>> {
+    cloud.read(|state| find(state, &name).map(|(domain, zone)| Json(view(domain, &zone))))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Create {
+    name: String,
+    dns_name: String,
+    description: Option<String>,
+    visibility: Option<String>,
+    labels: Labels,
+    dnssec_config: Value,
+    forwarding_config: Option<Value>,
+    peering_config: Option<Value>,
+}
+
+pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -> Result<Json<Value>> {
+    const FIELD: &str = "entity.managedZone";
+    check_name(&format!("{FIELD}.name"), &sent.name).map_err(|_| invalid(&format!("{FIELD}.name"), &sent.name))?;
+    let description = sent.description.clone().ok_or_else(|| required(&format!("{FIELD}.description")))?;
+    check_labels(&sent.labels)?;
+    let dns_name =
+        sent.dns_name.strip_suffix('.').ok_or_else(|| invalid(&format!("{FIELD}.dnsName"), &sent.dns_name))?;
+    for (asked, what) in [
+        (sent.visibility.as_deref().is_some_and(|text| text != "public"), "private zones"),
+        (sent.dnssec_config["state"].as_str().is_some_and(|text| text != "off"), "DNSSEC"),
+        (sent.forwarding_config.is_some() || sent.peering_config.is_some(), "forwarding and peering zones"),
+    ] {
+        if asked {
+            return Err(Refusal::not_implemented(what));
+        }
+    }
+    let (name, made) = cloud.change(|state| {
+        Ok((|| {
+            if find(state, &sent.name).is_ok() {
+                return Err(already_exists(FIELD, &sent.name));
+            }
+            if state.zone(dns_name).is_ok() {
+                let why = format!("The DNS name '{}' is not available: another managed zone has it.", sent.dns_name);
+                return Err(Refusal::new(400, "managedZoneDnsNameNotAvailable", why));
+            }
+            let domain =
+                state.new_zone(dns_name, None).map_err(|_| invalid(&format!("{FIELD}.dnsName"), &sent.dns_name))?;
+            let zone = ManagedZone {
+                id: state.next_id(),
+                name: sent.name.clone(),
+                description,
+                labels: sent.labels.clone(),
+                changes: Vec::new(),
+            };
+            let made = view(&domain, &zone);
+            state.own.managed_zones.insert(domain.name.clone(), zone);
+            Ok((domain.name, made))
+        })())
+    })??;
+    cloud.tell_zone(&name).await;
+    Ok(Json(made))
+}
+
+pub(super) async fn delete(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(String, String)>) -> Result<StatusCode> {
+    let gone = cloud.change(|state| {
+        Ok((|| {
+            let (domain, _) = find(state, &name)?;
+            // The zone's own two remain to the end.
+            let own = |set: &Set| set.name == "@" && matches!(set.kind.as_str(), "NS" | "SOA");
+            if Set::all(domain).iter().any(|set| !own(set)) {
+                let why = format!(
+                    "The resource named '{name}' cannot be deleted because it contains one or more 'resource records'."
+                );
+                return Err(Refusal::new(400, "containerNotEmpty", why));
+            }
+            let dns_name = domain.name.clone();
+            state.zones.remove(&dns_name);
+            state.own.managed_zones.remove(&dns_name);
+            Ok(dns_name)
+        })())
+    })??;
+    cloud.tell_zone(&gone).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is known of a domain's zone, to be changed.
+pub(super) fn zone_mut<'a>(state: &'a mut State, dns_name: &str) -> Option<&'a mut ManagedZone> {
+    let domain = state.zones.get(dns_name)?;
+    Some(state.own.managed_zones.entry(dns_name.to_owned()).or_insert_with(|| ManagedZone::of(domain)))
+}

@@ -1,0 +1,214 @@
+//! Firewall rules. They are kept and shown; the sandbox's machines have their open ports whatever the rules say.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State as Axum},
+    routing::get,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    call::{Accepted, Body, Call, Done, time},
+    error::{Refusal, Result},
+    reference::{Reference, check_name, full},
+    state::Firewall,
+};
+use crate::{Cloud, State};
+use remint_sandbox_cloud::now;
+
+/// The fields that a client may set.
+const FIELDS: [&str; 13] = [
+    "description",
+    "network",
+    "priority",
+    "sourceRanges",
+    "destinationRanges",
+    "sourceTags",
+    "targetTags",
+    "sourceServiceAccounts",
+    "targetServiceAccounts",
+    "allowed",
+    "denied",
+    "direction",
+    "disabled",
+];
+
+pub(super) fn routes() -> Router<Cloud> {
+    const LIST: &str = "/compute/v1/projects/{project}/global/firewalls";
+    Router::new()
+        .route(LIST, get(list).post(insert))
+        .route(&format!("{LIST}/{{firewall}}"), get(show).patch(patch).put(update).delete(delete))
+}
+
+type Named = Path<(String, String)>;
+
+fn path(name: &str) -> String {
+    format!("global/firewalls/{name}")
+}
+
+fn find<'a>(state: &'a State, name: &str) -> Result<&'a Firewall> {
+    let found = state.own.firewalls.values().find(|firewall| firewall.name == name);
+    found.ok_or_else(|| Refusal::not_found(full(&path(name))))
+}
+
+fn view(call: &Call, firewall: &Firewall) -> Value {
+    let mut view = json!({
+        "kind": "compute#firewall",
+        "id": firewall.id.to_string(),
+        "creationTimestamp": time(firewall.created_at),
+        "name": firewall.name,
+        "description": "",
+        "priority": 1000,
+        "direction": "INGRESS",
+        "disabled": false,
+        "logConfig": { "enable": false },
+        "selfLink": call.link(&path(&firewall.name)),
+    });
+    if let Some(view) = view.as_object_mut() {
+        view.extend(firewall.rule.clone());
+        view.insert("network".to_owned(), call.link("global/networks/default").into());
+    }
+    view
+}
+
+/// What a client says of a rule, over what there was of it before.
+fn read(sent: &Map<String, Value>, before: Map<String, Value>) -> Result<Map<String, Value>> {
+    let mut rule = before;
+    for field in FIELDS {
+        match sent.get(field) {
+            Some(Value::Null) => drop(rule.remove(field)),
+            Some(value) => drop(rule.insert(field.to_owned(), value.clone())),
+            None => {}
+        }
+    }
+    if let Some(network) = rule.get("network").and_then(Value::as_str)
+        && !matches!(*Reference::parse(network).path, ["global", "networks", "default"])
+    {
+        return Err(Refusal::invalid("resource.network", network, "The referenced network resource cannot be found."));
+    }
+    if let Some(priority) = rule.get("priority")
+        && priority.as_u64().is_none_or(|number| number > 65535)
+    {
+        return Err(Refusal::invalid("resource.priority", priority, "Must be between 0 and 65535."));
+    }
+    let some = |field: &str| rule.get(field).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    match (some("allowed"), some("denied")) {
+        (false, false) => return Err(Refusal::required("resource.allowed")),
+        (true, true) => return Err(Refusal::invalid("resource.denied", "", "Cannot specify both allowed and denied.")),
+        _ => {}
+    }
+    let all = rule.get("allowed").or(rule.get("denied")).and_then(Value::as_array);
+    if all.is_some_and(|all| all.iter().any(|one| one["IPProtocol"].as_str().is_none_or(str::is_empty))) {
+        return Err(Refusal::required("resource.allowed[0].IPProtocol"));
+    }
+    let egress = rule.get("direction").and_then(Value::as_str) == Some("EGRESS");
+    let sources = ["sourceRanges", "sourceTags", "sourceServiceAccounts"];
+    if !egress && !sources.iter().any(|field| some(field)) {
+        rule.insert("sourceRanges".to_owned(), json!(["0.0.0.0/0"]));
+    }
+    Ok(rule)
+}
+
+async fn list(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let items = cloud.read(|state| state.own.firewalls.values().map(|firewall| view(&call, firewall)).collect());
+    call.list("compute#firewallList", "global/firewalls", items)
+}
+
+async fn show(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) -> Result<Json<Value>> {
+    cloud.read(|state| find(state, &name).map(|firewall| Json(view(&call, firewall))))
+}
+
+async fn insert(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path(_): Path<String>,
+    Body(sent): Body<Map<String, Value>>,
+) -> Result<Json<Value>> {
+    let name = sent.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    call.mutate(&cloud, |state, _| {
+        check_name("resource.name", &name)?;
+        if find(state, &name).is_ok() {
+            return Err(Refusal::already_exists(full(&path(&name))));
+        }
+        let rule = read(&sent, Map::new())?;
+        Ok(Accepted::own("insert", path(&name), move |state, _| {
+            let id = state.next_id();
+            state.own.firewalls.insert(id, Firewall { id, name, created_at: now(), rule });
+            Done::at_once(id)
+        }))
+    })
+    .await
+}
+
+async fn patch(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Named,
+    Body(sent): Body<Map<String, Value>>,
+) -> Result<Json<Value>> {
+    change(&cloud, &call, "patch", &name, |before| read(&sent, before)).await
+}
+
+async fn update(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Named,
+    Body(sent): Body<Map<String, Value>>,
+) -> Result<Json<Value>> {
+    change(&cloud, &call, "update", &name, |_| read(&sent, Map::new())).await
+}
+
+async fn change(
+    cloud: &Cloud,
+    call: &Call,
+    verb: &'static str,
+    name: &str,
+    rule: impl FnOnce(Map<String, Value>) -> Result<Map<String, Value>> + Send,
+) -> Result<Json<Value>> {
+    call.mutate(cloud, |state, _| {
+        let firewall = find(state, name)?;
+        let (id, rule) = (firewall.id, rule(firewall.rule.clone())?);
+        Ok(Accepted::own(verb, path(name), move |state, _| {
+            if let Some(firewall) = state.own.firewalls.get_mut(&id) {
+                firewall.rule = rule;
+            }
+            Done::at_once(id)
+        }))
+    })
+    .await
+}
+
+async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) -> Result<Json<Value>> {
+    call.mutate(&cloud, |state, _| {
+        let id = find(state, &name)?.id;
+        Ok(Accepted::own("delete", path(&name), move |state, _| {
+            state.own.firewalls.remove(&id);
+            Done::at_once(id)
+        }))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_allows_or_denies_and_comes_from_anywhere_unless_it_says_otherwise() {
+        let map = |value: Value| value.as_object().unwrap().clone();
+        let rule = read(&map(json!({ "allowed": [{ "IPProtocol": "tcp", "ports": ["22"] }] })), Map::new()).unwrap();
+        assert_eq!(rule["sourceRanges"], json!(["0.0.0.0/0"]));
+        let patched = read(&map(json!({ "sourceRanges": ["10.0.0.0/8"] })), rule).unwrap();
+        assert_eq!(patched["sourceRanges"], json!(["10.0.0.0/8"]));
+        assert_eq!(patched["allowed"][0]["ports"], json!(["22"]));
+        for bad in [
+            json!({}),
+            json!({ "allowed": [{}] }),
+            json!({ "allowed": [{ "IPProtocol": "tcp" }], "denied": [{ "IPProtocol": "udp" }] }),
+            json!({ "allowed": [{ "IPProtocol": "tcp" }], "network": "global/networks/other" }),
+            json!({ "allowed": [{ "IPProtocol": "tcp" }], "priority": 70000 }),
+        ] {
+            assert!(read(&map(bad.clone()), Map::new()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Making an instance.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    Json,
+    extract::{Path, State as Axum},
+};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{
+    access::{self, SentAccess},
+    call::{Accepted, Body, Call, Done},
+    catalogue,
+    disks::{self, path as disk_path},
+    error::{Refusal, Result},
+    images::{self, Source},
+    instances::path,
+    labels::{Labels, Metadata, SentMetadata, check_labels},
+    operations::Failure,
+    public_images,
+    reference::{Reference, check_name, full},
+    state::{Access, Content, Disk, Instance, machine_of},
+};
+use crate::{Cloud, State};
+use remint_sandbox_cloud::{Config, NewInstances, catalogue::Size, now, state::Image};
+
+const USER_DATA: &str = "user-data";
+const NO_CLOUD_INIT: &str = "The images of debian-cloud have no cloud-init: at Google the call is accepted, and the instance \
+                             ignores its user data. The sandbox refuses it, so that this shows. Use the family \
+                             ubuntu-2404-lts-amd64 of ubuntu-os-cloud.";
+
+/// The body of `instances.insert`, as far as the sandbox reads it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Insert {
+    name: String,
+    description: String,
+    machine_type: String,
+    disks: Vec<AttachedDisk>,
+    network_interfaces: Vec<Nic>,
+    labels: Labels,
+    metadata: SentMetadata,
+    tags: SentTags,
+    service_accounts: Vec<Value>,
+    scheduling: Value,
+    guest_accelerators: Vec<Value>,
+    hostname: Option<String>,
+    can_ip_forward: bool,
+    deletion_protection: bool,
+}
+
+impl Default for Insert {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            machine_type: String::new(),
+            disks: Vec::new(),
+            network_interfaces: Vec::new(),
+            labels: Labels::new(),
+            metadata: SentMetadata::default(),
+            tags: SentTags::default(),
+            service_accounts: Vec::new(),
+            scheduling: Value::Null,
+            guest_accelerators: Vec::new(),
+            hostname: None,
+            can_ip_forward: false,
+            deletion_protection: false,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AttachedDisk {
+    boot: bool,
+    auto_delete: bool,
+    device_name: Option<String>,
+    source: Option<String>,
+    initialize_params: Option<InitializeParams>,
+    #[serde(deserialize_with = "int64")]
+    disk_size_gb: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct InitializeParams {
+    disk_name: Option<String>,
+    #[serde(deserialize_with = "int64")]
+    disk_size_gb: Option<u64>,
+    disk_type: Option<String>,
+    source_image: Option<String>,
+    source_snapshot: Option<String>,
+    description: String,
+    labels: Labels,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Nic {
+    network: Option<String>,
+    subnetwork: Option<String>,
+    access_configs: Vec<SentAccess>,
+}
+
+/// Network tags, as a client sends them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SentTags {
+    pub(super) items: Vec<String>,
+    pub(super) fingerprint: Option<String>,
+}
+
+/// A 64-bit number: Google writes them as texts, and reads both.
+pub(super) fn int64<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Number(u64),
+        Text(String),
+    }
+    match Option::<Number>::deserialize(from)? {
+        None => Ok(None),
+        Some(Number::Number(number)) => Ok(Some(number)),
+        Some(Number::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+/// An instance that was found to be right.
+struct New {
+    name: String,
+    zone: String,
+    size: &'static Size,
+    image: Image,
+    disk: NewDisk,
+    user_data: Option<String>,
+    ssh_keys: Vec<String>,
+    instance: Instance,
+}
+
+/// The disk that it boots from.
+enum NewDisk {
+    /// One that is made with it. Its id and content are filled in then.
+    Made(Disk),
+    /// One that there is, and its size in GiB.
+    Existing(u64, u64),
+}
+
+pub(super) async fn insert(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, zone)): Path<(String, String)>,
+    Body(sent): Body<Insert>,
+) -> Result<Json<Value>> {
+    for source in ["sourceInstanceTemplate", "sourceMachineImage"] {
+        if call.get(source).is_some() {
+            return Err(Refusal::not_implemented(format_args!("instances from a {source}")));
+        }
+    }
+    cloud.refresh_images().await;
+    call.mutate(&cloud, |state, config| plan(state, config, &zone, sent)).await
+}
+
+fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Accepted> {
+    let new = check(state, zone, sent)?;
+    let target = path(zone, &new.name);
+    let limit = config.limits.instances;
+    if state.instances.len() >= limit {
+        return Ok(Accepted::fails("insert", target, Failure::quota("INSTANCES", limit, catalogue::region_of(zone))));
+    }
+    Ok(Accepted::engine("insert", target, move |state, config| make(state, config, new)))
+}
+
+fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
+    check_name("resource.name", &sent.name)?;
+    if machine_of(state, zone, &sent.name).is_some() {
+        return Err(Refusal::already_exists(full(&path(zone, &sent.name))));
+    }
+    for (asked, what) in [
+        (!sent.guest_accelerators.is_empty(), "guest accelerators"),
+        (sent.hostname.as_ref().is_some_and(|name| !name.is_empty()), "host names other than the instance's name"),
+        (sent.disks.len() > 1, "disks next to the boot disk"),
+        (sent.network_interfaces.len() > 1, "more than one network interface"),
+    ] {
+        if asked {
+            return Err(Refusal::not_implemented(what));
+        }
+    }
+    let size = machine_type(&sent.machine_type, zone)?;
+    check_labels(&sent.labels)?;
+    check_tags(&sent.tags.items)?;
+    let metadata = Metadata::read(&sent.metadata)?;
+    check_metadata(&metadata)?;
+    let access = network(state, zone, sent.network_interfaces.first())?;
+    let boot = sent.disks.into_iter().next().ok_or_else(|| Refusal::required("resource.disks"))?;
+    if !boot.boot {
+        return Err(Refusal::invalid(
+            "resource.disks",
+            "",
+            "Boot disk must be the first disk attached to the instance.",
+        ));
+    }
+    let (image, disk) = boot_disk(state, zone, &sent.name, &boot)?;
+    if metadata.get(USER_DATA).is_some() && ignores_user_data(state, &image, &disk) {
+        return Err(Refusal::invalid("resource.metadata.items", USER_DATA, NO_CLOUD_INIT));
+    }
+    let mut ssh_keys = state.own.project_metadata.login_keys("root");
+    ssh_keys.extend(metadata.login_keys("root"));
+    let device_name =
+        boot.device_name.filter(|name| !name.is_empty()).unwrap_or_else(|| "persistent-disk-0".to_owned());
+    Ok(New {
+        zone: zone.to_owned(),
+        size,
+        image,
+        disk,
+        user_data: metadata.get(USER_DATA).map(str::to_owned),
+        ssh_keys,
+        instance: Instance {
+            description: sent.description,
+            labels: sent.labels,
+            metadata,
+            tags: sent.tags.items,
+            access,
+            service_accounts: sent.service_accounts,
+            scheduling: sent.scheduling,
+            disk: 0,
+            device_name,
+            auto_delete: boot.auto_delete,
+            deletion_protection: sent.deletion_protection,
+            can_ip_forward: sent.can_ip_forward,
+            started_at: Some(now()),
+            stopped_at: None,
+        },
+        name: sent.name,
+    })
+}
+
+fn machine_type(text: &str, zone: &str) -> Result<&'static Size> {
+    const FIELD: &str = "resource.machineType";
+    if text.is_empty() {
+        return Err(Refusal::required(FIELD));
+    }
+    match Reference::parse(text).zonal("machineTypes", zone) {
+        Some((found, name)) if found == zone => catalogue::machine_type(name).ok_or_else(|| {
+            Refusal::invalid(
+                FIELD,
+                text,
+                format_args!("Machine type with name '{name}' does not exist in zone '{zone}'."),
+            )
+        }),
+        Some(_) => Err(Refusal::invalid(FIELD, text, "The machine type must be in the instance's zone.")),
+        None => Err(Refusal::invalid(FIELD, text, "The URL is malformed.")),
+    }
+}
+
+fn network(state: &State, zone: &str, sent: Option<&Nic>) -> Result<Option<Access>> {
+    let sent = sent.ok_or_else(|| Refusal::required("resource.networkInterfaces"))?;
+    let bad = |field: &str, text: &str| {
+        Refusal::invalid(
+            &format!("resource.networkInterfaces[0].{field}"),
+            text,
+            "The referenced network resource cannot be found.",
+        )
+    };
+    if let Some(text) = sent.network.as_deref().filter(|text| !text.is_empty())
+        && !matches!(*Reference::parse(text).path, ["global", "networks", "default"] | ["default"])
+    {
+        return Err(bad("network", text));
+    }
+    if let Some(text) = sent.subnetwork.as_deref().filter(|text| !text.is_empty())
+        && Reference::parse(text).regional("subnetworks", catalogue::region_of(zone)) != Some("default")
+    {
+        return Err(bad("subnetwork", text));
+    }
+    if sent.access_configs.len() > 1 {
+        return Err(Refusal::invalid(
+            "accessConfigs",
+            sent.access_configs.len(),
+            "At most one access config currently supported.",
+        ));
+    }
+    sent.access_configs.first().map(|access| access.read(state, zone)).transpose()
+}
+
+/// The image that the disk begins with, and the disk.
+fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> Result<(Image, NewDisk)> {
+    const FIELD: &str = "resource.disks[0]";
+    match (&sent.source, &sent.initialize_params) {
+        (Some(source), None) => {
+            let (found, name) = Reference::parse(source)
+                .zonal("disks", zone)
+                .ok_or_else(|| Refusal::invalid(&format!("{FIELD}.source"), source, "The URL is malformed."))?;
+            let disk = disks::find(state, found, name)?;
+            match disk.content {
+                Content::Image(image) if disk.zone == zone => {
+                    let image =
+                        state.images.get(&image).ok_or_else(|| Refusal::not_ready(full(&disk_path(zone, name))))?;
+                    Ok((image.clone(), NewDisk::Existing(disk.id, disk.size)))
+                }
+                Content::Image(_) => Err(Refusal::invalid(
+                    &format!("{FIELD}.source"),
+                    source,
+                    "The disk must be in the instance's zone.",
+                )),
+                Content::Machine(user) => Err(disks::in_use(state, disk, user)),
+            }
+        }
+        (None, Some(params)) => {
+            if params.source_snapshot.is_some() {
+                return Err(Refusal::not_implemented("disks from snapshots"));
+            }
+            let field = format!("{FIELD}.initializeParams.sourceImage");
+            let source = params.source_image.as_deref().ok_or_else(|| Refusal::required(&field))?;
+            let Source { image, named } = images::source(state, &field, source)?;
+            let name = params.disk_name.clone().unwrap_or_else(|| instance.to_owned());
+            check_name(&format!("{FIELD}.initializeParams.diskName"), &name)?;
+            if disks::find(state, zone, &name).is_ok() {
+                return Err(Refusal::already_exists(full(&disk_path(zone, &name))));
+            }
+            check_labels(&params.labels)?;
+            let size = disks::size(&image, params.disk_size_gb.or(sent.disk_size_gb))?;
+            let disk = Disk {
+                id: 0,
+                name,
+                zone: zone.to_owned(),
+                size,
+                kind: disks::kind(params.disk_type.as_deref(), zone)?,
+                description: params.description.clone(),
+                labels: params.labels.clone(),
+                source: Some(named),
+                content: Content::Machine(0),
+                created_at: now(),
+            };
+            Ok((image, NewDisk::Made(disk)))
+        }
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid(FIELD, "", "Only one of source and initializeParams may be specified."))
+        }
+        (None, None) => Err(Refusal::invalid(FIELD, "", "Either source or initializeParams must be specified.")),
+    }
+}
+
+/// Whether a disk begins with a public image that has no cloud-init at Google. What an instance has been started on since may
+/// have got one: images and disks of the project's own are not looked into.
+fn ignores_user_data(state: &State, image: &Image, disk: &NewDisk) -> bool {
+    let disk = match disk {
+        NewDisk::Made(disk) => Some(disk),
+        NewDisk::Existing(id, _) => state.own.disks.get(id),
+    };
+    let source = disk.and_then(|disk| disk.source.as_ref());
+    image.public() && source.is_some_and(|(path, _)| public_images::lacks_cloud_init(path))
+}
+
+fn make(state: &mut State, config: &Config, new: New) -> Done {
+    let New { name, zone, size, image, disk, user_data, ssh_keys, mut instance } = new;
+    let gib = match &disk {
+        NewDisk::Made(disk) => disk.size,
+        NewDisk::Existing(_, size) => *size,
+    };
+    let region = zone.clone();
+    let tags = BTreeSet::new();
+    let machines = NewInstances {
+        names: vec![name],
+        region,
+        size,
+        disk: gib,
+        image,
+        ssh_keys,
+        tags,
+        user_data,
+        features: Default::default(),
+    };
+    let made = state.make_instances(config, &machines);
+    let Some((machine, action)) = made.into_iter().next() else { return Done::at_once(0) };
+    instance.disk = match disk {
+        NewDisk::Made(disk) => {
+            let id = state.next_id();
+            state.own.disks.insert(id, Disk { id, content: Content::Machine(machine.id), ..disk });
+            id
+        }
+        NewDisk::Existing(id, _) => {
+            // The machine gets a copy; what the disk held is not needed any more once there is one.
+            if let Some(disk) = state.own.disks.get_mut(&id) {
+                disk.content = Content::Machine(machine.id);
+            }
+            id
+        }
+    };
+    let forwarding = access::forward(state, config, machine.id, instance.access.as_ref());
+    state.own.instances.insert(machine.id, instance);
+    Done::by(machine.id, [action.id].into_iter().chain(forwarding))
+}
+
+/// Refuses network tags that are none.
+pub(super) fn check_tags(tags: &[String]) -> Result<()> {
+    tags.iter().try_for_each(|tag| check_name("resource.tags.items", tag))
+}
+
+/// Refuses metadata that a guest's agent would act on and the sandbox's guests, which have none, do not.
+pub(super) fn check_metadata(metadata: &Metadata) -> Result<()> {
+    if metadata.get("startup-script").is_some() || metadata.get("startup-script-url").is_some() {
+        return Err(Refusal::not_implemented("startup scripts; `user-data` is read"));
+    }
+    if metadata.login_users().iter().any(|user| *user != "root") {
+        return Err(Refusal::not_implemented("ssh-keys of other users than root; `user-data` may make them"));
+    }
+    Ok(())
+}

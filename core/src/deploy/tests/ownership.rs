@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     deploy::{gc::gc_with, images::prune_with, plan::plan_with, run::DeployOptions},
-    fake::{Dice, Fault, Faults, Rates},
     journal::Entry,
     provider::{InstanceId, InstanceState, StaticIpId},
 };
@@ -356,43 +355,6 @@ async fn a_static_ip_that_was_made_for_the_first_time_is_undone() {
     assert_eq!(stand.cloud.static_ip_list(), []);
     let stand = Stand { manifest: without, ..stand };
     assert!(!stand.deploy().await.unwrap().plan.changes());
-}
-
-/// It shows in one list, and not in the next one.
-#[tokio::test(start_paused = true)]
-async fn an_address_that_comes_late_is_given_back_although_lists_lag() {
-    for seed in 0..16 {
-        let stand = killed_while_it_makes_the_address().await;
-        let instance = stand.serving().id;
-        stand.cloud.world().set_faults(Faults::new(&mut Dice::new(seed), Rates::none().with(Fault::StaleList, 0.5)));
-        let late = async {
-            sleep(Duration::from_secs(1)).await;
-            stand.cloud.add_static_ip(Some(instance));
-        };
-        let ctx = stand.context();
-        let engine = stand.engine(&ctx);
-        let (undone, ()) = tokio::join!(unfinished(&engine, "abort", true), late);
-        undone.unwrap();
-        assert_eq!((stand.cloud.static_ip_list(), stand.cloud.standing()), (vec![], vec![]), "{seed}");
-    }
-}
-
-/// After a first deploy that was killed when it had announced the static IP and not yet sent the request.
-async fn killed_while_it_makes_the_address() -> Stand {
-    for killed in 0.. {
-        let stand = Stand::new();
-        stand.cloud.kill.at(killed);
-        assert!(stand.cloud.kill.run(stand.deploy()).await.is_none(), "it was never killed between the two");
-        stand.cloud.kill.never();
-        let history = stand.journal().history().await.unwrap();
-        let last = history.last().and_then(|release| release.entries.last());
-        if last.is_some_and(|record| matches!(record.entry, Entry::MakingAddress { .. }))
-            && stand.cloud.static_ip_list().is_empty()
-        {
-            return stand;
-        }
-    }
-    unreachable!("the loop ends by returning")
 }
 
 #[tokio::test(start_paused = true)]

@@ -487,12 +487,14 @@ impl<'a> Search<'a> {
         Ok(found.collect())
     }
 
-    /// The record that is wanted, where it is not set: a run that was to set it did not get that far, and clients find the service
-    /// under the former one.
+    /// The record that is wanted, where Remint has not set it, or somebody has sent it elsewhere: a run that was to set it did not get
+    /// that far, and clients find the service under the former one.
     async fn unset_record(&self) -> Result<Option<String>, EngineError> {
         let Some((owned, record)) = self.resources.record() else { return Ok(None) };
         let standing = standing_record(zones(self.ctx, &owned.provider)?, record).await?;
-        Ok(standing.is_none().then(|| record.fqdn()))
+        let written = written(&self.history, None);
+        let is_set = standing.is_some_and(|standing| standing.values.iter().all(|value| written.contains(value)));
+        Ok((!is_set).then(|| record.fqdn()))
     }
 
     /// Removes one; returns whether it is gone. Its use is read again first.
@@ -526,7 +528,7 @@ impl<'a> Search<'a> {
                         if let Some(next) = self.unset_record().await? {
                             let (fqdn, kind) = (record.fqdn(), record.kind);
                             ctx.events
-                                .warn(format!("{fqdn} {kind} stays: {next}, which comes after it, is not set yet"));
+                                .warn(format!("{fqdn} {kind} stays: {next}, which replaces it, does not lead to the service yet; `remint deploy` sets it"));
                             return Ok(false);
                         }
                         remove_record(ctx, &owned.provider, record, &written(&self.history, None)).await?

@@ -1,4 +1,4 @@
-//! The network around the droplets, and what stands before the API's routes: DNS, reserved IPs, faults, limits, counts.
+//! The network around the instances, and what stands before the API's routes: DNS, static IPs, faults, limits, counts.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -79,7 +79,7 @@ impl LocalEdge {
         &self.faults
     }
 
-    /// Opens further service ports, on machines and on reserved IPs, now and from now on.
+    /// Opens further service ports, on machines and on static IPs, now and from now on.
     async fn open_ports(&self, ports: &[u16]) -> ApiResult<()> {
         if ports.contains(&0) {
             return Err(ApiError::unprocessable("port 0 cannot be opened"));
@@ -87,7 +87,7 @@ impl LocalEdge {
         (self.opened)(ports)
             .map_err(|error| ApiError::internal(format!("the open ports cannot be written down: {error}")))?;
         self.hypervisor.open_ports(ports).await.map_err(|error| ApiError::internal(error.to_string()))?;
-        // A reserved IP's port that something else holds is in the log, and tried again at each assignment.
+        // A static IP's port that something else holds is in the log, and tried again at each assignment.
         self.forwarder.open_ports(ports).await;
         Ok(())
     }

@@ -91,22 +91,37 @@ async fn killed_while_it_sets_the_record() -> Stand {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_is_not_removed_before_the_one_that_comes_after_it_is_set() {
+async fn a_record_is_not_removed_before_the_one_that_replaces_it_is_set() {
+    removed_when_replaced("").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_not_removed_before_the_one_that_is_taken_over_leads_here() {
+    removed_when_replaced("\nadopt = true").await;
+}
+
+/// Kills a deploy that renames the record at its n-th step, for every n, and lets `gc` remove what it finds.
+async fn removed_when_replaced(dns: &str) {
     let mut unset = 0;
     for killed in 0.. {
         let stand = Stand::new();
         stand.deploy().await.unwrap();
-        let stand = Stand { manifest: MANIFEST.replace("name = \"www\"", "name = \"web\""), ..stand };
+        if !dns.is_empty() {
+            stand.cloud.add_record("web", "203.0.113.99");
+        }
+        let renamed = format!("name = \"web\"{dns}");
+        let stand = Stand { manifest: MANIFEST.replace("name = \"www\"", &renamed), ..stand };
+        let ours = stand.cloud.record("www");
         stand.cloud.kill.at(killed);
         let ended = stand.cloud.kill.run(stand.deploy()).await;
         stand.cloud.kill.never();
         sleep(Duration::from_secs(3600)).await;
-        let (ctx, is_set) = (stand.context(), stand.cloud.record("web").is_some());
+        let (ctx, is_set) = (stand.context(), stand.cloud.record("web") == ours);
         gc_with(&stand.engine(&ctx), None).await.unwrap();
         assert_eq!(stand.cloud.record("www").is_none(), is_set, "killed at {killed}");
         unset += usize::from(!is_set && stand.journal().resources().await.unwrap().superseded().next().is_some());
         stand.deploy().await.unwrap();
-        assert_eq!((stand.cloud.record("www"), stand.cloud.record("web").is_some()), (None, true));
+        assert_eq!((stand.cloud.record("www"), stand.cloud.record("web")), (None, ours));
         if ended.is_some() {
             assert!(unset > 0, "it was never killed between the announcement and the request");
             return;

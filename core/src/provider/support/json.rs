@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Call, Calls, Excess, Meter, NoAnswer, Page, Turn, all_pages, answered, endpoint::is_safe};
+use super::{Call, CallClass, Calls, Excess, Meter, NoAnswer, Page, Turn, all_pages, answered, endpoint::is_safe};
 use crate::{
     provider::{Error, ErrorKind, Result},
     redact,
@@ -127,7 +127,7 @@ impl JsonRequest {
     /// The API makes this the same when repeated: by a unique name, or because it says how things shall be.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
-        self.call.class = super::CallClass::IdempotentMutation;
+        self.call.class = CallClass::IdempotentMutation;
         self
     }
 

@@ -25,7 +25,7 @@ pub async fn identify(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().chars().take(SHOWN).collect::<String>());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        // Whoever has no credentials does not fill the log.
+        // A client without credentials must not fill the log.
         match error.status {
             401 => tracing::debug!(%method, path, request = %id, "no credentials, or wrong ones"),
             status => tracing::info!(%method, path, status, request = %id, "{}", error.message),

@@ -1,6 +1,6 @@
 //! The machines of Remint's sandbox: one trait, two kinds, and the base images that they start from.
 //!
-//! A [`Hypervisor`] knows disks and power, nothing of droplets, actions, tags or delays; those are the API's. What it is
+//! A [`Hypervisor`] knows disks and power, nothing of instances, actions, tags or delays; those are the API's. What it is
 //! told here is all that it needs to find its machines again after the sandbox was killed and started anew.
 
 pub mod base_image;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub struct MachineError {
     /// What was tried, as a verb: `shut down`.
     pub operation: &'static str,
-    /// The droplet's id, or the name of a disk image.
+    /// The instance's id, or the name of a disk image.
     pub machine: String,
     /// What came of it, with the last lines that the machine's process wrote.
     pub message: String,
@@ -42,11 +42,11 @@ pub struct DiskImage(pub String);
 /// A machine, as the API asks for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MachineSpec {
-    /// The id of the droplet; the machine's folder is named by it.
+    /// The id of the instance; the machine's folder is named by it.
     pub id: u64,
     /// The name that the machine takes as its host name.
     pub name: String,
-    /// The loopback address of this droplet alone, under which its ports are opened.
+    /// The loopback address of this instance alone, under which its ports are opened.
     pub address: Ipv4Addr,
     /// How ports that cannot be bound on that address are moved.
     pub ports: PortMap,
@@ -64,7 +64,7 @@ pub struct MachineSpec {
     pub disk_gib: u64,
     /// cloud-init user data.
     pub user_data: Option<String>,
-    /// Public keys (OpenSSH lines) for root, from the droplet's create call.
+    /// Public keys (OpenSSH lines) for root, from the instance's create call.
     pub ssh_keys: Vec<String>,
     /// How long after power-on the machine's SSH answers at the earliest, where machines do not really boot.
     pub boot_delay: Duration,

@@ -62,7 +62,7 @@ pub(crate) fn add_zone(state: &mut State, name: &str) -> ApiResult<String> {
     Ok(name)
 }
 
-/// Makes the domain that is served under a name anew.
+/// Replaces the zone that the DNS server has under a name.
 pub(super) fn serve(state: &mut State, name: &str) {
     let oldest =
         state.own.zones.values().filter(|zone| zone.name == name).min_by_key(|zone| (zone.created_at, &zone.id));

@@ -27,7 +27,7 @@ pub const DEBIAN_12: &str = "debian-12-x64";
 /// The smallest disk that a machine from this image can have; the file system grows to the machine's disk at boot.
 const DISK_SIZE: &str = "8G";
 
-/// What every droplet's image holds beside the essential packages.
+/// What every instance's image holds beside the essential packages.
 const PACKAGES: &str = "systemd-sysv,udev,dbus,libpam-systemd,cloud-init,openssh-server,python3,curl,ca-certificates,\
     sudo,iproute2,procps,e2fsprogs,kmod,zstd,less,initramfs-tools,linux-image-cloud-amd64";
 
@@ -52,7 +52,7 @@ const COMMAND_LINE: &str = "root=/dev/vda rw rootflags=noinit_itable net.ifnames
 /// What [`build`] makes. By default, Debian 12 from this machine's package sources.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// The slug under which droplets launch from it.
+    /// The slug under which instances launch from it.
     pub name: String,
     /// `deb` lines of the package sources, for the build and inside the image; those of this machine if empty.
     pub sources: Vec<String>,

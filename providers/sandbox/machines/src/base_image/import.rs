@@ -16,7 +16,7 @@ use super::{
 /// The file that [`import`] copies into the store, and how it is checked.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// The slug under which droplets launch from it.
+    /// The slug under which instances launch from it.
     pub name: String,
     /// The qcow2 or raw file; it is copied.
     pub file: PathBuf,

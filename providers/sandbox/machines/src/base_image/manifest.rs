@@ -30,7 +30,7 @@ pub enum Boot {
 pub struct Manifest {
     /// The version of this file's format.
     pub format: u32,
-    /// The slug under which droplets launch from it: `debian-12-x64`.
+    /// The slug under which instances launch from it: `debian-12-x64`.
     pub name: String,
     /// What it holds, for people.
     pub description: String,

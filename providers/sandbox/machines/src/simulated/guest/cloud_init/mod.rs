@@ -1,7 +1,7 @@
 //! A small cloud-init: what a machine does with its user data at its first boot.
 //!
 //! As the real one it has two stages: what the network's services need (boot commands, files, users, keys) happens before
-//! SSH answers, scripts and `runcmd` after it. Whether this is a first boot is decided by the droplet's id under
+//! SSH answers, scripts and `runcmd` after it. Whether this is a first boot is decided by the instance's id under
 //! `/var/lib/cloud/instances`, so that a machine from a captured image runs it anew.
 
 mod accounts;

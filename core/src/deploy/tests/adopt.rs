@@ -1,5 +1,7 @@
 //! A journal that is gone is rebuilt from the cloud, and a service that was made by hand is taken over.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::{
     deploy::{
@@ -7,7 +9,7 @@ use crate::{
         plan::plan_with,
         run::DeployOptions,
     },
-    fake::{Actor, Flavour, World},
+    fake::{Actor, Flavour, Machine, State, World},
     provider::{Capability, Descriptor, ImageState, InstanceId, label},
 };
 
@@ -111,6 +113,29 @@ async fn a_static_ip_without_a_label_must_be_named() {
     assert_eq!(stand.cloud.static_ip_list().len(), 1, "it stays the user's");
 }
 
+/// Notes from now on what makes the record lead nowhere.
+fn clients_left_behind(stand: &Stand) -> Arc<Mutex<Vec<String>>> {
+    let leads = |state: &State| {
+        let mut records = state.records.values().flat_map(|record| &record.values);
+        let ip = |value: &String| state.ips.values().find(|ip| ip.ip.address.ip.to_string() == *value);
+        let machine = |value: &String| {
+            let is_at =
+                |machine: &&Machine| machine.instance.address.as_ref().is_some_and(|own| own.ip.to_string() == *value);
+            state.machines.values().find(is_at).map(|machine| &machine.instance.id)
+        };
+        let to = |value| ip(value).map_or_else(|| machine(value), |ip| ip.ip.assigned_to.as_ref());
+        records.next().is_some_and(|value| to(value).is_some_and(|id| state.machines.contains_key(id)))
+    };
+    let left: Arc<Mutex<Vec<String>>> = Arc::default();
+    let notes = Arc::clone(&left);
+    stand.cloud.world().watch(move |change| {
+        if leads(change.before) && !leads(change.after) {
+            notes.lock().unwrap().push(change.what.to_owned());
+        }
+    });
+    left
+}
+
 /// Kills a deploy at its n-th step, for every n, takes its journal away, and adopts what is left; where static IPs carry labels and
 /// where they do not, in turn.
 async fn forgotten_everywhere(prepare: impl AsyncFn(bool) -> Stand) {
@@ -138,10 +163,12 @@ async fn forgotten_everywhere(prepare: impl AsyncFn(bool) -> Stand) {
             }
             Err(error) => panic!("killed at {killed}: {}", error.chain()),
         }
+        let left = clients_left_behind(&stand);
         if !serving.is_empty() {
             assert!(!stand.cloud.pointed_at().is_empty(), "{killed}: it serves all the time");
         }
         stand.deploy().await.unwrap_or_else(|error| panic!("killed at {killed}: {}", error.chain()));
+        assert_eq!(*left.lock().unwrap(), [""; 0], "killed at {killed}: the record leads nowhere after it");
         stand.plans_nothing().await;
         let standing = stand.serving();
         let ips = stand.cloud.static_ip_list();

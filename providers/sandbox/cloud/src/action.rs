@@ -1,29 +1,17 @@
 //! Beginning and ending actions.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
-    Config, DelayKind, DrawnDelay, Front,
-    state::{Action, Pending, Resource, State, Work},
+    Config,
+    faults::will_fail,
+    state::{Action, DelayKind, DrawnDelay, Pending, Resource, State, Work},
 };
 
 /// How many completed actions, and how many drawn delays, are remembered.
 const REMEMBERED: usize = 1000;
-
-tokio::task_local! {
-    static DOOMED: ();
-}
-
-/// Runs a request whose actions are all to end `errored`, after their usual time and without having done anything; a
-/// instance whose creation is doomed vanishes. For fault rules.
-pub async fn with_doomed_actions<T>(request: impl Future<Output = T>) -> T {
-    DOOMED.scope((), request).await
-}
-
-/// Whether what the request under way begins is to fail.
-pub fn will_fail() -> bool {
-    DOOMED.try_with(|()| ()).is_ok()
-}
 
 /// An action that is to begin.
 pub struct Begin {
@@ -39,7 +27,7 @@ pub struct Begin {
     pub work: Work,
 }
 
-impl<F: Front> State<F> {
+impl<F> State<F> {
     /// Begins an action and locks what it works on, which the caller has found unlocked. It runs once the change that this
     /// is part of is written.
     pub fn begin(&mut self, config: &Config, begin: Begin) -> Action {
@@ -95,7 +83,7 @@ impl<F: Front> State<F> {
     }
 
     /// Draws a delay and remembers it.
-    pub fn draw(&mut self, config: &Config, kind: DelayKind, resource: String) -> std::time::Duration {
+    pub fn draw(&mut self, config: &Config, kind: DelayKind, resource: String) -> Duration {
         let ordinal = self.ordinals.entry(kind).or_default();
         let delay = config.profile.draw(config.seed, kind, *ordinal, config.speed);
         *ordinal += 1;

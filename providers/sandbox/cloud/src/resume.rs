@@ -1,6 +1,6 @@
 //! Beginning again where an earlier process stopped, and following the machines' own power.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{
     Cloud, CloudError, Front,
@@ -80,10 +80,7 @@ impl<F: Front> Cloud<F> {
     /// Follows the machines' power: a guest may switch itself off.
     fn watch(&self) {
         let cloud = self.clone();
-        let every = match self.config().profile {
-            super::Profile::Instant => Duration::from_millis(50),
-            super::Profile::Realistic => Duration::from_secs_f64((1.0 / self.config().speed.max(0.1)).clamp(0.02, 1.0)),
-        };
+        let every = self.config().profile.watch(self.config().speed);
         tokio::spawn(async move {
             let look_again = async {
                 loop {

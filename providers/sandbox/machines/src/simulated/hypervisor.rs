@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    machine::{Machine, Start, lock},
+    disk::lock,
+    machine::{Machine, Start},
+    power,
     store::Store,
 };
 use crate::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result};
@@ -41,7 +43,11 @@ impl Simulated {
         let (store, found) = blocking(open).await.map_err(|error| failed("open", &name, &error))?;
         let mut machines = BTreeMap::new();
         for (id, folder) in found {
-            machines.insert(id, Machine::load(folder).map_err(|error| failed("load", id, &error))?);
+            let machine = Machine::load(folder).map_err(|error| failed("load", id, &error))?;
+            if machine.had_power() {
+                power::start(&machine, Start::Resume).map_err(|error| failed("load", id, &error))?;
+            }
+            machines.insert(id, machine);
         }
         let (machines, making) = (Mutex::new(machines), tokio::sync::Mutex::default());
         Ok(Arc::new(Self { store: Arc::new(store), machines, making }))
@@ -100,11 +106,11 @@ impl Hypervisor for Simulated {
     }
 
     async fn start(&self, id: u64) -> Result<()> {
-        self.machine("start", id)?.start(Start::Boot).map_err(|error| failed("start", id, &error))
+        power::start(&self.machine("start", id)?, Start::Boot).map_err(|error| failed("start", id, &error))
     }
 
     async fn shutdown(&self, id: u64) -> Result<()> {
-        self.machine("shut down", id)?.shutdown(false);
+        power::shutdown(&self.machine("shut down", id)?, false);
         Ok(())
     }
 
@@ -113,7 +119,7 @@ impl Hypervisor for Simulated {
     }
 
     async fn reboot(&self, id: u64) -> Result<()> {
-        self.machine("reboot", id)?.shutdown(true);
+        power::shutdown(&self.machine("reboot", id)?, true);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod fuzz;
 mod guest;
 mod hypervisor;
 mod machine;
+mod power;
 mod record;
 mod shell;
 mod store;
@@ -26,3 +27,4 @@ mod tests;
 
 pub use guest::{Behaviour, HttpRoute, NotReady, TcpGreeting};
 pub use hypervisor::Simulated;
+pub use shell::commands;

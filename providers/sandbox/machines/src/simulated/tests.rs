@@ -20,8 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     Simulated,
-    disk::{self, Disk},
-    machine::{Machine, Start, lock},
+    disk::{self, Disk, lock},
+    machine::{Machine, Start},
+    power,
 };
 use crate::{DiskImage, Hypervisor, MachineSpec, Power};
 
@@ -395,7 +396,7 @@ async fn nothing_is_written_for_a_machine_that_is_gone() {
         std::fs::remove_dir_all(&folder).unwrap();
         // Another of that id may be made at once.
         std::fs::create_dir(&folder).unwrap();
-        machine.start(Start::Boot).unwrap_err();
+        power::start(&machine, Start::Boot).unwrap_err();
         machine.power_off().await.unwrap();
         machine.change(|spec| spec.vcpus = 2).unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use remint_core::manifest::HumanDuration;
 use serde::Deserialize;
 
-use super::super::disk::Disk;
+use crate::simulated::disk::Disk;
 
 /// Where the file is on the machine's disk.
 const PATH: &str = "/etc/simulation.toml";
@@ -234,7 +234,7 @@ mod tests {
     fn disk(files: &[(&str, &str)]) -> Disk {
         let mut disk = Disk::default();
         for (path, text) in files {
-            disk.mkdir_all(super::super::super::disk::parent(path)).unwrap();
+            disk.mkdir_all(crate::simulated::disk::parent(path)).unwrap();
             disk.write(path, text.as_bytes()).unwrap();
         }
         disk

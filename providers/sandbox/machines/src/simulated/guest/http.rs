@@ -13,10 +13,10 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::machine::{SharedDisk, lock},
     behaviour::{Behaviour, HttpRoute},
     cut::Cut,
 };
+use crate::simulated::disk::{SharedDisk, lock};
 
 /// What the pages of one port are made from.
 pub(super) struct Pages {

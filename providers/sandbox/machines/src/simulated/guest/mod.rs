@@ -10,6 +10,6 @@ mod sftp;
 mod ssh;
 
 pub use behaviour::{Behaviour, HttpRoute, NotReady, TcpGreeting};
-pub(super) use boot::run;
+pub(super) use boot::live;
 #[cfg(test)]
 pub(super) use cloud_init::read_user_data;

@@ -22,14 +22,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::{
-        disk::Disk,
-        machine::{Machine, lock},
-        shell::{self, Ended, Host, Input, Job, Output},
-    },
-    cut::Cut,
-    sftp::Sftp,
+use super::{cut::Cut, sftp::Sftp};
+use crate::simulated::{
+    disk::{Disk, lock},
+    machine::Machine,
+    shell::{self, Ended, Host, Input, Job, Output},
 };
 
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";

@@ -3,17 +3,14 @@
 use futures::future::BoxFuture;
 
 use super::{
-    super::{
-        disk::{absolute, join},
-        machine::lock,
-    },
     arithmetic::evaluate,
     ast::{Change, List, Operator, Part, Word},
-    interpreter::{Flow, Shell, Stop},
     io::Output,
     limits::{Charge, Limit, Work},
     pattern::{self, Marked},
+    state::{Flow, Shell, Stop},
 };
+use crate::simulated::disk::{absolute, join, lock};
 
 /// Fields while they are put together.
 struct Fields {

@@ -3,7 +3,8 @@
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{super::machine::SharedDisk, limits::Limits};
+use super::limits::Limits;
+use crate::simulated::disk::SharedDisk;
 
 /// How far cloud-init is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{disk::base_image, machine::lock},
+    super::disk::{base_image, lock},
     io::Held,
     *,
 };
@@ -483,4 +483,39 @@ async fn a_cancelled_script_ends() {
     let (ended, ()) = tokio::join!(run(&host, job, &cancel), canceller);
     assert_eq!(ended, Ended::Signal("HUP"));
     assert_eq!(lock(&buffer).bytes, b"first\n");
+}
+
+/// Each command, with a flag that no program has, and with a letter that is in no row.
+#[tokio::test]
+async fn a_flag_that_a_command_does_not_know_fails_loudly() {
+    use super::{builtins::COMMANDS, flags::Flags};
+    for command in COMMANDS {
+        for name in command.names {
+            for flag in ["--no-such-flag", "-Y"] {
+                let ran = run_with(&format!("{name} {flag} x || echo went on"), "").await;
+                match command.flags {
+                    Flags::Known(_) | Flags::Leading(_) | Flags::Own(_) => {
+                        assert_ne!(ran.ended, Ended::Code(0), "{name} {flag}: {}", ran.out);
+                        let told =
+                            ran.err.contains(flag) || ran.err.contains("- -: not") || ran.err.contains("--: not");
+                        assert!(told, "{name} {flag}: {}", ran.err);
+                    }
+                    // Words, or a command that does nothing or always fails: the same, whatever it is told.
+                    Flags::None | Flags::Any => {
+                        let plain = run_with(&format!("{name} x || echo went on"), "").await;
+                        assert_eq!(ran.ended, plain.ended, "{name} {flag}: {}", ran.err);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_is_in_one_row() {
+    let mut names: Vec<_> = super::builtins::COMMANDS.iter().flat_map(|command| command.names).collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
 }

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::super::{
-        disk::{Disk, DiskError, parent},
-        machine::{Machine, lock},
-        shell::{self, Ended, Host, Input, Job, Output},
-    },
     accounts,
-    parts::{self, Parts},
+    parts::{self, Parts, list},
+};
+use crate::simulated::{
+    disk::{Disk, DiskError, lock, parent},
+    machine::Machine,
+    shell::{self, Ended, Host, Input, Job, Output},
 };
 
 const LOG: &str = "/var/log/cloud-init.log";
@@ -214,14 +214,6 @@ fn conclude(disk: &mut Disk, folder: &str, errors: &[String]) -> Result<(), Disk
     }
     disk.mkdir_all(folder)?;
     disk.write(&format!("{folder}/boot-finished"), b"finished\n")
-}
-
-pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
-    match value {
-        Some(Value::Array(list)) => list.clone(),
-        Some(Value::Null) | None => Vec::new(),
-        Some(other) => vec![other.clone()],
-    }
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {

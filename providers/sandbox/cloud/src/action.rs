@@ -100,14 +100,11 @@ impl<F> State<F> {
         action.completed_at = Some(now());
         action.errored = errored;
         action.pending = None;
-        for instance in self.instances.values_mut().filter(|instance| instance.pending == Some(id)) {
-            instance.pending = None;
-        }
-        for ip in self.static_ips.values_mut().filter(|ip| ip.pending == Some(id)) {
-            ip.pending = None;
-        }
-        for image in self.images.values_mut().filter(|image| image.pending == Some(id)) {
-            image.pending = None;
+        let instances = self.instances.values_mut().map(|instance| &mut instance.pending);
+        let ips = self.static_ips.values_mut().map(|ip| &mut ip.pending);
+        let images = self.images.values_mut().map(|image| &mut image.pending);
+        for pending in instances.chain(ips).chain(images).filter(|pending| **pending == Some(id)) {
+            *pending = None;
         }
         let done = self.actions.values().filter(|action| action.pending.is_none()).count();
         if done > 2 * REMEMBERED {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Api, ApiError, ApiResult, Cloud, CloudError, Config, Edge, Front, cloud::Inner, state::State, store::Store,
 };
-use remint_sandbox_machines::{Hypervisor, Share};
+use remint_sandbox_machines::Hypervisor;
 
 /// How long it takes until a state file that could not be written is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
@@ -25,7 +25,6 @@ impl<F: Front> Cloud<F> {
         edge: Arc<dyn Edge>,
     ) -> Result<Self, CloudError> {
         let (store, state) = Store::open(&Self::folder_of(&config), F::API, State::empty)?;
-        let hypervisor = Arc::new(Share { whole: hypervisor, ids: F::API.ids() });
         let cloud = Self {
             inner: Arc::new(Inner {
                 config,

@@ -20,8 +20,9 @@ impl<F: Front> Cloud<F> {
     /// Brings machines, forwarding and DNS into the state that the file says; see [the module](super) for the rules.
     pub(super) async fn resume(&self) -> Result<(), CloudError> {
         let hypervisor = &self.inner.hypervisor;
-        let machines: BTreeSet<u64> =
-            hypervisor.machines().await.map_err(|source| CloudError::Machines { source })?.into_iter().collect();
+        let all = hypervisor.machines().await.map_err(|source| CloudError::Machines { source })?;
+        // The other accounts' machines are theirs.
+        let machines: BTreeSet<u64> = all.into_iter().filter(|id| F::API.ids().contains(id)).collect();
         let instances = self.read(|state| state.instances.clone());
         for orphan in machines.iter().filter(|id| !instances.contains_key(id)) {
             tracing::info!(machine = orphan, "destroying a machine that has no instance");

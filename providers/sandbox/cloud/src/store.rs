@@ -61,7 +61,8 @@ impl Store {
             .mode(0o700)
             .create(dir)
             .map_err(failed("make the sandbox's folder", dir))?;
-        let store = Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next"), api, saved: Mutex::default() };
+        let store =
+            Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next"), api, saved: Mutex::default() };
         let state = match fs::read(&store.file) {
             Ok(bytes) => {
                 let state = store.parse(&bytes)?;

@@ -62,10 +62,6 @@ impl Fault {
             Self::NoCapacity => "no_capacity",
         }
     }
-
-    fn may_be_applied(self) -> bool {
-        matches!(self, Self::ServerError | Self::BadGateway | Self::GatewayTimeout)
-    }
 }
 
 /// Which calls fail, and how.
@@ -154,7 +150,7 @@ impl FaultRule {
         if self.nth == 0 || self.every == 0 {
             return refuse("`nth` and `every` are counted from 1");
         }
-        if self.applied && !self.fault.may_be_applied() {
+        if self.applied && !matches!(self.fault, Fault::ServerError | Fault::BadGateway | Fault::GatewayTimeout) {
             return refuse("`applied` is only for server_error, bad_gateway and gateway_timeout");
         }
         if self.retry_after.is_some() && self.fault != Fault::RateLimited {

@@ -54,11 +54,8 @@ impl Simulated {
     }
 
     fn machine(&self, operation: &'static str, id: u64) -> Result<Arc<Machine>> {
-        lock(&self.machines).get(&id).cloned().ok_or_else(|| MachineError {
-            operation,
-            machine: id.to_string(),
-            message: "there is no such machine".to_owned(),
-        })
+        let machine = lock(&self.machines).get(&id).cloned();
+        machine.ok_or_else(|| failed(operation, id, &io::Error::other("there is no such machine")))
     }
 
     /// Runs something on the store, away from the threads that serve connections.
@@ -87,8 +84,7 @@ impl Hypervisor for Simulated {
         let _making = self.making.lock().await;
         let id = spec.id;
         if lock(&self.machines).contains_key(&id) {
-            let message = "a machine of that id exists".to_owned();
-            return Err(MachineError { operation: "create", machine: id.to_string(), message });
+            return Err(failed("create", id, &io::Error::other("a machine of that id exists")));
         }
         let image = spec.image.clone();
         let disk = self.on_store("create", &id.to_string(), move |store| store.load_image(&image)).await?;

@@ -42,3 +42,14 @@ pub(crate) struct Host {
     /// What its commands may take together.
     pub(crate) limits: Limits,
 }
+
+#[cfg(test)]
+impl Host {
+    /// A machine with this much for its commands, and what they ask of it. cloud-init is done.
+    pub(crate) fn alone(limits: Limits, disk: super::super::disk::Disk) -> (Self, mpsc::UnboundedReceiver<Request>) {
+        let (requests, asked) = mpsc::unbounded_channel();
+        let (_, cloud_init) = watch::channel(CloudInit::Done);
+        let disk = std::sync::Arc::new(std::sync::Mutex::new(disk));
+        (Self { disk, requests, cloud_init, power: CancellationToken::new(), limits }, asked)
+    }
+}

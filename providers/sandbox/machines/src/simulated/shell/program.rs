@@ -13,22 +13,7 @@ const FOLDERS: [&str; 4] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
 const LANGUAGES: [&str; 6] = ["python3", "python3.11", "perl", "awk", "mawk", "busybox"];
 
 /// Words of bash that its imitation here does not know.
-const BASH: [&str; 14] = [
-    "[[",
-    "((",
-    "declare",
-    "typeset",
-    "let",
-    "shopt",
-    "mapfile",
-    "readarray",
-    "select",
-    "function",
-    "coproc",
-    "pushd",
-    "popd",
-    "disown",
-];
+const BASH: &str = "[[ (( declare typeset let shopt mapfile readarray select function coproc pushd popd disown";
 
 /// The name of a program that every machine has, where the path is that of one.
 pub(super) fn installed(path: &str) -> Option<&str> {
@@ -38,7 +23,7 @@ pub(super) fn installed(path: &str) -> Option<&str> {
 
 /// Whether a real machine has it and this one lacks it.
 pub(super) fn is_lacking(shell: &Shell, name: &str) -> bool {
-    LANGUAGES.contains(&name) || (shell.bash && BASH.contains(&name))
+    LANGUAGES.contains(&name) || (shell.bash && BASH.split(' ').any(|word| word == name))
 }
 
 impl Shell {

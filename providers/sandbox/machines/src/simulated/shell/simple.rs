@@ -197,7 +197,7 @@ impl Shell {
         let reads = match command.reads {
             Reads::Nothing | Reads::Itself => false,
             Reads::All => true,
-            Reads::WithoutFiles(before) => {
+            Reads::Files(before) => {
                 let before = if words.has("e f") { 0 } else { before };
                 let files = words.operands.get(before..).unwrap_or_default();
                 files.is_empty() || files.iter().any(|file| file == "-") || words.value("f") == Some("-")

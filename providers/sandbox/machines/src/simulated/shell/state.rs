@@ -127,8 +127,8 @@ impl Child {
 /// A command that every simulated machine has.
 #[derive(Debug)]
 pub(super) struct Builtin {
-    /// By which it is called.
-    pub(super) names: &'static [&'static str],
+    /// By which it is called, with blanks between them.
+    pub(super) names: &'static str,
     pub(super) flags: Flags,
     pub(super) reads: Reads,
     /// What it does of what the real one does, in short.
@@ -144,7 +144,7 @@ pub(super) enum Reads {
     /// All of it, before it begins.
     All,
     /// All of it where no file is named after so many operands, or `-` is; `-e` and `-f` take the place of these operands.
-    WithoutFiles(usize),
+    Files(usize),
     /// As much as it wants, while it runs.
     Itself,
 }
@@ -170,7 +170,7 @@ pub(super) struct Call {
 impl Shell {
     /// The builtin of a name.
     pub(super) fn known(&self, name: &str) -> Option<&'static Builtin> {
-        self.commands.iter().find(|command| command.names.contains(&name))
+        self.commands.iter().find(|command| command.names.split(' ').any(|known| known == name))
     }
 
     /// Says something on standard error, in the shell's name.

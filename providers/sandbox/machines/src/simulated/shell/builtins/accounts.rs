@@ -112,16 +112,9 @@ pub(super) fn groupadd(work: &mut Work<'_>) -> i32 {
     told(work, done)
 }
 
-pub(super) fn userdel(work: &mut Work<'_>) -> i32 {
-    remove(work, &[PASSWD, GROUP])
-}
-
-pub(super) fn groupdel(work: &mut Work<'_>) -> i32 {
-    remove(work, &[GROUP])
-}
-
-/// Takes the lines of a name out of files.
-fn remove(work: &mut Work<'_>, files: &[&str]) -> i32 {
+/// Takes the lines of a name out of its files.
+pub(super) fn remove(work: &mut Work<'_>) -> i32 {
+    let files: &[&str] = if work.name.contains("user") { &[PASSWD, GROUP] } else { &[GROUP] };
     let name = work.words.operands.last().cloned().unwrap_or_default();
     let done = (|| {
         let mut disk = lock(work.disk);

@@ -146,12 +146,8 @@ pub(super) async fn env(shell: &mut Shell, call: &Call) -> Flow {
         return shell.print(&lines).await;
     }
     if !command[0].contains('/') && !program.has(&command[0]) {
-        shell
-            .io
-            .err
-            .write(format!("env: '{}': No such file or directory\n", command[0].escape_debug()).as_bytes())
-            .await
-            .ok();
+        let said = format!("env: '{}': No such file or directory\n", command[0].escape_debug());
+        shell.io.err.write(said.as_bytes()).await.ok();
         return Ok(127);
     }
     finish(Box::pin(program.invoke(&command)).await)

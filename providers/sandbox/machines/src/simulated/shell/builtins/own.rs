@@ -11,17 +11,15 @@ fn number(call: &Call, default: i32) -> i32 {
     call.words.operands.first().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-pub(super) async fn exit(shell: &mut Shell, call: &Call) -> Flow {
-    Err(Stop::Exit(number(call, shell.status)))
-}
-
-pub(super) async fn return_(shell: &mut Shell, call: &Call) -> Flow {
-    Err(Stop::Return(number(call, shell.status)))
-}
-
-pub(super) async fn break_(_: &mut Shell, call: &Call) -> Flow {
+/// `exit`, `return`, `break` and `continue`.
+pub(super) async fn leave(shell: &mut Shell, call: &Call) -> Flow {
     let levels = number(call, 1).max(1) as u64;
-    Err(if call.name == "break" { Stop::Break(levels) } else { Stop::Continue(levels) })
+    Err(match call.name.as_str() {
+        "exit" => Stop::Exit(number(call, shell.status)),
+        "return" => Stop::Return(number(call, shell.status)),
+        "break" => Stop::Break(levels),
+        _ => Stop::Continue(levels),
+    })
 }
 
 pub(super) async fn shift(shell: &mut Shell, call: &Call) -> Flow {

@@ -9,7 +9,7 @@ use super::{
 pub fn commands() -> String {
     let mut page = "| command | flags | standard input | what it imitates |\n|---|---|---|---|\n".to_owned();
     for command in COMMANDS {
-        let names: Vec<_> = command.names.iter().map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> = command.names.split(' ').map(|name| format!("`{name}`")).collect();
         let flags = match command.flags {
             Flags::Known("") | Flags::Leading("") | Flags::Own("") => String::new(),
             Flags::Known(known) | Flags::Leading(known) => {
@@ -23,7 +23,7 @@ pub fn commands() -> String {
         let reads = match command.reads {
             Reads::Nothing => "",
             Reads::All => "all",
-            Reads::WithoutFiles(_) => "without a file",
+            Reads::Files(_) => "without a file",
             Reads::Itself => "as it goes",
         };
         page += &format!("| {} | {flags} | {reads} | {} |\n", names.join(", "), command.imitates);

@@ -5,10 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    super::error::{Refusal, Result},
-    reply::{invalid, required},
-};
+use super::reply::{invalid, required};
+use crate::error::{Refusal, Result};
 use remint_sandbox_cloud::{ZoneRecord, state::Zone};
 
 /// The types that are served.
@@ -108,6 +106,11 @@ impl Set {
         keys.sort_unstable();
         keys.dedup();
         keys.into_iter().filter_map(|(_, name, kind)| Self::find(zone, name, kind)).collect()
+    }
+
+    /// Whether it is one of the two that every zone has.
+    pub(super) fn is_zones_own(&self) -> bool {
+        self.name == "@" && matches!(self.kind.as_str(), "NS" | "SOA")
     }
 
     /// The name, fully qualified.

@@ -35,6 +35,7 @@ mod halt;
 mod handle;
 mod images;
 mod instances;
+pub mod record_text;
 mod resume;
 mod runner;
 pub mod state;

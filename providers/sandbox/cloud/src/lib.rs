@@ -1,7 +1,8 @@
 //! The cloud behind the API: its state, its rules, and what takes time.
 //!
 //! [`Cloud`] is the handle of one account: each [`Api`] has its own, over the same machines. All requests read and change one
-//! state under one lock; a change is on the disk before its request is answered. What takes time is an action: it is recorded with the moment it is due, and a task carries it out.
+//! state under one lock; a change is on the disk before its request is answered. What takes time is an action: it is
+//! recorded with the moment it is due, and a task carries it out.
 //!
 //! **After a restart**, also after SIGKILL in the middle of anything, these rules make the state and the world agree:
 //!

@@ -202,15 +202,15 @@ async fn sftp_runs_a_batch() {
         run(command).await
     };
     let output = batch(
-        "mkdir /srv/to\ncd /srv/to\nput -p one\nput -R tree\nsymlink one link\nrename one moved\nchmod 600 moved\nput two\n\
+        "mkdir /srv/to\ncd /srv/to\nput -p one\nput -R tree\nsymlink one link\nrename one moved\nchmod 600 moved\nchown 33 moved\nput two\n\
          rm two\nmkdir gone\nrmdir gone\nget -p moved fetched\nls -1\npwd\n",
     );
     let output = output.await;
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("link\n") && text(&output).contains("/srv/to"), "{}", text(&output));
     assert_eq!(fs::read_to_string(machine.folder.path().join("fetched")).unwrap(), "1\n");
-    let told = machine.out("cd /srv/to; ls; readlink link; stat -c '%a %Y' moved; ls tree/deep").await;
-    assert_eq!(told, "link\nmoved\ntree\none\n600 1000000000\nempty\nthree\n");
+    let told = machine.out("cd /srv/to; ls; readlink link; stat -c '%a %U %Y' moved; ls tree/deep").await;
+    assert_eq!(told, "link\nmoved\ntree\none\n600 www-data 1000000000\nempty\nthree\n");
     let output = batch("get /none\n").await;
     assert!(output.status.code() == Some(1) && text(&output).contains("not found"), "{}", text(&output));
 }

@@ -51,6 +51,8 @@ pub(crate) const TABLE: &[Observation] = &[
     real("perl -e 'print 1' || true", "1\n", 0),
     real("echo a b | awk '{ print $2 }' || true", "b\n", 0),
     real("printf '#!/bin/bash\\nif [[ a < b ]]; then echo yes; fi\\n' >x; chmod 755 x; ./x", "yes\n", 0),
+    // A flag that the simulated command does not know.
+    real("ls -t || true", "", 0),
     // sh is dash, and bash is another.
     row("[[ a = a ]]", "", 127),
     row("source /dev/null", "", 127),

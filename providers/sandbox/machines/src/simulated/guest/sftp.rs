@@ -8,7 +8,7 @@ use russh_sftp::{
 };
 
 use crate::simulated::{
-    disk::{DiskError, Kind, Node, absolute, join, lock},
+    disk::{Accounts, Disk, DiskError, Kind, Node, absolute, join, lock},
     machine::Machine,
 };
 
@@ -58,17 +58,14 @@ impl Sftp {
         if let Some(size) = attributes.size {
             disk.truncate(path, size).map_err(code)?;
         }
-        let owner = |id: u32| if id == 0 { "root".to_owned() } else { id.to_string() };
+        let user = attributes.uid.map(|id| Accounts::Users.name(&disk, id.into()));
+        let group = attributes.gid.map(|id| Accounts::Groups.name(&disk, id.into()));
         let change = |node: &mut Node| {
             if let Some(mode) = attributes.permissions {
                 node.mode = mode & 0o7777;
             }
-            if let Some(user) = attributes.uid {
-                node.owner = owner(user);
-            }
-            if let Some(group) = attributes.gid {
-                node.group = owner(group);
-            }
+            node.owner = user.unwrap_or_else(|| std::mem::take(&mut node.owner));
+            node.group = group.unwrap_or_else(|| std::mem::take(&mut node.group));
             if let Some(time) = attributes.mtime {
                 node.mtime = time.into();
             }
@@ -85,17 +82,17 @@ fn done(id: u32) -> Status {
     Status { id, status_code: StatusCode::Ok, error_message: "Ok".to_owned(), language_tag: "en-US".to_owned() }
 }
 
-fn attributes(node: &Node) -> FileAttributes {
+fn attributes(disk: &Disk, node: &Node) -> FileAttributes {
     let kind = match node.kind {
         Kind::Directory => 0o040_000,
         Kind::File(_) => 0o100_000,
         Kind::Symlink(_) => 0o120_000,
     };
-    let number = |name: &str| if name == "root" { 0 } else { name.parse().unwrap_or(1000) };
+    let number = |accounts: Accounts, name: &str| u32::try_from(accounts.number(disk, name)).ok();
     FileAttributes {
         size: Some(node.size()),
-        uid: Some(number(&node.owner)),
-        gid: Some(number(&node.group)),
+        uid: number(Accounts::Users, &node.owner),
+        gid: number(Accounts::Groups, &node.group),
         permissions: Some(kind | node.mode),
         atime: Some(node.mtime as u32),
         mtime: Some(node.mtime as u32),
@@ -164,13 +161,13 @@ impl Handler for Sftp {
     }
 
     async fn lstat(&mut self, id: u32, path: String) -> Result<Attrs, StatusCode> {
-        let attrs = attributes(lock(self.machine.disk()).get_link(&full(&path)).map_err(code)?);
-        Ok(Attrs { id, attrs })
+        let disk = lock(self.machine.disk());
+        Ok(Attrs { id, attrs: attributes(&disk, disk.get_link(&full(&path)).map_err(code)?) })
     }
 
     async fn stat(&mut self, id: u32, path: String) -> Result<Attrs, StatusCode> {
-        let attrs = attributes(lock(self.machine.disk()).get(&full(&path)).map_err(code)?);
-        Ok(Attrs { id, attrs })
+        let disk = lock(self.machine.disk());
+        Ok(Attrs { id, attrs: attributes(&disk, disk.get(&full(&path)).map_err(code)?) })
     }
 
     async fn fstat(&mut self, id: u32, handle: String) -> Result<Attrs, StatusCode> {
@@ -193,7 +190,9 @@ impl Handler for Sftp {
         let entries = {
             let disk = lock(self.machine.disk());
             let names = disk.list(&path).map_err(code)?;
-            let node = |name: &String| disk.get_link(&join(&path, name)).map(attributes).unwrap_or_default();
+            let node = |name: &String| {
+                disk.get_link(&join(&path, name)).map(|node| attributes(&disk, node)).unwrap_or_default()
+            };
             names.iter().map(|name| File::new(name.clone(), node(name))).collect()
         };
         Ok(self.keep(id, Open::Folder { entries: Some(entries) }))

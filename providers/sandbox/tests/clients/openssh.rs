@@ -119,6 +119,23 @@ async fn ssh_ends_as_its_command_does() {
     }
 }
 
+/// In a terminal, which a client leaves to the machine, no end of file comes by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminals_keys_end_what_runs_in_it() {
+    let machine = Machine::start().await;
+    for (script, keys, status) in
+        [("", "exit 6\r\u{4}", 6), ("cat; exit 5", "line\r\u{4}", 5), ("sleep 600", "\u{3}", 255)]
+    {
+        let mut command = machine.program("ssh", "-p");
+        command.args(["-tt", &format!("root@{}", machine.address)]).args((!script.is_empty()).then_some(script));
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(keys.as_bytes()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.expect("ssh hangs").unwrap();
+        assert_eq!(ended.code(), Some(status), "{script:?} {keys:?}");
+    }
+}
+
 /// Makes files to copy: two, one with a space in its name, and a folder with an empty one in it.
 fn plant(folder: &Path) {
     fs::create_dir_all(folder.join("tree/deep/empty")).unwrap();

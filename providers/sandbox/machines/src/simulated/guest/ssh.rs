@@ -1,7 +1,7 @@
 //! The SSH server of a simulated machine.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{
         Arc,
@@ -89,6 +89,7 @@ pub(super) async fn serve(
             power: power.clone(),
             channels: HashMap::new(),
             environment: HashMap::new(),
+            terminals: HashSet::new(),
         };
         let life = power.child_token();
         let config = Arc::new(server::Config {
@@ -137,6 +138,8 @@ struct Connection {
     power: CancellationToken,
     channels: HashMap<ChannelId, Channel<Msg>>,
     environment: HashMap<ChannelId, Vec<(String, String)>>,
+    /// The channels that were promised a terminal.
+    terminals: HashSet<ChannelId>,
 }
 
 impl Connection {
@@ -158,7 +161,7 @@ impl Connection {
         let cancel = self.power.child_token();
         let (input, more) = mpsc::channel(16);
         let (reader, writer) = channel.split();
-        tokio::spawn(pump(reader, input, cancel.clone()));
+        tokio::spawn(pump(reader, input, cancel.clone(), self.terminals.remove(&id)));
         let (out, mut out_pieces) = mpsc::channel::<Bytes>(16);
         let (err, mut err_pieces) = mpsc::channel::<Bytes>(16);
         let job = Job {
@@ -219,16 +222,32 @@ async fn close(handle: &Handle, id: ChannelId) {
     handle.close(id).await.ok();
 }
 
-/// Passes a client's data on, and cancels the command when the client closes the channel.
-async fn pump(mut reader: ChannelReadHalf, input: mpsc::Sender<Bytes>, cancel: CancellationToken) {
+/// Passes a client's data on, and cancels the command when the client closes the channel. What a terminal does of its own with the keys
+/// Enter, Ctrl-D and Ctrl-C happens here; nothing is echoed.
+async fn pump(mut reader: ChannelReadHalf, input: mpsc::Sender<Bytes>, cancel: CancellationToken, is_terminal: bool) {
+    const END: u8 = 4;
+    const INTERRUPT: u8 = 3;
     let mut input = Some(input);
     loop {
         match reader.wait().await {
+            Some(ChannelMsg::Data { data }) if is_terminal && data.contains(&INTERRUPT) => cancel.cancel(),
             Some(ChannelMsg::Data { data }) => {
+                let mut ended = false;
+                let data = if is_terminal {
+                    let keys = data.iter().take_while(|key| **key != END);
+                    let text: Bytes = keys.map(|key| if *key == b'\r' { b'\n' } else { *key }).collect();
+                    ended = text.len() < data.len();
+                    text
+                } else {
+                    data
+                };
                 if let Some(sender) = &input
                     && cancel.run_until_cancelled(sender.send(data)).await.is_none_or(|sent| sent.is_err())
                 {
                     // Nobody reads any more: the rest of what the client sends is dropped.
+                    input = None;
+                }
+                if ended {
                     input = None;
                 }
             }
@@ -269,6 +288,7 @@ impl server::Handler for Connection {
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
         self.channels.remove(&channel);
         self.environment.remove(&channel);
+        self.terminals.remove(&channel);
         Ok(())
     }
 
@@ -283,7 +303,8 @@ impl server::Handler for Connection {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        // There is no terminal, and commands that were promised one run without it.
+        // There is none, and commands that were promised one run without it; but the keys that end them do.
+        self.terminals.insert(channel);
         session.channel_success(channel)
     }
 

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod auth;
+mod bodies;
 mod client;
 mod discovery;
 mod dns;

@@ -19,7 +19,7 @@ use crate::{
     error::{Refusal, Result},
     labels::{Labels, check_labels},
     model::ManagedZone,
-    reference::check_name,
+    reference::{check_name, differs},
 };
 use remint_sandbox_cloud::{Front, state::Zone};
 
@@ -67,9 +67,13 @@ pub(super) struct Create {
     description: Option<String>,
     visibility: Option<String>,
     labels: Labels,
-    dnssec_config: Value,
-    forwarding_config: Option<Value>,
-    peering_config: Option<Value>,
+    dnssec_config: Dnssec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Dnssec {
+    state: Option<String>,
 }
 
 pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -> Result<Json<Value>> {
@@ -80,9 +84,8 @@ pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -
     let dns_name =
         sent.dns_name.strip_suffix('.').ok_or_else(|| invalid(&format!("{FIELD}.dnsName"), &sent.dns_name))?;
     Refusal::unless_had([
-        (sent.visibility.as_deref().is_some_and(|text| text != "public"), "private zones"),
-        (sent.dnssec_config["state"].as_str().is_some_and(|text| text != "off"), "DNSSEC"),
-        (sent.forwarding_config.is_some() || sent.peering_config.is_some(), "forwarding and peering zones"),
+        (differs(&sent.visibility, "public"), "private zones"),
+        (differs(&sent.dnssec_config.state, "off"), "DNSSEC"),
     ])?;
     let (name, made) = cloud.change(|state| {
         Ok((|| {

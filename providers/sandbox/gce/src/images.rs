@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Cloud> {
     Router::new()
         .route(&all_path::<ImageData>(), get(list).post(insert))
         .route(&format!("{}/family/{{family}}", all_path::<ImageData>()), get(show_family))
+        .route("/compute/v1/projects/{project}/zones/{zone}/imageFamilyViews/{family}", get(family_view))
         .route(&at(""), get(show).delete(delete))
         .route(&at("/setLabels"), post(set_labels::<ImageData>))
         .route(&at("/deprecate"), post(deprecate))
@@ -116,6 +117,16 @@ async fn show(Axum(cloud): Axum<Cloud>, call: Call, Path((project, name)): Named
 
 async fn show_family(Axum(cloud): Axum<Cloud>, call: Call, Path((project, family)): Named) -> Result<Json<Value>> {
     one(&cloud, &call, &project, &family, true).await
+}
+
+/// The image that a family means in a zone, which may be `-` for any.
+async fn family_view(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((project, _, family)): Path<(String, String, String)>,
+) -> Result<Json<Value>> {
+    let Json(image) = one(&cloud, &call, &project, &family, true).await?;
+    Ok(Json(json!({ "image": image })))
 }
 
 async fn one(cloud: &Cloud, call: &Call, project: &str, name: &str, family: bool) -> Result<Json<Value>> {

@@ -7,6 +7,7 @@ mod bodies;
 mod client;
 mod discovery;
 mod dns;
+mod empty;
 mod hostile;
 mod images;
 mod instances;

@@ -34,6 +34,7 @@ fn view(domain: &Zone, zone: &ManagedZone) -> Value {
         "nameServers": servers.iter().map(|server| format!("{server}.")).collect::<Vec<_>>(),
         "creationTime": time(domain.created_at),
         "visibility": "public",
+        "dnssecConfig": { "kind": "dns#managedZoneDnsSecConfig", "state": "off" },
         "cloudLoggingConfig": { "kind": "dns#managedZoneCloudLoggingConfig" },
     });
     if !zone.labels.is_empty() {
@@ -133,4 +134,28 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(Stri
     })??;
     cloud.tell_zone(&gone).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A list of a zone that is always empty.
+async fn nothing(cloud: &Cloud, call: &Call, name: &str, kind: &str, of: &str) -> Result<Json<Value>> {
+    cloud.read(|state| find(state, name).map(|_| ()))?;
+    reply::list(call, kind, of, Vec::new(), |_| String::new())
+}
+
+/// The keys of DNSSEC, which no zone has.
+pub(super) async fn dns_keys(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Json<Value>> {
+    nothing(&cloud, &call, &name, "dns#dnsKeysListResponse", "dnsKeys").await
+}
+
+/// The operations that changed the zone itself, which no call does.
+pub(super) async fn operations(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Json<Value>> {
+    nothing(&cloud, &call, &name, "dns#managedZoneOperationsListResponse", "operations").await
 }

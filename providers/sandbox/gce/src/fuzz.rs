@@ -7,7 +7,7 @@ use serde_json::json;
 
 use run::{JSON, Target};
 
-use super::{dns, filter::Filter};
+use super::{batch, dns, filter::Filter};
 
 #[test]
 fn fuzz_gce_requests() {
@@ -17,6 +17,7 @@ fn fuzz_gce_requests() {
             "(labels.a=1 OR name eq 'web-.*') AND NOT (tags.items:http) id>3",
             "MX 10 mail.example.com.",
             r#"TXT "v=spf1 \" -all" "b""#,
+            "--b\nContent-Type: application/http\nContent-ID: <1>\n\nGET /compute/v1/x HTTP/1.1\nA: b\n\n{}\n--b--",
         ],
         words: &[
             JSON,
@@ -68,4 +69,5 @@ fn read(text: &str) {
         }
     }
     dns::fuzz(text);
+    batch::fuzz(text);
 }

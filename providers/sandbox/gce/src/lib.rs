@@ -13,6 +13,7 @@ mod access;
 mod access_config;
 mod addresses;
 mod auth;
+mod batch;
 mod call;
 mod calls;
 mod catalogue;

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod auth;
+mod batch;
 mod bodies;
 mod client;
 mod discovery;

@@ -21,3 +21,9 @@ async fn libcloud_works() {
 async fn octodns_works() {
     World::start().await.python(Api::Gce, "gce_octodns.py").await;
 }
+
+/// Its batches have the form of gcloud's.
+#[tokio::test]
+async fn batches_of_googles_client_work() {
+    World::start().await.python(Api::Gce, "gce_batch.py").await;
+}

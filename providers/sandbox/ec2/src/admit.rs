@@ -17,15 +17,13 @@ use super::{
     query::Params,
     refusal::Refused,
     reply::{Service, refuse},
+    route53,
 };
 use crate::Cloud;
 use remint_sandbox_cloud::calls::Operation;
 
 /// The largest body of a request.
 const LARGEST_BODY: usize = 1 << 20;
-
-/// Where Route 53's paths begin.
-pub(super) const ROUTE53: &str = "/2013-04-01/";
 
 /// A request that was let through.
 #[derive(Debug, Clone)]
@@ -83,7 +81,7 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Respon
 
 /// The service that a request is for, as far as it says so itself.
 fn service(parts: &Parts) -> Service {
-    if parts.uri.path().starts_with(ROUTE53) {
+    if parts.uri.path().starts_with(route53::ROOT) {
         return Service::Route53;
     }
     let claimed = auth::claimed(&parts.headers).and_then(|scope| Service::named(&scope.service));
@@ -107,25 +105,6 @@ fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
             let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             target.strip_prefix("AmazonSSM.").unwrap_or(target).to_owned()
         }
-        Service::Route53 => {
-            let path: Vec<&str> = steps(parts.uri.path());
-            let name = match (parts.method.as_str(), &path[..]) {
-                ("POST", ["hostedzone"]) => "CreateHostedZone",
-                ("GET", ["hostedzone"]) => "ListHostedZones",
-                ("GET", ["hostedzonesbyname"]) => "ListHostedZonesByName",
-                ("GET", ["hostedzone", _]) => "GetHostedZone",
-                ("DELETE", ["hostedzone", _]) => "DeleteHostedZone",
-                ("POST", ["hostedzone", _, "rrset"]) => "ChangeResourceRecordSets",
-                ("GET", ["hostedzone", _, "rrset"]) => "ListResourceRecordSets",
-                ("GET", ["change", _]) => "GetChange",
-                _ => "",
-            };
-            name.to_owned()
-        }
+        Service::Route53 => route53::operation(&parts.method, parts.uri.path()).to_owned(),
     }
-}
-
-/// The steps of a path of Route 53's, after its version.
-pub(super) fn steps(path: &str) -> Vec<&str> {
-    path.trim_start_matches(ROUTE53).split('/').filter(|step| !step.is_empty()).collect()
 }

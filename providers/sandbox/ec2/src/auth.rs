@@ -6,6 +6,7 @@
 use axum::http::{HeaderMap, Uri, header, request::Parts};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +14,9 @@ use super::keys::AccessKey;
 use remint_sandbox_cloud::ApiError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// What is percent-encoded in the form that is signed.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How far a request's clock may be from ours, in seconds.
 const SKEW: i64 = 15 * 60;
@@ -130,48 +134,16 @@ fn path(uri: &Uri) -> String {
 
 /// The query, encoded in one way only and sorted.
 fn query(uri: &Uri) -> String {
-    let mut pairs: Vec<(String, String)> = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (encode(&decode(name)), encode(&decode(value))))
-        .collect();
+    let recoded = |text: &str| encode(&percent_decode_str(text).collect::<Vec<u8>>());
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (recoded(name), recoded(value))).collect();
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-fn decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match digits.and_then(|digits| hex::decode(digits).ok()) {
-            Some(decoded) => {
-                out.extend(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
+    percent_encode(bytes, RESERVED).to_string()
 }
 
 impl Refusal {

@@ -30,20 +30,3 @@ impl Call<'_> {
         self.cloud.change(change)
     }
 }
-
-/// The query of a request to Route 53.
-#[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    /// Reads one.
-    pub(super) fn parse(query: Option<&str>) -> Self {
-        Self(url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
-    }
-
-    /// A parameter that is there and not empty.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
-}

@@ -1,7 +1,9 @@
 //! What is on offer: regions, instance types, and what Amazon and others publish, which is the machines' public images, as each region
 //! names them. A subset, with the cloud's names and prices.
 
-use super::ids;
+use std::collections::BTreeSet;
+
+use super::{ids, state::Ami};
 use crate::State;
 use remint_sandbox_cloud::{
     catalogue::{Region, Size, size},
@@ -24,26 +26,40 @@ pub(super) const SIZES: &[Size] = &[
     size("t4g.micro", "General purpose, burstable, Graviton", 1024, 2, 0, 0.0, 6.13),
 ];
 
+/// The architecture of all of the sandbox's images.
+pub(super) const IMAGES_ARE: &str = "x86_64";
+
+/// The architecture that an instance type runs: Graviton processors have a `g` after the generation.
+pub(super) fn architecture(kind: &str) -> &'static str {
+    if kind.starts_with("t4g.") { "arm64" } else { IMAGES_ARE }
+}
+
 /// Who publishes the images that have no known publisher: Amazon.
 const AMAZON: &str = "137112412989";
 
 /// A public image, as one region offers it.
-#[derive(Debug)]
-pub(super) struct PublicImage<'a> {
-    pub(super) id: String,
+pub(super) struct PublicImage {
+    pub(super) ami: Ami,
     pub(super) owner: &'static str,
-    pub(super) name: String,
-    pub(super) snapshot: String,
-    pub(super) image: &'a Image,
+    slug: String,
 }
 
 /// The public images of a region: those that the machines can be launched from.
-pub(super) fn public_images<'a>(state: &'a State, region: &str) -> Vec<PublicImage<'a>> {
-    let offer = |image: &'a Image| {
-        let slug = image.slug.as_deref()?;
-        let (owner, name) = published(slug);
+pub(super) fn public_images(state: &State, region: &str) -> Vec<PublicImage> {
+    let offer = |image: &Image| {
+        let slug = image.slug.clone()?;
+        let (owner, name) = published(&slug);
         let of = format!("{region} {slug}");
-        Some(PublicImage { id: ids::fixed("ami", &of), owner, name, snapshot: ids::fixed("snap", &of), image })
+        let ami = Ami {
+            id: ids::fixed("ami", &of),
+            snapshot: ids::fixed("snap", &of),
+            description: format!("{} {}", image.distribution, image.name),
+            created_at: image.created_at,
+            size: image.min_disk_size.max(1),
+            shared: BTreeSet::from(["all".to_owned()]),
+            ..Ami::new(region, &name, image.id)
+        };
+        Some(PublicImage { ami, owner, slug })
     };
     state.visible_images().filter_map(offer).collect()
 }
@@ -71,8 +87,8 @@ pub(super) fn parameter(state: &State, region: &str, name: &str) -> Option<Strin
         "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id" => "ubuntu-24-04-x64",
         _ => return None,
     };
-    let found = public_images(state, region).into_iter().find(|image| image.image.slug.as_deref() == Some(slug));
-    found.map(|image| image.id)
+    let found = public_images(state, region).into_iter().find(|image| image.slug == slug);
+    found.map(|image| image.ami.id)
 }
 
 /// The alias of an image's owner, where it has one.

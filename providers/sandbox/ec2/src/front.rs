@@ -3,9 +3,9 @@
 use super::{
     Cloud, Data, State,
     catalogue::{REGIONS, SIZES},
-    images, power,
+    image,
     refusal::refuse,
-    route53,
+    route53, wishes,
 };
 use remint_sandbox_cloud::{
     Api, ApiError, ApiResult, Config, Front, Shape,
@@ -32,18 +32,18 @@ impl Front for Data {
     }
 
     fn instance_gone(state: &mut State, id: u64) {
-        power::note_gone(state, id);
+        wishes::note_gone(state, id);
     }
 
     fn guest_off(state: &mut State, config: &Config, id: u64) {
-        power::note_guest_off(state, config, id);
+        wishes::note_guest_off(state, config, id);
     }
 
     fn action_ended(state: &mut State, config: &Config, _action: u64, _errored: bool) {
-        power::settle(state, config);
+        wishes::settle(state, config);
     }
 
     fn captured(cloud: &Cloud) -> impl Future<Output = ()> + Send {
-        images::sweep(cloud)
+        image::sweep(cloud)
     }
 }

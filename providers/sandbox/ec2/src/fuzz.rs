@@ -9,7 +9,7 @@ use run::{JSON, Target};
 
 use super::{
     auth,
-    filter::{Filters, like, page},
+    list::{Filters, like, page},
     query::Params,
     route53,
 };
@@ -66,8 +66,7 @@ fn read(text: &str) {
         for group in params.groups("TagSpecification") {
             assert!(group.groups("Tag").len() <= text.len());
         }
-        // What is put below a name is found there.
-        assert_eq!(params.under("X").below("X").digest(&[]), params.digest(&[]));
+        drop(params.attributes());
         drop(params.flag("DryRun"));
         drop(params.number("MaxResults"));
         if let Ok((items, next)) = page(&params, 5, (0..10).collect()) {

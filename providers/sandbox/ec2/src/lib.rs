@@ -6,40 +6,37 @@
 //! same state file. Nothing is kept twice: an instance's state is read from its machine, an image's from the engine's image.
 //!
 //! From the outside in, a request passes [`admit`] (signature, name of the operation, errors in the service's shape), the
-//! edge's layers (counts, faults) and [`routes`]. What the sandbox does not have is refused with the service's own error for
-//! an unknown operation, and logged.
+//! edge's layers (counts, faults) and [`routes`], which asks a service: `operations` for EC2, `route53`, `ssm`, `sts`. An
+//! operation knows what lies below all of them (the state, and how a call is read, listed and shown), and no other
+//! operation. What the sandbox does not have is refused with the service's own error for an unknown operation, and logged.
 
-mod addresses;
 mod admit;
-mod attributes;
 mod auth;
 mod call;
 mod catalogue;
-mod filter;
 mod front;
 #[cfg(test)]
 mod fuzz;
-mod groups;
+mod group;
 mod ids;
-mod images;
-mod instances;
-mod key_pairs;
+mod image;
+mod instance;
 pub mod keys;
-mod launch;
-mod network;
-mod offers;
-mod phase;
-mod power;
+mod kinds;
+mod list;
+mod operations;
 mod query;
 mod refusal;
 mod reply;
 mod route53;
 mod routes;
-mod snapshots;
 mod ssm;
 mod state;
 mod sts;
 mod tags;
+mod view;
+mod vpc;
+mod wishes;
 mod xml;
 
 pub use admit::admit;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::reply::{invalid_value, missing, refuse};
+use super::reply::{invalid_value, missing, not_a, refuse};
 use remint_sandbox_cloud::ApiResult;
 
 /// How many parameters a call may have.
@@ -71,6 +71,14 @@ impl Params {
         }
     }
 
+    /// One of a few words.
+    pub(super) fn choice(&self, name: &str, allowed: &[&str]) -> ApiResult<Option<&str>> {
+        match self.get(name) {
+            Some(other) if !allowed.contains(&other) => Err(not_a(other, name)),
+            found => Ok(found),
+        }
+    }
+
     pub(super) fn number(&self, name: &str) -> ApiResult<Option<u64>> {
         let read = |text: &str| {
             text.parse().map_err(|_| invalid_value(format!("Invalid value '{text}' for {name}. It must be a number.")))
@@ -88,6 +96,23 @@ impl Params {
         self.indexes(name).into_iter().map(|index| self.below(&format!("{name}.{index}"))).collect()
     }
 
+    /// What a call sets: by `Name.Value=…`, or by `Attribute=name&Value=…`.
+    pub(super) fn attributes(&self) -> Self {
+        let structured =
+            |(key, value): (&String, &String)| Some((key.strip_suffix(".Value")?.to_owned(), value.clone()));
+        let mut set: BTreeMap<_, _> = self.0.iter().filter_map(structured).collect();
+        if let (Some(name), Some(value)) = (self.get("Attribute"), self.given("Value")) {
+            let mut letters = name.chars();
+            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+            set.insert(first.into_iter().chain(letters).collect(), value.to_owned());
+        }
+        Self(set)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is below a name.
     pub(super) fn below(&self, name: &str) -> Self {
         let prefix = format!("{name}.");
@@ -99,11 +124,6 @@ impl Params {
     fn inside<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let from = self.0.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
         from.map_while(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
-    }
-
-    /// The same parameters, each below a name.
-    pub(super) fn under(&self, name: &str) -> Self {
-        Self(self.0.iter().map(|(key, value)| (format!("{name}.{key}"), value.clone())).collect())
     }
 
     /// A digest of all parameters but these, to tell whether two calls ask for the same.

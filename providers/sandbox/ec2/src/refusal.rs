@@ -10,7 +10,7 @@ use remint_sandbox_cloud::ApiError;
 pub(super) struct Refused(pub(super) ApiError);
 
 /// A refusal in EC2's shape, until it is known which service was asked.
-pub(crate) fn refuse(error: ApiError) -> Response {
+pub(super) fn refuse(error: ApiError) -> Response {
     let mut response = Service::Ec2.refuse("", &error);
     response.extensions_mut().insert(Refused(error));
     response

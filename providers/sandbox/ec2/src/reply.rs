@@ -7,7 +7,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::xml::Xml;
-use remint_sandbox_cloud::ApiError;
+use remint_sandbox_cloud::{ApiError, ApiResult};
 
 /// EC2's namespace.
 const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -121,7 +121,8 @@ impl Service {
         match error.id {
             "too_many_requests" => match self {
                 Self::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
-                _ => (400, self.throttled(), "Rate exceeded"),
+                Self::Ssm => (400, "ThrottlingException", "Rate exceeded"),
+                _ => (400, "Throttling", "Rate exceeded"),
             },
             "server_error" => match self {
                 Self::Ec2 => (500, "InternalError", "An internal error has occurred"),
@@ -137,27 +138,26 @@ impl Service {
         }
     }
 
-    fn throttled(self) -> &'static str {
-        match self {
-            Self::Ssm => "ThrottlingException",
-            _ => "Throttling",
-        }
-    }
-
     fn response(self, status: StatusCode, request: &str, body: String) -> Response<Body> {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
-        let (kind, id) = match self {
-            Self::Ssm => ("application/x-amz-json-1.1", "x-amzn-requestid"),
-            Self::Ec2 => ("text/xml;charset=UTF-8", "x-amzn-requestid"),
-            Self::Sts | Self::Route53 => ("text/xml", "x-amzn-requestid"),
+        let kind = match self {
+            Self::Ssm => "application/x-amz-json-1.1",
+            Self::Ec2 => "text/xml;charset=UTF-8",
+            Self::Sts | Self::Route53 => "text/xml",
         };
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if let Ok(value) = HeaderValue::from_str(request) {
-            response.headers_mut().insert(id, value);
+            response.headers_mut().insert("x-amzn-requestid", value);
         }
         response
     }
+}
+
+/// Writes the answer of a call that has nothing else to say.
+pub(super) fn done(xml: &mut Xml) -> ApiResult<()> {
+    xml.text("return", true);
+    Ok(())
 }
 
 /// 400 with a code.
@@ -175,8 +175,14 @@ pub(super) fn invalid_value(message: impl Into<String>) -> ApiError {
     refuse("InvalidParameterValue", message)
 }
 
+/// A value that is none of those that a parameter may have.
+pub(super) fn not_a(value: &str, parameter: &str) -> ApiError {
+    invalid_value(format!("Invalid value '{value}' for {parameter}."))
+}
+
 /// An action that the service may have and the sandbox does not.
 pub(super) fn unknown_action(action: &str) -> ApiError {
+    tracing::warn!(action, "not implemented");
     refuse(
         "InvalidAction",
         format!("The action {action} is not valid for this web service (the sandbox does not have it)."),

@@ -8,8 +8,12 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids;
+use super::{ids, query::Params, reply::invalid_value};
 use crate::State;
+use remint_sandbox_cloud::{ApiResult, now};
+
+/// The one device that an image and an instance have.
+pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
 
 pub(super) type Tags = BTreeMap<String, String>;
 
@@ -113,6 +117,28 @@ impl Default for MetadataOptions {
     }
 }
 
+impl MetadataOptions {
+    /// The options with those that a call sets.
+    pub(super) fn with(mut self, set: &Params) -> ApiResult<Self> {
+        let choose = |name: &str, allowed: [&str; 2], into: &mut String| {
+            if let Some(value) = set.choice(name, &allowed)? {
+                value.clone_into(into);
+            }
+            Ok(())
+        };
+        choose("HttpTokens", ["optional", "required"], &mut self.tokens)?;
+        choose("HttpEndpoint", ["enabled", "disabled"], &mut self.endpoint)?;
+        choose("InstanceMetadataTags", ["enabled", "disabled"], &mut self.tags)?;
+        if let Some(limit) = set.number("HttpPutResponseHopLimit")? {
+            if !(1..=64).contains(&limit) {
+                return Err(invalid_value("HttpPutResponseHopLimit must be between 1 and 64"));
+            }
+            self.hop_limit = limit;
+        }
+        Ok(self)
+    }
+}
+
 /// An image of the account's own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Ami {
@@ -136,6 +162,28 @@ pub(super) struct Ami {
     pub(super) doomed: bool,
     /// The accounts and groups that may launch from it.
     pub(super) shared: BTreeSet<String>,
+}
+
+impl Ami {
+    /// An image of one of the engine's, made now.
+    pub(super) fn new(region: &str, name: &str, image: u64) -> Self {
+        Self {
+            id: ids::fresh("ami"),
+            name: name.to_owned(),
+            description: String::new(),
+            region: region.to_owned(),
+            created_at: now(),
+            image,
+            snapshot: ids::fresh("snap"),
+            size: 0,
+            encrypted: false,
+            source_instance: None,
+            source_image: None,
+            ready_at: None,
+            doomed: false,
+            shared: BTreeSet::new(),
+        }
+    }
 }
 
 /// A snapshot: of an image's root volume, or of an instance's.
@@ -289,19 +337,4 @@ impl Data {
 /// The account's number, as AWS writes them: twelve digits.
 pub(super) fn account(state: &State) -> String {
     format!("{:012}", state.account.as_u128() % 1_000_000_000_000)
-}
-
-/// The id of a region's default VPC.
-pub(super) fn vpc(state: &State, region: &str) -> String {
-    ids::fixed("vpc", &format!("{} {region}", state.account))
-}
-
-/// The id of a zone's default subnet.
-pub(super) fn subnet(state: &State, zone: &str) -> String {
-    ids::fixed("subnet", &format!("{} {zone}", state.account))
-}
-
-/// The id of a region's default security group.
-pub(super) fn default_group(state: &State, region: &str) -> String {
-    ids::fixed("sg", &format!("{} {region}", state.account))
 }

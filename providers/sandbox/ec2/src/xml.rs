@@ -39,6 +39,13 @@ impl Xml {
         self
     }
 
+    /// An attribute as EC2 writes them: an element with a `value` in it.
+    pub(super) fn value(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.node(name, |xml| {
+            xml.text("value", value);
+        })
+    }
+
     /// A list as EC2 writes them: an `item` for each.
     pub(super) fn items<T>(
         &mut self,

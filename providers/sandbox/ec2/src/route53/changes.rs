@@ -1,19 +1,18 @@
 //! Changes: PENDING until all name servers have them.
 
-use super::super::{
-    ids,
+use crate::{
+    Cloud, State, ids,
     reply::Answer,
     state::{Change, Data},
     xml::Xml,
 };
-use crate::{Cloud, State};
 use remint_sandbox_cloud::{ApiError, ApiResult, Config, DelayKind, now};
 
 /// How many changes are remembered.
 const REMEMBERED: usize = 1000;
 
 /// `GetChange`.
-pub(in super::super) fn get_change(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+pub(super) fn get(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
     let mut xml = Xml::default();
     cloud.read(|state| {
         let change = state.own.changes.get(id).ok_or_else(|| ApiError {

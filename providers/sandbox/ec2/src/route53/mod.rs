@@ -4,10 +4,12 @@
 //! them after each change; where an account has several zones of one name, it is the oldest one's.
 
 mod changes;
+mod dispatch;
 mod name;
-mod serve;
+mod request;
 mod sets;
 mod value;
+mod zone;
 mod zones;
 
 #[cfg(test)]
@@ -24,7 +26,5 @@ pub(super) fn fuzz(text: &str) {
     }
 }
 
-pub(super) use changes::get_change;
-pub(crate) use serve::add_zone;
-pub(super) use sets::{change_sets, list_sets};
-pub(super) use zones::{create_zone, delete_zone, get_zone, list_zones, list_zones_by_name};
+pub(super) use dispatch::{OPERATIONS, ROOT, answer, operation};
+pub(super) use zone::add_zone;

@@ -3,18 +3,17 @@
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    super::{
-        call::Query,
-        reply::{Answer, refuse},
-        state::{RecordSet, Zone},
-        xml::Xml,
-    },
     changes, name,
-    serve::serve,
+    request::{Query, read_xml},
     value,
-    zones::{find, max_items, read_xml},
+    zone::{find, serve},
 };
-use crate::Cloud;
+use crate::{
+    Cloud,
+    reply::{Answer, refuse},
+    state::{RecordSet, Zone},
+    xml::Xml,
+};
 use remint_sandbox_cloud::{ApiError, ApiResult};
 
 /// How many sets a page has at most.
@@ -90,7 +89,7 @@ struct Record {
 }
 
 /// `ChangeResourceRecordSets`.
-pub(in super::super) async fn change_sets(cloud: &Cloud, id: &str, body: &[u8]) -> ApiResult<Answer> {
+pub(super) async fn change(cloud: &Cloud, id: &str, body: &[u8]) -> ApiResult<Answer> {
     let request: Request = read_xml(body)?;
     let batch = request.change_batch;
     if batch.changes.change.is_empty() || batch.changes.change.len() > CHANGES {
@@ -123,8 +122,8 @@ pub(in super::super) async fn change_sets(cloud: &Cloud, id: &str, body: &[u8]) 
 }
 
 /// `ListResourceRecordSets`: from a name and a kind on.
-pub(in super::super) fn list_sets(cloud: &Cloud, id: &str, query: &Query) -> ApiResult<Answer> {
-    let most = max_items(query, PAGE)?;
+pub(super) fn list(cloud: &Cloud, id: &str, query: &Query) -> ApiResult<Answer> {
+    let most = query.max_items(PAGE)?;
     let (start, kind) = (query.get("name"), query.get("type"));
     if start.is_none() && kind.is_some() {
         return Err(refuse("InvalidInput", "A type without a name is not a place to start from"));
@@ -276,7 +275,7 @@ impl RecordSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route53::serve::new_zone;
+    use crate::route53::zone::new_zone;
 
     fn set(name: &str, kind: &str, ttl: u32, values: &[&str]) -> RecordSet {
         let values = values.iter().map(|value| (*value).to_owned()).collect();

@@ -3,16 +3,16 @@
 use serde::Deserialize;
 
 use super::{
-    super::{
-        call::Query,
-        reply::{Answer, refuse},
-        state::Zone,
-        xml::Xml,
-    },
     changes, name,
-    serve::{name_servers, new_zone, serve},
+    request::{Query, read_xml},
+    zone::{find, name_servers, new_zone, no_zone, serve},
 };
-use crate::{Cloud, State};
+use crate::{
+    Cloud,
+    reply::{Answer, refuse},
+    state::Zone,
+    xml::Xml,
+};
 use remint_sandbox_cloud::{ApiError, ApiResult};
 
 /// How many zones a page has at most.
@@ -38,7 +38,7 @@ struct ZoneConfig {
 }
 
 /// `CreateHostedZone`.
-pub(in super::super) async fn create_zone(cloud: &Cloud, body: &[u8]) -> ApiResult<Answer> {
+pub(super) async fn create(cloud: &Cloud, body: &[u8]) -> ApiResult<Answer> {
     let request: NewZone = read_xml(body)?;
     let private =
         request.vpc.is_some() || request.hosted_zone_config.as_ref().is_some_and(|c| c.private_zone == Some(true));
@@ -75,7 +75,7 @@ pub(in super::super) async fn create_zone(cloud: &Cloud, body: &[u8]) -> ApiResu
 }
 
 /// `GetHostedZone`.
-pub(in super::super) fn get_zone(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+pub(super) fn get(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
     cloud.read(|state| {
         let zone = find(state, id)?;
         let mut xml = Xml::default();
@@ -86,7 +86,7 @@ pub(in super::super) fn get_zone(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
 }
 
 /// `DeleteHostedZone`: only when nothing but its own NS and SOA sets is in it.
-pub(in super::super) async fn delete_zone(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+pub(super) async fn delete(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
     let (name, change) = cloud.change(|state| {
         let zone = find(state, id)?;
         let name = zone.name.clone();
@@ -107,8 +107,8 @@ pub(in super::super) async fn delete_zone(cloud: &Cloud, id: &str) -> ApiResult<
 }
 
 /// `ListHostedZones`.
-pub(in super::super) fn list_zones(cloud: &Cloud, query: &Query) -> ApiResult<Answer> {
-    let most = most(query)?;
+pub(super) fn list(cloud: &Cloud, query: &Query) -> ApiResult<Answer> {
+    let most = query.max_items(PAGE)?;
     cloud.read(|state| {
         let mut all: Vec<&Zone> = state.own.zones.values().collect();
         all.sort_by_key(|zone| (zone.created_at, &zone.id));
@@ -127,8 +127,8 @@ pub(in super::super) fn list_zones(cloud: &Cloud, query: &Query) -> ApiResult<An
 }
 
 /// `ListHostedZonesByName`: in the order of their names, from one on.
-pub(in super::super) fn list_zones_by_name(cloud: &Cloud, query: &Query) -> ApiResult<Answer> {
-    let most = most(query)?;
+pub(super) fn list_by_name(cloud: &Cloud, query: &Query) -> ApiResult<Answer> {
+    let most = query.max_items(PAGE)?;
     let (dns_name, zone_id) = (query.get("dnsname"), query.get("hostedzoneid"));
     let from = match dns_name {
         None => None,
@@ -150,38 +150,6 @@ pub(in super::super) fn list_zones_by_name(cloud: &Cloud, query: &Query) -> ApiR
         xml.maybe("NextHostedZoneId", next.map(|zone| &zone.id)).text("MaxItems", most);
         Ok(Answer::Xml(xml))
     })
-}
-
-/// The zone of an id.
-pub(super) fn find<'a>(state: &'a State, id: &str) -> ApiResult<&'a Zone> {
-    state.own.zones.get(id).ok_or_else(|| no_zone(id))
-}
-
-fn no_zone(id: &str) -> ApiError {
-    ApiError { status: 404, id: "NoSuchHostedZone", message: format!("No hosted zone found with ID: {id}") }
-}
-
-/// A body as XML.
-pub(super) fn read_xml<T: serde::de::DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
-    let text = std::str::from_utf8(body).map_err(|_| refuse("MalformedXML", "The body is not UTF-8"))?;
-    quick_xml::de::from_str(text).map_err(|error| refuse("MalformedXML", error.to_string()))
-}
-
-fn most(query: &Query) -> ApiResult<usize> {
-    max_items(query, PAGE)
-}
-
-/// How many items a page has.
-pub(super) fn max_items(query: &Query, most: usize) -> ApiResult<usize> {
-    match query.get("maxitems") {
-        None => Ok(most),
-        Some(text) => {
-            let number = text.parse::<usize>().ok().filter(|number| *number > 0);
-            number
-                .map(|number| number.min(most))
-                .ok_or_else(|| refuse("InvalidInput", format!("Invalid MaxItems: {text}")))
-        }
-    }
 }
 
 fn write_zone(xml: &mut Xml, zone: &Zone) {

@@ -1,69 +1,48 @@
 //! Snapshots of root volumes.
 
-use std::collections::BTreeSet;
-
-use super::{
+use crate::{
+    State,
     call::Call,
-    catalogue,
-    filter::{Filters, page},
-    ids,
-    images::{self, Standing},
-    phase::Phase,
-    reply::{missing, refuse},
+    catalogue, ids,
+    image::{Standing, sweep},
+    instance::Phase,
+    kinds::{SNAPSHOT, VOLUME},
+    list::{List, keep_named, one},
+    reply::{done, missing, refuse},
     state::{self, Snapshot},
     tags,
-    xml::Xml,
+    xml::{Xml, stamp},
 };
-use crate::State;
-use remint_sandbox_cloud::{ApiResult, now, state::Work};
+use remint_sandbox_cloud::{ApiError, ApiResult, now, state::Work};
 
-/// The fields of a snapshot that filters may name.
-const FIELDS: &[&str] = &[
-    "description",
-    "encrypted",
-    "owner-id",
-    "progress",
-    "snapshot-id",
-    "start-time",
-    "status",
-    "volume-id",
-    "volume-size",
-];
+const LIST: List<Snapshot> = List {
+    element: "snapshotSet",
+    least: Some(5),
+    tags: |state, snapshot| state.own.tags_of(&snapshot.id),
+    fields: &[
+        ("description", |_, snapshot| one(&snapshot.description)),
+        ("encrypted", |_, snapshot| one(snapshot.encrypted)),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("progress", |state, snapshot| one(progress(snapshot.standing(state)))),
+        ("snapshot-id", |_, snapshot| one(&snapshot.id)),
+        ("start-time", |_, snapshot| one(stamp(snapshot.started_at))),
+        ("status", |state, snapshot| one(status(snapshot.standing(state)))),
+        ("volume-id", |_, snapshot| one(&snapshot.volume)),
+        ("volume-size", |_, snapshot| one(snapshot.size)),
+    ],
+};
 
 /// `DescribeSnapshots`: the account's own, and those of public images where they are named.
 pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
-    let filters = Filters::of(&call.params, FIELDS)?;
-    let (named, owners) = (call.params.list("SnapshotId"), call.params.list("Owner"));
+    let owners = call.params.list("Owner");
     call.read(|state| {
-        let account = state::account(state);
-        let all: Vec<&Snapshot> = state.own.snapshots.values().filter(|s| s.region == call.region).collect();
-        let all = remint_sandbox_cloud::seen(all, |snapshot| snapshot.started_at);
-        if let Some(other) = named.iter().find(|named| all.iter().all(|snapshot| snapshot.id != **named)) {
-            return Err(not_found(other));
+        let all = state.own.snapshots.values().filter(|snapshot| snapshot.region == call.region).collect();
+        let mut all = remint_sandbox_cloud::seen(all, |snapshot: &&Snapshot| snapshot.started_at);
+        keep_named(&call.params, "SnapshotId", &SNAPSHOT, &mut all, |snapshot| &snapshot.id)?;
+        if !owners.is_empty() && !owners.iter().any(|owner| *owner == "self" || *owner == state::account(state)) {
+            all.clear();
         }
-        let own = owners.is_empty() || owners.iter().any(|owner| *owner == "self" || *owner == account);
-        let taken = |snapshot: &&Snapshot| {
-            let field = |name: &str| {
-                let text = match name {
-                    "description" => snapshot.description.clone(),
-                    "encrypted" => snapshot.encrypted.to_string(),
-                    "owner-id" => account.clone(),
-                    "progress" => progress(snapshot.standing(state)).to_owned(),
-                    "snapshot-id" => snapshot.id.clone(),
-                    "start-time" => super::xml::stamp(snapshot.started_at),
-                    "status" => status(snapshot.standing(state)).to_owned(),
-                    "volume-id" => snapshot.volume.clone(),
-                    _ => snapshot.size.to_string(),
-                };
-                vec![text]
-            };
-            own && (named.is_empty() || named.contains(&snapshot.id.as_str()))
-                && filters.take(&state.own.tags_of(&snapshot.id), field)
-        };
-        let (shown, next) = page(&call.params, 5, all.into_iter().filter(taken).collect())?;
-        xml.items("snapshotSet", shown, |xml, snapshot| write(xml, state, snapshot));
-        xml.maybe("nextToken", next);
-        Ok(())
+        LIST.answer(call, state, all, xml, |xml, snapshot| write(xml, state, snapshot))
     })
 }
 
@@ -71,11 +50,10 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let params = &call.params;
     let volume = params.need("VolumeId")?;
-    let mut given = tags::specifications(params, &["snapshot"])?;
+    let given = tags::given(params, "snapshot")?;
     let id = call.change(|state| {
         let found = state.own.standing(state, call.region).find(|instance| instance.volume.id == volume).cloned();
-        let instance =
-            found.ok_or_else(|| refuse("InvalidVolume.NotFound", format!("The volume '{volume}' does not exist.")))?;
+        let instance = found.ok_or_else(|| VOLUME.absent(&[volume]))?;
         let busy = state.instances.get(&instance.machine).is_none_or(|machine| machine.pending.is_some());
         if busy || !matches!(instance.phase(state), Phase::Running | Phase::Stopped) {
             return Err(refuse("IncorrectState", format!("The volume '{volume}' is busy.")));
@@ -96,7 +74,7 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             ready_at: None,
             doomed: false,
         };
-        state.own.tag(&id, given.remove("snapshot").unwrap_or_default());
+        state.own.tag(&id, given);
         state.own.snapshots.insert(id.clone(), snapshot);
         Ok(id)
     })?;
@@ -112,15 +90,15 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 pub(super) async fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let id = call.params.need("SnapshotId")?;
     call.change(|state| {
-        if catalogue::public_images(state, call.region).iter().any(|image| image.snapshot == id) {
-            return Err(remint_sandbox_cloud::ApiError {
+        if catalogue::public_images(state, call.region).iter().any(|image| image.ami.snapshot == id) {
+            return Err(ApiError {
                 status: 403,
                 id: "UnauthorizedOperation",
                 message: "You are not authorized to perform this operation.".to_owned(),
             });
         }
         if state.own.snapshots.get(id).is_none_or(|snapshot| snapshot.region != call.region) {
-            return Err(not_found(id));
+            return Err(SNAPSHOT.absent(&[id]));
         }
         if let Some(ami) = state.own.images.values().find(|ami| ami.snapshot == id) {
             let message = format!("The snapshot {id} is currently in use by {}", ami.id);
@@ -130,43 +108,23 @@ pub(super) async fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         state.own.tags.remove(id);
         Ok(())
     })?;
-    images::sweep(call.cloud).await;
-    xml.text("return", true);
-    Ok(())
+    sweep(call.cloud).await;
+    done(xml)
 }
 
 /// `ModifySnapshotAttribute`: who may use it. It is noted nowhere, because there is nobody else.
 pub(super) fn modify_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let id = call.params.need("SnapshotId")?;
-    let named: BTreeSet<&str> = ["UserId", "UserGroup"].iter().flat_map(|name| call.params.list(name)).collect();
-    let structured = ["Add", "Remove"]
-        .iter()
-        .any(|change| !call.params.groups(&format!("CreateVolumePermission.{change}")).is_empty());
-    if named.is_empty() && !structured {
+    let params = &call.params;
+    let named = ["UserId", "UserGroup"].iter().any(|name| !params.list(name).is_empty());
+    if !named && params.below("CreateVolumePermission").is_empty() {
         return Err(missing("CreateVolumePermission"));
     }
     call.read(|state| match state.own.snapshots.contains_key(id) {
         true => Ok(()),
-        false => Err(not_found(id)),
+        false => Err(SNAPSHOT.absent(&[id])),
     })?;
-    xml.text("return", true);
-    Ok(())
-}
-
-impl Snapshot {
-    fn standing(&self, state: &State) -> Standing {
-        images::standing(state, self.image, self.ready_at, self.doomed)
-    }
-}
-
-fn not_found(id: &str) -> remint_sandbox_cloud::ApiError {
-    if !ids::is_id("snap", id) {
-        return refuse(
-            "InvalidParameterValue",
-            format!("Value ({id}) for parameter snapshotId is invalid. Expected: 'snap-...'."),
-        );
-    }
-    refuse("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
+    done(xml)
 }
 
 fn status(standing: Standing) -> &'static str {
@@ -192,5 +150,5 @@ fn write(xml: &mut Xml, state: &State, snapshot: &Snapshot) {
     xml.text("description", &snapshot.description)
         .text("encrypted", snapshot.encrypted)
         .text("storageTier", "standard");
-    tags::write(xml, &state.own.tags_of(&snapshot.id));
+    tags::write(xml, state, &snapshot.id);
 }

@@ -1,68 +1,32 @@
 //! Security groups. Their rules are kept and shown, and do nothing: all machines are on this machine's loopback.
 
-use super::{
+use crate::{
+    State,
     call::Call,
-    filter::{Filters, page},
+    group::{all, by_id, by_name, open_to_all},
     ids,
+    kinds::{GROUP, VPC},
+    list::{List, keep, keep_named, one},
     query::Params,
-    reply::{invalid_value, missing, refuse},
+    reply::{done, invalid_value, missing, refuse},
     state::{self, Group, Rule, Source},
-    tags,
+    tags, vpc,
     xml::Xml,
 };
-use crate::State;
-use remint_sandbox_cloud::{ApiError, ApiResult};
+use remint_sandbox_cloud::ApiResult;
 
-/// The groups of a region, the default one first.
-pub(super) fn all(state: &State, region: &str) -> Vec<Group> {
-    let id = state::default_group(state, region);
-    let mut found = Vec::new();
-    if !state.own.groups.contains_key(&id) {
-        found.push(default_group(state, region, id));
-    }
-    found.extend(state.own.groups.values().filter(|group| group.region == region).cloned());
-    found
-}
-
-pub(super) fn by_id(state: &State, region: &str, id: &str) -> ApiResult<Group> {
-    if !ids::is_id("sg", id) {
-        return Err(refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{id}\" (expecting \"sg-...\")")));
-    }
-    all(state, region).into_iter().find(|group| group.id == id).ok_or_else(|| no_group(id))
-}
-
-pub(super) fn by_name(state: &State, region: &str, name: &str) -> ApiResult<Group> {
-    all(state, region).into_iter().find(|group| group.name == name).ok_or_else(|| no_group(name))
-}
-
-fn no_group(named: &str) -> ApiError {
-    refuse("InvalidGroup.NotFound", format!("The security group '{named}' does not exist"))
-}
-
-/// The group that every VPC has. It is written down when it is first changed.
-fn default_group(state: &State, region: &str, id: String) -> Group {
-    let within = Rule { source: Source::Group(id.clone()), ..open_to_all(&id, false) };
-    Group {
-        region: region.to_owned(),
-        name: "default".to_owned(),
-        description: "default VPC security group".to_owned(),
-        vpc: state::vpc(state, region),
-        rules: vec![within, open_to_all(&id, true)],
-        id,
-    }
-}
-
-fn open_to_all(group: &str, egress: bool) -> Rule {
-    Rule {
-        id: ids::fixed("sgr", &format!("{group} {egress}")),
-        egress,
-        protocol: "-1".to_owned(),
-        from: None,
-        to: None,
-        source: Source::Ipv4("0.0.0.0/0".to_owned()),
-        description: None,
-    }
-}
+const LIST: List<Group> = List {
+    element: "securityGroupInfo",
+    least: Some(5),
+    tags: |state, group| state.own.tags_of(&group.id),
+    fields: &[
+        ("description", |_, group| one(&group.description)),
+        ("group-id", |_, group| one(&group.id)),
+        ("group-name", |_, group| one(&group.name)),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("vpc-id", |_, group| one(&group.vpc)),
+    ],
+};
 
 /// `CreateSecurityGroup`.
 pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
@@ -72,11 +36,11 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     if name.starts_with("sg-") || name.len() > 255 || !name.chars().all(good) || !description.chars().all(good) {
         return Err(invalid_value(format!("Value ({name}) for parameter GroupName is invalid.")));
     }
-    let mut given = tags::specifications(params, &["security-group"])?;
+    let given = tags::given(params, "security-group")?;
     let id = call.change(|state| {
-        let vpc = state::vpc(state, call.region);
+        let vpc = vpc::id(state, call.region);
         if let Some(other) = params.get("VpcId").filter(|id| *id != vpc) {
-            return Err(refuse("InvalidVpcID.NotFound", format!("The vpc ID '{other}' does not exist")));
+            return Err(VPC.absent(&[other]));
         }
         if all(state, call.region).iter().any(|group| group.name == name) {
             let message = format!("The security group '{name}' already exists for VPC '{vpc}'");
@@ -85,12 +49,12 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         let id = ids::fresh("sg");
         let rules = vec![open_to_all(&id, true)];
         let group = Group { id: id.clone(), region: call.region.to_owned(), name, description, vpc, rules };
-        state.own.tag(&id, given.remove("security-group").unwrap_or_default());
+        state.own.tag(&id, given);
         state.own.groups.insert(id.clone(), group);
         Ok(id)
     })?;
     xml.text("return", true).text("groupId", &id);
-    call.read(|state| tags::write(xml, &state.own.tags_of(&id)));
+    call.read(|state| tags::write(xml, state, &id));
     Ok(())
 }
 
@@ -120,39 +84,25 @@ pub(super) fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 
 /// `DescribeSecurityGroups`.
 pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
-    let filters = Filters::of(&call.params, &["description", "group-id", "group-name", "owner-id", "vpc-id"])?;
-    let (wanted, names) = (call.params.list("GroupId"), call.params.list("GroupName"));
     call.read(|state| {
-        for id in &wanted {
-            by_id(state, call.region, id)?;
-        }
-        for name in &names {
-            by_name(state, call.region, name)?;
-        }
+        let mut found = all(state, call.region);
+        keep_named(&call.params, "GroupId", &GROUP, &mut found, |group| &group.id)?;
+        keep(
+            &call.params,
+            "GroupName",
+            &mut found,
+            |group| group.name.clone(),
+            |names| GROUP.unknown(&names.join(", ")),
+        )?;
         let account = state::account(state);
-        let taken = |group: &Group| {
-            let field = |name: &str| match name {
-                "description" => vec![group.description.clone()],
-                "group-id" => vec![group.id.clone()],
-                "group-name" => vec![group.name.clone()],
-                "owner-id" => vec![account.clone()],
-                _ => vec![group.vpc.clone()],
-            };
-            (wanted.is_empty() || wanted.contains(&group.id.as_str()))
-                && (names.is_empty() || names.contains(&group.name.as_str()))
-                && filters.take(&state.own.tags_of(&group.id), field)
-        };
-        let (shown, next) = page(&call.params, 5, all(state, call.region).into_iter().filter(taken).collect())?;
-        xml.items("securityGroupInfo", shown, |xml, group| {
+        LIST.answer(call, state, found, xml, |xml, group| {
             xml.text("ownerId", &account).text("groupId", &group.id).text("groupName", &group.name);
             xml.text("groupDescription", &group.description).text("vpcId", &group.vpc);
             for (name, egress) in [("ipPermissions", false), ("ipPermissionsEgress", true)] {
                 write_permissions(xml, name, &account, group.rules.iter().filter(|rule| rule.egress == egress));
             }
-            tags::write(xml, &state.own.tags_of(&group.id));
-        });
-        xml.maybe("nextToken", next);
-        Ok(())
+            tags::write(xml, state, &group.id);
+        })
     })
 }
 
@@ -206,8 +156,7 @@ pub(super) fn revoke(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<
         state.own.groups.insert(group.id.clone(), group);
         Ok(())
     })?;
-    xml.text("return", true);
-    Ok(())
+    done(xml)
 }
 
 /// The group that a call names.

@@ -4,23 +4,20 @@ use std::{collections::BTreeMap, io::Read as _, net::Ipv4Addr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
+use crate::{
+    State,
     call::Call,
-    groups, ids, images,
-    instances::write_reservation,
-    network, offers,
+    catalogue::{IMAGES_ARE, architecture},
+    group, ids,
+    image::launchable,
+    kinds::{KEY_PAIR, SUBNET},
     query::Params,
-    reply::{invalid_value, refuse, unsupported},
-    state::{self, Data, Instance, MetadataOptions, Tags, Token, Volume},
-    tags,
+    reply::{invalid_value, not_a, refuse, unsupported},
+    state::{Data, Instance, MetadataOptions, ROOT_DEVICE, Tags, Token, Volume},
+    tags, view, vpc,
     xml::Xml,
 };
-use crate::State;
-use remint_sandbox_cloud::{
-    ApiError, ApiResult, NewInstances, NoRoom,
-    catalogue::Size,
-    state::{Image, Instance as Machine},
-};
+use remint_sandbox_cloud::{ApiError, ApiResult, NewInstances, NoRoom, catalogue::Size, now, state::Image};
 
 /// The longest user data, in bytes.
 const USER_DATA: usize = 16 * 1024;
@@ -30,37 +27,17 @@ const UNPACKED: u64 = 16 << 20;
 const DEFAULT_TYPE: &str = "t3.micro";
 /// The size of a volume where a launch names none and the image needs less, in GiB.
 const DEFAULT_DISK: u64 = 8;
-/// The one device that an image has.
-pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
 
 /// What a launch asks for, found to be right.
 struct Launch {
-    image_id: String,
+    /// What all of the instances are like, without the ids and addresses that each has of its own.
+    model: Instance,
     image: Image,
-    snapshot: String,
     size: &'static Size,
     count: usize,
-    zone: String,
-    groups: Vec<String>,
-    public: bool,
-    key_name: Option<String>,
     ssh_keys: Vec<String>,
     user_data: Option<String>,
-    volume: VolumeSpec,
-    metadata: MetadataOptions,
-    spot: bool,
-    shutdown_terminates: bool,
-    protected: bool,
-    profile: Option<String>,
     tags: BTreeMap<String, Tags>,
-}
-
-/// What a launch asks of its root volume.
-struct VolumeSpec {
-    size: u64,
-    kind: String,
-    encrypted: bool,
-    delete_on_termination: bool,
 }
 
 /// `RunInstances`: makes instances, or gives those that the same token made before.
@@ -84,7 +61,7 @@ pub(super) fn run(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         }
         state.own.forget_old(call.config());
         let launch = Launch::read(call, state)?;
-        let made = launch.carry_out(call, state, token.as_deref());
+        let made = launch.carry_out(call, state);
         if let Some(token) = &token {
             let used = Token { digest: digest.clone(), made: made.clone() };
             state.own.tokens.insert(Data::in_region(call.region, token), used);
@@ -93,7 +70,7 @@ pub(super) fn run(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     })?;
     call.read(|state| {
         let found: Vec<&Instance> = made.iter().filter_map(|id| state.own.instances.get(id)).collect();
-        write_reservation(xml, state, &found);
+        view::reservation(xml, state, &found);
     });
     Ok(())
 }
@@ -105,17 +82,14 @@ impl Launch {
         if params.get("LaunchTemplate.LaunchTemplateId").or(params.get("LaunchTemplate.LaunchTemplateName")).is_some() {
             return Err(unsupported("launch templates"));
         }
-        let image_id = params.need("ImageId")?.to_owned();
-        let found = images::launchable(state, region, &image_id)?;
+        let image = launchable(state, region, params.need("ImageId")?)?;
         let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
-        let size =
-            State::find_size(kind).ok_or_else(|| invalid_value(format!("Invalid value '{kind}' for InstanceType.")))?;
-        let runs = offers::architecture(kind);
-        if runs != offers::IMAGES_ARE {
+        let size = State::find_size(kind).ok_or_else(|| not_a(kind, "InstanceType"))?;
+        let runs = architecture(kind);
+        if runs != IMAGES_ARE {
             return Err(invalid_value(format!(
-                "The architecture '{runs}' of the specified instance type does not match the architecture '{}' of the specified \
-                 AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
-                offers::IMAGES_ARE
+                "The architecture '{runs}' of the specified instance type does not match the architecture '{IMAGES_ARE}' of the \
+                 specified AMI. Specify an instance type and an AMI that have matching architectures, and try again."
             )));
         }
         let count = count(call, state)?;
@@ -127,74 +101,89 @@ impl Launch {
         {
             return Err(no_room(kind, &zone));
         }
-        let groups = groups_of(params, &interface, state, region)?;
         let key_name = params.get("KeyName").map(str::to_owned);
-        let key =
-            match &key_name {
-                None => None,
-                Some(name) => Some(state.own.keys.get(&Data::in_region(region, name)).ok_or_else(|| {
-                    refuse("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist"))
-                })?),
-            };
-        let spot = match params.get("InstanceMarketOptions.MarketType") {
-            None | Some("on-demand") => false,
-            Some("spot") => true,
-            Some(other) => return Err(invalid_value(format!("Invalid value '{other}' for MarketType."))),
+        let key = |name| {
+            let key = state.own.keys.get(&Data::in_region(region, name)).ok_or_else(|| KEY_PAIR.unknown(name))?;
+            Ok(key.public_key.clone())
         };
-        let shutdown_terminates = match params.get("InstanceInitiatedShutdownBehavior") {
-            None | Some("stop") => false,
-            Some("terminate") => true,
-            Some(other) => {
-                return Err(invalid_value(format!("Invalid value '{other}' for InstanceInitiatedShutdownBehavior.")));
-            }
-        };
+        let ssh_keys = key_name.iter().map(|name| key(name)).collect::<ApiResult<_>>()?;
+        let market = params.choice("InstanceMarketOptions.MarketType", &["on-demand", "spot"])?;
+        let shutdown = params.choice("InstanceInitiatedShutdownBehavior", &["stop", "terminate"])?;
         let profile = params.get("IamInstanceProfile.Arn").or(params.get("IamInstanceProfile.Name")).map(str::to_owned);
+        let model = Instance {
+            id: String::new(),
+            machine: 0,
+            reservation: ids::fresh("r"),
+            index: 0,
+            region: region.to_owned(),
+            zone,
+            kind: kind.to_owned(),
+            key_name,
+            groups: groups_of(params, &interface, state, region)?,
+            public_ip: Ipv4Addr::UNSPECIFIED,
+            private_ip: Ipv4Addr::UNSPECIFIED,
+            public: interface.maybe_flag("AssociatePublicIpAddress")?.unwrap_or(true),
+            launched_at: now(),
+            token: params.get("ClientToken").map(str::to_owned),
+            interface: String::new(),
+            attachment: String::new(),
+            volume: volume(params, image.size, &image.snapshot)?,
+            metadata: MetadataOptions::default().with(&params.below("MetadataOptions"))?,
+            spot: market == Some("spot"),
+            shutdown_terminates: shutdown == Some("terminate"),
+            protected: params.flag("DisableApiTermination")?,
+            source_dest_check: true,
+            profile,
+            next: None,
+            reason: None,
+            ended_at: None,
+            image: image.id,
+        };
         Ok(Self {
-            snapshot: found.snapshot,
-            volume: volume(params, found.size)?,
-            image: found.image,
-            image_id,
+            model,
+            image: state.image(image.image)?.clone(),
             size,
             count,
-            zone,
-            groups,
-            public: interface.maybe_flag("AssociatePublicIpAddress")?.unwrap_or(true),
-            ssh_keys: key.map(|key| key.public_key.clone()).into_iter().collect(),
-            key_name,
+            ssh_keys,
             user_data: user_data(params)?,
-            metadata: metadata(params, MetadataOptions::default())?,
-            spot,
-            shutdown_terminates,
-            protected: params.flag("DisableApiTermination")?,
-            profile,
             tags: tags::specifications(params, &["instance", "volume", "network-interface", "spot-instances-request"])?,
         })
     }
 
     /// Makes the instances. Gives their ids.
-    fn carry_out(&self, call: &Call<'_>, state: &mut State, token: Option<&str>) -> Vec<String> {
-        let config = call.config();
-        let reservation = ids::fresh("r");
+    fn carry_out(&self, call: &Call<'_>, state: &mut State) -> Vec<String> {
+        let model = &self.model;
         let mut made = Vec::new();
         for index in 0..self.count {
             let new = NewInstances {
                 names: vec![String::new()],
-                region: call.region.to_owned(),
+                region: model.region.clone(),
                 size: self.size,
-                disk: self.volume.size,
+                disk: model.volume.size,
                 image: self.image.clone(),
                 ssh_keys: self.ssh_keys.clone(),
                 tags: Default::default(),
                 user_data: self.user_data.clone(),
                 features: Default::default(),
             };
-            for (machine, _) in state.make_instances(config, &new) {
-                let private_ip = network::private_address(&self.zone, machine.address);
+            for (machine, _) in state.make_instances(call.config(), &new) {
+                let private_ip = vpc::private_address(&model.zone, machine.address);
                 if let Some(machine) = state.instances.get_mut(&machine.id) {
                     // A host is named after its address, which is not known before.
                     machine.name = format!("ip-{}", private_ip.to_string().replace('.', "-"));
                 }
-                let instance = self.instance(call.region, &reservation, index, private_ip, token, &machine);
+                let instance = Instance {
+                    id: ids::fresh("i"),
+                    machine: machine.id,
+                    index,
+                    public_ip: machine.address,
+                    private_ip,
+                    launched_at: machine.created_at,
+                    interface: ids::fresh("eni"),
+                    attachment: ids::fresh("eni-attach"),
+                    volume: Volume { id: ids::fresh("vol"), ..model.volume.clone() },
+                    ..model.clone()
+                };
                 for (kind, id) in [
                     ("instance", &instance.id),
                     ("volume", &instance.volume.id),
@@ -207,53 +196,6 @@ impl Launch {
             }
         }
         made
-    }
-
-    fn instance(
-        &self,
-        region: &str,
-        reservation: &str,
-        index: usize,
-        private_ip: Ipv4Addr,
-        token: Option<&str>,
-        machine: &Machine,
-    ) -> Instance {
-        Instance {
-            id: ids::fresh("i"),
-            machine: machine.id,
-            reservation: reservation.to_owned(),
-            index,
-            region: region.to_owned(),
-            zone: self.zone.clone(),
-            image: self.image_id.clone(),
-            kind: self.size.slug.to_owned(),
-            key_name: self.key_name.clone(),
-            groups: self.groups.clone(),
-            public_ip: machine.address,
-            private_ip,
-            public: self.public,
-            launched_at: machine.created_at,
-            token: token.map(str::to_owned),
-            interface: ids::fresh("eni"),
-            attachment: ids::fresh("eni-attach"),
-            volume: Volume {
-                id: ids::fresh("vol"),
-                size: self.volume.size,
-                kind: self.volume.kind.clone(),
-                encrypted: self.volume.encrypted,
-                snapshot: self.snapshot.clone(),
-                delete_on_termination: self.volume.delete_on_termination,
-            },
-            metadata: self.metadata.clone(),
-            spot: self.spot,
-            shutdown_terminates: self.shutdown_terminates,
-            protected: self.protected,
-            source_dest_check: true,
-            profile: self.profile.clone(),
-            next: None,
-            reason: None,
-            ended_at: None,
-        }
     }
 }
 
@@ -309,15 +251,14 @@ fn interface(params: &Params) -> ApiResult<Params> {
 /// The availability zone: the subnet's, the one that is named, or the first.
 fn zone(params: &Params, state: &State, region: &str, subnet: Option<&str>) -> ApiResult<String> {
     let named = params.get("Placement.AvailabilityZone");
-    if let Some(zone) = named.filter(|zone| !network::is_zone(region, zone)) {
+    if let Some(zone) = named.filter(|zone| vpc::zones(region).iter().all(|known| known != zone)) {
         return Err(invalid_value(format!("Invalid availability zone: [{zone}]")));
     }
     match subnet {
-        Some(id) => network::subnets(state, region)
-            .into_iter()
-            .find(|subnet| subnet.id == id)
-            .map(|subnet| subnet.zone)
-            .ok_or_else(|| refuse("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))),
+        Some(id) => {
+            let found = vpc::subnets(state, region).into_iter().find(|subnet| subnet.id == id);
+            found.map(|subnet| subnet.zone).ok_or_else(|| SUBNET.absent(&[id]))
+        }
         None => Ok(named.map_or_else(|| format!("{region}a"), str::to_owned)),
     }
 }
@@ -334,20 +275,22 @@ fn no_room(kind: &str, zone: &str) -> ApiError {
 fn groups_of(params: &Params, interface: &Params, state: &State, region: &'static str) -> ApiResult<Vec<String>> {
     let mut groups = Vec::new();
     for id in params.list("SecurityGroupId").into_iter().chain(interface.list("SecurityGroupId")) {
-        groups.push(groups::by_id(state, region, id)?.id);
+        groups.push(group::by_id(state, region, id)?.id);
     }
     for name in params.list("SecurityGroup") {
-        groups.push(groups::by_name(state, region, name)?.id);
+        groups.push(group::by_name(state, region, name)?.id);
     }
     if groups.is_empty() {
-        groups.push(state::default_group(state, region));
+        groups.push(group::default_id(state, region));
     }
     Ok(groups)
 }
 
 /// The root volume; other devices are not there to be had.
-fn volume(params: &Params, least: u64) -> ApiResult<VolumeSpec> {
-    let mut spec = VolumeSpec {
+fn volume(params: &Params, least: u64, snapshot: &str) -> ApiResult<Volume> {
+    let mut spec = Volume {
+        id: String::new(),
+        snapshot: snapshot.to_owned(),
         size: least.max(DEFAULT_DISK),
         kind: "gp3".to_owned(),
         encrypted: false,
@@ -371,39 +314,13 @@ fn volume(params: &Params, least: u64) -> ApiResult<VolumeSpec> {
             }
             spec.size = size;
         }
-        if let Some(kind) = ebs.get("VolumeType") {
-            if !["standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"].contains(&kind) {
-                return Err(invalid_value(format!("Invalid value '{kind}' for VolumeType.")));
-            }
+        if let Some(kind) = ebs.choice("VolumeType", &["standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"])? {
             kind.clone_into(&mut spec.kind);
         }
         spec.encrypted = ebs.flag("Encrypted")?;
         spec.delete_on_termination = ebs.maybe_flag("DeleteOnTermination")?.unwrap_or(true);
     }
     Ok(spec)
-}
-
-/// The metadata options that a call asks for, on top of those that are there.
-pub(super) fn metadata(params: &Params, mut options: MetadataOptions) -> ApiResult<MetadataOptions> {
-    let sent = params.below("MetadataOptions");
-    let choose = |name: &str, allowed: [&str; 2], into: &mut String| match sent.get(name) {
-        Some(value) if allowed.contains(&value) => {
-            value.clone_into(into);
-            Ok(())
-        }
-        Some(value) => Err(invalid_value(format!("Invalid value '{value}' for {name}."))),
-        None => Ok(()),
-    };
-    choose("HttpTokens", ["optional", "required"], &mut options.tokens)?;
-    choose("HttpEndpoint", ["enabled", "disabled"], &mut options.endpoint)?;
-    choose("InstanceMetadataTags", ["enabled", "disabled"], &mut options.tags)?;
-    if let Some(limit) = sent.number("HttpPutResponseHopLimit")? {
-        if !(1..=64).contains(&limit) {
-            return Err(invalid_value("HttpPutResponseHopLimit must be between 1 and 64"));
-        }
-        options.hop_limit = limit;
-    }
-    Ok(options)
 }
 
 /// The user data as the guest sees it after cloud-init has unpacked it.
@@ -452,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_volume_is_no_smaller_than_its_image() {
-        let read = |text: &str, least| volume(&Params::parse(text.as_bytes()).unwrap(), least);
+        let read = |text: &str, least| volume(&Params::parse(text.as_bytes()).unwrap(), least, "snap-0");
         assert_eq!(read("", 2).unwrap().size, 8);
         assert_eq!(read("", 20).unwrap().size, 20);
         let set = "BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=12";

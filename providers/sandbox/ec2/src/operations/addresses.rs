@@ -4,37 +4,42 @@
 
 use std::net::Ipv4Addr;
 
-use super::{
+use crate::{
+    State,
     call::Call,
-    filter::Filters,
     ids,
-    phase::Phase,
-    reply::{missing, refuse, unsupported},
+    instance::Phase,
+    kinds::{ADDRESS, INTERFACE},
+    list::{List, keep, keep_named, maybe, one},
+    reply::{done, invalid_value, missing, refuse, unsupported},
     state::{self, Address, Instance},
     tags,
     xml::Xml,
 };
-use crate::State;
 use remint_sandbox_cloud::{Api, ApiError, ApiResult, now, state::StaticIp};
 
-/// The fields of an address that filters may name.
-const FIELDS: &[&str] = &[
-    "allocation-id",
-    "association-id",
-    "domain",
-    "instance-id",
-    "network-border-group",
-    "network-interface-id",
-    "network-interface-owner-id",
-    "private-ip-address",
-    "public-ip",
-];
+const LIST: List<Address> = List {
+    element: "addressesSet",
+    least: None,
+    tags: |state, address| state.own.tags_of(&address.id),
+    fields: &[
+        ("allocation-id", |_, address| one(&address.id)),
+        ("association-id", |state, address| maybe(holder(state, address).and(address.association.as_ref()))),
+        ("domain", |_, _| one("vpc")),
+        ("instance-id", |state, address| maybe(holder(state, address).map(|instance| &instance.id))),
+        ("network-border-group", |_, address| one(&address.region)),
+        ("network-interface-id", |state, address| maybe(holder(state, address).map(|instance| &instance.interface))),
+        ("network-interface-owner-id", |state, address| maybe(holder(state, address).map(|_| state::account(state)))),
+        ("private-ip-address", |state, address| maybe(holder(state, address).map(|instance| instance.private_ip))),
+        ("public-ip", |_, address| one(address.ip)),
+    ],
+};
 
 /// `AllocateAddress`.
 pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let params = &call.params;
     if params.get("Domain").is_some_and(|domain| domain != "vpc") {
-        return Err(super::reply::invalid_value("Invalid value for domain: only vpc is supported"));
+        return Err(invalid_value("Invalid value for domain: only vpc is supported"));
     }
     if ["Address", "PublicIpv4Pool", "IpamPoolId", "CustomerOwnedIpv4Pool"]
         .iter()
@@ -42,11 +47,10 @@ pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     {
         return Err(unsupported("address pools"));
     }
-    let mut given = tags::specifications(params, &["elastic-ip"])?;
+    let given = tags::given(params, "elastic-ip")?;
     let address = call.change(|state| {
         let config = call.config();
-        let here = state.own.addresses.values().filter(|address| address.region == call.region).count();
-        if here >= config.limits.static_ips(Api::Ec2) {
+        if here(state, call.region).count() >= config.limits.static_ips(Api::Ec2) {
             let message = "The maximum number of addresses has been reached.";
             return Err(refuse("AddressLimitExceeded", message));
         }
@@ -61,7 +65,7 @@ pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             association: None,
             instance: None,
         };
-        state.own.tag(&address.id, given.remove("elastic-ip").unwrap_or_default());
+        state.own.tag(&address.id, given);
         state.own.addresses.insert(address.id.clone(), address.clone());
         Ok(address)
     })?;
@@ -72,38 +76,13 @@ pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 
 /// `DescribeAddresses`.
 pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
-    let filters = Filters::of(&call.params, FIELDS)?;
-    let (allocations, ips) = (call.params.list("AllocationId"), call.params.list("PublicIp"));
     call.read(|state| {
-        let all: Vec<&Address> = state.own.addresses.values().filter(|address| address.region == call.region).collect();
-        let all = remint_sandbox_cloud::seen(all, |address| {
+        let mut all = remint_sandbox_cloud::seen(here(state, call.region).collect(), |address| {
             state.static_ips.get(&address.ip).map(|ip| ip.created_at).unwrap_or_default()
         });
-        if let Some(id) = allocations.iter().find(|id| all.iter().all(|address| address.id != **id)) {
-            return Err(no_allocation(id));
-        }
-        if let Some(ip) = ips.iter().find(|ip| all.iter().all(|address| address.ip.to_string() != **ip)) {
-            return Err(no_address(ip));
-        }
-        let taken = |address: &&Address| {
-            let holder = holder(state, address);
-            let field = |name: &str| match name {
-                "allocation-id" => vec![address.id.clone()],
-                "association-id" => holder.and(address.association.clone()).into_iter().collect(),
-                "domain" => vec!["vpc".to_owned()],
-                "instance-id" => holder.map(|instance| instance.id.clone()).into_iter().collect(),
-                "network-border-group" => vec![call.region.to_owned()],
-                "network-interface-id" => holder.map(|instance| instance.interface.clone()).into_iter().collect(),
-                "network-interface-owner-id" => holder.map(|_| state::account(state)).into_iter().collect(),
-                "private-ip-address" => holder.map(|instance| instance.private_ip.to_string()).into_iter().collect(),
-                _ => vec![address.ip.to_string()],
-            };
-            let named = |list: &[&str], value: &str| list.is_empty() || list.contains(&value);
-            named(&allocations, &address.id)
-                && named(&ips, &address.ip.to_string())
-                && filters.take(&state.own.tags_of(&address.id), field)
-        };
-        xml.items("addressesSet", all.into_iter().filter(taken), |xml, address| {
+        keep_named(&call.params, "AllocationId", &ADDRESS, &mut all, |address| &address.id)?;
+        keep(&call.params, "PublicIp", &mut all, |address| address.ip.to_string(), |ips| no_address(&ips.join(", ")))?;
+        LIST.answer(call, state, all, xml, |xml, address| {
             xml.text("publicIp", address.ip).text("allocationId", &address.id).text("domain", "vpc");
             if let Some(instance) = holder(state, address) {
                 xml.text("instanceId", &instance.id).maybe("associationId", address.association.as_ref());
@@ -112,9 +91,8 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 xml.text("privateIpAddress", instance.private_ip);
             }
             xml.text("publicIpv4Pool", "amazon").text("networkBorderGroup", &address.region);
-            tags::write(xml, &state.own.tags_of(&address.id));
-        });
-        Ok(())
+            tags::write(xml, state, &address.id);
+        })
     })
 }
 
@@ -145,11 +123,8 @@ pub(super) async fn associate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 return Ok((association.clone(), Vec::new()));
             }
             if !may_move {
-                let message = format!(
-                    "resource {} is already associated with associate-id {}",
-                    address.id,
-                    association_of(&address)
-                );
+                let association = address.association.as_deref().unwrap_or_default();
+                let message = format!("resource {} is already associated with associate-id {association}", address.id);
                 return Err(refuse("Resource.AlreadyAssociated", message));
             }
         }
@@ -181,11 +156,8 @@ pub(super) async fn disassociate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
     let params = &call.params;
     let ip = call.change(|state| {
         let found = match (params.get("AssociationId"), params.get("PublicIp")) {
-            (Some(id), _) => state
-                .own
-                .addresses
-                .values()
-                .find(|a| a.region == call.region && a.association.as_deref() == Some(id) && holder(state, a).is_some())
+            (Some(id), _) => here(state, call.region)
+                .find(|address| address.association.as_deref() == Some(id) && holder(state, address).is_some())
                 .ok_or_else(|| {
                     let message = format!("The association ID '{id}' does not exist");
                     refuse("InvalidAssociationID.NotFound", message)
@@ -203,8 +175,7 @@ pub(super) async fn disassociate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
         Ok(ip)
     })?;
     call.cloud.tell_static_ip(ip).await;
-    xml.text("return", true);
-    Ok(())
+    done(xml)
 }
 
 /// `ReleaseAddress`: not while it is associated.
@@ -221,8 +192,7 @@ pub(super) async fn release(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         Ok(address.ip)
     })?;
     call.cloud.tell_static_ip(ip).await;
-    xml.text("return", true);
-    Ok(())
+    done(xml)
 }
 
 /// The instance that an address points at now.
@@ -231,49 +201,37 @@ fn holder<'a>(state: &'a State, address: &Address) -> Option<&'a Instance> {
     state.own.instances.values().find(|instance| instance.machine == machine)
 }
 
-fn association_of(address: &Address) -> &str {
-    address.association.as_deref().unwrap_or_default()
+/// The addresses of a region.
+fn here<'a>(state: &'a State, region: &'a str) -> impl Iterator<Item = &'a Address> {
+    state.own.addresses.values().filter(move |address| address.region == region)
 }
 
 /// The address that a call names.
 fn named(state: &State, call: &Call<'_>) -> ApiResult<Address> {
     match (call.params.get("AllocationId"), call.params.get("PublicIp")) {
-        (Some(id), _) => state
-            .own
-            .addresses
-            .get(id)
-            .filter(|address| address.region == call.region)
-            .cloned()
-            .ok_or_else(|| no_allocation(id)),
+        (Some(id), _) => {
+            here(state, call.region).find(|address| address.id == id).cloned().ok_or_else(|| ADDRESS.absent(&[id]))
+        }
         (None, Some(ip)) => by_ip(state, call.region, ip).cloned(),
         (None, None) => Err(missing("AllocationId")),
     }
 }
 
-fn by_ip<'a>(state: &'a State, region: &str, ip: &str) -> ApiResult<&'a Address> {
-    let wanted = ip
-        .parse::<Ipv4Addr>()
-        .map_err(|_| super::reply::invalid_value(format!("Invalid value '{ip}' for PublicIp.")))?;
-    let found = state.own.addresses.values().find(|address| address.region == region && address.ip == wanted);
-    found.ok_or_else(|| no_address(ip))
+fn by_ip<'a>(state: &'a State, region: &'a str, ip: &str) -> ApiResult<&'a Address> {
+    let wanted = ip.parse::<Ipv4Addr>().map_err(|_| invalid_value(format!("Invalid value '{ip}' for PublicIp.")))?;
+    here(state, region).find(|address| address.ip == wanted).ok_or_else(|| no_address(ip))
 }
 
 /// The instance that a call names, by its id or its interface's.
 fn target(state: &State, call: &Call<'_>) -> ApiResult<Instance> {
     match (call.params.get("InstanceId"), call.params.get("NetworkInterfaceId")) {
-        (Some(id), _) => Ok(state.own.named(call.config(), call.region, &[id])?[0].clone()),
+        (Some(id), _) => state.own.one(call.config(), call.region, id).cloned(),
         (None, Some(id)) => {
-            state.own.standing(state, call.region).find(|instance| instance.interface == id).cloned().ok_or_else(|| {
-                let message = format!("The networkInterface ID '{id}' does not exist");
-                refuse("InvalidNetworkInterfaceID.NotFound", message)
-            })
+            let found = state.own.standing(state, call.region).find(|instance| instance.interface == id);
+            found.cloned().ok_or_else(|| INTERFACE.absent(&[id]))
         }
         (None, None) => Err(missing("InstanceId")),
     }
-}
-
-fn no_allocation(id: &str) -> ApiError {
-    refuse("InvalidAllocationID.NotFound", format!("The allocation ID '{id}' does not exist"))
 }
 
 fn no_address(ip: &str) -> ApiError {

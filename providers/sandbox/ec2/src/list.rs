@@ -1,13 +1,111 @@
-//! Filters and pages of the describe calls.
+//! What describe calls have in common: resources that are named, filters and pages.
+
+use std::borrow::Borrow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
+    call::Call,
+    kinds::Kind,
     query::Params,
     reply::{invalid_value, refuse},
     state::Tags,
+    xml::Xml,
 };
-use remint_sandbox_cloud::ApiResult;
+use crate::State;
+use remint_sandbox_cloud::{ApiError, ApiResult};
+
+/// A field of a resource that filters may name, and what it holds, which may be several values or none.
+pub(super) type Field<T> = (&'static str, fn(&State, &T) -> Vec<String>);
+
+/// How a call describes resources.
+pub(super) struct List<T: 'static> {
+    /// The element of the answer that they are in.
+    pub(super) element: &'static str,
+    /// The size of the smallest page; none where the call has no pages.
+    pub(super) least: Option<u64>,
+    pub(super) tags: fn(&State, &T) -> Tags,
+    pub(super) fields: &'static [Field<T>],
+}
+
+impl<T> List<T> {
+    /// Answers with those of the resources that the filters take, as far as they are on the page.
+    pub(super) fn answer<R: Borrow<T>>(
+        &self,
+        call: &Call<'_>,
+        state: &State,
+        all: Vec<R>,
+        xml: &mut Xml,
+        mut write: impl FnMut(&mut Xml, &T),
+    ) -> ApiResult<()> {
+        let (shown, next) = self.page(call, state, all)?;
+        xml.items(self.element, shown, |xml, one| write(xml, one.borrow())).maybe("nextToken", next);
+        Ok(())
+    }
+
+    /// The page that a call asks for, and the token of the next one.
+    pub(super) fn page<R: Borrow<T>>(
+        &self,
+        call: &Call<'_>,
+        state: &State,
+        mut all: Vec<R>,
+    ) -> ApiResult<(Vec<R>, Option<String>)> {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| *name).collect();
+        let filters = Filters::of(&call.params, &names)?;
+        all.retain(|one| {
+            let one = one.borrow();
+            let field = |name: &str| self.fields.iter().find(|(known, _)| *known == name);
+            filters.take(&(self.tags)(state, one), |name| {
+                field(name).map(|(_, held)| held(state, one)).unwrap_or_default()
+            })
+        });
+        match self.least {
+            Some(least) => page(&call.params, least, all),
+            None => Ok((all, None)),
+        }
+    }
+}
+
+/// A field with one value.
+pub(super) fn one(value: impl ToString) -> Vec<String> {
+    vec![value.to_string()]
+}
+
+/// A field that may have a value.
+pub(super) fn maybe(value: Option<impl ToString>) -> Vec<String> {
+    value.map(|value| value.to_string()).into_iter().collect()
+}
+
+/// Keeps those of the resources that a list parameter names, which have to be there; all where it names none.
+pub(super) fn keep_named<R>(
+    params: &Params,
+    parameter: &str,
+    kind: &Kind,
+    all: &mut Vec<R>,
+    key: impl Fn(&R) -> &str,
+) -> ApiResult<()> {
+    keep(params, parameter, all, |one| key(one).to_owned(), |missing| kind.absent(missing))
+}
+
+/// The same with another error for those that are not there.
+pub(super) fn keep<R>(
+    params: &Params,
+    parameter: &str,
+    all: &mut Vec<R>,
+    key: impl Fn(&R) -> String,
+    absent: impl Fn(&[&str]) -> ApiError,
+) -> ApiResult<()> {
+    let named = params.list(parameter);
+    if named.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<&str> = named.iter().copied().filter(|name| all.iter().all(|one| key(one) != **name)).collect();
+    if !missing.is_empty() {
+        return Err(absent(&missing));
+    }
+    all.retain(|one| named.contains(&key(one).as_str()));
+    Ok(())
+}
 
 /// One filter: a field, and the patterns of which its value has to match one.
 #[derive(Debug)]
@@ -16,6 +114,7 @@ struct Filter {
     values: Vec<String>,
 }
 
+/// The filters of a call, all of which have to match.
 #[derive(Debug)]
 pub(super) struct Filters(Vec<Filter>);
 

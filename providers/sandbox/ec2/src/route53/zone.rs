@@ -1,4 +1,4 @@
-//! Handing zones to the DNS server.
+//! Zones as the account has them, and what the DNS server has of them.
 
 use super::{name, value};
 use crate::{
@@ -94,4 +94,13 @@ fn domain(zone: &Zone) -> Served {
     }
     let records = records.into_iter().map(|record| (record.id, record)).collect();
     Served { name: zone.name.clone(), records, created_at: zone.created_at }
+}
+
+/// The zone of an id.
+pub(super) fn find<'a>(state: &'a State, id: &str) -> ApiResult<&'a Zone> {
+    state.own.zones.get(id).ok_or_else(|| no_zone(id))
+}
+
+pub(super) fn no_zone(id: &str) -> ApiError {
+    ApiError { status: 404, id: "NoSuchHostedZone", message: format!("No hosted zone found with ID: {id}") }
 }

@@ -1,11 +1,10 @@
-//! In which state an instance is: read from the engine's machine, never kept beside it.
+//! Instances as they are now: their state and addresses are read from the engine's machine, never kept beside it.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
-    ids,
-    reply::refuse,
-    state::{Data, Instance, Wish},
+    kinds::INSTANCE,
+    state::{Address, Data, Instance, Wish},
 };
 use crate::State;
 use remint_sandbox_cloud::{
@@ -67,26 +66,49 @@ impl Instance {
             (.., Status::Off) => Phase::Stopped,
         }
     }
+
+    /// The Elastic IP that is associated with it.
+    pub(super) fn elastic<'a>(&self, state: &'a State) -> Option<&'a Address> {
+        let holds =
+            |address: &&Address| state.static_ips.get(&address.ip).is_some_and(|ip| ip.instance == Some(self.machine));
+        state.own.addresses.values().find(holds)
+    }
+
+    /// The public address that it has now: its Elastic IP, else one of its own while it runs.
+    pub(super) fn public_ip(&self, state: &State) -> Option<Ipv4Addr> {
+        if let Some(address) = self.elastic(state) {
+            return Some(address.ip);
+        }
+        let networked = state.instances.get(&self.machine).is_some_and(|machine| machine.networked);
+        let on = matches!(self.phase(state), Phase::Pending | Phase::Running | Phase::Stopping);
+        (self.public && networked && on).then_some(self.public_ip)
+    }
+
+    /// The name that it has in its VPC.
+    pub(super) fn private_dns(&self) -> String {
+        let domain = match self.region.as_str() {
+            "us-east-1" => "ec2.internal".to_owned(),
+            region => format!("{region}.compute.internal"),
+        };
+        format!("ip-{}.{domain}", self.private_ip.to_string().replace('.', "-"))
+    }
 }
 
-/// For how long an instance that is gone is still shown.
-fn retention(config: &Config) -> Duration {
-    match config.profile {
+/// Whether an instance that is gone is still shown.
+fn is_kept(config: &Config, instance: &Instance) -> bool {
+    let kept = match config.profile {
         Profile::Instant => Duration::from_secs(60),
         Profile::Realistic => Duration::from_secs_f64(3600.0 / config.speed.max(0.1)),
-    }
+    };
+    let now = remint_sandbox_cloud::now();
+    instance.ended_at.is_none_or(|end| now.duration_since(end).unsigned_abs() < kept || end > now)
 }
 
 impl Data {
     /// The instances of a region that can be seen, oldest first.
-    pub(super) fn visible<'a>(&'a self, config: &Config, region: &'a str) -> Vec<&'a Instance> {
-        let kept = retention(config);
-        let now = remint_sandbox_cloud::now();
-        let seen = |instance: &&Instance| {
-            instance.region == region
-                && instance.ended_at.is_none_or(|end| now.duration_since(end).unsigned_abs() < kept || end > now)
-        };
-        let found: Vec<&Instance> = self.instances.values().filter(seen).collect();
+    pub(super) fn visible<'a>(&'a self, config: &Config, region: &str) -> Vec<&'a Instance> {
+        let kept = |instance: &&Instance| instance.region == region && is_kept(config, instance);
+        let found: Vec<&Instance> = self.instances.values().filter(kept).collect();
         let mut found = remint_sandbox_cloud::seen(found, |instance| instance.launched_at);
         found.sort_by_key(|instance| (instance.launched_at, instance.reservation.clone(), instance.index));
         found
@@ -100,43 +122,27 @@ impl Data {
     }
 
     /// The instances of these ids, in their order.
-    pub(super) fn named<'a>(
-        &'a self,
-        config: &Config,
-        region: &'a str,
-        named: &[&str],
-    ) -> ApiResult<Vec<&'a Instance>> {
-        for id in named {
-            if !ids::is_id("i", id) {
-                return Err(refuse("InvalidInstanceID.Malformed", format!("Invalid id: \"{id}\"")));
-            }
-        }
+    pub(super) fn named(&self, config: &Config, region: &str, named: &[&str]) -> ApiResult<Vec<&Instance>> {
         let visible = self.visible(config, region);
         let find = |id: &&str| visible.iter().find(|instance| instance.id == **id).copied();
         let missing: Vec<&str> = named.iter().copied().filter(|id| find(id).is_none()).collect();
-        match missing[..] {
-            [] => Ok(named.iter().filter_map(find).collect()),
-            [id] => Err(refuse("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))),
-            _ => {
-                let message = format!("The instance IDs '{}' do not exist", missing.join(", "));
-                Err(refuse("InvalidInstanceID.NotFound", message))
-            }
+        if !missing.is_empty() {
+            return Err(INSTANCE.absent(&missing));
         }
+        Ok(named.iter().filter_map(find).collect())
+    }
+
+    /// The instance of an id.
+    pub(super) fn one(&self, config: &Config, region: &str, id: &str) -> ApiResult<&Instance> {
+        let found = self.named(config, region, &[id])?;
+        found.into_iter().next().ok_or_else(|| INSTANCE.absent(&[id]))
     }
 
     /// Forgets the instances that are shown no longer, and their tags.
     pub(super) fn forget_old(&mut self, config: &Config) {
-        let kept = retention(config);
-        let now = remint_sandbox_cloud::now();
-        let old = |instance: &Instance| {
-            instance.ended_at.is_some_and(|end| now.duration_since(end).unsigned_abs() >= kept && end < now)
-        };
-        let gone: Vec<String> = self.instances.values().filter(|i| old(i)).map(|i| i.id.clone()).collect();
-        for id in gone {
-            if let Some(instance) = self.instances.remove(&id) {
-                for resource in [instance.id, instance.volume.id, instance.interface] {
-                    self.tags.remove(&resource);
-                }
+        for (_, gone) in self.instances.extract_if(.., |_, instance| !is_kept(config, instance)) {
+            for resource in [gone.id, gone.volume.id, gone.interface] {
+                self.tags.remove(&resource);
             }
         }
     }

@@ -7,16 +7,28 @@ use russh::keys::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{
+use crate::{
     call::Call,
-    filter::Filters,
     ids,
+    kinds::KEY_PAIR,
+    list::{List, keep_named, one},
     reply::{invalid_value, missing, refuse, unsupported},
     state::{Data, KeyPair, Tags},
     tags,
     xml::Xml,
 };
 use remint_sandbox_cloud::{ApiError, ApiResult, now};
+
+const LIST: List<KeyPair> = List {
+    element: "keySet",
+    least: None,
+    tags: |state, key| state.own.tags_of(&key.id),
+    fields: &[
+        ("fingerprint", |_, key| one(&key.fingerprint)),
+        ("key-name", |_, key| one(&key.name)),
+        ("key-pair-id", |_, key| one(&key.id)),
+    ],
+};
 
 /// The size of an RSA key, in bits, as EC2 makes them.
 const RSA_BITS: usize = 2048;
@@ -25,16 +37,11 @@ const RSA_BITS: usize = 2048;
 pub(super) async fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let params = &call.params;
     let name = params.need("KeyName")?.to_owned();
-    let kind = params.get("KeyType").unwrap_or("rsa").to_owned();
+    let rsa = params.choice("KeyType", &["rsa", "ed25519"])? != Some("ed25519");
     if params.get("KeyFormat").is_some_and(|format| format != "pem") {
         return Err(unsupported("keys in PPK format"));
     }
-    let rsa = match kind.as_str() {
-        "rsa" => true,
-        "ed25519" => false,
-        other => return Err(invalid_value(format!("Invalid value '{other}' for KeyType."))),
-    };
-    let given = tags::specifications(params, &["key-pair"])?.remove("key-pair").unwrap_or_default();
+    let given = tags::given(params, "key-pair")?;
     // Looked up before, because an RSA key takes a while to make.
     call.read(|state| unused(&state.own, call.region, &name))?;
     let made = tokio::task::spawn_blocking(move || {
@@ -54,7 +61,7 @@ pub(super) async fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let key = keep(call, name, &public, given)?;
     xml.text("keyName", &key.name).text("keyFingerprint", &key.fingerprint).text("keyMaterial", private.as_str());
     xml.text("keyPairId", &key.id);
-    call.read(|state| tags::write(xml, &state.own.tags_of(&key.id)));
+    call.read(|state| tags::write(xml, state, &key.id));
     Ok(())
 }
 
@@ -62,46 +69,27 @@ pub(super) async fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 pub(super) fn import(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let name = call.params.need("KeyName")?.to_owned();
     let material: String = call.params.need("PublicKeyMaterial")?.split_ascii_whitespace().collect();
-    let given = tags::specifications(&call.params, &["key-pair"])?.remove("key-pair").unwrap_or_default();
+    let given = tags::given(&call.params, "key-pair")?;
     let text = STANDARD.decode(material).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad_key)?;
     let key = keep(call, name, text.trim(), given)?;
     xml.text("keyName", &key.name).text("keyFingerprint", &key.fingerprint).text("keyPairId", &key.id);
-    call.read(|state| tags::write(xml, &state.own.tags_of(&key.id)));
+    call.read(|state| tags::write(xml, state, &key.id));
     Ok(())
 }
 
 /// `DescribeKeyPairs`.
 pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
-    let filters = Filters::of(&call.params, &["fingerprint", "key-name", "key-pair-id"])?;
-    let (names, named) = (call.params.list("KeyName"), call.params.list("KeyPairId"));
     let with_public = call.params.flag("IncludePublicKey")?;
     call.read(|state| {
-        let all: Vec<&KeyPair> = state.own.keys.values().filter(|key| key.region == call.region).collect();
-        if let Some(name) = names.iter().find(|name| all.iter().all(|key| key.name != **name)) {
-            return Err(refuse("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
-        }
-        if let Some(id) = named.iter().find(|id| all.iter().all(|key| key.id != **id)) {
-            return Err(refuse("InvalidKeyPair.NotFound", format!("The key pair '{id}' does not exist")));
-        }
-        let taken = |key: &&KeyPair| {
-            let field = |name: &str| match name {
-                "fingerprint" => vec![key.fingerprint.clone()],
-                "key-name" => vec![key.name.clone()],
-                _ => vec![key.id.clone()],
-            };
-            (names.is_empty() || names.contains(&key.name.as_str()))
-                && (named.is_empty() || named.contains(&key.id.as_str()))
-                && filters.take(&state.own.tags_of(&key.id), field)
-        };
-        xml.items("keySet", all.into_iter().filter(taken), |xml, key| {
+        let mut all: Vec<&KeyPair> = state.own.keys.values().filter(|key| key.region == call.region).collect();
+        keep_named(&call.params, "KeyName", &KEY_PAIR, &mut all, |key| &key.name)?;
+        keep_named(&call.params, "KeyPairId", &KEY_PAIR, &mut all, |key| &key.id)?;
+        LIST.answer(call, state, all, xml, |xml, key| {
             xml.text("keyPairId", &key.id).text("keyName", &key.name).text("keyFingerprint", &key.fingerprint);
             xml.text("keyType", &key.kind).time("createTime", key.created_at);
-            if with_public {
-                xml.text("publicKey", &key.public_key);
-            }
-            tags::write(xml, &state.own.tags_of(&key.id));
-        });
-        Ok(())
+            xml.maybe("publicKey", with_public.then_some(&key.public_key));
+            tags::write(xml, state, &key.id);
+        })
     })
 }
 
@@ -133,8 +121,8 @@ fn keep(call: &Call<'_>, name: String, public: &str, given: Tags) -> ApiResult<K
         Algorithm::Ed25519 => ("ed25519", STANDARD.encode(Sha256::digest(&blob))),
         // EC2's are of another encoding of the key; whoever compares them compares them with what it was told.
         Algorithm::Rsa { .. } => {
-            let digest = md5::compute(&blob);
-            ("rsa", digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"))
+            let bytes = md5::compute(&blob).0.map(|byte| hex::encode([byte]));
+            ("rsa", bytes.join(":"))
         }
         _ => return Err(bad_key()),
     };

@@ -1,0 +1,124 @@
+//! Describing instances.
+
+use crate::{
+    State,
+    call::Call,
+    group,
+    instance::Phase,
+    list::{List, maybe, one},
+    reply::refuse,
+    state::{self, Instance},
+    view,
+    xml::{Xml, stamp},
+};
+use remint_sandbox_cloud::ApiResult;
+
+const LIST: List<Instance> = List {
+    element: "reservationSet",
+    least: Some(5),
+    tags: |state, instance| state.own.tags_of(&instance.id),
+    fields: &[
+        ("architecture", |_, _| one("x86_64")),
+        ("availability-zone", |_, instance| one(&instance.zone)),
+        ("block-device-mapping.volume-id", |state, instance| there(state, instance, &instance.volume.id)),
+        ("client-token", |_, instance| maybe(instance.token.as_ref())),
+        ("dns-name", |_, _| Vec::new()),
+        ("image-id", |_, instance| one(&instance.image)),
+        ("instance-id", |_, instance| one(&instance.id)),
+        ("instance-lifecycle", |_, instance| maybe(instance.spot.then_some("spot"))),
+        ("instance-state-code", |state, instance| one(instance.phase(state).code())),
+        ("instance-state-name", |state, instance| one(instance.phase(state).name())),
+        ("instance-type", |_, instance| one(&instance.kind)),
+        ("instance.group-id", |_, instance| instance.groups.clone()),
+        ("instance.group-name", |state, instance| {
+            let all = group::all(state, &instance.region).into_iter();
+            all.filter(|group| instance.groups.contains(&group.id)).map(|group| group.name).collect()
+        }),
+        ("ip-address", |state, instance| maybe(instance.public_ip(state))),
+        ("key-name", |_, instance| maybe(instance.key_name.as_ref())),
+        ("launch-time", |_, instance| one(stamp(instance.launched_at))),
+        ("metadata-options.http-tokens", |_, instance| one(&instance.metadata.tokens)),
+        ("network-interface.addresses.association.public-ip", |state, instance| maybe(instance.public_ip(state))),
+        ("network-interface.network-interface-id", |state, instance| there(state, instance, &instance.interface)),
+        ("network-interface.subnet-id", |state, instance| there(state, instance, instance.subnet(state))),
+        ("network-interface.vpc-id", |state, instance| there(state, instance, instance.vpc(state))),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("private-ip-address", |state, instance| there(state, instance, instance.private_ip)),
+        ("reservation-id", |_, instance| one(&instance.reservation)),
+        ("root-device-type", |_, _| one("ebs")),
+        ("subnet-id", |state, instance| there(state, instance, instance.subnet(state))),
+        ("virtualization-type", |_, _| one("hvm")),
+        ("vpc-id", |state, instance| there(state, instance, instance.vpc(state))),
+    ],
+};
+
+const STATUS: List<Instance> = List {
+    element: "instanceStatusSet",
+    least: Some(5),
+    tags: LIST.tags,
+    fields: &[
+        ("availability-zone", |_, instance| one(&instance.zone)),
+        ("instance-state-code", |state, instance| one(instance.phase(state).code())),
+        ("instance-state-name", |state, instance| one(instance.phase(state).name())),
+    ],
+};
+
+/// What an instance has until it is gone.
+fn there(state: &State, instance: &Instance, value: impl ToString) -> Vec<String> {
+    maybe((instance.phase(state) != Phase::Terminated).then_some(value))
+}
+
+/// `DescribeInstances`.
+pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    if !call.params.list("InstanceId").is_empty() && call.params.get("MaxResults").is_some() {
+        let message = "The parameter instancesSet cannot be used with the parameter maxResults";
+        return Err(refuse("InvalidParameterCombination", message));
+    }
+    call.read(|state| {
+        let (shown, next) = LIST.page(call, state, asked_for(state, call)?)?;
+        let mut reservations: Vec<Vec<&Instance>> = Vec::new();
+        for instance in shown {
+            match reservations.iter_mut().find(|group| group[0].reservation == instance.reservation) {
+                Some(group) => group.push(instance),
+                None => reservations.push(vec![instance]),
+            }
+        }
+        xml.items(LIST.element, &reservations, |xml, group| view::reservation(xml, state, group));
+        xml.maybe("nextToken", next);
+        Ok(())
+    })
+}
+
+/// `DescribeInstanceStatus`: running instances, or all with `IncludeAllInstances`.
+pub(super) fn status(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let all = call.params.flag("IncludeAllInstances")?;
+    call.read(|state| {
+        let mut found = asked_for(state, call)?;
+        found.retain(|instance| all || instance.phase(state) == Phase::Running);
+        STATUS.answer(call, state, found, xml, |xml, instance| {
+            let phase = instance.phase(state);
+            xml.text("instanceId", &instance.id).text("availabilityZone", &instance.zone);
+            view::phase(xml, "instanceState", phase);
+            let status = if phase == Phase::Running { "ok" } else { "not-applicable" };
+            for name in ["systemStatus", "instanceStatus"] {
+                xml.node(name, |xml| {
+                    xml.text("status", status);
+                    if phase == Phase::Running {
+                        xml.items("details", ["reachability"], |xml, name| {
+                            xml.text("name", name).text("status", "passed");
+                        });
+                    }
+                });
+            }
+        })
+    })
+}
+
+/// The instances that a call names, or all.
+fn asked_for<'a>(state: &'a State, call: &Call<'_>) -> ApiResult<Vec<&'a Instance>> {
+    let named = call.params.list("InstanceId");
+    match named.is_empty() {
+        true => Ok(state.own.visible(call.config(), call.region)),
+        false => state.own.named(call.config(), call.region, &named),
+    }
+}

@@ -1,0 +1,138 @@
+//! The default VPC of each region, its subnets, and the interfaces and volumes of instances. They can be looked at; none can
+//! be made or deleted by itself.
+
+use crate::{
+    call::Call,
+    kinds::{INTERFACE, SUBNET, VOLUME, VPC},
+    list::{List, keep_named, maybe, one},
+    state::{self, Instance, ROOT_DEVICE},
+    tags, view,
+    vpc::{self, Subnet},
+    xml::Xml,
+};
+use remint_sandbox_cloud::ApiResult;
+
+/// Of ids: there is one.
+const VPCS: List<String> = List {
+    element: "vpcSet",
+    least: None,
+    tags: |state, id| state.own.tags_of(id),
+    fields: &[
+        ("cidr", |_, _| one(vpc::CIDR)),
+        ("cidr-block", |_, _| one(vpc::CIDR)),
+        ("is-default", |_, _| one(true)),
+        ("isDefault", |_, _| one(true)),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("state", |_, _| one("available")),
+        ("vpc-id", |_, id| one(id)),
+    ],
+};
+
+const SUBNETS: List<Subnet> = List {
+    element: "subnetSet",
+    least: Some(5),
+    tags: |state, subnet| state.own.tags_of(&subnet.id),
+    fields: &[
+        ("availability-zone", |_, subnet| one(&subnet.zone)),
+        ("availabilityZone", |_, subnet| one(&subnet.zone)),
+        ("cidr-block", |_, subnet| one(&subnet.cidr)),
+        ("default-for-az", |_, _| one(true)),
+        ("defaultForAz", |_, _| one(true)),
+        ("map-public-ip-on-launch", |_, _| one(true)),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("state", |_, _| one("available")),
+        ("subnet-id", |_, subnet| one(&subnet.id)),
+        ("vpc-id", |_, subnet| one(&subnet.vpc)),
+    ],
+};
+
+const INTERFACES: List<Instance> = List {
+    element: "networkInterfaceSet",
+    least: Some(5),
+    tags: |state, instance| state.own.tags_of(&instance.interface),
+    fields: &[
+        ("association.public-ip", |state, instance| maybe(instance.public_ip(state))),
+        ("attachment.instance-id", |_, instance| one(&instance.id)),
+        ("availability-zone", |_, instance| one(&instance.zone)),
+        ("group-id", |_, instance| instance.groups.clone()),
+        ("network-interface-id", |_, instance| one(&instance.interface)),
+        ("private-ip-address", |_, instance| one(instance.private_ip)),
+        ("status", |_, _| one("in-use")),
+        ("subnet-id", |state, instance| one(instance.subnet(state))),
+        ("vpc-id", |state, instance| one(instance.vpc(state))),
+    ],
+};
+
+const VOLUMES: List<Instance> = List {
+    element: "volumeSet",
+    least: Some(5),
+    tags: |state, instance| state.own.tags_of(&instance.volume.id),
+    fields: &[
+        ("attachment.instance-id", |_, instance| one(&instance.id)),
+        ("availability-zone", |_, instance| one(&instance.zone)),
+        ("size", |_, instance| one(instance.volume.size)),
+        ("snapshot-id", |_, instance| one(&instance.volume.snapshot)),
+        ("status", |_, _| one("in-use")),
+        ("volume-id", |_, instance| one(&instance.volume.id)),
+        ("volume-type", |_, instance| one(&instance.volume.kind)),
+    ],
+};
+
+/// `DescribeVpcs`.
+pub(super) fn vpcs(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all = vec![vpc::id(state, call.region)];
+        keep_named(&call.params, "VpcId", &VPC, &mut all, |id| id)?;
+        VPCS.answer(call, state, all, xml, |xml, id| {
+            xml.text("vpcId", id).text("ownerId", state::account(state)).text("state", "available");
+            xml.text("cidrBlock", vpc::CIDR).text("instanceTenancy", "default").text("isDefault", true);
+            tags::write(xml, state, id);
+        })
+    })
+}
+
+/// `DescribeSubnets`.
+pub(super) fn subnets(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all = vpc::subnets(state, call.region);
+        keep_named(&call.params, "SubnetId", &SUBNET, &mut all, |subnet| &subnet.id)?;
+        SUBNETS.answer(call, state, all, xml, |xml, subnet| {
+            xml.text("subnetId", &subnet.id).text("state", "available").text("vpcId", &subnet.vpc);
+            xml.text("cidrBlock", &subnet.cidr).text("availableIpAddressCount", 4091);
+            xml.text("availabilityZone", &subnet.zone).text("defaultForAz", true).text("mapPublicIpOnLaunch", true);
+            xml.text("ownerId", state::account(state)).text("assignIpv6AddressOnCreation", false);
+            tags::write(xml, state, &subnet.id);
+        })
+    })
+}
+
+/// `DescribeNetworkInterfaces`: those of instances.
+pub(super) fn interfaces(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all: Vec<&Instance> = state.own.standing(state, call.region).collect();
+        keep_named(&call.params, "NetworkInterfaceId", &INTERFACE, &mut all, |instance| &instance.interface)?;
+        INTERFACES.answer(call, state, all, xml, |xml, instance| view::interface(xml, state, instance, true))
+    })
+}
+
+/// `DescribeVolumes`: the root volumes of instances.
+pub(super) fn volumes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all: Vec<&Instance> = state.own.standing(state, call.region).collect();
+        keep_named(&call.params, "VolumeId", &VOLUME, &mut all, |instance| &instance.volume.id)?;
+        VOLUMES.answer(call, state, all, xml, |xml, instance| {
+            let volume = &instance.volume;
+            xml.text("volumeId", &volume.id).text("size", volume.size).text("snapshotId", &volume.snapshot);
+            xml.text("availabilityZone", &instance.zone)
+                .text("status", "in-use")
+                .time("createTime", instance.launched_at);
+            xml.items("attachmentSet", [instance], |xml, instance| {
+                xml.text("volumeId", &volume.id).text("instanceId", &instance.id);
+                xml.text("device", ROOT_DEVICE).text("status", "attached");
+                xml.time("attachTime", instance.launched_at).text("deleteOnTermination", volume.delete_on_termination);
+            });
+            xml.text("volumeType", &volume.kind).text("encrypted", volume.encrypted).text("multiAttachEnabled", false);
+            tags::write(xml, state, &volume.id);
+        })
+    })
+}

@@ -49,7 +49,8 @@ async fn each_call_of_a_batch_is_answered_as_if_it_came_alone() {
     let calls = async || {
         world.bare(Method::GET, "/sandbox/v1/calls", Some(world.sandbox.token().expose_secret()), None).await.1
     };
-    let (status, kind, text) = world.batch("compute/v1", "multipart/mixed; boundary=\"===1==\"", &text).await;
+    let (status, kind, text) =
+        world.batch("compute/v1", Some(&world.token), "multipart/mixed; boundary=\"===1==\"", &text).await;
     assert_eq!(status, 200, "{text}");
     let boundary = kind.strip_prefix("multipart/mixed; boundary=").unwrap();
     let answers = answers(&text, boundary);
@@ -82,10 +83,32 @@ async fn what_is_no_batch_is_refused() {
         (good, &part("u", "GET", "/compute/v1/projects/x", ""), "no end"),
         (good, &format!("{many}--===1==--"), "more than 1000"),
     ] {
-        let (status, _, answer) = world.batch("compute/v1", kind, text).await;
+        let (status, _, answer) = world.batch("compute/v1", Some(&world.token), kind, text).await;
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(status == 400 && message.contains(why), "{why}: {answer}");
     }
-    assert_eq!(world.batch("storage/v1", good, "").await.0, 501);
+    assert_eq!(world.batch("storage/v1", Some(&world.token), good, "").await.0, 501);
+}
+
+/// A call without credentials of its own has those of the batch, if that has any.
+#[tokio::test]
+async fn a_batch_without_credentials_opens_nothing() {
+    let world = World::new().await;
+    let zones = "/compute/v1/projects/remint-sandbox/zones";
+    let own = format!("Authorization: Bearer {}\n", world.token);
+    let text = format!("{}{}--===1==--\n", part("u+1", "GET", zones, ""), part("u+2", "GET", zones, &own));
+    let calls = async || {
+        world.bare(Method::GET, "/sandbox/v1/calls", Some(world.sandbox.token().expose_secret()), None).await.1
+    };
+    let before = calls().await["total"].as_u64().unwrap();
+    for (bearer, first) in [(None, 401), (Some("wrong"), 401), (Some(&*world.token), 200)] {
+        let (status, kind, text) =
+            world.batch("compute/v1", bearer, "multipart/mixed; boundary=\"===1==\"", &text).await;
+        let boundary = kind.strip_prefix("multipart/mixed; boundary=").unwrap();
+        let shown: Vec<_> = answers(&text, boundary).iter().map(|(_, status, _)| *status).collect();
+        assert_eq!((status, shown), (200, vec![first, 200]), "{bearer:?}");
+    }
+    // The calls that were refused are not counted.
+    assert_eq!(calls().await["total"].as_u64().unwrap() - before, 4);
 }

@@ -132,8 +132,11 @@ impl World {
     }
 
     /// A batch of calls: the status, the content type and the body of its answer.
-    pub(crate) async fn batch(&self, api: &str, kind: &str, body: &str) -> (u16, String, String) {
-        let sent = self.http.post(format!("{}/batch/{api}", self.sandbox.url())).bearer_auth(&self.token);
+    pub(crate) async fn batch(&self, api: &str, bearer: Option<&str>, kind: &str, body: &str) -> (u16, String, String) {
+        let mut sent = self.http.post(format!("{}/batch/{api}", self.sandbox.url()));
+        if let Some(bearer) = bearer {
+            sent = sent.bearer_auth(bearer);
+        }
         let answer = sent.header("content-type", kind).body(body.to_owned()).send().await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         (answer.status().as_u16(), kind, answer.text().await.unwrap())

@@ -6,4 +6,5 @@
 
 mod digitalocean;
 mod gce;
+mod openssh;
 mod world;

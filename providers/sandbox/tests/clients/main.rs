@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 mod digitalocean;
+mod gce;
 mod openssh;
 mod world;

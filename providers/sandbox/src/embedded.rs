@@ -23,6 +23,7 @@ use crate::{
     forward::Forwarder,
     gce::ServiceAccount,
     machine::{DiskImage, MachineError, simulated::Simulated},
+    process::ClientEnv,
     rate::RateLimits,
     server::Server,
 };
@@ -160,6 +161,25 @@ impl Embedded {
     /// `Io` when the file cannot be written.
     pub fn service_account(&self) -> Result<ServiceAccount, EmbeddedError> {
         Ok(ServiceAccount::open(&self.account(Api::Gce).folder(), self.server.addr)?)
+    }
+
+    /// What clients need, as `remint sandbox env` prints it for a sandbox that was started.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when the key file of Google's clients cannot be written.
+    pub fn env(&self) -> Result<ClientEnv, EmbeddedError> {
+        let folder = self.account(Api::Gce).folder();
+        ServiceAccount::open(&folder, self.server.addr)?;
+        Ok(ClientEnv {
+            name: "embedded".to_owned(),
+            apis: Api::ALL.to_vec(),
+            api_url: self.url(),
+            token: self.token.clone(),
+            key_file: ServiceAccount::path_in(&folder),
+            dns: self.dns,
+            ports: PORTS,
+        })
     }
 
     /// How ports are moved on all of its addresses.

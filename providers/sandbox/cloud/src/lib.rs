@@ -34,6 +34,7 @@ mod handle;
 mod images;
 pub mod instances;
 mod profile;
+pub mod record_text;
 mod resume;
 mod runner;
 mod shape;

@@ -107,7 +107,10 @@ pub struct Instance {
 
 /// What is kept of an instance's creation and shown; the machine has neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Features {
+    /// Whether backups were asked for; none is ever made.
+    pub backups: bool,
     /// Whether an agent was asked for.
     pub monitoring: bool,
     /// Whether an IPv6 address was asked for.

@@ -6,7 +6,10 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize as _, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Value, json};
 
 use remint_sandbox_cloud::{ApiError, ApiResult};
@@ -110,6 +113,15 @@ impl Listing {
         query.append_pair("page", &page.to_string());
         query.extend_pairs(self.query.iter().filter(|(name, _)| name != "page"));
         format!("{}?{}", self.url, query.finish())
+    }
+}
+
+/// An id in a body, which some clients send as text; the API takes both.
+pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    match Option::<Value>::deserialize(from)? {
+        None => Ok(None),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|_| D::Error::custom("an id is a number")),
+        Some(other) => u64::deserialize(other).map(Some).map_err(D::Error::custom),
     }
 }
 

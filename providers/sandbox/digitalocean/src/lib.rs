@@ -9,6 +9,7 @@ mod catalogue;
 mod domains;
 mod droplet_actions;
 mod droplets;
+mod empty;
 mod extract;
 mod front;
 mod images;
@@ -29,7 +30,7 @@ mod vpcs;
 
 pub use auth::check;
 pub use reply::identify;
-pub use routes::routes;
+pub use routes::{routes, without_last_slash};
 
 /// The account.
 pub type Cloud = remint_sandbox_cloud::Cloud<front::Data>;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::rules;
 use super::{
-    extract::{Base, Body, Listing, number},
+    extract::{Base, Body, Listing, id, number},
     view,
 };
 use crate::Cloud;
@@ -49,6 +49,7 @@ pub(super) fn routes(words: &'static Words) -> Router<Cloud> {
 #[derive(Deserialize)]
 struct Create {
     region: Option<String>,
+    #[serde(default, deserialize_with = "id")]
     droplet_id: Option<u64>,
 }
 
@@ -56,6 +57,7 @@ struct Create {
 struct Act {
     #[serde(rename = "type", default)]
     kind: String,
+    #[serde(default, deserialize_with = "id")]
     droplet_id: Option<u64>,
 }
 

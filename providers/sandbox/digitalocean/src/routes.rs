@@ -3,12 +3,13 @@
 use axum::{
     Router,
     extract::Request,
-    http::Method,
+    http::{Method, Uri},
     response::{IntoResponse as _, Response},
+    routing::any,
 };
 
 use super::{
-    Cloud, account, actions, domains, droplet_actions, droplets, images, keys, projects, records, regions,
+    Cloud, account, actions, domains, droplet_actions, droplets, empty, images, keys, projects, records, regions,
     reserved_ips, sizes, snapshots, tags, vpcs,
 };
 use remint_sandbox_cloud::ApiError;
@@ -26,6 +27,9 @@ fn all() -> Router<Cloud> {
         .merge(domains::routes())
         .merge(droplet_actions::routes())
         .merge(droplets::routes())
+        // Else it would be a droplet whose id is no number.
+        .route("/v2/droplets/autoscale", any(missing))
+        .merge(empty::routes())
         .merge(images::routes())
         .merge(keys::routes())
         .merge(projects::routes())
@@ -37,6 +41,19 @@ fn all() -> Router<Cloud> {
         .merge(snapshots::routes())
         .merge(tags::routes())
         .merge(vpcs::routes())
+}
+
+/// Takes the slash from the end of a path: the API answers `/v2/droplets/` as `/v2/droplets`, and some clients rely on it. It must
+/// come before the choice of a route.
+pub async fn without_last_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    if let Some(path) = uri.path().strip_suffix('/').filter(|path| path.starts_with("/v2/")) {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(shorter) = format!("{path}{query}").parse::<Uri>() {
+            *request.uri_mut() = shorter;
+        }
+    }
+    request
 }
 
 /// What the sandbox does not have.

@@ -87,6 +87,7 @@ pub(super) fn droplet(state: &State, droplet: &Instance) -> Value {
         }));
     }
     let mut features = vec!["private_networking"];
+    features.extend(droplet.features.backups.then_some("backups"));
     features.extend(droplet.features.monitoring.then_some("monitoring"));
     let mut v6 = Vec::new();
     if droplet.features.ipv6 {

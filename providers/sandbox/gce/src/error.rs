@@ -104,6 +104,12 @@ impl Refusal {
         Self { status: Some("UNIMPLEMENTED"), ..Self::new(501, "notImplemented", message) }
     }
 
+    /// Refuses the first thing that is asked for and that the sandbox does not have.
+    pub(super) fn unless_had<const N: usize>(asked: [(bool, &str); N]) -> Result<()> {
+        let first = asked.into_iter().find(|(asked, _)| *asked);
+        first.map_or(Ok(()), |(_, what)| Err(Self::not_implemented(what)))
+    }
+
     fn body(&self) -> Value {
         let error = json!({ "message": self.message, "domain": "global", "reason": self.reason });
         let mut error = json!({ "code": self.code, "message": self.message, "errors": [error] });

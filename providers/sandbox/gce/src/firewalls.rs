@@ -1,17 +1,16 @@
 //! Firewall rules. They are kept and shown; the sandbox's machines have their open ports whatever the rules say.
 
-use axum::{
-    Json, Router,
-    extract::{Path, State as Axum},
-    routing::get,
-};
+use axum::{Json, Router, extract::State as Axum, routing::post};
 use serde_json::{Map, Value, json};
 
 use super::{
-    call::{Accepted, Body, Call, Done, time},
+    call::{Body, Call, time},
+    calls::{Shown, all_path, describe, one_path, reads, remove},
+    change::{Accepted, Done},
     error::{Refusal, Result},
-    reference::{Reference, check_name, full},
-    state::Firewall,
+    model::Firewall,
+    reference::Reference,
+    resource::{check_new, path},
 };
 use crate::{Cloud, State};
 use remint_sandbox_cloud::now;
@@ -34,41 +33,32 @@ const FIELDS: [&str; 13] = [
 ];
 
 pub(super) fn routes() -> Router<Cloud> {
-    const LIST: &str = "/compute/v1/projects/{project}/global/firewalls";
-    Router::new()
-        .route(LIST, get(list).post(insert))
-        .route(&format!("{LIST}/{{firewall}}"), get(show).patch(patch).put(update).delete(delete))
+    reads::<Firewall>()
+        .route(&all_path::<Firewall>(), post(insert))
+        .route(&one_path::<Firewall>(""), axum::routing::patch(patch).put(update).delete(delete))
 }
 
-type Named = Path<(String, String)>;
-
-fn path(name: &str) -> String {
-    format!("global/firewalls/{name}")
-}
-
-fn find<'a>(state: &'a State, name: &str) -> Result<&'a Firewall> {
-    let found = state.own.firewalls.values().find(|firewall| firewall.name == name);
-    found.ok_or_else(|| Refusal::not_found(full(&path(name))))
-}
-
-fn view(call: &Call, firewall: &Firewall) -> Value {
-    let mut view = json!({
-        "kind": "compute#firewall",
-        "id": firewall.id.to_string(),
-        "creationTimestamp": time(firewall.created_at),
-        "name": firewall.name,
-        "description": "",
-        "priority": 1000,
-        "direction": "INGRESS",
-        "disabled": false,
-        "logConfig": { "enable": false },
-        "selfLink": call.link(&path(&firewall.name)),
-    });
-    if let Some(view) = view.as_object_mut() {
-        view.extend(firewall.rule.clone());
-        view.insert("network".to_owned(), call.link("global/networks/default").into());
+impl Shown for Firewall {
+    fn view(&self, _: u64, call: &Call, _: &State) -> Value {
+        let firewall = self;
+        let mut view = json!({
+            "kind": "compute#firewall",
+            "id": firewall.id.to_string(),
+            "creationTimestamp": time(firewall.created_at),
+            "name": firewall.name,
+            "description": "",
+            "priority": 1000,
+            "direction": "INGRESS",
+            "disabled": false,
+            "logConfig": { "enable": false },
+            "selfLink": call.link(&path::<Firewall>("", &firewall.name)),
+        });
+        if let Some(view) = view.as_object_mut() {
+            view.extend(firewall.rule.clone());
+            view.insert("network".to_owned(), call.link("global/networks/default").into());
+        }
+        view
     }
-    view
 }
 
 /// What a client says of a rule, over what there was of it before.
@@ -109,29 +99,12 @@ fn read(sent: &Map<String, Value>, before: Map<String, Value>) -> Result<Map<Str
     Ok(rule)
 }
 
-async fn list(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let items = cloud.read(|state| state.own.firewalls.values().map(|firewall| view(&call, firewall)).collect());
-    call.list("compute#firewallList", "global/firewalls", items)
-}
-
-async fn show(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) -> Result<Json<Value>> {
-    cloud.read(|state| find(state, &name).map(|firewall| Json(view(&call, firewall))))
-}
-
-async fn insert(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path(_): Path<String>,
-    Body(sent): Body<Map<String, Value>>,
-) -> Result<Json<Value>> {
+async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Map<String, Value>>) -> Result<Json<Value>> {
     let name = sent.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     call.mutate(&cloud, |state, _| {
-        check_name("resource.name", &name)?;
-        if find(state, &name).is_ok() {
-            return Err(Refusal::already_exists(full(&path(&name))));
-        }
+        check_new::<Firewall>(state, "", &name)?;
         let rule = read(&sent, Map::new())?;
-        Ok(Accepted::own("insert", path(&name), move |state, _| {
+        Ok(Accepted::own("insert", path::<Firewall>("", &name), move |state, _| {
             let id = state.next_id();
             state.own.firewalls.insert(id, Firewall { id, name, created_at: now(), rule });
             Done::at_once(id)
@@ -140,53 +113,21 @@ async fn insert(
     .await
 }
 
-async fn patch(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, name)): Named,
-    Body(sent): Body<Map<String, Value>>,
-) -> Result<Json<Value>> {
-    change(&cloud, &call, "patch", &name, |before| read(&sent, before)).await
+async fn patch(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Map<String, Value>>) -> Result<Json<Value>> {
+    let plan = |before: &Firewall| set(read(&sent, before.rule.clone()));
+    describe(&cloud, &call, "patch", plan).await
 }
 
-async fn update(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, name)): Named,
-    Body(sent): Body<Map<String, Value>>,
-) -> Result<Json<Value>> {
-    change(&cloud, &call, "update", &name, |_| read(&sent, Map::new())).await
+async fn update(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Map<String, Value>>) -> Result<Json<Value>> {
+    describe(&cloud, &call, "update", |_: &Firewall| set(read(&sent, Map::new()))).await
 }
 
-async fn change(
-    cloud: &Cloud,
-    call: &Call,
-    verb: &'static str,
-    name: &str,
-    rule: impl FnOnce(Map<String, Value>) -> Result<Map<String, Value>> + Send,
-) -> Result<Json<Value>> {
-    call.mutate(cloud, |state, _| {
-        let firewall = find(state, name)?;
-        let (id, rule) = (firewall.id, rule(firewall.rule.clone())?);
-        Ok(Accepted::own(verb, path(name), move |state, _| {
-            if let Some(firewall) = state.own.firewalls.get_mut(&id) {
-                firewall.rule = rule;
-            }
-            Done::at_once(id)
-        }))
-    })
-    .await
+fn set(rule: Result<Map<String, Value>>) -> Result<impl FnOnce(&mut Firewall) + Send + 'static> {
+    rule.map(|rule| |firewall: &mut Firewall| firewall.rule = rule)
 }
 
-async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Named) -> Result<Json<Value>> {
-    call.mutate(&cloud, |state, _| {
-        let id = find(state, &name)?.id;
-        Ok(Accepted::own("delete", path(&name), move |state, _| {
-            state.own.firewalls.remove(&id);
-            Done::at_once(id)
-        }))
-    })
-    .await
+async fn delete(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    remove::<Firewall>(&cloud, &call, |_, _, _| Ok(()), |_, _| None).await
 }
 
 #[cfg(test)]

@@ -1,67 +1,47 @@
-//! Instances: the routes, and how an instance is shown.
+//! Instances as the API shows them, and the changes of what is said of one.
+
+use std::net::Ipv4Addr;
 
 use axum::{
     Json, Router,
-    extract::{Path, State as Axum},
+    extract::State as Axum,
     routing::{get, post},
 };
 use serde_json::{Value, json};
 
 use super::{
-    access,
-    call::{Accepted, Body, Call, Done, time},
+    access_config::INTERFACE,
+    call::{Body, Call, time},
+    calls::{Shown, describe, one_path, reads, set_labels},
     catalogue,
     error::{Refusal, Result},
-    labels::{Metadata, SentMetadata, SetLabels, check_label_fingerprint, check_labels, fingerprint},
-    launch, power,
-    reference::full,
-    state::{Instance, machine_of},
+    instance::find_instance,
+    labels::{Metadata, SentMetadata, SentTags, check_tags, fingerprint},
+    model::{Disk, Instance},
+    resource::{path, path_of},
 };
 use crate::{Cloud, State};
 use remint_sandbox_cloud::state::{Instance as Machine, Status, Work};
 
 pub(super) fn routes() -> Router<Cloud> {
-    const LIST: &str = "/compute/v1/projects/{project}/zones/{zone}/instances";
-    let one = |verb: &str| format!("{LIST}/{{instance}}{verb}");
-    Router::new()
-        .route(LIST, get(list).post(launch::insert))
-        .route("/compute/v1/projects/{project}/aggregated/instances", get(aggregated))
-        .route(&one(""), get(show).delete(power::delete))
-        .route(&one("/start"), post(power::start))
-        .route(&one("/stop"), post(power::stop))
-        .route(&one("/reset"), post(power::reset))
-        .route(&one("/setLabels"), post(set_labels))
-        .route(&one("/setMetadata"), post(set_metadata))
-        .route(&one("/setTags"), post(set_tags))
-        .route(&one("/setDeletionProtection"), post(set_deletion_protection))
-        .route(&one("/addAccessConfig"), post(access::add))
-        .route(&one("/deleteAccessConfig"), post(access::delete))
-        .route(&one("/serialPort"), get(serial_port))
+    let at = one_path::<Instance>;
+    reads::<Instance>()
+        .route(&at("/setLabels"), post(set_labels::<Instance>))
+        .route(&at("/setMetadata"), post(set_metadata))
+        .route(&at("/setTags"), post(set_tags))
+        .route(&at("/setDeletionProtection"), post(set_deletion_protection))
+        .route(&at("/serialPort"), get(serial_port))
 }
 
-/// The names in an instance's path.
-pub(super) type Named = Path<(String, String, String)>;
-
-/// An instance's path below the project.
-pub(super) fn path(zone: &str, name: &str) -> String {
-    format!("zones/{zone}/instances/{name}")
-}
-
-/// The machine of an instance, and what is known of it beside.
-pub(super) fn find<'a>(state: &'a State, zone: &str, name: &str) -> Result<(&'a Machine, &'a Instance)> {
-    let machine = machine_of(state, zone, name);
-    let found = machine.and_then(|machine| Some((machine, state.own.instances.get(&machine.id)?)));
-    found.ok_or_else(|| Refusal::not_found(full(&path(zone, name))))
-}
-
-/// The same, where nothing runs on it.
-pub(super) fn find_ready<'a>(state: &'a State, zone: &str, name: &str) -> Result<(&'a Machine, &'a Instance)> {
-    let found = find(state, zone, name)?;
-    if found.0.pending.is_some() { Err(Refusal::not_ready(full(&path(zone, name)))) } else { Ok(found) }
+impl Shown for Instance {
+    /// Empty for one whose machine is gone.
+    fn view(&self, id: u64, call: &Call, state: &State) -> Value {
+        state.instances.get(&id).map(|machine| view(call, state, machine, self)).unwrap_or_default()
+    }
 }
 
 /// The status, in the API's words.
-pub(super) fn status(state: &State, machine: &Machine) -> &'static str {
+fn status(state: &State, machine: &Machine) -> &'static str {
     let action = machine.pending.and_then(|id| state.actions.get(&id)).and_then(|action| action.pending.as_ref());
     match (action.map(|pending| &pending.work), machine.status) {
         (Some(Work::Destroy { .. } | Work::Keep { .. } | Work::Halt { .. }), _) => "STOPPING",
@@ -76,9 +56,8 @@ pub(super) fn status(state: &State, machine: &Machine) -> &'static str {
 /// An instance, as the API shows it.
 fn view(call: &Call, state: &State, machine: &Machine, instance: &Instance) -> Value {
     let zone = &machine.region;
-    let region = catalogue::region_of(zone);
     let link = |below: String| call.link(&below);
-    let disk = state.own.disks.get(&instance.disk);
+    let disk = state.own.disks.get(&instance.disk).map_or("", |disk| disk.name.as_str());
     let mut view = json!({
         "kind": "compute#instance",
         "id": machine.id.to_string(),
@@ -89,12 +68,12 @@ fn view(call: &Call, state: &State, machine: &Machine, instance: &Instance) -> V
         "status": status(state, machine),
         "cpuPlatform": "Intel Broadwell",
         "canIpForward": instance.can_ip_forward,
-        "networkInterfaces": [access::interface(call, machine, instance, region)],
+        "networkInterfaces": [interface(call, machine, instance)],
         "disks": [{
             "kind": "compute#attachedDisk",
             "type": "PERSISTENT",
             "mode": "READ_WRITE",
-            "source": link(format!("zones/{zone}/disks/{}", disk.map_or("", |disk| disk.name.as_str()))),
+            "source": link(path::<Disk>(zone, disk)),
             "deviceName": instance.device_name,
             "index": 0,
             "boot": true,
@@ -110,7 +89,7 @@ fn view(call: &Call, state: &State, machine: &Machine, instance: &Instance) -> V
         "tags": tags(&instance.tags),
         "startRestricted": false,
         "deletionProtection": instance.deletion_protection,
-        "selfLink": link(path(zone, &machine.name)),
+        "selfLink": link(path_of(state, machine.id, instance)),
     });
     let mut put = |name: &str, value: Value| view[name] = value;
     if !instance.description.is_empty() {
@@ -149,31 +128,37 @@ fn tags(tags: &[String]) -> Value {
     view
 }
 
-fn views(call: &Call, state: &State, zone: Option<&str>) -> Vec<Value> {
-    let machines = state.instances.values().filter(|machine| zone.is_none_or(|zone| machine.region == zone));
-    let known = machines.filter_map(|machine| Some((machine, state.own.instances.get(&machine.id)?)));
-    known.map(|(machine, instance)| view(call, state, machine, instance)).collect()
+/// The network interface, as the API shows it. Its internal address is made up: nothing listens there.
+fn interface(call: &Call, machine: &Machine, instance: &Instance) -> Value {
+    let [.., c, d] = machine.address.octets();
+    let region = catalogue::region_of(&machine.region);
+    let internal = Ipv4Addr::new(10, 128, c, d);
+    let mut view = json!({
+        "kind": "compute#networkInterface",
+        "name": INTERFACE,
+        "network": call.link("global/networks/default"),
+        "subnetwork": call.link(&format!("regions/{region}/subnetworks/default")),
+        "stackType": "IPV4_ONLY",
+    });
+    if machine.networked {
+        view["networkIP"] = internal.to_string().into();
+    }
+    if let Some(access) = &instance.access {
+        let mut config = json!({
+            "kind": "compute#accessConfig", "type": "ONE_TO_ONE_NAT", "name": access.name, "networkTier": access.tier,
+        });
+        if machine.networked {
+            config["natIP"] = access.nat_ip.unwrap_or(machine.address).to_string().into();
+        }
+        view["accessConfigs"] = json!([config]);
+    }
+    view["fingerprint"] = fingerprint(&(machine.id, &view)).into();
+    view
 }
 
-async fn list(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone)): Path<(String, String)>) -> Result<Json<Value>> {
-    let items = cloud.read(|state| views(&call, state, Some(&zone)));
-    call.list("compute#instanceList", &format!("zones/{zone}/instances"), items)
-}
-
-async fn aggregated(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let items = cloud.read(|state| views(&call, state, None));
-    call.aggregated("compute#instanceAggregatedList", "instances", items)
-}
-
-async fn show(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
-    cloud.read(|state| {
-        let (machine, instance) = find(state, &zone, &name)?;
-        Ok(Json(view(&call, state, machine, instance)))
-    })
-}
-
-async fn serial_port(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
-    let id = cloud.read(|state| find(state, &zone, &name).map(|(machine, _)| machine.id))?;
+async fn serial_port(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let (zone, name) = call.names();
+    let id = cloud.read(|state| find_instance(state, zone, name).map(|(machine, _)| machine.id))?;
     let port = call.get("port").unwrap_or("1");
     if !matches!(port, "1" | "2" | "3" | "4") {
         return Err(Refusal::invalid("port", port, "The port must be between 1 and 4."));
@@ -191,81 +176,33 @@ async fn serial_port(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name))
         "contents": text.get(start..).unwrap_or_default(),
         "start": start.to_string(),
         "next": text.len().to_string(),
-        "selfLink": call.link(&format!("{}/serialPort", path(&zone, &name))),
+        "selfLink": call.own_link(),
     })))
 }
 
-/// A change of what is said of an instance, which needs nothing of its machine.
-async fn describe(
-    cloud: &Cloud,
-    call: &Call,
-    verb: &'static str,
-    (zone, name): (String, String),
-    check: impl FnOnce(&Instance) -> Result<()> + Send,
-    change: impl FnOnce(&mut Instance) + Send + 'static,
-) -> Result<Json<Value>> {
-    call.mutate(cloud, |state, _| {
-        let (machine, instance) = find(state, &zone, &name)?;
-        check(instance)?;
-        let (id, name) = (machine.id, &machine.name);
-        Ok(Accepted::own(verb, path(&zone, name), move |state, _| {
-            if let Some(instance) = state.own.instances.get_mut(&id) {
-                change(instance);
-            }
-            Done::at_once(id)
-        }))
+async fn set_metadata(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<SentMetadata>) -> Result<Json<Value>> {
+    let metadata = Metadata::read(&sent)?;
+    describe(&cloud, &call, "setMetadata", |instance: &Instance| {
+        instance.metadata.check_fingerprint(sent.fingerprint.as_deref())?;
+        Ok(|instance: &mut Instance| instance.metadata = metadata)
     })
     .await
 }
 
-async fn set_labels(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone, name)): Named,
-    Body(sent): Body<SetLabels>,
-) -> Result<Json<Value>> {
-    check_labels(&sent.labels)?;
-    let SetLabels { labels, label_fingerprint } = sent;
-    let check = |instance: &Instance| check_label_fingerprint(&instance.labels, label_fingerprint.as_deref());
-    describe(&cloud, &call, "setLabels", (zone, name), check, |instance| instance.labels = labels).await
-}
-
-async fn set_metadata(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone, name)): Named,
-    Body(sent): Body<SentMetadata>,
-) -> Result<Json<Value>> {
-    let metadata = Metadata::read(&sent)?;
-    launch::check_metadata(&metadata)?;
-    let check = |instance: &Instance| instance.metadata.check_fingerprint(sent.fingerprint.as_deref());
-    describe(&cloud, &call, "setMetadata", (zone, name), check, |instance| instance.metadata = metadata).await
-}
-
-async fn set_tags(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone, name)): Named,
-    Body(sent): Body<launch::SentTags>,
-) -> Result<Json<Value>> {
-    launch::check_tags(&sent.items)?;
-    let launch::SentTags { items, fingerprint: sent_fingerprint } = sent;
-    let check = |instance: &Instance| {
-        if sent_fingerprint == Some(fingerprint(&instance.tags)) {
-            return Ok(());
+async fn set_tags(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<SentTags>) -> Result<Json<Value>> {
+    check_tags(&sent.items)?;
+    describe(&cloud, &call, "setTags", |instance: &Instance| {
+        if sent.fingerprint != Some(fingerprint(&instance.tags)) {
+            return Err(Refusal::condition("Supplied fingerprint does not match current tags fingerprint."));
         }
-        Err(Refusal::condition("Supplied fingerprint does not match current tags fingerprint."))
-    };
-    describe(&cloud, &call, "setTags", (zone, name), check, |instance| instance.tags = items).await
+        Ok(|instance: &mut Instance| instance.tags = sent.items)
+    })
+    .await
 }
 
-async fn set_deletion_protection(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone, name)): Named,
-) -> Result<Json<Value>> {
+async fn set_deletion_protection(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
     // Protection is what a call asks for that does not say otherwise.
     let on = call.get("deletionProtection") != Some("false");
-    let verb = "setDeletionProtection";
-    describe(&cloud, &call, verb, (zone, name), |_| Ok(()), move |instance| instance.deletion_protection = on).await
+    let plan = |_: &Instance| Ok(move |instance: &mut Instance| instance.deletion_protection = on);
+    describe(&cloud, &call, "setDeletionProtection", plan).await
 }

@@ -14,9 +14,10 @@ use std::{
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
     rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
+    signature::KeyPair as _,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::DecodingKey;
+use pem_rfc7468::LineEnding;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -25,8 +26,8 @@ use super::PROJECT;
 /// The file's name, in the account's folder.
 const FILE: &str = "credentials.json";
 
-const HEADER: &str = "-----BEGIN PRIVATE KEY-----";
-const FOOTER: &str = "-----END PRIVATE KEY-----";
+/// What the key is in its PEM: PKCS #8.
+const LABEL: &str = "PRIVATE KEY";
 
 /// The file, as Google's console writes it.
 #[derive(Serialize, Deserialize)]
@@ -98,18 +99,17 @@ impl ServiceAccount {
 
     fn of(path: PathBuf, file: KeyFile) -> io::Result<Self> {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
-        let inner = file.private_key.trim().strip_prefix(HEADER).and_then(|rest| rest.strip_suffix(FOOTER));
-        let text: String = inner.unwrap_or_default().split_whitespace().collect();
-        let der = STANDARD.decode(text).map_err(|_| broken("the key is not PEM"))?;
+        let pem = pem_rfc7468::decode_vec(file.private_key.as_bytes()).map_err(|_| broken("the key is not PEM"))?;
+        let (LABEL, der) = pem else { return Err(broken("the key is not one of PKCS #8")) };
         let pair = KeyPair::from_pkcs8(&der).map_err(|error| broken(&format!("the key is refused: {error}")))?;
         let secret = Sha256::new_with_prefix(b"access tokens").chain_update(&der).finalize().into();
         let public = pair.public_key().as_ref().to_vec();
         Ok(Self { path, email: file.client_email, key_id: file.private_key_id, public, secret })
     }
 
-    /// Whether the account's key made this RS256 signature.
-    pub(super) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.public).verify(message, signature).is_ok()
+    /// What verifies the signatures of the account's key.
+    pub(super) fn verifier(&self) -> DecodingKey {
+        DecodingKey::from_rsa_der(&self.public)
     }
 }
 
@@ -138,20 +138,13 @@ fn make() -> io::Result<KeyFile> {
     let failed = |_| io::Error::other("an RSA key cannot be made");
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-    let text = STANDARD.encode(der.as_ref());
-    let mut pem = format!("{HEADER}\n");
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem.push_str(FOOTER);
-    pem.push('\n');
+    let private_key = pem_rfc7468::encode_string(LABEL, LineEnding::LF, der.as_ref()).map_err(io::Error::other)?;
     let email = email();
     Ok(KeyFile {
         r#type: "service_account".to_owned(),
         project_id: PROJECT.to_owned(),
         private_key_id: hex::encode(&Sha256::digest(pair.public_key().as_ref())[..20]),
-        private_key: pem,
+        private_key,
         client_id: "100000000000000000001".to_owned(),
         auth_uri: "https://accounts.google.com/o/oauth2/auth".to_owned(),
         // Filled in by whoever knows where the API answers.

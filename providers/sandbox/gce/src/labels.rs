@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::error::{Refusal, Result};
+use super::{
+    error::{Refusal, Result},
+    reference::check_name,
+};
 
 /// How many labels a resource may have.
 const LABELS: usize = 64;
@@ -71,6 +74,19 @@ pub(super) struct SetLabels {
     pub(super) label_fingerprint: Option<String>,
 }
 
+/// Network tags, as a client sends them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SentTags {
+    pub(super) items: Vec<String>,
+    pub(super) fingerprint: Option<String>,
+}
+
+/// Refuses network tags that are none.
+pub(super) fn check_tags(tags: &[String]) -> Result<()> {
+    tags.iter().try_for_each(|tag| check_name("resource.tags.items", tag))
+}
+
 /// Metadata: what a guest reads, user data and login keys among it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -126,7 +142,15 @@ impl Metadata {
         if items.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > METADATA {
             return Err(Refusal::invalid("metadata.items", "", "The total size of metadata is more than 512 KiB."));
         }
-        Ok(Self(items))
+        let metadata = Self(items);
+        // What a guest's agent would act on, which the sandbox's guests do not have.
+        if metadata.get("startup-script").is_some() || metadata.get("startup-script-url").is_some() {
+            return Err(Refusal::not_implemented("startup scripts; `user-data` is read"));
+        }
+        if metadata.login_lines().any(|(user, _)| user != "root") {
+            return Err(Refusal::not_implemented("ssh-keys of other users than root; `user-data` may make them"));
+        }
+        Ok(metadata)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&str> {
@@ -156,17 +180,10 @@ impl Metadata {
         view
     }
 
-    /// The public keys of a user in `ssh-keys`, which has lines of `USER:KEY`.
-    pub(super) fn login_keys(&self, user: &str) -> Vec<String> {
+    /// The users and public keys in `ssh-keys`, which has lines of `USER:KEY`.
+    pub(super) fn login_lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.get("ssh-keys").unwrap_or_default().lines();
-        let keys = lines.filter_map(|line| line.trim().split_once(':')).filter(|(name, _)| *name == user);
-        keys.map(|(_, key)| key.trim().to_owned()).collect()
-    }
-
-    /// The users that `ssh-keys` names.
-    pub(super) fn login_users(&self) -> Vec<&str> {
-        let lines = self.get("ssh-keys").unwrap_or_default().lines();
-        lines.filter_map(|line| line.trim().split_once(':')).map(|(user, _)| user).collect()
+        lines.filter_map(|line| line.trim().split_once(':')).map(|(user, key)| (user, key.trim()))
     }
 }
 
@@ -215,12 +232,12 @@ mod tests {
     fn metadata_has_each_key_once_and_is_not_debugged() {
         let sent = |text: &str| serde_json::from_str::<SentMetadata>(text).unwrap();
         let good = sent(
-            r##"{"items": [{"key": "user-data", "value": "#cloud-config"}, {"key": "ssh-keys", "value": "root:ssh-ed25519 A\nme:ssh-ed25519 B"}]}"##,
+            r##"{"items": [{"key": "user-data", "value": "#cloud-config"}, {"key": "ssh-keys", "value": "root:ssh-ed25519 A\n root:ssh-ed25519 B"}]}"##,
         );
         let metadata = Metadata::read(&good).unwrap();
         assert_eq!(metadata.get("user-data"), Some("#cloud-config"));
-        assert_eq!(metadata.login_keys("root"), ["ssh-ed25519 A"]);
-        assert_eq!(metadata.login_users(), ["root", "me"]);
+        let logins: Vec<_> = metadata.login_lines().collect();
+        assert_eq!(logins, [("root", "ssh-ed25519 A"), ("root", "ssh-ed25519 B")]);
         assert!(!format!("{metadata:?}").contains("cloud-config"));
         for bad in [r#"{"items": [{"key": "a b", "value": ""}]}"#, r#"{"items": [{"key": "a"}, {"key": "a"}]}"#] {
             assert!(Metadata::read(&sent(bad)).is_err(), "{bad}");

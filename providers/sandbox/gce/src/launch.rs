@@ -2,39 +2,48 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Json,
-    extract::{Path, State as Axum},
-};
-use serde::{Deserialize, Deserializer};
+use axum::{Json, Router, extract::State as Axum, routing::post};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    access::{self, SentAccess},
-    call::{Accepted, Body, Call, Done},
+    access_config::SentAccess,
+    call::{Body, Call},
+    calls::all_path,
     catalogue,
-    disks::{self, path as disk_path},
+    change::{Accepted, Done},
+    disk::{self, in_use},
     error::{Refusal, Result},
-    images::{self, Source},
-    instances::path,
-    labels::{Labels, Metadata, SentMetadata, check_labels},
-    operations::Failure,
+    image::{Source, source},
+    labels::{Labels, Metadata, SentMetadata, SentTags, check_labels, check_tags},
+    model::{Access, Content, Disk, Instance},
+    number::int64,
+    operation::Failure,
     public_images,
-    reference::{Reference, check_name, full},
-    state::{Access, Content, Disk, Instance, machine_of},
+    reference::{Reference, check_name},
+    resource::{check_new, find, full_path, path},
 };
 use crate::{Cloud, State};
-use remint_sandbox_cloud::{Config, NewInstances, catalogue::Size, now, state::Image};
+use remint_sandbox_cloud::{
+    Config, NewInstances,
+    catalogue::Size,
+    now,
+    state::{Image, Work},
+};
 
 const USER_DATA: &str = "user-data";
 const NO_CLOUD_INIT: &str = "The images of debian-cloud have no cloud-init: at Google the call is accepted, and the instance \
                              ignores its user data. The sandbox refuses it, so that this shows. Use the family \
                              ubuntu-2404-lts-amd64 of ubuntu-os-cloud.";
 
+pub(super) fn routes() -> Router<Cloud> {
+    Router::new().route(&all_path::<Instance>(), post(insert))
+}
+
 /// The body of `instances.insert`, as far as the sandbox reads it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Insert {
+struct Insert {
     name: String,
     description: String,
     machine_type: String,
@@ -49,27 +58,6 @@ pub(super) struct Insert {
     hostname: Option<String>,
     can_ip_forward: bool,
     deletion_protection: bool,
-}
-
-impl Default for Insert {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            description: String::new(),
-            machine_type: String::new(),
-            disks: Vec::new(),
-            network_interfaces: Vec::new(),
-            labels: Labels::new(),
-            metadata: SentMetadata::default(),
-            tags: SentTags::default(),
-            service_accounts: Vec::new(),
-            scheduling: Value::Null,
-            guest_accelerators: Vec::new(),
-            hostname: None,
-            can_ip_forward: false,
-            deletion_protection: false,
-        }
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -105,29 +93,6 @@ struct Nic {
     access_configs: Vec<SentAccess>,
 }
 
-/// Network tags, as a client sends them.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct SentTags {
-    pub(super) items: Vec<String>,
-    pub(super) fingerprint: Option<String>,
-}
-
-/// A 64-bit number: Google writes them as texts, and reads both.
-pub(super) fn int64<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Number(u64),
-        Text(String),
-    }
-    match Option::<Number>::deserialize(from)? {
-        None => Ok(None),
-        Some(Number::Number(number)) => Ok(Some(number)),
-        Some(Number::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
-    }
-}
-
 /// An instance that was found to be right.
 struct New {
     name: String,
@@ -148,24 +113,19 @@ enum NewDisk {
     Existing(u64, u64),
 }
 
-pub(super) async fn insert(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone)): Path<(String, String)>,
-    Body(sent): Body<Insert>,
-) -> Result<Json<Value>> {
+async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) -> Result<Json<Value>> {
     for source in ["sourceInstanceTemplate", "sourceMachineImage"] {
         if call.get(source).is_some() {
             return Err(Refusal::not_implemented(format_args!("instances from a {source}")));
         }
     }
     cloud.refresh_images().await;
-    call.mutate(&cloud, |state, config| plan(state, config, &zone, sent)).await
+    call.mutate(&cloud, |state, config| plan(state, config, call.names().0, sent)).await
 }
 
 fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Accepted> {
     let new = check(state, zone, sent)?;
-    let target = path(zone, &new.name);
+    let target = path::<Instance>(zone, &new.name);
     let limit = config.limits.instances;
     if state.instances.len() >= limit {
         return Ok(Accepted::fails("insert", target, Failure::quota("INSTANCES", limit, catalogue::region_of(zone))));
@@ -174,25 +134,17 @@ fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Acce
 }
 
 fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
-    check_name("resource.name", &sent.name)?;
-    if machine_of(state, zone, &sent.name).is_some() {
-        return Err(Refusal::already_exists(full(&path(zone, &sent.name))));
-    }
-    for (asked, what) in [
+    check_new::<Instance>(state, zone, &sent.name)?;
+    Refusal::unless_had([
         (!sent.guest_accelerators.is_empty(), "guest accelerators"),
         (sent.hostname.as_ref().is_some_and(|name| !name.is_empty()), "host names other than the instance's name"),
         (sent.disks.len() > 1, "disks next to the boot disk"),
         (sent.network_interfaces.len() > 1, "more than one network interface"),
-    ] {
-        if asked {
-            return Err(Refusal::not_implemented(what));
-        }
-    }
+    ])?;
     let size = machine_type(&sent.machine_type, zone)?;
     check_labels(&sent.labels)?;
     check_tags(&sent.tags.items)?;
     let metadata = Metadata::read(&sent.metadata)?;
-    check_metadata(&metadata)?;
     let access = network(state, zone, sent.network_interfaces.first())?;
     let boot = sent.disks.into_iter().next().ok_or_else(|| Refusal::required("resource.disks"))?;
     if !boot.boot {
@@ -206,8 +158,9 @@ fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
     if metadata.get(USER_DATA).is_some() && ignores_user_data(state, &image, &disk) {
         return Err(Refusal::invalid("resource.metadata.items", USER_DATA, NO_CLOUD_INIT));
     }
-    let mut ssh_keys = state.own.project_metadata.login_keys("root");
-    ssh_keys.extend(metadata.login_keys("root"));
+    // All are root's.
+    let logins = state.own.project_metadata.login_lines().chain(metadata.login_lines());
+    let ssh_keys = logins.map(|(_, key)| key.to_owned()).collect();
     let device_name =
         boot.device_name.filter(|name| !name.is_empty()).unwrap_or_else(|| "persistent-disk-0".to_owned());
     Ok(New {
@@ -292,41 +245,39 @@ fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> 
             let (found, name) = Reference::parse(source)
                 .zonal("disks", zone)
                 .ok_or_else(|| Refusal::invalid(&format!("{FIELD}.source"), source, "The URL is malformed."))?;
-            let disk = disks::find(state, found, name)?;
+            let (id, disk) = find::<Disk>(state, found, name)?;
             match disk.content {
                 Content::Image(image) if disk.zone == zone => {
-                    let image =
-                        state.images.get(&image).ok_or_else(|| Refusal::not_ready(full(&disk_path(zone, name))))?;
-                    Ok((image.clone(), NewDisk::Existing(disk.id, disk.size)))
+                    let not_ready = || Refusal::not_ready(full_path::<Disk>(zone, name));
+                    let image = state.images.get(&image).ok_or_else(not_ready)?;
+                    Ok((image.clone(), NewDisk::Existing(id, disk.size)))
                 }
                 Content::Image(_) => Err(Refusal::invalid(
                     &format!("{FIELD}.source"),
                     source,
                     "The disk must be in the instance's zone.",
                 )),
-                Content::Machine(user) => Err(disks::in_use(state, disk, user)),
+                Content::Machine(user) => Err(in_use(state, disk, user)),
             }
         }
         (None, Some(params)) => {
-            if params.source_snapshot.is_some() {
-                return Err(Refusal::not_implemented("disks from snapshots"));
-            }
+            Refusal::unless_had([(params.source_snapshot.is_some(), "disks from snapshots")])?;
             let field = format!("{FIELD}.initializeParams.sourceImage");
-            let source = params.source_image.as_deref().ok_or_else(|| Refusal::required(&field))?;
-            let Source { image, named } = images::source(state, &field, source)?;
+            let wanted = params.source_image.as_deref().ok_or_else(|| Refusal::required(&field))?;
+            let Source { image, named } = source(state, &field, wanted)?;
             let name = params.disk_name.clone().unwrap_or_else(|| instance.to_owned());
             check_name(&format!("{FIELD}.initializeParams.diskName"), &name)?;
-            if disks::find(state, zone, &name).is_ok() {
-                return Err(Refusal::already_exists(full(&disk_path(zone, &name))));
+            if find::<Disk>(state, zone, &name).is_ok() {
+                return Err(Refusal::already_exists(full_path::<Disk>(zone, &name)));
             }
             check_labels(&params.labels)?;
-            let size = disks::size(&image, params.disk_size_gb.or(sent.disk_size_gb))?;
+            let size = disk::size(&image, params.disk_size_gb.or(sent.disk_size_gb))?;
             let disk = Disk {
                 id: 0,
                 name,
                 zone: zone.to_owned(),
                 size,
-                kind: disks::kind(params.disk_type.as_deref(), zone)?,
+                kind: disk::kind(params.disk_type.as_deref(), zone)?,
                 description: params.description.clone(),
                 labels: params.labels.clone(),
                 source: Some(named),
@@ -388,23 +339,9 @@ fn make(state: &mut State, config: &Config, new: New) -> Done {
             id
         }
     };
-    let forwarding = access::forward(state, config, machine.id, instance.access.as_ref());
+    let nat_ip = instance.access.as_ref().and_then(|access| access.nat_ip);
+    let forwarding =
+        nat_ip.map(|ip| state.begin_on_ip(config, ip, "assign_ip", Work::Assign { ip, instance: machine.id }).id);
     state.own.instances.insert(machine.id, instance);
     Done::by(machine.id, [action.id].into_iter().chain(forwarding))
-}
-
-/// Refuses network tags that are none.
-pub(super) fn check_tags(tags: &[String]) -> Result<()> {
-    tags.iter().try_for_each(|tag| check_name("resource.tags.items", tag))
-}
-
-/// Refuses metadata that a guest's agent would act on and the sandbox's guests, which have none, do not.
-pub(super) fn check_metadata(metadata: &Metadata) -> Result<()> {
-    if metadata.get("startup-script").is_some() || metadata.get("startup-script-url").is_some() {
-        return Err(Refusal::not_implemented("startup scripts; `user-data` is read"));
-    }
-    if metadata.login_users().iter().any(|user| *user != "root") {
-        return Err(Refusal::not_implemented("ssh-keys of other users than root; `user-data` may make them"));
-    }
-    Ok(())
 }

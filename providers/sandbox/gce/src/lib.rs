@@ -10,10 +10,14 @@
 //! by 501, in the API's own shape.
 
 mod access;
+mod access_config;
 mod addresses;
 mod auth;
 mod call;
+mod calls;
 mod catalogue;
+mod change;
+mod disk;
 mod disks;
 mod dns;
 mod error;
@@ -23,25 +27,31 @@ mod forwarding_rules;
 mod front;
 #[cfg(test)]
 mod fuzz;
+mod image;
 mod images;
+mod instance;
 mod instances;
 mod key;
 mod labels;
 mod launch;
-mod networks;
+mod list;
+mod model;
+mod number;
+mod operation;
 mod operations;
 mod places;
 mod power;
 mod projects;
 mod public_images;
 mod reference;
+mod resource;
 mod routes;
 mod state;
+mod static_address;
 mod target_instances;
 mod token;
 
 pub use key::ServiceAccount;
-
 pub use routes::routes;
 pub use state::Data;
 

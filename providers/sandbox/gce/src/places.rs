@@ -1,35 +1,74 @@
-//! Zones, regions and machine types: what there is to choose from.
+//! What there is to choose from: zones, regions, machine types, and the default network with its subnetworks.
 
-use axum::{
-    Json, Router,
-    extract::{Path, State as Axum},
-    routing::get,
-};
+use axum::{Json, Router, extract::State as Axum, routing::get};
 use serde_json::{Value, json};
 
 use super::{
     call::{Call, time},
     catalogue,
-    error::{Refusal, Result},
-    reference::full,
+    error::Refusal,
 };
 use crate::{Cloud, State};
 use remint_sandbox_cloud::{
-    Api,
+    Api, Config,
     catalogue::{Region, Size},
 };
 
+/// The name of the only network, and of its subnetwork in each region.
+const NETWORK: &str = "default";
+
+/// The things of one kind in a zone or region, or in all of them where it is empty, as the API shows them.
+type Views = fn(&Call, &Config, &State, &str) -> Vec<Value>;
+
 pub(super) fn routes() -> Router<Cloud> {
-    const PROJECT: &str = "/compute/v1/projects/{project}";
-    let at = |below: &str| format!("{PROJECT}/{below}");
-    Router::new()
-        .route(&at("zones"), get(zones))
-        .route(&at("zones/{zone}"), get(zone))
-        .route(&at("regions"), get(regions))
-        .route(&at("regions/{region}"), get(region))
-        .route(&at("zones/{zone}/machineTypes"), get(machine_types))
-        .route(&at("zones/{zone}/machineTypes/{type}"), get(machine_type))
-        .route(&at("aggregated/machineTypes"), get(all_machine_types))
+    [
+        fixed("zones", "zone", "compute#zone", |call, _, state, _| {
+            catalogue::ZONES.iter().map(|zone| zone_view(call, state, zone)).collect()
+        }),
+        fixed("regions", "region", "compute#region", |call, config, state, _| {
+            catalogue::regions().into_iter().map(|region| region_view(call, config, state, region)).collect()
+        }),
+        fixed("zones/{zone}/machineTypes", "type", "compute#machineType", machine_types),
+        fixed("global/networks", "network", "compute#network", |call, _, state, _| vec![network_view(call, state)]),
+        fixed("regions/{region}/subnetworks", "subnetwork", "compute#subnetwork", subnetworks),
+    ]
+    .into_iter()
+    .fold(Router::new(), Router::merge)
+}
+
+/// The reading calls of things that are there from the beginning. `item` stands for the name of one in its route.
+fn fixed(below: &'static str, item: &str, kind: &'static str, views: Views) -> Router<Cloud> {
+    let (places, plural) = below.split_once("}/").unzip();
+    let all = move |cloud: &Cloud, call: &Call| {
+        let place = if places.is_some() { call.names().0 } else { "" };
+        cloud.read(|state| views(call, cloud.config(), state, place))
+    };
+    let list = move |Axum(cloud): Axum<Cloud>, call: Call| async move {
+        call.list(&format!("{kind}List"), all(&cloud, &call))
+    };
+    let one = move |Axum(cloud): Axum<Cloud>, call: Call| async move {
+        let name = call.full_path().rsplit('/').next();
+        let found = all(&cloud, &call).into_iter().find(|view| view["name"].as_str() == name);
+        found.map(Json).ok_or_else(|| Refusal::not_found(call.full_path()))
+    };
+    let at = |below: &str| format!("/compute/v1/projects/{{project}}/{below}");
+    let router = Router::new().route(&at(below), get(list)).route(&at(&format!("{below}/{{{item}}}")), get(one));
+    let Some(plural) = plural else { return router };
+    let aggregated = move |Axum(cloud): Axum<Cloud>, call: Call| async move {
+        let items = cloud.read(|state| views(&call, cloud.config(), state, ""));
+        call.aggregated(&format!("{kind}AggregatedList"), items)
+    };
+    router.route(&at(&format!("aggregated/{plural}")), get(aggregated))
+}
+
+fn machine_types(call: &Call, _: &Config, state: &State, zone: &str) -> Vec<Value> {
+    let zones = catalogue::ZONES.iter().filter(|known| zone.is_empty() || known.slug == zone);
+    zones.flat_map(|zone| catalogue::SIZES.iter().map(|size| type_view(call, state, zone.slug, size))).collect()
+}
+
+fn subnetworks(call: &Call, _: &Config, state: &State, region: &str) -> Vec<Value> {
+    let regions = catalogue::regions().into_iter().filter(|known| region.is_empty() || *known == region);
+    regions.map(|region| subnetwork_view(call, state, region)).collect()
 }
 
 /// A number for something that is not in the state, the same each time.
@@ -53,7 +92,7 @@ fn zone_view(call: &Call, state: &State, zone: &Region) -> Value {
     })
 }
 
-fn region_view(call: &Call, cloud: &Cloud, state: &State, region: &str) -> Value {
+fn region_view(call: &Call, config: &Config, state: &State, region: &str) -> Value {
     let zones = catalogue::ZONES.iter().filter(|zone| zone.name == region);
     let here = |zone: &str| catalogue::region_of(zone) == region;
     let instances = state.instances.values().filter(|machine| here(&machine.region)).count();
@@ -69,8 +108,8 @@ fn region_view(call: &Call, cloud: &Cloud, state: &State, region: &str) -> Value
         "status": "UP",
         "zones": zones.map(|zone| call.link(&format!("zones/{}", zone.slug))).collect::<Vec<_>>(),
         "quotas": [
-            quota("INSTANCES", cloud.config().limits.instances, instances),
-            quota("STATIC_ADDRESSES", cloud.config().limits.static_ips(Api::Gce), addresses),
+            quota("INSTANCES", config.limits.instances, instances),
+            quota("STATIC_ADDRESSES", config.limits.static_ips(Api::Gce), addresses),
             quota("FORWARDING_RULES", 15, rules),
         ],
         "selfLink": call.link(&format!("regions/{region}")),
@@ -97,53 +136,39 @@ fn type_view(call: &Call, state: &State, zone: &str, size: &Size) -> Value {
     })
 }
 
-async fn zones(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let items = cloud.read(|state| catalogue::ZONES.iter().map(|zone| zone_view(&call, state, zone)).collect());
-    call.list("compute#zoneList", "zones", items)
+fn network_view(call: &Call, state: &State) -> Value {
+    let subnetworks =
+        catalogue::regions().into_iter().map(|region| call.link(&format!("regions/{region}/subnetworks/{NETWORK}")));
+    json!({
+        "kind": "compute#network",
+        "id": "1000000001",
+        "creationTimestamp": time(state.created_at),
+        "name": NETWORK,
+        "description": "Default network for the project",
+        "autoCreateSubnetworks": true,
+        "subnetworks": subnetworks.collect::<Vec<_>>(),
+        "routingConfig": { "routingMode": "REGIONAL" },
+        "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
+        "mtu": 1460,
+        "selfLink": call.link(&format!("global/networks/{NETWORK}")),
+    })
 }
 
-async fn zone(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Path<(String, String)>) -> Result<Json<Value>> {
-    let zone = catalogue::zone(&name).ok_or_else(|| Refusal::not_found(full(&format!("zones/{name}"))))?;
-    Ok(Json(cloud.read(|state| zone_view(&call, state, zone))))
-}
-
-async fn regions(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let items = cloud.read(|state| {
-        catalogue::regions().into_iter().map(|region| region_view(&call, &cloud, state, region)).collect()
-    });
-    call.list("compute#regionList", "regions", items)
-}
-
-async fn region(Axum(cloud): Axum<Cloud>, call: Call, Path((_, name)): Path<(String, String)>) -> Result<Json<Value>> {
-    if !catalogue::is_region(&name) {
-        return Err(Refusal::not_found(full(&format!("regions/{name}"))));
-    }
-    Ok(Json(cloud.read(|state| region_view(&call, &cloud, state, &name))))
-}
-
-async fn machine_types(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone)): Path<(String, String)>,
-) -> Result<Json<Value>> {
-    let items = cloud.read(|state| catalogue::SIZES.iter().map(|size| type_view(&call, state, &zone, size)).collect());
-    call.list("compute#machineTypeList", &format!("zones/{zone}/machineTypes"), items)
-}
-
-async fn machine_type(
-    Axum(cloud): Axum<Cloud>,
-    call: Call,
-    Path((_, zone, name)): Path<(String, String, String)>,
-) -> Result<Json<Value>> {
-    let unknown = || Refusal::not_found(full(&format!("zones/{zone}/machineTypes/{name}")));
-    let size = catalogue::machine_type(&name).ok_or_else(unknown)?;
-    Ok(Json(cloud.read(|state| type_view(&call, state, &zone, size))))
-}
-
-async fn all_machine_types(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let items = cloud.read(|state| {
-        let all = catalogue::ZONES.iter().flat_map(|zone| catalogue::SIZES.iter().map(move |size| (zone, size)));
-        all.map(|(zone, size)| type_view(&call, state, zone.slug, size)).collect()
-    });
-    call.aggregated("compute#machineTypeAggregatedList", "machineTypes", items)
+fn subnetwork_view(call: &Call, state: &State, region: &str) -> Value {
+    let index = catalogue::regions().iter().position(|known| *known == region).unwrap_or_default();
+    let third = 128 + 4 * index;
+    json!({
+        "kind": "compute#subnetwork",
+        "id": (1_000_000_100 + index).to_string(),
+        "creationTimestamp": time(state.created_at),
+        "name": NETWORK,
+        "network": call.link(&format!("global/networks/{NETWORK}")),
+        "ipCidrRange": format!("10.{third}.0.0/20"),
+        "gatewayAddress": format!("10.{third}.0.1"),
+        "region": call.link(&format!("regions/{region}")),
+        "privateIpGoogleAccess": false,
+        "purpose": "PRIVATE",
+        "stackType": "IPV4_ONLY",
+        "selfLink": call.link(&format!("regions/{region}/subnetworks/{NETWORK}")),
+    })
 }

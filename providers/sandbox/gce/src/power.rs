@@ -1,16 +1,21 @@
 //! Starting, stopping, resetting and deleting instances.
 
 use axum::{
-    Json,
-    extract::{Path, State as Axum},
+    Json, Router,
+    extract::State as Axum,
+    routing::{delete, post},
 };
 use serde_json::Value;
 
 use super::{
-    call::{Accepted, Call, Done},
+    call::Call,
+    calls::one_path,
+    change::{Accepted, Done},
     error::{Refusal, Result},
-    instances::{Named, find, find_ready, path},
+    instance::{find_instance, find_ready},
+    model::Instance,
     reference::full,
+    resource::path_of,
 };
 use crate::{Cloud, State};
 use remint_sandbox_cloud::{
@@ -18,21 +23,29 @@ use remint_sandbox_cloud::{
     state::{Status, Work},
 };
 
+pub(super) fn routes() -> Router<Cloud> {
+    Router::new()
+        .route(&one_path::<Instance>(""), delete(remove))
+        .route(&one_path::<Instance>("/start"), post(start))
+        .route(&one_path::<Instance>("/stop"), post(stop))
+        .route(&one_path::<Instance>("/reset"), post(reset))
+}
+
 /// A change of power, or nothing where the instance is as it is wanted.
 async fn switch(
     cloud: &Cloud,
     call: &Call,
-    (zone, name): (String, String),
     verb: &'static str,
-    choose: impl FnOnce(u64, Status) -> Result<Option<(&'static str, Work)>> + Send,
+    choose: impl FnOnce(u64, Status) -> Option<(&'static str, Work)> + Send,
 ) -> Result<Json<Value>> {
+    let (zone, name) = call.names();
     call.mutate(cloud, |state, _| {
-        let (machine, _) = find_ready(state, &zone, &name)?;
-        let (id, name) = (machine.id, machine.name.clone());
-        let chosen = choose(id, machine.status)?;
-        Ok(match chosen {
-            None => Accepted::own(verb, path(&zone, &name), move |_, _| Done::at_once(id)),
-            Some((kind, work)) => Accepted::engine(verb, path(&zone, &name), move |state, config| {
+        let (machine, instance) = find_ready(state, zone, name)?;
+        let (id, zone, target) = (machine.id, zone.to_owned(), path_of(state, machine.id, instance));
+        Ok(match choose(id, machine.status) {
+            None if verb == "reset" => return Err(Refusal::not_ready(full(&target))),
+            None => Accepted::own(verb, target, move |_, _| Done::at_once(id)),
+            Some((kind, work)) => Accepted::engine(verb, target, move |state, config| {
                 let action = state.begin_on_instance(config, id, &zone, kind, work);
                 note(state, id, kind);
                 Done::by(id, [action.id])
@@ -51,35 +64,31 @@ fn note(state: &mut State, id: u64, kind: &str) {
     }
 }
 
-pub(super) async fn start(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
-    let choose =
-        |machine, status| Ok((status == Status::Off).then_some(("power_on", Work::PowerOn { instance: machine })));
-    switch(&cloud, &call, (zone, name), "start", choose).await
+async fn start(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let choose = |instance, status| (status == Status::Off).then_some(("power_on", Work::PowerOn { instance }));
+    switch(&cloud, &call, "start", choose).await
 }
 
-pub(super) async fn stop(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+async fn stop(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
     let force = call.is("noGracefulShutdown");
-    let choose = move |machine, status| {
-        Ok((status == Status::Active).then_some(("halt", Work::Halt { instance: machine, force })))
-    };
-    switch(&cloud, &call, (zone, name), "stop", choose).await
+    let choose = |instance, status| (status == Status::Active).then_some(("halt", Work::Halt { instance, force }));
+    switch(&cloud, &call, "stop", choose).await
 }
 
-pub(super) async fn reset(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
-    let at = full(&path(&zone, &name));
-    let choose = |machine, status| match status {
-        Status::Active => Ok(Some(("power_cycle", Work::PowerCycle { instance: machine }))),
-        _ => Err(Refusal::not_ready(at)),
-    };
-    switch(&cloud, &call, (zone, name), "reset", choose).await
+/// Switches an instance off and on; one that does not run is refused.
+async fn reset(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let choose =
+        |instance, status| (status == Status::Active).then_some(("power_cycle", Work::PowerCycle { instance }));
+    switch(&cloud, &call, "reset", choose).await
 }
 
 /// Deletes an instance, and its disk unless that is to be kept. One that is being made can be deleted once it is.
-pub(super) async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, name)): Named) -> Result<Json<Value>> {
+async fn remove(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
+    let (zone, name) = call.names();
     call.mutate(&cloud, |state, _| {
-        let (machine, instance) = find(state, &zone, &name)?;
-        let name = machine.name.clone();
-        let at = full(&path(&zone, &name));
+        let (machine, instance) = find_instance(state, zone, name)?;
+        let target = path_of(state, machine.id, instance);
+        let at = full(&target);
         if instance.deletion_protection {
             let why = format!(
                 "Invalid resource usage: 'Resource cannot be deleted if it's protected against deletion. {at}'."
@@ -89,8 +98,8 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, call: Call, Path((_, zone, 
         if machine.pending.is_some() {
             return Err(Refusal::not_ready(at));
         }
-        let (id, auto_delete) = (machine.id, instance.auto_delete);
-        Ok(Accepted::engine("delete", path(&zone, &name), move |state, config| {
+        let (id, auto_delete, zone) = (machine.id, instance.auto_delete, zone.to_owned());
+        Ok(Accepted::engine("delete", target, move |state, config| {
             let (kind, work) = if auto_delete {
                 ("destroy", Work::Destroy { instance: id })
             } else {

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::{
     PROJECT,
-    call::{Accepted, Body, Call, Done, time},
+    call::{Body, Call, time},
+    change::{Accepted, Done},
     error::Result,
     key,
     labels::{Metadata, SentMetadata},
-    launch,
+    state::project_number,
 };
-use crate::{Cloud, State};
+use crate::Cloud;
 
 pub(super) fn routes() -> Router<Cloud> {
     Router::new()
@@ -23,16 +24,11 @@ pub(super) fn routes() -> Router<Cloud> {
         .route("/compute/v1/projects/{project}/setCommonInstanceMetadata", post(set_metadata))
 }
 
-/// The project's number: any that is no resource's.
-fn number(state: &State) -> u64 {
-    state.account.as_u64_pair().0 >> 20
-}
-
 async fn show(Axum(cloud): Axum<Cloud>, call: Call) -> Json<Value> {
     Json(cloud.read(|state| {
         json!({
             "kind": "compute#project",
-            "id": number(state).to_string(),
+            "id": project_number(state).to_string(),
             "creationTimestamp": time(state.created_at),
             "name": PROJECT,
             "commonInstanceMetadata": state.own.project_metadata.view(),
@@ -51,12 +47,11 @@ async fn show(Axum(cloud): Axum<Cloud>, call: Call) -> Json<Value> {
 
 async fn set_metadata(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<SentMetadata>) -> Result<Json<Value>> {
     let metadata = Metadata::read(&sent)?;
-    launch::check_metadata(&metadata)?;
     call.mutate(&cloud, |state, _| {
         state.own.project_metadata.check_fingerprint(sent.fingerprint.as_deref())?;
         Ok(Accepted::own("compute.projects.setCommonInstanceMetadata", "", move |state, _| {
             state.own.project_metadata = metadata;
-            Done::at_once(number(state))
+            Done::at_once(project_number(state))
         }))
     })
     .await

@@ -1,6 +1,6 @@
 //! The public images, under the names that their publishers give them.
 
-use super::reference::Reference;
+use super::error::{Refusal, Result};
 use remint_sandbox_cloud::state::Image;
 use remint_sandbox_machines::base_image::DEBIAN_12;
 
@@ -92,16 +92,17 @@ fn own(image: &Image) -> Option<PublicImage<'_>> {
     })
 }
 
-/// The public image that a reference names, by its name, its number or its family.
-pub(super) fn find<'a>(state: &'a State, project: &str, reference: &Reference<'_>) -> Option<PublicImage<'a>> {
-    let (family, name) = reference.image()?;
-    all(state).into_iter().find(|public| {
+/// The public image of a project that has a name or number, or the one of a family.
+pub(super) fn find<'a>(state: &'a State, project: &str, family: bool, name: &str) -> Result<PublicImage<'a>> {
+    let found = all(state).into_iter().find(|public| {
         let same = match family {
             true => name == public.family,
             false => name == public.name || name == public.id.to_string(),
         };
         public.project == project && same
-    })
+    });
+    let below = if family { "family/" } else { "" };
+    found.ok_or_else(|| Refusal::not_found(format!("projects/{project}/global/images/{below}{name}")))
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ pub(super) fn full(below: &str) -> String {
     format!("projects/{PROJECT}/{below}")
 }
 
+/// Whether a text is there and says something else than what is usual.
+pub(super) fn differs(text: &Option<String>, usual: &str) -> bool {
+    text.as_deref().is_some_and(|text| !text.is_empty() && text != usual)
+}
+
 /// Refuses a name that is none: a letter, then up to 62 letters, digits and hyphens, no hyphen last.
 pub(super) fn check_name(field: &str, name: &str) -> Result<()> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -9,9 +9,9 @@ use axum::{
 };
 
 use super::{
-    addresses, auth, disks, dns,
+    access, addresses, auth, disks, dns,
     error::Refusal,
-    firewalls, forwarding_rules, images, instances, networks, operations, places, projects, target_instances,
+    firewalls, forwarding_rules, images, instances, launch, operations, places, power, projects, target_instances,
     token::{self, Authority},
 };
 use crate::Cloud;
@@ -21,6 +21,7 @@ use crate::Cloud;
 pub fn routes(cloud: &Cloud, edge: impl Fn(Router) -> Router) -> Router {
     let authority = Authority::new(cloud.clone());
     let api = Router::new()
+        .merge(access::routes())
         .merge(addresses::routes())
         .merge(disks::routes())
         .merge(dns::routes())
@@ -28,9 +29,10 @@ pub fn routes(cloud: &Cloud, edge: impl Fn(Router) -> Router) -> Router {
         .merge(forwarding_rules::routes())
         .merge(images::routes())
         .merge(instances::routes())
-        .merge(networks::routes())
+        .merge(launch::routes())
         .merge(operations::routes())
         .merge(places::routes())
+        .merge(power::routes())
         .merge(projects::routes())
         .merge(target_instances::routes())
         .route("/compute/{*rest}", any(missing))

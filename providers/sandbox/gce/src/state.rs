@@ -1,17 +1,21 @@
 //! What the account knows beyond the engine.
-//!
-//! An instance is a machine of the engine and what Compute Engine says of it beside; an image is a snapshot, an address a
-//! static IP, a managed zone a domain. What has no counterpart there is here alone.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use remint_sandbox_cloud::state::Instance as Machine;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{labels::Labels, labels::Metadata, operations::Operation};
+use super::{
+    error::{Refusal, Result},
+    labels::Metadata,
+    model::{Address, Content, Disk, Firewall, ForwardingRule, ImageData, Instance, ManagedZone, TargetInstance},
+    operation::{Failure, Operation, Sequel},
+    reference::full,
+};
 use crate::State;
+
+/// How many operations that are done are remembered.
+const REMEMBERED: usize = 1000;
 
 /// What the account knows beyond the engine.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,158 +43,6 @@ pub struct Data {
     pub(super) operations: BTreeMap<u64, Operation>,
 }
 
-/// What Compute Engine says of an instance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Instance {
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    pub(super) metadata: Metadata,
-    /// Network tags.
-    pub(super) tags: Vec<String>,
-    /// The external address, if it has one.
-    pub(super) access: Option<Access>,
-    /// As they were sent.
-    pub(super) service_accounts: Vec<Value>,
-    /// As it was sent, where it was.
-    pub(super) scheduling: Value,
-    pub(super) disk: u64,
-    pub(super) device_name: String,
-    pub(super) auto_delete: bool,
-    pub(super) deletion_protection: bool,
-    pub(super) can_ip_forward: bool,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) stopped_at: Option<Timestamp>,
-}
-
-/// An instance's access config.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Access {
-    pub(super) name: String,
-    pub(super) tier: String,
-    /// A static address; the instance's own when there is none.
-    pub(super) nat_ip: Option<Ipv4Addr>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Disk {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) zone: String,
-    /// In GiB.
-    pub(super) size: u64,
-    /// `pd-standard`, `pd-balanced` or `pd-ssd`.
-    pub(super) kind: String,
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    /// The image that it was made from, as a path from the project's name on, and its id.
-    pub(super) source: Option<(String, u64)>,
-    pub(super) content: Content,
-    pub(super) created_at: Timestamp,
-}
-
-/// Where a disk's data are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Content {
-    /// With a machine, whose disk it is.
-    Machine(u64),
-    /// In an image of the engine's: it has been used by no machine yet, or its machine is gone.
-    Image(u64),
-}
-
-/// What Compute Engine says of an image.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ImageData {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) family: Option<String>,
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    /// The disk that it was taken from, as a path from the zone on, and its id.
-    pub(super) source: (String, u64),
-    /// In GiB.
-    pub(super) disk_size: u64,
-    pub(super) created_at: Timestamp,
-    pub(super) deprecated: Option<Value>,
-    /// Whether taking it failed.
-    pub(super) failed: bool,
-}
-
-/// A static address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Address {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) region: String,
-    pub(super) ip: Ipv4Addr,
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    pub(super) tier: String,
-    pub(super) created_at: Timestamp,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ForwardingRule {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) region: String,
-    pub(super) ip: Ipv4Addr,
-    /// Whether the address is the rule's own and goes with it.
-    pub(super) ephemeral: bool,
-    /// `80-80`; all ports when there is none.
-    pub(super) port_range: Option<String>,
-    pub(super) all_ports: bool,
-    /// The id of a target instance.
-    pub(super) target: u64,
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    pub(super) tier: String,
-    pub(super) created_at: Timestamp,
-}
-
-/// A target instance: what a forwarding rule points at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct TargetInstance {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) zone: String,
-    /// The instance's name, in the same zone.
-    pub(super) instance: String,
-    pub(super) description: String,
-    pub(super) created_at: Timestamp,
-}
-
-/// A firewall rule. The sandbox keeps it and does not filter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Firewall {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) created_at: Timestamp,
-    /// What the client said of it, after all checks.
-    pub(super) rule: serde_json::Map<String, Value>,
-}
-
-/// A managed zone of Cloud DNS.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ManagedZone {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) labels: Labels,
-    /// The changes of its records, oldest first.
-    pub(super) changes: Vec<Change>,
-}
-
-/// A change of a zone's records.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Change {
-    pub(super) started_at: Timestamp,
-    pub(super) due: Timestamp,
-    /// Record sets, as the API shows them.
-    pub(super) additions: Vec<Value>,
-    pub(super) deletions: Vec<Value>,
-}
-
 impl Data {
     /// Notes that a machine is gone, and its disk with it unless that was kept.
     pub(crate) fn forget_instance(&mut self, machine: u64) {
@@ -211,12 +63,108 @@ impl Data {
             image.failed = true;
         }
     }
+
+    /// Notes the end of one of the engine's actions.
+    pub(crate) fn note_end(&mut self, action: u64, errored: bool, at: Timestamp) {
+        let Some(operation) = self.operations.values_mut().find(|operation| operation.actions.contains(&action)) else {
+            return;
+        };
+        operation.actions.retain(|id| *id != action);
+        operation.ended = Some(at);
+        if errored && operation.error.is_none() {
+            operation.error = Some(Failure::of(&operation.verb, &operation.scope, &operation.target));
+        }
+        if operation.actions.is_empty() {
+            let good = operation.error.is_none();
+            if let Some(sequel) = operation.sequel.take() {
+                self.follow(sequel, good);
+            }
+        }
+    }
+
+    fn follow(&mut self, sequel: Sequel, good: bool) {
+        match sequel {
+            Sequel::Target { rule, target } if good => {
+                if let Some(rule) = self.forwarding_rules.get_mut(&rule) {
+                    rule.target = target;
+                }
+            }
+            Sequel::Access { machine, access } if good => {
+                if let Some(instance) = self.instances.get_mut(&machine) {
+                    instance.access = access;
+                }
+            }
+            Sequel::Rule { rule } if !good => {
+                self.forwarding_rules.remove(&rule);
+            }
+            Sequel::Target { .. } | Sequel::Access { .. } | Sequel::Rule { .. } => {}
+        }
+    }
+
+    pub(super) fn remember(&mut self, operation: Operation) {
+        self.operations.insert(operation.id, operation);
+        if self.operations.len() > 2 * REMEMBERED {
+            let now = Timestamp::now();
+            let done: Vec<u64> = self.operations.values().filter(|old| old.done(now)).map(|old| old.id).collect();
+            for id in done.into_iter().take(REMEMBERED) {
+                self.operations.remove(&id);
+            }
+        }
+    }
+
+    /// The operation of a former call with that request id.
+    pub(super) fn repeated(&self, request_id: &str) -> Option<&Operation> {
+        self.operations.values().find(|operation| operation.request_id.as_deref() == Some(request_id))
+    }
+
+    pub(super) fn operation(&self, scope: &str, name: &str) -> Result<&Operation> {
+        let found = self
+            .operations
+            .values()
+            .find(|operation| operation.scope == scope && (operation.name == name || operation.id.to_string() == name));
+        found.ok_or_else(|| Refusal::not_found(full(&format!("{scope}/operations/{name}"))))
+    }
 }
 
-/// The machine of an instance.
-pub(super) fn machine_of<'a>(state: &'a State, zone: &str, name: &str) -> Option<&'a Machine> {
-    // The API takes an instance's number wherever it takes its name, which never begins with a digit.
-    let number = name.parse::<u64>().ok();
-    let named = |id: u64, other: &str| number.map_or(other == name, |number| number == id);
-    state.instances.values().find(|machine| machine.region == zone && named(machine.id, &machine.name))
+/// The project's number: any that is no resource's.
+pub(super) fn project_number(state: &State) -> u64 {
+    state.account.as_u64_pair().0 >> 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation;
+
+    #[test]
+    fn an_operation_is_done_after_its_time_and_its_actions() {
+        let now = Timestamp::now();
+        let mut data = Data::default();
+        let operation = |id: u64, actions: Vec<u64>| Operation {
+            id,
+            name: operation::name(now),
+            verb: "insert".to_owned(),
+            scope: "zones/us-central1-a".to_owned(),
+            target: "zones/us-central1-a/instances/web".to_owned(),
+            target_id: 7,
+            inserted: now,
+            due: now,
+            actions,
+            ended: None,
+            error: None,
+            request_id: None,
+            sequel: None,
+        };
+        data.remember(operation(1, vec![10, 11]));
+        data.note_end(10, false, now);
+        assert!(!data.operations[&1].done(now));
+        data.note_end(11, true, now);
+        let done = &data.operations[&1];
+        assert!(done.done(now));
+        assert_eq!(done.error.as_ref().unwrap().code, "ZONE_RESOURCE_POOL_EXHAUSTED");
+        for id in 2..=2 * REMEMBERED as u64 + 1 {
+            data.remember(operation(id, vec![]));
+        }
+        assert_eq!(data.operations.len(), REMEMBERED + 1);
+    }
 }

@@ -1,9 +1,9 @@
 //! Tokens: the grant of access tokens, and what a bearer may be.
 //!
 //! Two kinds of bearer are taken, as Google's APIs do: an access token, got at `POST /token` for a signed assertion (RFC
-//! 7523), and an assertion itself, made out for the API or with a scope. An access token carries its scopes and its end,
-//! and a MAC by a secret that is derived from the account's key; so it is good after a restart too, without a list of
-//! those that were given.
+//! 7523), and an assertion itself, made out for the API or with a scope. An access token is a JWT as well, with its scopes
+//! and its end, signed with a secret that is derived from the account's key; so it is good after a restart too, without a
+//! list of those that were given.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -18,11 +18,9 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::Sha256;
 
 use super::key::ServiceAccount;
 use crate::Cloud;
@@ -55,12 +53,6 @@ pub(super) struct Grant {
 }
 
 #[derive(Deserialize)]
-struct Head {
-    alg: String,
-    kid: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Claims {
     iss: String,
     sub: Option<String>,
@@ -88,8 +80,8 @@ impl Authority {
     /// What a bearer is good for, if it is good at all.
     pub(super) fn grant(&self, bearer: &str) -> Option<Grant> {
         let account = self.account()?;
-        if let Some(sealed) = bearer.strip_prefix("ya29.") {
-            return unseal(account, sealed).filter(|grant| grant.exp > now());
+        if let Some(token) = bearer.strip_prefix("ya29.") {
+            return opened(account, token);
         }
         let claims = assertion(account, bearer)?;
         let scope = claims.scope.or(claims.aud)?;
@@ -111,49 +103,37 @@ impl Authority {
             .filter(|scope| !scope.trim().is_empty())
             .ok_or("Invalid OAuth scope or ID token audience provided.")?;
         let grant = Grant { exp: now() + LIFE, scope };
-        seal(account, &grant).map(|token| (format!("ya29.{token}"), LIFE)).ok_or("The token could not be signed.")
+        sealed(account, &grant).map(|token| (format!("ya29.{token}"), LIFE)).ok_or("The token could not be signed.")
     }
 }
 
 /// The claims of an assertion that the account's key signed and that is good now.
 fn assertion(account: &ServiceAccount, text: &str) -> Option<Claims> {
-    let (message, signature) = text.rsplit_once('.')?;
-    let (head, claims) = message.split_once('.')?;
-    let head: Head = decoded(head)?;
-    if head.alg != "RS256" || head.kid.is_some_and(|kid| kid != account.key_id) {
-        return None;
-    }
-    if !account.signed(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?) {
-        return None;
-    }
-    let claims: Claims = decoded(claims)?;
-    let ours = claims.iss == account.email && claims.sub.as_ref().is_none_or(|sub| *sub == account.email);
-    let now = now();
-    let timely =
-        claims.iat <= now + SKEW && claims.exp > now.saturating_sub(SKEW) && claims.exp <= claims.iat + LIFE + SKEW;
+    let mut rules = Validation::new(Algorithm::RS256);
+    rules.leeway = SKEW;
+    // It depends on what the assertion is used for.
+    rules.validate_aud = false;
+    let token = decode::<Claims>(text, &account.verifier(), &rules).ok()?;
+    let (head, claims) = (token.header, token.claims);
+    let ours = head.kid.is_none_or(|kid| kid == account.key_id)
+        && claims.iss == account.email
+        && claims.sub.as_ref().is_none_or(|sub| *sub == account.email);
+    let timely = claims.iat <= now() + SKEW && claims.exp <= claims.iat + LIFE + SKEW;
     (ours && timely).then_some(claims)
 }
 
-fn decoded<T: DeserializeOwned>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?).ok()
+/// An access token that grants this.
+fn sealed(account: &ServiceAccount, grant: &Grant) -> Option<String> {
+    let key = EncodingKey::from_secret(&account.secret).ok()?;
+    encode(&Header::new(Algorithm::HS256), grant, &key).ok()
 }
 
-fn seal(account: &ServiceAccount, grant: &Grant) -> Option<String> {
-    let body = URL_SAFE_NO_PAD.encode(serde_json::to_vec(grant).ok()?);
-    let mac = mac(account, &body)?.finalize().into_bytes();
-    Some(format!("{body}.{}", URL_SAFE_NO_PAD.encode(mac)))
-}
-
-fn unseal(account: &ServiceAccount, sealed: &str) -> Option<Grant> {
-    let (body, tag) = sealed.split_once('.')?;
-    mac(account, body)?.verify_slice(&URL_SAFE_NO_PAD.decode(tag).ok()?).ok()?;
-    decoded(body)
-}
-
-fn mac(account: &ServiceAccount, body: &str) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&account.secret).ok()?;
-    mac.update(body.as_bytes());
-    Some(mac)
+/// What an access token grants, until it ends.
+fn opened(account: &ServiceAccount, token: &str) -> Option<Grant> {
+    let mut rules = Validation::new(Algorithm::HS256);
+    rules.leeway = 0;
+    let key = DecodingKey::from_secret(&account.secret).ok()?;
+    decode(token, &key, &rules).ok().map(|token| token.claims)
 }
 
 fn now() -> u64 {

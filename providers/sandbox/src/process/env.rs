@@ -13,7 +13,8 @@ use crate::{
     gce::{self, ServiceAccount},
 };
 
-/// The region that clients of Amazon's APIs are sent to when they name none.
+/// The region that clients of Amazon's APIs are sent to when they name none. Amazon's newer kits read `AWS_REGION`, the AWS CLI and
+/// boto3 only `AWS_DEFAULT_REGION`.
 const AWS_REGION: &str = "us-east-1";
 
 /// What clients of a running sandbox need: addresses, and credentials that only it accepts.
@@ -68,11 +69,12 @@ impl ClientEnv {
         Ok(client.into_iter().chain(sandbox).map(|(name, value)| Variable { name, value }).collect())
     }
 
-    /// For Remint, doctl, pydo and Packer.
+    /// For Remint, doctl, pydo and Packer; python-digitalocean reads the address from a variable of its own.
     fn digitalocean(&self) -> Vec<(&'static str, String)> {
         let token = self.token.expose_secret().to_owned();
         vec![
             ("DIGITALOCEAN_API_URL", self.api_url.clone()),
+            ("DIGITALOCEAN_END_POINT", format!("{}/v2/", self.api_url)),
             ("DIGITALOCEAN_TOKEN", token.clone()),
             ("DIGITALOCEAN_ACCESS_TOKEN", token),
         ]
@@ -86,6 +88,7 @@ impl ClientEnv {
             ("AWS_ACCESS_KEY_ID", id),
             ("AWS_SECRET_ACCESS_KEY", secret.expose_secret().to_owned()),
             ("AWS_REGION", AWS_REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", AWS_REGION.to_owned()),
         ]
     }
 
@@ -94,6 +97,7 @@ impl ClientEnv {
         vec![
             ("GOOGLE_APPLICATION_CREDENTIALS", self.key_file.display().to_string()),
             ("GOOGLE_CLOUD_PROJECT", gce::PROJECT.to_owned()),
+            ("CLOUDSDK_CORE_PROJECT", gce::PROJECT.to_owned()),
             ("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", format!("{}/compute/v1/", self.api_url)),
             ("CLOUDSDK_API_ENDPOINT_OVERRIDES_DNS", format!("{}/dns/v1/", self.api_url)),
         ]
@@ -117,4 +121,32 @@ pub fn env(name: &str) -> Result<ClientEnv> {
         dns: found.record.dns,
         ports: found.record.ports,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_finds_region_and_project_in_the_variable_that_it_reads() {
+        let env = ClientEnv {
+            name: "default".to_owned(),
+            apis: Api::ALL.to_vec(),
+            api_url: "http://127.0.0.1:7070".to_owned(),
+            token: "dop_v1_test".into(),
+            key_file: PathBuf::from("/key.json"),
+            dns: "127.0.0.1:5300".parse().unwrap(),
+            ports: PortMap { through: 0, offset: 0 },
+        };
+        let has = |api, name: &str, value: &str| {
+            let variables = env.variables(api).unwrap();
+            assert!(variables.iter().any(|one| one.name == name && one.value == value), "{name} in {variables:?}");
+        };
+        // The AWS CLI and boto3 read the second of these, and gcloud the last.
+        has(Api::Ec2, "AWS_REGION", "us-east-1");
+        has(Api::Ec2, "AWS_DEFAULT_REGION", "us-east-1");
+        has(Api::DigitalOcean, "DIGITALOCEAN_END_POINT", "http://127.0.0.1:7070/v2/");
+        has(Api::Gce, "GOOGLE_CLOUD_PROJECT", gce::PROJECT);
+        has(Api::Gce, "CLOUDSDK_CORE_PROJECT", gce::PROJECT);
+    }
 }

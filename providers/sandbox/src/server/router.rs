@@ -47,8 +47,11 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
     if let Some(recorder) = recorder {
         app = app.layer(middleware::from_fn_with_state(recorder, record::layer));
     }
-    app.layer(middleware::from_fn_with_state(accounts.digitalocean.stopped(), see_through))
-        .layer(middleware::from_fn(connection::attend))
+    let app = app
+        .layer(middleware::from_fn_with_state(accounts.digitalocean.stopped(), see_through))
+        .layer(middleware::from_fn(connection::attend));
+    // A layer of the router itself would see a request only after its route is chosen.
+    Router::new().fallback_service(app).layer(middleware::map_request(digitalocean::without_last_slash))
 }
 
 /// The paths of Amazon's APIs.

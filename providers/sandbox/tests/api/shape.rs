@@ -30,6 +30,9 @@ async fn what_there_is_not_answers_501_and_bad_bodies_400() {
         (Method::POST, "/v2/volumes"),
         (Method::POST, "/v2/projects"),
         (Method::GET, "/v2/droplets/1/kernels"),
+        (Method::GET, "/v2/droplets/autoscale"),
+        (Method::POST, "/v2/droplets/autoscale"),
+        (Method::POST, "/v2/firewalls"),
         (Method::DELETE, "/v2/account"),
     ] {
         let (status, body) = sandbox.call(method.clone(), path, None).await;
@@ -37,6 +40,43 @@ async fn what_there_is_not_answers_501_and_bad_bodies_400() {
     }
     let (status, body) = sandbox.call(Method::POST, "/v2/droplets", Some(json!([1]))).await;
     assert_eq!((status, &body["id"]), (400, &json!("bad_request")));
+    sandbox.finish();
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_path_changes_nothing() {
+    let sandbox = Sandbox::start().await;
+    let id = sandbox.droplet("web").await;
+    for path in
+        ["/v2/account", "/v2/droplets", "/v2/account/keys", &format!("/v2/droplets/{id}"), "/v2/images?per_page=1"]
+    {
+        let (path, query) =
+            path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
+        let plain = sandbox.get(&format!("{path}{query}")).await;
+        assert_eq!(sandbox.get(&format!("{path}/{query}")).await, plain, "{path}/{query}");
+    }
+    for path in ["/v2/nowhere/", "/v2/droplets//"] {
+        assert_eq!(sandbox.call(Method::GET, path, None).await.0, 501, "{path}");
+    }
+    sandbox.finish();
+}
+
+#[tokio::test]
+async fn what_can_only_be_empty_is_listed() {
+    let sandbox = Sandbox::start().await;
+    let id = sandbox.droplet("web").await;
+    for (path, key) in [
+        ("/v2/firewalls".to_owned(), "firewalls"),
+        ("/v2/volumes".to_owned(), "volumes"),
+        (format!("/v2/droplets/{id}/backups"), "backups"),
+        (format!("/v2/droplets/{id}/firewalls"), "firewalls"),
+    ] {
+        let list = sandbox.get(&path).await;
+        assert_eq!((&list[key], &list["meta"]["total"]), (&json!([]), &json!(0)), "{path}");
+    }
+    for path in ["/v2/droplets/1/backups", "/v2/droplets/1/firewalls", "/v2/droplets/web/backups"] {
+        assert_eq!(sandbox.call(Method::GET, path, None).await.0, 404, "{path}");
+    }
     sandbox.finish();
 }
 

@@ -54,7 +54,8 @@ impl Checker {
     /// Checks one answer. Paths below `/sandbox/` are the sandbox's own and not checked.
     pub(crate) fn record(&self, method: &str, path: &str, status: u16, body: Option<&Value>) {
         let Some(spec) = &self.spec else { return };
-        let path = path.split('?').next().unwrap_or_default();
+        // The API answers a path with a slash at its end as it answers the path without.
+        let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         if path.starts_with("/sandbox/") {
             return;
         }

@@ -30,6 +30,7 @@ pub(crate) struct CreateDroplets {
     backups: Option<bool>,
     ipv6: Option<bool>,
     monitoring: Option<bool>,
+    backup_policy: Option<Value>,
     volumes: Option<Vec<Value>>,
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn create_droplets(
         return Err(ApiError::unprocessable("You specified an invalid VPC for Droplet creation."));
     }
     for (asked, what) in [
-        (request.backups == Some(true), "backups"),
+        (request.backup_policy.is_some(), "a policy for backups"),
         (request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()), "volumes"),
     ] {
         if asked {
@@ -75,7 +76,11 @@ pub(crate) fn create_droplets(
 
     let tags = tags.iter().map(|tag| super::tags::make_tag(state, tag)).collect();
     let user_data = request.user_data.clone();
-    let features = Features { monitoring: request.monitoring == Some(true), ipv6: request.ipv6 == Some(true) };
+    let features = Features {
+        backups: request.backups == Some(true),
+        monitoring: request.monitoring == Some(true),
+        ipv6: request.ipv6 == Some(true),
+    };
     let new = NewInstances { names, region, size, disk: size.disk, image, ssh_keys, tags, user_data, features };
     Ok(state.make_instances(config, &new))
 }

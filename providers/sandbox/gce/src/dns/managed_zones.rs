@@ -9,48 +9,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        call::{Body, Call},
-        error::{Refusal, Result},
-        labels::{Labels, check_labels},
-        reference::check_name,
-        state::ManagedZone,
-    },
     record::Set,
-    reply::{self, already_exists, invalid, not_found, required, time},
+    reply::{self, already_exists, invalid, required, time},
+    zone::{find, zone_of},
 };
-use crate::{Cloud, State};
+use crate::{
+    Cloud,
+    call::{Body, Call},
+    error::{Refusal, Result},
+    labels::{Labels, check_labels},
+    model::ManagedZone,
+    reference::check_name,
+};
 use remint_sandbox_cloud::{Front, state::Zone};
-
-impl ManagedZone {
-    /// The zone of a domain that was not made by this API.
-    fn of(domain: &Zone) -> Self {
-        Self {
-            id: domain.records.keys().next().copied().unwrap_or_default(),
-            name: domain.name.replace('.', "-"),
-            description: String::new(),
-            labels: Labels::new(),
-            changes: Vec::new(),
-        }
-    }
-}
-
-/// The domain of a managed zone, by its name or id, and what is known of it beside.
-pub(super) fn find<'a>(state: &'a State, name: &str) -> Result<(&'a Zone, ManagedZone)> {
-    let mut zones = state.zones.values().map(|domain| (domain, zone_of(state, domain)));
-    zones
-        .find(|(_, zone)| zone.name == name || zone.id.to_string() == name)
-        .ok_or_else(|| not_found("parameters.managedZone", name))
-}
-
-fn zone_of(state: &State, domain: &Zone) -> ManagedZone {
-    state.own.managed_zones.get(&domain.name).cloned().unwrap_or_else(|| ManagedZone::of(domain))
-}
-
-/// The zone's serial: it counts its changes.
-pub(super) fn serial(zone: &ManagedZone) -> u64 {
-    zone.changes.len() as u64 + 1
-}
 
 fn view(domain: &Zone, zone: &ManagedZone) -> Value {
     let servers = <crate::Data as Front>::NAME_SERVERS;
@@ -108,15 +79,11 @@ pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -
     check_labels(&sent.labels)?;
     let dns_name =
         sent.dns_name.strip_suffix('.').ok_or_else(|| invalid(&format!("{FIELD}.dnsName"), &sent.dns_name))?;
-    for (asked, what) in [
+    Refusal::unless_had([
         (sent.visibility.as_deref().is_some_and(|text| text != "public"), "private zones"),
         (sent.dnssec_config["state"].as_str().is_some_and(|text| text != "off"), "DNSSEC"),
         (sent.forwarding_config.is_some() || sent.peering_config.is_some(), "forwarding and peering zones"),
-    ] {
-        if asked {
-            return Err(Refusal::not_implemented(what));
-        }
-    }
+    ])?;
     let (name, made) = cloud.change(|state| {
         Ok((|| {
             if find(state, &sent.name).is_ok() {
@@ -149,8 +116,7 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(Stri
         Ok((|| {
             let (domain, _) = find(state, &name)?;
             // The zone's own two remain to the end.
-            let own = |set: &Set| set.name == "@" && matches!(set.kind.as_str(), "NS" | "SOA");
-            if Set::all(domain).iter().any(|set| !own(set)) {
+            if Set::all(domain).iter().any(|set| !set.is_zones_own()) {
                 let why = format!(
                     "The resource named '{name}' cannot be deleted because it contains one or more 'resource records'."
                 );
@@ -164,10 +130,4 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(Stri
     })??;
     cloud.tell_zone(&gone).await;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What is known of a domain's zone, to be changed.
-pub(super) fn zone_mut<'a>(state: &'a mut State, dns_name: &str) -> Option<&'a mut ManagedZone> {
-    let domain = state.zones.get(dns_name)?;
-    Some(state.own.managed_zones.entry(dns_name.to_owned()).or_insert_with(|| ManagedZone::of(domain)))
 }

@@ -4,11 +4,13 @@
 //! of one name and type. A domain that was not made by this API has a managed zone all the same, named after it. A change
 //! is carried out at once and as a whole; it is `pending` for as long as the profile says.
 
+mod change;
 mod changes;
 mod managed_zones;
 mod record;
 mod record_sets;
 mod reply;
+mod zone;
 
 use axum::{
     Router,

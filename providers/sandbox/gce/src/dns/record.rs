@@ -1,18 +1,21 @@
 //! Records: the engine's, which are what is served, and the texts of a record set.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    super::error::{Refusal, Result},
-    reply::{invalid, required},
+use super::reply::{invalid, required};
+use crate::error::{Refusal, Result};
+use remint_sandbox_cloud::{
+    ZoneRecord,
+    record_text::{self, TextForm},
+    state::Zone,
 };
-use remint_sandbox_cloud::{ZoneRecord, state::Zone};
 
 /// The types that are served.
 const KINDS: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SOA", "SRV", "TXT"];
+
+/// How Cloud DNS reads values: as zone files have them, strings without quotes as well.
+const FORM: TextForm = TextForm { radix: 10, strict: false };
 
 /// The time to live of a record set that names none, in seconds.
 const TTL: u32 = 300;
@@ -110,6 +113,11 @@ impl Set {
         keys.into_iter().filter_map(|(_, name, kind)| Self::find(zone, name, kind)).collect()
     }
 
+    /// Whether it is one of the two that every zone has.
+    pub(super) fn is_zones_own(&self) -> bool {
+        self.name == "@" && matches!(self.kind.as_str(), "NS" | "SOA")
+    }
+
     /// The name, fully qualified.
     pub(super) fn full_name(&self, zone: &str) -> String {
         match self.name.as_str() {
@@ -189,76 +197,9 @@ fn quoted(text: &str) -> String {
 fn record(kind: &str, text: &str, zone: &str) -> Option<ZoneRecord> {
     let host = |text: &str| {
         let name = text.strip_suffix('.')?.to_ascii_lowercase();
-        let good = !name.is_empty() && !name.contains(char::is_whitespace);
-        good.then(|| if name == zone { "@".to_owned() } else { name })
+        (!name.is_empty()).then(|| if name == zone { "@".to_owned() } else { name })
     };
-    let mut record = ZoneRecord {
-        id: 0,
-        kind: kind.to_owned(),
-        name: String::new(),
-        data: String::new(),
-        priority: None,
-        port: None,
-        ttl: 0,
-        weight: None,
-        flags: None,
-        tag: None,
-    };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    match (kind, words.as_slice()) {
-        ("A", [ip]) => record.data = ip.parse::<Ipv4Addr>().ok()?.to_string(),
-        ("AAAA", [ip]) => record.data = ip.parse::<Ipv6Addr>().ok()?.to_string(),
-        ("CNAME" | "NS", [name]) => record.data = host(name)?,
-        ("MX", [priority, name]) => {
-            record.priority = Some(priority.parse().ok()?);
-            record.data = host(name)?;
-        }
-        ("SRV", [priority, weight, port, name]) => {
-            record.priority = Some(priority.parse().ok()?);
-            record.weight = Some(weight.parse().ok()?);
-            record.port = Some(port.parse().ok()?);
-            record.data = host(name)?;
-        }
-        ("CAA", [flags, tag, ..]) => {
-            record.flags = Some(flags.parse().ok()?);
-            record.tag = Some((*tag).to_owned());
-            record.data = strings(text.split_once(tag)?.1)?;
-        }
-        ("TXT", _) => record.data = strings(text)?,
-        // The sandbox's server makes its own.
-        ("SOA", [_, _, _, _, _, _, _]) => record.data = "1800".to_owned(),
-        _ => return None,
-    }
-    Some(record)
-}
-
-/// One text of several strings, each in quotes or without white space.
-fn strings(text: &str) -> Option<String> {
-    let mut found = String::new();
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('"') {
-            let mut characters = inner.char_indices();
-            loop {
-                match characters.next()? {
-                    (_, '\\') => found.push(characters.next()?.1),
-                    (at, '"') => {
-                        rest = inner.get(at + 1..)?.trim_start();
-                        break;
-                    }
-                    (_, other) => found.push(other),
-                }
-            }
-        } else {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            found.push_str(rest.get(..end)?);
-            rest = rest.get(end..)?.trim_start();
-        }
-    }
-    Some(found)
+    record_text::read(kind, text, FORM, host).ok()
 }
 
 #[cfg(test)]

@@ -7,16 +7,16 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        call::{Body, Call},
-        error::{Refusal, Result},
-    },
-    changes::{SentChange, carry_out},
-    managed_zones::{find, serial},
+    change::{SentChange, carry_out},
     record::{SentSet, Set, relative},
     reply::{self, already_exists, not_found},
+    zone::{find, serial},
 };
-use crate::{Cloud, State};
+use crate::{
+    Cloud, State,
+    call::{Body, Call},
+    error::{Refusal, Result},
+};
 
 type InZone = Path<(String, String)>;
 type Named = Path<(String, String, String, String)>;

@@ -5,12 +5,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::{
-    PROJECT,
+use crate::{
+    Cloud, PROJECT,
     call::Call,
     error::{Refusal, Result},
+    state::project_number,
 };
-use crate::Cloud;
 
 /// How many items a page has at most, and how many one has that does not say.
 const PAGE: usize = 100;
@@ -72,7 +72,7 @@ pub(super) fn already_exists(what: &str, name: impl std::fmt::Display) -> Refusa
 }
 
 pub(super) async fn project(Axum(cloud): Axum<Cloud>) -> Json<Value> {
-    let number = cloud.read(|state| state.account.as_u64_pair().0 >> 20);
+    let number = cloud.read(project_number);
     Json(json!({
         "kind": "dns#project",
         "number": number.to_string(),

@@ -76,10 +76,6 @@ async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) ->
         return Ok(xml);
     }
     let call = Call { cloud, params, region: region(admitted)?, no_room };
-    if call.params.flag("DryRun")? {
-        let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(ApiError { status: 412, id: "DryRunOperation", message: message.to_owned() });
-    }
     operations::answer(&call, &admitted.operation, &mut xml).await?;
     Ok(xml)
 }

@@ -58,7 +58,7 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
         xml.text("availabilityZone", &instance.zone).text("groupName", "").text("tenancy", "default");
     });
     xml.node("monitoring", |xml| {
-        xml.text("state", "disabled");
+        xml.text("state", if instance.monitored { "enabled" } else { "disabled" });
     });
     if there {
         xml.text("subnetId", instance.subnet(state)).text("vpcId", instance.vpc(state));
@@ -97,7 +97,7 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
             xml.text("arn", arn);
         });
     }
-    xml.text("ebsOptimized", false).text("enaSupport", true);
+    xml.text("ebsOptimized", instance.ebs_optimized).text("enaSupport", true);
     if let Some(size) = State::find_size(&instance.kind) {
         xml.node("cpuOptions", |xml| {
             xml.text("coreCount", size.vcpus.div_ceil(2)).text("threadsPerCore", 2);

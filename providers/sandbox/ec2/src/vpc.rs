@@ -44,11 +44,30 @@ fn subnet_id(state: &State, zone: &str) -> String {
     ids::fixed("subnet", &format!("{} {zone}", state.account))
 }
 
-/// The address that an instance shows in its VPC. Nothing answers there.
-pub(super) fn private_address(zone: &str, address: Ipv4Addr) -> Ipv4Addr {
+/// The address that an instance shows in its VPC, which follows from the machine's own. Nothing answers there.
+pub(super) fn private_address(state: &State, zone: &str, address: Ipv4Addr) -> Ipv4Addr {
     let [_, _, c, d] = address.octets();
     let index = ZONES.iter().position(|letter| zone.ends_with(letter)).unwrap_or_default();
-    Ipv4Addr::new(172, 31, 16 * u8::try_from(index).unwrap_or_default() + c % 16, d)
+    let mut found = Ipv4Addr::new(172, 31, 16 * u8::try_from(index).unwrap_or_default() + c % 16, d);
+    while is_taken(state, zone, found) {
+        found = Ipv4Addr::from(u32::from(found) + 1);
+    }
+    found
+}
+
+/// Whether an instance of the zone has an address.
+pub(super) fn is_taken(state: &State, zone: &str, ip: Ipv4Addr) -> bool {
+    let has = |instance: &Instance| instance.zone == zone && instance.private_ip == ip;
+    state.own.instances.values().any(|instance| has(instance) && state.instances.contains_key(&instance.machine))
+}
+
+impl Subnet {
+    /// Whether an address is one that an instance in it can have: AWS keeps the first four and the last.
+    pub(super) fn has(&self, ip: Ipv4Addr) -> bool {
+        let base = self.cidr.split_once('/').and_then(|(base, _)| base.parse::<Ipv4Addr>().ok());
+        let host = base.and_then(|base| u32::from(ip).checked_sub(u32::from(base)));
+        host.is_some_and(|host| (4..0xfff).contains(&host))
+    }
 }
 
 impl Instance {

@@ -5,4 +5,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 mod digitalocean;
+mod ec2;
 mod world;

@@ -11,7 +11,7 @@ use crate::{
     instance::Phase,
     kinds::{ADDRESS, INTERFACE},
     list::{List, keep, keep_named, maybe, one},
-    reply::{done, invalid_value, missing, refuse, unsupported},
+    reply::{done, invalid_value, missing, not_a, refuse},
     state::{self, Address, Instance},
     tags,
     xml::Xml,
@@ -41,11 +41,8 @@ pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     if params.get("Domain").is_some_and(|domain| domain != "vpc") {
         return Err(invalid_value("Invalid value for domain: only vpc is supported"));
     }
-    if ["Address", "PublicIpv4Pool", "IpamPoolId", "CustomerOwnedIpv4Pool"]
-        .iter()
-        .any(|name| params.get(name).is_some())
-    {
-        return Err(unsupported("address pools"));
+    if let Some(group) = params.get("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(not_a(group, "NetworkBorderGroup"));
     }
     let given = tags::given(params, "elastic-ip")?;
     let address = call.change(|state| {
@@ -180,6 +177,9 @@ pub(super) async fn disassociate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
 
 /// `ReleaseAddress`: not while it is associated.
 pub(super) async fn release(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    if let Some(group) = call.params.get("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(not_a(group, "NetworkBorderGroup"));
+    }
     let ip = call.change(|state| {
         let address = named(state, call)?;
         if holder(state, &address).is_some() {

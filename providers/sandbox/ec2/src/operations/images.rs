@@ -1,6 +1,6 @@
 //! Machine images: taken from instances, copied between regions, described.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     State,
@@ -152,7 +152,9 @@ pub(super) async fn deregister(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> 
 }
 
 /// `DescribeImages`.
-pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+pub(super) async fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    // New machine images may have come.
+    call.cloud.refresh_images().await;
     let owners = call.params.list("Owner");
     call.read(|state| {
         let account = state::account(state);
@@ -167,6 +169,9 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             let alias = if image.owner == account { Some("self") } else { catalogue::alias(&image.owner) };
             owner == image.owner || Some(owner) == alias
         };
+        let may_run = |ami: &Ami, who: &str| ami.shared.contains(if who == "self" { account.as_str() } else { who });
+        let runs = call.params.list("ExecutableBy");
+        all.retain(|image| runs.is_empty() || runs.iter().any(|who| may_run(&image.ami, who)));
         all.retain(|image| owners.is_empty() || owners.iter().any(|owner| owns(image, owner)));
         LIST.answer(call, state, all, xml, |xml, image| image.write(xml, state))
     })
@@ -187,6 +192,9 @@ pub(super) fn describe_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
                     xml.text(if who == "all" { "group" } else { "userId" }, who);
                 });
             }
+            "productCodes" => {
+                xml.node("productCodes", |_| {});
+            }
             "blockDeviceMapping" => {
                 xml.items("blockDeviceMapping", [ami], write_mapping);
             }
@@ -199,19 +207,7 @@ pub(super) fn describe_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
 /// `ModifyImageAttribute`: the description, and who may launch.
 pub(super) fn modify_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let (params, id) = (&call.params, call.params.need("ImageId")?);
-    let permission = |change: &str| {
-        let structured = params.groups(&format!("LaunchPermission.{change}"));
-        structured
-            .iter()
-            .filter_map(|one| one.get("UserId").or(one.get("Group")).map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let (mut add, mut remove) = (permission("Add"), permission("Remove"));
-    let flat = ["UserId", "UserGroup"].iter().flat_map(|name| params.list(name)).map(str::to_owned);
-    match params.get("OperationType") {
-        Some("remove") => remove.extend(flat),
-        _ => add.extend(flat),
-    }
+    let (add, remove) = params.permissions("LaunchPermission")?;
     let set = params.attributes();
     call.change(|state| {
         own(state, call.region, id)?;
@@ -246,6 +242,7 @@ fn keep(state: &mut State, ami: Ami, volume: &str, description: &str, given: &mu
         started_at: ami.created_at,
         ready_at: ami.ready_at,
         doomed: ami.doomed,
+        shared: BTreeSet::new(),
     };
     for (kind, id) in [("image", &ami.id), ("snapshot", &snapshot.id)] {
         state.own.tag(id, given.remove(kind).unwrap_or_default());

@@ -131,6 +131,7 @@ pub(super) fn volumes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 xml.text("device", ROOT_DEVICE).text("status", "attached");
                 xml.time("attachTime", instance.launched_at).text("deleteOnTermination", volume.delete_on_termination);
             });
+            xml.maybe("iops", volume.iops).maybe("throughput", volume.throughput);
             xml.text("volumeType", &volume.kind).text("encrypted", volume.encrypted).text("multiAttachEnabled", false);
             tags::write(xml, state, &volume.id);
         })

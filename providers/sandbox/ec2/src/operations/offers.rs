@@ -107,6 +107,13 @@ pub(super) fn zones(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         |zone| zone.name.clone(),
         |others| invalid_value(format!("Invalid availability zone: [{}]", others.join(", "))),
     )?;
+    keep(
+        &call.params,
+        "ZoneId",
+        &mut all,
+        |zone| zone.id.clone(),
+        |others| invalid_value(format!("Invalid availability zone-id: [{}]", others.join(", "))),
+    )?;
     call.read(|state| {
         ZONES.answer(call, state, all, xml, |xml, zone| {
             xml.text("zoneName", &zone.name).text("zoneState", "available").text("regionName", region);

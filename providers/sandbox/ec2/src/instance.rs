@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use super::{
     kinds::INSTANCE,
     state::{Address, Data, Instance, Wish},
+    vpc,
 };
 use crate::State;
 use remint_sandbox_cloud::{
@@ -86,11 +87,7 @@ impl Instance {
 
     /// The name that it has in its VPC.
     pub(super) fn private_dns(&self) -> String {
-        let domain = match self.region.as_str() {
-            "us-east-1" => "ec2.internal".to_owned(),
-            region => format!("{region}.compute.internal"),
-        };
-        format!("ip-{}.{domain}", self.private_ip.to_string().replace('.', "-"))
+        format!("ip-{}.{}", self.private_ip.to_string().replace('.', "-"), vpc::domain(&self.region))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    group,
+    group, ids,
     instance::Phase,
     state::{self, Instance, MetadataOptions, ROOT_DEVICE},
     tags,
@@ -88,15 +88,7 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
     if instance.spot {
         xml.text("instanceLifecycle", "spot");
     }
-    if let Some(profile) = &instance.profile {
-        xml.node("iamInstanceProfile", |xml| {
-            let arn = match profile.starts_with("arn:") {
-                true => profile.clone(),
-                false => format!("arn:aws:iam::{}:instance-profile/{profile}", state::account(state)),
-            };
-            xml.text("arn", arn);
-        });
-    }
+    profile(xml, state, instance);
     xml.text("ebsOptimized", instance.ebs_optimized).text("enaSupport", true);
     if let Some(size) = State::find_size(&instance.kind) {
         xml.node("cpuOptions", |xml| {
@@ -105,6 +97,19 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
     }
     metadata(xml, "metadataOptions", "applied", &instance.metadata);
     xml.text("platformDetails", "Linux/UNIX").text("usageOperation", "RunInstances");
+}
+
+/// The instance profile that an instance was launched with.
+pub(super) fn profile(xml: &mut Xml, state: &State, instance: &Instance) {
+    let Some(profile) = &instance.profile else { return };
+    xml.node("iamInstanceProfile", |xml| {
+        let arn = match profile.starts_with("arn:") {
+            true => profile.clone(),
+            false => format!("arn:aws:iam::{}:instance-profile/{profile}", state::account(state)),
+        };
+        // An id is of the shape of a user's.
+        xml.text("id", format!("AIPA{}", &ids::fixed("p", &arn).to_ascii_uppercase()[3..19])).text("arn", arn);
+    });
 }
 
 /// The root device of an instance, as it lists it.
@@ -135,13 +140,7 @@ pub(super) fn interface(xml: &mut Xml, state: &State, instance: &Instance, alone
     xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", instance.private_dns());
     xml.text("sourceDestCheck", instance.source_dest_check);
     groups(xml, state, instance);
-    xml.node("attachment", |xml| {
-        xml.text("attachmentId", &instance.attachment).text("deviceIndex", 0).text("networkCardIndex", 0);
-        if alone {
-            xml.text("instanceId", &instance.id).text("instanceOwnerId", &owner);
-        }
-        xml.text("status", "attached").time("attachTime", instance.launched_at).text("deleteOnTermination", true);
-    });
+    attachment(xml, state, instance, alone);
     association(xml, state, instance, alone);
     xml.items("privateIpAddressesSet", [instance], |xml, instance| {
         xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", instance.private_dns());
@@ -153,6 +152,17 @@ pub(super) fn interface(xml: &mut Xml, state: &State, instance: &Instance, alone
         xml.text("availabilityZone", &instance.zone).text("requesterManaged", false);
         tags::write(xml, state, &instance.interface);
     }
+}
+
+/// How an interface hangs on its instance, which is named where the interface is shown by itself.
+pub(super) fn attachment<'a>(xml: &'a mut Xml, state: &State, instance: &Instance, alone: bool) -> &'a mut Xml {
+    xml.node("attachment", |xml| {
+        xml.text("attachmentId", &instance.attachment).text("deviceIndex", 0).text("networkCardIndex", 0);
+        if alone {
+            xml.text("instanceId", &instance.id).text("instanceOwnerId", state::account(state));
+        }
+        xml.text("status", "attached").time("attachTime", instance.launched_at).text("deleteOnTermination", true);
+    })
 }
 
 fn association(xml: &mut Xml, state: &State, instance: &Instance, alone: bool) {

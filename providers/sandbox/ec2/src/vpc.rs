@@ -26,7 +26,20 @@ pub(super) fn zones(region: &str) -> [String; 3] {
 
 /// The id of a region's default VPC.
 pub(super) fn id(state: &State, region: &str) -> String {
-    ids::fixed("vpc", &format!("{} {region}", state.account))
+    own(state, "vpc", region)
+}
+
+/// The id of what there is one of in a region or a zone.
+pub(super) fn own(state: &State, prefix: &str, place: &str) -> String {
+    ids::fixed(prefix, &format!("{} {place}", state.account))
+}
+
+/// The domain of the names that instances have in the VPC.
+pub(super) fn domain(region: &str) -> String {
+    match region {
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    }
 }
 
 /// The default subnets of a region: one for each zone.
@@ -41,7 +54,7 @@ pub(super) fn subnets(state: &State, region: &str) -> Vec<Subnet> {
 }
 
 fn subnet_id(state: &State, zone: &str) -> String {
-    ids::fixed("subnet", &format!("{} {zone}", state.account))
+    own(state, "subnet", zone)
 }
 
 /// The address that an instance shows in its VPC, which follows from the machine's own. Nothing answers there.

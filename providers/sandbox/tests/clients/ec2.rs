@@ -9,3 +9,9 @@ use super::world::World;
 async fn boto3_sees_each_option_kept_or_refused() {
     World::start().await.python(Api::Ec2, "ec2_options.py").await;
 }
+
+/// What clients look at on their way, with the waiters and the resources of the SDK.
+#[tokio::test]
+async fn boto3_finds_what_ordinary_clients_look_at() {
+    World::start().await.python(Api::Ec2, "ec2_describes.py").await;
+}

@@ -12,7 +12,7 @@ use crate::{
     kinds::{ADDRESS, INTERFACE},
     list::{List, keep, keep_named, maybe, one},
     reply::{done, invalid_value, missing, not_a, refuse},
-    state::{self, Address, Instance},
+    state::{self, Address, Instance, Tags},
     tags,
     xml::Xml,
 };
@@ -34,6 +34,9 @@ const LIST: List<Address> = List {
         ("public-ip", |_, address| one(address.ip)),
     ],
 };
+
+/// What addresses are named in reverse: nothing.
+const NAMES: List<Address> = List { element: "addressSet", least: Some(1), tags: |_, _| Tags::new(), fields: &[] };
 
 /// `AllocateAddress`.
 pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
@@ -89,6 +92,17 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             }
             xml.text("publicIpv4Pool", "amazon").text("networkBorderGroup", &address.region);
             tags::write(xml, state, &address.id);
+        })
+    })
+}
+
+/// `DescribeAddressesAttribute`: no address has a name for reverse lookups.
+pub(super) fn attributes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all: Vec<&Address> = here(state, call.region).collect();
+        keep_named(&call.params, "AllocationId", &ADDRESS, &mut all, |address| &address.id)?;
+        NAMES.answer(call, state, all, xml, |xml, address| {
+            xml.text("publicIp", address.ip).text("allocationId", &address.id);
         })
     })
 }

@@ -119,3 +119,11 @@ pub(super) async fn console(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     xml.text("instanceId", id).time("timestamp", now()).maybe("output", output.map(|text| STANDARD.encode(text)));
     Ok(())
 }
+
+/// `GetPasswordData`: no instance runs Windows.
+pub(super) fn password(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("InstanceId")?;
+    call.read(|state| state.own.one(call.config(), call.region, id).map(drop))?;
+    xml.text("instanceId", id).time("timestamp", now()).text("passwordData", "");
+    Ok(())
+}

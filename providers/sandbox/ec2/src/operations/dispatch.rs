@@ -3,7 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    addresses, attributes, groups, images, instances, key_pairs, launch, network, offers, power, snapshots, tags,
+    addresses, attributes, fixed, gateways, groups, images, instances, key_pairs, launch, network, offers, power,
+    snapshots, tags, volumes,
 };
 use crate::{
     call::Call,
@@ -77,6 +78,14 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
     ("TerminateInstances", &["InstanceId.N Force SkipOsShutdown"], Now(power::terminate)),
     ("MonitorInstances", &["InstanceId.N"], Now(|call, xml| power::monitor(call, xml, true))),
     ("UnmonitorInstances", &["InstanceId.N"], Now(|call, xml| power::monitor(call, xml, false))),
+    ("DescribeInstanceCreditSpecifications", &[LISTED, "InstanceId.N"], Now(instances::credits)),
+    (
+        "ModifyInstanceCreditSpecification",
+        &["InstanceCreditSpecification.N.InstanceId InstanceCreditSpecification.N.CpuCredits ClientToken"],
+        Now(instances::modify_credits),
+    ),
+    ("DescribeIamInstanceProfileAssociations", &[LISTED, "AssociationId.N"], Now(instances::profiles)),
+    ("GetPasswordData", &["InstanceId"], Now(attributes::password)),
     ("DescribeInstanceAttribute", &["InstanceId Attribute"], Now(attributes::describe)),
     (
         "ModifyInstanceAttribute",
@@ -140,6 +149,11 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
     ("AllocateAddress", &[TAGGED, "Domain PublicIpv4Pool=amazon NetworkBorderGroup"], Now(addresses::allocate)),
     ("DescribeAddresses", &[FILTERED, "AllocationId.N PublicIp.N"], Now(addresses::describe)),
     (
+        "DescribeAddressesAttribute",
+        &["AllocationId.N Attribute=domain-name MaxResults NextToken"],
+        Now(addresses::attributes),
+    ),
+    (
         "AssociateAddress",
         &["AllocationId PublicIp InstanceId NetworkInterfaceId AllowReassociation"],
         Later(|call, xml| Box::pin(addresses::associate(call, xml))),
@@ -184,7 +198,15 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
     ("DescribeVpcs", &[LISTED, "VpcId.N"], Now(network::vpcs)),
     ("DescribeSubnets", &[LISTED, "SubnetId.N"], Now(network::subnets)),
     ("DescribeNetworkInterfaces", &[LISTED, "NetworkInterfaceId.N IncludeManagedResources"], Now(network::interfaces)),
-    ("DescribeVolumes", &[LISTED, "VolumeId.N IncludeManagedResources"], Now(network::volumes)),
+    ("DescribeVolumes", &[LISTED, "VolumeId.N IncludeManagedResources"], Now(volumes::describe)),
+    ("DescribeVolumeStatus", &[LISTED, "VolumeId.N IncludeManagedResources"], Now(volumes::status)),
+    ("DescribeVolumeAttribute", &["VolumeId Attribute"], Now(volumes::attribute)),
+    ("DescribeNetworkInterfaceAttribute", &["NetworkInterfaceId Attribute"], Now(network::interface_attribute)),
+    ("DescribeVpcAttribute", &["VpcId Attribute"], Now(gateways::attribute)),
+    ("DescribeRouteTables", &[LISTED, "RouteTableId.N"], Now(gateways::route_tables)),
+    ("DescribeInternetGateways", &[LISTED, "InternetGatewayId.N"], Now(gateways::internet_gateways)),
+    ("DescribeNetworkAcls", &[LISTED, "NetworkAclId.N"], Now(gateways::access_lists)),
+    ("DescribeDhcpOptions", &[LISTED, "DhcpOptionsId.N"], Now(gateways::dhcp_options)),
     ("DescribeRegions", &[FILTERED, "RegionName.N AllRegions"], Now(offers::regions)),
     ("DescribeAvailabilityZones", &[FILTERED, "ZoneName.N ZoneId.N AllAvailabilityZones"], Now(offers::zones)),
     ("DescribeInstanceTypes", &[LISTED, "InstanceType.N IncludeUnsupportedInRegion"], Now(offers::types)),
@@ -203,14 +225,18 @@ pub(crate) async fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> A
         return Err(refuse("MissingAction", "The request must contain the parameter Action"));
     }
     let known = OPERATIONS.iter().find(|(name, ..)| *name == operation);
-    let (_, taken, run) = known.ok_or_else(|| unknown_action(operation))?;
-    call.params.only(operation, taken)?;
+    match (known, fixed::takes(operation)) {
+        (Some((_, taken, _)), _) => call.params.only(operation, taken)?,
+        (None, Some(taken)) => call.params.only(operation, &[LISTED, taken])?,
+        (None, None) => return Err(unknown_action(operation)),
+    }
     if call.params.flag("DryRun")? {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(ApiError { status: 412, id: "DryRunOperation", message: message.to_owned() });
     }
-    match run {
-        Now(run) => run(call, xml),
-        Later(run) => run(call, xml).await,
+    match known {
+        Some((.., Now(run))) => run(call, xml),
+        Some((.., Later(run))) => run(call, xml).await,
+        None => fixed::answer(call, operation, xml),
     }
 }

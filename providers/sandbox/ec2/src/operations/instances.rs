@@ -3,10 +3,10 @@
 use crate::{
     State,
     call::Call,
-    group,
+    group, ids,
     instance::Phase,
-    list::{List, maybe, one},
-    reply::refuse,
+    list::{List, keep, maybe, one},
+    reply::{missing, refuse},
     state::{self, Instance},
     view,
     xml::{Xml, stamp},
@@ -61,6 +61,20 @@ const STATUS: List<Instance> = List {
         ("instance-state-code", |state, instance| one(instance.phase(state).code())),
         ("instance-state-name", |state, instance| one(instance.phase(state).name())),
     ],
+};
+
+const CREDITS: List<Instance> = List {
+    element: "instanceCreditSpecificationSet",
+    least: Some(5),
+    tags: LIST.tags,
+    fields: &[("instance-id", |_, instance| one(&instance.id))],
+};
+
+const PROFILES: List<Instance> = List {
+    element: "iamInstanceProfileAssociationSet",
+    least: Some(5),
+    tags: LIST.tags,
+    fields: &[("instance-id", |_, instance| one(&instance.id)), ("state", |_, _| one("associated"))],
 };
 
 /// What an instance has until it is gone.
@@ -121,4 +135,65 @@ fn asked_for<'a>(state: &'a State, call: &Call<'_>) -> ApiResult<Vec<&'a Instanc
         true => Ok(state.own.visible(call.config(), call.region)),
         false => state.own.named(call.config(), call.region, &named),
     }
+}
+
+/// `DescribeInstanceCreditSpecifications`: where none is named, of those that are unlimited.
+pub(super) fn credits(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let credits = |instance: &Instance| instance.credits.clone().unwrap_or_else(|| "unlimited".to_owned());
+    call.read(|state| {
+        let mut all = asked_for(state, call)?;
+        if call.params.list("InstanceId").is_empty() {
+            all.retain(|instance| instance.phase(state) != Phase::Terminated && credits(instance) == "unlimited");
+        }
+        CREDITS.answer(call, state, all, xml, |xml, instance| {
+            xml.text("instanceId", &instance.id).text("cpuCredits", credits(instance));
+        })
+    })
+}
+
+/// `ModifyInstanceCreditSpecification`.
+pub(super) fn modify_credits(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let mut wanted = Vec::new();
+    for one in call.params.groups("InstanceCreditSpecification") {
+        let credits = one.choice("CpuCredits", &["standard", "unlimited"])?.ok_or_else(|| missing("CpuCredits"))?;
+        wanted.push((one.need("InstanceId")?.to_owned(), credits.to_owned()));
+    }
+    call.change(|state| {
+        let named: Vec<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
+        state.own.named(call.config(), call.region, &named)?;
+        for (id, credits) in &wanted {
+            if let Some(instance) = state.own.instances.get_mut(id) {
+                instance.credits = Some(credits.clone());
+            }
+        }
+        Ok(())
+    })?;
+    xml.items("successfulInstanceCreditSpecificationSet", wanted, |xml, (id, _)| {
+        xml.text("instanceId", id);
+    });
+    xml.node("unsuccessfulInstanceCreditSpecificationSet", |_| {});
+    Ok(())
+}
+
+/// `DescribeIamInstanceProfileAssociations`.
+pub(super) fn profiles(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = |instance: &Instance| ids::fixed("iip-assoc", &instance.id);
+    call.read(|state| {
+        let all = state.own.standing(state, call.region);
+        let mut all: Vec<&Instance> = all.filter(|instance| instance.profile.is_some()).collect();
+        keep(
+            &call.params,
+            "AssociationId",
+            &mut all,
+            |instance| id(instance),
+            |others| {
+                refuse("NoSuchAssociation", format!("An invalid association-id of '{}' was given", others.join(", ")))
+            },
+        )?;
+        PROFILES.answer(call, state, all, xml, |xml, instance| {
+            xml.text("associationId", id(instance)).text("instanceId", &instance.id);
+            view::profile(xml, state, instance);
+            xml.text("state", "associated");
+        })
+    })
 }

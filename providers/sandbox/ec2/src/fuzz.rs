@@ -72,7 +72,7 @@ fn read(text: &str) {
         if let Ok((items, next)) = page(&params, 5, (0..10).collect()) {
             assert!(items.len() <= 10 && (next.is_none() || !items.is_empty() || params.get("NextToken").is_some()));
         }
-        if let Ok(filters) = Filters::of(&params, &["state"]) {
+        if let Ok(filters) = Filters::of("DescribeImages", &params, &["state"]) {
             filters.take(&Default::default(), |_| vec!["running".to_owned()]);
         }
     }

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
     kinds::INSTANCE,
-    state::{Address, Data, Instance, Wish},
+    state::{Address, Data, Instance, Wish, account},
     vpc,
 };
 use crate::State;
@@ -83,6 +83,21 @@ impl Instance {
         let networked = state.instances.get(&self.machine).is_some_and(|machine| machine.networked);
         let on = matches!(self.phase(state), Phase::Pending | Phase::Running | Phase::Stopping);
         (self.public && networked && on).then_some(self.public_ip)
+    }
+
+    /// The ARN of the instance profile that it was launched with.
+    pub(super) fn profile_arn(&self, state: &State) -> Option<String> {
+        let profile = self.profile.as_deref()?;
+        Some(match profile.starts_with("arn:") {
+            true => profile.to_owned(),
+            false => format!("arn:aws:iam::{}:instance-profile/{profile}", account(state)),
+        })
+    }
+
+    /// The hardware address of its interface, which goes with the address in the VPC.
+    pub(super) fn mac(&self) -> String {
+        let [a, b, c, d] = self.private_ip.octets();
+        format!("0a:ff:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
     }
 
     /// The name that it has in its VPC.

@@ -68,14 +68,14 @@ fn region(admitted: &Admitted) -> ApiResult<&'static str> {
 
 /// The Query API: EC2 and STS.
 async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) -> ApiResult<Xml> {
-    let params = Params::parse(&admitted.body)?;
+    let (params, operation) = (Params::parse(&admitted.body)?, admitted.operation.as_str());
     let mut xml = Xml::default();
     if admitted.service == Service::Sts {
-        let call = Call { cloud, params, region: "us-east-1", no_room: None };
-        sts::answer(&call, &admitted.operation, &mut xml)?;
+        let call = Call { cloud, operation, params, region: "us-east-1", no_room: None };
+        sts::answer(&call, &mut xml)?;
         return Ok(xml);
     }
-    let call = Call { cloud, params, region: region(admitted)?, no_room };
-    operations::answer(&call, &admitted.operation, &mut xml).await?;
+    let call = Call { cloud, operation, params, region: region(admitted)?, no_room };
+    operations::answer(&call, &mut xml).await?;
     Ok(xml)
 }

@@ -1,7 +1,5 @@
 //! What several operations show alike: instances and what belongs to them.
 
-use std::net::Ipv4Addr;
-
 use super::{
     group, ids,
     instance::Phase,
@@ -101,12 +99,8 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
 
 /// The instance profile that an instance was launched with.
 pub(super) fn profile(xml: &mut Xml, state: &State, instance: &Instance) {
-    let Some(profile) = &instance.profile else { return };
+    let Some(arn) = instance.profile_arn(state) else { return };
     xml.node("iamInstanceProfile", |xml| {
-        let arn = match profile.starts_with("arn:") {
-            true => profile.clone(),
-            false => format!("arn:aws:iam::{}:instance-profile/{profile}", state::account(state)),
-        };
         // An id is of the shape of a user's.
         xml.text("id", format!("AIPA{}", &ids::fixed("p", &arn).to_ascii_uppercase()[3..19])).text("arn", arn);
     });
@@ -136,7 +130,7 @@ pub(super) fn interface(xml: &mut Xml, state: &State, instance: &Instance, alone
     let owner = state::account(state);
     xml.text("networkInterfaceId", &instance.interface).text("subnetId", instance.subnet(state));
     xml.text("vpcId", instance.vpc(state)).text("description", "").text("ownerId", &owner);
-    xml.text("status", "in-use").text("macAddress", mac(instance.private_ip));
+    xml.text("status", "in-use").text("macAddress", instance.mac());
     xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", instance.private_dns());
     xml.text("sourceDestCheck", instance.source_dest_check);
     groups(xml, state, instance);
@@ -182,10 +176,4 @@ fn association(xml: &mut Xml, state: &State, instance: &Instance, alone: bool) {
             }
         }
     });
-}
-
-/// A hardware address that goes with the address in the VPC.
-fn mac(ip: Ipv4Addr) -> String {
-    let [a, b, c, d] = ip.octets();
-    format!("0a:ff:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

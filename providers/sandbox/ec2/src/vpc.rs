@@ -24,6 +24,17 @@ pub(super) fn zones(region: &str) -> [String; 3] {
     ZONES.map(|letter| format!("{region}{letter}"))
 }
 
+/// The id of a zone: `use1-az1` for `us-east-1a`, as AWS abbreviates a region.
+pub(super) fn zone_id(zone: &str) -> String {
+    let (region, letter) = zone.split_at(zone.len().saturating_sub(1));
+    let short: String = match region.split('-').collect::<Vec<_>>()[..] {
+        [area, side, number] => format!("{area}{}{number}", side.chars().next().unwrap_or_default()),
+        _ => region.to_owned(),
+    };
+    let index = ZONES.iter().position(|known| *known == letter).unwrap_or_default();
+    format!("{short}-az{}", index + 1)
+}
+
 /// The id of a region's default VPC.
 pub(super) fn id(state: &State, region: &str) -> String {
     own(state, "vpc", region)
@@ -92,5 +103,16 @@ impl Instance {
     /// The id of its subnet.
     pub(super) fn subnet(&self, state: &State) -> String {
         subnet_id(state, &self.zone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_have_short_ids() {
+        assert_eq!(zone_id("us-east-1a"), "use1-az1");
+        assert_eq!(zone_id("eu-central-1c"), "euc1-az3");
     }
 }

@@ -220,7 +220,8 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
 ///
 /// `InvalidAction` for what the sandbox does not have, `UnsupportedOperation` for a parameter that the operation does not take;
 /// else what the operation refuses.
-pub(crate) async fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> ApiResult<()> {
+pub(crate) async fn answer(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let operation = call.operation;
     if operation.is_empty() {
         return Err(refuse("MissingAction", "The request must contain the parameter Action"));
     }
@@ -237,6 +238,6 @@ pub(crate) async fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> A
     match known {
         Some((.., Now(run))) => run(call, xml),
         Some((.., Later(run))) => run(call, xml).await,
-        None => fixed::answer(call, operation, xml),
+        None => fixed::answer(call, xml),
     }
 }

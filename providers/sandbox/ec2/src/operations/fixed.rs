@@ -3,7 +3,7 @@
 
 use crate::{
     call::Call,
-    list::{Filters, page},
+    list::{Filters, is_documented, page},
     reply::refuse,
     xml::Xml,
 };
@@ -116,7 +116,8 @@ pub(super) fn takes(operation: &str) -> Option<&'static str> {
 }
 
 /// Answers an operation of these.
-pub(super) fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> ApiResult<()> {
+pub(super) fn answer(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let operation = call.operation;
     for (_, element, text) in SETTINGS.iter().filter(|(name, ..)| *name == operation) {
         xml.text(element, text);
     }
@@ -127,7 +128,11 @@ pub(super) fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> ApiResu
                 return Err(refuse(code, format!("The ID '{id}' does not exist")));
             }
         }
-        Filters::of(&call.params, &[])?;
+        // All that EC2 knows can be asked for: nothing has any of it.
+        let names: Vec<String> =
+            call.params.groups("Filter").iter().filter_map(|one| Some(one.get("Name")?.to_owned())).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_documented(operation, name)).collect();
+        Filters::of(operation, &call.params, &known)?;
         page(&call.params, 1, Vec::<()>::new())?;
         xml.node(element, |_| {});
     }

@@ -23,10 +23,37 @@ const LIST: List<Group> = List {
         ("description", |_, group| one(&group.description)),
         ("group-id", |_, group| one(&group.id)),
         ("group-name", |_, group| one(&group.name)),
+        ("ip-permission.cidr", |_, group| of_rules(group, false, |rule| rule.cidr())),
+        ("ip-permission.from-port", |_, group| of_rules(group, false, |rule| rule.from.map(|port| port.to_string()))),
+        ("ip-permission.to-port", |_, group| of_rules(group, false, |rule| rule.to.map(|port| port.to_string()))),
+        ("ip-permission.protocol", |_, group| of_rules(group, false, |rule| Some(rule.protocol.clone()))),
+        ("ip-permission.group-id", |_, group| of_rules(group, false, |rule| rule.group())),
+        ("egress.ip-permission.cidr", |_, group| of_rules(group, true, |rule| rule.cidr())),
+        ("egress.ip-permission.from-port", |_, group| {
+            of_rules(group, true, |rule| rule.from.map(|port| port.to_string()))
+        }),
+        ("egress.ip-permission.to-port", |_, group| of_rules(group, true, |rule| rule.to.map(|port| port.to_string()))),
+        ("egress.ip-permission.protocol", |_, group| of_rules(group, true, |rule| Some(rule.protocol.clone()))),
+        ("egress.ip-permission.group-id", |_, group| of_rules(group, true, |rule| rule.group())),
         ("owner-id", |state, _| one(state::account(state))),
         ("vpc-id", |_, group| one(&group.vpc)),
     ],
 };
+
+/// What a group's rules of one direction have of something.
+fn of_rules(group: &Group, egress: bool, held: fn(&Rule) -> Option<String>) -> Vec<String> {
+    group.rules.iter().filter(|rule| rule.egress == egress).filter_map(held).collect()
+}
+
+impl Rule {
+    fn cidr(&self) -> Option<String> {
+        if let Source::Ipv4(cidr) = &self.source { Some(cidr.clone()) } else { None }
+    }
+
+    fn group(&self) -> Option<String> {
+        if let Source::Group(id) = &self.source { Some(id.clone()) } else { None }
+    }
+}
 
 /// Of the ids of groups, and their rules.
 const RULES: List<(String, Rule)> = List {

@@ -24,6 +24,21 @@ const LIST: List<Shown> = List {
     tags: |state, image| state.own.tags_of(&image.ami.id),
     fields: &[
         ("architecture", |_, _| one(IMAGES_ARE)),
+        ("block-device-mapping.delete-on-termination", |_, _| one(true)),
+        ("block-device-mapping.device-name", |_, _| one(ROOT_DEVICE)),
+        ("block-device-mapping.encrypted", |_, image| one(image.ami.encrypted)),
+        ("block-device-mapping.volume-size", |_, image| one(image.ami.size)),
+        ("block-device-mapping.volume-type", |_, _| one("gp3")),
+        ("boot-mode", |_, _| one(BOOT_MODE)),
+        ("kernel-id", |_, _| Vec::new()),
+        ("manifest-location", |_, image| one(image.location())),
+        ("platform", |_, _| Vec::new()),
+        ("product-code", |_, _| Vec::new()),
+        ("product-code.type", |_, _| Vec::new()),
+        ("ramdisk-id", |_, _| Vec::new()),
+        ("source-image-id", |_, image| maybe(image.ami.source_image.as_ref().map(|(_, id)| id))),
+        ("source-image-region", |_, image| maybe(image.ami.source_image.as_ref().map(|(region, _)| region))),
+        ("source-instance-id", |_, image| maybe(image.ami.source_instance.as_ref())),
         ("block-device-mapping.snapshot-id", |_, image| one(&image.ami.snapshot)),
         ("creation-date", |_, image| one(stamp(image.ami.created_at))),
         ("description", |_, image| one(&image.ami.description)),
@@ -42,6 +57,8 @@ const LIST: List<Shown> = List {
         ("virtualization-type", |_, _| one("hvm")),
     ],
 };
+
+const BOOT_MODE: &str = "uefi-preferred";
 
 /// An image as it is described, the account's own or a public one.
 struct Shown {
@@ -277,6 +294,10 @@ fn state_name(standing: Standing) -> &'static str {
 }
 
 impl Shown {
+    fn location(&self) -> String {
+        format!("{}/{}", self.owner, self.ami.name)
+    }
+
     fn is_public(&self) -> bool {
         self.ami.shared.contains("all")
     }
@@ -284,7 +305,7 @@ impl Shown {
     fn write(&self, xml: &mut Xml, state: &State) {
         let Self { ami, owner } = self;
         let standing = ami.standing(state);
-        xml.text("imageId", &ami.id).text("imageLocation", format!("{owner}/{}", ami.name));
+        xml.text("imageId", &ami.id).text("imageLocation", self.location());
         xml.text("imageState", state_name(standing))
             .text("imageOwnerId", owner)
             .maybe("imageOwnerAlias", catalogue::alias(owner));
@@ -293,9 +314,7 @@ impl Shown {
         xml.text("rootDeviceType", "ebs").text("rootDeviceName", ROOT_DEVICE);
         xml.items("blockDeviceMapping", [ami], write_mapping);
         xml.text("virtualizationType", "hvm").text("hypervisor", "xen").text("enaSupport", true);
-        xml.text("platformDetails", "Linux/UNIX")
-            .text("usageOperation", "RunInstances")
-            .text("bootMode", "uefi-preferred");
+        xml.text("platformDetails", "Linux/UNIX").text("usageOperation", "RunInstances").text("bootMode", BOOT_MODE);
         if standing == Standing::Failed {
             xml.node("stateReason", |xml| {
                 let message = "Server.InternalError: Image creation failed";

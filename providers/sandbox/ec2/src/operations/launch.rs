@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     State,
     call::Call,
-    catalogue::{IMAGES_ARE, architecture},
+    catalogue::{self, IMAGES_ARE, architecture},
     group, ids,
     image::launchable,
     kinds::{KEY_PAIR, SUBNET},
@@ -79,7 +79,7 @@ impl Launch {
     /// Reads a call, and refuses it where EC2 would.
     fn read(call: &Call<'_>, state: &State) -> ApiResult<Self> {
         let (params, region) = (&call.params, call.region);
-        let image = launchable(state, region, params.need("ImageId")?)?;
+        let image = launchable(state, region, &image_id(params.need("ImageId")?, state, region)?)?;
         let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
         let size = State::find_size(kind).ok_or_else(|| not_a(kind, "InstanceType"))?;
         let runs = architecture(kind);
@@ -215,6 +215,20 @@ impl Launch {
         }
         made
     }
+}
+
+/// The id of the image that is named, also by a parameter of SSM's: `resolve:ssm:NAME`, with a version behind a colon.
+fn image_id(named: &str, state: &State, region: &str) -> ApiResult<String> {
+    let Some(parameter) = named.strip_prefix("resolve:ssm:") else { return Ok(named.to_owned()) };
+    let (name, version) = parameter.split_once(':').map_or((parameter, None), |(name, version)| (name, Some(version)));
+    let public = || Some((catalogue::parameter(state, region, name)?, 1));
+    let own = state.own.parameters.get(&Data::in_region(region, name)).map(|own| (own.value.clone(), own.version));
+    let found = own.or_else(public).filter(|(_, is)| version.is_none_or(|version| *version == is.to_string()));
+    found.map(|(id, _)| id).ok_or_else(|| {
+        invalid_value(format!(
+            "The SSM parameter '{parameter}' does not exist in the region {region}, or not in this version."
+        ))
+    })
 }
 
 /// How many to make: as many as there is room for, from the least to the most.

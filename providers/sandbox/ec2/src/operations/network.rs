@@ -20,6 +20,8 @@ const VPCS: List<String> = List {
     fields: &[
         ("cidr", |_, _| one(vpc::CIDR)),
         ("cidr-block", |_, _| one(vpc::CIDR)),
+        ("cidr-block-association.cidr-block", |_, _| one(vpc::CIDR)),
+        ("cidr-block-association.state", |_, _| one("associated")),
         ("is-default", |_, _| one(true)),
         ("isDefault", |_, _| one(true)),
         ("owner-id", |state, _| one(state::account(state))),
@@ -35,6 +37,9 @@ const SUBNETS: List<Subnet> = List {
     fields: &[
         ("availability-zone", |_, subnet| one(&subnet.zone)),
         ("availabilityZone", |_, subnet| one(&subnet.zone)),
+        ("availability-zone-id", |_, subnet| one(vpc::zone_id(&subnet.zone))),
+        ("available-ip-address-count", |_, _| one(4091)),
+        ("ipv6-native", |_, _| one(false)),
         ("cidr-block", |_, subnet| one(&subnet.cidr)),
         ("default-for-az", |_, _| one(true)),
         ("defaultForAz", |_, _| one(true)),
@@ -51,6 +56,26 @@ const INTERFACES: List<Instance> = List {
     least: Some(5),
     tags: |state, instance| state.own.tags_of(&instance.interface),
     fields: &[
+        ("addresses.association.public-ip", |state, instance| maybe(instance.public_ip(state))),
+        ("addresses.primary", |_, _| one(true)),
+        ("addresses.private-ip-address", |_, instance| one(instance.private_ip)),
+        ("association.allocation-id", |state, instance| maybe(instance.elastic(state).map(|address| &address.id))),
+        ("association.association-id", |state, instance| {
+            maybe(instance.elastic(state).and_then(|address| address.association.as_ref()))
+        }),
+        ("attachment.attachment-id", |_, instance| one(&instance.attachment)),
+        ("attachment.delete-on-termination", |_, _| one(true)),
+        ("attachment.device-index", |_, _| one(0)),
+        ("attachment.instance-owner-id", |state, _| one(state::account(state))),
+        ("attachment.status", |_, _| one("attached")),
+        ("availability-zone-id", |_, instance| one(vpc::zone_id(&instance.zone))),
+        ("description", |_, _| one("")),
+        ("interface-type", |_, _| one("interface")),
+        ("mac-address", |_, instance| one(instance.mac())),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("private-dns-name", |_, instance| one(instance.private_dns())),
+        ("requester-managed", |_, _| one(false)),
+        ("source-dest-check", |_, instance| one(instance.source_dest_check)),
         ("association.public-ip", |state, instance| maybe(instance.public_ip(state))),
         ("attachment.instance-id", |_, instance| one(&instance.id)),
         ("availability-zone", |_, instance| one(&instance.zone)),
@@ -91,7 +116,10 @@ pub(super) fn subnets(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         SUBNETS.answer(call, state, all, xml, |xml, subnet| {
             xml.text("subnetId", &subnet.id).text("state", "available").text("vpcId", &subnet.vpc);
             xml.text("cidrBlock", &subnet.cidr).text("availableIpAddressCount", 4091);
-            xml.text("availabilityZone", &subnet.zone).text("defaultForAz", true).text("mapPublicIpOnLaunch", true);
+            xml.text("availabilityZone", &subnet.zone)
+                .text("availabilityZoneId", vpc::zone_id(&subnet.zone))
+                .text("defaultForAz", true)
+                .text("mapPublicIpOnLaunch", true);
             xml.text("ownerId", state::account(state)).text("assignIpv6AddressOnCreation", false);
             tags::write(xml, state, &subnet.id);
         })

@@ -24,6 +24,8 @@ const LIST: List<Snapshot> = List {
     fields: &[
         ("description", |_, snapshot| one(&snapshot.description)),
         ("encrypted", |_, snapshot| one(snapshot.encrypted)),
+        ("owner-alias", |_, _| Vec::new()),
+        ("storage-tier", |_, _| one("standard")),
         ("owner-id", |state, _| one(state::account(state))),
         ("progress", |state, snapshot| one(progress(snapshot.standing(state)))),
         ("snapshot-id", |_, snapshot| one(&snapshot.id)),

@@ -7,8 +7,8 @@ use crate::{
     list::{List, keep_named, one},
     reply::missing,
     state::{Instance, ROOT_DEVICE},
-    tags,
-    xml::Xml,
+    tags, vpc,
+    xml::{Xml, stamp},
 };
 use remint_sandbox_cloud::ApiResult;
 
@@ -18,7 +18,15 @@ const VOLUMES: List<Instance> = List {
     tags: |state, instance| state.own.tags_of(&instance.volume.id),
     fields: &[
         ("attachment.instance-id", |_, instance| one(&instance.id)),
+        ("attachment.attach-time", |_, instance| one(stamp(instance.launched_at))),
+        ("attachment.delete-on-termination", |_, instance| one(instance.volume.delete_on_termination)),
+        ("attachment.device", |_, _| one(ROOT_DEVICE)),
+        ("attachment.status", |_, _| one("attached")),
         ("availability-zone", |_, instance| one(&instance.zone)),
+        ("availability-zone-id", |_, instance| one(vpc::zone_id(&instance.zone))),
+        ("create-time", |_, instance| one(stamp(instance.launched_at))),
+        ("encrypted", |_, instance| one(instance.volume.encrypted)),
+        ("multi-attach-enabled", |_, _| one(false)),
         ("size", |_, instance| one(instance.volume.size)),
         ("snapshot-id", |_, instance| one(&instance.volume.snapshot)),
         ("status", |_, _| one("in-use")),

@@ -12,14 +12,11 @@ use crate::{
         calls::{self, CallCounts},
         faults::{self, Faults},
     },
-    dns::{Dns, ZoneData},
+    dns::Dns,
     forward::Forwarder,
     machine::Hypervisor,
     rate::{self, RateLimits},
 };
-
-/// The TTL of negative answers, as DigitalOcean's SOA records have it.
-const MINIMUM_TTL: u32 = 1800;
 
 /// The ports that are open beside 22, as `GET /sandbox/v1/ports` shows them and `POST` adds to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,15 +110,7 @@ impl Edge for EdgeHandle {
     }
 
     async fn zone(&self, zone: ZoneSnapshot) {
-        let mut records = Vec::with_capacity(zone.records.len());
-        for record in zone.records.iter().filter(|record| record.kind != "SOA") {
-            match record.try_into() {
-                Ok(record) => records.push(record),
-                Err(error) => tracing::warn!(zone = zone.name, record = record.id, %error, "a record is not served"),
-            }
-        }
-        let data = ZoneData { name: zone.name, records, minimum_ttl: MINIMUM_TTL };
-        if let Err(error) = self.0.dns.replace(&data) {
+        if let Err(error) = self.0.dns.replace(&zone) {
             tracing::warn!(%error, "a zone is served as it was before its last change");
         }
     }

@@ -1,29 +1,17 @@
 //! Beginning and ending actions.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
-    Config, DelayKind, DrawnDelay, Front,
-    state::{Action, Pending, Resource, State, Work},
+    Config,
+    faults::will_fail,
+    state::{Action, DelayKind, DrawnDelay, Pending, Resource, State, Work},
 };
 
 /// How many completed actions, and how many drawn delays, are remembered.
 const REMEMBERED: usize = 1000;
-
-tokio::task_local! {
-    static DOOMED: ();
-}
-
-/// Runs a request whose actions are all to end `errored`, after their usual time and without having done anything; a
-/// instance whose creation is doomed vanishes. For fault rules.
-pub async fn with_doomed_actions<T>(request: impl Future<Output = T>) -> T {
-    DOOMED.scope((), request).await
-}
-
-/// Whether what the request under way begins is to fail.
-pub fn will_fail() -> bool {
-    DOOMED.try_with(|()| ()).is_ok()
-}
 
 /// An action that is to begin.
 pub struct Begin {
@@ -39,7 +27,7 @@ pub struct Begin {
     pub work: Work,
 }
 
-impl<F: Front> State<F> {
+impl<F> State<F> {
     /// Begins an action and locks what it works on, which the caller has found unlocked. It runs once the change that this
     /// is part of is written.
     pub fn begin(&mut self, config: &Config, begin: Begin) -> Action {
@@ -95,7 +83,7 @@ impl<F: Front> State<F> {
     }
 
     /// Draws a delay and remembers it.
-    pub fn draw(&mut self, config: &Config, kind: DelayKind, resource: String) -> std::time::Duration {
+    pub fn draw(&mut self, config: &Config, kind: DelayKind, resource: String) -> Duration {
         let ordinal = self.ordinals.entry(kind).or_default();
         let delay = config.profile.draw(config.seed, kind, *ordinal, config.speed);
         *ordinal += 1;
@@ -112,14 +100,11 @@ impl<F: Front> State<F> {
         action.completed_at = Some(now());
         action.errored = errored;
         action.pending = None;
-        for instance in self.instances.values_mut().filter(|instance| instance.pending == Some(id)) {
-            instance.pending = None;
-        }
-        for ip in self.static_ips.values_mut().filter(|ip| ip.pending == Some(id)) {
-            ip.pending = None;
-        }
-        for image in self.images.values_mut().filter(|image| image.pending == Some(id)) {
-            image.pending = None;
+        let instances = self.instances.values_mut().map(|instance| &mut instance.pending);
+        let ips = self.static_ips.values_mut().map(|ip| &mut ip.pending);
+        let images = self.images.values_mut().map(|image| &mut image.pending);
+        for pending in instances.chain(ips).chain(images).filter(|pending| **pending == Some(id)) {
+            *pending = None;
         }
         let done = self.actions.values().filter(|action| action.pending.is_none()).count();
         if done > 2 * REMEMBERED {

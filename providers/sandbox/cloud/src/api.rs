@@ -41,12 +41,12 @@ impl Api {
     }
 
     /// The number after which the account begins to give numbers to what it makes.
-    pub fn before_first_id(self) -> u64 {
+    pub(super) fn before_first_id(self) -> u64 {
         self.ids().start.max(100_000_000)
     }
 
     /// The account's part of each half of the slot's network, as offsets: forty blocks of 256 addresses.
-    pub fn offsets(self) -> Range<u32> {
+    pub(super) fn offsets(self) -> Range<u32> {
         const EACH: u32 = 40 * 256;
         let share = self as u32;
         share * EACH..(share + 1) * EACH

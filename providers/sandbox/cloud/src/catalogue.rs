@@ -1,7 +1,5 @@
 //! What an account can be offered: regions, sizes, distributions.
 
-use super::{Front, state::State};
-
 /// Where machines can be.
 #[derive(Debug)]
 pub struct Region {
@@ -30,13 +28,6 @@ pub struct Size {
     pub monthly: f64,
 }
 
-impl Size {
-    /// In US dollars: 672 hours are billed as a month.
-    pub fn hourly(&self) -> f64 {
-        (self.monthly / 672.0 * 100_000.0).round() / 100_000.0
-    }
-}
-
 /// A size: memory in MiB, disk in GiB, transfer in TiB a month, price in US dollars a month.
 pub const fn size(
     slug: &'static str,
@@ -50,21 +41,8 @@ pub const fn size(
     Size { slug, description, memory, vcpus, disk, transfer, monthly }
 }
 
-/// Where machines of an API can be, and what they can be.
-impl<F: Front> State<F> {
-    /// The API's size of that name.
-    pub fn find_size(slug: &str) -> Option<&'static Size> {
-        F::SIZES.iter().find(|size| size.slug == slug)
-    }
-
-    /// The API's region of that name.
-    pub fn find_region(slug: &str) -> Option<&'static Region> {
-        F::REGIONS.iter().find(|region| region.slug == slug)
-    }
-}
-
 /// The distribution of a public image, from its slug, in the specification's words.
-pub fn distribution(slug: &str) -> &'static str {
+pub(super) fn distribution(slug: &str) -> &'static str {
     let known = [
         ("debian", "Debian"),
         ("ubuntu", "Ubuntu"),
@@ -79,7 +57,7 @@ pub fn distribution(slug: &str) -> &'static str {
 }
 
 /// The display name of a public image: `debian-12-x64` is `12 x64`.
-pub fn display_name(slug: &str) -> String {
+pub(super) fn display_name(slug: &str) -> String {
     match slug.split_once('-') {
         Some((_, rest)) if distribution(slug) != "Unknown" => rest.replace('-', " "),
         _ => slug.to_owned(),

@@ -1,4 +1,6 @@
-//! How a request is refused, in DigitalOcean's words.
+//! How a request is refused, and why an account cannot be opened.
+
+use std::path::PathBuf;
 
 use axum::{
     http::StatusCode,
@@ -11,7 +13,7 @@ use axum::{
 pub struct ApiError {
     /// The HTTP status of the answer, from 400.
     pub status: u16,
-    /// The error's short name, as in the body's `id`.
+    /// The error's short name: one of core's words from the engine, a code of its API from a front end.
     pub id: &'static str,
     /// What the client is told.
     pub message: String,
@@ -37,58 +39,108 @@ impl ApiError {
 
     /// 400: the body or a parameter cannot be read.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, "bad_request", message)
+        Self::new(400, "invalid_input", message)
     }
 
     /// 401: no token, or another one.
     pub fn unauthorized() -> Self {
-        Self::new(401, "Unauthorized", "Unable to authenticate you")
+        Self::new(401, "unauthenticated", "the credentials are missing or wrong")
     }
 
     /// 403: not with this account.
     pub fn forbidden() -> Self {
-        Self::new(403, "forbidden", "You do not have access for the attempted action.")
+        Self::new(403, "forbidden", "the account may not do this")
     }
 
     /// 404: the path names nothing that the account has.
     pub fn not_found() -> Self {
-        Self::new(404, "not_found", "The resource you were accessing could not be found.")
+        Self::new(404, "not_found", "there is no such thing in the account")
     }
 
     /// 422: understood and refused.
     pub fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "unprocessable_entity", message)
+        Self::new(422, "invalid_input", message)
     }
 
-    /// 422: an event is running on the instance. This is how the API says *busy*.
-    pub fn pending_event() -> Self {
-        Self::unprocessable("Droplet already has a pending event.")
+    /// 422: an action is running on it.
+    pub fn busy() -> Self {
+        Self::new(422, "busy", "an action is running on it")
     }
 
-    /// 429, with the body that the API sends.
+    /// 429: too many calls.
     pub fn too_many_requests() -> Self {
-        Self::new(429, "too_many_requests", "API Rate limit exceeded.")
+        Self::new(429, "rate_limited", "there were too many calls")
     }
 
     /// 500: the sandbox itself failed.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(500, "server_error", message)
+        Self::new(500, "internal", message)
     }
 
     /// 503: too busy, or broken before the API.
     pub fn unavailable() -> Self {
-        Self::new(503, "unavailable", "The service is not available.")
+        Self::new(503, "unavailable", "the service is not available")
     }
 
-    /// 503: how Compute Engine says that a zone has no room.
-    pub fn no_room_in_zone() -> Self {
-        let message = "The zone does not have enough resources available to fulfill the request. Try a different zone, or try \
-                       again later.";
-        Self::new(503, "ZONE_RESOURCE_POOL_EXHAUSTED", message)
-    }
-
-    /// 501: DigitalOcean has this, the sandbox does not.
+    /// 501: the cloud has this, the sandbox does not.
     pub fn not_implemented(what: impl std::fmt::Display) -> Self {
-        Self::new(501, "not_implemented", format!("The sandbox does not implement {what}."))
+        Self::new(501, "unsupported", format!("The sandbox does not implement {what}."))
     }
+}
+
+/// Why a cloud could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// A folder or file of the sandbox cannot be made, read or written.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried, as the message says it before the path.
+        what: &'static str,
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The state file is not what this sandbox wrote.
+    #[error("cannot understand {}: `remint sandbox reset` starts afresh", path.display())]
+    Parse {
+        /// The state file of the account.
+        path: PathBuf,
+        /// Where the JSON is not as expected.
+        source: serde_json::Error,
+    },
+    /// The state file was written by another version.
+    #[error(
+        "{} has version {found}, this program knows version {known}: use the program that wrote it, or start afresh with \
+         `remint sandbox reset`",
+        path.display()
+    )]
+    Version {
+        /// The state file of the account.
+        path: PathBuf,
+        /// The version that the file says it has.
+        found: u32,
+        /// The version that this program writes.
+        known: u32,
+    },
+    /// The machines cannot be looked up.
+    #[error("cannot find the machines of the state file")]
+    Machines {
+        /// The error of the kind of machine that the account has.
+        source: remint_sandbox_machines::MachineError,
+    },
+    /// The API cannot listen.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address and port that were asked for.
+        address: std::net::SocketAddr,
+        /// The system's error; often another process has the port.
+        source: std::io::Error,
+    },
+    /// The API would listen on an address that others can reach.
+    #[error("the sandbox listens on loopback addresses only, not on {address}")]
+    NotLoopback {
+        /// The address and port that were asked for.
+        address: std::net::SocketAddr,
+    },
 }

@@ -1,11 +1,15 @@
 //! What an account keeps and does that only its API has: the seam between the engine and a front end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Api, ApiResult, Cloud, Config, Shape,
+    Api, ApiResult, Config,
     catalogue::{Region, Size},
-    state::State,
+    cloud::Cloud,
+    faults::Shape,
+    state::{State, VERSION},
 };
 
 /// What an account's API adds to the engine: what it offers, what it keeps beside the engine's things, and what it has to do when
@@ -56,6 +60,43 @@ pub trait Front: Default + Serialize + DeserializeOwned + Send + Sync + 'static 
     }
 }
 
+impl<F: Front> State<F> {
+    /// An account without anything in it.
+    pub fn empty() -> Self {
+        let api = F::API;
+        Self {
+            version: VERSION,
+            api,
+            account: uuid::Uuid::new_v4(),
+            created_at: jiff::Timestamp::now(),
+            last_id: api.before_first_id(),
+            last_address: api.offsets().start,
+            last_static_ip: api.offsets().start,
+            ordinals: BTreeMap::new(),
+            delays: Vec::new(),
+            instances: BTreeMap::new(),
+            images: BTreeMap::new(),
+            login_keys: BTreeMap::new(),
+            static_ips: BTreeMap::new(),
+            zones: BTreeMap::new(),
+            tags: BTreeSet::new(),
+            actions: BTreeMap::new(),
+            own: F::default(),
+            begun: Vec::new(),
+        }
+    }
+
+    /// The API's size of that name.
+    pub fn find_size(slug: &str) -> Option<&'static Size> {
+        F::SIZES.iter().find(|size| size.slug == slug)
+    }
+
+    /// The API's region of that name.
+    pub fn find_region(slug: &str) -> Option<&'static Region> {
+        F::REGIONS.iter().find(|region| region.slug == slug)
+    }
+}
+
 /// An API that adds nothing, for tests of the engine.
 #[cfg(test)]
 #[derive(Debug, Default, Serialize, serde::Deserialize)]
@@ -66,7 +107,7 @@ impl Front for Plain {
     const SHAPE: Shape = Shape {
         api: Api::DigitalOcean,
         refuse: axum::response::IntoResponse::into_response,
-        broken: super::html,
+        broken: super::faults::html,
         no_room: Some(|| super::ApiError::unprocessable("no room")),
         sees_stale: false,
     };

@@ -1,14 +1,12 @@
 //! Stopping a machine in order, or by cutting its power where it does not heed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Cloud, Front};
+use super::{
+    Cloud, Front,
+    delays::{LOOK, PATIENCE},
+};
 use remint_sandbox_machines::{MachineError, Power};
-
-/// How long a guest may take to shut down, as clouds give it before they cut the power.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How often is looked whether it has.
-const LOOK: Duration = Duration::from_millis(20);
 
 impl<F: Front> Cloud<F> {
     /// Asks the guest to shut down unless `force` is set, and cuts the power when it does not in time. Returns when the

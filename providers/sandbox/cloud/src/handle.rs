@@ -1,4 +1,4 @@
-//! The handle that everything goes through: reading and changing the state, and keeping the file in step with it.
+//! Opening an account, reading and changing the state, and keeping the file in step with it.
 
 use std::{
     path::PathBuf,
@@ -8,121 +8,13 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, ApiError, ApiResult, Config, Edge, Front, state::State, store::Store};
-use remint_sandbox_machines::{Hypervisor, Share};
+use super::{
+    Api, ApiError, ApiResult, Cloud, CloudError, Config, Edge, Front, cloud::Inner, state::State, store::Store,
+};
+use remint_sandbox_machines::Hypervisor;
 
 /// How long it takes until a state file that could not be written is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
-
-/// Why a cloud could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum CloudError {
-    /// The state folder cannot be made.
-    #[error("cannot make the sandbox's folder {}", path.display())]
-    Folder {
-        /// The folder of the account.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The file that answers are to be recorded in cannot be opened.
-    #[error("cannot record answers in {}", path.display())]
-    Record {
-        /// The file that `Config::record` names.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The state file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The state file of the account.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The state file cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The state file of the account.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The state file is not what this sandbox wrote.
-    #[error("cannot understand {}: `remint sandbox reset` starts afresh", path.display())]
-    Parse {
-        /// The state file of the account.
-        path: PathBuf,
-        /// Where the JSON is not as expected.
-        source: serde_json::Error,
-    },
-    /// The state file was written by another version.
-    #[error(
-        "{} has version {found}, this program knows version {known}: use the program that wrote it, or start afresh with \
-         `remint sandbox reset`",
-        path.display()
-    )]
-    Version {
-        /// The state file of the account.
-        path: PathBuf,
-        /// The version that the file says it has.
-        found: u32,
-        /// The version that this program writes.
-        known: u32,
-    },
-    /// The machines cannot be looked up.
-    #[error("cannot find the machines of the state file")]
-    Machines {
-        /// The error of the kind of machine that the account has.
-        source: remint_sandbox_machines::MachineError,
-    },
-    /// The API cannot listen.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address and port that were asked for.
-        address: std::net::SocketAddr,
-        /// The system's error; often another process has the port.
-        source: std::io::Error,
-    },
-    /// The API would listen on an address that others can reach.
-    #[error("the sandbox listens on loopback addresses only, not on {address}")]
-    NotLoopback {
-        /// The address and port that were asked for.
-        address: std::net::SocketAddr,
-    },
-}
-
-/// The cloud: its state and behaviour. Clones are the same cloud.
-pub struct Cloud<F> {
-    pub(super) inner: Arc<Inner<F>>,
-}
-
-impl<F> Clone for Cloud<F> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
-    }
-}
-
-pub(super) struct Inner<F> {
-    pub(super) config: Config,
-    pub(super) hypervisor: Arc<dyn Hypervisor>,
-    pub(super) edge: Arc<dyn Edge>,
-    state: Mutex<State<F>>,
-    store: Store,
-    /// Held while the edge is told something, so that a later word is never overtaken by an earlier one.
-    pub(super) telling: tokio::sync::Mutex<()>,
-    /// Held while the list of public images is brought up to date.
-    pub(super) looking: tokio::sync::Mutex<()>,
-    /// Cancelled when the server stops; actions then stay in the state file for the next start.
-    pub(super) stop: CancellationToken,
-}
-
-impl<F> std::fmt::Debug for Cloud<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cloud").field("config", &self.inner.config).finish_non_exhaustive()
-    }
-}
 
 impl<F: Front> Cloud<F> {
     /// Opens an API's account in a state folder, brings its machines, forwarding and DNS into the state that the file says,
@@ -132,8 +24,7 @@ impl<F: Front> Cloud<F> {
         hypervisor: Arc<dyn Hypervisor>,
         edge: Arc<dyn Edge>,
     ) -> Result<Self, CloudError> {
-        let (store, state) = Store::open(&Self::folder_of(&config))?;
-        let hypervisor = Arc::new(Share { whole: hypervisor, ids: F::API.ids() });
+        let (store, state) = Store::open(&Self::folder_of(&config), F::API, State::empty)?;
         let cloud = Self {
             inner: Arc::new(Inner {
                 config,
@@ -156,7 +47,7 @@ impl<F: Front> Cloud<F> {
     }
 
     /// The folder of the API's account.
-    pub fn folder_of(config: &Config) -> PathBuf {
+    pub(super) fn folder_of(config: &Config) -> PathBuf {
         match F::API {
             Api::DigitalOcean => config.state_dir.clone(),
             other => config.state_dir.join(other.name()),

@@ -54,7 +54,7 @@ impl<F: Front> Cloud<F> {
                 return Err(ApiError::forbidden());
             }
             if image.pending.is_some() {
-                return Err(ApiError::unprocessable("Image already has a pending event."));
+                return Err(ApiError::busy());
             }
             let disk = image.disk.clone();
             if let Some(image) = state.images.get_mut(&id) {

@@ -104,7 +104,7 @@ impl<F: Front> State<F> {
 
 /// The offset after this one, within the account's part of half a /16, whose first ten are kept for other uses. There are
 /// more of them than an account can have instances.
-pub fn next_offset(api: Api, offset: u32) -> u32 {
+pub(super) fn next_offset(api: Api, offset: u32) -> u32 {
     let mut next = offset + 1;
     // Addresses that end in 0 or 255 look like a network's or a broadcast's, and some programs refuse them.
     while matches!(next % 256, 0 | 255) {
@@ -116,7 +116,7 @@ pub fn next_offset(api: Api, offset: u32) -> u32 {
 }
 
 /// The address in a slot's network.
-pub fn address(slot: u8, offset: u32) -> Ipv4Addr {
+pub(super) fn address(slot: u8, offset: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(127, slot, 0, 0)) + offset)
 }
 

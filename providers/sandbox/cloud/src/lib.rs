@@ -1,7 +1,8 @@
 //! The cloud behind the API: its state, its rules, and what takes time.
 //!
-//! [`Cloud`] is the handle of one account: each [`Api`] has its own, over the same machines. All requests read and change one state under one lock; a change is on the disk before its
-//! request is answered. What takes time is an action: it is recorded with the moment it is due, and a task carries it out.
+//! [`Cloud`] is the handle of one account: each [`Api`] has its own, over the same machines. All requests read and change one
+//! state under one lock; a change is on the disk before its request is answered. What takes time is an action: it is
+//! recorded with the moment it is due, and a task carries it out.
 //!
 //! **After a restart**, also after SIGKILL in the middle of anything, these rules make the state and the world agree:
 //!
@@ -21,8 +22,10 @@ mod action;
 mod api;
 pub mod calls;
 pub mod catalogue;
+mod cloud;
 mod config;
 pub mod connection;
+mod delays;
 mod edge;
 mod error;
 pub mod faults;
@@ -32,30 +35,26 @@ mod fuzz;
 mod halt;
 mod handle;
 mod images;
-pub mod instances;
-mod profile;
+mod instances;
 pub mod record_text;
 mod resume;
 mod runner;
-mod shape;
-mod stale_view;
 pub mod state;
 mod static_ips;
 mod store;
 mod tell;
-pub mod zones;
+mod zones;
 
 pub use account::{Account, Standing};
-pub use action::with_doomed_actions;
-pub use action::{Begin, now, will_fail};
+pub use action::{Begin, now};
 pub use api::Api;
+pub use cloud::Cloud;
 pub use config::{AccountLimits, Config};
+pub use delays::Profile;
 pub use edge::{Edge, ZoneRecord, ZoneSnapshot};
-pub use error::{ApiError, ApiResult};
+pub use error::{ApiError, ApiResult, CloudError};
+pub use faults::{Bent, NoRoom, Shape, html, seen, will_fail, with_doomed_actions};
 pub use front::Front;
-pub use handle::{Cloud, CloudError};
 pub use instances::NewInstances;
-pub use profile::{DelayKind, DrawnDelay, Profile};
-pub use shape::{Bent, NoRoom, Shape, html};
-pub use stale_view::{seen, with_stale_view};
-pub use state::State;
+pub use state::{DelayKind, DrawnDelay, State};
+pub use zones::TTL;

@@ -1,6 +1,6 @@
 //! Beginning again where an earlier process stopped, and following the machines' own power.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{
     Cloud, CloudError, Front,
@@ -20,8 +20,9 @@ impl<F: Front> Cloud<F> {
     /// Brings machines, forwarding and DNS into the state that the file says; see [the module](super) for the rules.
     pub(super) async fn resume(&self) -> Result<(), CloudError> {
         let hypervisor = &self.inner.hypervisor;
-        let machines: BTreeSet<u64> =
-            hypervisor.machines().await.map_err(|source| CloudError::Machines { source })?.into_iter().collect();
+        let all = hypervisor.machines().await.map_err(|source| CloudError::Machines { source })?;
+        // The other accounts' machines are theirs.
+        let machines: BTreeSet<u64> = all.into_iter().filter(|id| F::API.ids().contains(id)).collect();
         let instances = self.read(|state| state.instances.clone());
         for orphan in machines.iter().filter(|id| !instances.contains_key(id)) {
             tracing::info!(machine = orphan, "destroying a machine that has no instance");
@@ -80,10 +81,7 @@ impl<F: Front> Cloud<F> {
     /// Follows the machines' power: a guest may switch itself off.
     fn watch(&self) {
         let cloud = self.clone();
-        let every = match self.config().profile {
-            super::Profile::Instant => Duration::from_millis(50),
-            super::Profile::Realistic => Duration::from_secs_f64((1.0 / self.config().speed.max(0.1)).clamp(0.02, 1.0)),
-        };
+        let every = self.config().profile.watch(self.config().speed);
         tokio::spawn(async move {
             let look_again = async {
                 loop {

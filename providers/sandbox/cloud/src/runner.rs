@@ -7,12 +7,10 @@ use jiff::Timestamp;
 use super::{
     Cloud, Front,
     action::now,
+    delays::NETWORKED_AFTER,
     state::{Action, Image, Pending, State, Status, Work},
 };
 use remint_sandbox_machines::{DiskImage, DiskInfo, MachineSpec};
-
-/// The part of a creation after which the instance shows its addresses.
-const NETWORKED_AFTER: f64 = 0.4;
 
 impl<F: Front> Cloud<F> {
     /// Carries an action out in the background. `resumed` says that an earlier process may have begun it.

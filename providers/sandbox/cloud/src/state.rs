@@ -12,17 +12,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Api, DelayKind, DrawnDelay, Front, ZoneRecord};
+use super::{Api, ZoneRecord};
 use remint_sandbox_machines::DiskImage;
 
 /// The version of the file's format.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// Everything that the cloud knows.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State<F> {
     /// The format's version.
-    pub version: u32,
+    pub(super) version: u32,
     /// Whose API the account is reached by.
     #[serde(default)]
     pub api: Api,
@@ -33,28 +33,29 @@ pub struct State<F> {
     /// The last number given to anything; numbers are never given twice.
     pub last_id: u64,
     /// The last offset given to an instance's address.
-    pub last_address: u32,
+    pub(super) last_address: u32,
     /// The last offset given to a static IP.
     #[serde(rename = "last_reserved")]
-    pub last_static_ip: u32,
+    pub(super) last_static_ip: u32,
     /// How many delays of each kind were drawn.
-    pub ordinals: BTreeMap<DelayKind, u64>,
+    pub(super) ordinals: BTreeMap<DelayKind, u64>,
     /// The delays that were drawn, oldest first.
-    pub delays: Vec<DrawnDelay>,
+    pub(super) delays: Vec<DrawnDelay>,
     /// Instances by id.
     #[serde(rename = "droplets")]
     pub instances: BTreeMap<u64, Instance>,
     /// Images by id, public ones included.
     pub images: BTreeMap<u64, Image>,
     /// Login keys by id.
-    pub keys: BTreeMap<u64, Key>,
+    #[serde(rename = "keys")]
+    pub login_keys: BTreeMap<u64, LoginKey>,
     /// Static IPs by address.
     #[serde(rename = "reserved_ips")]
     pub static_ips: BTreeMap<Ipv4Addr, StaticIp>,
     /// Zones by name.
     #[serde(rename = "domains")]
     pub zones: BTreeMap<String, Zone>,
-    /// Tags, also those that nothing carries.
+    /// Tags, also those that nothing carries, of an API whose tags are names alone.
     pub tags: BTreeSet<String>,
     /// Actions by id; the oldest completed ones are forgotten.
     pub actions: BTreeMap<u64, Action>,
@@ -63,7 +64,49 @@ pub struct State<F> {
     pub own: F,
     /// Actions that the change under way has begun.
     #[serde(skip)]
-    pub begun: Vec<u64>,
+    pub(super) begun: Vec<u64>,
+}
+
+/// A kind of work that takes time. Its number tells the sequences of the kinds apart, and is never reused for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayKind {
+    /// From the create call to `active`.
+    Create = 1,
+    /// From power-on to an answer on SSH, on machines that do not really boot.
+    Boot = 2,
+    /// From the delete call to 404.
+    Destroy = 3,
+    /// From the shutdown action to the command being sent.
+    Shutdown = 4,
+    /// Power off, on, cycle and reboot.
+    Power = 5,
+    /// From the rename action to the new name.
+    Rename = 6,
+    /// From the snapshot action to an image that can be launched.
+    Snapshot = 7,
+    /// The rebuild and the restore action: the disk is replaced by an image.
+    Rebuild = 8,
+    /// From the resize action to the new size.
+    Resize = 9,
+    /// Assigning and unassigning a static IP.
+    #[serde(rename = "reserved_ip")]
+    StaticIp = 10,
+    /// Copying an image to another region, or converting it.
+    Transfer = 11,
+    /// From a change of a zone to all name servers having it, where an API says so.
+    Dns = 12,
+}
+
+/// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrawnDelay {
+    /// What takes this long, which decides from which range it is drawn.
+    pub kind: DelayKind,
+    /// What it was drawn for: an instance's, image's or action's number, or an address.
+    pub resource: String,
+    /// How long, after scaling.
+    pub seconds: f64,
 }
 
 /// An instance: a machine, and what its account says of it.
@@ -102,7 +145,7 @@ pub struct Instance {
     pub features: Features,
     /// Counts the changes of status, so that a reading of the machine's power that is older than one is not believed.
     #[serde(skip)]
-    pub epoch: u64,
+    pub(super) epoch: u64,
 }
 
 /// What is kept of an instance's creation and shown; the machine has neither.
@@ -198,14 +241,14 @@ impl Image {
 
 /// A login key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Key {
+pub struct LoginKey {
     /// Its number.
     pub id: u64,
     /// As it was registered; not unique.
     pub name: String,
     /// The OpenSSH line.
     pub public_key: String,
-    /// The MD5 of the key, in hexadecimal digits with colons.
+    /// By which it is told apart, as the API makes it.
     pub fingerprint: String,
 }
 
@@ -415,7 +458,7 @@ pub enum Work {
 
 impl Work {
     /// The instance that is locked while this runs.
-    pub fn locks_instance(&self) -> Option<u64> {
+    pub(super) fn locks_instance(&self) -> Option<u64> {
         match *self {
             Self::Create { instance }
             | Self::Destroy { instance }
@@ -433,55 +476,12 @@ impl Work {
             Self::Assign { .. } | Self::Unassign { .. } | Self::Transfer { .. } | Self::Convert { .. } => None,
         }
     }
-
-    /// Which delay it takes.
-    pub fn delay(&self) -> DelayKind {
-        match self {
-            Self::Create { .. } => DelayKind::Create,
-            Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
-            Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,
-            Self::PowerOff { .. } | Self::PowerOn { .. } | Self::PowerCycle { .. } | Self::Reboot { .. } => {
-                DelayKind::Power
-            }
-            Self::Rename { .. } => DelayKind::Rename,
-            Self::Snapshot { .. } => DelayKind::Snapshot,
-            Self::Rebuild { .. } => DelayKind::Rebuild,
-            Self::Resize { .. } => DelayKind::Resize,
-            Self::Assign { .. } | Self::Unassign { .. } => DelayKind::StaticIp,
-            Self::Transfer { .. } | Self::Convert { .. } => DelayKind::Transfer,
-        }
-    }
 }
 
-impl<F: Front> State<F> {
-    /// An account without anything in it.
-    pub fn empty() -> Self {
-        let api = F::API;
-        Self {
-            version: VERSION,
-            api,
-            account: Uuid::new_v4(),
-            created_at: Timestamp::now(),
-            last_id: api.before_first_id(),
-            last_address: api.offsets().start,
-            last_static_ip: api.offsets().start,
-            ordinals: BTreeMap::new(),
-            delays: Vec::new(),
-            instances: BTreeMap::new(),
-            images: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            static_ips: BTreeMap::new(),
-            zones: BTreeMap::new(),
-            tags: BTreeSet::new(),
-            actions: BTreeMap::new(),
-            own: F::default(),
-            begun: Vec::new(),
-        }
-    }
-
+impl<F> State<F> {
     /// Goes back to an earlier state. What only memory knows of instances stays: a reading of the machines' power that is
     /// older than a change is void also when the change was taken back.
-    pub fn go_back(&mut self, earlier: Self) {
+    pub(super) fn go_back(&mut self, earlier: Self) {
         let now = std::mem::replace(self, earlier);
         for (id, instance) in &mut self.instances {
             instance.epoch = now.instances.get(id).map_or(0, |instance| instance.epoch) + 1;

@@ -13,14 +13,17 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{CloudError, Front, state::State, state::VERSION};
+use super::{
+    Api, CloudError,
+    state::{State, VERSION},
+};
 
 /// The state, as the file has it.
 #[derive(Serialize)]
-struct Saved<'a, F: Front> {
+struct Saved<'a, F> {
     #[serde(flatten)]
     state: &'a State<F>,
     /// What the account's API keeps, under its name.
@@ -33,6 +36,7 @@ struct Saved<'a, F: Front> {
 pub(crate) struct Store {
     file: PathBuf,
     next: PathBuf,
+    api: Api,
     /// What the file holds: what there is to go back to where the next state cannot be written.
     saved: Mutex<Vec<u8>>,
 }
@@ -43,25 +47,34 @@ impl Store {
 
     /// Opens the folder, making it when missing, and reads the state; an account that is new is written at once, so that
     /// even its id is the same after a restart.
-    pub(crate) fn open<F: Front>(dir: &Path) -> Result<(Self, State<F>), CloudError> {
+    pub(crate) fn open<F: Default + Serialize + DeserializeOwned>(
+        dir: &Path,
+        api: Api,
+        empty: impl FnOnce() -> State<F>,
+    ) -> Result<(Self, State<F>), CloudError> {
+        let failed = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| CloudError::File { what, path, source }
+        };
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|source| CloudError::Folder { path: dir.to_owned(), source })?;
-        let store = Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next"), saved: Mutex::default() };
+            .map_err(failed("make the sandbox's folder", dir))?;
+        let store =
+            Self { file: dir.join(Self::FILE), next: dir.join("cloud.json.next"), api, saved: Mutex::default() };
         let state = match fs::read(&store.file) {
             Ok(bytes) => {
-                let state = Self::parse(&store.file, &bytes)?;
+                let state = store.parse(&bytes)?;
                 store.keep(bytes);
                 state
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let state = State::empty();
-                store.save(&state).map_err(|source| CloudError::Write { path: store.file.clone(), source })?;
+                let state = empty();
+                store.save(&state).map_err(failed("write", &store.file))?;
                 state
             }
-            Err(source) => return Err(CloudError::Read { path: store.file, source }),
+            Err(source) => return Err(failed("read", &store.file)(source)),
         };
         Ok((store, state))
     }
@@ -71,25 +84,25 @@ impl Store {
     }
 
     /// The state that was written last.
-    pub(crate) fn saved<F: Front>(&self) -> Result<State<F>, CloudError> {
+    pub(crate) fn saved<F: Default + DeserializeOwned>(&self) -> Result<State<F>, CloudError> {
         let bytes = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        Self::parse(&self.file, &bytes)
+        self.parse(&bytes)
     }
 
-    fn parse<F: Front>(path: &Path, bytes: &[u8]) -> Result<State<F>, CloudError> {
+    fn parse<F: Default + DeserializeOwned>(&self, bytes: &[u8]) -> Result<State<F>, CloudError> {
         #[derive(serde::Deserialize)]
         struct Version {
             version: u32,
         }
-        let broken = |source| CloudError::Parse { path: path.to_owned(), source };
+        let broken = |source| CloudError::Parse { path: self.file.clone(), source };
         // The version first: what another one holds need not fit today's types.
         let Version { version } = serde_json::from_slice(bytes).map_err(broken)?;
         if version != VERSION {
-            return Err(CloudError::Version { path: path.to_owned(), found: version, known: VERSION });
+            return Err(CloudError::Version { path: self.file.clone(), found: version, known: VERSION });
         }
         let read = || {
             let mut all: Map<String, Value> = serde_json::from_slice(bytes)?;
-            let own = all.remove(F::API.name()).map(serde_json::from_value).transpose()?;
+            let own = all.remove(self.api.name()).map(serde_json::from_value).transpose()?;
             let mut state: State<F> = serde_json::from_value(Value::Object(all))?;
             state.own = own.unwrap_or_default();
             Ok(state)
@@ -98,8 +111,8 @@ impl Store {
     }
 
     /// Replaces the state file.
-    pub(crate) fn save<F: Front>(&self, state: &State<F>) -> io::Result<()> {
-        let own = BTreeMap::from([(F::API.name(), &state.own)]);
+    pub(crate) fn save<F: Serialize>(&self, state: &State<F>) -> io::Result<()> {
+        let own = BTreeMap::from([(self.api.name(), &state.own)]);
         let bytes = serde_json::to_vec(&Saved { state, own })?;
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.next)?;
         file.write_all(&bytes)?;
@@ -114,17 +127,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::front::Plain;
+    use crate::{Front as _, front::Plain};
+
+    fn open(dir: &Path) -> Result<(Store, State<Plain>), CloudError> {
+        Store::open(dir, Plain::API, State::empty)
+    }
 
     #[test]
     fn a_state_comes_back_and_only_its_owner_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (store, mut state) = Store::open::<Plain>(&dir.path().join("deep/er")).unwrap();
+        let (store, mut state) = open(&dir.path().join("deep/er")).unwrap();
         state.tags.insert("web".to_owned());
         store.save(&state).unwrap();
         let mode = fs::metadata(&store.file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let (_, read) = Store::open::<Plain>(&dir.path().join("deep/er")).unwrap();
+        let (_, read) = open(&dir.path().join("deep/er")).unwrap();
         assert!(read.tags.contains("web"));
         assert_eq!(read.account, state.account);
     }
@@ -134,8 +151,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(Store::FILE);
         fs::write(&file, r#"{"version": 99, "unheard": "of"}"#).unwrap();
-        assert!(Store::open::<Plain>(dir.path()).unwrap_err().to_string().contains("version 99"));
+        assert!(open(dir.path()).unwrap_err().to_string().contains("version 99"));
         fs::write(&file, r#"{"version": 1, "acc"#).unwrap();
-        assert!(Store::open::<Plain>(dir.path()).unwrap_err().to_string().contains("cloud.json"));
+        assert!(open(dir.path()).unwrap_err().to_string().contains("cloud.json"));
     }
 }

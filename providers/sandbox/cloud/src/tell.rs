@@ -25,7 +25,7 @@ impl<F: Front> Cloud<F> {
     }
 
     /// The same for all of them.
-    pub async fn tell_static_ips(&self) {
+    pub(super) async fn tell_static_ips(&self) {
         for ip in self.read(|state| state.static_ips.keys().copied().collect::<Vec<_>>()) {
             self.tell_static_ip(ip).await;
         }

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{REGIONS, SIZES};
 use remint_sandbox_cloud::{
-    Api, ApiError, Front, Shape,
+    Api, ApiError, Front, Shape, TTL,
     catalogue::{Region, Size},
     html,
-    zones::TTL,
 };
 
 /// What the account keeps beside the engine's things: nothing.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::extract::{Body, Listing};
 use super::rules;
 use crate::Cloud;
-use remint_sandbox_cloud::{ApiError, ApiResult, state::Key};
+use remint_sandbox_cloud::{ApiError, ApiResult, state::LoginKey};
 
 pub(super) fn routes() -> Router<Cloud> {
     Router::new()
@@ -28,12 +28,12 @@ struct Create {
     public_key: String,
 }
 
-fn view(key: &Key) -> Value {
+fn view(key: &LoginKey) -> Value {
     json!({ "id": key.id, "fingerprint": key.fingerprint, "public_key": key.public_key, "name": key.name })
 }
 
 async fn list(State(cloud): State<Cloud>, listing: Listing) -> Json<Value> {
-    listing.reply("ssh_keys", cloud.read(|state| state.keys.values().map(view).collect()))
+    listing.reply("ssh_keys", cloud.read(|state| state.login_keys.values().map(view).collect()))
 }
 
 async fn create(State(cloud): State<Cloud>, Body(body): Body<Create>) -> ApiResult<(StatusCode, Json<Value>)> {
@@ -58,7 +58,7 @@ async fn rename(
     }
     let key = cloud.change(|state| {
         let id = rules::keys::find_key(state, &key).map(|key| key.id).ok_or_else(ApiError::not_found)?;
-        let key = state.keys.get_mut(&id).ok_or_else(ApiError::not_found)?;
+        let key = state.login_keys.get_mut(&id).ok_or_else(ApiError::not_found)?;
         key.name.clone_from(&body.name);
         Ok(key.clone())
     })?;
@@ -68,7 +68,7 @@ async fn rename(
 async fn delete(State(cloud): State<Cloud>, Path(key): Path<String>) -> ApiResult<StatusCode> {
     cloud.change(|state| {
         let id = rules::keys::find_key(state, &key).map(|key| key.id).ok_or_else(ApiError::not_found)?;
-        state.keys.remove(&id);
+        state.login_keys.remove(&id);
         Ok(StatusCode::NO_CONTENT)
     })
 }

@@ -30,7 +30,8 @@ pub async fn identify(request: Request, next: Next) -> Response {
             401 => tracing::debug!(%method, path, request = %id, "no credentials, or wrong ones"),
             status => tracing::info!(%method, path, status, request = %id, "{}", error.message),
         }
-        let body = Json(json!({ "id": error.id, "message": error.message, "request_id": id })).into_response();
+        let (name, message) = words(&error);
+        let body = Json(json!({ "id": name, "message": message, "request_id": id })).into_response();
         let (parts, body) = body.into_parts();
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
             match parts.headers.get(&name) {
@@ -49,4 +50,22 @@ pub async fn identify(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// The error's `id`, and its message: DigitalOcean's own where the engine has only a kind to tell.
+fn words(error: &ApiError) -> (&str, &str) {
+    match error.status {
+        400 => ("bad_request", &error.message),
+        401 => ("Unauthorized", "Unable to authenticate you"),
+        403 => ("forbidden", "You do not have access for the attempted action."),
+        404 => ("not_found", "The resource you were accessing could not be found."),
+        // Of what the engine itself finds busy: an image that is to be deleted.
+        422 if error.id == "busy" => ("unprocessable_entity", "Image already has a pending event."),
+        422 => ("unprocessable_entity", &error.message),
+        429 => ("too_many_requests", "API Rate limit exceeded."),
+        500 => ("server_error", &error.message),
+        501 => ("not_implemented", &error.message),
+        503 => ("unavailable", "The service is not available."),
+        _ => (error.id, &error.message),
+    }
 }

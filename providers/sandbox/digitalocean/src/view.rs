@@ -38,7 +38,8 @@ pub(super) fn size(size: &Size) -> Value {
         "disk": size.disk,
         "transfer": size.transfer,
         "price_monthly": size.monthly,
-        "price_hourly": size.hourly(),
+        // 672 hours are billed as a month.
+        "price_hourly": (size.monthly / 672.0 * 100_000.0).round() / 100_000.0,
         "regions": REGIONS.iter().map(|region| region.slug).collect::<Vec<_>>(),
         "available": true,
         "disk_info": [{ "type": "local", "size": { "amount": size.disk, "unit": "gib" } }],

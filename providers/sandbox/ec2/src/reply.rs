@@ -115,16 +115,16 @@ impl Service {
         self.response(status, request, body)
     }
 
-    /// Status, code and message. The engine's and the fault rules' errors, which have DigitalOcean's names, become those
-    /// that this service has for the same.
+    /// Status, code and message. The engine's and the fault rules' errors, which have core's names, become those that
+    /// this service has for the same.
     fn translate(self, error: &ApiError) -> (u16, &str, &str) {
         match error.id {
-            "too_many_requests" => match self {
+            "rate_limited" => match self {
                 Self::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
                 Self::Ssm => (400, "ThrottlingException", "Rate exceeded"),
                 _ => (400, "Throttling", "Rate exceeded"),
             },
-            "server_error" => match self {
+            "internal" => match self {
                 Self::Ec2 => (500, "InternalError", "An internal error has occurred"),
                 Self::Ssm => (500, "InternalServerError", "An error occurred on the server side."),
                 _ => (500, "InternalFailure", "We encountered an internal error. Please try again."),
@@ -133,7 +133,7 @@ impl Service {
                 Self::Ec2 => (503, "Unavailable", "The server is overloaded and can't handle the request."),
                 _ => (503, "ServiceUnavailable", "Service is unable to handle the request."),
             },
-            "not_implemented" => (501, "NotImplemented", &error.message),
+            "unsupported" => (501, "NotImplemented", &error.message),
             id => (error.status, id, &error.message),
         }
     }

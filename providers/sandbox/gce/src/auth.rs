@@ -74,13 +74,14 @@ fn place(method: &Method, path: &str) -> Result<()> {
     let parts: Vec<&str> = rest.split('/').collect();
     let project = parts.first().copied().unwrap_or_default();
     if project != PROJECT {
-        let images = matches!(parts.get(1..3), Some(["global", "images"])) && public_images::is_project(project);
-        if images && method == Method::GET {
+        let images = matches!(parts.get(1..), Some(["global", "images", ..] | ["zones", _, "imageFamilyViews", _]));
+        if images && public_images::is_project(project) && method == Method::GET {
             return Ok(());
         }
         return Err(Refusal::forbidden("compute.projects.get", &format!("projects/{project}")));
     }
     match parts.get(1..) {
+        Some(["zones", "-", "imageFamilyViews", _]) => Ok(()),
         Some(["zones", zone, _, ..]) if catalogue::zone(zone).is_none() => {
             Err(Refusal::invalid("zone", zone, "Unknown zone."))
         }
@@ -122,6 +123,12 @@ mod tests {
             Some((400, "invalid"))
         );
         assert_eq!(code(Method::GET, "/compute/v1/projects/debian-cloud/global/images/family/debian-12"), None);
+        assert_eq!(code(Method::GET, "/compute/v1/projects/debian-cloud/zones/-/imageFamilyViews/debian-12"), None);
+        assert_eq!(code(Method::GET, &format!("/compute/v1/projects/{PROJECT}/zones/-/imageFamilyViews/web")), None);
+        assert_eq!(
+            code(Method::GET, &format!("/compute/v1/projects/{PROJECT}/zones/-/instances")),
+            Some((400, "invalid"))
+        );
         assert_eq!(code(Method::DELETE, "/compute/v1/projects/debian-cloud/global/images/x"), Some((403, "forbidden")));
         assert_eq!(
             code(Method::GET, "/compute/v1/projects/someone-elses/zones/us-central1-a/instances"),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{
     PROJECT,
     error::{Refusal, Result},
+    json,
 };
 
 /// A moment, as Compute Engine writes it.
@@ -49,8 +50,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let bytes = Bytes::from_request(request, state).await.map_err(Refusal::unreadable)?;
         let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-        // The parser's words quote a value only where its type is wrong; user data and keys are text, as they should be.
-        serde_json::from_slice(&bytes).map(Self).map_err(Refusal::unreadable)
+        json::read(serde_json::from_slice(&bytes).map_err(Refusal::unreadable)?).map(Self)
     }
 }
 
@@ -67,9 +67,10 @@ impl Call {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// Whether a parameter is `true`.
-    pub(super) fn is(&self, name: &str) -> bool {
-        self.get(name) == Some("true")
+    /// A parameter that is a boolean, if it is there.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>> {
+        let wrong = |text| Refusal::new(400, "invalid", format!("Invalid value at '{name}' (TYPE_BOOL), \"{text}\""));
+        self.get(name).map(|text| json::boolean(text).ok_or_else(|| wrong(text))).transpose()
     }
 
     /// The URL of something below the project.
@@ -120,6 +121,15 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn booleans_are_read_as_google_reads_them() {
+        let flag = |text: &str| Call::test("/x", &[("on", text)]).flag("on");
+        for (text, on) in [("true", true), ("True", true), ("1", true), ("False", false), ("no", false), ("0", false)] {
+            assert_eq!(flag(text), Ok(Some(on)), "{text}");
+        }
+        assert_eq!((flag(""), flag("maybe").unwrap_err().reason), (Ok(None), "invalid"));
+    }
 
     #[test]
     fn a_calls_place_and_names_are_in_its_path() {

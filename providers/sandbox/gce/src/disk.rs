@@ -14,7 +14,7 @@ use crate::State;
 use remint_sandbox_cloud::state::Image;
 
 /// The kinds of disks; the first is what a disk is that says nothing.
-const KINDS: [&str; 4] = ["pd-standard", "pd-balanced", "pd-ssd", "pd-extreme"];
+pub(super) const KINDS: [&str; 4] = ["pd-standard", "pd-balanced", "pd-ssd", "pd-extreme"];
 
 /// The refusal of what a disk cannot be while an instance has it.
 pub(super) fn in_use(state: &State, disk: &Disk, user: u64) -> Refusal {

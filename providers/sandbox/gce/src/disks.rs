@@ -13,7 +13,7 @@ use super::{
     image::{Source, drop_unused_images, source},
     labels::{Labels, check_labels, fingerprint},
     model::{Content, Disk, Instance},
-    number::int64,
+    reference::{X86, differs},
     resource::{check_new, path},
 };
 use crate::{Cloud, State};
@@ -70,13 +70,14 @@ impl Shown for Disk {
 struct Insert {
     name: String,
     description: String,
-    #[serde(deserialize_with = "int64")]
     size_gb: Option<u64>,
     r#type: Option<String>,
     source_image: Option<String>,
     source_snapshot: Option<String>,
     source_disk: Option<String>,
     labels: Labels,
+    architecture: Option<String>,
+    physical_block_size_bytes: Option<u64>,
 }
 
 async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) -> Result<Json<Value>> {
@@ -86,7 +87,11 @@ async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) 
     call.mutate(&cloud, |state, _| {
         check_new::<Disk>(state, zone, &sent.name)?;
         let other = sent.source_snapshot.is_some() || sent.source_disk.is_some();
-        Refusal::unless_had([(other, "disks from snapshots and from other disks")])?;
+        Refusal::unless_had([
+            (other, "disks from snapshots and from other disks"),
+            (differs(&sent.architecture, X86), "architectures other than X86_64"),
+            (sent.physical_block_size_bytes.is_some_and(|size| size != 4096), "blocks of other sizes than 4096 bytes"),
+        ])?;
         let image = asked.as_deref().filter(|text| !text.is_empty());
         let image = image.ok_or_else(|| Refusal::not_implemented("disks without a source image"))?;
         check_labels(&sent.labels)?;

@@ -155,6 +155,13 @@ pub(crate) fn refuse(error: ApiError) -> Response {
     Refusal::from(error).into_response()
 }
 
+/// 503: a zone has no room.
+pub(crate) fn no_room_in_zone() -> ApiError {
+    let message = "The zone does not have enough resources available to fulfill the request. Try a different zone, or try \
+                   again later.";
+    ApiError { status: 503, id: "ZONE_RESOURCE_POOL_EXHAUSTED", message: message.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +187,7 @@ mod tests {
         assert_eq!((foreign.code, foreign.reason), (501, "notImplemented"));
         let broken = Refusal::from(ApiError::internal("x"));
         assert_eq!((broken.code, broken.reason), (503, "backendError"));
-        let full = Refusal::from(ApiError::no_room_in_zone());
+        let full = Refusal::from(no_room_in_zone());
         assert_eq!((full.code, full.reason), (503, "ZONE_RESOURCE_POOL_EXHAUSTED"));
     }
 }

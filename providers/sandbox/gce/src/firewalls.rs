@@ -1,6 +1,7 @@
 //! Firewall rules. They are kept and shown; the sandbox's machines have their open ports whatever the rules say.
 
 use axum::{Json, Router, extract::State as Axum, routing::post};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
     calls::{Shown, all_path, describe, one_path, reads, remove},
     change::{Accepted, Done},
     error::{Refusal, Result},
+    json,
     model::Firewall,
     reference::Reference,
     resource::{check_new, path},
@@ -15,22 +17,35 @@ use super::{
 use crate::{Cloud, State};
 use remint_sandbox_cloud::now;
 
-/// The fields that a client may set.
-const FIELDS: [&str; 13] = [
-    "description",
-    "network",
-    "priority",
-    "sourceRanges",
-    "destinationRanges",
-    "sourceTags",
-    "targetTags",
-    "sourceServiceAccounts",
-    "targetServiceAccounts",
-    "allowed",
-    "denied",
-    "direction",
-    "disabled",
-];
+/// What a client says of a rule.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Rule {
+    #[serde(skip_serializing)]
+    name: String,
+    description: String,
+    network: String,
+    priority: Option<u32>,
+    source_ranges: Vec<String>,
+    destination_ranges: Vec<String>,
+    source_tags: Vec<String>,
+    target_tags: Vec<String>,
+    source_service_accounts: Vec<String>,
+    target_service_accounts: Vec<String>,
+    allowed: Vec<Protocol>,
+    denied: Vec<Protocol>,
+    direction: String,
+    disabled: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Protocol {
+    #[serde(rename = "IPProtocol")]
+    ip_protocol: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ports: Vec<String>,
+}
 
 pub(super) fn routes() -> Router<Cloud> {
     reads::<Firewall>()
@@ -63,39 +78,36 @@ impl Shown for Firewall {
 
 /// What a client says of a rule, over what there was of it before.
 fn read(sent: &Map<String, Value>, before: Map<String, Value>) -> Result<Map<String, Value>> {
-    let mut rule = before;
-    for field in FIELDS {
-        match sent.get(field) {
-            Some(Value::Null) => drop(rule.remove(field)),
-            Some(value) => drop(rule.insert(field.to_owned(), value.clone())),
-            None => {}
-        }
+    let mut both = before;
+    both.extend(sent.clone());
+    let mut rule: Rule = json::read(both.into())?;
+    if !matches!(*Reference::parse(&rule.network).path, ["global", "networks", "default"] | [""]) {
+        let why = "The referenced network resource cannot be found.";
+        return Err(Refusal::invalid("resource.network", rule.network, why));
     }
-    if let Some(network) = rule.get("network").and_then(Value::as_str)
-        && !matches!(*Reference::parse(network).path, ["global", "networks", "default"])
-    {
-        return Err(Refusal::invalid("resource.network", network, "The referenced network resource cannot be found."));
-    }
-    if let Some(priority) = rule.get("priority")
-        && priority.as_u64().is_none_or(|number| number > 65535)
-    {
+    if let Some(priority) = rule.priority.filter(|number| *number > 65535) {
         return Err(Refusal::invalid("resource.priority", priority, "Must be between 0 and 65535."));
     }
-    let some = |field: &str| rule.get(field).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    match (some("allowed"), some("denied")) {
-        (false, false) => return Err(Refusal::required("resource.allowed")),
-        (true, true) => return Err(Refusal::invalid("resource.denied", "", "Cannot specify both allowed and denied.")),
+    match (rule.allowed.is_empty(), rule.denied.is_empty()) {
+        (true, true) => return Err(Refusal::required("resource.allowed")),
+        (false, false) => {
+            return Err(Refusal::invalid("resource.denied", "", "Cannot specify both allowed and denied."));
+        }
         _ => {}
     }
-    let all = rule.get("allowed").or(rule.get("denied")).and_then(Value::as_array);
-    if all.is_some_and(|all| all.iter().any(|one| one["IPProtocol"].as_str().is_none_or(str::is_empty))) {
+    if rule.allowed.iter().chain(&rule.denied).any(|one| one.ip_protocol.is_empty()) {
         return Err(Refusal::required("resource.allowed[0].IPProtocol"));
     }
-    let egress = rule.get("direction").and_then(Value::as_str) == Some("EGRESS");
-    let sources = ["sourceRanges", "sourceTags", "sourceServiceAccounts"];
-    if !egress && !sources.iter().any(|field| some(field)) {
-        rule.insert("sourceRanges".to_owned(), json!(["0.0.0.0/0"]));
+    let sources = [&rule.source_ranges, &rule.source_tags, &rule.source_service_accounts];
+    if rule.direction != "EGRESS" && sources.into_iter().all(Vec::is_empty) {
+        rule.source_ranges.push("0.0.0.0/0".to_owned());
     }
+    let mut rule = match serde_json::to_value(rule) {
+        Ok(Value::Object(rule)) => rule,
+        _ => Map::new(),
+    };
+    // What is empty is not shown.
+    rule.retain(|_, value| !matches!(value, Value::Null) && *value != json!([]) && *value != json!(""));
     Ok(rule)
 }
 
@@ -148,6 +160,8 @@ mod tests {
             json!({ "allowed": [{ "IPProtocol": "tcp" }], "denied": [{ "IPProtocol": "udp" }] }),
             json!({ "allowed": [{ "IPProtocol": "tcp" }], "network": "global/networks/other" }),
             json!({ "allowed": [{ "IPProtocol": "tcp" }], "priority": 70000 }),
+            json!({ "allowed": [{ "IPProtocol": "tcp", "port": 22 }] }),
+            json!({ "allowed": [{ "IPProtocol": "tcp" }], "logConfig": { "enable": true } }),
         ] {
             assert!(read(&map(bad.clone()), Map::new()).is_err(), "{bad}");
         }

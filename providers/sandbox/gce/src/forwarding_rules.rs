@@ -83,6 +83,7 @@ struct Insert {
     ports: Vec<String>,
     all_ports: bool,
     target: Option<String>,
+    ip_version: Option<String>,
     backend_service: Option<String>,
     load_balancing_scheme: Option<String>,
     network_tier: Option<String>,
@@ -139,6 +140,7 @@ async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) 
         check_labels(&sent.labels)?;
         Refusal::unless_had([
             (differs(&sent.ip_protocol, "TCP"), "forwarding rules of other protocols than TCP"),
+            (differs(&sent.ip_version, "IPV4"), "IPv6 addresses"),
             (differs(&sent.load_balancing_scheme, "EXTERNAL"), "load balancing schemes other than EXTERNAL"),
             (differs(&sent.backend_service, ""), "backend services"),
             (!sent.ports.is_empty(), "`ports` of forwarding rules; `portRange` is read"),

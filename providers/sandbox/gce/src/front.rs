@@ -3,17 +3,17 @@
 use super::{
     Data, State,
     catalogue::{SIZES, ZONES},
-    error::refuse,
+    error::{no_room_in_zone, refuse},
 };
 use remint_sandbox_cloud::{
-    Api, ApiError, Config, Front, Shape,
+    Api, Config, Front, Shape,
     catalogue::{Region, Size},
     html, now,
 };
 
 impl Front for Data {
     const SHAPE: Shape =
-        Shape { api: Api::Gce, refuse, broken: html, no_room: Some(ApiError::no_room_in_zone), sees_stale: false };
+        Shape { api: Api::Gce, refuse, broken: html, no_room: Some(no_room_in_zone), sees_stale: false };
     const REGIONS: &'static [Region] = ZONES;
     const SIZES: &'static [Size] = SIZES;
     const NAME_SERVERS: &'static [&'static str] = &[

@@ -3,11 +3,11 @@
 #[path = "../../../../core/src/fuzz/run.rs"]
 mod run;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use run::{JSON, Target};
 
-use super::{dns, filter::Filter};
+use super::{batch, dns, filter::Filter, json};
 
 #[test]
 fn fuzz_gce_requests() {
@@ -16,7 +16,9 @@ fn fuzz_gce_requests() {
         samples: &[
             "(labels.a=1 OR name eq 'web-.*') AND NOT (tags.items:http) id>3",
             "MX 10 mail.example.com.",
+            r#"{"a": [1, "x", null, {"b": -1.5e3}]}"#,
             r#"TXT "v=spf1 \" -all" "b""#,
+            "--b\nContent-Type: application/http\nContent-ID: <1>\n\nGET /compute/v1/x HTTP/1.1\nA: b\n\n{}\n--b--",
         ],
         words: &[
             JSON,
@@ -68,4 +70,9 @@ fn read(text: &str) {
         }
     }
     dns::fuzz(text);
+    batch::fuzz(text);
+    // Where any value may be, a body is read as it is.
+    if let Ok(body) = serde_json::from_str::<Value>(text) {
+        assert_eq!(json::read::<Value>(body.clone()).unwrap(), body, "{text:?}");
+    }
 }

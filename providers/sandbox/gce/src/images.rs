@@ -19,7 +19,7 @@ use super::{
     labels::{Labels, check_labels, fingerprint},
     model::{Content, Disk, ImageData},
     public_images::{self, PublicImage},
-    reference::{Reference, check_name},
+    reference::{Reference, X86, check_name, differs},
     resource::{check_new, find, full_path, path},
 };
 use crate::{Cloud, State};
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Cloud> {
     Router::new()
         .route(&all_path::<ImageData>(), get(list).post(insert))
         .route(&format!("{}/family/{{family}}", all_path::<ImageData>()), get(show_family))
+        .route("/compute/v1/projects/{project}/zones/{zone}/imageFamilyViews/{family}", get(family_view))
         .route(&at(""), get(show).delete(delete))
         .route(&at("/setLabels"), post(set_labels::<ImageData>))
         .route(&at("/deprecate"), post(deprecate))
@@ -118,6 +119,16 @@ async fn show_family(Axum(cloud): Axum<Cloud>, call: Call, Path((project, family
     one(&cloud, &call, &project, &family, true).await
 }
 
+/// The image that a family means in a zone, which may be `-` for any.
+async fn family_view(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((project, _, family)): Path<(String, String, String)>,
+) -> Result<Json<Value>> {
+    let Json(image) = one(&cloud, &call, &project, &family, true).await?;
+    Ok(Json(json!({ "image": image })))
+}
+
 async fn one(cloud: &Cloud, call: &Call, project: &str, name: &str, family: bool) -> Result<Json<Value>> {
     cloud.refresh_images().await;
     cloud.read(|state| {
@@ -140,11 +151,12 @@ struct Insert {
     source_disk: Option<String>,
     source_image: Option<String>,
     source_snapshot: Option<String>,
-    raw_disk: Option<Value>,
+    source_type: Option<String>,
+    architecture: Option<String>,
 }
 
 async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) -> Result<Json<Value>> {
-    let force = call.is("forceCreate");
+    let force = call.flag("forceCreate")?.unwrap_or_default();
     call.mutate(&cloud, |state, _| plan(state, sent, force)).await
 }
 
@@ -153,8 +165,11 @@ fn plan(state: &State, sent: Insert, force: bool) -> Result<Accepted> {
     let family = sent.family.filter(|family| !family.is_empty());
     family.as_deref().map_or(Ok(()), |family| check_name("resource.family", family))?;
     check_labels(&sent.labels)?;
-    let other = sent.source_image.is_some() || sent.source_snapshot.is_some() || sent.raw_disk.is_some();
-    Refusal::unless_had([(other, "images from anything but a disk")])?;
+    let other = sent.source_image.is_some() || sent.source_snapshot.is_some();
+    Refusal::unless_had([
+        (other || differs(&sent.source_type, "RAW"), "images from anything but a disk"),
+        (differs(&sent.architecture, X86), "architectures other than X86_64"),
+    ])?;
     let field = "resource.sourceDisk";
     let source = sent.source_disk.as_deref().ok_or_else(|| Refusal::required(field))?;
     let (zone, name) = match *Reference::parse(source).path {

@@ -202,7 +202,7 @@ async fn set_tags(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<SentTag
 
 async fn set_deletion_protection(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
     // Protection is what a call asks for that does not say otherwise.
-    let on = call.get("deletionProtection") != Some("false");
+    let on = call.flag("deletionProtection")?.unwrap_or(true);
     let plan = |_: &Instance| Ok(move |instance: &mut Instance| instance.deletion_protection = on);
     describe(&cloud, &call, "setDeletionProtection", plan).await
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use axum::{Json, Router, extract::State as Axum, routing::post};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
-    access_config::SentAccess,
+    access_config::{INTERFACE, SentAccess},
     call::{Body, Call},
     calls::all_path,
     catalogue,
@@ -17,10 +17,9 @@ use super::{
     image::{Source, source},
     labels::{Labels, Metadata, SentMetadata, SentTags, check_labels, check_tags},
     model::{Access, Content, Disk, Instance},
-    number::int64,
     operation::Failure,
     public_images,
-    reference::{Reference, check_name},
+    reference::{Reference, X86, check_name, differs},
     resource::{check_new, find, full_path, path},
 };
 use crate::{Cloud, State};
@@ -40,7 +39,7 @@ pub(super) fn routes() -> Router<Cloud> {
     Router::new().route(&all_path::<Instance>(), post(insert))
 }
 
-/// The body of `instances.insert`, as far as the sandbox reads it.
+/// The body of `instances.insert`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Insert {
@@ -52,12 +51,38 @@ struct Insert {
     labels: Labels,
     metadata: SentMetadata,
     tags: SentTags,
-    service_accounts: Vec<Value>,
-    scheduling: Value,
-    guest_accelerators: Vec<Value>,
-    hostname: Option<String>,
+    service_accounts: Vec<ServiceAccount>,
+    scheduling: Scheduling,
+    reservation_affinity: ReservationAffinity,
     can_ip_forward: bool,
     deletion_protection: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ServiceAccount {
+    email: String,
+    scopes: Vec<String>,
+}
+
+/// What is kept and shown; nothing moves or ends an instance here.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Scheduling {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_host_maintenance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automatic_restart: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preemptible: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provisioning_model: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ReservationAffinity {
+    consume_reservation_type: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -68,26 +93,31 @@ struct AttachedDisk {
     device_name: Option<String>,
     source: Option<String>,
     initialize_params: Option<InitializeParams>,
-    #[serde(deserialize_with = "int64")]
     disk_size_gb: Option<u64>,
+    r#type: Option<String>,
+    mode: Option<String>,
+    interface: Option<String>,
+    architecture: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct InitializeParams {
     disk_name: Option<String>,
-    #[serde(deserialize_with = "int64")]
     disk_size_gb: Option<u64>,
     disk_type: Option<String>,
     source_image: Option<String>,
     source_snapshot: Option<String>,
     description: String,
     labels: Labels,
+    architecture: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Nic {
+    name: Option<String>,
+    stack_type: Option<String>,
     network: Option<String>,
     subnetwork: Option<String>,
     access_configs: Vec<SentAccess>,
@@ -136,10 +166,9 @@ fn plan(state: &State, config: &Config, zone: &str, sent: Insert) -> Result<Acce
 fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
     check_new::<Instance>(state, zone, &sent.name)?;
     Refusal::unless_had([
-        (!sent.guest_accelerators.is_empty(), "guest accelerators"),
-        (sent.hostname.as_ref().is_some_and(|name| !name.is_empty()), "host names other than the instance's name"),
         (sent.disks.len() > 1, "disks next to the boot disk"),
         (sent.network_interfaces.len() > 1, "more than one network interface"),
+        (differs(&sent.reservation_affinity.consume_reservation_type, "ANY_RESERVATION"), "reservations"),
     ])?;
     let size = machine_type(&sent.machine_type, zone)?;
     check_labels(&sent.labels)?;
@@ -176,8 +205,8 @@ fn check(state: &State, zone: &str, sent: Insert) -> Result<New> {
             metadata,
             tags: sent.tags.items,
             access,
-            service_accounts: sent.service_accounts,
-            scheduling: sent.scheduling,
+            service_accounts: sent.service_accounts.iter().map(|account| json!(account)).collect(),
+            scheduling: json!(sent.scheduling),
             disk: 0,
             device_name,
             auto_delete: boot.auto_delete,
@@ -227,6 +256,10 @@ fn network(state: &State, zone: &str, sent: Option<&Nic>) -> Result<Option<Acces
     {
         return Err(bad("subnetwork", text));
     }
+    Refusal::unless_had([
+        (differs(&sent.name, INTERFACE), "network interfaces with a name of one's choice"),
+        (differs(&sent.stack_type, "IPV4_ONLY"), "IPv6"),
+    ])?;
     if sent.access_configs.len() > 1 {
         return Err(Refusal::invalid(
             "accessConfigs",
@@ -240,7 +273,15 @@ fn network(state: &State, zone: &str, sent: Option<&Nic>) -> Result<Option<Acces
 /// The image that the disk begins with, and the disk.
 fn boot_disk(state: &State, zone: &str, instance: &str, sent: &AttachedDisk) -> Result<(Image, NewDisk)> {
     const FIELD: &str = "resource.disks[0]";
-    match (&sent.source, &sent.initialize_params) {
+    let params = sent.initialize_params.as_ref();
+    let architecture = params.map_or(&None, |params| &params.architecture);
+    Refusal::unless_had([
+        (differs(&sent.r#type, "PERSISTENT"), "disks other than persistent ones"),
+        (differs(&sent.mode, "READ_WRITE"), "disks that are only read"),
+        (differs(&sent.interface, "SCSI"), "interfaces of disks other than SCSI"),
+        (differs(&sent.architecture, X86) || differs(architecture, X86), "architectures other than X86_64"),
+    ])?;
+    match (&sent.source, params) {
         (Some(source), None) => {
             let (found, name) = Reference::parse(source)
                 .zonal("disks", zone)

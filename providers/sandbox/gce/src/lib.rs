@@ -5,6 +5,11 @@
 //! the engine's actions carry out. Names, types and enums are those of the discovery documents (`compute.v1`, `dns.v1`);
 //! the errors' reasons and messages are those that the service gives.
 //!
+//! Below are the models (`model`, `operation`, `state`), how a call is read (`call`, `json`), listed (`list`) and carried out
+//! (`change`), and what kinds of resources have in common (`resource`, `calls`). A file in the plural, such as `disks`, has the
+//! calls of a kind and its routes; what several of them need is in the singular, as in `disk`. A new call is added to its file,
+//! and a new file to `routes`.
+//!
 //! A machine has one address. It is shown as the instance's external one, which it keeps while it stands; the internal
 //! one is made up and leads nowhere. Firewall rules are kept and do not filter. What the sandbox does not have is refused
 //! by 501, in the API's own shape.
@@ -13,6 +18,7 @@ mod access;
 mod access_config;
 mod addresses;
 mod auth;
+mod batch;
 mod call;
 mod calls;
 mod catalogue;
@@ -31,12 +37,12 @@ mod image;
 mod images;
 mod instance;
 mod instances;
+mod json;
 mod key;
 mod labels;
 mod launch;
 mod list;
 mod model;
-mod number;
 mod operation;
 mod operations;
 mod places;

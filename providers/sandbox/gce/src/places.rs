@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     call::{Call, time},
     catalogue,
+    disk::KINDS,
     error::Refusal,
 };
 use crate::{Cloud, State};
@@ -17,10 +18,39 @@ use remint_sandbox_cloud::{
 /// The name of the only network, and of its subnetwork in each region.
 const NETWORK: &str = "default";
 
+/// Lists that are always empty, because the sandbox has no call that makes what would be in them: the path, what stands for a name,
+/// and the kind.
+const EMPTY: [(&str, &str, &str); 23] = [
+    ("global/addresses", "address", "compute#address"),
+    ("global/backendServices", "service", "compute#backendService"),
+    ("global/forwardingRules", "rule", "compute#forwardingRule"),
+    ("global/healthChecks", "check", "compute#healthCheck"),
+    ("global/httpHealthChecks", "check", "compute#httpHealthCheck"),
+    ("global/httpsHealthChecks", "check", "compute#httpsHealthCheck"),
+    ("global/instanceTemplates", "template", "compute#instanceTemplate"),
+    ("global/snapshots", "snapshot", "compute#snapshot"),
+    ("global/sslCertificates", "certificate", "compute#sslCertificate"),
+    ("global/targetHttpProxies", "proxy", "compute#targetHttpProxy"),
+    ("global/targetHttpsProxies", "proxy", "compute#targetHttpsProxy"),
+    ("global/urlMaps", "map", "compute#urlMap"),
+    ("regions/{region}/backendServices", "service", "compute#backendService"),
+    ("regions/{region}/resourcePolicies", "policy", "compute#resourcePolicy"),
+    ("regions/{region}/routers", "router", "compute#router"),
+    ("regions/{region}/targetPools", "pool", "compute#targetPool"),
+    ("regions/{region}/targetVpnGateways", "gateway", "compute#targetVpnGateway"),
+    ("regions/{region}/vpnTunnels", "tunnel", "compute#vpnTunnel"),
+    ("zones/{zone}/acceleratorTypes", "type", "compute#acceleratorType"),
+    ("zones/{zone}/autoscalers", "autoscaler", "compute#autoscaler"),
+    ("zones/{zone}/instanceGroupManagers", "manager", "compute#instanceGroupManager"),
+    ("zones/{zone}/instanceGroups", "group", "compute#instanceGroup"),
+    ("zones/{zone}/reservations", "reservation", "compute#reservation"),
+];
+
 /// The things of one kind in a zone or region, or in all of them where it is empty, as the API shows them.
 type Views = fn(&Call, &Config, &State, &str) -> Vec<Value>;
 
 pub(super) fn routes() -> Router<Cloud> {
+    let empty = EMPTY.map(|(below, item, kind)| fixed(below, item, kind, |_, _, _, _| Vec::new()));
     [
         fixed("zones", "zone", "compute#zone", |call, _, state, _| {
             catalogue::ZONES.iter().map(|zone| zone_view(call, state, zone)).collect()
@@ -28,11 +58,13 @@ pub(super) fn routes() -> Router<Cloud> {
         fixed("regions", "region", "compute#region", |call, config, state, _| {
             catalogue::regions().into_iter().map(|region| region_view(call, config, state, region)).collect()
         }),
+        fixed("zones/{zone}/diskTypes", "type", "compute#diskType", disk_types),
         fixed("zones/{zone}/machineTypes", "type", "compute#machineType", machine_types),
         fixed("global/networks", "network", "compute#network", |call, _, state, _| vec![network_view(call, state)]),
         fixed("regions/{region}/subnetworks", "subnetwork", "compute#subnetwork", subnetworks),
     ]
     .into_iter()
+    .chain(empty)
     .fold(Router::new(), Router::merge)
 }
 
@@ -64,6 +96,24 @@ fn fixed(below: &'static str, item: &str, kind: &'static str, views: Views) -> R
 fn machine_types(call: &Call, _: &Config, state: &State, zone: &str) -> Vec<Value> {
     let zones = catalogue::ZONES.iter().filter(|known| zone.is_empty() || known.slug == zone);
     zones.flat_map(|zone| catalogue::SIZES.iter().map(|size| type_view(call, state, zone.slug, size))).collect()
+}
+
+fn disk_types(call: &Call, _: &Config, state: &State, zone: &str) -> Vec<Value> {
+    let zones = catalogue::ZONES.iter().filter(|known| zone.is_empty() || known.slug == zone);
+    let view = |zone: &Region, kind: &str| {
+        json!({
+            "kind": "compute#diskType",
+            "id": id(&format!("{}/{kind}", zone.slug)),
+            "creationTimestamp": time(state.created_at),
+            "name": kind,
+            "description": kind,
+            "validDiskSize": "10GB-65536GB",
+            "defaultDiskSizeGb": "100",
+            "zone": call.link(&format!("zones/{}", zone.slug)),
+            "selfLink": call.link(&format!("zones/{}/diskTypes/{kind}", zone.slug)),
+        })
+    };
+    zones.flat_map(|zone| KINDS.iter().map(move |kind| view(zone, kind))).collect()
 }
 
 fn subnetworks(call: &Call, _: &Config, state: &State, region: &str) -> Vec<Value> {

@@ -70,7 +70,7 @@ async fn start(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
 }
 
 async fn stop(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
-    let force = call.is("noGracefulShutdown");
+    let force = call.flag("noGracefulShutdown")?.unwrap_or_default();
     let choose = |instance, status| (status == Status::Active).then_some(("halt", Work::Halt { instance, force }));
     switch(&cloud, &call, "stop", choose).await
 }

@@ -59,6 +59,9 @@ pub(super) fn full(below: &str) -> String {
     format!("projects/{PROJECT}/{below}")
 }
 
+/// The only architecture.
+pub(super) const X86: &str = "X86_64";
+
 /// Whether a text is there and says something else than what is usual.
 pub(super) fn differs(text: &Option<String>, usual: &str) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty() && text != usual)

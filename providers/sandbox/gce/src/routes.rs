@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{
-    access, addresses, auth, disks, dns,
+    access, addresses, auth, batch, disks, dns,
     error::Refusal,
     firewalls, forwarding_rules, images, instances, launch, operations, places, power, projects, target_instances,
     token::{self, Authority},
@@ -44,7 +44,8 @@ pub fn routes(cloud: &Cloud, edge: impl Fn(Router) -> Router) -> Router {
     let api = edge(api).layer(middleware::from_fn_with_state(authority.clone(), auth::identify));
     // The assertion in a request for a token is its credentials.
     let token = edge(token::routes()).layer(middleware::from_fn_with_state(authority, token::check));
-    api.merge(token)
+    let batch = batch::routes(&api);
+    api.merge(batch).merge(token)
 }
 
 /// What the sandbox does not have.

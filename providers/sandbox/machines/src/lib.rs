@@ -8,10 +8,7 @@ pub mod base_image;
 #[path = "../../../../core/src/fuzz/run.rs"]
 mod fuzz;
 pub mod qemu;
-mod share;
 pub mod simulated;
-
-pub use share::Share;
 
 use std::{net::Ipv4Addr, time::Duration};
 

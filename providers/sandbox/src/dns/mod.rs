@@ -8,10 +8,9 @@
 
 mod record;
 mod server;
-mod snapshot;
 mod zone;
 
-pub use record::{RecordValue, ZoneData, ZoneError, ZoneRecord};
+pub use record::ZoneError;
 pub use server::Dns;
 
 #[cfg(test)]

@@ -20,9 +20,10 @@ use hickory_server::{
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::{
-    record::{ZoneData, ZoneError},
+    record::ZoneError,
     zone::{Answer, Zone, Zones},
 };
+use crate::cloud::ZoneSnapshot;
 
 /// How long an idle TCP connection is kept.
 const TCP_IDLE: Duration = Duration::from_secs(10);
@@ -87,7 +88,7 @@ impl Dns {
     /// # Errors
     ///
     /// A record that DNS cannot carry; the zone that was served before is kept.
-    pub fn replace(&self, data: &ZoneData) -> Result<(), ZoneError> {
+    pub fn replace(&self, data: &ZoneSnapshot) -> Result<(), ZoneError> {
         let _change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut zones = Zones::clone(&self.zones.current());
         let name = zone_key(&data.name)?;

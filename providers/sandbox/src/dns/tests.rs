@@ -14,41 +14,54 @@ use hickory_resolver::{
 use tokio::net::UdpSocket;
 
 use super::*;
+use crate::cloud::{ZoneRecord, ZoneSnapshot};
 
-fn record(name: &str, value: RecordValue) -> ZoneRecord {
-    ZoneRecord { name: name.into(), ttl: 60, value }
+/// A record; the data is preceded by what its kind has beside it, as zone files write it.
+fn record(name: &str, kind: &str, data: &str) -> ZoneRecord {
+    let mut words: Vec<&str> = data.splitn(if kind == "SRV" { 4 } else { 3 }, ' ').collect();
+    let mut number = |kinds: &[&str]| kinds.contains(&kind).then(|| words.remove(0).parse::<u16>().unwrap());
+    let (priority, weight, port) = (number(&["MX", "SRV"]), number(&["SRV"]), number(&["SRV"]));
+    let flags = number(&["CAA"]).map(|flags| u8::try_from(flags).unwrap());
+    let tag = (kind == "CAA").then(|| words.remove(0).to_owned());
+    let data = if kind == "TXT" { data.to_owned() } else { words.join(" ") };
+    ZoneRecord { id: 1, kind: kind.into(), name: name.into(), data, priority, port, ttl: 60, weight, flags, tag }
 }
 
-fn zone(records: Vec<ZoneRecord>) -> ZoneData {
-    ZoneData { name: "example.test".into(), records, minimum_ttl: 30 }
+fn zone(records: Vec<ZoneRecord>) -> ZoneSnapshot {
+    ZoneSnapshot { name: "example.test".into(), records }
+}
+
+fn a(name: &str, last: u8) -> ZoneRecord {
+    record(name, "A", &ip(last).to_string())
 }
 
 fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 16, 0, last)
 }
 
-fn everything() -> ZoneData {
-    let host = |name: &str| name.to_owned();
+fn everything() -> ZoneSnapshot {
     zone(vec![
-        record("@", RecordValue::Ns(host("ns1.cloud.test."))),
-        record("@", RecordValue::A(ip(1))),
-        record("www", RecordValue::A(ip(1))),
-        record("www", RecordValue::A(ip(2))),
-        ZoneRecord { ttl: 20, ..record("www", RecordValue::A(ip(2))) },
-        record("www", RecordValue::Aaaa("::1".parse().unwrap())),
-        record("alias", RecordValue::Cname(host("www.example.test."))),
-        record("loop", RecordValue::Cname(host("loop"))),
-        record("away", RecordValue::Cname(host("elsewhere.invalid."))),
-        record("dangling", RecordValue::Cname(host("missing"))),
-        record("@", RecordValue::Mx { priority: 10, host: host("mail") }),
-        record("@", RecordValue::Txt("v=spf1 \"quoted\"; -all".into())),
-        record("long", RecordValue::Txt("x".repeat(600))),
-        record("_sip._tcp", RecordValue::Srv { priority: 1, weight: 2, port: 5060, host: host("www") }),
-        record("@", RecordValue::Caa { flags: 128, tag: "issue".into(), value: "ca.test; a=b".into() }),
-        record("*.wild", RecordValue::A(ip(9))),
-        record("known.wild", RecordValue::Txt("here".into())),
-        record("part", RecordValue::Ns(host("ns.part"))),
-        record("ns.part", RecordValue::A(ip(7))),
+        record("@", "SOA", "1800"),
+        record("@", "NS", "ns1.cloud.test"),
+        a("@", 1),
+        a("www", 1),
+        a("www", 2),
+        ZoneRecord { ttl: 20, ..a("www", 2) },
+        record("www", "AAAA", "::1"),
+        record("alias", "CNAME", "www.example.test"),
+        record("loop", "CNAME", "loop.example.test"),
+        record("away", "CNAME", "elsewhere.invalid."),
+        record("home", "CNAME", "@"),
+        record("dangling", "CNAME", "missing.example.test"),
+        record("@", "MX", "10 mail.example.test"),
+        record("@", "TXT", "v=spf1 \"quoted\"; -all"),
+        record("long", "TXT", &"x".repeat(600)),
+        record("_sip._tcp", "SRV", "1 2 5060 www.example.test"),
+        record("@", "CAA", "128 issue ca.test; a=b"),
+        a("*.wild", 9),
+        record("known.wild", "TXT", "here"),
+        record("part", "NS", "ns.part.example.test"),
+        a("ns.part", 7),
     ])
 }
 
@@ -90,6 +103,7 @@ async fn a_resolver_reads_every_kind() {
     };
     assert_eq!(look("www.example.test.", RecordType::A).await, ["127.16.0.1", "127.16.0.2"]);
     assert_eq!(look("WWW.Example.test.", RecordType::AAAA).await, ["::1"]);
+    assert_eq!(look("home.example.test.", RecordType::A).await, ["127.16.0.1", "example.test."]);
     assert_eq!(look("alias.example.test.", RecordType::CNAME).await, ["www.example.test."]);
     assert_eq!(look("alias.example.test.", RecordType::A).await, ["127.16.0.1", "127.16.0.2", "www.example.test."]);
     assert_eq!(look("example.test.", RecordType::MX).await, ["10 mail.example.test."]);
@@ -99,7 +113,7 @@ async fn a_resolver_reads_every_kind() {
     assert_eq!(look("example.test.", RecordType::CAA).await, ["128 issue \"ca.test; a=b\""]);
     let soa = look("example.test.", RecordType::SOA).await;
     let serial = dns.serial("example.test").unwrap();
-    assert_eq!(soa, [format!("ns1.cloud.test. hostmaster.example.test. {serial} 10800 3600 604800 30")]);
+    assert_eq!(soa, [format!("ns1.cloud.test. hostmaster.example.test. {serial} 10800 3600 604800 1800")]);
 }
 
 #[tokio::test]
@@ -148,7 +162,7 @@ async fn what_is_not_there_is_said_in_the_right_way() {
         assert_eq!(message.metadata.authoritative, authoritative, "{name}");
         if answers == 0 && authoritative {
             assert_eq!(message.authorities[0].record_type(), RecordType::SOA, "{name}");
-            assert_eq!(message.authorities[0].ttl, 30, "{name}");
+            assert_eq!(message.authorities[0].ttl, 1800, "{name}");
         }
     }
     let set = ask(dns.address(), "www.example.test.", RecordType::A).await;
@@ -159,9 +173,17 @@ async fn what_is_not_there_is_said_in_the_right_way() {
 async fn a_bad_record_keeps_the_zone_as_it_was() {
     let dns = server().await;
     let serial = dns.serial("example.test");
-    let error = dns.replace(&zone(vec![record("elsewhere.org.", RecordValue::A(ip(1)))])).unwrap_err();
+    let error = dns.replace(&zone(vec![a("elsewhere.org.", 1)])).unwrap_err();
     assert_eq!(error.to_string(), "`elsewhere.org.` in zone example.test. is not a valid name inside the zone");
-    assert!(dns.replace(&zone(vec![record("a..b", RecordValue::A(ip(1)))])).is_err());
+    for bad in [
+        a("a..b", 1),
+        record("www", "A", "www"),
+        record("www", "PTR", "www"),
+        ZoneRecord { priority: None, ..record("@", "MX", "10 mail.example.test") },
+        ZoneRecord { tag: None, ..record("@", "CAA", "0 issue ca.test") },
+    ] {
+        assert!(dns.replace(&zone(vec![bad.clone()])).is_err(), "{bad:?}");
+    }
     assert_eq!(dns.serial("example.test"), serial);
     assert_eq!(ask(dns.address(), "www.example.test.", RecordType::A).await.answers.len(), 2);
     dns.remove("Example.Test.");
@@ -179,7 +201,7 @@ async fn a_record_is_there_at_every_moment_of_a_change() {
         let dns = std::sync::Arc::clone(&dns);
         move || {
             for round in 0..200_u8 {
-                dns.replace(&zone(vec![record("www", RecordValue::A(ip(round)))])).unwrap();
+                dns.replace(&zone(vec![a("www", round)])).unwrap();
             }
         }
     });

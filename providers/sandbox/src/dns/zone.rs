@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType, rdata::SOA};
 
-use super::record::{ZoneData, ZoneError, absolute};
+use super::record::{ZoneError, absolute, rdata};
+use crate::cloud::ZoneSnapshot;
 
 /// How far a chain of CNAME records is followed, so that a loop ends.
 const MAX_CNAMES: usize = 8;
 
-/// The TTL of the SOA record, in seconds.
+/// The TTL of the SOA record and of negative answers (RFC 2308), in seconds, as DigitalOcean has it.
 const SOA_TTL: u32 = 1800;
 
 type Node = BTreeMap<RecordType, Vec<Record>>;
@@ -40,19 +41,19 @@ pub(super) enum Answer {
 }
 
 impl Zone {
-    pub(super) fn build(data: &ZoneData, serial: u32) -> Result<Self, ZoneError> {
+    pub(super) fn build(data: &ZoneSnapshot, serial: u32) -> Result<Self, ZoneError> {
         let mut apex = Name::from_str_relaxed(&data.name)
             .map_err(|_| ZoneError::new(&Name::root(), "zone name", &data.name))?
             .to_lowercase();
         apex.set_fqdn(true);
         let mut nodes: BTreeMap<LowerName, Node> = BTreeMap::new();
         let mut primary = None;
-        for record in &data.records {
+        for record in data.records.iter().filter(|record| record.kind != "SOA") {
             let name = absolute(&apex, &record.name)?;
             if !apex.zone_of(&name) {
                 return Err(ZoneError::new(&apex, "name inside the zone", &record.name));
             }
-            let rdata = record.value.rdata(&apex)?;
+            let rdata = rdata(record, &apex)?;
             if let (RData::NS(server), true) = (&rdata, name == apex) {
                 primary.get_or_insert_with(|| server.0.clone());
             }
@@ -66,7 +67,7 @@ impl Zone {
         }
         let primary = primary.unwrap_or_else(|| apex.clone());
         let contact = absolute(&apex, "hostmaster")?;
-        let soa = SOA::new(primary, contact, serial, 10_800, 3_600, 604_800, data.minimum_ttl);
+        let soa = SOA::new(primary, contact, serial, 10_800, 3_600, 604_800, SOA_TTL);
         let soa = Record::from_rdata(apex.clone(), SOA_TTL, RData::SOA(soa));
         let origin = LowerName::new(&apex);
         nodes.entry(origin.clone()).or_default().insert(RecordType::SOA, vec![soa.clone()]);
@@ -83,15 +84,6 @@ impl Zone {
 
     pub(super) fn serial(&self) -> u32 {
         self.serial
-    }
-
-    /// The SOA record as negative answers carry it, with the TTL that RFC 2308 asks for.
-    fn negative_soa(&self) -> Record {
-        let mut soa = self.soa.clone();
-        if let RData::SOA(data) = &soa.data {
-            soa.ttl = soa.ttl.min(data.minimum);
-        }
-        soa
     }
 
     /// The name servers of the delegated part that the name is in.
@@ -156,7 +148,7 @@ impl Zones {
                 return Answer::Delegated { chain, servers: servers.clone() };
             }
             let Some(mut node) = zone.node(&name) else {
-                return Answer::NoName { chain, soa: zone.negative_soa() };
+                return Answer::NoName { chain, soa: zone.soa.clone() };
             };
             if kind == RecordType::ANY {
                 chain.extend(node.into_values().flatten());
@@ -167,7 +159,7 @@ impl Zones {
                 return Answer::Records(chain);
             }
             let Some(alias) = node.remove(&RecordType::CNAME).and_then(|records| records.into_iter().next()) else {
-                return Answer::NoData { chain, soa: zone.negative_soa() };
+                return Answer::NoData { chain, soa: zone.soa.clone() };
             };
             if let RData::CNAME(target) = &alias.data {
                 name = LowerName::new(&target.0);

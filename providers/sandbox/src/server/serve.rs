@@ -39,7 +39,7 @@ impl Server {
         let addr = listener.local_addr().map_err(listen)?;
         let recorder = match &config.record {
             Some(path) => {
-                let file = |source| CloudError::Record { path: path.clone(), source };
+                let file = |source| CloudError::File { what: "record answers in", path: path.clone(), source };
                 Some(Recorder::open(path).map_err(file)?)
             }
             None => None,

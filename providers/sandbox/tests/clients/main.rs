@@ -6,4 +6,5 @@
 
 mod digitalocean;
 mod ec2;
+mod gce;
 mod world;

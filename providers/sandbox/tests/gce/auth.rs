@@ -75,7 +75,7 @@ async fn other_projects_are_closed_and_what_is_missing_says_so() {
     let other = "/compute/v1/projects/someone-elses/zones/us-central1-a/instances";
     let (status, answer) = world.bare(Method::GET, other, Some(&world.token), None).await;
     assert_eq!((status, &answer["error"]["errors"][0]["reason"]), (403, &json!("forbidden")));
-    let missing = ("global/backendServices", "zones/us-central1-a/instanceGroupManagers");
+    let missing = ("global/interconnects", "zones/us-central1-a/nodeGroups");
     for below in [missing.0, missing.1] {
         let (status, answer) = world.call(Method::GET, below, None).await;
         assert_eq!((status, &answer["error"]["errors"][0]["reason"]), (501, &json!("notImplemented")), "{answer}");

@@ -131,6 +131,17 @@ impl World {
         (status, answer)
     }
 
+    /// A batch of calls: the status, the content type and the body of its answer.
+    pub(crate) async fn batch(&self, api: &str, bearer: Option<&str>, kind: &str, body: &str) -> (u16, String, String) {
+        let mut sent = self.http.post(format!("{}/batch/{api}", self.sandbox.url()));
+        if let Some(bearer) = bearer {
+            sent = sent.bearer_auth(bearer);
+        }
+        let answer = sent.header("content-type", kind).body(body.to_owned()).send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.unwrap())
+    }
+
     /// A call of Compute Engine, by its path below the project.
     pub(crate) async fn call(&self, method: Method, below: &str, body: Option<&Value>) -> (u16, Value) {
         let path = format!("/compute/v1/projects/{PROJECT}/{below}");

@@ -3,9 +3,12 @@
 
 mod addresses;
 mod auth;
+mod batch;
+mod bodies;
 mod client;
 mod discovery;
 mod dns;
+mod empty;
 mod hostile;
 mod images;
 mod instances;

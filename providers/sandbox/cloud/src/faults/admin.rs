@@ -12,24 +12,15 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{FaultRule, Faults, changes};
+use super::{
+    changes::Change,
+    rule::FaultRule,
+    rules::{FaultStatus, Faults},
+};
 use crate::{ApiError, ApiResult};
 
-/// The version of [`FaultList`] in JSON.
+/// The version of [`FaultList`] and [`ChangeList`] in JSON.
 const VERSION: u32 = 1;
-
-/// A rule, with what it did so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FaultStatus {
-    /// Its number.
-    pub id: u64,
-    /// When the fault happens, and what it is.
-    pub rule: FaultRule,
-    /// How many calls it was about.
-    pub matched: u64,
-    /// How many of them it hit.
-    pub hit: u64,
-}
 
 /// All rules, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,12 +31,21 @@ pub struct FaultList {
     pub faults: Vec<FaultStatus>,
 }
 
+/// The last calls that change something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeList {
+    /// The version of this shape: 1.
+    pub version: u32,
+    /// The calls, oldest first.
+    pub changes: Vec<Change>,
+}
+
 /// The routes by which rules are listed, added and removed.
 pub fn routes(faults: Arc<Faults>) -> Router {
     Router::new()
         .route("/sandbox/v1/faults", get(list).post(add).delete(clear))
         .route("/sandbox/v1/faults/{id}", delete(remove))
-        .merge(changes::routes())
+        .route("/sandbox/v1/changes", get(changes))
         .with_state(faults)
 }
 
@@ -70,4 +70,8 @@ async fn remove(State(faults): State<Arc<Faults>>, Path(id): Path<u64>) -> ApiRe
         return Err(ApiError::not_found());
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn changes(State(faults): State<Arc<Faults>>) -> Json<ChangeList> {
+    Json(ChangeList { version: VERSION, changes: faults.changes.list() })
 }

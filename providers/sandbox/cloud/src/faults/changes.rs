@@ -5,16 +5,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{Json, Router, extract::State, routing::get};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Faults};
-
-/// The version of [`ChangeList`] in JSON.
-const VERSION: u32 = 1;
+use super::call::Call;
 
 /// How many calls are remembered; older ones are forgotten first.
 const MOST: usize = 4096;
@@ -32,15 +28,6 @@ pub struct Change {
     pub action: Option<String>,
     /// The status of its answer, once it was carried out; 500 for a connection that a fault reset.
     pub status: Option<u16>,
-}
-
-/// The last calls that change something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeList {
-    /// The version of this shape: 1.
-    pub version: u32,
-    /// The calls, oldest first.
-    pub changes: Vec<Change>,
 }
 
 /// Remembers them.
@@ -87,15 +74,6 @@ impl Changes {
     fn lock(&self) -> MutexGuard<'_, Remembered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `GET /sandbox/v1/changes`.
-pub(super) fn routes() -> Router<Arc<Faults>> {
-    Router::new().route("/sandbox/v1/changes", get(list))
-}
-
-async fn list(State(faults): State<Arc<Faults>>) -> Json<ChangeList> {
-    Json(ChangeList { version: VERSION, changes: faults.changes.list() })
 }
 
 #[cfg(test)]

@@ -10,11 +10,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Call, Fault, FaultRule, Faults};
-use crate::{
-    ApiError, Bent, NoRoom, Shape, calls::Operation, connection::ConnectionHandle, html, with_doomed_actions,
-    with_stale_view,
+use super::{
+    call::Call,
+    rule::{Fault, FaultRule},
+    rules::Faults,
+    scope::{with_doomed_actions, with_stale_view},
+    shape::{Bent, NoRoom, Shape, html},
 };
+use crate::{ApiError, calls::Operation, connection::ConnectionHandle};
 
 /// The largest request body that is looked into, and the largest list that is remembered.
 const LARGEST_BODY: usize = 4 << 20;

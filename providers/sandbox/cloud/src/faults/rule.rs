@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::call::Call;
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,10 +61,6 @@ impl Fault {
             Self::Delay => "delay",
             Self::NoCapacity => "no_capacity",
         }
-    }
-
-    fn may_be_applied(self) -> bool {
-        matches!(self, Self::ServerError | Self::BadGateway | Self::GatewayTimeout)
     }
 }
 
@@ -154,7 +150,7 @@ impl FaultRule {
         if self.nth == 0 || self.every == 0 {
             return refuse("`nth` and `every` are counted from 1");
         }
-        if self.applied && !self.fault.may_be_applied() {
+        if self.applied && !matches!(self.fault, Fault::ServerError | Fault::BadGateway | Fault::GatewayTimeout) {
             return refuse("`applied` is only for server_error, bad_gateway and gateway_timeout");
         }
         if self.retry_after.is_some() && self.fault != Fault::RateLimited {

@@ -9,6 +9,8 @@ use axum::{Json, Router, middleware, routing::get};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use std::time::Duration;
+
 use super::*;
 use crate::connection::{ConnectionHandle, ConnectionLimits, Connections};
 

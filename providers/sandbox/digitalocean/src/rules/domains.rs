@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::State;
-use remint_sandbox_cloud::{ApiError, ApiResult, ZoneRecord, state::Zone, zones::TTL};
+use remint_sandbox_cloud::{ApiError, ApiResult, TTL, ZoneRecord, state::Zone};
 
 /// Deletes a domain with all its records.
 pub(crate) fn delete_domain(state: &mut State, name: &str) -> ApiResult<Zone> {

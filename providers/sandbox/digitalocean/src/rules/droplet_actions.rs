@@ -71,7 +71,7 @@ fn plan(state: &State, droplet: &Instance, request: &DropletAction) -> ApiResult
         return Err(ApiError::not_implemented(format_args!("the droplet action {}", request.kind)));
     }
     if droplet.pending.is_some() {
-        return Err(ApiError::pending_event());
+        return Err(super::droplets::pending_event());
     }
     let id = droplet.id;
     let on = || match droplet.status {

@@ -89,11 +89,16 @@ pub(crate) fn create_droplets(
 pub(crate) fn destroy_droplet(state: &mut State, config: &Config, id: u64) -> ApiResult<()> {
     let droplet = state.instances.get(&id).ok_or_else(ApiError::not_found)?;
     if droplet.pending.is_some() {
-        return Err(ApiError::pending_event());
+        return Err(pending_event());
     }
     let region = droplet.region.clone();
     state.begin_on_instance(config, id, &region, "destroy", Work::Destroy { instance: id });
     Ok(())
+}
+
+/// How the API says *busy*.
+pub(crate) fn pending_event() -> ApiError {
+    ApiError::unprocessable("Droplet already has a pending event.")
 }
 
 /// Begins to destroy all droplets with a tag, or none.
@@ -113,7 +118,7 @@ pub(crate) fn destroy_tagged(state: &mut State, config: &Config, tag: &str) -> A
     let (going, staying): (Vec<_>, Vec<_>) = tagged.into_iter().partition(|(_, pending)| is_going(*pending));
     drop(going);
     if staying.iter().any(|(_, pending)| pending.is_some()) {
-        return Err(ApiError::pending_event());
+        return Err(pending_event());
     }
     staying.into_iter().try_for_each(|(id, _)| destroy_droplet(state, config, id))
 }

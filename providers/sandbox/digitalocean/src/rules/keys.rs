@@ -3,29 +3,29 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::State;
-use remint_sandbox_cloud::{ApiError, ApiResult, state::Key};
+use remint_sandbox_cloud::{ApiError, ApiResult, state::LoginKey};
 
 /// Registers a public key.
-pub(crate) fn add_key(state: &mut State, name: &str, public_key: &str) -> ApiResult<Key> {
+pub(crate) fn add_key(state: &mut State, name: &str, public_key: &str) -> ApiResult<LoginKey> {
     if name.trim().is_empty() {
         return Err(ApiError::unprocessable("Name can't be blank"));
     }
     let fingerprint = fingerprint(public_key)
         .ok_or_else(|| ApiError::unprocessable("Key invalid, key should be of the format `type key [comment]`"))?;
-    if state.keys.values().any(|key| key.fingerprint == fingerprint) {
+    if state.login_keys.values().any(|key| key.fingerprint == fingerprint) {
         return Err(ApiError::unprocessable("SSH Key is already in use on your account"));
     }
     let id = state.next_id();
-    let key = Key { id, name: name.to_owned(), public_key: public_key.trim().to_owned(), fingerprint };
-    state.keys.insert(id, key.clone());
+    let key = LoginKey { id, name: name.to_owned(), public_key: public_key.trim().to_owned(), fingerprint };
+    state.login_keys.insert(id, key.clone());
     Ok(key)
 }
 
 /// The key of that id or fingerprint.
-pub(crate) fn find_key<'a>(state: &'a State, identifier: &str) -> Option<&'a Key> {
+pub(crate) fn find_key<'a>(state: &'a State, identifier: &str) -> Option<&'a LoginKey> {
     match identifier.parse::<u64>() {
-        Ok(id) => state.keys.get(&id),
-        Err(_) => state.keys.values().find(|key| key.fingerprint == identifier),
+        Ok(id) => state.login_keys.get(&id),
+        Err(_) => state.login_keys.values().find(|key| key.fingerprint == identifier),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::Deserialize;
 
 use crate::State;
-use remint_sandbox_cloud::{ApiError, ApiResult, ZoneRecord, state::Zone, zones::TTL};
+use remint_sandbox_cloud::{ApiError, ApiResult, TTL, ZoneRecord, state::Zone};
 
 /// How long a name may be in all, as DNS has it.
 const LONGEST_NAME: usize = 253;

@@ -79,7 +79,7 @@ fn check_target(state: &State, id: u64, moving: Option<Ipv4Addr>) -> ApiResult<(
     let droplet =
         state.instances.get(&id).ok_or_else(|| ApiError::unprocessable("The Droplet you specified does not exist."))?;
     if droplet.pending.is_some() {
-        return Err(ApiError::pending_event());
+        return Err(super::droplets::pending_event());
     }
     let coming = |ip: &StaticIp| {
         let action = ip.pending.and_then(|id| state.actions.get(&id)).and_then(|action| action.pending.as_ref());

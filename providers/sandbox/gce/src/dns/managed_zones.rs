@@ -19,7 +19,7 @@ use crate::{
     error::{Refusal, Result},
     labels::{Labels, check_labels},
     model::ManagedZone,
-    reference::check_name,
+    reference::{check_name, differs},
 };
 use remint_sandbox_cloud::{Front, state::Zone};
 
@@ -34,6 +34,7 @@ fn view(domain: &Zone, zone: &ManagedZone) -> Value {
         "nameServers": servers.iter().map(|server| format!("{server}.")).collect::<Vec<_>>(),
         "creationTime": time(domain.created_at),
         "visibility": "public",
+        "dnssecConfig": { "kind": "dns#managedZoneDnsSecConfig", "state": "off" },
         "cloudLoggingConfig": { "kind": "dns#managedZoneCloudLoggingConfig" },
     });
     if !zone.labels.is_empty() {
@@ -67,9 +68,13 @@ pub(super) struct Create {
     description: Option<String>,
     visibility: Option<String>,
     labels: Labels,
-    dnssec_config: Value,
-    forwarding_config: Option<Value>,
-    peering_config: Option<Value>,
+    dnssec_config: Dnssec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Dnssec {
+    state: Option<String>,
 }
 
 pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -> Result<Json<Value>> {
@@ -80,9 +85,8 @@ pub(super) async fn create(Axum(cloud): Axum<Cloud>, Body(sent): Body<Create>) -
     let dns_name =
         sent.dns_name.strip_suffix('.').ok_or_else(|| invalid(&format!("{FIELD}.dnsName"), &sent.dns_name))?;
     Refusal::unless_had([
-        (sent.visibility.as_deref().is_some_and(|text| text != "public"), "private zones"),
-        (sent.dnssec_config["state"].as_str().is_some_and(|text| text != "off"), "DNSSEC"),
-        (sent.forwarding_config.is_some() || sent.peering_config.is_some(), "forwarding and peering zones"),
+        (differs(&sent.visibility, "public"), "private zones"),
+        (differs(&sent.dnssec_config.state, "off"), "DNSSEC"),
     ])?;
     let (name, made) = cloud.change(|state| {
         Ok((|| {
@@ -130,4 +134,28 @@ pub(super) async fn delete(Axum(cloud): Axum<Cloud>, Path((_, name)): Path<(Stri
     })??;
     cloud.tell_zone(&gone).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A list of a zone that is always empty.
+async fn nothing(cloud: &Cloud, call: &Call, name: &str, kind: &str, of: &str) -> Result<Json<Value>> {
+    cloud.read(|state| find(state, name).map(|_| ()))?;
+    reply::list(call, kind, of, Vec::new(), |_| String::new())
+}
+
+/// The keys of DNSSEC, which no zone has.
+pub(super) async fn dns_keys(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Json<Value>> {
+    nothing(&cloud, &call, &name, "dns#dnsKeysListResponse", "dnsKeys").await
+}
+
+/// The operations that changed the zone itself, which no call does.
+pub(super) async fn operations(
+    Axum(cloud): Axum<Cloud>,
+    call: Call,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Json<Value>> {
+    nothing(&cloud, &call, &name, "dns#managedZoneOperationsListResponse", "operations").await
 }

@@ -46,6 +46,10 @@ pub(super) fn routes() -> Router<Cloud> {
             &at("/rrsets/{name}/{type}"),
             get(record_sets::show).patch(record_sets::patch).delete(record_sets::delete),
         )
+        .route("/dns/v1/projects/{project}/policies", get(reply::policies))
+        .route("/dns/v1/projects/{project}/responsePolicies", get(reply::response_policies))
+        .route(&at("/dnsKeys"), get(managed_zones::dns_keys))
+        .route(&at("/operations"), get(managed_zones::operations))
         .route(&at("/changes"), post(changes::create).get(changes::list))
         .route(&at("/changes/{change}"), get(changes::show))
 }

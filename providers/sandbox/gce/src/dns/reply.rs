@@ -87,3 +87,13 @@ pub(super) async fn project(Axum(cloud): Axum<Cloud>) -> Json<Value> {
         },
     }))
 }
+
+/// Server policies, of which there are none.
+pub(super) async fn policies(call: Call) -> Result<Json<Value>> {
+    list(&call, "dns#policiesListResponse", "policies", Vec::new(), |_| String::new())
+}
+
+/// Response policies, of which there are none.
+pub(super) async fn response_policies() -> Json<Value> {
+    Json(json!({ "responsePolicies": [] }))
+}

@@ -45,20 +45,17 @@ pub fn list(dir: &Path) -> Result<Vec<Manifest>> {
 pub fn open(dir: &Path, name: &str) -> Result<Manifest> {
     check_name(name)?;
     let path = dir.join(name).join(MANIFEST);
+    let failed = |what: String| ImageError::new("open", name, what);
     let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ImageError::new("open", name, format!("there is none in {}", dir.display())),
-        _ => ImageError::new("open", name, format!("{}: {error}", path.display())),
+        io::ErrorKind::NotFound => failed(format!("there is none in {}", dir.display())),
+        _ => failed(format!("{}: {error}", path.display())),
     })?;
-    let manifest: Manifest = serde_json::from_str(&text)
-        .map_err(|error| ImageError::new("open", name, format!("{}: {error}", path.display())))?;
-    if manifest.format > FORMAT {
-        return Err(ImageError::new(
-            "open",
-            name,
-            format!("{} has format {}, this release knows up to {FORMAT}", path.display(), manifest.format),
-        ));
+    let manifest: Manifest =
+        serde_json::from_str(&text).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+    match manifest.format {
+        0..=FORMAT => Ok(manifest),
+        newer => Err(failed(format!("{} has format {newer}, this release knows up to {FORMAT}", path.display()))),
     }
-    Ok(manifest)
 }
 
 /// Removes an image. One that is gone is a success; machines that were made from it keep running.
@@ -68,7 +65,7 @@ pub fn remove(dir: &Path, name: &str) -> Result<()> {
 }
 
 /// Refuses names that are no plain file name, or that would be hidden.
-pub(super) fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(ImageError::new("name", name, "use letters, digits, '-', '_' and '.' only"));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Manifest`] that this release writes.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// How a machine with this disk starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,9 +21,9 @@ pub use build::{BuildOptions, DEBIAN_12, build};
 pub use error::{ImageError, Result};
 pub use import::{ImportOptions, import};
 pub use layout::{default_dir, list, open, remove};
-pub use manifest::{Boot, FORMAT, Manifest};
+pub use manifest::{Boot, Manifest};
 
-pub(crate) use layout::{DISK, Staging};
+pub(crate) use layout::{DISK, Staging, check_name};
 pub(crate) use tool::run;
 
 /// Where progress goes: one line at a time, without its line feed.

@@ -2,13 +2,12 @@
 
 use remint_core::{provider::Guest, userdata::UserData};
 use secrecy::ExposeSecret as _;
-use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     disk::base_image,
     guest,
-    shell::{self, CloudInit, Ended, Host, Input, Job, Limits, Output},
+    shell::{self, Ended, Host, Input, Job, Limits, Output},
 };
 use crate::fuzz::{JSON, Target};
 
@@ -29,36 +28,15 @@ fn fuzz_user_data() {
         words: &[
             JSON,
             &[
-                "--b\n",
-                "--b--\n",
+                "--b\n", "--b--\n", "\n\n", "\n", ":", "- ", "  ", "[", "]", "{", "}", "&a ", "*a", "<<: ", "|\n",
+                ">\n", "---\n", "\t", "#", "\r\n", "base64", "\u{0}", "'", "\"", "? ",
+            ],
+            &[
                 "Content-Type: ",
                 "multipart/mixed; boundary=b",
                 "text/x-shellscript",
-                "\n\n",
-                "\n",
-                ":",
-                "- ",
-                "  ",
-                "[",
-                "]",
-                "{",
-                "}",
-                "&a ",
-                "*a",
-                "<<: ",
                 "!!binary ",
-                "|\n",
-                ">\n",
-                "---\n",
-                "\t",
-                "#",
-                "\r\n",
-                "base64",
                 "\u{1f}\u{8b}",
-                "\u{0}",
-                "'",
-                "\"",
-                "? ",
                 "9999999999999999999999",
                 "#cloud-config\n",
             ],
@@ -95,93 +73,34 @@ fn fuzz_shell() {
             "mkdir -p /a/b; cd /a; echo 1 > b/c; cp -r b d; find . -name 'c' -exec rm {} +; ls -l; stat -c %a d; seq 1 9",
             "eval \"x=1\"; export y=2; env z=3 sh -c 'echo $0 $y $z'; timeout 1 true; echo a b | read p q; set -- 1 2; shift",
         ],
-        words: &[&[
-            "$(",
-            ")",
-            "`",
-            "${",
-            "}",
-            "$((",
-            "))",
-            "\"",
-            "'",
-            "\\",
-            "\n",
-            ";",
-            ";;",
-            "&&",
-            "||",
-            "|",
-            "&",
-            "(",
-            "{ ",
-            "; }",
-            "if ",
-            "then ",
-            "fi",
-            "for ",
-            "do ",
-            "done",
-            "while :; do ",
-            "case ",
-            "esac",
-            " in ",
-            "f() ",
-            "f ",
-            "<<A\n",
-            "<",
-            ">",
-            ">>",
-            "2>&1",
-            "$x",
-            "\"$@\"",
-            "$#",
-            "x=$x$x",
-            "${x##*",
-            "${x:-",
-            "[",
-            "*",
-            "?",
-            "~",
-            "#",
-            "!",
-            "set -- ",
-            "eval ",
-            "sed 's/x/",
-            "printf '%0999d' ",
-            "xargs ",
-            "grep -E '",
-            "-9223372036854775808",
-            "0x",
-            "${00}",
-            "ü",
-            "cut -d, -f1-",
-            "tr 'a-z' ",
-            "head -c ",
-            "find / ",
-            "dd ",
-            "exit ",
-            "kill -9 $$",
-            "break 99999999999",
-            "shift ",
-        ]],
+        words: &[
+            &[
+                "$(", ")", "`", "${", "}", "$((", "))", "\"", "'", "\\", "\n", ";", ";;", "&&", "||", "|", "&", "(",
+                "{ ", "; }", "if ", "then ", "fi", "for ", "do ", "done", "case ", "esac", " in ", "f() ", "f ",
+                "<<A\n", "<", ">", ">>", "2>&1", "$x", "\"$@\"", "$#", "x=$x$x", "${x##*", "${x:-", "[", "*", "?", "~",
+                "#", "!", "set -- ", "eval ", "xargs ", "0x", "${00}", "ü", "head -c ", "find / ", "dd ", "exit ",
+                "shift ",
+            ],
+            &[
+                "while :; do ",
+                "sed 's/x/",
+                "printf '%0999d' ",
+                "grep -E '",
+                "-9223372036854775808",
+                "cut -d, -f1-",
+                "tr 'a-z' ",
+                "kill -9 $$",
+                "break 99999999999",
+            ],
+        ],
     };
     target.run(|script| {
         // It would only wait.
         if script.contains("sleep") || script.contains("wait") {
             return;
         }
-        let (sender, _requests) = mpsc::unbounded_channel();
-        let stage = watch::Sender::new(CloudInit::Done);
         let limits = Limits::new(8 << 20, 1000);
-        let disk = std::sync::Arc::new(std::sync::Mutex::new(disk.clone()));
-        let host = Host {
-            disk,
-            requests: sender,
-            cloud_init: stage.subscribe(),
-            power: CancellationToken::new(),
-            limits: limits.clone(),
-        };
+        let (host, _requests) = Host::alone(limits.clone(), disk.clone());
         let out = Output::Null;
         let job = Job {
             script: script.to_owned(),

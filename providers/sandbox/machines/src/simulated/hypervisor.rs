@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    machine::{Machine, Start, lock},
+    disk::lock,
+    machine::{Machine, Start},
+    power,
     store::Store,
 };
 use crate::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result};
@@ -41,18 +43,19 @@ impl Simulated {
         let (store, found) = blocking(open).await.map_err(|error| failed("open", &name, &error))?;
         let mut machines = BTreeMap::new();
         for (id, folder) in found {
-            machines.insert(id, Machine::load(folder).map_err(|error| failed("load", id, &error))?);
+            let machine = Machine::load(folder).map_err(|error| failed("load", id, &error))?;
+            if machine.had_power() {
+                power::start(&machine, Start::Resume).map_err(|error| failed("load", id, &error))?;
+            }
+            machines.insert(id, machine);
         }
         let (machines, making) = (Mutex::new(machines), tokio::sync::Mutex::default());
         Ok(Arc::new(Self { store: Arc::new(store), machines, making }))
     }
 
     fn machine(&self, operation: &'static str, id: u64) -> Result<Arc<Machine>> {
-        lock(&self.machines).get(&id).cloned().ok_or_else(|| MachineError {
-            operation,
-            machine: id.to_string(),
-            message: "there is no such machine".to_owned(),
-        })
+        let machine = lock(&self.machines).get(&id).cloned();
+        machine.ok_or_else(|| failed(operation, id, &io::Error::other("there is no such machine")))
     }
 
     /// Runs something on the store, away from the threads that serve connections.
@@ -81,8 +84,7 @@ impl Hypervisor for Simulated {
         let _making = self.making.lock().await;
         let id = spec.id;
         if lock(&self.machines).contains_key(&id) {
-            let message = "a machine of that id exists".to_owned();
-            return Err(MachineError { operation: "create", machine: id.to_string(), message });
+            return Err(failed("create", id, &io::Error::other("a machine of that id exists")));
         }
         let image = spec.image.clone();
         let disk = self.on_store("create", &id.to_string(), move |store| store.load_image(&image)).await?;
@@ -100,11 +102,11 @@ impl Hypervisor for Simulated {
     }
 
     async fn start(&self, id: u64) -> Result<()> {
-        self.machine("start", id)?.start(Start::Boot).map_err(|error| failed("start", id, &error))
+        power::start(&self.machine("start", id)?, Start::Boot).map_err(|error| failed("start", id, &error))
     }
 
     async fn shutdown(&self, id: u64) -> Result<()> {
-        self.machine("shut down", id)?.shutdown(false);
+        power::shutdown(&self.machine("shut down", id)?, false);
         Ok(())
     }
 
@@ -113,7 +115,7 @@ impl Hypervisor for Simulated {
     }
 
     async fn reboot(&self, id: u64) -> Result<()> {
-        self.machine("reboot", id)?.shutdown(true);
+        power::shutdown(&self.machine("reboot", id)?, true);
         Ok(())
     }
 

@@ -3,33 +3,20 @@
 use std::{
     fs, io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex},
 };
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    disk::{self, Disk},
-    guest,
+    disk::{self, Disk, SharedDisk, lock},
     record::Record,
 };
 use crate::{MachineSpec, Power};
 
 /// How much of the console is kept.
 const CONSOLE: usize = 64 * 1024;
-
-/// How long an orderly shutdown takes, so that whoever asks for one sees the machine still running for a moment.
-const SHUTDOWN: Duration = Duration::from_millis(100);
-
-/// A disk that the guest's parts share.
-pub(super) type SharedDisk = Arc<Mutex<Disk>>;
-
-/// Locks, also after a panic of another holder: every change here is whole by itself.
-pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// How a machine comes to power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,17 +60,17 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Finds a machine again; one that had power gets it back.
+    /// Finds a machine again, without power; [`Self::had_power`] says whether it is to have it.
     pub(super) fn load(folder: PathBuf) -> io::Result<Arc<Self>> {
         let record = Record::load(&folder.join("machine.json"))?;
         let disk = disk::load(&folder.join("disk"))?;
         let console = fs::read(folder.join("console.log")).unwrap_or_default();
-        let power = record.power;
-        let machine = Arc::new(Self::assemble(folder, record, disk, console));
-        if power == Power::On {
-            machine.start(Start::Resume)?;
-        }
-        Ok(machine)
+        Ok(Arc::new(Self::assemble(folder, record, disk, console)))
+    }
+
+    /// Whether it has power, or had it when the sandbox ended.
+    pub(super) fn had_power(&self) -> bool {
+        lock(&self.record).power == Power::On
     }
 
     fn assemble(folder: PathBuf, record: Record, disk: Disk, console: Vec<u8>) -> Self {
@@ -142,17 +129,24 @@ impl Machine {
         if matches!(*lock(&self.supply), Supply::On(_)) { Power::On } else { Power::Off }
     }
 
-    /// Switches on, if it is off.
-    pub(super) fn start(self: &Arc<Self>, how: Start) -> io::Result<()> {
+    /// Gives it power, if it is off; `None` where it has it already. The token is cancelled when the power goes.
+    pub(super) fn switch_on(&self) -> io::Result<Option<CancellationToken>> {
         let token = CancellationToken::new();
         match &mut *lock(&self.supply) {
             supply @ Supply::Off => *supply = Supply::On(token.clone()),
-            Supply::On(_) => return Ok(()),
+            Supply::On(_) => return Ok(None),
             Supply::Gone => return Err(io::Error::new(io::ErrorKind::NotFound, "it is destroyed")),
         }
         self.set_power(Power::On)?;
-        guest::run(self.clone(), token, how);
-        Ok(())
+        Ok(Some(token))
+    }
+
+    /// Cancelled when the power goes that it has now; `None` where it has none.
+    pub(super) fn supply(&self) -> Option<CancellationToken> {
+        match &*lock(&self.supply) {
+            Supply::On(token) => Some(token.clone()),
+            Supply::Off | Supply::Gone => None,
+        }
     }
 
     /// Cuts the power, and writes the disk.
@@ -170,7 +164,7 @@ impl Machine {
         drop(lock(&self.record));
     }
 
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         matches!(*lock(&self.supply), Supply::Gone)
     }
 
@@ -185,32 +179,6 @@ impl Machine {
             token.cancel();
         }
         matches!(had, Supply::On(_))
-    }
-
-    /// Shuts down in order, and starts again if `again`; returns at once.
-    pub(super) fn shutdown(self: &Arc<Self>, again: bool) {
-        let token = match &*lock(&self.supply) {
-            Supply::On(token) => token.clone(),
-            Supply::Off | Supply::Gone => return,
-        };
-        let machine = self.clone();
-        tokio::spawn(async move {
-            machine.log(if again { "reboot: Restarting system" } else { "reboot: Power down" });
-            // The power may be cut, and come again, meanwhile: then this shutdown has nothing left to do.
-            tokio::select! {
-                () = token.cancelled() => return,
-                () = tokio::time::sleep(SHUTDOWN) => {}
-            }
-            let done = async {
-                machine.power_off().await?;
-                if again { machine.start(Start::Boot) } else { Ok(()) }
-            };
-            if let Err(error) = done.await
-                && !machine.is_gone()
-            {
-                tracing::error!(machine = machine.spec().id, %error, "cannot keep a simulated machine");
-            }
-        });
     }
 
     /// Gives it another disk; it is off.

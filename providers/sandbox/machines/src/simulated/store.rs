@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::disk::{self, Disk};
-use crate::{DiskImage, DiskInfo, base_image::Staging};
+use crate::{
+    DiskImage, DiskInfo,
+    base_image::{Staging, check_name},
+};
 
 /// What a base image would occupy on a real machine's disk, in GiB: the API refuses sizes with a smaller disk.
 const VIRTUAL_GIB: u64 = 10;
@@ -58,10 +61,7 @@ impl Store {
     }
 
     fn image_file(&self, image: &DiskImage) -> io::Result<PathBuf> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if image.0.is_empty() || image.0.starts_with('.') || !image.0.chars().all(plain) {
-            return Err(io::Error::new(ErrorKind::InvalidInput, format!("{:?} is not an image name", image.0)));
-        }
+        check_name(&image.0).map_err(io::Error::other)?;
         Ok(self.dir.join("images").join(format!("{}.disk", image.0)))
     }
 

@@ -20,8 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     Simulated,
-    disk::{self, Disk},
-    machine::{Machine, Start, lock},
+    disk::{self, Disk, lock},
+    machine::{Machine, Start},
+    power,
 };
 use crate::{DiskImage, Hypervisor, MachineSpec, Power};
 
@@ -140,16 +141,28 @@ async fn page(spec: &MachineSpec, path: &str) -> (u16, String) {
     panic!("no page at {}", spec.address);
 }
 
-#[tokio::test]
-async fn commands_run_over_ssh() {
+/// A machine that is on, and a client that is logged in to it.
+async fn booted(id: u64) -> (tempfile::TempDir, Arc<Simulated>, MachineSpec, PrivateKey, Ssh) {
     let dir = tempfile::tempdir().unwrap();
     let (machines, login) = (open(dir.path()).await, key());
-    let spec = spec(1, &login, None);
+    let spec = spec(id, &login, None);
     machines.create(&spec).await.unwrap();
-    assert_eq!(machines.power(1).await.unwrap(), Power::Off);
-    machines.start(1).await.unwrap();
+    assert_eq!(machines.power(id).await.unwrap(), Power::Off);
+    machines.start(id).await.unwrap();
     let ssh = connect(&spec, &login).await;
     assert!(ssh.accepted);
+    (dir, machines, spec, login, ssh)
+}
+
+async fn until_off(machines: &Simulated, id: u64) {
+    while machines.power(id).await.unwrap() == Power::On {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn commands_run_over_ssh() {
+    let (dir, machines, spec, _, ssh) = booted(1).await;
     let ran = ssh.exec("echo out; echo err >&2; exit 3", b"").await;
     assert_eq!(ran, Ran { out: "out\n".into(), err: "err\n".into(), code: Some(3), signal: None });
     let ran = ssh.exec("kill -9 $$", b"").await;
@@ -166,12 +179,7 @@ async fn commands_run_over_ssh() {
 
 #[tokio::test]
 async fn files_go_over_sftp() {
-    let dir = tempfile::tempdir().unwrap();
-    let (machines, login) = (open(dir.path()).await, key());
-    let spec = spec(2, &login, None);
-    machines.create(&spec).await.unwrap();
-    machines.start(2).await.unwrap();
-    let ssh = connect(&spec, &login).await;
+    let (_dir, machines, _, _, ssh) = booted(2).await;
     let channel = ssh.session.channel_open_session().await.unwrap();
     channel.request_subsystem(true, "sftp").await.unwrap();
     let sftp = russh_sftp::client::SftpSession::new(channel.into_stream()).await.unwrap();
@@ -273,9 +281,7 @@ async fn a_captured_image_carries_behaviour() {
     ssh.exec("cat > /etc/simulation.toml", behaviour.as_bytes()).await;
     ssh.out("echo 7 > /opt/version").await;
     machines.shutdown(6).await.unwrap();
-    while machines.power(6).await.unwrap() == Power::On {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_off(&machines, 6).await;
     let image = DiskImage("snapshot-1".to_owned());
     let info = machines.capture(6, &image).await.unwrap();
     assert_eq!(machines.image(&image).await.unwrap(), info);
@@ -326,12 +332,7 @@ async fn machines_outlive_the_sandbox() {
 
 #[tokio::test]
 async fn a_reboot_drops_connections_and_comes_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let (machines, login) = (open(dir.path()).await, key());
-    let spec = spec(10, &login, None);
-    machines.create(&spec).await.unwrap();
-    machines.start(10).await.unwrap();
-    let ssh = connect(&spec, &login).await;
+    let (_dir, machines, spec, login, ssh) = booted(10).await;
     let boot = "cat /proc/sys/kernel/random/boot_id";
     let before = ssh.out(boot).await;
     assert_eq!(ssh.exec("reboot; sleep 1000", b"").await.code, None, "the connection is lost");
@@ -339,9 +340,7 @@ async fn a_reboot_drops_connections_and_comes_back() {
     assert_ne!(again.out(boot).await, before);
     assert_eq!(again.host_key, ssh.host_key);
     again.exec("poweroff", b"").await;
-    while machines.power(10).await.unwrap() == Power::On {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_off(&machines, 10).await;
     machines.destroy(10).await.unwrap();
 }
 
@@ -395,7 +394,7 @@ async fn nothing_is_written_for_a_machine_that_is_gone() {
         std::fs::remove_dir_all(&folder).unwrap();
         // Another of that id may be made at once.
         std::fs::create_dir(&folder).unwrap();
-        machine.start(Start::Boot).unwrap_err();
+        power::start(&machine, Start::Boot).unwrap_err();
         machine.power_off().await.unwrap();
         machine.change(|spec| spec.vcpus = 2).unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,26 +2,8 @@
 
 use super::tree::{Disk, DiskError};
 
-const FOLDERS: [&str; 18] = [
-    "/bin",
-    "/etc/apt/apt.conf.d",
-    "/etc/ssh",
-    "/etc/systemd/system",
-    "/etc/default",
-    "/home",
-    "/opt",
-    "/proc",
-    "/root",
-    "/run",
-    "/srv",
-    "/tmp",
-    "/usr/bin",
-    "/usr/local/bin",
-    "/usr/local/sbin",
-    "/var/lib/cloud",
-    "/var/log",
-    "/var/tmp",
-];
+const FOLDERS: &str = "/bin /etc/apt/apt.conf.d /etc/ssh /etc/systemd/system /etc/default /home /opt /proc /root /run /srv \
+                       /tmp /usr/bin /usr/local/bin /usr/local/sbin /var/lib/cloud /var/log /var/tmp";
 
 const OS_RELEASE: &str = r#"PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
@@ -79,7 +61,7 @@ const FILES: [(&str, &str); 11] = [
 /// A fresh base disk.
 pub(crate) fn base_image() -> Result<Disk, DiskError> {
     let mut disk = Disk::default();
-    for folder in FOLDERS {
+    for folder in FOLDERS.split(' ') {
         disk.mkdir_all(folder)?;
     }
     for (path, text) in FILES {

@@ -5,10 +5,12 @@ mod accounts;
 mod base;
 mod format;
 mod path;
+mod shared;
 mod tree;
 
 pub(super) use accounts::{Accounts, add_group, add_user, free, login_group, owners};
 pub(super) use base::base_image;
 pub(super) use format::{load, save};
 pub(super) use path::{absolute, basename, join, parent};
+pub(super) use shared::{SharedDisk, lock};
 pub(super) use tree::{Disk, DiskError, Kind, Node};

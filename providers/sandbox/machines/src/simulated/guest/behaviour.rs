@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use remint_core::manifest::HumanDuration;
 use serde::Deserialize;
 
-use super::super::disk::Disk;
+use crate::simulated::disk::Disk;
 
 /// Where the file is on the machine's disk.
 const PATH: &str = "/etc/simulation.toml";
@@ -37,29 +37,29 @@ const PATH: &str = "/etc/simulation.toml";
 /// empty. Times count from the moment when the machine's services start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Behaviour {
+pub(super) struct Behaviour {
     /// How long after power-on SSH answers, instead of what the cloud drew.
-    pub boot_delay: Option<HumanDuration>,
+    pub(super) boot_delay: Option<HumanDuration>,
     /// How long the service needs until it answers.
-    pub ready_after: Option<HumanDuration>,
+    pub(super) ready_after: Option<HumanDuration>,
     /// What clients see until then.
-    pub not_ready: NotReady,
+    pub(super) not_ready: NotReady,
     /// When health routes begin to answer 503.
-    pub fail_health_after: Option<HumanDuration>,
+    pub(super) fail_health_after: Option<HumanDuration>,
     /// When all listeners close.
-    pub crash_after: Option<HumanDuration>,
+    pub(super) crash_after: Option<HumanDuration>,
     /// The file that `{env:NAME}` reads.
-    pub environment_file: Option<String>,
+    pub(super) environment_file: Option<String>,
     /// What is served over HTTP. Routes of one port share its listener; other paths answer 404.
-    pub http: Vec<HttpRoute>,
+    pub(super) http: Vec<HttpRoute>,
     /// What is served over bare TCP.
-    pub tcp: Vec<TcpGreeting>,
+    pub(super) tcp: Vec<TcpGreeting>,
 }
 
 /// What a client sees of a service that is not ready.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NotReady {
+pub(super) enum NotReady {
     /// Nothing listens.
     #[default]
     Refuse,
@@ -69,52 +69,36 @@ pub enum NotReady {
 
 /// A page that the simulated service answers with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct HttpRoute {
+#[serde(default)]
+pub(super) struct HttpRoute {
     /// The port that it is served on; 80 when left out.
-    #[serde(default = "HttpRoute::default_port")]
-    pub port: u16,
+    pub(super) port: u16,
     /// The path, exactly; `*` answers for all that no other route names.
-    #[serde(default = "HttpRoute::default_path")]
-    pub path: String,
+    pub(super) path: String,
     /// The HTTP status of the answer; 200 when left out.
-    #[serde(default = "HttpRoute::default_status")]
-    pub status: u16,
+    pub(super) status: u16,
     /// The page, with templates.
-    #[serde(default)]
-    pub body: String,
+    pub(super) body: String,
     /// Whether `fail_health_after` counts for it; without it, whether the path has `health` in it.
-    pub health: Option<bool>,
+    pub(super) health: Option<bool>,
     /// How long an answer takes.
-    pub delay: Option<HumanDuration>,
+    pub(super) delay: Option<HumanDuration>,
 }
 
-impl HttpRoute {
-    fn default_port() -> u16 {
-        80
-    }
-
-    fn default_path() -> String {
-        "*".to_owned()
-    }
-
-    fn default_status() -> u16 {
-        200
-    }
-
-    /// Whether it is a health check.
-    pub fn is_health(&self) -> bool {
-        self.health.unwrap_or_else(|| self.path.contains("health"))
+impl Default for HttpRoute {
+    fn default() -> Self {
+        Self { port: 80, path: "*".to_owned(), status: 200, body: String::new(), health: None, delay: None }
     }
 }
 
 /// A port that greets whoever connects, and closes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct TcpGreeting {
+pub(super) struct TcpGreeting {
     /// The port that it listens on.
-    pub port: u16,
+    pub(super) port: u16,
     /// The text that is sent before the connection is closed; empty when left out.
     #[serde(default)]
-    pub greeting: String,
+    pub(super) greeting: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +110,7 @@ pub(super) enum Served {
 impl Behaviour {
     /// Reads it from a disk; `log` is told about keys that mean nothing, and about a file that cannot be read, which
     /// counts as none.
-    pub(crate) fn read(disk: &Disk, mut log: impl FnMut(String)) -> Self {
+    pub(super) fn read(disk: &Disk, mut log: impl FnMut(String)) -> Self {
         if !disk.exists(PATH) {
             return Self::default();
         }
@@ -153,14 +137,8 @@ impl Behaviour {
         }
         if ports.is_empty() {
             for port in open.iter().filter(|port| **port != 22) {
-                let page = HttpRoute {
-                    port: *port,
-                    path: HttpRoute::default_path(),
-                    status: HttpRoute::default_status(),
-                    body: "a simulated machine: {file:/etc/hostname}\n".to_owned(),
-                    health: Some(true),
-                    delay: None,
-                };
+                let body = "a simulated machine: {file:/etc/hostname}\n".to_owned();
+                let page = HttpRoute { port: *port, body, health: Some(true), ..HttpRoute::default() };
                 ports.insert(*port, Served::Http(vec![page]));
             }
         }
@@ -234,7 +212,7 @@ mod tests {
     fn disk(files: &[(&str, &str)]) -> Disk {
         let mut disk = Disk::default();
         for (path, text) in files {
-            disk.mkdir_all(super::super::super::disk::parent(path)).unwrap();
+            disk.mkdir_all(crate::simulated::disk::parent(path)).unwrap();
             disk.write(path, text.as_bytes()).unwrap();
         }
         disk

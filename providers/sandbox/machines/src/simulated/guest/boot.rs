@@ -6,27 +6,20 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    super::{
-        disk::{Disk, DiskError},
-        machine::{Machine, Start, lock},
-        shell::{CloudInit, Host, Limits, Request},
-    },
-    behaviour::Behaviour,
-    cloud_init, services, ssh,
+use super::{behaviour::Behaviour, cloud_init, services, ssh};
+use crate::simulated::{
+    disk::{Disk, DiskError, lock},
+    machine::{Machine, Start},
+    shell::{CloudInit, Host, Limits, Request},
 };
 
-/// Runs the machine in the background until the power goes.
-pub(crate) fn run(machine: Arc<Machine>, power: CancellationToken, how: Start) {
-    tokio::spawn(async move {
-        tokio::select! {
-            () = power.cancelled() => {}
-            () = live(&machine, &power, how) => {}
-        }
-    });
-}
-
-async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
+/// Runs the machine until the power goes. What its system asks of the power goes to `shutdowns`: whether it is to start again.
+pub(crate) async fn live(
+    machine: &Arc<Machine>,
+    power: &CancellationToken,
+    how: Start,
+    shutdowns: mpsc::UnboundedSender<bool>,
+) {
     let spec = machine.spec();
     if how == Start::Boot {
         machine.log("[    0.000000] Linux version 6.1.0-remint (simulated)");
@@ -71,8 +64,9 @@ async fn live(machine: &Arc<Machine>, power: &CancellationToken, how: Start) {
     let heed = async {
         while let Some(request) = asked.recv().await {
             match request {
-                Request::Reboot => machine.shutdown(true),
-                Request::PowerOff => machine.shutdown(false),
+                // Whoever hears it lives as long as the power.
+                Request::Reboot => _ = shutdowns.send(true),
+                Request::PowerOff => _ = shutdowns.send(false),
                 Request::RefreshServices => machine.refresh_services(),
                 Request::ReloadSsh => match ssh::host_key(&mut lock(machine.disk())) {
                     Ok(key) => _ = shown.send_replace(Some(key)),

@@ -13,10 +13,10 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::machine::{SharedDisk, lock},
     behaviour::{Behaviour, HttpRoute},
     cut::Cut,
 };
+use crate::simulated::disk::{SharedDisk, lock};
 
 /// What the pages of one port are made from.
 pub(super) struct Pages {
@@ -73,7 +73,8 @@ async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     if let Some(delay) = route.delay {
         tokio::time::sleep(delay.into()).await;
     }
-    if route.is_health() && passed(behaviour.fail_health_after) {
+    let is_health = route.health.unwrap_or_else(|| route.path.contains("health"));
+    if is_health && passed(behaviour.fail_health_after) {
         return (StatusCode::SERVICE_UNAVAILABLE, "failing\n").into_response();
     }
     let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

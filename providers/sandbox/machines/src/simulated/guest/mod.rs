@@ -9,7 +9,6 @@ mod services;
 mod sftp;
 mod ssh;
 
-pub use behaviour::{Behaviour, HttpRoute, NotReady, TcpGreeting};
-pub(super) use boot::run;
+pub(super) use boot::live;
 #[cfg(test)]
 pub(super) use cloud_init::read_user_data;

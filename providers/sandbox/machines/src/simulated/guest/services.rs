@@ -15,11 +15,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::machine::{Machine, lock},
     behaviour::{Behaviour, Served},
     cut::Cut,
     http::{self, Pages},
 };
+use crate::simulated::{disk::lock, machine::Machine};
 
 /// How often a port that is taken is tried again, and how long between: a sandbox that was just killed may still hold it.
 const BIND_TRIES: u32 = 50;

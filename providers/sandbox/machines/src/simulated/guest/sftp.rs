@@ -7,9 +7,9 @@ use russh_sftp::{
     server::Handler,
 };
 
-use super::super::{
-    disk::{DiskError, Kind, Node, absolute, join},
-    machine::{Machine, lock},
+use crate::simulated::{
+    disk::{DiskError, Kind, Node, absolute, join, lock},
+    machine::Machine,
 };
 
 /// The most that one read answers, as OpenSSH has it.

@@ -22,14 +22,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::{
-        disk::Disk,
-        machine::{Machine, lock},
-        shell::{self, Ended, Host, Input, Job, Output},
-    },
-    cut::Cut,
-    sftp::Sftp,
+use super::{cut::Cut, sftp::Sftp};
+use crate::simulated::{
+    disk::{Disk, lock},
+    machine::Machine,
+    shell::{self, Ended, Host, Input, Job, Output},
 };
 
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
@@ -154,10 +151,6 @@ impl Connection {
     fn start(&mut self, id: ChannelId, script: Option<String>, session: &mut Session) -> Result<(), russh::Error> {
         let Some(channel) = self.channels.remove(&id) else { return session.channel_failure(id) };
         session.channel_success(id)?;
-        let (script, arguments) = match script {
-            Some(script) => (script, Vec::new()),
-            None => ("sh".to_owned(), Vec::new()),
-        };
         let cancel = self.power.child_token();
         let (input, more) = mpsc::channel(16);
         let (reader, writer) = channel.split();
@@ -165,8 +158,8 @@ impl Connection {
         let (out, mut out_pieces) = mpsc::channel::<Bytes>(16);
         let (err, mut err_pieces) = mpsc::channel::<Bytes>(16);
         let job = Job {
-            script,
-            arguments,
+            script: script.unwrap_or_else(|| "sh".to_owned()),
+            arguments: Vec::new(),
             environment: self.environment.remove(&id).unwrap_or_default(),
             input: Input::stream(more, &self.host.limits),
             out: Output::Stream(out),
@@ -211,14 +204,7 @@ async fn report(handle: &Handle, id: ChannelId, ended: Ended) {
     match ended {
         Ended::Code(code) => handle.exit_status_request(id, code as u32).await.ok(),
         Ended::Signal(name) => {
-            let signal = match name {
-                "KILL" => Sig::KILL,
-                "TERM" => Sig::TERM,
-                "INT" => Sig::INT,
-                "HUP" => Sig::HUP,
-                "SEGV" => Sig::SEGV,
-                other => Sig::Custom(other.to_owned()),
-            };
+            let signal = Sig::Custom(name.to_owned());
             handle.exit_signal_request(id, signal, false, String::new(), String::new()).await.ok()
         }
     };

@@ -6,48 +6,16 @@ use std::sync::{
 };
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     ast::AndOr,
-    interpreter::{Ended, Flow, Shell, Stop, on_thread, until_ended},
     io::Input,
+    job::{on_thread, until_ended},
+    state::{Child, Flow, Shell, Stop},
 };
 
 /// The number of the last process in the background; `$$` is 1000 in every shell.
 static LAST: AtomicU64 = AtomicU64::new(1000);
-
-/// A command in the background, as the shell that started it knows it.
-#[derive(Debug, Clone)]
-pub(super) struct Child {
-    pub(super) pid: u64,
-    /// Nothing until it has ended.
-    ended: watch::Receiver<Option<Ended>>,
-    cancel: CancellationToken,
-}
-
-impl Child {
-    /// Its status, as soon as it has ended.
-    pub(super) async fn wait(&mut self) -> i32 {
-        // The sender is dropped without a word where there was no thread for it.
-        let ended = self.ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
-        match ended {
-            Some(Ended::Code(code)) => code,
-            // Cancelled, which is how `kill` ends it.
-            Some(Ended::Signal("HUP")) => 128 + 15,
-            Some(Ended::Signal(_)) | None => 128 + 9,
-        }
-    }
-
-    /// Whether it still runs.
-    pub(super) fn runs(&self) -> bool {
-        self.ended.borrow().is_none()
-    }
-
-    pub(super) fn kill(&self) {
-        self.cancel.cancel();
-    }
-}
 
 impl Shell {
     /// Runs a list beside the script, without standard input.

@@ -3,17 +3,14 @@
 use futures::future::BoxFuture;
 
 use super::{
-    super::{
-        disk::{absolute, join},
-        machine::lock,
-    },
     arithmetic::evaluate,
     ast::{Change, List, Operator, Part, Word},
-    interpreter::{Flow, Shell, Stop},
     io::Output,
     limits::{Charge, Limit, Work},
     pattern::{self, Marked},
+    state::{Flow, Shell, Stop},
 };
+use crate::simulated::disk::{absolute, join, lock};
 
 /// Fields while they are put together.
 struct Fields {
@@ -195,12 +192,9 @@ impl Shell {
                 let pattern = self.pattern(&change.word).await?;
                 let value = self.value(name).await?.unwrap_or_default();
                 let effort = |characters| self.work.effort(characters);
-                let text = match operator {
-                    Operator::ShortestPrefix => pattern::strip_prefix(&pattern, &value, false, effort)?,
-                    Operator::LongestPrefix => pattern::strip_prefix(&pattern, &value, true, effort)?,
-                    Operator::ShortestSuffix => pattern::strip_suffix(&pattern, &value, false, effort)?,
-                    _ => pattern::strip_suffix(&pattern, &value, true, effort)?,
-                };
+                let beginning = matches!(operator, Operator::ShortestPrefix | Operator::LongestPrefix);
+                let longest = matches!(operator, Operator::LongestPrefix | Operator::LongestSuffix);
+                let text = pattern::strip(&pattern, &value, beginning, longest, effort)?;
                 self.add(fields, text, quoted, split)?;
             }
         }

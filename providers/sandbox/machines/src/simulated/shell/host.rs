@@ -3,7 +3,8 @@
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{super::machine::SharedDisk, limits::Limits};
+use super::limits::Limits;
+use crate::simulated::disk::SharedDisk;
 
 /// How far cloud-init is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,4 +41,15 @@ pub(crate) struct Host {
     pub(crate) power: CancellationToken,
     /// What its commands may take together.
     pub(crate) limits: Limits,
+}
+
+#[cfg(test)]
+impl Host {
+    /// A machine with this much for its commands, and what they ask of it. cloud-init is done.
+    pub(crate) fn alone(limits: Limits, disk: super::super::disk::Disk) -> (Self, mpsc::UnboundedReceiver<Request>) {
+        let (requests, asked) = mpsc::unbounded_channel();
+        let (_, cloud_init) = watch::channel(CloudInit::Done);
+        let disk = std::sync::Arc::new(std::sync::Mutex::new(disk));
+        (Self { disk, requests, cloud_init, power: CancellationToken::new(), limits }, asked)
+    }
 }

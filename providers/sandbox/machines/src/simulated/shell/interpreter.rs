@@ -1,233 +1,20 @@
 //! Running commands: lists, pipelines, conditions, loops.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use futures::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{disk::basename, machine::lock},
     ast::{AndOr, Body, Command, Joint, List, Pipeline},
-    background::Child,
-    host::Host,
-    io::{Input, Io, Output},
-    limits::{Charge, Limit, TIME, Work, parsed},
+    io::{Input, Output},
+    limits::parsed,
     parser::parse,
-    program::interpreter,
+    state::{Flow, Function, Shell, Stop},
 };
+use crate::simulated::disk::lock;
 
 /// How deep commands, functions and scripts may call one another.
 const DEPTH: usize = 64;
 
-/// The stack of a job's thread: an unoptimised build takes some 100 KiB a level. Only what is touched is real memory.
-const STACK: usize = 32 * 1024 * 1024;
-
-/// After so many commands others get a turn.
-const TURN: u64 = 64;
-
-/// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// With a status.
-    Code(i32),
-    /// By a signal, named without `SIG`.
-    Signal(&'static str),
-}
-
-/// What to run.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) script: String,
-    /// `$0` and the positional parameters.
-    pub(crate) arguments: Vec<String>,
-    /// The environment, beside what root always has.
-    pub(crate) environment: Vec<(String, String)>,
-    /// Standard input.
-    pub(crate) input: Input,
-    /// Standard output.
-    pub(crate) out: Output,
-    /// Standard error.
-    pub(crate) err: Output,
-}
-
-/// Why the usual order of commands ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    Exit(i32),
-    Return(i32),
-    Break(u64),
-    Continue(u64),
-    Killed(&'static str),
-    Limit(Limit),
-    /// Something that a real machine has and this one has not: no script goes on from there, whatever it would do about a
-    /// failure.
-    NotSimulated,
-}
-
-impl From<Limit> for Stop {
-    fn from(limit: Limit) -> Self {
-        Self::Limit(limit)
-    }
-}
-
-pub(super) type Flow<T = i32> = Result<T, Stop>;
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct Variable {
-    pub(super) value: String,
-    pub(super) exported: bool,
-}
-
-/// The state of a shell; a subshell is a copy of it.
-#[derive(Debug, Clone)]
-pub(super) struct Shell {
-    pub(super) host: Host,
-    pub(super) variables: BTreeMap<String, Variable>,
-    pub(super) name: String,
-    pub(super) arguments: Vec<String>,
-    pub(super) functions: BTreeMap<String, Function>,
-    pub(super) errexit: bool,
-    pub(super) nounset: bool,
-    pub(super) xtrace: bool,
-    pub(super) pipefail: bool,
-    /// Whether it is bash, which has some of its ways; otherwise it is dash, as on Debian.
-    pub(super) bash: bool,
-    pub(super) cwd: String,
-    pub(super) status: i32,
-    pub(super) io: Io,
-    pub(super) depth: usize,
-    /// In how many conditions we stand, in which a failure is an answer.
-    tested: usize,
-    /// What this shell itself has started in the background.
-    pub(super) children: Vec<Child>,
-    pub(super) work: Work,
-    /// Of its variables, arguments and functions.
-    held: Charge,
-    pub(super) cancel: CancellationToken,
-}
-
-/// A function: its body, and how much memory that takes.
-#[derive(Debug, Clone)]
-pub(super) struct Function {
-    pub(super) body: Arc<Command>,
-    size: usize,
-}
-
-/// Runs a job to its end; a cancelled one is killed where it stands.
-///
-/// Each job has a thread of its own with a large stack, since commands nest as deep as [`DEPTH`] allows and no script may
-/// bring the sandbox down.
-pub(crate) async fn run(host: &Host, job: Job, cancel: &CancellationToken) -> Ended {
-    let Some(permit) = host.limits.job() else {
-        job.err.write(b"sh: 0: Cannot fork\n").await.ok();
-        return Ended::Code(2);
-    };
-    let cancel = cancel.child_token();
-    // Whoever drops this future wants the job to end too.
-    let _ends = cancel.clone().drop_guard();
-    let (sender, ended) = oneshot::channel();
-    let shell = Shell::new(host.clone(), &job, &cancel);
-    let started = on_thread(
-        permit,
-        async move {
-            let mut shell = shell;
-            let err = job.err.clone();
-            let ended = until_ended(&cancel, &shell.name.clone(), &err, shell.script(&job.script)).await;
-            (shell, ended)
-        },
-        |ended| {
-            // Nobody waits for a job that was dropped.
-            sender.send(ended).ok();
-        },
-    );
-    if !started {
-        return Ended::Signal("KILL");
-    }
-    ended.await.unwrap_or(Ended::Signal("ABRT"))
-}
-
-/// Runs a job on a thread of its own, and says how it ended once all that it held is given back. Whether there is a thread.
-pub(super) fn on_thread<F>(permit: OwnedSemaphorePermit, job: F, ended: impl FnOnce(Ended) + Send + 'static) -> bool
-where
-    F: Future<Output = (Shell, Ended)> + Send + 'static,
-{
-    let runtime = tokio::runtime::Handle::current();
-    let work = move || {
-        let (shell, how) = runtime.block_on(job);
-        drop(shell);
-        drop(permit);
-        ended(how);
-    };
-    let thread = std::thread::Builder::new().name("simulated-shell".to_owned()).stack_size(STACK).spawn(work);
-    thread
-        .inspect_err(|error| tracing::error!(%error, "cannot start a thread for a simulated machine's command"))
-        .is_ok()
-}
-
-/// Waits for a job's end, which its cancellation may be.
-pub(super) async fn until_ended(
-    cancel: &CancellationToken,
-    name: &str,
-    err: &Output,
-    job: impl Future<Output = Flow>,
-) -> Ended {
-    let job = async {
-        let outcome = tokio::time::timeout(TIME, job).await;
-        match outcome.unwrap_or(Err(Stop::Limit(Limit::Time))) {
-            Ok(code) | Err(Stop::Exit(code) | Stop::Return(code)) => Ended::Code(code & 0xff),
-            Err(Stop::Break(_) | Stop::Continue(_)) => Ended::Code(0),
-            Err(Stop::Killed(signal)) => Ended::Signal(signal),
-            Err(Stop::NotSimulated) => Ended::Code(126),
-            Err(Stop::Limit(limit)) => {
-                // Whoever does not read it is not waited for: the job is over.
-                err.write(format!("{name}: {}\n", limit.message()).as_bytes()).await.ok();
-                Ended::Signal(limit.signal())
-            }
-        }
-    };
-    cancel.run_until_cancelled(job).await.unwrap_or(Ended::Signal("HUP"))
-}
-
 impl Shell {
-    fn new(host: Host, job: &Job, cancel: &CancellationToken) -> Self {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let base = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root"), ("SHELL", "/bin/sh"), ("PATH", path)];
-        let base = base.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut variables: BTreeMap<String, Variable> = base
-            .into_iter()
-            .chain(job.environment.iter().cloned())
-            .map(|(name, value)| (name, Variable { value, exported: true }))
-            .collect();
-        variables.insert("IFS".to_owned(), Variable { value: " \t\n".to_owned(), exported: false });
-        let mut arguments = job.arguments.clone();
-        let name = if arguments.is_empty() { "sh".to_owned() } else { arguments.remove(0) };
-        let (held, work) = (host.limits.charge(0), host.limits.work());
-        let cwd = if lock(&host.disk).is_dir("/root") { "/root" } else { "/" }.to_owned();
-        Self {
-            host,
-            variables,
-            name,
-            arguments,
-            functions: BTreeMap::new(),
-            errexit: false,
-            nounset: false,
-            xtrace: false,
-            pipefail: false,
-            // Root's login shell, by which the SSH server runs commands, is bash; a script may name another.
-            bash: interpreter(&job.script).is_none_or(|(path, _)| basename(path) == "bash"),
-            cwd,
-            status: 0,
-            io: Io { input: job.input.clone(), out: job.out.clone(), err: job.err.clone() },
-            depth: 0,
-            tested: 0,
-            children: Vec::new(),
-            work,
-            held,
-            cancel: cancel.clone(),
-        }
-    }
-
     /// Parses and runs a script in this shell.
     pub(super) fn script<'a>(&'a mut self, script: &'a str) -> BoxFuture<'a, Flow> {
         Box::pin(async move {
@@ -240,42 +27,6 @@ impl Shell {
                 }
             }
         })
-    }
-
-    /// Says something on standard error, in the shell's name.
-    pub(super) async fn complain(&self, message: &str) {
-        // There is nobody left to tell when standard error is closed.
-        self.io.err.write(format!("{}: {message}\n", self.name).as_bytes()).await.ok();
-    }
-
-    /// Says that this machine lacks what a real one has; nothing runs after that.
-    pub(super) async fn not_simulated(&self, what: &str) -> Stop {
-        self.complain(&format!("{what}: not simulated: this needs a real machine (`--kind qemu`)")).await;
-        Stop::NotSimulated
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(|variable| variable.value.as_str())
-    }
-
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        self.variables.entry(name.to_owned()).or_default().value = value;
-    }
-
-    /// Counts a step, and weighs what the shell holds; stops a script that takes too much, or that nobody wants any more.
-    pub(super) async fn step(&mut self) -> Flow<()> {
-        if self.work.step()?.is_multiple_of(TURN) || self.cancel.is_cancelled() {
-            // A job that was cancelled goes no further than this.
-            tokio::task::yield_now().await;
-        }
-        let variables = self.variables.iter().map(|(name, variable)| name.len() + variable.value.len());
-        let arguments = self.arguments.iter().map(String::len);
-        let functions = self.functions.iter().map(|(name, function)| name.len() + function.size);
-        let each = size_of::<Variable>();
-        self.held.set(variables.chain(arguments).chain(functions).map(|size| size + each).sum());
-        self.work.effort(self.variables.len() + self.arguments.len() + self.functions.len())?;
-        self.host.limits.check()?;
-        Ok(())
     }
 
     /// Runs a list; its status is the last one's.
@@ -451,28 +202,6 @@ impl Shell {
         let outcome = self.list(list).await;
         self.tested -= 1;
         outcome
-    }
-
-    /// The exported variables, as a program sees them.
-    pub(super) fn environment(&self) -> Vec<(String, String)> {
-        let exported = self.variables.iter().filter(|(_, variable)| variable.exported);
-        exported.map(|(name, variable)| (name.clone(), variable.value.clone())).collect()
-    }
-
-    /// A copy, to which nothing that was started in the background belongs.
-    pub(super) fn subshell(&self) -> Self {
-        Self { children: Vec::new(), ..self.clone() }
-    }
-
-    /// A shell that a script is run in as a program: it inherits the environment and nothing else.
-    pub(super) fn program(&self, name: &str, arguments: Vec<String>) -> Self {
-        let mut shell = self.subshell();
-        shell.variables.retain(|name, variable| variable.exported || name == "IFS");
-        shell.functions.clear();
-        (shell.errexit, shell.nounset, shell.xtrace, shell.pipefail, shell.tested) = (false, false, false, false, 0);
-        shell.name = name.to_owned();
-        shell.arguments = arguments;
-        shell
     }
 }
 

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{
-    super::machine::{SharedDisk, lock},
-    limits::{Charge, HELD, Limits},
-};
+use super::limits::{Charge, HELD, Limits};
+use crate::simulated::disk::{SharedDisk, lock};
 
 #[derive(Debug)]
 struct Source {

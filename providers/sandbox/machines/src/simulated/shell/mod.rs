@@ -11,20 +11,26 @@ mod ast;
 mod background;
 mod builtins;
 mod expand;
+mod flags;
 mod host;
 mod interpreter;
 mod io;
+mod job;
 mod limits;
 mod parser;
 mod pattern;
 mod program;
 mod simple;
+mod state;
 mod word;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
+pub use builtins::commands;
 pub(super) use host::{CloudInit, Host, Request};
-pub(super) use interpreter::{Ended, Job, run};
 pub(super) use io::{Input, Output};
+pub(super) use job::{Job, run};
 pub(super) use limits::Limits;
+pub(super) use state::Ended;

@@ -84,42 +84,24 @@ fn set(pattern: &[Marked], at: usize, c: char) -> Option<(bool, usize)> {
     }
 }
 
-/// Takes the shortest or longest matching beginning away. `effort` is told how many characters are looked at, and may end
-/// it.
-pub(super) fn strip_prefix<'a, E>(
+/// Takes the shortest or longest matching beginning away, or end. `effort` is told how many characters are looked at, and may
+/// stop it.
+pub(super) fn strip<'a, E>(
     pattern: &[Marked],
     text: &'a str,
+    beginning: bool,
     longest: bool,
     effort: impl Fn(usize) -> Result<(), E>,
 ) -> Result<&'a str, E> {
-    let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    if longest {
-        ends.reverse();
+    let mut places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    if beginning == longest {
+        places.reverse();
     }
-    for end in ends {
-        effort(end.saturating_mul(pattern.len()))?;
-        if matches(pattern, &text[..end]) {
-            return Ok(&text[end..]);
-        }
-    }
-    Ok(text)
-}
-
-/// Takes the shortest or longest matching end away, as [`strip_prefix`] does.
-pub(super) fn strip_suffix<'a, E>(
-    pattern: &[Marked],
-    text: &'a str,
-    longest: bool,
-    effort: impl Fn(usize) -> Result<(), E>,
-) -> Result<&'a str, E> {
-    let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    if !longest {
-        starts.reverse();
-    }
-    for start in starts {
-        effort((text.len() - start).saturating_mul(pattern.len()))?;
-        if matches(pattern, &text[start..]) {
-            return Ok(&text[..start]);
+    for (before, after) in places.into_iter().map(|at| text.split_at(at)) {
+        let (taken, left) = if beginning { (before, after) } else { (after, before) };
+        effort(taken.len().saturating_mul(pattern.len()))?;
+        if matches(pattern, taken) {
+            return Ok(left);
         }
     }
     Ok(text)
@@ -149,10 +131,10 @@ mod tests {
     #[test]
     fn ends_are_taken_away() {
         let free = |_| Ok::<(), ()>(());
-        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", false, free), Ok("b/c"));
-        assert_eq!(strip_prefix(&marked("*/"), "a/b/c", true, free), Ok("c"));
-        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", false, free), Ok("a.b"));
-        assert_eq!(strip_suffix(&marked(".*"), "a.b.c", true, free), Ok("a"));
-        assert_eq!(strip_suffix(&marked("x"), "a", true, Err), Err(1), "as many as it would take");
+        assert_eq!(strip(&marked("*/"), "a/b/c", true, false, free), Ok("b/c"));
+        assert_eq!(strip(&marked("*/"), "a/b/c", true, true, free), Ok("c"));
+        assert_eq!(strip(&marked(".*"), "a.b.c", false, false, free), Ok("a.b"));
+        assert_eq!(strip(&marked(".*"), "a.b.c", false, true, free), Ok("a"));
+        assert_eq!(strip(&marked("x"), "a", false, true, Err), Err(1), "as many as it would take");
     }
 }

@@ -1,14 +1,7 @@
 //! Files that are run as programs, as the kernel and the shell together do it (`execve(2)`).
 
-use super::{
-    super::{
-        disk::{DiskError, absolute, basename},
-        machine::lock,
-    },
-    builtins,
-    interpreter::{Flow, Shell},
-    simple::finish,
-};
+use super::state::{Flow, Shell, finish};
+use crate::simulated::disk::{DiskError, absolute, basename, lock};
 
 /// How many scripts may interpret one another, as Linux has it.
 const INTERPRETERS: usize = 4;
@@ -20,22 +13,7 @@ const FOLDERS: [&str; 4] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/"];
 const LANGUAGES: [&str; 6] = ["python3", "python3.11", "perl", "awk", "mawk", "busybox"];
 
 /// Words of bash that its imitation here does not know.
-const BASH: [&str; 14] = [
-    "[[",
-    "((",
-    "declare",
-    "typeset",
-    "let",
-    "shopt",
-    "mapfile",
-    "readarray",
-    "select",
-    "function",
-    "coproc",
-    "pushd",
-    "popd",
-    "disown",
-];
+const BASH: &str = "[[ (( declare typeset let shopt mapfile readarray select function coproc pushd popd disown";
 
 /// The name of a program that every machine has, where the path is that of one.
 pub(super) fn installed(path: &str) -> Option<&str> {
@@ -45,7 +23,7 @@ pub(super) fn installed(path: &str) -> Option<&str> {
 
 /// Whether a real machine has it and this one lacks it.
 pub(super) fn is_lacking(shell: &Shell, name: &str) -> bool {
-    LANGUAGES.contains(&name) || (shell.bash && BASH.contains(&name))
+    LANGUAGES.contains(&name) || (shell.bash && BASH.split(' ').any(|word| word == name))
 }
 
 impl Shell {
@@ -92,7 +70,7 @@ impl Shell {
             return Box::pin(self.interpreted(&at, &words, level + 1)).await;
         }
         match installed(interpreter) {
-            Some(short) if builtins::is_known(short) || is_lacking(self, short) => {
+            Some(short) if self.known(short).is_some() || is_lacking(self, short) => {
                 let short = short.to_owned();
                 Box::pin(self.program(interpreter, Vec::new()).builtin(&short, &words)).await
             }
@@ -105,7 +83,7 @@ impl Shell {
     pub(super) fn has(&self, name: &str) -> bool {
         let path = self.get("PATH").unwrap_or_default();
         let disk = lock(&self.host.disk);
-        builtins::is_known(name)
+        self.known(name).is_some()
             || is_lacking(self, name)
             || path.split(':').any(|folder| disk.read(&format!("{folder}/{name}")).is_ok())
     }

@@ -1,13 +1,14 @@
 //! Simple commands: assignments, redirections, functions, builtins, programs on the disk.
 
 use super::{
-    super::{disk::absolute, machine::lock},
     ast::{Redirect, Target, Word},
-    builtins::{self, Invocation},
-    interpreter::{Flow, Shell, Stop, Variable},
     io::{Input, Output},
-    program::installed,
+    limits::Limit,
+    program::{installed, is_lacking},
+    state::{Builtin, Call, Flow, Reads, Run, Shell, Stop, Variable},
+    work::Work,
 };
+use crate::simulated::disk::{absolute, lock};
 
 impl Shell {
     pub(super) async fn simple(
@@ -158,7 +159,7 @@ impl Shell {
             };
             return self.builtin(short, arguments).await;
         }
-        if builtins::is_known(name) {
+        if self.known(name).is_some() {
             return self.builtin(name, arguments).await;
         }
         let path = self.get("PATH").unwrap_or_default().to_owned();
@@ -172,28 +173,73 @@ impl Shell {
     }
 
     pub(super) async fn builtin(&mut self, name: &str, arguments: &[String]) -> Flow {
-        builtins::run(self, &Invocation { name: name.to_owned(), arguments: arguments[1..].to_vec() }).await
-    }
-
-    /// Sets the options in `-eux` or `+e`; others have no meaning here.
-    pub(super) fn flags(&mut self, flags: &str) {
-        let on = flags.starts_with('-');
-        for flag in flags.chars().skip(1) {
-            match flag {
-                'e' => self.errexit = on,
-                'u' => self.nounset = on,
-                'x' => self.xtrace = on,
-                _ => {}
+        let Some(command) = self.known(name) else {
+            if is_lacking(self, name) {
+                return Err(self.not_simulated(name).await);
             }
+            self.complain(&format!("{name}: not found")).await;
+            return Ok(127);
+        };
+        let arguments = arguments[1..].to_vec();
+        let words = match command.flags.read(&arguments) {
+            Ok(words) => words,
+            Err(flag) => return Err(self.not_simulated(&format!("{name} {flag}")).await),
+        };
+        let call = Call { name: name.to_owned(), arguments, words };
+        match command.run {
+            Run::Own(run) => run(self, &call).await,
+            Run::Plain(run) => self.plain(command, call, run).await,
         }
     }
-}
 
-/// What a script's end means to who called it.
-pub(super) fn finish(outcome: Flow) -> Flow {
-    match outcome {
-        Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
-        Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
-        other => other,
+    async fn plain(&mut self, command: &Builtin, call: Call, run: fn(&mut Work<'_>) -> i32) -> Flow {
+        let words = &call.words;
+        let reads = match command.reads {
+            Reads::Nothing | Reads::Itself => false,
+            Reads::All => true,
+            Reads::Files(before) => {
+                let before = if words.has("e f") { 0 } else { before };
+                let files = words.operands.get(before..).unwrap_or_default();
+                files.is_empty() || files.iter().any(|file| file == "-") || words.value("f") == Some("-")
+            }
+        };
+        let input = if reads { self.io.input.read_all().await } else { Vec::new() };
+        let (disk, cwd) = (self.host.disk.clone(), self.cwd.clone());
+        let mut work = Work {
+            name: &call.name,
+            words: call.words,
+            arguments: &call.arguments,
+            disk: &disk,
+            cwd: &cwd,
+            read: input.len(),
+            input,
+            out: Vec::new(),
+            err: Vec::new(),
+            requests: Vec::new(),
+            lacks: None,
+            full: false,
+        };
+        let mut status = run(&mut work);
+        let Work { read, out, err, requests, lacks, full, .. } = work;
+        if let Some(what) = lacks {
+            return Err(self.not_simulated(&what).await);
+        }
+        if full {
+            return Err(Limit::Memory.into());
+        }
+        self.work.effort(read + out.len())?;
+        for request in requests {
+            // A machine whose power is gone has nobody who listens.
+            self.host.requests.send(request).ok();
+        }
+        // A reader that went away is the writer's failure, as with a broken pipe.
+        if self.io.err.write(&err).await.is_err() {
+            status = 1;
+        }
+        if let Err(message) = self.io.out.write(&out).await {
+            self.complain(&format!("{}: write error: {message}", call.name)).await;
+            status = 1;
+        }
+        Ok(status)
     }
 }

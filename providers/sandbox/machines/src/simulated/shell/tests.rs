@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{disk::base_image, machine::lock},
+    super::disk::{Disk, base_image, lock},
     io::Held,
     *,
 };
@@ -23,15 +23,15 @@ async fn run_with(script: &str, input: &str) -> Ran {
     run_within(Limits::default(), script, input).await
 }
 
+fn job(script: &str, input: Input, out: Output, err: Output) -> Job {
+    Job { script: script.to_owned(), arguments: Vec::new(), environment: Vec::new(), input, out, err }
+}
+
 async fn run_within(limits: Limits, script: &str, input: &str) -> Ran {
-    let (sender, requests) = mpsc::unbounded_channel();
-    let stage = watch::Sender::new(CloudInit::Done);
-    let disk = Arc::new(Mutex::new(base_image().unwrap()));
     let ((out_buffer, out), (err_buffer, err)) = (Output::buffer(&limits), Output::buffer(&limits));
     let input = Input::bytes(input.as_bytes().to_vec(), &limits);
-    let host = Host { disk, requests: sender, cloud_init: stage.subscribe(), power: CancellationToken::new(), limits };
-    let job = Job { script: script.to_owned(), arguments: Vec::new(), environment: Vec::new(), input, out, err };
-    let ended = run(&host, job, &CancellationToken::new()).await;
+    let (host, requests) = Host::alone(limits, base_image().unwrap());
+    let ended = run(&host, job(script, input, out, err), &CancellationToken::new()).await;
     let text = |buffer: Arc<Mutex<Held>>| String::from_utf8(lock(&buffer).bytes.clone()).unwrap();
     Ran { ended, out: text(out_buffer), err: text(err_buffer), host, requests }
 }
@@ -375,19 +375,8 @@ async fn work_has_a_limit() {
 
 #[tokio::test]
 async fn a_busy_script_ends_when_it_is_cancelled() {
-    let (sender, _requests) = mpsc::unbounded_channel();
-    let stage = watch::Sender::new(CloudInit::Done);
-    let limits = Limits::default();
-    let host = Host {
-        disk: Arc::default(),
-        requests: sender,
-        cloud_init: stage.subscribe(),
-        power: CancellationToken::new(),
-        limits,
-    };
-    let script = "while :; do :; done".to_owned();
-    let out = Output::Null;
-    let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
+    let (host, _requests) = Host::alone(Limits::default(), Disk::default());
+    let job = job("while :; do :; done", Input::empty(), Output::Null, Output::Null);
     let cancel = CancellationToken::new();
     cancel.cancel();
     assert_eq!(run(&host, job, &cancel).await, Ended::Signal("HUP"));
@@ -396,25 +385,9 @@ async fn a_busy_script_ends_when_it_is_cancelled() {
 
 #[tokio::test]
 async fn jobs_have_a_limit() {
-    let (sender, _requests) = mpsc::unbounded_channel();
-    let stage = watch::Sender::new(CloudInit::Done);
-    let limits = Limits::default();
-    let host = Host {
-        disk: Arc::default(),
-        requests: sender,
-        cloud_init: stage.subscribe(),
-        power: CancellationToken::new(),
-        limits,
-    };
+    let (host, _requests) = Host::alone(Limits::default(), Disk::default());
     let cancel = CancellationToken::new();
-    let job = |script: &str| Job {
-        script: script.to_owned(),
-        arguments: vec![],
-        environment: vec![],
-        input: Input::empty(),
-        out: Output::Null,
-        err: Output::Null,
-    };
+    let job = |script: &str| job(script, Input::empty(), Output::Null, Output::Null);
     let sleepers: Vec<_> = (0..64)
         .map(|_| {
             let (host, cancel, job) = (host.clone(), cancel.clone(), job("sleep 1000"));
@@ -460,19 +433,9 @@ async fn sshd_says_what_the_machines_own_files_say() {
 
 #[tokio::test]
 async fn a_cancelled_script_ends() {
-    let (sender, _requests) = mpsc::unbounded_channel();
-    let stage = watch::Sender::new(CloudInit::Running);
-    let limits = Limits::default();
-    let (buffer, out) = Output::buffer(&limits);
-    let host = Host {
-        disk: Arc::default(),
-        requests: sender,
-        cloud_init: stage.subscribe(),
-        power: CancellationToken::new(),
-        limits,
-    };
-    let script = "echo first; sleep 1000; echo second".to_owned();
-    let job = Job { script, arguments: vec![], environment: vec![], input: Input::empty(), out, err: Output::Null };
+    let (host, _requests) = Host::alone(Limits::default(), Disk::default());
+    let (buffer, out) = Output::buffer(&host.limits);
+    let job = job("echo first; sleep 1000; echo second", Input::empty(), out, Output::Null);
     let cancel = CancellationToken::new();
     let canceller = async {
         while lock(&buffer).bytes.is_empty() {
@@ -483,4 +446,39 @@ async fn a_cancelled_script_ends() {
     let (ended, ()) = tokio::join!(run(&host, job, &cancel), canceller);
     assert_eq!(ended, Ended::Signal("HUP"));
     assert_eq!(lock(&buffer).bytes, b"first\n");
+}
+
+/// Each command, with a flag that no program has, and with a letter that is in no row.
+#[tokio::test]
+async fn a_flag_that_a_command_does_not_know_fails_loudly() {
+    use super::{builtins::COMMANDS, flags::Flags};
+    for command in COMMANDS {
+        for name in command.names.split(' ') {
+            for flag in ["--no-such-flag", "-Y"] {
+                let ran = run_with(&format!("{name} {flag} x || echo went on"), "").await;
+                match command.flags {
+                    Flags::Known(_) | Flags::Leading(_) | Flags::Own(_) => {
+                        assert_ne!(ran.ended, Ended::Code(0), "{name} {flag}: {}", ran.out);
+                        let told =
+                            ran.err.contains(flag) || ran.err.contains("- -: not") || ran.err.contains("--: not");
+                        assert!(told, "{name} {flag}: {}", ran.err);
+                    }
+                    // Words, or a command that does nothing or always fails: the same, whatever it is told.
+                    Flags::None | Flags::Any => {
+                        let plain = run_with(&format!("{name} x || echo went on"), "").await;
+                        assert_eq!(ran.ended, plain.ended, "{name} {flag}: {}", ran.err);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_is_in_one_row() {
+    let mut names: Vec<_> = super::builtins::COMMANDS.iter().flat_map(|command| command.names.split(' ')).collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
 }

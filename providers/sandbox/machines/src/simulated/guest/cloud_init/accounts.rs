@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    super::super::disk::{Accounts, Disk, DiskError, add_group, add_user, free},
-    apply::list,
-};
+use super::parts::list;
+use crate::simulated::disk::{Accounts, Disk, DiskError, add_group, add_user, free};
 
 /// Adds what `groups` and `users` name and the machine does not have. A text names several, with commas.
 pub(super) fn make(disk: &mut Disk, config: &Map<String, Value>) -> Result<(), DiskError> {

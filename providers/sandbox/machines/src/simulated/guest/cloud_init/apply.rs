@@ -4,33 +4,21 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::super::{
-        disk::{Disk, DiskError, parent},
-        machine::{Machine, lock},
-        shell::{self, Ended, Host, Input, Job, Output},
-    },
     accounts,
-    parts::{self, Parts},
+    parts::{self, Parts, list},
+};
+use crate::simulated::{
+    disk::{Disk, DiskError, lock, parent},
+    machine::Machine,
+    shell::{self, Ended, Host, Input, Job, Output},
 };
 
 const LOG: &str = "/var/log/cloud-init.log";
 const OUTPUT: &str = "/var/log/cloud-init-output.log";
 
 /// Keys that mean something here.
-const KNOWN: [&str; 12] = [
-    "ssh_keys",
-    "ssh_authorized_keys",
-    "users",
-    "disable_root",
-    "write_files",
-    "hostname",
-    "runcmd",
-    "bootcmd",
-    "chpasswd",
-    "fqdn",
-    "groups",
-    "manage_etc_hosts",
-];
+const KNOWN: &str = "ssh_keys ssh_authorized_keys users disable_root write_files hostname runcmd bootcmd chpasswd fqdn \
+                     groups manage_etc_hosts";
 
 /// The module that runs the script of `runcmd` and the user's own, as 22.4.2 names it.
 const SCRIPTS: &str = "scripts-user";
@@ -89,7 +77,7 @@ pub(crate) async fn early(machine: &Machine, host: &Host, power: &CancellationTo
         if let Err(error) = keys(&mut disk, &config, &spec.ssh_keys) {
             progress.errors.push(module_error("ssh", "OSError", &error.to_string()));
         }
-        for key in config.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
+        for key in config.keys().filter(|key| !KNOWN.split(' ').any(|known| known == *key)) {
             log(&mut disk, &format!("cc_{key}: not simulated, skipped"));
         }
     }
@@ -214,14 +202,6 @@ fn conclude(disk: &mut Disk, folder: &str, errors: &[String]) -> Result<(), Disk
     }
     disk.mkdir_all(folder)?;
     disk.write(&format!("{folder}/boot-finished"), b"finished\n")
-}
-
-pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
-    match value {
-        Some(Value::Array(list)) => list.clone(),
-        Some(Value::Null) | None => Vec::new(),
-        Some(other) => vec![other.clone()],
-    }
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {

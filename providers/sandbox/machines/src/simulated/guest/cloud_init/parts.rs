@@ -62,6 +62,15 @@ pub(super) fn from_base64(text: &[u8]) -> Result<Vec<u8>, String> {
     STANDARD.decode(packed).map_err(|error| format!("cannot read base64: {error}"))
 }
 
+/// What a key has: a list as it is, and one thing as a list of it.
+pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
+    match value {
+        Some(Value::Array(list)) => list.clone(),
+        Some(Value::Null) | None => Vec::new(),
+        Some(other) => vec![other.clone()],
+    }
+}
+
 impl Parts {
     fn add(&mut self, data: Vec<u8>, name: &str, kind: &str, depth: usize) {
         let text = match unpack_within(data, LIMIT - self.unpacked) {

@@ -1,28 +1,10 @@
 //! Users and groups, as `/etc/passwd` and `/etc/group` have them, and names of machines, as `/etc/hosts` has them.
 
-use super::{
-    super::super::{
-        disk::{Accounts, Disk, DiskError, add_group, add_user, free, login_group},
-        machine::lock,
-    },
-    Plain, Work,
-    system::note,
-};
+use super::super::work::Work;
+use crate::simulated::disk::{Accounts, Disk, DiskError, add_group, add_user, free, lock, login_group};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-
-pub(super) fn find(name: &str) -> Option<Plain> {
-    Some(match name {
-        "id" => id,
-        "useradd" | "adduser" => useradd,
-        "groupadd" | "addgroup" => groupadd,
-        "userdel" | "deluser" => |work| remove(work, &[PASSWD, GROUP]),
-        "groupdel" | "delgroup" => |work| remove(work, &[GROUP]),
-        "getent" => getent,
-        _ => return None,
-    })
-}
 
 /// The fields of the line in a file that begins with a name, or has the number in its third field.
 fn entry(disk: &Disk, file: &str, key: &str) -> Option<Vec<String>> {
@@ -35,18 +17,13 @@ fn entry(disk: &Disk, file: &str, key: &str) -> Option<Vec<String>> {
         .cloned()
 }
 
-fn id(work: &mut Work<'_>) -> i32 {
-    let flag = |letter: char| {
-        work.arguments.iter().any(|argument| {
-            argument.strip_prefix('-').is_some_and(|short| !short.starts_with('-') && short.contains(letter))
-        })
-    };
-    let (user, groups, group, names) = (flag('u'), flag('G'), flag('g'), flag('n'));
-    let name = work.arguments.iter().find(|argument| !argument.starts_with('-')).cloned();
-    let name = name.unwrap_or_else(|| "root".to_owned());
+pub(super) fn id(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (user, groups, group, names) = (words.has("u"), words.has("G"), words.has("g"), words.has("n"));
+    let name = words.operands.first().map_or("root", String::as_str);
     let found = {
         let disk = lock(work.disk);
-        entry(&disk, PASSWD, &name).map(|fields| {
+        entry(&disk, PASSWD, name).map(|fields| {
             let own = login_group(&disk, &fields[0]);
             let gid = Accounts::Groups.number(&disk, &own).to_string();
             (fields[0].clone(), fields.get(2).cloned().unwrap_or_default(), gid, own)
@@ -64,50 +41,26 @@ fn id(work: &mut Work<'_>) -> i32 {
     0
 }
 
-/// The value of an option, however it is written.
-fn valued(work: &Work<'_>, names: &[&str]) -> Option<String> {
-    let mut words = work.arguments.iter();
-    while let Some(word) = words.next() {
-        if names.contains(&word.as_str()) {
-            return words.next().cloned();
-        }
-        if let Some((name, value)) = word.split_once('=')
-            && names.contains(&name)
-        {
-            return Some(value.to_owned());
-        }
-    }
-    None
-}
-
-fn given(work: &Work<'_>, names: &[&str]) -> bool {
-    work.arguments.iter().any(|word| names.contains(&word.as_str()))
-}
-
-fn useradd(work: &mut Work<'_>) -> i32 {
-    let Some(name) = work.arguments.last().filter(|name| !name.starts_with('-')).cloned() else {
-        return work.fail("missing user name");
-    };
-    let asked = valued(work, &["-g", "--gid", "--ingroup"]);
-    let system = given(work, &["-r", "--system"]);
-    let home = valued(work, &["-d", "--home-dir", "--home"]).unwrap_or_else(|| format!("/home/{name}"));
-    let shell = valued(work, &["-s", "--shell"]).unwrap_or_else(|| "/bin/sh".to_owned());
-    let with_home =
-        given(work, &["-m", "--create-home"]) || (work.name == "adduser" && !given(work, &["--no-create-home"]));
-    let uid = valued(work, &["-u", "--uid"]);
+pub(super) fn useradd(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let Some(name) = words.operands.last().cloned() else { return work.fail("missing user name") };
+    let system = words.has("r");
+    let home = words.value("d").map_or_else(|| format!("/home/{name}"), str::to_owned);
+    let shell = words.value("s").unwrap_or("/bin/sh");
+    let with_home = words.has("m") || (work.name == "adduser" && !words.has("M"));
     let done = (|| {
         let mut disk = lock(work.disk);
         if entry(&disk, PASSWD, &name).is_some_and(|fields| fields[0] == name) {
             return Err((9, format!("user '{name}' already exists")));
         }
         let full = |error: DiskError| (1, error.to_string());
-        let number = match uid {
+        let number = match words.value("u") {
             Some(text) => text.parse().map_err(|_| (3, format!("invalid user ID '{text}'")))?,
             None => free(&disk, system),
         };
-        let own = match asked {
+        let own = match words.value("g") {
             Some(asked) => {
-                let found = Accounts::Groups.find(&disk, &asked).filter(|name| entry(&disk, GROUP, name).is_some());
+                let found = Accounts::Groups.find(&disk, asked).filter(|name| entry(&disk, GROUP, name).is_some());
                 let group = found.ok_or_else(|| (6, format!("group '{asked}' does not exist")))?;
                 Accounts::Groups.number(&disk, &group)
             }
@@ -120,7 +73,7 @@ fn useradd(work: &mut Work<'_>) -> i32 {
                 number
             }
         };
-        add_user(&mut disk, &name, number, own, &home, &shell).map_err(full)?;
+        add_user(&mut disk, &name, number, own, &home, shell).map_err(full)?;
         if with_home {
             let group = login_group(&disk, &name);
             disk.mkdir_all(&home).map_err(full)?;
@@ -133,7 +86,7 @@ fn useradd(work: &mut Work<'_>) -> i32 {
 
 fn told(work: &mut Work<'_>, done: Result<(), (i32, String)>) -> i32 {
     match done {
-        Ok(()) => note(work),
+        Ok(()) => work.note(),
         Err((status, message)) => {
             work.fail(message);
             status
@@ -141,30 +94,28 @@ fn told(work: &mut Work<'_>, done: Result<(), (i32, String)>) -> i32 {
     }
 }
 
-fn groupadd(work: &mut Work<'_>) -> i32 {
-    let Some(name) = work.arguments.last().filter(|name| !name.starts_with('-')).cloned() else {
-        return work.fail("missing group name");
-    };
-    let (asked, system) = (valued(work, &["-g", "--gid"]), given(work, &["-r", "--system"]));
+pub(super) fn groupadd(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let Some(name) = words.operands.last().cloned() else { return work.fail("missing group name") };
     let done = (|| {
         let mut disk = lock(work.disk);
         if entry(&disk, GROUP, &name).is_some_and(|fields| fields[0] == name) {
             // `groupadd -f` is content with that.
-            let content = work.arguments.iter().any(|word| word == "-f" || word == "--force");
-            return if content { Ok(()) } else { Err((9, format!("group '{name}' already exists"))) };
+            return if words.has("f") { Ok(()) } else { Err((9, format!("group '{name}' already exists"))) };
         }
-        let number = match asked {
+        let number = match words.value("g") {
             Some(text) => text.parse().map_err(|_| (3, format!("invalid group ID '{text}'")))?,
-            None => free(&disk, system),
+            None => free(&disk, words.has("r")),
         };
         add_group(&mut disk, &name, number).map_err(|error| (1, error.to_string()))
     })();
     told(work, done)
 }
 
-/// Takes the lines of a name out of files.
-fn remove(work: &mut Work<'_>, files: &[&str]) -> i32 {
-    let name = work.arguments.last().cloned().unwrap_or_default();
+/// Takes the lines of a name out of its files.
+pub(super) fn remove(work: &mut Work<'_>) -> i32 {
+    let files: &[&str] = if work.name.contains("user") { &[PASSWD, GROUP] } else { &[GROUP] };
+    let name = work.words.operands.last().cloned().unwrap_or_default();
     let done = (|| {
         let mut disk = lock(work.disk);
         if entry(&disk, files[0], &name).is_none_or(|fields| fields[0] != name) {
@@ -181,8 +132,9 @@ fn remove(work: &mut Work<'_>, files: &[&str]) -> i32 {
 }
 
 /// `getent`: 2 where one of the keys is not found.
-fn getent(work: &mut Work<'_>) -> i32 {
-    let Some((database, keys)) = work.arguments.split_first() else { return work.fail("wrong number of arguments") };
+pub(super) fn getent(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let Some((database, keys)) = words.operands.split_first() else { return work.fail("wrong number of arguments") };
     let file = match database.as_str() {
         "passwd" => PASSWD,
         "group" => GROUP,

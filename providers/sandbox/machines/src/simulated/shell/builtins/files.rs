@@ -1,40 +1,7 @@
 //! Commands on files and folders.
 
-use super::{
-    super::super::{
-        disk::{Accounts, Disk, DiskError, Kind, basename, join, owners, parent},
-        machine::lock,
-    },
-    Plain, Work,
-};
-
-pub(super) fn find(name: &str) -> Option<Plain> {
-    Some(match name {
-        "mkdir" => mkdir,
-        "rm" | "unlink" | "shred" => rm,
-        "rmdir" => rmdir,
-        "cp" => copy,
-        "mv" => copy,
-        "ln" => link,
-        "touch" => touch,
-        "chmod" => chmod,
-        "chown" | "chgrp" => chown,
-        "install" => install,
-        "truncate" => truncate,
-        "mktemp" => mktemp,
-        "readlink" | "realpath" => readlink,
-        "stat" => stat,
-        _ => return None,
-    })
-}
-
-fn has(flags: &[(char, String)], letters: &str) -> bool {
-    flags.iter().any(|(flag, _)| letters.contains(*flag))
-}
-
-fn value(flags: &[(char, String)], letter: char) -> Option<&str> {
-    flags.iter().rev().find(|(flag, _)| *flag == letter).map(|(_, value)| value.as_str())
-}
+use super::super::work::Work;
+use crate::simulated::disk::{Accounts, Disk, DiskError, Kind, basename, join, lock, owners, parent};
 
 /// Runs something on each operand; complains about those that fail.
 fn each(
@@ -59,7 +26,7 @@ fn each(
 }
 
 /// The mode that `text` (octal or symbolic) makes of a mode.
-pub(super) fn mode_of(text: &str, before: u32, folder: bool) -> Option<u32> {
+fn mode_of(text: &str, before: u32, folder: bool) -> Option<u32> {
     if let Ok(mode) = u32::from_str_radix(text, 8) {
         return Some(mode & 0o7777);
     }
@@ -98,11 +65,11 @@ pub(super) fn mode_of(text: &str, before: u32, folder: bool) -> Option<u32> {
     Some(mode)
 }
 
-fn mkdir(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("m");
-    let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0o755, true));
-    let all = has(&flags, "p");
-    each(work, &operands, "cannot create directory", move |disk, path| {
+pub(super) fn mkdir(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let mode = words.value("m").and_then(|text| mode_of(text, 0o755, true));
+    let all = words.has("p");
+    each(work, &words.operands, "cannot create directory", move |disk, path| {
         if all {
             disk.mkdir_all(path)?
         } else {
@@ -112,10 +79,10 @@ fn mkdir(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn rm(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("n");
-    let (tree, force) = (has(&flags, "rR"), has(&flags, "f"));
-    each(work, &operands, "cannot remove", move |disk, path| {
+pub(super) fn rm(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (tree, force) = (words.has("r"), words.has("f"));
+    each(work, &words.operands, "cannot remove", move |disk, path| {
         let done = if tree { disk.remove_tree(path) } else { disk.unlink(path) };
         match done {
             Err(DiskError::NotFound | DiskError::NotDirectory) if force => Ok(()),
@@ -124,23 +91,23 @@ fn rm(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn rmdir(work: &mut Work<'_>) -> i32 {
-    let (_, operands) = work.options("");
-    each(work, &operands, "failed to remove", Disk::rmdir)
+pub(super) fn rmdir(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    each(work, &words.operands, "failed to remove", Disk::rmdir)
 }
 
-fn copy(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("t");
-    let target = match value(&flags, 't') {
+pub(super) fn copy(work: &mut Work<'_>) -> i32 {
+    let mut words = work.take();
+    let target = match words.value("t") {
         Some(target) => target.to_owned(),
-        None => operands.pop().unwrap_or_default(),
+        None => words.operands.pop().unwrap_or_default(),
     };
-    if operands.is_empty() {
+    if words.operands.is_empty() {
         return work.fail("missing file operand");
     }
-    let (cut, tree) = (work.name == "mv", has(&flags, "rRa"));
+    let (cut, tree) = (work.name == "mv", words.has("r a"));
     let target = work.path(&target);
-    each(work, &operands, "cannot stat", move |disk, from| {
+    each(work, &words.operands, "cannot stat", move |disk, from| {
         let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
         if cut {
             return disk.rename(from, &to);
@@ -153,15 +120,15 @@ fn copy(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn link(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("t");
-    let [target, link] = operands.as_slice() else { return work.fail("missing file operand") };
-    let (symbolic, force) = (has(&flags, "s"), has(&flags, "f"));
+pub(super) fn link(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let [target, link] = words.operands.as_slice() else { return work.fail("missing file operand") };
+    let (symbolic, force) = (words.has("s"), words.has("f"));
     let (target, full) = (target.clone(), work.path(target));
-    each(work, std::slice::from_ref(link), "failed to create link", move |disk, path| {
+    each(work, std::slice::from_ref(link), "failed to create link", |disk, path| {
         // With `-n` a link to a folder is replaced; a folder itself never is.
         let is_link = disk.get_link(path).is_ok_and(|node| !node.is_dir());
-        let inside = disk.is_dir(path) && !has(&flags, "T") && !(has(&flags, "n") && is_link);
+        let inside = disk.is_dir(path) && !words.has("T") && !(words.has("n") && is_link);
         let path = if inside { join(path, basename(&target)) } else { path.to_owned() };
         if force && disk.get_link(&path).is_ok() {
             disk.unlink(&path)?;
@@ -171,9 +138,14 @@ fn link(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn touch(work: &mut Work<'_>) -> i32 {
-    let (_, operands) = work.options("dr");
-    each(work, &operands, "cannot touch", |disk, path| if disk.is_dir(path) { Ok(()) } else { disk.append(path, b"") })
+pub(super) fn touch(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    each(
+        work,
+        &words.operands,
+        "cannot touch",
+        |disk, path| if disk.is_dir(path) { Ok(()) } else { disk.append(path, b"") },
+    )
 }
 
 /// Runs on each operand and, recursively, on what is below it.
@@ -196,11 +168,15 @@ fn each_below(
     })
 }
 
-fn chmod(work: &mut Work<'_>) -> i32 {
-    // A mode such as `-x` looks like flags; it is the first word either way.
-    let tree = work.arguments.iter().any(|argument| argument == "-R");
-    let mut words: Vec<String> =
-        work.arguments.iter().filter(|argument| *argument != "-R" && *argument != "--").cloned().collect();
+pub(super) fn chmod(work: &mut Work<'_>) -> i32 {
+    // A mode such as `-x` looks like flags.
+    let is_flag = |word: &&String| word.starts_with('-') && mode_of(word, 0, false).is_none();
+    let tree = work.arguments.iter().any(|word| word == "-R" || word == "--recursive");
+    let known = ["-R", "--recursive", "-f", "-v", "--"];
+    if let Some(flag) = work.arguments.iter().filter(is_flag).find(|flag| !known.contains(&flag.as_str())) {
+        return work.lack(flag);
+    }
+    let mut words: Vec<String> = work.arguments.iter().filter(|word| !is_flag(word)).cloned().collect();
     if words.len() < 2 {
         return work.fail("missing operand");
     }
@@ -224,52 +200,55 @@ fn own(disk: &mut Disk, path: &str, (user, group): &(Option<String>, Option<Stri
     })
 }
 
-fn chown(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("");
-    if operands.len() < 2 {
+pub(super) fn chown(work: &mut Work<'_>) -> i32 {
+    let mut words = work.take();
+    if words.operands.len() < 2 {
         return work.fail("missing operand");
     }
-    let mut owner = operands.remove(0);
+    let mut owner = words.operands.remove(0);
     if work.name == "chgrp" {
         owner.insert(0, ':');
     }
     let owners = owners(&lock(work.disk), &owner);
     match owners {
-        Ok(owners) => {
-            each_below(work, &operands, has(&flags, "R"), "cannot access", move |disk, path| own(disk, path, &owners))
-        }
+        Ok(owners) => each_below(work, &words.operands, words.has("R"), "cannot access", move |disk, path| {
+            own(disk, path, &owners)
+        }),
         // `chgrp` knows no colon.
         Err(message) if work.name == "chgrp" => work.fail(message.replacen("':", "'", 1)),
         Err(message) => work.fail(message),
     }
 }
 
-fn install(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("mogt");
-    let (user, group) = (value(&flags, 'o').unwrap_or("root"), value(&flags, 'g'));
+pub(super) fn install(work: &mut Work<'_>) -> i32 {
+    let mut words = work.take();
+    let (user, group) = (words.value("o").unwrap_or("root"), words.value("g"));
     let owner = group.map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
     let owners = owners(&lock(work.disk), &owner);
     let owners = match owners {
         Ok(owners) => owners,
         Err(message) => return work.fail(message),
     };
+    let target = match words.value("t") {
+        Some(target) => work.path(target),
+        None if words.has("d") => String::new(),
+        None => work.path(&words.operands.pop().unwrap_or_default()),
+    };
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
-        let mode = value(&flags, 'm').and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
+        let mode = words.value("m").and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
         disk.update(path, |node| node.mode = mode)?;
         own(disk, path, &owners)
     };
-    if has(&flags, "d") {
-        return each(work, &operands, "cannot create directory", |disk, path| {
+    if words.has("d") {
+        return each(work, &words.operands, "cannot create directory", |disk, path| {
             disk.mkdir_all(path)?;
             settle(disk, path)
         });
     }
-    let target = value(&flags, 't').map(str::to_owned).or_else(|| operands.pop()).unwrap_or_default();
-    let target = work.path(&target);
-    each(work, &operands, "cannot stat", |disk, from| {
+    each(work, &words.operands, "cannot stat", |disk, from| {
         let to = if disk.is_dir(&target) { join(&target, basename(from)) } else { target.clone() };
-        if has(&flags, "D") {
+        if words.has("D") {
             disk.mkdir_all(parent(&to))?;
         }
         let data = disk.read(from)?;
@@ -278,9 +257,9 @@ fn install(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn truncate(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("s");
-    let text = value(&flags, 's').unwrap_or("0");
+pub(super) fn truncate(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let text = words.value("s").unwrap_or("0");
     let (digits, unit) = match text.char_indices().next_back() {
         Some((at, 'K')) => (&text[..at], 1024),
         Some((at, 'M')) => (&text[..at], 1024 * 1024),
@@ -288,19 +267,19 @@ fn truncate(work: &mut Work<'_>) -> i32 {
         _ => (text, 1),
     };
     let Ok(size) = digits.parse::<u64>() else { return work.fail(format!("invalid number: '{text}'")) };
-    each(work, &operands, "cannot open", move |disk, path| disk.truncate(path, size.saturating_mul(unit)))
+    each(work, &words.operands, "cannot open", move |disk, path| disk.truncate(path, size.saturating_mul(unit)))
 }
 
-fn mktemp(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("p");
-    let folder = value(&flags, 'p').unwrap_or("/tmp");
-    let template = operands.first().cloned().unwrap_or_else(|| join(folder, "tmp.XXXXXXXXXX"));
+pub(super) fn mktemp(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let folder = words.value("p").unwrap_or("/tmp");
+    let template = words.operands.first().cloned().unwrap_or_else(|| join(folder, "tmp.XXXXXXXXXX"));
     let random = uuid::Uuid::new_v4().simple().to_string();
     let path = format!("{}{}", template.trim_end_matches('X'), &random[..10]);
     let full = work.path(&path);
     let made = {
         let mut disk = lock(work.disk);
-        if has(&flags, "d") { disk.mkdir(&full, 0o700) } else { disk.edit(&full, 0o600, |_| {}) }
+        if words.has("d") { disk.mkdir(&full, 0o700) } else { disk.edit(&full, 0o600, |_| {}) }
     };
     match made {
         Ok(()) => {
@@ -311,12 +290,12 @@ fn mktemp(work: &mut Work<'_>) -> i32 {
     }
 }
 
-fn readlink(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let whole = work.name == "realpath" || has(&flags, "fem");
+pub(super) fn readlink(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let whole = work.name == "realpath" || words.has("f e m");
     let mut status = 0;
-    for operand in operands {
-        let path = work.path(&operand);
+    for operand in &words.operands {
+        let path = work.path(operand);
         let found = {
             let disk = lock(work.disk);
             match disk.get_link(&path).map(|node| &node.kind) {
@@ -333,17 +312,14 @@ fn readlink(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn stat(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("c");
-    let format = value(&flags, 'c').unwrap_or("%n %s %a %U %G %Y").to_owned();
+pub(super) fn stat(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let format = words.value("c").unwrap_or("%n %s %a %U %G %Y").to_owned();
     let mut status = 0;
-    for operand in operands {
-        let path = work.path(&operand);
-        let found = if has(&flags, "L") {
-            lock(work.disk).get(&path).cloned()
-        } else {
-            lock(work.disk).get_link(&path).cloned()
-        };
+    for operand in &words.operands {
+        let path = work.path(operand);
+        let found =
+            if words.has("L") { lock(work.disk).get(&path).cloned() } else { lock(work.disk).get_link(&path).cloned() };
         let node = match found {
             Ok(node) => node,
             Err(error) => {

@@ -1,17 +1,11 @@
 //! The receiving side of `scp` (`scp -t`), which older clients upload with.
 
-use super::super::{
-    super::{
-        disk::{absolute, basename, join},
-        machine::lock,
-    },
-    interpreter::{Flow, Shell},
-};
+use super::super::state::{Call, Flow, Shell};
+use crate::simulated::disk::{DiskError, absolute, basename, join, lock};
 
 /// Receives files as the protocol of `scp` sends them: `C0644 SIZE NAME`, `D0755 0 NAME`, `E`.
-pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Flow {
-    let sink = arguments.iter().any(|argument| argument.starts_with('-') && argument.contains('t'));
-    let Some(target) = arguments.iter().rfind(|argument| !argument.starts_with('-')).filter(|_| sink) else {
+pub(super) async fn scp(shell: &mut Shell, call: &Call) -> Flow {
+    let Some(target) = call.words.operands.last().filter(|_| call.words.has("t")) else {
         shell.complain("scp: this simulated machine only receives").await;
         return Ok(1);
     };
@@ -51,7 +45,7 @@ async fn receive(shell: &mut Shell, line: &str, target: &str, folders: &mut Vec<
     let base = folders.last().cloned().unwrap_or_else(|| target.to_owned());
     let inside = !folders.is_empty() || lock(&shell.host.disk).is_dir(target);
     let path = if inside { join(&base, &name) } else { target.to_owned() };
-    let said = |error: super::super::super::disk::DiskError| format!("{path}: {error}");
+    let said = |error: DiskError| format!("{path}: {error}");
     match kind {
         'C' => {
             if shell.io.out.write(&[0]).await.is_err() {

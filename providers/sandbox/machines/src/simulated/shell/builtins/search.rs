@@ -2,30 +2,15 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{
-    super::{
-        super::{
-            disk::{Kind, Node, basename, join},
-            machine::lock,
-        },
-        limits::HELD,
-        pattern::{marked, matches},
-    },
-    Plain, Work,
+use super::super::{
+    limits::HELD,
+    pattern::{marked, matches},
+    work::Work,
 };
+use crate::simulated::disk::{Kind, Node, basename, join, lock};
 
 /// How large a compiled expression may be, in bytes.
 const EXPRESSION: usize = 256 << 10;
-
-pub(super) fn find(name: &str) -> Option<Plain> {
-    Some(match name {
-        "ls" => ls,
-        "find" => find_files,
-        "grep" | "egrep" | "fgrep" => grep,
-        "sed" => sed,
-        _ => return None,
-    })
-}
 
 fn describe(node: &Node, name: &str) -> String {
     let kind = match node.kind {
@@ -39,9 +24,9 @@ fn describe(node: &Node, name: &str) -> String {
     format!("{kind}{bits} 1 {} {} {} {} {name}{target}", node.owner, node.group, node.size(), node.mtime)
 }
 
-fn ls(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("");
-    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
+pub(super) fn ls(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let mut operands = words.operands.clone();
     if operands.is_empty() {
         operands.push(".".to_owned());
     }
@@ -53,9 +38,9 @@ fn ls(work: &mut Work<'_>) -> i32 {
             let disk = lock(work.disk);
             let node = disk.get_link(&path).cloned();
             node.map(|node| {
-                let names = if disk.is_dir(&path) && !has("d") { disk.list(&path).ok() } else { None };
+                let names = if disk.is_dir(&path) && !words.has("d") { disk.list(&path).ok() } else { None };
                 let entries = names.map(|names| {
-                    let shown = names.into_iter().filter(|name| has("aA") || !name.starts_with('.'));
+                    let shown = names.into_iter().filter(|name| words.has("a A") || !name.starts_with('.'));
                     shown
                         .filter_map(|name| Some((disk.get_link(&join(&path, &name)).ok()?.clone(), name)))
                         .collect::<Vec<_>>()
@@ -68,13 +53,13 @@ fn ls(work: &mut Work<'_>) -> i32 {
                 work.fail(format!("cannot access '{operand}': {error}"));
                 status = 2;
             }
-            Ok((node, None)) => work.line(&if has("l") { describe(&node, &operand) } else { operand }),
+            Ok((node, None)) => work.line(&if words.has("l") { describe(&node, &operand) } else { operand }),
             Ok((_, Some(entries))) => {
                 if many {
                     work.line(&format!("{operand}:"));
                 }
                 for (node, name) in entries {
-                    work.line(&if has("l") { describe(&node, &name) } else { name });
+                    work.line(&if words.has("l") { describe(&node, &name) } else { name });
                 }
             }
         }
@@ -82,7 +67,7 @@ fn ls(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn find_files(work: &mut Work<'_>) -> i32 {
+pub(super) fn find(work: &mut Work<'_>) -> i32 {
     let tests = work
         .arguments
         .iter()
@@ -112,6 +97,7 @@ fn find_files(work: &mut Work<'_>) -> i32 {
             let depth = path[start.len()..].matches('/').count();
             match accepts(tests, &path, &shown, &node, depth) {
                 Err(message) => return work.fail(message),
+                Ok(Accepted::Lacks(what)) => return work.lack(&what),
                 Ok(Accepted::No) => {}
                 Ok(Accepted::Print) => work.line(&shown),
                 Ok(Accepted::Print0) => work.print(&format!("{shown}\0")),
@@ -137,6 +123,8 @@ enum Accepted {
     Print0,
     Delete,
     Truncate,
+    /// A test or action that is not known.
+    Lacks(String),
 }
 
 fn accepts(tests: &[String], path: &str, shown: &str, node: &Node, depth: usize) -> Result<Accepted, String> {
@@ -181,12 +169,12 @@ fn accepts(tests: &[String], path: &str, shown: &str, node: &Node, depth: usize)
                 action = match command.first() {
                     Some(&"rm") => Accepted::Delete,
                     Some(&"truncate") => Accepted::Truncate,
-                    _ => return Err("-exec of this command is not simulated".to_owned()),
+                    other => return Ok(Accepted::Lacks(format!("-exec {}", other.unwrap_or(&"")))),
                 };
                 continue;
             }
             "-print" | "(" | ")" | "-xdev" | "-mount" | "-depth" | "-a" => continue,
-            other => return Err(format!("unknown predicate `{other}'")),
+            other => return Ok(Accepted::Lacks(other.to_owned())),
         };
         holds &= result != negate;
         negate = false;
@@ -221,12 +209,12 @@ fn expression(pattern: &str, is_extended: bool, ignore_case: bool) -> Result<Reg
         .map_err(|_| "Invalid regular expression".to_owned())
 }
 
-fn grep(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("emABCf");
-    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
-    let named = flags.iter().find(|(flag, _)| *flag == 'e').map(|(_, value)| value.clone());
+pub(super) fn grep(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let mut operands = words.operands.clone();
+    let named = words.value("e").map(str::to_owned);
     // Patterns of a file, one a line.
-    let listed = flags.iter().find(|(flag, _)| *flag == 'f').map(|(_, file)| work.inputs(std::slice::from_ref(file)).0);
+    let listed = words.value("f").map(|file| work.inputs(&[file.to_owned()]).0);
     let pattern = match (named, listed) {
         (Some(pattern), _) => pattern,
         (None, Some(files)) => {
@@ -238,27 +226,27 @@ fn grep(work: &mut Work<'_>) -> i32 {
         }
         (None, None) => operands.remove(0),
     };
-    let fixed = has("F") || work.name == "fgrep";
+    let fixed = words.has("F") || work.name == "fgrep";
     let source = match fixed {
         // Each line is a pattern of its own.
         true => pattern.lines().map(regex::escape).collect::<Vec<_>>().join("|"),
         false => pattern,
     };
-    let source = if has("x") {
+    let source = if words.has("x") {
         format!("^({source})$")
-    } else if has("w") {
+    } else if words.has("w") {
         format!(r"\b({source})\b")
     } else {
         source
     };
-    let regex = match expression(&source, fixed || has("Exw") || work.name == "egrep", has("i")) {
+    let regex = match expression(&source, fixed || words.has("E x w") || work.name == "egrep", words.has("i")) {
         Ok(regex) => regex,
         Err(message) => {
             work.fail(message);
             return 2;
         }
     };
-    if has("rR") {
+    if words.has("r") {
         let below: Vec<String> = {
             let disk = lock(work.disk);
             let roots: Vec<String> = operands.iter().map(|operand| work.path(operand)).collect();
@@ -273,24 +261,28 @@ fn grep(work: &mut Work<'_>) -> i32 {
             return 1;
         }
     }
-    let many = operands.len() > 1 && !has("h") || has("H");
+    let many = operands.len() > 1 && !words.has("h") || words.has("H");
     let (inputs, read) = work.inputs(&operands);
     let mut found = false;
     for (name, data) in inputs {
         let text = String::from_utf8_lossy(&data).into_owned();
-        let hits: Vec<&str> = text.lines().filter(|line| regex.is_match(line) != has("v")).collect();
+        let lines = (1_usize..).zip(text.lines());
+        let hits: Vec<(usize, &str)> = lines.filter(|(_, line)| regex.is_match(line) != words.has("v")).collect();
         found |= !hits.is_empty();
-        if has("q") || hits.is_empty() && !has("c") {
+        if words.has("q") || hits.is_empty() && !words.has("c") {
             continue;
         }
-        if has("l") {
+        if words.has("l") {
             work.line(&name);
-        } else if has("c") {
+        } else if words.has("c") {
             work.line(&hits.len().to_string());
         } else {
-            for hit in hits {
-                let prefix = if many { format!("{name}:") } else { String::new() };
-                if has("o") {
+            for (number, hit) in hits {
+                let mut prefix = if many { format!("{name}:") } else { String::new() };
+                if words.has("n") {
+                    prefix += &format!("{number}:");
+                }
+                if words.has("o") {
                     for part in regex.find_iter(hit) {
                         work.line(&format!("{prefix}{}", part.as_str()));
                     }
@@ -300,7 +292,7 @@ fn grep(work: &mut Work<'_>) -> i32 {
             }
         }
     }
-    if has("s") {
+    if words.has("s") {
         work.err.clear();
     }
     if found {
@@ -313,17 +305,16 @@ fn grep(work: &mut Work<'_>) -> i32 {
 }
 
 /// `s/a/b/flags`, `/a/d`, `/a/p`; other commands are refused.
-fn sed(work: &mut Work<'_>) -> i32 {
-    let (flags, mut operands) = work.options("e");
-    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
-    let mut scripts: Vec<String> =
-        flags.iter().filter(|(flag, _)| *flag == 'e').map(|(_, value)| value.clone()).collect();
+pub(super) fn sed(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let mut operands = words.operands.clone();
+    let mut scripts = words.values("e");
     if scripts.is_empty() && !operands.is_empty() {
         scripts.push(operands.remove(0));
     }
     let mut edits = Vec::new();
     for script in &scripts {
-        match edit(script, has("Er")) {
+        match edit(script, words.has("E")) {
             Ok(edit) => edits.push(edit),
             Err(message) => return work.fail(format!("-e expression #1, char 1: {message}")),
         }
@@ -341,7 +332,7 @@ fn sed(work: &mut Work<'_>) -> i32 {
                         replaced
                     }
                     Edit::Delete(regex) => (!regex.is_match(&line)).then_some(line),
-                    Edit::Print(regex) => (regex.is_match(&line) || !has("n")).then_some(line),
+                    Edit::Print(regex) => (regex.is_match(&line) || !words.has("n")).then_some(line),
                 });
             }
             work.full |= out.len() > HELD;
@@ -353,7 +344,7 @@ fn sed(work: &mut Work<'_>) -> i32 {
                 out.push('\n');
             }
         }
-        if has("i") && !name.is_empty() {
+        if words.has("i") && !name.is_empty() {
             let written = lock(work.disk).write(&work.path(&name), out.as_bytes());
             if let Err(error) = written {
                 return work.fail(format!("{name}: {error}"));

@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::{
-        super::machine::lock,
-        pattern::{marked, matches},
-    },
-    Plain, Work,
+use super::super::{
+    pattern::{marked, matches},
+    work::Work,
 };
+use crate::simulated::disk::lock;
 
 /// How deep files may include each other.
 const DEPTH: usize = 16;
@@ -46,11 +44,7 @@ const DEFAULTS: [(&str, &str); 22] = [
 const LISTS: [&str; 8] =
     ["port", "hostkey", "listenaddress", "allowusers", "denyusers", "allowgroups", "denygroups", "acceptenv"];
 
-pub(super) fn find(name: &str) -> Option<Plain> {
-    (name == "sshd").then_some(sshd as Plain)
-}
-
-fn sshd(work: &mut Work<'_>) -> i32 {
+pub(super) fn sshd(work: &mut Work<'_>) -> i32 {
     let (mut test, mut user, mut file) = (false, None, "/etc/ssh/sshd_config".to_owned());
     let mut words = work.arguments.iter();
     while let Some(word) = words.next() {
@@ -61,7 +55,8 @@ fn sshd(work: &mut Work<'_>) -> i32 {
                 user = given.split(',').find_map(|pair| pair.strip_prefix("user=")).map(str::to_owned);
             }
             "-f" => file = words.next().cloned().unwrap_or_default(),
-            other => return work.fail(format!("{other}: this simulated machine knows -T, -t, -C and -f")),
+            "-D" => {}
+            other => return work.lack(other),
         }
     }
     if !test {

@@ -2,129 +2,64 @@
 
 use std::fmt::Write;
 
-use super::{
-    super::{
-        super::{disk::parent, machine::lock},
-        host::Request,
-    },
-    Plain, Work,
-};
+use super::super::{host::Request, work::Work};
+use crate::simulated::disk::{lock, parent};
 
-pub(super) fn find(name: &str) -> Option<Plain> {
-    Some(match name {
-        "whoami" | "logname" => |work| say(work, "root"),
-        "hostname" => hostname,
-        "uname" => uname,
-        "date" => date,
-        "pwd" => |work| say(work, work.cwd),
-        "nproc" => |work| say(work, "1"),
-        "systemctl" => systemctl,
-        "curl" | "wget" => |work| work.fail("this simulated machine has no network"),
-        "reboot" | "shutdown" | "poweroff" | "halt" => power,
-        "pkill"
-        | "killall"
-        | "sync"
-        | "history"
-        | "fstrim"
-        | "journalctl"
-        | "apt-get"
-        | "apt"
-        | "dpkg"
-        | "usermod"
-        | "passwd"
-        | "chpasswd"
-        | "update-rc.d"
-        | "logger"
-        | "clear"
-        | "ldconfig"
-        | "hostnamectl"
-        | "timedatectl"
-        | "sysctl"
-        | "ufw"
-        | "setcap"
-        | "ssh-keygen"
-        | "stty"
-        | "hash"
-        | "debconf-set-selections"
-        | "update-ca-certificates"
-        | "systemd-tmpfiles"
-        | "dbus-uuidgen"
-        | "modprobe"
-        | "mount"
-        | "umount"
-        | "swapoff" => accepted,
-        _ => return None,
-    })
-}
-
-fn say(work: &mut Work<'_>, text: &str) -> i32 {
-    let text = text.to_owned();
-    work.line(&text);
-    0
-}
-
-/// Keeps what was asked for, in a log that nobody takes for the real thing.
-pub(super) fn note(work: &mut Work<'_>) -> i32 {
-    let line = format!("{} {}\n", work.name, work.arguments.join(" "));
-    let written = {
-        let mut disk = lock(work.disk);
-        disk.mkdir_all("/var/log").and_then(|()| disk.append("/var/log/simulated-commands.log", line.as_bytes()))
-    };
-    match written {
-        Ok(()) => 0,
-        Err(error) => work.fail(error),
+pub(super) fn hostname(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    if let Some(name) = words.operands.first() {
+        let written = lock(work.disk).write("/etc/hostname", format!("{name}\n").as_bytes());
+        return written.map_or_else(|error| work.fail(error), |()| 0);
     }
+    let name = lock(work.disk).text("/etc/hostname");
+    let name = name.trim();
+    work.say(if words.has("s") { name.split('.').next().unwrap_or_default() } else { name })
 }
 
-fn accepted(work: &mut Work<'_>) -> i32 {
-    note(work)
-}
-
-fn hostname(work: &mut Work<'_>) -> i32 {
-    match work.arguments.iter().find(|argument| !argument.starts_with('-')).cloned() {
-        Some(name) => {
-            let written = lock(work.disk).write("/etc/hostname", format!("{name}\n").as_bytes());
-            written.map_or_else(|error| work.fail(error), |()| 0)
-        }
-        None => {
-            let name = lock(work.disk).text("/etc/hostname");
-            say(work, name.trim())
-        }
-    }
-}
-
-fn uname(work: &mut Work<'_>) -> i32 {
+pub(super) fn uname(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
     let host = lock(work.disk).text("/etc/hostname").trim().to_owned();
-    let text = match work.arguments.first().map(String::as_str) {
-        Some("-r") => "6.1.0-remint".to_owned(),
-        Some("-m") => "x86_64".to_owned(),
-        Some("-n") => host,
-        Some("-a") => format!("Linux {host} 6.1.0-remint #1 SMP x86_64 GNU/Linux"),
-        _ => "Linux".to_owned(),
-    };
-    say(work, &text)
+    if words.has("a") {
+        return work.say(&format!("Linux {host} 6.1.0-remint #1 SMP x86_64 GNU/Linux"));
+    }
+    let parts = [("s", "Linux"), ("n", &host), ("r", "6.1.0-remint"), ("m", "x86_64")];
+    let shown = parts.iter().filter(|(flag, _)| words.has(flag) || *flag == "s" && !words.has("n r m"));
+    work.say(&shown.map(|(_, text)| *text).collect::<Vec<_>>().join(" "))
 }
 
-fn date(work: &mut Work<'_>) -> i32 {
-    let format =
-        work.arguments.iter().find_map(|argument| argument.strip_prefix('+')).unwrap_or("%a %b %e %H:%M:%S UTC %Y");
+pub(super) fn date(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let format = match words.operands.first().map(|word| word.strip_prefix('+').ok_or(word)) {
+        None => "%a %b %e %H:%M:%S UTC %Y",
+        Some(Ok(format)) => format,
+        Some(Err(other)) => return work.fail(format!("invalid date '{other}'")),
+    };
     let mut text = String::new();
     match write!(text, "{}", jiff::Timestamp::now().strftime(format)) {
-        Ok(()) => say(work, &text),
+        Ok(()) => work.say(&text),
         Err(_) => work.fail("invalid format"),
     }
 }
 
+/// The verbs of `systemctl` that are known; those that [`systemctl`] does not name do nothing.
+const VERBS: &str = "start restart reload try-restart reload-or-restart stop enable disable mask unmask is-active is- \
+                     enabled is-system-running daemon-reload daemon-reexec reset-failed preset set-property kill status \
+                     show list-units list-unit-files list-timers";
+
 /// Units have two states on the disk: enabled (a link, as on a real system) and active (a file in `/run`).
-fn systemctl(work: &mut Work<'_>) -> i32 {
-    let (_, words) = work.options("");
-    let now = work.arguments.iter().any(|argument| argument == "--now");
-    let Some((verb, units)) = words.split_first() else { return 0 };
+pub(super) fn systemctl(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let now = words.has("now");
+    let Some((verb, units)) = words.operands.split_first() else { return 0 };
     let file = |unit: &str| if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
     if verb == "reboot" || verb == "poweroff" || verb == "halt" {
-        return power(work);
+        work.requests.push(if verb == "reboot" { Request::Reboot } else { Request::PowerOff });
+        return 0;
     }
-    let mut status = note(work);
+    if !VERBS.split(' ').any(|known| known == verb) {
+        return work.lack(verb);
+    }
+    let mut status = work.note();
     for unit in units.iter().map(|unit| file(unit)) {
         let active = format!("/run/systemd/units/{unit}");
         let enabled = format!("/etc/systemd/system/multi-user.target.wants/{unit}");
@@ -155,7 +90,7 @@ fn systemctl(work: &mut Work<'_>) -> i32 {
                     (_, true) => "enabled",
                     (_, false) => "disabled",
                 };
-                if !work.arguments.iter().any(|argument| argument == "-q" || argument == "--quiet") {
+                if !words.has("q") {
                     work.line(word);
                 }
                 if !holds {
@@ -180,9 +115,8 @@ fn systemctl(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn power(work: &mut Work<'_>) -> i32 {
-    let has = |word: &str| work.arguments.iter().any(|argument| argument == word);
-    let again = work.name == "reboot" || has("-r") || has("reboot") || has("--reboot");
+pub(super) fn power(work: &mut Work<'_>) -> i32 {
+    let again = work.name == "reboot" || work.words.has("r");
     work.requests.push(if again { Request::Reboot } else { Request::PowerOff });
     0
 }

@@ -9,22 +9,16 @@ use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use tokio::sync::mpsc;
 
-use super::super::{
-    super::{
-        disk::{Accounts, Disk, DiskError, absolute, join, parent},
-        machine::{SharedDisk, lock},
-    },
-    interpreter::{Flow, Shell},
-};
+use super::super::state::{Call, Flow, Shell};
+use crate::simulated::disk::{Accounts, Disk, DiskError, SharedDisk, absolute, join, lock, parent};
 
 /// How many pieces of the archive may wait to be unpacked.
 const WAITING: usize = 8;
 
-pub(super) async fn run(shell: &mut Shell, arguments: &[String]) -> Flow {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+pub(super) async fn tar(shell: &mut Shell, call: &Call) -> Flow {
+    let words: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
     let ["-xzpmf", "-", "-C", folder] = words[..] else {
-        shell.complain("tar: not simulated: this machine runs `tar -xzpmf - -C FOLDER` only").await;
-        return Ok(2);
+        return Err(shell.not_simulated(&format!("tar {}", words.join(" "))).await);
     };
     let folder = absolute(&shell.cwd, folder);
     let (sender, pieces) = mpsc::channel(WAITING);

@@ -1,14 +1,19 @@
 //! `test` and `[`.
 
-use super::super::{
-    super::{
-        disk::{Kind, absolute},
-        machine::lock,
-    },
-    interpreter::Shell,
-};
+use super::super::state::{Call, Flow, Shell};
+use crate::simulated::disk::{Kind, absolute, lock};
 
-pub(super) fn evaluate(shell: &Shell, name: &str, arguments: &[String]) -> Result<bool, String> {
+pub(super) async fn test(shell: &mut Shell, call: &Call) -> Flow {
+    match evaluate(shell, &call.name, &call.arguments) {
+        Ok(holds) => Ok(i32::from(!holds)),
+        Err(message) => {
+            shell.complain(&format!("{}: {message}", call.name)).await;
+            Ok(2)
+        }
+    }
+}
+
+fn evaluate(shell: &Shell, name: &str, arguments: &[String]) -> Result<bool, String> {
     let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if name == "[" && words.pop() != Some("]") {
         return Err("missing ]".to_owned());

@@ -5,32 +5,12 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{
-    super::{super::machine::lock, limits::HELD},
-    Plain, Work,
-};
+use super::super::{flags::Words, limits::HELD, work::Work};
+use crate::simulated::disk::{self, lock};
 
-pub(super) fn find(name: &str) -> Option<Plain> {
-    Some(match name {
-        "head" | "tail" => ends,
-        "wc" => wc,
-        "sort" => sort,
-        "uniq" => uniq,
-        "tee" => tee,
-        "tr" => tr,
-        "cut" => cut,
-        "sha256sum" => sha256sum,
-        "base64" => base64,
-        "basename" => basename,
-        "dirname" => dirname,
-        "seq" => seq,
-        _ => return None,
-    })
-}
-
-fn number(flags: &[(char, String)], letter: char) -> Option<usize> {
-    let (_, value) = flags.iter().rev().find(|(flag, _)| *flag == letter)?;
-    value.trim_start_matches('+').parse().ok()
+/// The number that a flag gives, which may begin with a `+`.
+fn number(words: &Words, flag: &str) -> Option<usize> {
+    words.value(flag)?.trim_start_matches('+').parse().ok()
 }
 
 fn joined(inputs: Vec<(String, Vec<u8>)>) -> Vec<u8> {
@@ -41,23 +21,18 @@ fn lines(data: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(data).lines().map(str::to_owned).collect()
 }
 
-fn ends(work: &mut Work<'_>) -> i32 {
-    let (mut flags, operands) = work.options("nc");
-    // `head -5`
-    if let Some((digit, _)) = flags.iter().find(|(flag, _)| flag.is_ascii_digit()) {
-        let digits: String = flags.iter().map(|(flag, _)| *flag).filter(char::is_ascii_digit).collect();
-        flags.push(('n', if digits.is_empty() { digit.to_string() } else { digits }));
-    }
-    let (inputs, status) = work.inputs(&operands);
+pub(super) fn ends(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (inputs, status) = work.inputs(&words.operands);
     let data = joined(inputs);
     let head = work.name == "head";
-    if let Some(count) = number(&flags, 'c') {
+    if let Some(count) = number(&words, "c") {
         let count = count.min(data.len());
         work.out.extend(if head { &data[..count] } else { &data[data.len() - count..] });
         return status;
     }
-    let from_start = flags.iter().any(|(flag, value)| *flag == 'n' && value.starts_with('+'));
-    let count = number(&flags, 'n').unwrap_or(10);
+    let from_start = words.value("n").is_some_and(|value| value.starts_with('+'));
+    let count = number(&words, "n").or_else(|| number(&words, "NUMBER")).unwrap_or(10);
     let pieces: Vec<&[u8]> = data.split_inclusive(|byte| *byte == b'\n').collect();
     let chosen = if head {
         &pieces[..count.min(pieces.len())]
@@ -70,33 +45,31 @@ fn ends(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn wc(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let (inputs, status) = work.inputs(&operands);
+pub(super) fn wc(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (inputs, status) = work.inputs(&words.operands);
     for (name, data) in inputs {
         let text = String::from_utf8_lossy(&data).into_owned();
-        let all = flags.is_empty();
         let counts = [
-            ('l', data.iter().filter(|byte| **byte == b'\n').count()),
-            ('w', text.split_whitespace().count()),
-            ('c', data.len()),
+            ("l", data.iter().filter(|byte| **byte == b'\n').count()),
+            ("w", text.split_whitespace().count()),
+            ("c", data.len()),
         ];
-        let chosen = counts.iter().filter(|(letter, _)| all || flags.iter().any(|(flag, _)| flag == letter));
-        let mut words: Vec<String> = chosen.map(|(_, count)| count.to_string()).collect();
+        let chosen = counts.iter().filter(|(flag, _)| words.has(flag) || !words.has("l w c"));
+        let mut shown: Vec<String> = chosen.map(|(_, count)| count.to_string()).collect();
         if !name.is_empty() {
-            words.push(name);
+            shown.push(name);
         }
-        work.line(&words.join(" "));
+        work.line(&shown.join(" "));
     }
     status
 }
 
-fn sort(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("kto");
-    let has = |letter| flags.iter().any(|(flag, _)| *flag == letter);
-    let (inputs, status) = work.inputs(&operands);
+pub(super) fn sort(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (inputs, status) = work.inputs(&words.operands);
     let mut all = lines(&joined(inputs));
-    if has('n') {
+    if words.has("n") {
         let key = |line: &String| {
             let digits: String = line.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect();
             digits.parse::<i64>().unwrap_or(0)
@@ -105,10 +78,10 @@ fn sort(work: &mut Work<'_>) -> i32 {
     } else {
         all.sort();
     }
-    if has('r') {
+    if words.has("r") {
         all.reverse();
     }
-    if has('u') {
+    if words.has("u") {
         all.dedup();
     }
     for line in all {
@@ -117,12 +90,12 @@ fn sort(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn uniq(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let (inputs, status) = work.inputs(&operands);
+pub(super) fn uniq(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let (inputs, status) = work.inputs(&words.operands);
     let all = lines(&joined(inputs));
     for group in all.chunk_by(|a, b| a == b) {
-        match flags.iter().any(|(flag, _)| *flag == 'c') {
+        match words.has("c") {
             true => work.line(&format!("{:7} {}", group.len(), group[0])),
             false => work.line(&group[0]),
         }
@@ -130,13 +103,13 @@ fn uniq(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn tee(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let append = flags.iter().any(|(flag, _)| *flag == 'a');
+pub(super) fn tee(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let append = words.has("a");
     let input = std::mem::take(&mut work.input);
     let mut status = 0;
-    for operand in operands {
-        let path = work.path(&operand);
+    for operand in &words.operands {
+        let path = work.path(operand);
         if path == "/dev/null" || path == "/dev/stderr" {
             continue;
         }
@@ -184,24 +157,23 @@ fn set(text: &str) -> Vec<char> {
     found
 }
 
-fn tr(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let has = |letters: &str| flags.iter().any(|(flag, _)| letters.contains(*flag));
-    let from = set(operands.first().map_or("", String::as_str));
-    let to = set(operands.get(1).map_or("", String::as_str));
+pub(super) fn tr(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let from = set(words.operands.first().map_or("", String::as_str));
+    let to = set(words.operands.get(1).map_or("", String::as_str));
     let text = String::from_utf8_lossy(&work.input).into_owned();
     let mut out = String::new();
     // The first place of each: found at once, however long the set is.
     let places: BTreeMap<char, usize> = from.iter().enumerate().rev().map(|(at, c)| (*c, at)).collect();
     for c in text.chars() {
         let place = places.get(&c).copied();
-        let inside = place.is_some() != has("cC");
-        let mapped = match (inside, has("d")) {
+        let inside = place.is_some() != words.has("c");
+        let mapped = match (inside, words.has("d")) {
             (true, true) => continue,
             (true, false) if !to.is_empty() => to[place.unwrap_or(to.len() - 1).min(to.len() - 1)],
             _ => c,
         };
-        if !(has("s") && inside && out.ends_with(mapped)) {
+        if !(words.has("s") && inside && out.ends_with(mapped)) {
             out.push(mapped);
         }
     }
@@ -209,11 +181,10 @@ fn tr(work: &mut Work<'_>) -> i32 {
     0
 }
 
-fn cut(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("dfcb");
-    let value = |letter: char| flags.iter().find(|(flag, _)| *flag == letter).map(|(_, value)| value.clone());
-    let delimiter = value('d').and_then(|text| text.chars().next()).unwrap_or('\t');
-    let (by_field, list) = match (value('f'), value('c').or_else(|| value('b'))) {
+pub(super) fn cut(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let delimiter = words.value("d").and_then(|text| text.chars().next()).unwrap_or('\t');
+    let (by_field, list) = match (words.value("f"), words.value("c").or_else(|| words.value("b"))) {
         (Some(list), _) => (true, list),
         (None, Some(list)) => (false, list),
         _ => return work.fail("you must specify a list of bytes, characters, or fields"),
@@ -229,7 +200,7 @@ fn cut(work: &mut Work<'_>) -> i32 {
         })
         .collect();
     let wanted = |index: &usize| ranges.iter().any(|(low, high)| (low..=high).contains(&index));
-    let (inputs, status) = work.inputs(&operands);
+    let (inputs, status) = work.inputs(&words.operands);
     for line in lines(&joined(inputs)) {
         if by_field && !line.contains(delimiter) {
             work.line(&line);
@@ -246,11 +217,10 @@ fn cut(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn sha256sum(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("");
-    let check =
-        flags.iter().any(|(flag, _)| *flag == 'c') || work.arguments.iter().any(|argument| argument == "--check");
-    let (inputs, mut status) = work.inputs(&operands);
+pub(super) fn sha256sum(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let check = words.has("c");
+    let (inputs, mut status) = work.inputs(&words.operands);
     for (name, data) in inputs {
         if !check {
             let name = if name.is_empty() { "-".to_owned() } else { name };
@@ -272,11 +242,10 @@ fn sha256sum(work: &mut Work<'_>) -> i32 {
     status
 }
 
-fn base64(work: &mut Work<'_>) -> i32 {
-    let (flags, operands) = work.options("w");
-    let decode =
-        flags.iter().any(|(flag, _)| *flag == 'd') || work.arguments.iter().any(|argument| argument == "--decode");
-    let (inputs, status) = work.inputs(&operands);
+pub(super) fn base64(work: &mut Work<'_>) -> i32 {
+    let words = work.take();
+    let decode = words.has("d");
+    let (inputs, status) = work.inputs(&words.operands);
     let data = joined(inputs);
     if !decode {
         work.line(&STANDARD.encode(data));
@@ -292,15 +261,15 @@ fn base64(work: &mut Work<'_>) -> i32 {
     }
 }
 
-fn basename(work: &mut Work<'_>) -> i32 {
-    let name = super::super::super::disk::basename(work.arguments.first().map_or("", String::as_str)).to_owned();
-    let suffix = work.arguments.get(1).cloned().unwrap_or_default();
+pub(super) fn basename(work: &mut Work<'_>) -> i32 {
+    let name = disk::basename(work.words.operands.first().map_or("", String::as_str)).to_owned();
+    let suffix = work.words.operands.get(1).cloned().unwrap_or_default();
     work.line(name.strip_suffix(&suffix).unwrap_or(&name));
     0
 }
 
-fn dirname(work: &mut Work<'_>) -> i32 {
-    let path = work.arguments.first().cloned().unwrap_or_default();
+pub(super) fn dirname(work: &mut Work<'_>) -> i32 {
+    let path = work.words.operands.first().cloned().unwrap_or_default();
     let folder = match path.trim_end_matches('/').rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,
@@ -310,13 +279,17 @@ fn dirname(work: &mut Work<'_>) -> i32 {
     0
 }
 
-fn seq(work: &mut Work<'_>) -> i32 {
-    let numbers: Vec<i64> = work.arguments.iter().filter_map(|text| text.parse().ok()).collect();
-    let (first, step, last) = match numbers.as_slice() {
+pub(super) fn seq(work: &mut Work<'_>) -> i32 {
+    // Each word is a number, also a negative one.
+    if let Some(flag) = work.arguments.iter().find(|word| word.starts_with('-') && word.parse::<i64>().is_err()) {
+        return work.lack(flag);
+    }
+    let numbers: Option<Vec<i64>> = work.arguments.iter().map(|text| text.parse().ok()).collect();
+    let (first, step, last) = match numbers.as_deref().unwrap_or_default() {
         [last] => (1, 1, *last),
         [first, last] => (*first, 1, *last),
         [first, step, last] if *step != 0 => (*first, *step, *last),
-        _ => return work.fail("invalid operands"),
+        _ => return work.fail(format!("invalid operands: {}", work.arguments.join(" "))),
     };
     let mut value = first;
     // Bounded, since what is printed is held in memory.

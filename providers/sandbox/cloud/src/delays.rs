@@ -1,4 +1,4 @@
-//! How long the cloud's work takes.
+//! How long things take: the delays of each profile, which work takes which of them, and what an account waits for.
 //!
 //! A delay is a pure function of (seed, kind, ordinal), where the ordinal counts the operations of that kind since the
 //! sandbox was made. So the delays of two runs agree although their requests interleave differently, which a generator
@@ -8,6 +8,17 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use super::state::{DelayKind, Work};
+
+/// The part of a creation after which the instance shows its addresses.
+pub(super) const NETWORKED_AFTER: f64 = 0.4;
+
+/// How long a guest may take to shut down, as clouds give it before they cut the power.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often is looked whether it has.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// A named set of delays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +64,18 @@ impl Profile {
         }
     }
 
+    /// How often is looked whether a guest has switched itself off.
+    pub(super) fn watch(self, speed: f64) -> Duration {
+        match self {
+            Self::Instant => Duration::from_millis(50),
+            Self::Realistic => Duration::from_secs_f64((1.0 / speed.max(0.1)).clamp(0.02, 1.0)),
+        }
+    }
+
     /// The delay of the `ordinal`th piece of work of a kind.
     pub fn draw(self, seed: u64, kind: DelayKind, ordinal: u64, speed: f64) -> Duration {
         let (low, high) = self.range(kind);
-        let mixed = splitmix(splitmix(seed ^ kind.salt()).wrapping_add(ordinal));
+        let mixed = splitmix(splitmix(seed ^ ((kind as u64) << 32)).wrapping_add(ordinal));
         // The upper 53 bits are what an f64 holds exactly.
         let unit = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
         let seconds = (low + (high - low) * unit) / if speed > 0.0 { speed } else { 1.0 };
@@ -81,67 +100,24 @@ impl FromStr for Profile {
     }
 }
 
-/// A kind of work that takes time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DelayKind {
-    /// From the create call to `active`.
-    Create,
-    /// From power-on to an answer on SSH, on machines that do not really boot.
-    Boot,
-    /// From the delete call to 404.
-    Destroy,
-    /// From the shutdown action to the command being sent.
-    Shutdown,
-    /// Power off, on, cycle and reboot.
-    Power,
-    /// From the rename action to the new name.
-    Rename,
-    /// From the snapshot action to an image that can be launched.
-    Snapshot,
-    /// The rebuild and the restore action: the disk is replaced by an image.
-    Rebuild,
-    /// From the resize action to the new size.
-    Resize,
-    /// Assigning and unassigning a static IP.
-    #[serde(rename = "reserved_ip")]
-    StaticIp,
-    /// Copying an image to another region, or converting it.
-    Transfer,
-    /// From a change of a zone to all name servers having it, where an API says so.
-    Dns,
-}
-
-impl DelayKind {
-    /// A number that tells the kinds' sequences apart; never reused for another kind.
-    fn salt(self) -> u64 {
-        let index: u64 = match self {
-            Self::Create => 1,
-            Self::Boot => 2,
-            Self::Destroy => 3,
-            Self::Shutdown => 4,
-            Self::Power => 5,
-            Self::Rename => 6,
-            Self::Snapshot => 7,
-            Self::Rebuild => 8,
-            Self::Resize => 9,
-            Self::StaticIp => 10,
-            Self::Transfer => 11,
-            Self::Dns => 12,
-        };
-        index << 32
+impl Work {
+    /// Which delay it takes.
+    pub(super) fn delay(&self) -> DelayKind {
+        match self {
+            Self::Create { .. } => DelayKind::Create,
+            Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
+            Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,
+            Self::PowerOff { .. } | Self::PowerOn { .. } | Self::PowerCycle { .. } | Self::Reboot { .. } => {
+                DelayKind::Power
+            }
+            Self::Rename { .. } => DelayKind::Rename,
+            Self::Snapshot { .. } => DelayKind::Snapshot,
+            Self::Rebuild { .. } => DelayKind::Rebuild,
+            Self::Resize { .. } => DelayKind::Resize,
+            Self::Assign { .. } | Self::Unassign { .. } => DelayKind::StaticIp,
+            Self::Transfer { .. } | Self::Convert { .. } => DelayKind::Transfer,
+        }
     }
-}
-
-/// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DrawnDelay {
-    /// What takes this long, which decides from which range it is drawn.
-    pub kind: DelayKind,
-    /// What it was drawn for: an instance's, image's or action's number, or an address.
-    pub resource: String,
-    /// How long, after scaling.
-    pub seconds: f64,
 }
 
 fn splitmix(seed: u64) -> u64 {

@@ -5,7 +5,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{Api, ApiError};
+use crate::{Api, ApiError};
 
 /// How an API fails.
 #[derive(Clone, Copy)]

@@ -1,10 +1,12 @@
 //! The routes, and which service answers.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Extension, Router,
     extract::{OriginalUri, State},
     response::Response,
-    routing::{any, on, post},
+    routing::any,
 };
 
 use super::{
@@ -22,10 +24,15 @@ use remint_sandbox_cloud::{ApiError, ApiResult, NoRoom};
 
 /// The routes of all services; [`admit`](super::admit) has to stand before them.
 pub fn routes(cloud: &Cloud) -> Router {
-    let mut router = Router::new().route("/", post(answer)).route(&format!("{}{{*rest}}", route53::ROOT), any(answer));
-    for (method, path, _) in route53::OPERATIONS {
+    let mut router = Router::new()
+        .route("/", any(answer))
+        .route(&format!("{}{{*rest}}", route53::ROOT), any(answer))
+        // Of services that are not here: none of the other APIs has this path.
+        .route("/service/{*rest}", any(answer));
+    let paths: BTreeSet<&str> = route53::OPERATIONS.iter().map(|(_, path, _)| *path).collect();
+    for path in paths {
         for path in [format!("{}{path}", route53::ROOT), format!("{}{path}/", route53::ROOT)] {
-            router = router.route(&path, on(method, answer));
+            router = router.route(&path, any(answer));
         }
     }
     router.with_state(cloud.clone())

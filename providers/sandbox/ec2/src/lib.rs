@@ -14,6 +14,7 @@ mod admit;
 mod auth;
 mod call;
 mod catalogue;
+mod elsewhere;
 mod front;
 #[cfg(test)]
 mod fuzz;

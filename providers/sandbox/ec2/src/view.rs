@@ -31,6 +31,7 @@ pub(super) fn metadata(xml: &mut Xml, name: &str, state: &str, options: &Metadat
             .text("httpTokens", &options.tokens)
             .text("httpPutResponseHopLimit", options.hop_limit)
             .text("httpEndpoint", &options.endpoint)
+            .text("httpProtocolIpv6", "disabled")
             .text("instanceMetadataTags", &options.tags);
     });
 }

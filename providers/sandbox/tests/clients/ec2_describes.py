@@ -66,6 +66,13 @@ assert EC2.get_password_data(InstanceId=NAME)["PasswordData"] == ""
 attribute = EC2.describe_instance_attribute(InstanceId=NAME, Attribute="disableApiStop")
 assert attribute["DisableApiStop"] == {"Value": False}, attribute
 
+# What Terraform takes for a difference where it is not shown.
+shown = EC2.describe_instances(InstanceIds=[NAME])["Reservations"][0]["Instances"][0]["MetadataOptions"]
+assert shown["HttpProtocolIpv6"] == "disabled", shown
+refused("UnsupportedOperation", EC2.get_instance_uefi_data, InstanceId=NAME)
+kind = only(EC2.describe_instance_types(InstanceTypes=["t3.small"]))
+assert kind["PlacementGroupInfo"]["SupportedStrategies"] and kind["VCpuInfo"]["ValidCores"] == [1], kind
+
 # Its volume's, its interface's, its address's.
 status = only(EC2.describe_volume_status(VolumeIds=[VOLUME]))
 assert status["VolumeId"] == VOLUME and status["VolumeStatus"]["Status"] == "ok", status

@@ -127,3 +127,10 @@ pub(super) fn password(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     xml.text("instanceId", id).time("timestamp", now()).text("passwordData", "");
     Ok(())
 }
+
+/// `GetInstanceUefiData`: refused as for an instance that boots in another way.
+pub(super) fn uefi_data(call: &Call<'_>, _: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("InstanceId")?;
+    call.read(|state| state.own.one(call.config(), call.region, id).map(drop))?;
+    Err(unsupported("the UEFI variables of instances"))
+}

@@ -85,6 +85,7 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
         Now(instances::modify_credits),
     ),
     ("DescribeIamInstanceProfileAssociations", &[LISTED, "AssociationId.N"], Now(instances::profiles)),
+    ("GetInstanceUefiData", &["InstanceId"], Now(attributes::uefi_data)),
     ("GetPasswordData", &["InstanceId"], Now(attributes::password)),
     ("DescribeInstanceAttribute", &["InstanceId Attribute"], Now(attributes::describe)),
     (

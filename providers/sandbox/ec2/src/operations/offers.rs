@@ -171,7 +171,9 @@ fn write_type(xml: &mut Xml, size: &Size) {
     xml.node("vCpuInfo", |xml| {
         xml.text("defaultVCpus", size.vcpus)
             .text("defaultCores", size.vcpus.div_ceil(2))
-            .text("defaultThreadsPerCore", 2);
+            .text("defaultThreadsPerCore", 2)
+            .texts("validCores", [size.vcpus.div_ceil(2)])
+            .texts("validThreadsPerCore", [2]);
     });
     xml.node("memoryInfo", |xml| {
         xml.text("sizeInMiB", size.memory);
@@ -184,7 +186,12 @@ fn write_type(xml: &mut Xml, size: &Size) {
     });
     xml.node("networkInfo", |xml| {
         xml.text("networkPerformance", "Up to 5 Gigabit").text("maximumNetworkInterfaces", 1);
-        xml.text("ipv4AddressesPerInterface", 1).text("ipv6Supported", false).text("enaSupport", "required");
+        xml.text("ipv4AddressesPerInterface", 1).text("ipv6AddressesPerInterface", 0);
+        xml.text("ipv6Supported", false).text("enaSupport", "required").text("efaSupported", false);
+        xml.text("defaultNetworkCardIndex", 0).text("maximumNetworkCards", 1);
+    });
+    xml.node("placementGroupInfo", |xml| {
+        xml.texts("supportedStrategies", ["partition", "spread"]);
     });
     xml.text("hibernationSupported", false).text("burstablePerformanceSupported", true);
     xml.text("dedicatedHostsSupported", false).text("autoRecoverySupported", true);

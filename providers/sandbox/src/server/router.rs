@@ -58,7 +58,7 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
 const EC2: &[&str] = &["/", "/2013-04-01/{*rest}"];
 
 /// The paths of Google's.
-const GCE: &[&str] = &["/compute/v1/{*rest}", "/dns/v1/{*rest}", "/token"];
+const GCE: &[&str] = &["/compute/v1/{*rest}", "/dns/v1/{*rest}", "/batch/{*rest}", "/token", "/o/oauth2/token"];
 
 /// An API that this sandbox was started without: each of its paths answers 501, as that API words it. It has no
 /// credentials that could be checked, so these calls are not counted, and no fault rule is about them.

@@ -7,4 +7,5 @@
 mod digitalocean;
 mod ec2;
 mod gce;
+mod openssh;
 mod world;

@@ -243,7 +243,8 @@ impl Handler for Sftp {
         }
     }
 
-    async fn symlink(&mut self, id: u32, link: String, target: String) -> Result<Status, StatusCode> {
+    /// OpenSSH's clients and servers send the target first, other than the draft has it.
+    async fn symlink(&mut self, id: u32, target: String, link: String) -> Result<Status, StatusCode> {
         lock(self.machine.disk()).symlink(&target, &full(&link)).map_err(code)?;
         self.settle(id).await
     }

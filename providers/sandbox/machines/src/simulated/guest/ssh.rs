@@ -17,6 +17,7 @@ use russh::{
     server::{self, Auth, ChannelOpenHandle, Handle, Msg, PublicKeyOffer, Session, VerifiedPublicKey},
 };
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpListener,
     sync::{Semaphore, mpsc, watch},
 };
@@ -37,6 +38,9 @@ const CONNECTIONS: usize = 128;
 
 /// How long a client may take until it has logged in, as OpenSSH has it.
 const GRACE: Duration = Duration::from_secs(120);
+
+/// How many bytes of SFTP may wait in each direction.
+const WAITING: usize = 256 * 1024;
 
 /// How many variables a client may set for a command.
 const VARIABLES: usize = 256;
@@ -192,8 +196,7 @@ impl Connection {
             // As with OpenSSH, the client learns the command's end at once, and the channel stays open for what the command has left
             // in the background, until the client closes it. Errors mean that the client is gone.
             let ((), _) = tokio::join!(running, cancel.run_until_cancelled(forward));
-            handle.eof(id).await.ok();
-            handle.close(id).await.ok();
+            close(&handle, id).await;
         });
         Ok(())
     }
@@ -208,6 +211,12 @@ async fn report(handle: &Handle, id: ChannelId, ended: Ended) {
             handle.exit_signal_request(id, signal, false, String::new(), String::new()).await.ok()
         }
     };
+}
+
+/// Ends a channel. Errors mean that the client is gone.
+async fn close(handle: &Handle, id: ChannelId) {
+    handle.eof(id).await.ok();
+    handle.close(id).await.ok();
 }
 
 /// Passes a client's data on, and cancels the command when the client closes the channel.
@@ -311,7 +320,23 @@ impl server::Handler for Connection {
             return session.channel_failure(id);
         };
         session.channel_success(id)?;
-        russh_sftp::server::run(channel.into_stream(), Sftp::new(self.machine.clone())).await;
+        // Not the channel's own stream, which would close the channel before the client has heard how it ended.
+        let (near, far) = tokio::io::duplex(WAITING);
+        russh_sftp::server::run(far, Sftp::new(self.machine.clone())).await;
+        let handle = session.handle();
+        tokio::spawn(async move {
+            let (mut reader, writer) = channel.split();
+            let (mut answers, mut questions) = tokio::io::split(near);
+            let ask = async {
+                tokio::io::copy(&mut reader.make_reader(), &mut questions).await.ok();
+                questions.shutdown().await.ok();
+            };
+            // It ends when nothing more is asked and all is answered, or when the client is gone.
+            let answer = async { tokio::io::copy(&mut answers, &mut writer.make_writer()).await.ok() };
+            tokio::join!(ask, answer);
+            report(&handle, id, Ended::Code(0)).await;
+            close(&handle, id).await;
+        });
         Ok(())
     }
 }

@@ -140,7 +140,7 @@ pub(crate) static COMMANDS: &[Builtin] = &[
         "these",
         search::find,
     ),
-    shell!("scp", Known("-t -r -p -d -v -q"), Itself, "the receiving side, for clients with `-O`", scp::scp),
+    shell!("scp", Known("-t -f -r -p -d -v -q"), Itself, "the machine's side of a copy", scp::scp),
     shell!("tar", Own("-xzpmf - -C FOLDER"), Itself, "unpacking what Remint sends", tar::tar),
     // Text.
     reader("head tail", "-n|--lines= -c|--bytes= -q|--quiet|--silent -NUMBER", Files(0), "all", text::ends),

@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use super::{
     auth::{self, Refusal},
-    elsewhere,
     keys::AccessKey,
     query::Params,
     refusal::Refused,
@@ -52,9 +51,6 @@ pub fn admit(cloud: &Cloud, routes: Router) -> Router {
 async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
     let (mut parts, body) = request.into_parts();
-    if let Some(answer) = elsewhere::answer(&parts, &id) {
-        return answer;
-    }
     let service = service(&parts);
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return service.refuse(&id, &refuse("RequestEntityTooLarge", "The request's body is too large."));

@@ -3,17 +3,30 @@
 
 use axum::{
     body::Body,
+    extract::Request,
     http::{Response, StatusCode, header, request::Parts},
+    middleware::Next,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{auth, reply::Service, xml::Xml};
 
 /// The error's code.
 const CODE: &str = "NotImplemented";
 
+/// Answers requests for other services of Amazon's, whatever their path is. It must come before the choice of a route: S3's buckets
+/// and the newer protocols have paths that are none of the sandbox's.
+pub async fn elsewhere(request: Request, next: Next) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    match answer(&parts, &Uuid::new_v4().to_string()) {
+        Some(answer) => answer,
+        None => next.run(Request::from_parts(parts, body)).await,
+    }
+}
+
 /// The answer to a request whose signature is for another service than the sandbox has.
-pub(super) fn answer(parts: &Parts, request: &str) -> Option<Response<Body>> {
+fn answer(parts: &Parts, request: &str) -> Option<Response<Body>> {
     let service = auth::claimed(parts)?.service;
     if Service::named(&service).is_some() {
         return None;

@@ -41,6 +41,7 @@ mod wishes;
 mod xml;
 
 pub use admit::admit;
+pub use elsewhere::elsewhere;
 pub use routes::routes;
 pub use state::Data;
 

@@ -24,11 +24,7 @@ use remint_sandbox_cloud::{ApiError, ApiResult, NoRoom};
 
 /// The routes of all services; [`admit`](super::admit) has to stand before them.
 pub fn routes(cloud: &Cloud) -> Router {
-    let mut router = Router::new()
-        .route("/", any(answer))
-        .route(&format!("{}{{*rest}}", route53::ROOT), any(answer))
-        // Of services that are not here: none of the other APIs has this path.
-        .route("/service/{*rest}", any(answer));
+    let mut router = Router::new().route("/", any(answer)).route(&format!("{}{{*rest}}", route53::ROOT), any(answer));
     let paths: BTreeSet<&str> = route53::OPERATIONS.iter().map(|(_, path, _)| *path).collect();
     for path in paths {
         for path in [format!("{}{path}", route53::ROOT), format!("{}{path}/", route53::ROOT)] {

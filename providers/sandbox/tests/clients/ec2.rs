@@ -32,6 +32,7 @@ async fn boto3_signs_an_address_for_somebody_else() {
 #[tokio::test]
 async fn the_command_line_says_which_services_are_not_there() {
     let world = World::start().await;
+    std::fs::write(world.sandbox.dir().join("main"), "main").unwrap();
     for (service, words) in [
         ("iam", "iam list-users"),
         ("elasticloadbalancing", "elbv2 describe-load-balancers"),
@@ -39,6 +40,9 @@ async fn the_command_line_says_which_services_are_not_there() {
         ("monitoring", "cloudwatch describe-alarms"),
         ("s3", "s3api list-buckets"),
         ("s3", "s3 ls"),
+        ("s3", "s3 mb s3://some-bucket"),
+        ("s3", "s3 cp main s3://some-bucket/main"),
+        ("lambda", "lambda list-functions"),
         ("logs", "logs describe-log-groups"),
         ("sns", "sns list-topics"),
         ("dynamodb", "dynamodb list-tables"),

@@ -33,6 +33,7 @@ pub(super) struct Admitted {
     /// The region that the signature is for.
     pub(super) region: String,
     pub(super) id: String,
+    /// The body; of the Query API the form, which may be in the query as well.
     pub(super) body: Bytes,
 }
 
@@ -62,10 +63,14 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Respon
             return service.refuse(&id, &refusal.error(service));
         }
     };
-    let operation = operation(service, &parts, &body);
+    let sent = match service {
+        Service::Ec2 | Service::Sts => form(&parts, &body),
+        Service::Ssm | Service::Route53 => body.clone(),
+    };
+    let operation = operation(service, &parts, &sent);
     // Route 53's operations have paths of their own; the others are told apart by their name only.
     parts.extensions.insert(Operation { name: operation.clone(), in_route: service != Service::Route53 });
-    let admitted = Admitted { service, operation, region: scope.region, id: id.clone(), body: body.clone() };
+    let admitted = Admitted { service, operation, region: scope.region, id: id.clone(), body: sent };
     parts.extensions.insert(admitted);
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if let Some(Refused(error)) = response.extensions_mut().remove::<Refused>() {
@@ -79,12 +84,20 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Respon
     response
 }
 
+/// The parameters of a call: in its query, in its body, or in both.
+fn form(parts: &Parts, body: &Bytes) -> Bytes {
+    match parts.uri.query() {
+        None => body.clone(),
+        Some(query) => [query.as_bytes(), body].join(&b'&').into(),
+    }
+}
+
 /// The service that a request is for, as far as it says so itself.
 fn service(parts: &Parts) -> Service {
     if parts.uri.path().starts_with(route53::ROOT) {
         return Service::Route53;
     }
-    let claimed = auth::claimed(&parts.headers).and_then(|scope| Service::named(&scope.service));
+    let claimed = auth::claimed(parts).and_then(|scope| Service::named(&scope.service));
     match claimed {
         Some(Service::Route53) | None => {
             if parts.headers.contains_key("x-amz-target") {

@@ -1,14 +1,15 @@
 //! Signature Version 4: who sent a request, and whether it arrived as it was sent.
 //!
 //! The rules are those of "Signature Version 4 signing process" in AWS's IAM guide. A request carries its signature in the
-//! `Authorization` header; signatures in the query are not taken here.
+//! `Authorization` header or, when it was signed for somebody else to send, in its query.
 
-use axum::http::{HeaderMap, Uri, header, request::Parts};
+use axum::http::{Uri, header, request::Parts};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
+use url::form_urlencoded;
 
 use super::keys::AccessKey;
 use remint_sandbox_cloud::ApiError;
@@ -43,47 +44,54 @@ pub(super) enum Refusal {
     Expired,
 }
 
-/// The `Authorization` header, taken apart.
-struct Credential<'a> {
-    key: &'a str,
-    date: &'a str,
-    region: &'a str,
-    service: &'a str,
-    signed: Vec<&'a str>,
-    signature: &'a str,
+/// The parameter of a query that has the signature: the only one that is not signed.
+const SIGNATURE: &str = "X-Amz-Signature";
+/// The longest time for which a signature in a query is good, in seconds.
+const LONGEST: i64 = 7 * 24 * 60 * 60;
+
+/// What a request says of its signature, taken apart.
+struct Credential {
+    key: String,
+    day: String,
+    scope: Scope,
+    /// When it was signed.
+    date: String,
+    /// For how many seconds it is good, where it is in the query.
+    expires: Option<i64>,
+    signed: Vec<String>,
+    signature: String,
 }
 
 /// The scope that a request claims, before anything is proved: for errors in the right shape.
-pub(super) fn claimed(headers: &HeaderMap) -> Option<Scope> {
-    let credential = credential(headers).ok()?;
-    Some(Scope { region: credential.region.to_owned(), service: credential.service.to_owned() })
+pub(super) fn claimed(parts: &Parts) -> Option<Scope> {
+    credential(parts).ok().map(|credential| credential.scope)
 }
 
 /// Verifies a request.
 pub(super) fn verify(parts: &Parts, body: &[u8], key: &AccessKey, now: Timestamp) -> Result<Scope, Refusal> {
-    let credential = credential(&parts.headers)?;
-    let date = parts.headers.get("x-amz-date").and_then(|value| value.to_str().ok()).ok_or(Refusal::Incomplete)?;
+    let credential = credential(parts)?;
+    let Credential { day, date, scope, .. } = &credential;
     let moment = DateTime::strptime("%Y%m%dT%H%M%SZ", date).and_then(|civil| TimeZone::UTC.to_timestamp(civil));
     let moment = moment.map_err(|_| Refusal::Incomplete)?;
-    if !date.starts_with(credential.date) || !credential.signed.contains(&"host") {
+    if !date.starts_with(day) || !credential.signed.iter().any(|name| name == "host") {
         return Err(Refusal::Incomplete);
     }
     if credential.key != key.id {
         return Err(Refusal::UnknownKey);
     }
     let canonical = canonical(parts, body, &credential.signed)?;
-    let scope = format!("{}/{}/{}/aws4_request", credential.date, credential.region, credential.service);
-    let text = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
+    let place = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
+    let text = format!("{ALGORITHM}\n{date}\n{place}\n{}", hex::encode(Sha256::digest(canonical)));
     let seed = format!("AWS4{}", key.secret.expose_secret()).into_bytes();
-    let signing = [credential.date, credential.region, credential.service, "aws4_request"]
-        .iter()
-        .fold(seed, |key, part| mac(&key).chain_update(part).finalize().into_bytes().to_vec());
-    let sent = hex::decode(credential.signature).map_err(|_| Refusal::Incomplete)?;
+    let signing =
+        place.split('/').fold(seed, |key, part| mac(&key).chain_update(part).finalize().into_bytes().to_vec());
+    let sent = hex::decode(&credential.signature).map_err(|_| Refusal::Incomplete)?;
     mac(&signing).chain_update(text).verify_slice(&sent).map_err(|_| Refusal::Mismatch)?;
-    if (now.as_second() - moment.as_second()).abs() > SKEW {
+    let age = now.as_second() - moment.as_second();
+    if age < -SKEW || age > credential.expires.unwrap_or(SKEW) {
         return Err(Refusal::Expired);
     }
-    Ok(Scope { region: credential.region.to_owned(), service: credential.service.to_owned() })
+    Ok(credential.scope)
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
@@ -91,27 +99,54 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new_from_slice(key).expect("a key of any length")
 }
 
-fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Refusal> {
-    let sent = headers.get(header::AUTHORIZATION).ok_or(Refusal::Missing)?;
+fn credential(parts: &Parts) -> Result<Credential, Refusal> {
+    let Some(sent) = parts.headers.get(header::AUTHORIZATION) else { return presigned(parts) };
     let sent = sent.to_str().map_err(|_| Refusal::Incomplete)?;
     let fields = sent.strip_prefix(ALGORITHM).ok_or(Refusal::Incomplete)?;
     let field = |name: &str| {
-        fields
-            .split(',')
-            .find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
-            .ok_or(Refusal::Incomplete)
+        let found = fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
+        found.map(str::to_owned)
     };
-    let scope: Vec<&str> = field("Credential")?.split('/').collect();
-    let [key, date, region, service, "aws4_request"] = scope[..] else { return Err(Refusal::Incomplete) };
-    let signed = field("SignedHeaders")?.split(';').collect();
-    Ok(Credential { key, date, region, service, signed, signature: field("Signature")? })
+    let date = parts.headers.get("x-amz-date").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    read(field, date, None)
+}
+
+/// The same of a signature in the query.
+fn presigned(parts: &Parts) -> Result<Credential, Refusal> {
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let named = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    if named("X-Amz-Algorithm").ok_or(Refusal::Missing)? != ALGORITHM {
+        return Err(Refusal::Incomplete);
+    }
+    let date = named("X-Amz-Date").ok_or(Refusal::Incomplete)?;
+    let expires = named("X-Amz-Expires").and_then(|text| text.parse().ok());
+    let expires = expires.filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or(Refusal::Incomplete)?;
+    read(|name| named(&format!("X-Amz-{name}")), &date, Some(expires))
+}
+
+fn read(field: impl Fn(&str) -> Option<String>, date: &str, expires: Option<i64>) -> Result<Credential, Refusal> {
+    let field = |name: &str| field(name).ok_or(Refusal::Incomplete);
+    let credential = field("Credential")?;
+    let [key, day, region, service, "aws4_request"] = credential.split('/').collect::<Vec<_>>()[..] else {
+        return Err(Refusal::Incomplete);
+    };
+    Ok(Credential {
+        key: key.to_owned(),
+        day: day.to_owned(),
+        scope: Scope { region: region.to_owned(), service: service.to_owned() },
+        date: date.to_owned(),
+        expires,
+        signed: field("SignedHeaders")?.split(';').map(str::to_owned).collect(),
+        signature: field("Signature")?,
+    })
 }
 
 /// The request in the one form that is signed.
-fn canonical(parts: &Parts, body: &[u8], signed: &[&str]) -> Result<String, Refusal> {
+fn canonical(parts: &Parts, body: &[u8], signed: &[String]) -> Result<String, Refusal> {
     let mut headers = String::new();
     for name in signed {
-        let values: Vec<&str> = match parts.headers.get_all(*name).iter().map(|value| value.to_str()).collect() {
+        let values: Vec<&str> = match parts.headers.get_all(name).iter().map(|value| value.to_str()).collect() {
             Ok(values) => values,
             Err(_) => return Err(Refusal::Incomplete),
         };
@@ -136,7 +171,7 @@ fn path(uri: &Uri) -> String {
 fn query(uri: &Uri) -> String {
     let recoded = |text: &str| encode(&percent_decode_str(text).collect::<Vec<u8>>());
     let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).filter(|(name, _)| *name != SIGNATURE);
     let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (recoded(name), recoded(value))).collect();
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")

@@ -7,6 +7,8 @@ use remint_sandbox_cloud::{ApiResult, Config, NoRoom};
 /// One call of the Query API.
 pub(super) struct Call<'a> {
     pub(super) cloud: &'a Cloud,
+    /// The name of the operation.
+    pub(super) operation: &'a str,
     pub(super) params: Params,
     /// The region that the signature is for.
     pub(super) region: &'static str,

@@ -3,7 +3,7 @@
 #[path = "../../../../core/src/fuzz/run.rs"]
 mod run;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{Request, header};
 
 use run::{JSON, Target};
 
@@ -23,6 +23,7 @@ fn fuzz_ec2_requests() {
             "Action=DescribeInstances&Filter.1.Name=tag:a&Filter.1.Value.1=w*b?&NextToken=YXQgNQ",
             "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes><Change><Action>UPSERT</Action><ResourceRecordSet><Name>a.</Name><Type>A</Type><TTL>3</TTL><ResourceRecords><ResourceRecord><Value>1.2.3.4</Value></ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>",
             "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=A/20260101/us-east-1/ec2/aws4_request&X-Amz-Date=x&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00",
             "MX 10 mail.example.com.",
             r#"TXT "v=spf1 \" -all" "b""#,
         ],
@@ -72,7 +73,7 @@ fn read(text: &str) {
         if let Ok((items, next)) = page(&params, 5, (0..10).collect()) {
             assert!(items.len() <= 10 && (next.is_none() || !items.is_empty() || params.get("NextToken").is_some()));
         }
-        if let Ok(filters) = Filters::of(&params, &["state"]) {
+        if let Ok(filters) = Filters::of("DescribeImages", &params, &["state"]) {
             filters.take(&Default::default(), |_| vec!["running".to_owned()]);
         }
     }
@@ -82,8 +83,10 @@ fn read(text: &str) {
     if !text.contains(['*', '?', '\\']) {
         assert!(like(text, text), "a text without wildcards matches itself");
     }
-    if let Ok(value) = HeaderValue::from_str(text) {
-        auth::claimed(&HeaderMap::from_iter([(header::AUTHORIZATION, value)]));
+    for request in [Request::get("/").header(header::AUTHORIZATION, text), Request::get(format!("/?{text}"))] {
+        if let Ok(request) = request.body(()) {
+            auth::claimed(&request.into_parts().0);
+        }
     }
     route53::fuzz(text);
 }

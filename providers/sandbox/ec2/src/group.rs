@@ -11,7 +11,7 @@ use remint_sandbox_cloud::ApiResult;
 
 /// The id of a region's default security group.
 pub(super) fn default_id(state: &State, region: &str) -> String {
-    ids::fixed("sg", &format!("{} {region}", state.account))
+    vpc::own(state, "sg", region)
 }
 
 /// The groups of a region, the default one first.

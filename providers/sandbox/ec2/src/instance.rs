@@ -4,7 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
     kinds::INSTANCE,
-    state::{Address, Data, Instance, Wish},
+    state::{Address, Data, Instance, Wish, account},
+    vpc,
 };
 use crate::State;
 use remint_sandbox_cloud::{
@@ -84,13 +85,24 @@ impl Instance {
         (self.public && networked && on).then_some(self.public_ip)
     }
 
+    /// The ARN of the instance profile that it was launched with.
+    pub(super) fn profile_arn(&self, state: &State) -> Option<String> {
+        let profile = self.profile.as_deref()?;
+        Some(match profile.starts_with("arn:") {
+            true => profile.to_owned(),
+            false => format!("arn:aws:iam::{}:instance-profile/{profile}", account(state)),
+        })
+    }
+
+    /// The hardware address of its interface, which goes with the address in the VPC.
+    pub(super) fn mac(&self) -> String {
+        let [a, b, c, d] = self.private_ip.octets();
+        format!("0a:ff:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
+
     /// The name that it has in its VPC.
     pub(super) fn private_dns(&self) -> String {
-        let domain = match self.region.as_str() {
-            "us-east-1" => "ec2.internal".to_owned(),
-            region => format!("{region}.compute.internal"),
-        };
-        format!("ip-{}.{domain}", self.private_ip.to_string().replace('.', "-"))
+        format!("ip-{}.{}", self.private_ip.to_string().replace('.', "-"), vpc::domain(&self.region))
     }
 }
 

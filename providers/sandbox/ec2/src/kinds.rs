@@ -7,7 +7,7 @@ use remint_sandbox_cloud::ApiError;
 #[derive(Debug)]
 pub(super) struct Kind {
     /// What its ids begin with, before the hyphen.
-    prefix: &'static str,
+    pub(super) prefix: &'static str,
     /// The type of resource that tags are for.
     pub(super) name: &'static str,
     /// The code of the error for one that is not there.
@@ -18,7 +18,13 @@ pub(super) struct Kind {
     malformed: Option<&'static str>,
 }
 
-const fn kind(prefix: &'static str, name: &'static str, absent: &'static str, message: &'static str) -> Kind {
+/// A kind for whose ids EC2 has one error.
+pub(super) const fn kind(
+    prefix: &'static str,
+    name: &'static str,
+    absent: &'static str,
+    message: &'static str,
+) -> Kind {
     Kind { prefix, name, absent, message, malformed: None }
 }
 

@@ -14,6 +14,7 @@ mod admit;
 mod auth;
 mod call;
 mod catalogue;
+mod elsewhere;
 mod front;
 #[cfg(test)]
 mod fuzz;
@@ -40,6 +41,7 @@ mod wishes;
 mod xml;
 
 pub use admit::admit;
+pub use elsewhere::elsewhere;
 pub use routes::routes;
 pub use state::Data;
 

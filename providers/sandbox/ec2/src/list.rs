@@ -8,7 +8,7 @@ use super::{
     call::Call,
     kinds::Kind,
     query::Params,
-    reply::{invalid_value, refuse},
+    reply::{invalid_value, refuse, unsupported},
     state::Tags,
     xml::Xml,
 };
@@ -51,7 +51,7 @@ impl<T> List<T> {
         mut all: Vec<R>,
     ) -> ApiResult<(Vec<R>, Option<String>)> {
         let names: Vec<&str> = self.fields.iter().map(|(name, _)| *name).collect();
-        let filters = Filters::of(&call.params, &names)?;
+        let filters = Filters::of(call.operation, &call.params, &names)?;
         all.retain(|one| {
             let one = one.borrow();
             let field = |name: &str| self.fields.iter().find(|(known, _)| *known == name);
@@ -119,16 +119,17 @@ struct Filter {
 pub(super) struct Filters(Vec<Filter>);
 
 impl Filters {
-    /// Reads them. `fields` are those that the call knows beside the tags.
-    pub(super) fn of(params: &Params, fields: &[&str]) -> ApiResult<Self> {
+    /// Reads them. `fields` are those that the operation knows beside the tags.
+    pub(super) fn of(operation: &str, params: &Params, fields: &[&str]) -> ApiResult<Self> {
         let mut filters = Vec::new();
         for filter in params.groups("Filter") {
             let name = filter.need("Name")?.to_owned();
-            let known = fields.contains(&name.as_str())
-                || name.starts_with("tag:")
-                || matches!(name.as_str(), "tag-key" | "tag-value");
-            if !known {
-                return Err(invalid_value(format!("The filter '{name}' is invalid")));
+            let tag = name.starts_with("tag:") || matches!(name.as_str(), "tag-key" | "tag-value");
+            if !tag && !fields.contains(&name.as_str()) {
+                return Err(match is_documented(operation, &name) {
+                    true => unsupported(&format!("the filter {name} of {operation}")),
+                    false => invalid_value(format!("The filter '{name}' is invalid")),
+                });
             }
             let values: Vec<String> = filter.list("Value").into_iter().map(str::to_owned).collect();
             if values.is_empty() {
@@ -153,6 +154,13 @@ impl Filters {
             filter.values.iter().any(|pattern| held.iter().any(|value| like(pattern, value)))
         })
     }
+}
+
+/// Whether EC2 documents a filter of an operation.
+pub(super) fn is_documented(operation: &str, filter: &str) -> bool {
+    let lines = include_str!("filters.txt").lines().skip_while(|line| *line != operation).skip(1);
+    let mut names = lines.take_while(|line| line.starts_with(' ')).flat_map(str::split_whitespace);
+    names.any(|name| name == filter)
 }
 
 /// Whether the text is what the pattern says: `*` stands for any text, `?` for one character, `\` takes the next one as it
@@ -254,16 +262,17 @@ mod tests {
     fn all_filters_must_match_one_of_their_values() {
         let body =
             "Filter.1.Name=tag:role&Filter.1.Value.1=web&Filter.1.Value.2=db&Filter.2.Name=state&Filter.2.Value.1=run*";
-        let filters = Filters::of(&Params::parse(body.as_bytes()).unwrap(), &["state"]).unwrap();
+        let filters = Filters::of("Describe", &Params::parse(body.as_bytes()).unwrap(), &["state"]).unwrap();
         let tags = |role: &str| Tags::from([("role".to_owned(), role.to_owned())]);
         let running = |_: &str| vec!["running".to_owned()];
         assert!(filters.take(&tags("db"), running));
         assert!(!filters.take(&tags("cache"), running));
         assert!(!filters.take(&Tags::new(), running));
         assert!(!filters.take(&tags("web"), |_| vec!["stopped".to_owned()]));
-        let unknown =
-            Filters::of(&Params::parse(b"Filter.1.Name=colour&Filter.1.Value.1=x").unwrap(), &["state"]).unwrap_err();
-        assert_eq!(unknown.id, "InvalidParameterValue");
+        for (name, code) in [("colour", "InvalidParameterValue"), ("ramdisk-id", "UnsupportedOperation")] {
+            let params = Params::parse(format!("Filter.1.Name={name}&Filter.1.Value.1=x").as_bytes()).unwrap();
+            assert_eq!(Filters::of("DescribeImages", &params, &["state"]).unwrap_err().id, code, "{name}");
+        }
     }
 
     #[test]

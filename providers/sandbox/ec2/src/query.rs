@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::reply::{invalid_value, missing, not_a, refuse};
+use super::reply::{invalid_value, missing, not_a, refuse, unsupported};
 use remint_sandbox_cloud::ApiResult;
 
 /// How many parameters a call may have.
@@ -33,6 +33,28 @@ impl Params {
             }
         }
         Ok(Self(params))
+    }
+
+    /// Refuses what an operation would have to ignore. `taken` are the parameters that it takes, with spaces between them: `N` in
+    /// a name stands for a number, and behind a `=` is the only value that is taken.
+    pub(super) fn only(&self, operation: &str, taken: &[&str]) -> ApiResult<()> {
+        let every = "Action Version DryRun X-Amz-Algorithm X-Amz-Credential X-Amz-Date X-Amz-Expires X-Amz-SignedHeaders \
+                     X-Amz-Signature";
+        let taken: BTreeSet<&str> = taken.iter().chain([&every]).flat_map(|words| words.split_whitespace()).collect();
+        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
+            let plain = name.split('.').map(|part| if part.parse::<u32>().is_ok() { "N" } else { part });
+            let plain = plain.collect::<Vec<_>>().join(".");
+            if taken.contains(plain.as_str()) || taken.contains(format!("{plain}={value}").as_str()) {
+                continue;
+            }
+            let (name, value): (String, String) = (name.chars().take(128).collect(), value.chars().take(64).collect());
+            let only = taken.iter().any(|word| word.split_once('=').is_some_and(|(word, _)| word == plain));
+            return Err(unsupported(&match only {
+                true => format!("{name} {value} of {operation}"),
+                false => format!("the parameter {name} of {operation}"),
+            }));
+        }
+        Ok(())
     }
 
     /// The name of the operation that a form asks for, whatever else is in it.
@@ -109,8 +131,23 @@ impl Params {
         Self(set)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The accounts and groups that get a permission of this name, and those that lose it.
+    pub(super) fn permissions(&self, name: &str) -> ApiResult<(Vec<String>, Vec<String>)> {
+        let below = |change: &str| {
+            let all = self.groups(&format!("{name}.{change}"));
+            all.iter().filter_map(|one| one.get("UserId").or(one.get("Group")).map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let (mut add, mut remove) = (below("Add"), below("Remove"));
+        let flat = ["UserId", "UserGroup"].iter().flat_map(|name| self.list(name)).map(str::to_owned);
+        match self.choice("OperationType", &["add", "remove"])? {
+            Some("remove") => remove.extend(flat),
+            _ => add.extend(flat),
+        }
+        Ok((add, remove))
     }
 
     /// What is below a name.
@@ -164,6 +201,18 @@ mod tests {
         let digest = |body: &[u8]| Params::parse(body).unwrap().digest(&["T"]);
         assert_eq!(digest(b"a=1&b=2&T=x"), digest(b"b=2&T=y&a=1"));
         assert_ne!(digest(b"a=1&b=2"), digest(b"a=12&b="));
+    }
+
+    #[test]
+    fn what_an_operation_does_not_take_is_refused() {
+        let only = |body: &str| Params::parse(body.as_bytes()).unwrap().only("Op", &["Id.N A", "Off=false"]);
+        only("Action=Op&Id.1=a&Id.12=b&A=x&Off=false&Unset=").unwrap();
+        for (body, named) in
+            [("Id=a", "parameter Id of Op"), ("A.1=x", "parameter A.1"), ("Off=true", "Off true of Op")]
+        {
+            let refused = only(body).unwrap_err();
+            assert!(refused.id == "UnsupportedOperation" && refused.message.contains(named), "{refused:?}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Service {
                 });
                 xml.text("RequestID", request);
                 // The one document of EC2's that has no namespace.
-                xml.document("Response", "").replacen(" xmlns=\"\"", "", 1)
+                xml.bare("Response")
             }
             Self::Sts | Self::Route53 => {
                 xml.node("Error", |xml| {

@@ -1,10 +1,12 @@
 //! The routes, and which service answers.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Extension, Router,
     extract::{OriginalUri, State},
     response::Response,
-    routing::{any, on, post},
+    routing::any,
 };
 
 use super::{
@@ -22,10 +24,11 @@ use remint_sandbox_cloud::{ApiError, ApiResult, NoRoom};
 
 /// The routes of all services; [`admit`](super::admit) has to stand before them.
 pub fn routes(cloud: &Cloud) -> Router {
-    let mut router = Router::new().route("/", post(answer)).route(&format!("{}{{*rest}}", route53::ROOT), any(answer));
-    for (method, path, _) in route53::OPERATIONS {
+    let mut router = Router::new().route("/", any(answer)).route(&format!("{}{{*rest}}", route53::ROOT), any(answer));
+    let paths: BTreeSet<&str> = route53::OPERATIONS.iter().map(|(_, path, _)| *path).collect();
+    for path in paths {
         for path in [format!("{}{path}", route53::ROOT), format!("{}{path}/", route53::ROOT)] {
-            router = router.route(&path, on(method, answer));
+            router = router.route(&path, any(answer));
         }
     }
     router.with_state(cloud.clone())
@@ -68,18 +71,14 @@ fn region(admitted: &Admitted) -> ApiResult<&'static str> {
 
 /// The Query API: EC2 and STS.
 async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) -> ApiResult<Xml> {
-    let params = Params::parse(&admitted.body)?;
+    let (params, operation) = (Params::parse(&admitted.body)?, admitted.operation.as_str());
     let mut xml = Xml::default();
     if admitted.service == Service::Sts {
-        let call = Call { cloud, params, region: "us-east-1", no_room: None };
-        sts::answer(&call, &admitted.operation, &mut xml)?;
+        let call = Call { cloud, operation, params, region: "us-east-1", no_room: None };
+        sts::answer(&call, &mut xml)?;
         return Ok(xml);
     }
-    let call = Call { cloud, params, region: region(admitted)?, no_room };
-    if call.params.flag("DryRun")? {
-        let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(ApiError { status: 412, id: "DryRunOperation", message: message.to_owned() });
-    }
-    operations::answer(&call, &admitted.operation, &mut xml).await?;
+    let call = Call { cloud, operation, params, region: region(admitted)?, no_room };
+    operations::answer(&call, &mut xml).await?;
     Ok(xml)
 }

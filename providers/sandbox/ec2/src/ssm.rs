@@ -1,5 +1,7 @@
 //! Parameters of Systems Manager: the account's own, and the public ones that name images.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,11 +32,21 @@ struct Body {
     tier: Option<String>,
     allowed_pattern: Option<String>,
     policies: Option<String>,
+    /// Without effect: a value is kept and shown in plain text.
+    with_decryption: Option<bool>,
+    data_type: Option<String>,
+    /// What the sandbox would have to ignore.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 pub(super) fn call(cloud: &Cloud, region: &'static str, operation: &str, body: &[u8]) -> ApiResult<Value> {
     let body: Body = serde_json::from_slice(if body.is_empty() { b"{}" } else { body })
         .map_err(|error| refuse("SerializationException", error.to_string()))?;
+    if let Some(name) = body.others.keys().next() {
+        let message = format!("The sandbox does not implement {name} of {operation}.");
+        return Err(refuse("UnsupportedOperationException", message));
+    }
     match operation {
         "GetParameter" => get(cloud, region, &need(body.name, "name")?),
         "GetParameters" => get_several(cloud, region, &need(body.names, "names")?),
@@ -75,11 +87,11 @@ fn get_several(cloud: &Cloud, region: &str, names: &[String]) -> ApiResult<Value
 
 fn put(cloud: &Cloud, region: &str, body: Body) -> ApiResult<Value> {
     let (name, value) = (need(body.name, "name")?, need(body.value, "value")?);
-    if body.allowed_pattern.is_some() || body.policies.is_some() || body.tier.is_some_and(|tier| tier != "Standard") {
-        return Err(refuse(
-            "UnsupportedOperationException",
-            "The sandbox has standard parameters without policies only.",
-        ));
+    let other = |value: &Option<String>, only: &str| value.as_ref().is_some_and(|value| value != only);
+    let special = body.allowed_pattern.is_some() || body.policies.is_some();
+    if special || other(&body.tier, "Standard") || other(&body.data_type, "text") {
+        let message = "The sandbox has standard parameters of type text without policies only.";
+        return Err(refuse("UnsupportedOperationException", message));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     let lower = name.trim_start_matches('/').to_ascii_lowercase();

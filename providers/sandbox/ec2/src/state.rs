@@ -69,7 +69,18 @@ pub(super) struct Instance {
     pub(super) shutdown_terminates: bool,
     /// Whether it cannot be terminated.
     pub(super) protected: bool,
+    /// Whether it cannot be stopped.
+    #[serde(default)]
+    pub(super) stop_protected: bool,
     pub(super) source_dest_check: bool,
+    /// Whether detailed monitoring was asked for. It is shown, and nothing is measured.
+    #[serde(default)]
+    pub(super) monitored: bool,
+    #[serde(default)]
+    pub(super) ebs_optimized: bool,
+    /// The credit option that it was given, which has no effect.
+    #[serde(default)]
+    pub(super) credits: Option<String>,
     pub(super) profile: Option<String>,
     /// What it was asked for while the engine was busy with it.
     pub(super) next: Option<Wish>,
@@ -99,6 +110,11 @@ pub(super) struct Volume {
     pub(super) encrypted: bool,
     pub(super) snapshot: String,
     pub(super) delete_on_termination: bool,
+    #[serde(default)]
+    pub(super) iops: Option<u64>,
+    /// In MiB a second.
+    #[serde(default)]
+    pub(super) throughput: Option<u64>,
 }
 
 /// How an instance's metadata service answers.
@@ -200,6 +216,9 @@ pub(super) struct Snapshot {
     pub(super) started_at: Timestamp,
     pub(super) ready_at: Option<Timestamp>,
     pub(super) doomed: bool,
+    /// The accounts and groups that may use it.
+    #[serde(default)]
+    pub(super) shared: BTreeSet<String>,
 }
 
 /// An Elastic IP.

@@ -7,9 +7,9 @@ use remint_sandbox_cloud::ApiResult;
 const USER: &str = "sandbox";
 
 /// Answers `GetCallerIdentity`; the sandbox has no other operation of STS.
-pub(super) fn answer(call: &Call<'_>, operation: &str, xml: &mut Xml) -> ApiResult<()> {
-    if operation != "GetCallerIdentity" {
-        return Err(unknown_action(operation));
+pub(super) fn answer(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    if call.operation != "GetCallerIdentity" {
+        return Err(unknown_action(call.operation));
     }
     let account = call.read(state::account);
     xml.text("Arn", format!("arn:aws:iam::{account}:user/{USER}"));

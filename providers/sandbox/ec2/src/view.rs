@@ -1,9 +1,7 @@
 //! What several operations show alike: instances and what belongs to them.
 
-use std::net::Ipv4Addr;
-
 use super::{
-    group,
+    group, ids,
     instance::Phase,
     state::{self, Instance, MetadataOptions, ROOT_DEVICE},
     tags,
@@ -33,6 +31,7 @@ pub(super) fn metadata(xml: &mut Xml, name: &str, state: &str, options: &Metadat
             .text("httpTokens", &options.tokens)
             .text("httpPutResponseHopLimit", options.hop_limit)
             .text("httpEndpoint", &options.endpoint)
+            .text("httpProtocolIpv6", "disabled")
             .text("instanceMetadataTags", &options.tags);
     });
 }
@@ -58,7 +57,7 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
         xml.text("availabilityZone", &instance.zone).text("groupName", "").text("tenancy", "default");
     });
     xml.node("monitoring", |xml| {
-        xml.text("state", "disabled");
+        xml.text("state", if instance.monitored { "enabled" } else { "disabled" });
     });
     if there {
         xml.text("subnetId", instance.subnet(state)).text("vpcId", instance.vpc(state));
@@ -88,16 +87,8 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
     if instance.spot {
         xml.text("instanceLifecycle", "spot");
     }
-    if let Some(profile) = &instance.profile {
-        xml.node("iamInstanceProfile", |xml| {
-            let arn = match profile.starts_with("arn:") {
-                true => profile.clone(),
-                false => format!("arn:aws:iam::{}:instance-profile/{profile}", state::account(state)),
-            };
-            xml.text("arn", arn);
-        });
-    }
-    xml.text("ebsOptimized", false).text("enaSupport", true);
+    profile(xml, state, instance);
+    xml.text("ebsOptimized", instance.ebs_optimized).text("enaSupport", true);
     if let Some(size) = State::find_size(&instance.kind) {
         xml.node("cpuOptions", |xml| {
             xml.text("coreCount", size.vcpus.div_ceil(2)).text("threadsPerCore", 2);
@@ -105,6 +96,15 @@ fn instance(xml: &mut Xml, state: &State, instance: &Instance) {
     }
     metadata(xml, "metadataOptions", "applied", &instance.metadata);
     xml.text("platformDetails", "Linux/UNIX").text("usageOperation", "RunInstances");
+}
+
+/// The instance profile that an instance was launched with.
+pub(super) fn profile(xml: &mut Xml, state: &State, instance: &Instance) {
+    let Some(arn) = instance.profile_arn(state) else { return };
+    xml.node("iamInstanceProfile", |xml| {
+        // An id is of the shape of a user's.
+        xml.text("id", format!("AIPA{}", &ids::fixed("p", &arn).to_ascii_uppercase()[3..19])).text("arn", arn);
+    });
 }
 
 /// The root device of an instance, as it lists it.
@@ -131,17 +131,11 @@ pub(super) fn interface(xml: &mut Xml, state: &State, instance: &Instance, alone
     let owner = state::account(state);
     xml.text("networkInterfaceId", &instance.interface).text("subnetId", instance.subnet(state));
     xml.text("vpcId", instance.vpc(state)).text("description", "").text("ownerId", &owner);
-    xml.text("status", "in-use").text("macAddress", mac(instance.private_ip));
+    xml.text("status", "in-use").text("macAddress", instance.mac());
     xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", instance.private_dns());
     xml.text("sourceDestCheck", instance.source_dest_check);
     groups(xml, state, instance);
-    xml.node("attachment", |xml| {
-        xml.text("attachmentId", &instance.attachment).text("deviceIndex", 0).text("networkCardIndex", 0);
-        if alone {
-            xml.text("instanceId", &instance.id).text("instanceOwnerId", &owner);
-        }
-        xml.text("status", "attached").time("attachTime", instance.launched_at).text("deleteOnTermination", true);
-    });
+    attachment(xml, state, instance, alone);
     association(xml, state, instance, alone);
     xml.items("privateIpAddressesSet", [instance], |xml, instance| {
         xml.text("privateIpAddress", instance.private_ip).text("privateDnsName", instance.private_dns());
@@ -153,6 +147,17 @@ pub(super) fn interface(xml: &mut Xml, state: &State, instance: &Instance, alone
         xml.text("availabilityZone", &instance.zone).text("requesterManaged", false);
         tags::write(xml, state, &instance.interface);
     }
+}
+
+/// How an interface hangs on its instance, which is named where the interface is shown by itself.
+pub(super) fn attachment<'a>(xml: &'a mut Xml, state: &State, instance: &Instance, alone: bool) -> &'a mut Xml {
+    xml.node("attachment", |xml| {
+        xml.text("attachmentId", &instance.attachment).text("deviceIndex", 0).text("networkCardIndex", 0);
+        if alone {
+            xml.text("instanceId", &instance.id).text("instanceOwnerId", state::account(state));
+        }
+        xml.text("status", "attached").time("attachTime", instance.launched_at).text("deleteOnTermination", true);
+    })
 }
 
 fn association(xml: &mut Xml, state: &State, instance: &Instance, alone: bool) {
@@ -172,10 +177,4 @@ fn association(xml: &mut Xml, state: &State, instance: &Instance, alone: bool) {
             }
         }
     });
-}
-
-/// A hardware address that goes with the address in the VPC.
-fn mac(ip: Ipv4Addr) -> String {
-    let [a, b, c, d] = ip.octets();
-    format!("0a:ff:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

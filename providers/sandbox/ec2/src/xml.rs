@@ -75,6 +75,11 @@ impl Xml {
         self
     }
 
+    /// The document: this fragment in a root element without a namespace.
+    pub(super) fn bare(&self, root: &str) -> String {
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root}>{}</{root}>\n", self.0)
+    }
+
     /// The document: this fragment in a root element with a namespace.
     pub(super) fn document(&self, root: &str, namespace: &str) -> String {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{namespace}\">{}</{root}>\n", self.0)

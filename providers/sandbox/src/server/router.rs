@@ -51,7 +51,8 @@ pub(super) fn router(accounts: &Accounts, edge: &Arc<dyn Edge>, recorder: Option
         .layer(middleware::from_fn_with_state(accounts.digitalocean.stopped(), see_through))
         .layer(middleware::from_fn(connection::attend));
     // A layer of the router itself would see a request only after its route is chosen.
-    Router::new().fallback_service(app).layer(middleware::map_request(digitalocean::without_last_slash))
+    let app = Router::new().fallback_service(app).layer(middleware::map_request(digitalocean::without_last_slash));
+    if served(Api::Ec2) { app.layer(middleware::from_fn(ec2::elsewhere)) } else { app }
 }
 
 /// The paths of Amazon's APIs.

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by unwrapping")]
 
 mod digitalocean;
+mod ec2;
 mod gce;
 mod openssh;
 mod world;

@@ -101,7 +101,12 @@ async fn parameters_are_kept_by_name() {
     let put = |value: &str, overwrite: bool| {
         format!(r#"{{"Name":"/remint/marker","Value":"{value}","Type":"String","Overwrite":{overwrite}}}"#)
     };
-    let name = r#"{"Name":"/remint/marker"}"#;
+    let name = r#"{"Name":"/remint/marker","WithDecryption":true}"#;
+    for dropped in [r#""Tags":[{"Key":"a","Value":"b"}]"#, r#""KeyId":"own""#, r#""DataType":"aws:ec2:image""#] {
+        let body = put("a", false).replace('}', &format!(",{dropped}}}"));
+        let (_, body) = account.parameters("PutParameter", &body).await;
+        assert_eq!(body["__type"], "UnsupportedOperationException", "{dropped}");
+    }
     let (status, body) = account.parameters("GetParameter", name).await;
     assert_eq!((status, body["__type"].as_str()), (400, Some("ParameterNotFound")));
     assert_eq!(account.parameters("PutParameter", &put("a", false)).await.1["Version"], 1);

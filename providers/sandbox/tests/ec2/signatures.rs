@@ -2,6 +2,8 @@
 
 use jiff::{Timestamp, ToSpan as _};
 
+use reqwest::Method;
+
 use super::account::{Account, REGION, Sent};
 
 #[tokio::test]
@@ -45,8 +47,30 @@ async fn what_is_not_there_is_said_to_be_unknown() {
     let unknown = account.call("CreateVpnGateway", &[]).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (400, "InvalidAction"));
     assert_eq!(account.call("DescribeInstances", &[("DryRun", "true")]).await.code(), "DryRunOperation");
-    let path = account.zones(reqwest::Method::GET, "/2013-04-01/healthcheck", "").await;
+    let path = account.zones(Method::POST, "/2013-04-01/healthcheck", "").await;
     assert_eq!((path.status, path.code().as_str()), (501, "NotImplemented"));
     let (status, body) = account.parameters("DescribeParameters", "{}").await;
     assert_eq!((status, body["__type"].as_str()), (400, Some("UnknownOperationException")));
+}
+
+#[tokio::test]
+async fn a_call_may_be_in_the_query_of_a_get() {
+    let account = Account::start().await;
+    let get =
+        |path| Sent { method: Method::GET, path, body: String::new(), ..account.query("ec2", REGION, String::new()) };
+    let query = "/?Action=DescribeRegions&RegionName.1=us-west-2&Version=2016-11-15";
+    assert_eq!(account.send(get(query)).await.good().all("regionName"), ["us-west-2"]);
+    let action = "/?Action=DescribeRegions&Version=2016-11-15";
+    // A part of the parameters may be in the body.
+    let both = Sent { path: action, ..account.query("ec2", REGION, "RegionName.1=eu-central-1".to_owned()) };
+    assert_eq!(account.send(both).await.good().all("regionName"), ["eu-central-1"]);
+    let refused = account.send(get("/?Action=DescribeRegions&Colour=red&Version=2016-11-15")).await;
+    assert_eq!(refused.code(), "UnsupportedOperation");
+    assert_eq!(account.send(get("/")).await.code(), "MissingAction");
+    let sts = Sent {
+        method: Method::GET,
+        path: "/?Action=GetCallerIdentity&Version=2011-06-15",
+        ..account.query("sts", REGION, String::new())
+    };
+    account.send(sts).await.good();
 }

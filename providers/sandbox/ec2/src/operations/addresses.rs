@@ -11,8 +11,8 @@ use crate::{
     instance::Phase,
     kinds::{ADDRESS, INTERFACE},
     list::{List, keep, keep_named, maybe, one},
-    reply::{done, invalid_value, missing, refuse, unsupported},
-    state::{self, Address, Instance},
+    reply::{done, invalid_value, missing, not_a, refuse},
+    state::{self, Address, Instance, Tags},
     tags,
     xml::Xml,
 };
@@ -35,17 +35,17 @@ const LIST: List<Address> = List {
     ],
 };
 
+/// What addresses are named in reverse: nothing.
+const NAMES: List<Address> = List { element: "addressSet", least: Some(1), tags: |_, _| Tags::new(), fields: &[] };
+
 /// `AllocateAddress`.
 pub(super) fn allocate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let params = &call.params;
     if params.get("Domain").is_some_and(|domain| domain != "vpc") {
         return Err(invalid_value("Invalid value for domain: only vpc is supported"));
     }
-    if ["Address", "PublicIpv4Pool", "IpamPoolId", "CustomerOwnedIpv4Pool"]
-        .iter()
-        .any(|name| params.get(name).is_some())
-    {
-        return Err(unsupported("address pools"));
+    if let Some(group) = params.get("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(not_a(group, "NetworkBorderGroup"));
     }
     let given = tags::given(params, "elastic-ip")?;
     let address = call.change(|state| {
@@ -92,6 +92,17 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             }
             xml.text("publicIpv4Pool", "amazon").text("networkBorderGroup", &address.region);
             tags::write(xml, state, &address.id);
+        })
+    })
+}
+
+/// `DescribeAddressesAttribute`: no address has a name for reverse lookups.
+pub(super) fn attributes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let mut all: Vec<&Address> = here(state, call.region).collect();
+        keep_named(&call.params, "AllocationId", &ADDRESS, &mut all, |address| &address.id)?;
+        NAMES.answer(call, state, all, xml, |xml, address| {
+            xml.text("publicIp", address.ip).text("allocationId", &address.id);
         })
     })
 }
@@ -180,6 +191,9 @@ pub(super) async fn disassociate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
 
 /// `ReleaseAddress`: not while it is associated.
 pub(super) async fn release(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    if let Some(group) = call.params.get("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(not_a(group, "NetworkBorderGroup"));
+    }
     let ip = call.change(|state| {
         let address = named(state, call)?;
         if holder(state, &address).is_some() {

@@ -24,7 +24,8 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         match attribute {
             "instanceType" => xml.value(attribute, &instance.kind),
             "disableApiTermination" => xml.value(attribute, instance.protected),
-            "disableApiStop" | "ebsOptimized" => xml.value(attribute, false),
+            "disableApiStop" => xml.value(attribute, instance.stop_protected),
+            "ebsOptimized" => xml.value(attribute, instance.ebs_optimized),
             "enaSupport" => xml.value(attribute, true),
             "sourceDestCheck" => xml.value(attribute, instance.source_dest_check),
             "rootDeviceName" => xml.value(attribute, ROOT_DEVICE),
@@ -32,7 +33,10 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 xml.value(attribute, if instance.shutdown_terminates { "terminate" } else { "stop" })
             }
             // It may hold secrets, and is forgotten once the machine has it.
-            "userData" | "kernel" | "ramdisk" | "sriovNetSupport" => xml.node(attribute, |_| {}),
+            "userData" | "kernel" | "ramdisk" | "sriovNetSupport" | "productCodes" => xml.node(attribute, |_| {}),
+            "enclaveOptions" => xml.node(attribute, |xml| {
+                xml.text("enabled", false);
+            }),
             "groupSet" => view::groups(xml, state, instance),
             "blockDeviceMapping" => xml.items(attribute, [instance], view::device),
             other => return Err(not_a(other, "Attribute")),
@@ -45,6 +49,9 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 pub(super) fn modify(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let (id, groups) = (call.params.need("InstanceId")?, call.params.list("GroupId"));
     let set = call.params.attributes();
+    if set.len() + usize::from(!groups.is_empty()) > 1 {
+        return Err(refuse("InvalidParameterCombination", "Fields for multiple attribute types specified"));
+    }
     call.change(|state| {
         let before = state.own.one(call.config(), call.region, id)?;
         let mut after = before.clone();
@@ -58,6 +65,10 @@ pub(super) fn modify(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             kind.clone_into(&mut after.kind);
         } else if let Some(protected) = set.maybe_flag("DisableApiTermination")? {
             after.protected = protected;
+        } else if let Some(protected) = set.maybe_flag("DisableApiStop")? {
+            after.stop_protected = protected;
+        } else if let Some(optimized) = set.maybe_flag("EbsOptimized")? {
+            after.ebs_optimized = optimized;
         } else if let Some(check) = set.maybe_flag("SourceDestCheck")? {
             after.source_dest_check = check;
         } else if let Some(does) = set.choice("InstanceInitiatedShutdownBehavior", &["stop", "terminate"])? {
@@ -65,7 +76,7 @@ pub(super) fn modify(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         } else if !groups.is_empty() {
             let find = |id: &&str| group::by_id(state, call.region, id).map(|group| group.id);
             after.groups = groups.iter().map(find).collect::<ApiResult<_>>()?;
-        } else if set.maybe_flag("EnaSupport")?.or(set.maybe_flag("EbsOptimized")?).is_none() {
+        } else if set.maybe_flag("EnaSupport")? != Some(true) {
             return Err(unsupported("this change of an instance's attributes"));
         }
         if let Some(size) = size {
@@ -107,4 +118,19 @@ pub(super) async fn console(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     };
     xml.text("instanceId", id).time("timestamp", now()).maybe("output", output.map(|text| STANDARD.encode(text)));
     Ok(())
+}
+
+/// `GetPasswordData`: no instance runs Windows.
+pub(super) fn password(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("InstanceId")?;
+    call.read(|state| state.own.one(call.config(), call.region, id).map(drop))?;
+    xml.text("instanceId", id).time("timestamp", now()).text("passwordData", "");
+    Ok(())
+}
+
+/// `GetInstanceUefiData`: refused as for an instance that boots in another way.
+pub(super) fn uefi_data(call: &Call<'_>, _: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("InstanceId")?;
+    call.read(|state| state.own.one(call.config(), call.region, id).map(drop))?;
+    Err(unsupported("the UEFI variables of instances"))
 }

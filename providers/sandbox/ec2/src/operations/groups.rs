@@ -5,10 +5,10 @@ use crate::{
     call::Call,
     group::{all, by_id, by_name, open_to_all},
     ids,
-    kinds::{GROUP, VPC},
+    kinds::{GROUP, GROUP_RULE, VPC},
     list::{List, keep, keep_named, one},
     query::Params,
-    reply::{done, invalid_value, missing, refuse},
+    reply::{done, invalid_value, missing, refuse, unsupported},
     state::{self, Group, Rule, Source},
     tags, vpc,
     xml::Xml,
@@ -23,9 +23,44 @@ const LIST: List<Group> = List {
         ("description", |_, group| one(&group.description)),
         ("group-id", |_, group| one(&group.id)),
         ("group-name", |_, group| one(&group.name)),
+        ("ip-permission.cidr", |_, group| of_rules(group, false, |rule| rule.cidr())),
+        ("ip-permission.from-port", |_, group| of_rules(group, false, |rule| rule.from.map(|port| port.to_string()))),
+        ("ip-permission.to-port", |_, group| of_rules(group, false, |rule| rule.to.map(|port| port.to_string()))),
+        ("ip-permission.protocol", |_, group| of_rules(group, false, |rule| Some(rule.protocol.clone()))),
+        ("ip-permission.group-id", |_, group| of_rules(group, false, |rule| rule.group())),
+        ("egress.ip-permission.cidr", |_, group| of_rules(group, true, |rule| rule.cidr())),
+        ("egress.ip-permission.from-port", |_, group| {
+            of_rules(group, true, |rule| rule.from.map(|port| port.to_string()))
+        }),
+        ("egress.ip-permission.to-port", |_, group| of_rules(group, true, |rule| rule.to.map(|port| port.to_string()))),
+        ("egress.ip-permission.protocol", |_, group| of_rules(group, true, |rule| Some(rule.protocol.clone()))),
+        ("egress.ip-permission.group-id", |_, group| of_rules(group, true, |rule| rule.group())),
         ("owner-id", |state, _| one(state::account(state))),
         ("vpc-id", |_, group| one(&group.vpc)),
     ],
+};
+
+/// What a group's rules of one direction have of something.
+fn of_rules(group: &Group, egress: bool, held: fn(&Rule) -> Option<String>) -> Vec<String> {
+    group.rules.iter().filter(|rule| rule.egress == egress).filter_map(held).collect()
+}
+
+impl Rule {
+    fn cidr(&self) -> Option<String> {
+        if let Source::Ipv4(cidr) = &self.source { Some(cidr.clone()) } else { None }
+    }
+
+    fn group(&self) -> Option<String> {
+        if let Source::Group(id) = &self.source { Some(id.clone()) } else { None }
+    }
+}
+
+/// Of the ids of groups, and their rules.
+const RULES: List<(String, Rule)> = List {
+    element: "securityGroupRuleSet",
+    least: Some(5),
+    tags: |state, (_, rule)| state.own.tags_of(&rule.id),
+    fields: &[("group-id", |_, (group, _)| one(group)), ("security-group-rule-id", |_, (_, rule)| one(&rule.id))],
 };
 
 /// `CreateSecurityGroup`.
@@ -108,9 +143,10 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 
 /// `AuthorizeSecurityGroupIngress` and `…Egress`.
 pub(super) fn authorize(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<()> {
-    let (group, added, account) = call.change(|state| {
+    let given = tags::given(&call.params, "security-group-rule")?;
+    let (group, added) = call.change(|state| {
         let mut group = named(state, call)?;
-        let rules = rules(&call.params, egress)?;
+        let rules = rules(state, &call.params, egress)?;
         if let Some(rule) = rules.iter().find(|rule| group.rules.iter().any(|known| same(known, rule))) {
             let message =
                 format!("the specified rule \"peer: {}, {}\" already exists", rule.source.text(), rule.protocol);
@@ -118,24 +154,41 @@ pub(super) fn authorize(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResu
         }
         group.rules.extend(rules.iter().cloned());
         state.own.groups.insert(group.id.clone(), group.clone());
-        Ok((group.id, rules, state::account(state)))
+        rules.iter().for_each(|rule| state.own.tag(&rule.id, given.clone()));
+        Ok((group.id, rules))
     })?;
     xml.text("return", true);
-    xml.items("securityGroupRuleSet", added, |xml, rule| {
-        xml.text("securityGroupRuleId", &rule.id).text("groupId", &group).text("groupOwnerId", &account);
-        xml.text("isEgress", rule.egress).text("ipProtocol", &rule.protocol);
-        xml.text("fromPort", rule.from.unwrap_or(-1)).text("toPort", rule.to.unwrap_or(-1));
-        match &rule.source {
-            Source::Ipv4(cidr) => xml.text("cidrIpv4", cidr),
-            Source::Ipv6(cidr) => xml.text("cidrIpv6", cidr),
-            Source::PrefixList(id) => xml.text("prefixListId", id),
-            Source::Group(id) => xml.node("referencedGroupInfo", |xml| {
-                xml.text("groupId", id).text("userId", &account);
-            }),
-        };
-        xml.maybe("description", rule.description.as_ref());
+    call.read(|state| {
+        xml.items(RULES.element, added, |xml, rule| write_rule(xml, state, &group, &rule));
     });
     Ok(())
+}
+
+/// `DescribeSecurityGroupRules`.
+pub(super) fn describe_rules(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    call.read(|state| {
+        let of = |group: Group| group.rules.into_iter().map(move |rule| (group.id.clone(), rule));
+        let mut found: Vec<(String, Rule)> = all(state, call.region).into_iter().flat_map(of).collect();
+        keep_named(&call.params, "SecurityGroupRuleId", &GROUP_RULE, &mut found, |(_, rule)| &rule.id)?;
+        RULES.answer(call, state, found, xml, |xml, (group, rule)| write_rule(xml, state, group, rule))
+    })
+}
+
+fn write_rule(xml: &mut Xml, state: &State, group: &str, rule: &Rule) {
+    let account = state::account(state);
+    xml.text("securityGroupRuleId", &rule.id).text("groupId", group).text("groupOwnerId", &account);
+    xml.text("isEgress", rule.egress).text("ipProtocol", &rule.protocol);
+    xml.text("fromPort", rule.from.unwrap_or(-1)).text("toPort", rule.to.unwrap_or(-1));
+    match &rule.source {
+        Source::Ipv4(cidr) => xml.text("cidrIpv4", cidr),
+        Source::Ipv6(cidr) => xml.text("cidrIpv6", cidr),
+        Source::PrefixList(id) => xml.text("prefixListId", id),
+        Source::Group(id) => xml.node("referencedGroupInfo", |xml| {
+            xml.text("groupId", id).text("userId", &account);
+        }),
+    };
+    xml.maybe("description", rule.description.as_ref());
+    tags::write(xml, state, &rule.id);
 }
 
 /// `RevokeSecurityGroupIngress` and `…Egress`.
@@ -143,7 +196,7 @@ pub(super) fn revoke(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<
     call.change(|state| {
         let mut group = named(state, call)?;
         let ids = call.params.list("SecurityGroupRuleId");
-        let doomed = if ids.is_empty() { rules(&call.params, egress)? } else { Vec::new() };
+        let doomed = if ids.is_empty() { rules(state, &call.params, egress)? } else { Vec::new() };
         let goes = |rule: &Rule| {
             rule.egress == egress && (ids.contains(&rule.id.as_str()) || doomed.iter().any(|other| same(rule, other)))
         };
@@ -153,6 +206,7 @@ pub(super) fn revoke(call: &Call<'_>, xml: &mut Xml, egress: bool) -> ApiResult<
             return Err(refuse("InvalidPermission.NotFound", message));
         }
         group.rules = left;
+        gone.iter().for_each(|rule| drop(state.own.tags.remove(&rule.id)));
         state.own.groups.insert(group.id.clone(), group);
         Ok(())
     })?;
@@ -174,7 +228,7 @@ fn same(one: &Rule, other: &Rule) -> bool {
 }
 
 /// The rules of `IpPermissions.N`, or of the older parameters beside it: one for each source.
-fn rules(params: &Params, egress: bool) -> ApiResult<Vec<Rule>> {
+fn rules(state: &State, params: &Params, egress: bool) -> ApiResult<Vec<Rule>> {
     let mut permissions = params.groups("IpPermissions");
     if permissions.is_empty() {
         permissions.push(params.clone());
@@ -211,8 +265,11 @@ fn rules(params: &Params, egress: bool) -> ApiResult<Vec<Rule>> {
         for range in permission.groups("Ipv6Ranges") {
             sources.push((Source::Ipv6(range.need("CidrIpv6")?.to_owned()), described(&range)));
         }
-        for pair in permission.groups("Groups").iter().chain(&permission.groups("UserIdGroupPairs")) {
-            sources.push((Source::Group(pair.need("GroupId")?.to_owned()), described(pair)));
+        for pair in permission.groups("Groups") {
+            if pair.get("UserId").is_some_and(|id| id != state::account(state)) {
+                return Err(unsupported("groups of other accounts"));
+            }
+            sources.push((Source::Group(pair.need("GroupId")?.to_owned()), described(&pair)));
         }
         for list in permission.groups("PrefixListIds") {
             sources.push((Source::PrefixList(list.need("PrefixListId")?.to_owned()), described(&list)));

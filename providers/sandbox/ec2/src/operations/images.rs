@@ -1,6 +1,6 @@
 //! Machine images: taken from instances, copied between regions, described.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     State,
@@ -24,6 +24,21 @@ const LIST: List<Shown> = List {
     tags: |state, image| state.own.tags_of(&image.ami.id),
     fields: &[
         ("architecture", |_, _| one(IMAGES_ARE)),
+        ("block-device-mapping.delete-on-termination", |_, _| one(true)),
+        ("block-device-mapping.device-name", |_, _| one(ROOT_DEVICE)),
+        ("block-device-mapping.encrypted", |_, image| one(image.ami.encrypted)),
+        ("block-device-mapping.volume-size", |_, image| one(image.ami.size)),
+        ("block-device-mapping.volume-type", |_, _| one("gp3")),
+        ("boot-mode", |_, _| one(BOOT_MODE)),
+        ("kernel-id", |_, _| Vec::new()),
+        ("manifest-location", |_, image| one(image.location())),
+        ("platform", |_, _| Vec::new()),
+        ("product-code", |_, _| Vec::new()),
+        ("product-code.type", |_, _| Vec::new()),
+        ("ramdisk-id", |_, _| Vec::new()),
+        ("source-image-id", |_, image| maybe(image.ami.source_image.as_ref().map(|(_, id)| id))),
+        ("source-image-region", |_, image| maybe(image.ami.source_image.as_ref().map(|(region, _)| region))),
+        ("source-instance-id", |_, image| maybe(image.ami.source_instance.as_ref())),
         ("block-device-mapping.snapshot-id", |_, image| one(&image.ami.snapshot)),
         ("creation-date", |_, image| one(stamp(image.ami.created_at))),
         ("description", |_, image| one(&image.ami.description)),
@@ -42,6 +57,8 @@ const LIST: List<Shown> = List {
         ("virtualization-type", |_, _| one("hvm")),
     ],
 };
+
+const BOOT_MODE: &str = "uefi-preferred";
 
 /// An image as it is described, the account's own or a public one.
 struct Shown {
@@ -152,7 +169,9 @@ pub(super) async fn deregister(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> 
 }
 
 /// `DescribeImages`.
-pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+pub(super) async fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    // New machine images may have come.
+    call.cloud.refresh_images().await;
     let owners = call.params.list("Owner");
     call.read(|state| {
         let account = state::account(state);
@@ -167,6 +186,9 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             let alias = if image.owner == account { Some("self") } else { catalogue::alias(&image.owner) };
             owner == image.owner || Some(owner) == alias
         };
+        let may_run = |ami: &Ami, who: &str| ami.shared.contains(if who == "self" { account.as_str() } else { who });
+        let runs = call.params.list("ExecutableBy");
+        all.retain(|image| runs.is_empty() || runs.iter().any(|who| may_run(&image.ami, who)));
         all.retain(|image| owners.is_empty() || owners.iter().any(|owner| owns(image, owner)));
         LIST.answer(call, state, all, xml, |xml, image| image.write(xml, state))
     })
@@ -187,6 +209,9 @@ pub(super) fn describe_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
                     xml.text(if who == "all" { "group" } else { "userId" }, who);
                 });
             }
+            "productCodes" => {
+                xml.node("productCodes", |_| {});
+            }
             "blockDeviceMapping" => {
                 xml.items("blockDeviceMapping", [ami], write_mapping);
             }
@@ -199,19 +224,7 @@ pub(super) fn describe_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()
 /// `ModifyImageAttribute`: the description, and who may launch.
 pub(super) fn modify_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let (params, id) = (&call.params, call.params.need("ImageId")?);
-    let permission = |change: &str| {
-        let structured = params.groups(&format!("LaunchPermission.{change}"));
-        structured
-            .iter()
-            .filter_map(|one| one.get("UserId").or(one.get("Group")).map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    let (mut add, mut remove) = (permission("Add"), permission("Remove"));
-    let flat = ["UserId", "UserGroup"].iter().flat_map(|name| params.list(name)).map(str::to_owned);
-    match params.get("OperationType") {
-        Some("remove") => remove.extend(flat),
-        _ => add.extend(flat),
-    }
+    let (add, remove) = params.permissions("LaunchPermission")?;
     let set = params.attributes();
     call.change(|state| {
         own(state, call.region, id)?;
@@ -246,6 +259,7 @@ fn keep(state: &mut State, ami: Ami, volume: &str, description: &str, given: &mu
         started_at: ami.created_at,
         ready_at: ami.ready_at,
         doomed: ami.doomed,
+        shared: BTreeSet::new(),
     };
     for (kind, id) in [("image", &ami.id), ("snapshot", &snapshot.id)] {
         state.own.tag(id, given.remove(kind).unwrap_or_default());
@@ -280,6 +294,10 @@ fn state_name(standing: Standing) -> &'static str {
 }
 
 impl Shown {
+    fn location(&self) -> String {
+        format!("{}/{}", self.owner, self.ami.name)
+    }
+
     fn is_public(&self) -> bool {
         self.ami.shared.contains("all")
     }
@@ -287,7 +305,7 @@ impl Shown {
     fn write(&self, xml: &mut Xml, state: &State) {
         let Self { ami, owner } = self;
         let standing = ami.standing(state);
-        xml.text("imageId", &ami.id).text("imageLocation", format!("{owner}/{}", ami.name));
+        xml.text("imageId", &ami.id).text("imageLocation", self.location());
         xml.text("imageState", state_name(standing))
             .text("imageOwnerId", owner)
             .maybe("imageOwnerAlias", catalogue::alias(owner));
@@ -296,9 +314,7 @@ impl Shown {
         xml.text("rootDeviceType", "ebs").text("rootDeviceName", ROOT_DEVICE);
         xml.items("blockDeviceMapping", [ami], write_mapping);
         xml.text("virtualizationType", "hvm").text("hypervisor", "xen").text("enaSupport", true);
-        xml.text("platformDetails", "Linux/UNIX")
-            .text("usageOperation", "RunInstances")
-            .text("bootMode", "uefi-preferred");
+        xml.text("platformDetails", "Linux/UNIX").text("usageOperation", "RunInstances").text("bootMode", BOOT_MODE);
         if standing == Standing::Failed {
             xml.node("stateReason", |xml| {
                 let message = "Server.InternalError: Image creation failed";

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     State,
     call::Call,
-    catalogue::{IMAGES_ARE, architecture},
+    catalogue::{self, IMAGES_ARE, architecture},
     group, ids,
     image::launchable,
     kinds::{KEY_PAIR, SUBNET},
@@ -79,10 +79,7 @@ impl Launch {
     /// Reads a call, and refuses it where EC2 would.
     fn read(call: &Call<'_>, state: &State) -> ApiResult<Self> {
         let (params, region) = (&call.params, call.region);
-        if params.get("LaunchTemplate.LaunchTemplateId").or(params.get("LaunchTemplate.LaunchTemplateName")).is_some() {
-            return Err(unsupported("launch templates"));
-        }
-        let image = launchable(state, region, params.need("ImageId")?)?;
+        let image = launchable(state, region, &image_id(params.need("ImageId")?, state, region)?)?;
         let kind = params.get("InstanceType").unwrap_or(DEFAULT_TYPE);
         let size = State::find_size(kind).ok_or_else(|| not_a(kind, "InstanceType"))?;
         let runs = architecture(kind);
@@ -91,6 +88,12 @@ impl Launch {
                 "The architecture '{runs}' of the specified instance type does not match the architecture '{IMAGES_ARE}' of the \
                  specified AMI. Specify an instance type and an AMI that have matching architectures, and try again."
             )));
+        }
+        let (cores, threads) = (params.number("CpuOptions.CoreCount")?, params.number("CpuOptions.ThreadsPerCore")?);
+        if cores.is_some_and(|cores| cores != u64::from(size.vcpus.div_ceil(2)))
+            || threads.is_some_and(|threads| threads != 2)
+        {
+            return Err(unsupported("CPU options other than those of the instance type"));
         }
         let count = count(call, state)?;
         let interface = interface(params)?;
@@ -110,6 +113,14 @@ impl Launch {
         let market = params.choice("InstanceMarketOptions.MarketType", &["on-demand", "spot"])?;
         let shutdown = params.choice("InstanceInitiatedShutdownBehavior", &["stop", "terminate"])?;
         let profile = params.get("IamInstanceProfile.Arn").or(params.get("IamInstanceProfile.Name")).map(str::to_owned);
+        let private_ip = match place("PrivateIpAddress") {
+            None => None,
+            Some(_) if count > 1 => {
+                let message = "A private IP address can be given to one instance only.";
+                return Err(refuse("InvalidParameterCombination", message));
+            }
+            Some(text) => Some(private_ip(text, state, region, &zone)?),
+        };
         let model = Instance {
             id: String::new(),
             machine: 0,
@@ -121,7 +132,7 @@ impl Launch {
             key_name,
             groups: groups_of(params, &interface, state, region)?,
             public_ip: Ipv4Addr::UNSPECIFIED,
-            private_ip: Ipv4Addr::UNSPECIFIED,
+            private_ip: private_ip.unwrap_or(Ipv4Addr::UNSPECIFIED),
             public: interface.maybe_flag("AssociatePublicIpAddress")?.unwrap_or(true),
             launched_at: now(),
             token: params.get("ClientToken").map(str::to_owned),
@@ -132,7 +143,11 @@ impl Launch {
             spot: market == Some("spot"),
             shutdown_terminates: shutdown == Some("terminate"),
             protected: params.flag("DisableApiTermination")?,
+            stop_protected: params.flag("DisableApiStop")?,
             source_dest_check: true,
+            monitored: params.flag("Monitoring.Enabled")?,
+            ebs_optimized: params.flag("EbsOptimized")?,
+            credits: params.choice("CreditSpecification.CpuCredits", &["standard", "unlimited"])?.map(str::to_owned),
             profile,
             next: None,
             reason: None,
@@ -167,7 +182,10 @@ impl Launch {
                 features: Default::default(),
             };
             for (machine, _) in state.make_instances(call.config(), &new) {
-                let private_ip = vpc::private_address(&model.zone, machine.address);
+                let private_ip = match model.private_ip {
+                    Ipv4Addr::UNSPECIFIED => vpc::private_address(state, &model.zone, machine.address),
+                    asked => asked,
+                };
                 if let Some(machine) = state.instances.get_mut(&machine.id) {
                     // A host is named after its address, which is not known before.
                     machine.name = format!("ip-{}", private_ip.to_string().replace('.', "-"));
@@ -197,6 +215,20 @@ impl Launch {
         }
         made
     }
+}
+
+/// The id of the image that is named, also by a parameter of SSM's: `resolve:ssm:NAME`, with a version behind a colon.
+fn image_id(named: &str, state: &State, region: &str) -> ApiResult<String> {
+    let Some(parameter) = named.strip_prefix("resolve:ssm:") else { return Ok(named.to_owned()) };
+    let (name, version) = parameter.split_once(':').map_or((parameter, None), |(name, version)| (name, Some(version)));
+    let public = || Some((catalogue::parameter(state, region, name)?, 1));
+    let own = state.own.parameters.get(&Data::in_region(region, name)).map(|own| (own.value.clone(), own.version));
+    let found = own.or_else(public).filter(|(_, is)| version.is_none_or(|version| *version == is.to_string()));
+    found.map(|(id, _)| id).ok_or_else(|| {
+        invalid_value(format!(
+            "The SSM parameter '{parameter}' does not exist in the region {region}, or not in this version."
+        ))
+    })
 }
 
 /// How many to make: as many as there is room for, from the least to the most.
@@ -263,6 +295,18 @@ fn zone(params: &Params, state: &State, region: &str, subnet: Option<&str>) -> A
     }
 }
 
+/// A private address that a launch names: one of the zone's subnet that is free.
+fn private_ip(text: &str, state: &State, region: &str, zone: &str) -> ApiResult<Ipv4Addr> {
+    let ip = text.parse().map_err(|_| not_a(text, "PrivateIpAddress"))?;
+    if !vpc::subnets(state, region).iter().any(|subnet| subnet.zone == zone && subnet.has(ip)) {
+        return Err(invalid_value(format!("Address {ip} does not fall within the subnet's address range")));
+    }
+    match vpc::is_taken(state, zone, ip) {
+        true => Err(refuse("InvalidIPAddress.InUse", format!("Address {ip} is in use."))),
+        false => Ok(ip),
+    }
+}
+
 /// 500, as EC2 refuses a launch for which a zone has no room.
 fn no_room(kind: &str, zone: &str) -> ApiError {
     let message = format!(
@@ -295,14 +339,18 @@ fn volume(params: &Params, least: u64, snapshot: &str) -> ApiResult<Volume> {
         kind: "gp3".to_owned(),
         encrypted: false,
         delete_on_termination: true,
+        iops: None,
+        throughput: None,
     };
     for mapping in params.groups("BlockDeviceMapping") {
         let device = mapping.need("DeviceName")?;
-        if mapping.get("NoDevice").is_some() || mapping.get("VirtualName").is_some() {
+        let root = matches!(device, ROOT_DEVICE | "/dev/sda1");
+        // What is not there is left out, and an instance store is not among what an instance type has: as on EC2.
+        if !root && (mapping.given("NoDevice").is_some() || mapping.get("VirtualName").is_some()) {
             continue;
         }
-        if !matches!(device, ROOT_DEVICE | "/dev/sda1") {
-            return Err(unsupported("volumes next to the root volume"));
+        if !root || mapping.given("NoDevice").is_some() {
+            return Err(unsupported("other volumes than the root volume"));
         }
         let ebs = mapping.below("Ebs");
         if let Some(size) = ebs.number("VolumeSize")? {
@@ -317,10 +365,33 @@ fn volume(params: &Params, least: u64, snapshot: &str) -> ApiResult<Volume> {
         if let Some(kind) = ebs.choice("VolumeType", &["standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"])? {
             kind.clone_into(&mut spec.kind);
         }
+        if ebs.get("SnapshotId").is_some_and(|id| id != snapshot) {
+            return Err(unsupported("root volumes of other snapshots than the image's"));
+        }
+        (spec.iops, spec.throughput) = (ebs.number("Iops")?, ebs.number("Throughput")?);
         spec.encrypted = ebs.flag("Encrypted")?;
         spec.delete_on_termination = ebs.maybe_flag("DeleteOnTermination")?.unwrap_or(true);
     }
+    match spec.kind.as_str() {
+        "gp3" => {
+            spec.iops.get_or_insert(3000);
+            spec.throughput.get_or_insert(125);
+        }
+        kind if spec.throughput.is_some() => return Err(no_such("throughput", kind)),
+        "io1" | "io2" if spec.iops.is_none() => {
+            return Err(refuse("MissingParameter", "The request must contain the parameter iops"));
+        }
+        "io1" | "io2" => {}
+        kind if spec.iops.is_some() => return Err(no_such("iops", kind)),
+        "gp2" => spec.iops = Some((3 * spec.size).clamp(100, 16_000)),
+        _ => {}
+    }
     Ok(spec)
+}
+
+fn no_such(parameter: &str, kind: &str) -> ApiError {
+    let message = format!("The parameter {parameter} is not supported for {kind} volumes.");
+    refuse("InvalidParameterCombination", message)
 }
 
 /// The user data as the guest sees it after cloud-init has unpacked it.

@@ -3,6 +3,8 @@
 mod addresses;
 mod attributes;
 mod dispatch;
+mod fixed;
+mod gateways;
 mod groups;
 mod images;
 mod instances;
@@ -13,5 +15,6 @@ mod offers;
 mod power;
 mod snapshots;
 mod tags;
+mod volumes;
 
 pub(super) use dispatch::answer;

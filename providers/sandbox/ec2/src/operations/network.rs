@@ -1,11 +1,11 @@
-//! The default VPC of each region, its subnets, and the interfaces and volumes of instances. They can be looked at; none can
-//! be made or deleted by itself.
+//! The default VPC of each region, its subnets, and the interfaces of instances. They can be looked at; none can be made or
+//! deleted by itself.
 
 use crate::{
     call::Call,
-    kinds::{INTERFACE, SUBNET, VOLUME, VPC},
+    kinds::{INTERFACE, SUBNET, VPC},
     list::{List, keep_named, maybe, one},
-    state::{self, Instance, ROOT_DEVICE},
+    state::{self, Instance},
     tags, view,
     vpc::{self, Subnet},
     xml::Xml,
@@ -20,6 +20,8 @@ const VPCS: List<String> = List {
     fields: &[
         ("cidr", |_, _| one(vpc::CIDR)),
         ("cidr-block", |_, _| one(vpc::CIDR)),
+        ("cidr-block-association.cidr-block", |_, _| one(vpc::CIDR)),
+        ("cidr-block-association.state", |_, _| one("associated")),
         ("is-default", |_, _| one(true)),
         ("isDefault", |_, _| one(true)),
         ("owner-id", |state, _| one(state::account(state))),
@@ -35,6 +37,9 @@ const SUBNETS: List<Subnet> = List {
     fields: &[
         ("availability-zone", |_, subnet| one(&subnet.zone)),
         ("availabilityZone", |_, subnet| one(&subnet.zone)),
+        ("availability-zone-id", |_, subnet| one(vpc::zone_id(&subnet.zone))),
+        ("available-ip-address-count", |_, _| one(4091)),
+        ("ipv6-native", |_, _| one(false)),
         ("cidr-block", |_, subnet| one(&subnet.cidr)),
         ("default-for-az", |_, _| one(true)),
         ("defaultForAz", |_, _| one(true)),
@@ -51,6 +56,26 @@ const INTERFACES: List<Instance> = List {
     least: Some(5),
     tags: |state, instance| state.own.tags_of(&instance.interface),
     fields: &[
+        ("addresses.association.public-ip", |state, instance| maybe(instance.public_ip(state))),
+        ("addresses.primary", |_, _| one(true)),
+        ("addresses.private-ip-address", |_, instance| one(instance.private_ip)),
+        ("association.allocation-id", |state, instance| maybe(instance.elastic(state).map(|address| &address.id))),
+        ("association.association-id", |state, instance| {
+            maybe(instance.elastic(state).and_then(|address| address.association.as_ref()))
+        }),
+        ("attachment.attachment-id", |_, instance| one(&instance.attachment)),
+        ("attachment.delete-on-termination", |_, _| one(true)),
+        ("attachment.device-index", |_, _| one(0)),
+        ("attachment.instance-owner-id", |state, _| one(state::account(state))),
+        ("attachment.status", |_, _| one("attached")),
+        ("availability-zone-id", |_, instance| one(vpc::zone_id(&instance.zone))),
+        ("description", |_, _| one("")),
+        ("interface-type", |_, _| one("interface")),
+        ("mac-address", |_, instance| one(instance.mac())),
+        ("owner-id", |state, _| one(state::account(state))),
+        ("private-dns-name", |_, instance| one(instance.private_dns())),
+        ("requester-managed", |_, _| one(false)),
+        ("source-dest-check", |_, instance| one(instance.source_dest_check)),
         ("association.public-ip", |state, instance| maybe(instance.public_ip(state))),
         ("attachment.instance-id", |_, instance| one(&instance.id)),
         ("availability-zone", |_, instance| one(&instance.zone)),
@@ -63,21 +88,6 @@ const INTERFACES: List<Instance> = List {
     ],
 };
 
-const VOLUMES: List<Instance> = List {
-    element: "volumeSet",
-    least: Some(5),
-    tags: |state, instance| state.own.tags_of(&instance.volume.id),
-    fields: &[
-        ("attachment.instance-id", |_, instance| one(&instance.id)),
-        ("availability-zone", |_, instance| one(&instance.zone)),
-        ("size", |_, instance| one(instance.volume.size)),
-        ("snapshot-id", |_, instance| one(&instance.volume.snapshot)),
-        ("status", |_, _| one("in-use")),
-        ("volume-id", |_, instance| one(&instance.volume.id)),
-        ("volume-type", |_, instance| one(&instance.volume.kind)),
-    ],
-};
-
 /// `DescribeVpcs`.
 pub(super) fn vpcs(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     call.read(|state| {
@@ -85,6 +95,13 @@ pub(super) fn vpcs(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         keep_named(&call.params, "VpcId", &VPC, &mut all, |id| id)?;
         VPCS.answer(call, state, all, xml, |xml, id| {
             xml.text("vpcId", id).text("ownerId", state::account(state)).text("state", "available");
+            xml.text("dhcpOptionsId", vpc::own(state, "dopt", call.region));
+            xml.items("cidrBlockAssociationSet", [vpc::CIDR], |xml, cidr| {
+                xml.text("associationId", vpc::own(state, "vpc-cidr-assoc", call.region)).text("cidrBlock", cidr);
+                xml.node("cidrBlockState", |xml| {
+                    xml.text("state", "associated");
+                });
+            });
             xml.text("cidrBlock", vpc::CIDR).text("instanceTenancy", "default").text("isDefault", true);
             tags::write(xml, state, id);
         })
@@ -99,7 +116,10 @@ pub(super) fn subnets(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         SUBNETS.answer(call, state, all, xml, |xml, subnet| {
             xml.text("subnetId", &subnet.id).text("state", "available").text("vpcId", &subnet.vpc);
             xml.text("cidrBlock", &subnet.cidr).text("availableIpAddressCount", 4091);
-            xml.text("availabilityZone", &subnet.zone).text("defaultForAz", true).text("mapPublicIpOnLaunch", true);
+            xml.text("availabilityZone", &subnet.zone)
+                .text("availabilityZoneId", vpc::zone_id(&subnet.zone))
+                .text("defaultForAz", true)
+                .text("mapPublicIpOnLaunch", true);
             xml.text("ownerId", state::account(state)).text("assignIpv6AddressOnCreation", false);
             tags::write(xml, state, &subnet.id);
         })
@@ -115,24 +135,21 @@ pub(super) fn interfaces(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     })
 }
 
-/// `DescribeVolumes`: the root volumes of instances.
-pub(super) fn volumes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+/// `DescribeNetworkInterfaceAttribute`.
+pub(super) fn interface_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("NetworkInterfaceId")?;
+    let allowed = ["attachment", "description", "groupSet", "sourceDestCheck"];
+    let attribute = call.params.choice("Attribute", &allowed)?.unwrap_or("description");
     call.read(|state| {
-        let mut all: Vec<&Instance> = state.own.standing(state, call.region).collect();
-        keep_named(&call.params, "VolumeId", &VOLUME, &mut all, |instance| &instance.volume.id)?;
-        VOLUMES.answer(call, state, all, xml, |xml, instance| {
-            let volume = &instance.volume;
-            xml.text("volumeId", &volume.id).text("size", volume.size).text("snapshotId", &volume.snapshot);
-            xml.text("availabilityZone", &instance.zone)
-                .text("status", "in-use")
-                .time("createTime", instance.launched_at);
-            xml.items("attachmentSet", [instance], |xml, instance| {
-                xml.text("volumeId", &volume.id).text("instanceId", &instance.id);
-                xml.text("device", ROOT_DEVICE).text("status", "attached");
-                xml.time("attachTime", instance.launched_at).text("deleteOnTermination", volume.delete_on_termination);
-            });
-            xml.text("volumeType", &volume.kind).text("encrypted", volume.encrypted).text("multiAttachEnabled", false);
-            tags::write(xml, state, &volume.id);
-        })
+        let found = state.own.standing(state, call.region).find(|instance| instance.interface == id);
+        let instance = found.ok_or_else(|| INTERFACE.absent(&[id]))?;
+        xml.text("networkInterfaceId", id);
+        match attribute {
+            "attachment" => view::attachment(xml, state, instance, true),
+            "groupSet" => view::groups(xml, state, instance),
+            "sourceDestCheck" => xml.value(attribute, instance.source_dest_check),
+            _ => xml.value(attribute, ""),
+        };
+        Ok(())
     })
 }

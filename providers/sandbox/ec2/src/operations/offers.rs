@@ -43,6 +43,9 @@ const ZONES: List<Zone> = List {
         ("state", |_, _| one("available")),
         ("zone-id", |_, zone| one(&zone.id)),
         ("zone-name", |_, zone| one(&zone.name)),
+        ("message", |_, _| Vec::new()),
+        ("parent-zone-id", |_, _| Vec::new()),
+        ("parent-zone-name", |_, _| Vec::new()),
         ("zone-type", |_, _| one("availability-zone")),
     ],
 };
@@ -60,6 +63,22 @@ const TYPES: List<Size> = List {
         ("instance-type", |_, size| one(size.slug)),
         ("memory-info.size-in-mib", |_, size| one(size.memory)),
         ("processor-info.supported-architecture", |_, size| one(architecture(size.slug))),
+        ("auto-recovery-supported", |_, _| one(true)),
+        ("dedicated-hosts-supported", |_, _| one(false)),
+        ("ebs-info.ebs-optimized-support", |_, _| one("default")),
+        ("ebs-info.encryption-support", |_, _| one("supported")),
+        ("ebs-info.nvme-support", |_, _| one("required")),
+        ("hibernation-supported", |_, _| one(false)),
+        ("instance-storage-supported", |_, _| one(false)),
+        ("network-info.ena-support", |_, _| one("required")),
+        ("network-info.ipv6-supported", |_, _| one(false)),
+        ("network-info.maximum-network-interfaces", |_, _| one(1)),
+        ("supported-boot-mode", |_, _| vec!["legacy-bios".to_owned(), "uefi".to_owned()]),
+        ("supported-root-device-type", |_, _| one("ebs")),
+        ("supported-usage-class", |_, _| vec!["on-demand".to_owned(), "spot".to_owned()]),
+        ("supported-virtualization-type", |_, _| one("hvm")),
+        ("vcpu-info.default-cores", |_, size| one(size.vcpus.div_ceil(2))),
+        ("vcpu-info.default-threads-per-core", |_, _| one(2)),
         ("vcpu-info.default-vcpus", |_, size| one(size.vcpus)),
     ],
 };
@@ -98,14 +117,21 @@ fn endpoint(region: &Region) -> String {
 /// `DescribeAvailabilityZones`.
 pub(super) fn zones(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let region = call.region;
-    let zone = |(index, name)| Zone { region, name, id: zone_id(region, index) };
-    let mut all: Vec<Zone> = vpc::zones(region).into_iter().enumerate().map(zone).collect();
+    let zone = |name: String| Zone { region, id: vpc::zone_id(&name), name };
+    let mut all: Vec<Zone> = vpc::zones(region).into_iter().map(zone).collect();
     keep(
         &call.params,
         "ZoneName",
         &mut all,
         |zone| zone.name.clone(),
         |others| invalid_value(format!("Invalid availability zone: [{}]", others.join(", "))),
+    )?;
+    keep(
+        &call.params,
+        "ZoneId",
+        &mut all,
+        |zone| zone.id.clone(),
+        |others| invalid_value(format!("Invalid availability zone-id: [{}]", others.join(", "))),
     )?;
     call.read(|state| {
         ZONES.answer(call, state, all, xml, |xml, zone| {
@@ -115,15 +141,6 @@ pub(super) fn zones(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             xml.text("zoneType", "availability-zone").node("messageSet", |_| {});
         })
     })
-}
-
-/// `use1-az1`, as AWS abbreviates a region.
-fn zone_id(region: &str, index: usize) -> String {
-    let short: String = match region.split('-').collect::<Vec<_>>()[..] {
-        [area, side, number] => format!("{area}{}{number}", side.chars().next().unwrap_or_default()),
-        _ => region.to_owned(),
-    };
-    format!("{short}-az{}", index + 1)
 }
 
 /// `DescribeInstanceTypes`.
@@ -154,7 +171,9 @@ fn write_type(xml: &mut Xml, size: &Size) {
     xml.node("vCpuInfo", |xml| {
         xml.text("defaultVCpus", size.vcpus)
             .text("defaultCores", size.vcpus.div_ceil(2))
-            .text("defaultThreadsPerCore", 2);
+            .text("defaultThreadsPerCore", 2)
+            .texts("validCores", [size.vcpus.div_ceil(2)])
+            .texts("validThreadsPerCore", [2]);
     });
     xml.node("memoryInfo", |xml| {
         xml.text("sizeInMiB", size.memory);
@@ -167,7 +186,12 @@ fn write_type(xml: &mut Xml, size: &Size) {
     });
     xml.node("networkInfo", |xml| {
         xml.text("networkPerformance", "Up to 5 Gigabit").text("maximumNetworkInterfaces", 1);
-        xml.text("ipv4AddressesPerInterface", 1).text("ipv6Supported", false).text("enaSupport", "required");
+        xml.text("ipv4AddressesPerInterface", 1).text("ipv6AddressesPerInterface", 0);
+        xml.text("ipv6Supported", false).text("enaSupport", "required").text("efaSupported", false);
+        xml.text("defaultNetworkCardIndex", 0).text("maximumNetworkCards", 1);
+    });
+    xml.node("placementGroupInfo", |xml| {
+        xml.texts("supportedStrategies", ["partition", "spread"]);
     });
     xml.text("hibernationSupported", false).text("burstablePerformanceSupported", true);
     xml.text("dedicatedHostsSupported", false).text("autoRecoverySupported", true);
@@ -182,7 +206,7 @@ pub(super) fn offerings(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let locations: Vec<String> = match kind {
         "region" => vec![call.region.to_owned()],
         "availability-zone" => zones.collect(),
-        _ => zones.enumerate().map(|(index, _)| zone_id(call.region, index)).collect(),
+        _ => zones.map(|zone| vpc::zone_id(&zone)).collect(),
     };
     let sizes = catalogue::SIZES.iter();
     let all = sizes.flat_map(|size| locations.iter().map(|location| (size.slug, location.clone()))).collect();
@@ -213,15 +237,4 @@ pub(super) fn attributes(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         });
     });
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zones_have_short_ids() {
-        assert_eq!(zone_id("us-east-1", 0), "use1-az1");
-        assert_eq!(zone_id("eu-central-1", 2), "euc1-az3");
-    }
 }

@@ -32,6 +32,7 @@ pub(super) fn stop(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
                 instance.id
             ),
         )),
+        Phase::Running if instance.stop_protected => Err(protected(instance, "stopped", "disableApiStop")),
         Phase::Running => Ok(true),
         Phase::Stopping | Phase::Stopped => Ok(false),
         _ => Err(wrong_state(instance, "stopped")),
@@ -54,13 +55,7 @@ pub(super) fn stop(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 pub(super) fn terminate(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     transition(call, xml, Wish::Terminate, |instance, phase| match phase {
         Phase::ShuttingDown | Phase::Terminated => Ok(false),
-        _ if instance.protected => Err(refuse(
-            "OperationNotPermitted",
-            format!(
-                "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
-                instance.id
-            ),
-        )),
+        _ if instance.protected => Err(protected(instance, "terminated", "disableApiTermination")),
         _ => Ok(true),
     })
     .map(drop)
@@ -82,6 +77,26 @@ pub(super) fn reboot(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         Ok(())
     })?;
     done(xml)
+}
+
+/// `MonitorInstances` and `UnmonitorInstances`: detailed monitoring is shown, and nothing is measured.
+pub(super) fn monitor(call: &Call<'_>, xml: &mut Xml, monitored: bool) -> ApiResult<()> {
+    let named = named(call)?;
+    call.change(|state| {
+        state.own.named(call.config(), call.region, &named)?;
+        for id in &named {
+            if let Some(instance) = state.own.instances.get_mut(*id) {
+                instance.monitored = monitored;
+            }
+        }
+        Ok(())
+    })?;
+    xml.items("instancesSet", named, |xml, id| {
+        xml.text("instanceId", id).node("monitoring", |xml| {
+            xml.text("state", if monitored { "pending" } else { "disabling" });
+        });
+    });
+    Ok(())
 }
 
 /// Carries a wish out on all instances of a call, or on none, and writes their states before and after. Gives the machines
@@ -125,6 +140,14 @@ fn named<'a>(call: &'a Call<'_>) -> ApiResult<Vec<&'a str>> {
     let mut named = call.params.list("InstanceId");
     named.dedup();
     if named.is_empty() { Err(missing("InstanceId")) } else { Ok(named) }
+}
+
+fn protected(instance: &Instance, done: &str, by: &str) -> ApiError {
+    let message = format!(
+        "The instance '{}' may not be {done}. Modify its '{by}' instance attribute and try again.",
+        instance.id
+    );
+    refuse("OperationNotPermitted", message)
 }
 
 fn wrong_state(instance: &Instance, done: &str) -> ApiError {

@@ -1,5 +1,7 @@
 //! Snapshots of root volumes.
 
+use std::collections::BTreeSet;
+
 use crate::{
     State,
     call::Call,
@@ -22,6 +24,8 @@ const LIST: List<Snapshot> = List {
     fields: &[
         ("description", |_, snapshot| one(&snapshot.description)),
         ("encrypted", |_, snapshot| one(snapshot.encrypted)),
+        ("owner-alias", |_, _| Vec::new()),
+        ("storage-tier", |_, _| one("standard")),
         ("owner-id", |state, _| one(state::account(state))),
         ("progress", |state, snapshot| one(progress(snapshot.standing(state)))),
         ("snapshot-id", |_, snapshot| one(&snapshot.id)),
@@ -39,6 +43,10 @@ pub(super) fn describe(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         let all = state.own.snapshots.values().filter(|snapshot| snapshot.region == call.region).collect();
         let mut all = remint_sandbox_cloud::seen(all, |snapshot: &&Snapshot| snapshot.started_at);
         keep_named(&call.params, "SnapshotId", &SNAPSHOT, &mut all, |snapshot| &snapshot.id)?;
+        let runs = call.params.list("RestorableBy");
+        all.retain(|snapshot| {
+            runs.is_empty() || runs.iter().any(|who| *who == "self" || snapshot.shared.contains(*who))
+        });
         if !owners.is_empty() && !owners.iter().any(|owner| *owner == "self" || *owner == state::account(state)) {
             all.clear();
         }
@@ -73,6 +81,7 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             started_at: now(),
             ready_at: None,
             doomed: false,
+            shared: BTreeSet::new(),
         };
         state.own.tag(&id, given);
         state.own.snapshots.insert(id.clone(), snapshot);
@@ -112,19 +121,38 @@ pub(super) async fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     done(xml)
 }
 
-/// `ModifySnapshotAttribute`: who may use it. It is noted nowhere, because there is nobody else.
+/// `ModifySnapshotAttribute`: who may make volumes of it.
 pub(super) fn modify_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let id = call.params.need("SnapshotId")?;
-    let params = &call.params;
-    let named = ["UserId", "UserGroup"].iter().any(|name| !params.list(name).is_empty());
-    if !named && params.below("CreateVolumePermission").is_empty() {
+    let (add, remove) = call.params.permissions("CreateVolumePermission")?;
+    if add.is_empty() && remove.is_empty() {
         return Err(missing("CreateVolumePermission"));
     }
-    call.read(|state| match state.own.snapshots.contains_key(id) {
-        true => Ok(()),
-        false => Err(SNAPSHOT.absent(&[id])),
+    call.change(|state| {
+        let snapshot = state.own.snapshots.get_mut(id).filter(|snapshot| snapshot.region == call.region);
+        let snapshot = snapshot.ok_or_else(|| SNAPSHOT.absent(&[id]))?;
+        snapshot.shared.extend(add);
+        snapshot.shared.retain(|who| !remove.contains(who));
+        Ok(())
     })?;
     done(xml)
+}
+
+/// `DescribeSnapshotAttribute`.
+pub(super) fn describe_attribute(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+    let id = call.params.need("SnapshotId")?;
+    let attribute = call.params.choice("Attribute", &["createVolumePermission", "productCodes"])?;
+    let attribute = attribute.ok_or_else(|| missing("Attribute"))?;
+    call.read(|state| {
+        let snapshot = state.own.snapshots.get(id).filter(|snapshot| snapshot.region == call.region);
+        let snapshot = snapshot.ok_or_else(|| SNAPSHOT.absent(&[id]))?;
+        xml.text("snapshotId", id);
+        let shared = snapshot.shared.iter().filter(|_| attribute == "createVolumePermission");
+        xml.items(attribute, shared, |xml, who| {
+            xml.text(if who == "all" { "group" } else { "userId" }, who);
+        });
+        Ok(())
+    })
 }
 
 fn status(standing: Standing) -> &'static str {

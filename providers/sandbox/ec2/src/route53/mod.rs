@@ -6,6 +6,7 @@
 mod changes;
 mod dispatch;
 mod name;
+mod none;
 mod request;
 mod sets;
 mod value;

@@ -85,6 +85,47 @@ pub(super) fn get(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
     })
 }
 
+/// `GetHostedZoneCount`.
+pub(super) fn count(cloud: &Cloud) -> ApiResult<Answer> {
+    let mut xml = Xml::default();
+    xml.text("HostedZoneCount", cloud.read(|state| state.own.zones.len()));
+    Ok(Answer::Xml(xml))
+}
+
+/// `GetDNSSEC`: no zone is signed.
+pub(super) fn dnssec(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+    of_zone(cloud, id, |xml| {
+        xml.node("Status", |xml| {
+            xml.text("ServeSignature", "NOT_SIGNING");
+        });
+        xml.node("KeySigningKeys", |_| {});
+    })
+}
+
+/// `ListVPCAssociationAuthorizations`: no zone is private.
+pub(super) fn authorizations(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+    of_zone(cloud, id, |xml| {
+        xml.text("HostedZoneId", id).node("VPCs", |_| {});
+    })
+}
+
+/// `ListTagsForResource`: a zone cannot be given tags.
+pub(super) fn tags(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
+    of_zone(cloud, id, |xml| {
+        xml.node("ResourceTagSet", |xml| {
+            xml.text("ResourceType", "hostedzone").text("ResourceId", id).node("Tags", |_| {});
+        });
+    })
+}
+
+/// What can be said of any zone that is there.
+fn of_zone(cloud: &Cloud, id: &str, write: impl FnOnce(&mut Xml)) -> ApiResult<Answer> {
+    cloud.read(|state| find(state, id).map(drop))?;
+    let mut xml = Xml::default();
+    write(&mut xml);
+    Ok(Answer::Xml(xml))
+}
+
 /// `DeleteHostedZone`: only when nothing but its own NS and SOA sets is in it.
 pub(super) async fn delete(cloud: &Cloud, id: &str) -> ApiResult<Answer> {
     let (name, change) = cloud.change(|state| {

@@ -149,11 +149,14 @@ pub(super) enum Reads {
     Itself,
 }
 
+/// A command over the disk alone: it says in its [`Work`] what came of its words.
+pub(super) type Plain = fn(&mut Work<'_>, Words);
+
 /// How a command is carried out.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Run {
     /// By a function over the disk.
-    Plain(fn(&mut Work<'_>) -> i32),
+    Plain(Plain),
     /// By one that acts on the shell itself, waits, or speaks with the machine.
     Own(for<'a> fn(&'a mut Shell, &'a Call) -> BoxFuture<'a, Flow>),
 }

@@ -248,7 +248,7 @@ impl Shell {
     }
 }
 
-/// What a script's end means to who called it.
+/// What the end of a script, or of a subshell, means to who called it.
 pub(super) fn finish(outcome: Flow) -> Flow {
     match outcome {
         Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),

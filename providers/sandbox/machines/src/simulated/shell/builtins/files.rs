@@ -176,17 +176,6 @@ pub(super) fn chmod(work: &mut Work<'_>, _: Words) {
     })
 }
 
-fn own(disk: &mut Disk, path: &str, (user, group): &(Option<String>, Option<String>)) -> Result<(), DiskError> {
-    disk.update(path, |node| {
-        if let Some(user) = user {
-            node.owner.clone_from(user);
-        }
-        if let Some(group) = group {
-            node.group.clone_from(group);
-        }
-    })
-}
-
 pub(super) fn chown(work: &mut Work<'_>, mut words: Words) {
     if words.operands.len() < 2 {
         return work.fail("missing operand");
@@ -197,8 +186,8 @@ pub(super) fn chown(work: &mut Work<'_>, mut words: Words) {
     }
     let owners = owners(&lock(work.disk), &owner);
     match owners {
-        Ok(owners) => each_below(work, &words.operands, words.has("R"), "cannot access", move |disk, path| {
-            own(disk, path, &owners)
+        Ok((user, group)) => each_below(work, &words.operands, words.has("R"), "cannot access", move |disk, path| {
+            disk.update(path, |node| node.give(user.as_deref(), group.as_deref()))
         }),
         // `chgrp` knows no colon.
         Err(message) if work.name == "chgrp" => work.fail(message.replacen("':", "'", 1)),
@@ -207,10 +196,10 @@ pub(super) fn chown(work: &mut Work<'_>, mut words: Words) {
 }
 
 pub(super) fn install(work: &mut Work<'_>, mut words: Words) {
-    let (user, group) = (words.value("o").unwrap_or("root"), words.value("g"));
-    let owner = group.map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
+    let user = words.value("o").unwrap_or("root");
+    let owner = words.value("g").map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
     let owners = owners(&lock(work.disk), &owner);
-    let owners = match owners {
+    let (user, group) = match owners {
         Ok(owners) => owners,
         Err(message) => return work.fail(message),
     };
@@ -222,8 +211,10 @@ pub(super) fn install(work: &mut Work<'_>, mut words: Words) {
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
         let mode = words.value("m").and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
-        disk.update(path, |node| node.mode = mode)?;
-        own(disk, path, &owners)
+        disk.update(path, |node| {
+            node.mode = mode;
+            node.give(user.as_deref(), group.as_deref());
+        })
     };
     if words.has("d") {
         return each(work, &words.operands, "cannot create directory", |disk, path| {

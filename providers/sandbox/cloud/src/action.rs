@@ -1,6 +1,6 @@
 //! Beginning and ending actions.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -33,28 +33,21 @@ impl<F> State<F> {
     pub fn begin(&mut self, config: &Config, begin: Begin) -> Action {
         let id = self.next_id();
         let resource = match begin.resource {
-            Resource::StaticIp => std::net::Ipv4Addr::from_bits(begin.resource_id as u32).to_string(),
+            Resource::StaticIp => Ipv4Addr::from_bits(begin.resource_id as u32).to_string(),
             _ => begin.resource_id.to_string(),
         };
         let delay = self.draw(config, begin.work.delay(), resource);
         // In milliseconds, so that the file and the clients see the same moment.
         let started_at = now();
         let due = started_at.checked_add(delay).unwrap_or(started_at);
-        if let Some(instance) = begin.work.locks_instance().and_then(|id| self.instances.get_mut(&id)) {
-            instance.pending = Some(id);
-        }
-        match &begin.work {
-            Work::Assign { ip, .. } | Work::Unassign { ip } => {
-                if let Some(ip) = self.static_ips.get_mut(ip) {
-                    ip.pending = Some(id);
-                }
-            }
-            Work::Transfer { image, .. } | Work::Convert { image } => {
-                if let Some(image) = self.images.get_mut(image) {
-                    image.pending = Some(id);
-                }
-            }
-            _ => {}
+        let on = begin.resource_id;
+        let pending = match begin.resource {
+            Resource::Instance => self.instances.get_mut(&on).map(|instance| &mut instance.pending),
+            Resource::Image => self.images.get_mut(&on).map(|image| &mut image.pending),
+            Resource::StaticIp => self.static_ips.get_mut(&Ipv4Addr::from_bits(on as u32)).map(|ip| &mut ip.pending),
+        };
+        if let Some(pending) = pending {
+            *pending = Some(id);
         }
         let action = Action {
             id,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -13,6 +13,8 @@ use axum::{
     routing::get,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::lock::lock;
 
 /// The version of [`CallReport`] in JSON.
 const VERSION: u32 = 1;
@@ -40,21 +42,17 @@ pub struct CallCounts(Mutex<BTreeMap<String, u64>>);
 impl CallCounts {
     /// Counts one call of a route, which is written with placeholders.
     pub fn count(&self, method: &str, route: &str) {
-        *self.lock().entry(format!("{method} {route}")).or_default() += 1;
+        *lock(&self.0).entry(format!("{method} {route}")).or_default() += 1;
     }
 
     /// What was counted since the start or the last reset. Counting goes on.
     pub fn report(&self) -> CallReport {
-        report(self.lock().clone())
+        report(lock(&self.0).clone())
     }
 
     /// What was counted, and starts anew. No call is in neither or both.
     pub fn reset(&self) -> CallReport {
-        report(std::mem::take(&mut self.lock()))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        report(std::mem::take(&mut lock(&self.0)))
     }
 }
 

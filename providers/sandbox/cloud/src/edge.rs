@@ -46,7 +46,7 @@ pub struct ZoneSnapshot {
 }
 
 /// A record of a zone, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneRecord {
     /// The record's number, by which it is changed and deleted.
     pub id: u64,

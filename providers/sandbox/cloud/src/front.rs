@@ -1,7 +1,5 @@
 //! What an account keeps and does that only its API has: the seam between the engine and a front end.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -72,17 +70,7 @@ impl<F: Front> State<F> {
             last_id: api.before_first_id(),
             last_address: api.offsets().start,
             last_static_ip: api.offsets().start,
-            ordinals: BTreeMap::new(),
-            delays: Vec::new(),
-            instances: BTreeMap::new(),
-            images: BTreeMap::new(),
-            login_keys: BTreeMap::new(),
-            static_ips: BTreeMap::new(),
-            zones: BTreeMap::new(),
-            tags: BTreeSet::new(),
-            actions: BTreeMap::new(),
-            own: F::default(),
-            begun: Vec::new(),
+            ..Self::default()
         }
     }
 

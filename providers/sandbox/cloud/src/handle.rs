@@ -2,14 +2,15 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Api, ApiError, ApiResult, Cloud, CloudError, Config, Edge, Front, cloud::Inner, state::State, store::Store,
+    Api, ApiError, ApiResult, Cloud, CloudError, Config, Edge, Front, cloud::Inner, lock::lock, state::State,
+    store::Store,
 };
 use remint_sandbox_machines::Hypervisor;
 
@@ -76,13 +77,13 @@ impl<F: Front> Cloud<F> {
 
     /// Looks at the state.
     pub fn read<T>(&self, look: impl FnOnce(&State<F>) -> T) -> T {
-        look(&self.lock())
+        look(&lock(&self.inner.state))
     }
 
     /// Changes the state, and writes the file before anyone hears of it. Where it cannot be written, nothing is changed:
     /// what was answered is what a restart finds. `change` must not have changed anything where it returns an error.
     pub fn change<T>(&self, change: impl FnOnce(&mut State<F>) -> ApiResult<T>) -> ApiResult<T> {
-        let mut state = self.lock();
+        let mut state = lock(&self.inner.state);
         let value = change(&mut state)?;
         let begun = std::mem::take(&mut state.begun);
         // Under the lock: two writers would otherwise put an older state over a newer one.
@@ -112,10 +113,5 @@ impl<F: Front> Cloud<F> {
         while recorded().is_err() {
             tokio::time::sleep(TRY_AGAIN).await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<F>> {
-        // A panic while the lock was held left the state as some request saw it; refusing all others would not help them.
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -36,6 +36,7 @@ mod halt;
 mod handle;
 mod images;
 mod instances;
+mod lock;
 pub mod record_text;
 mod resume;
 mod runner;

@@ -47,18 +47,7 @@ pub fn read(
     form: TextForm,
     host: impl Fn(&str) -> Option<String>,
 ) -> Result<ZoneRecord, BadText> {
-    let mut record = ZoneRecord {
-        id: 0,
-        kind: kind.to_owned(),
-        name: String::new(),
-        data: String::new(),
-        priority: None,
-        port: None,
-        ttl: 0,
-        weight: None,
-        flags: None,
-        tag: None,
-    };
+    let mut record = ZoneRecord { kind: kind.to_owned(), ..ZoneRecord::default() };
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let number = |text: &str| text.parse::<u16>().map(Some).map_err(|_| BadText::Number);
     let host = |text: &str| host(text).ok_or(BadText::Host);

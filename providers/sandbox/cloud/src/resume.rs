@@ -89,10 +89,7 @@ impl<F: Front> Cloud<F> {
                     cloud.look().await;
                 }
             };
-            tokio::select! {
-                () = cloud.inner.stop.cancelled() => {}
-                () = look_again => {}
-            }
+            cloud.inner.stop.run_until_cancelled(look_again).await;
         });
     }
 

@@ -1,6 +1,6 @@
 //! Carrying actions out: the part that takes real time beside the delay, then the end.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -12,27 +12,26 @@ use super::{
 };
 use remint_sandbox_machines::{DiskImage, DiskInfo, MachineSpec};
 
+/// Why an action errs: of the machine, of the state file, or said here.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 impl<F: Front> Cloud<F> {
     /// Carries an action out in the background. `resumed` says that an earlier process may have begun it.
     pub(super) fn spawn(&self, id: u64, resumed: bool) {
         let cloud = self.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                () = cloud.inner.stop.cancelled() => {}
-                () = cloud.run(id, resumed) => {}
-            }
+            cloud.inner.stop.run_until_cancelled(cloud.run(id, resumed)).await;
         });
     }
 
     async fn run(&self, id: u64, resumed: bool) {
         let Some(action) = self.read(|state| state.actions.get(&id).cloned()) else { return };
         let Some(Pending { due, doomed, work }) = action.pending.clone() else { return };
-        let begun =
-            if doomed { Err("a fault rule says so".to_owned()) } else { self.early(&action, &work, resumed).await };
+        let begun = if doomed { Err("a fault rule says so".into()) } else { self.early(&action, &work, resumed).await };
         tokio::time::sleep(until(due)).await;
         let outcome = match begun {
             Ok(info) => self.late(&work).await.map(|()| info),
-            Err(message) => Err(message),
+            failed => failed,
         };
         if let Err(message) = &outcome {
             tracing::warn!(action = id, kind = %action.kind, resource = action.resource_id, %message, "action errored");
@@ -60,40 +59,40 @@ impl<F: Front> Cloud<F> {
     }
 
     /// What happens while the delay passes.
-    async fn early(&self, action: &Action, work: &Work, resumed: bool) -> Result<Option<DiskInfo>, String> {
+    async fn early(&self, action: &Action, work: &Work, resumed: bool) -> Result<Option<DiskInfo>, Failure> {
         let hypervisor = &self.inner.hypervisor;
         match work {
             Work::Create { instance } => {
                 let spec = self.machine_spec(*instance).ok_or("the instance is gone")?;
                 if resumed {
                     // Nobody has seen the machine yet, and how far it came is unknown: begin again.
-                    hypervisor.destroy(*instance).await.map_err(chain)?;
+                    hypervisor.destroy(*instance).await?;
                 }
                 let (created, ()) = tokio::join!(hypervisor.create(&spec), self.show_networks(action, *instance));
-                created.map_err(chain)?;
+                created?;
                 Ok(None)
             }
             Work::Snapshot { instance, image, reboot, .. } => {
                 let disk = snapshot_disk(*image);
                 if resumed {
-                    hypervisor.delete_image(&disk).await.map_err(chain)?;
+                    hypervisor.delete_image(&disk).await?;
                 }
                 if *reboot {
-                    self.halt(*instance, false).await.map_err(chain)?;
+                    self.halt(*instance, false).await?;
                 }
-                let captured = hypervisor.capture(*instance, &disk).await.map(Some).map_err(chain);
+                let captured = hypervisor.capture(*instance, &disk).await;
                 if *reboot {
-                    hypervisor.start(*instance).await.map_err(chain)?;
+                    hypervisor.start(*instance).await?;
                 }
-                captured
+                Ok(Some(captured?))
             }
             Work::Keep { instance, image } => {
                 let disk = snapshot_disk(*image);
                 if resumed {
-                    hypervisor.delete_image(&disk).await.map_err(chain)?;
+                    hypervisor.delete_image(&disk).await?;
                 }
-                hypervisor.power_off(*instance).await.map_err(chain)?;
-                hypervisor.capture(*instance, &disk).await.map(Some).map_err(chain)
+                hypervisor.power_off(*instance).await?;
+                Ok(Some(hypervisor.capture(*instance, &disk).await?))
             }
             _ => Ok(None),
         }
@@ -113,63 +112,49 @@ impl<F: Front> Cloud<F> {
     }
 
     /// What happens when the delay has passed.
-    async fn late(&self, work: &Work) -> Result<(), String> {
+    async fn late(&self, work: &Work) -> Result<(), Failure> {
         let hypervisor = &self.inner.hypervisor;
         match work {
-            Work::Create { instance } | Work::PowerOn { instance } => hypervisor.start(*instance).await.map_err(chain),
-            Work::Destroy { instance } | Work::Keep { instance, .. } => {
-                hypervisor.destroy(*instance).await.map_err(chain)
-            }
-            Work::Shutdown { instance } => hypervisor.shutdown(*instance).await.map_err(chain),
-            Work::PowerOff { instance } => hypervisor.power_off(*instance).await.map_err(chain),
-            Work::Halt { instance, force } => self.halt(*instance, *force).await.map_err(chain),
+            Work::Create { instance } | Work::PowerOn { instance } => hypervisor.start(*instance).await?,
+            Work::Destroy { instance } | Work::Keep { instance, .. } => hypervisor.destroy(*instance).await?,
+            Work::Shutdown { instance } => hypervisor.shutdown(*instance).await?,
+            Work::PowerOff { instance } => hypervisor.power_off(*instance).await?,
+            Work::Halt { instance, force } => self.halt(*instance, *force).await?,
             Work::PowerCycle { instance } => {
-                hypervisor.power_off(*instance).await.map_err(chain)?;
-                hypervisor.start(*instance).await.map_err(chain)
+                hypervisor.power_off(*instance).await?;
+                hypervisor.start(*instance).await?;
             }
-            Work::Reboot { instance } => hypervisor.reboot(*instance).await.map_err(chain),
+            Work::Reboot { instance } => hypervisor.reboot(*instance).await?,
             Work::Rebuild { instance, image } => {
                 let disk =
                     self.read(|state| state.images.get(image).map(|i| i.disk.clone())).ok_or("the image is gone")?;
-                hypervisor.replace_disk(*instance, &disk).await.map_err(chain)?;
-                hypervisor.start(*instance).await.map_err(chain)
+                hypervisor.replace_disk(*instance, &disk).await?;
+                hypervisor.start(*instance).await?;
             }
             Work::Resize { instance, size, disk } => {
                 let size = State::<F>::find_size(size).ok_or("the size is gone")?;
                 let old =
                     self.read(|state| state.instances.get(instance).map(|d| d.disk)).ok_or("the instance is gone")?;
                 let gib = if *disk { size.disk } else { old };
-                hypervisor.resize(*instance, size.vcpus, size.memory, gib).await.map_err(chain)
+                hypervisor.resize(*instance, size.vcpus, size.memory, gib).await?;
             }
-            Work::Assign { ip, instance } => {
-                // The forwarding moves before the action is seen completed.
-                self.point(*ip, Some(*instance))?;
-                self.tell_static_ip(*ip).await;
-                Ok(())
-            }
-            Work::Unassign { ip } => {
-                self.point(*ip, None)?;
-                self.tell_static_ip(*ip).await;
-                Ok(())
-            }
-            Work::Rename { .. } | Work::Snapshot { .. } | Work::Transfer { .. } | Work::Convert { .. } => Ok(()),
+            Work::Assign { ip, instance } => self.point(*ip, Some(*instance)).await?,
+            Work::Unassign { ip } => self.point(*ip, None).await?,
+            Work::Rename { .. } | Work::Snapshot { .. } | Work::Transfer { .. } | Work::Convert { .. } => {}
         }
+        Ok(())
     }
 
-    fn point(&self, ip: std::net::Ipv4Addr, instance: Option<u64>) -> Result<(), String> {
-        self.change(|state| {
+    /// Points a static IP. The forwarding moves before the action is seen completed.
+    async fn point(&self, ip: Ipv4Addr, instance: Option<u64>) -> Result<(), Failure> {
+        let pointed = self.change(|state| {
             let there = instance.is_none_or(|id| state.instances.contains_key(&id));
-            Ok(match state.static_ips.get_mut(&ip) {
-                Some(reserved) if there => {
-                    reserved.instance = instance;
-                    true
-                }
-                _ => false,
-            })
-        })
-        .map_err(|error| error.to_string())?
-        .then_some(())
-        .ok_or_else(|| "the reserved IP or the instance is gone".to_owned())
+            let reserved = state.static_ips.get_mut(&ip).filter(|_| there);
+            Ok(reserved.map(|reserved| reserved.instance = instance))
+        })?;
+        pointed.ok_or("the reserved IP or the instance is gone")?;
+        self.tell_static_ip(ip).await;
+        Ok(())
     }
 
     fn machine_spec(&self, id: u64) -> Option<MachineSpec> {
@@ -313,9 +298,4 @@ fn snapshot_disk(image: u64) -> DiskImage {
 
 fn until(moment: Timestamp) -> Duration {
     Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
-}
-
-/// A machine's error as the log shows it.
-fn chain(error: remint_sandbox_machines::MachineError) -> String {
-    error.to_string()
 }

@@ -19,7 +19,7 @@ use remint_sandbox_machines::DiskImage;
 pub(super) const VERSION: u32 = 1;
 
 /// Everything that the cloud knows.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State<F> {
     /// The format's version.
     pub(super) version: u32,
@@ -454,28 +454,6 @@ pub enum Work {
         /// The number that the image has.
         image: u64,
     },
-}
-
-impl Work {
-    /// The instance that is locked while this runs.
-    pub(super) fn locks_instance(&self) -> Option<u64> {
-        match *self {
-            Self::Create { instance }
-            | Self::Destroy { instance }
-            | Self::Keep { instance, .. }
-            | Self::Shutdown { instance }
-            | Self::PowerOff { instance }
-            | Self::Halt { instance, .. }
-            | Self::PowerOn { instance }
-            | Self::PowerCycle { instance }
-            | Self::Reboot { instance }
-            | Self::Rename { instance, .. }
-            | Self::Snapshot { instance, .. }
-            | Self::Rebuild { instance, .. }
-            | Self::Resize { instance, .. } => Some(instance),
-            Self::Assign { .. } | Self::Unassign { .. } | Self::Transfer { .. } | Self::Convert { .. } => None,
-        }
-    }
 }
 
 impl<F> State<F> {

@@ -10,7 +10,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Api, CloudError,
+    lock::lock,
     state::{State, VERSION},
 };
 
@@ -80,13 +81,12 @@ impl Store {
     }
 
     fn keep(&self, bytes: Vec<u8>) {
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+        *lock(&self.saved) = bytes;
     }
 
     /// The state that was written last.
     pub(crate) fn saved<F: Default + DeserializeOwned>(&self) -> Result<State<F>, CloudError> {
-        let bytes = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        self.parse(&bytes)
+        self.parse(&lock(&self.saved))
     }
 
     fn parse<F: Default + DeserializeOwned>(&self, bytes: &[u8]) -> Result<State<F>, CloudError> {

@@ -53,18 +53,7 @@ impl<F: Front> State<F> {
 }
 
 fn plain(kind: &str, data: String) -> ZoneRecord {
-    ZoneRecord {
-        id: 0,
-        kind: kind.to_owned(),
-        name: "@".to_owned(),
-        data,
-        priority: None,
-        port: None,
-        ttl: TTL,
-        weight: None,
-        flags: None,
-        tag: None,
-    }
+    ZoneRecord { kind: kind.to_owned(), name: "@".to_owned(), data, ttl: TTL, ..ZoneRecord::default() }
 }
 
 fn is_domain(name: &str) -> bool {

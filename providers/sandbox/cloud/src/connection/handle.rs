@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,6 +17,8 @@ use axum::{
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::lock::lock;
 
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(60);
@@ -76,26 +78,21 @@ impl ConnectionHandle {
 
     /// Since when no request is under way; `None` while one is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let activity = self.activity();
+        let activity = lock(&self.0.activity);
         (activity.requests == 0).then_some(activity.since)
     }
 
     /// Whether a request ever came whole.
     pub(super) fn was_used(&self) -> bool {
-        self.activity().used
+        lock(&self.0.activity).used
     }
 
     fn begin(self) -> Busy {
-        {
-            let mut activity = self.activity();
-            activity.requests += 1;
-            activity.used = true;
-        }
+        let mut activity = lock(&self.0.activity);
+        activity.requests += 1;
+        activity.used = true;
+        drop(activity);
         Busy(self)
-    }
-
-    fn activity(&self) -> MutexGuard<'_, Activity> {
-        self.0.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +101,7 @@ struct Busy(ConnectionHandle);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut activity = self.0.activity();
+        let mut activity = lock(&self.0.0.activity);
         activity.requests -= 1;
         activity.since = Instant::now();
     }

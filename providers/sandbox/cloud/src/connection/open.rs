@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
 use super::ConnectionHandle;
+use crate::lock::lock;
 
 /// How many connections there may be, and for how long without a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Open {
     pub(super) async fn add(&self) -> (u64, ConnectionHandle) {
         loop {
             {
-                let mut all = self.lock();
+                let mut all = lock(&self.shared.all);
                 if all.handles.len() < self.limits.most || all.evict() {
                     all.last += 1;
                     let (number, handle) = (all.last, ConnectionHandle::default());
@@ -75,17 +76,13 @@ impl Open {
 
     /// Forgets a connection that has ended.
     pub(super) fn remove(&self, number: u64) {
-        self.lock().handles.remove(&number);
+        lock(&self.shared.all).handles.remove(&number);
         self.shared.room.notify_one();
     }
 
     /// Ends the connection that has been idle longest, if one is idle.
     pub(super) fn evict(&self) {
-        self.lock().evict();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, All> {
-        self.shared.all.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.all).evict();
     }
 }
 

@@ -3,14 +3,12 @@
 //! A call is named as a rule names it, so that each line can become a rule: the n-th line with the same method, path and
 //! action is hit by `nth: n`.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
+use crate::lock::lock;
 
 /// How many calls are remembered; older ones are forgotten first.
 const MOST: usize = 4096;
@@ -47,7 +45,7 @@ impl Changes {
         if call.is_read() || call.path == "/token" {
             return None;
         }
-        let mut remembered = self.lock();
+        let mut remembered = lock(&self.0);
         remembered.last += 1;
         let number = remembered.last;
         if remembered.changes.len() == MOST {
@@ -61,18 +59,14 @@ impl Changes {
 
     /// Notes that a call was answered.
     pub(super) fn answered(&self, number: u64, status: u16) {
-        if let Some(change) = self.lock().changes.iter_mut().find(|change| change.number == number) {
+        if let Some(change) = lock(&self.0).changes.iter_mut().find(|change| change.number == number) {
             change.status = Some(status);
         }
     }
 
     /// All that are remembered.
     pub(super) fn list(&self) -> Vec<Change> {
-        self.lock().changes.iter().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).changes.iter().cloned().collect()
     }
 }
 

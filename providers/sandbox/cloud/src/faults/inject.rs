@@ -15,7 +15,7 @@ use super::{
     rule::{Fault, FaultRule},
     rules::Faults,
     scope::{with_doomed_actions, with_stale_view},
-    shape::{Bent, NoRoom, Shape, html},
+    shape::{Bent, NoRoom, Shape},
 };
 use crate::{ApiError, calls::Operation, connection::ConnectionHandle};
 
@@ -84,17 +84,13 @@ async fn apply(
             }
             response
         }
-        Some(Fault::ServerError) => {
+        Some(fault @ (Fault::ServerError | Fault::BadGateway | Fault::GatewayTimeout)) => {
             carry_out(applied, request, next).await;
-            (shape.refuse)(ApiError::internal("Server was unable to give you a response."))
-        }
-        Some(Fault::BadGateway) => {
-            carry_out(applied, request, next).await;
-            (shape.broken)(StatusCode::BAD_GATEWAY)
-        }
-        Some(Fault::GatewayTimeout) => {
-            carry_out(applied, request, next).await;
-            (shape.broken)(StatusCode::GATEWAY_TIMEOUT)
+            match fault {
+                Fault::BadGateway => (shape.broken)(StatusCode::BAD_GATEWAY),
+                Fault::GatewayTimeout => (shape.broken)(StatusCode::GATEWAY_TIMEOUT),
+                _ => (shape.refuse)(ApiError::internal("Server was unable to give you a response.")),
+            }
         }
         Some(Fault::ResetBeforeCommit) => reset(connection),
         Some(Fault::ResetAfterCommit) => {
@@ -133,18 +129,11 @@ async fn carry_out(applied: bool, request: Request, next: Next) {
 }
 
 fn reset(connection: Option<ConnectionHandle>) -> Response {
-    match connection {
-        Some(connection) => {
-            connection.reset();
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-        // Only a server that does not accept through `Connections`: a closed answer is the nearest there is.
-        None => {
-            let mut response = html(StatusCode::BAD_GATEWAY);
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
+    // Each server accepts through `Connections`.
+    if let Some(connection) = connection {
+        connection.reset();
     }
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 /// The `type` in the body of a call, and the call as it was.

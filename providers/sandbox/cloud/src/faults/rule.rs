@@ -143,29 +143,18 @@ impl FaultRule {
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidRule> {
-        let refuse = |text: &str| Err(InvalidRule(text.to_owned()));
-        if !self.path.starts_with(['/', '*']) {
-            return refuse("`path` begins with `/` or `*`");
-        }
-        if self.nth == 0 || self.every == 0 {
-            return refuse("`nth` and `every` are counted from 1");
-        }
-        if self.applied && !matches!(self.fault, Fault::ServerError | Fault::BadGateway | Fault::GatewayTimeout) {
-            return refuse("`applied` is only for server_error, bad_gateway and gateway_timeout");
-        }
-        if self.retry_after.is_some() && self.fault != Fault::RateLimited {
-            return refuse("`retry_after` is only for rate_limited");
-        }
-        if self.within_ms.is_some() && self.fault != Fault::StaleList {
-            return refuse("`within_ms` is only for stale_list");
-        }
-        if self.zone.is_some() && self.fault != Fault::NoCapacity {
-            return refuse("`zone` is only for no_capacity");
-        }
-        if self.fault == Fault::Delay && self.delay_ms.is_none() {
-            return refuse("`delay` needs `delay_ms`");
-        }
-        Ok(())
+        let can_apply = matches!(self.fault, Fault::ServerError | Fault::BadGateway | Fault::GatewayTimeout);
+        let problems = [
+            (!self.path.starts_with(['/', '*']), "`path` begins with `/` or `*`"),
+            (self.nth == 0 || self.every == 0, "`nth` and `every` are counted from 1"),
+            (self.applied && !can_apply, "`applied` is only for server_error, bad_gateway and gateway_timeout"),
+            (self.retry_after.is_some() && self.fault != Fault::RateLimited, "`retry_after` is only for rate_limited"),
+            (self.within_ms.is_some() && self.fault != Fault::StaleList, "`within_ms` is only for stale_list"),
+            (self.zone.is_some() && self.fault != Fault::NoCapacity, "`zone` is only for no_capacity"),
+            (self.fault == Fault::Delay && self.delay_ms.is_none(), "`delay` needs `delay_ms`"),
+        ];
+        let found = problems.iter().find(|(wrong, _)| *wrong);
+        found.map_or(Ok(()), |(_, text)| Err(InvalidRule((*text).to_owned())))
     }
 
     /// Whether the rule is about the call.

@@ -1,7 +1,7 @@
 //! All rules of a sandbox, and what they need to know of the past.
 
 use std::{
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use super::{
     rule::{FaultRule, InvalidRule},
     stale::Lists,
 };
+use crate::lock::lock;
 
 /// A rule, with what it did so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ impl Faults {
     /// What in it does not make sense.
     pub fn add(&self, rule: FaultRule) -> Result<FaultStatus, InvalidRule> {
         rule.check()?;
-        let mut rules = self.lock();
+        let mut rules = lock(&self.rules);
         rules.last_id += 1;
         let status = FaultStatus { id: rules.last_id, rule, matched: 0, hit: 0 };
         rules.all.push(status.clone());
@@ -70,12 +71,12 @@ impl Faults {
 
     /// All rules, oldest first, with their counts.
     pub fn list(&self) -> Vec<FaultStatus> {
-        self.lock().all.clone()
+        lock(&self.rules).all.clone()
     }
 
     /// Removes one rule, or all. Returns how many there were.
     pub fn remove(&self, id: Option<u64>) -> usize {
-        let mut rules = self.lock();
+        let mut rules = lock(&self.rules);
         let before = rules.all.len();
         rules.all.retain(|status| id.is_some_and(|id| status.id != id));
         before - rules.all.len()
@@ -83,7 +84,7 @@ impl Faults {
 
     /// Counts a call, and says which rule it is hit by.
     pub fn decide(&self, call: Call<'_>) -> Option<FaultRule> {
-        let mut rules = self.lock();
+        let mut rules = lock(&self.rules);
         let mut chosen = None;
         for status in rules.all.iter_mut().filter(|status| status.rule.is_about(call)) {
             status.matched += 1;
@@ -98,10 +99,9 @@ impl Faults {
     /// Whether the body says what the call does, or some rule about this method and path also looks at it.
     pub(super) fn wants_body(&self, call: Call<'_>) -> bool {
         let acts = call.method == "POST" && call.path.ends_with("/actions");
-        acts || self.lock().all.iter().any(|status| status.rule.action.is_some() && status.rule.is_about_path(call))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        acts || lock(&self.rules)
+            .all
+            .iter()
+            .any(|status| status.rule.action.is_some() && status.rule.is_about_path(call))
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 use crate::{Api, ApiError};
 
 /// How an API fails.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// The API.
     pub api: Api,
@@ -20,12 +20,6 @@ pub struct Shape {
     pub no_room: Option<fn() -> ApiError>,
     /// Whether the API's own routes know a stale view; else whole answers are remembered.
     pub sees_stale: bool,
-}
-
-impl std::fmt::Debug for Shape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shape").field("api", &self.api).finish_non_exhaustive()
-    }
 }
 
 /// What a fault rule does to a launch: there is no room. Among the request's extensions.

@@ -2,12 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use serde_json::Value;
+
+use crate::lock::lock;
 
 /// How many lists (a path with its query) are remembered; the one that was asked for first is forgotten first.
 const LISTS: usize = 512;
@@ -32,7 +34,7 @@ struct Answers {
 impl Lists {
     /// Remembers an answer.
     pub(super) fn remember(&self, list: &str, body: &Bytes) {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = lock(&self.0);
         let given = (body.clone(), Instant::now());
         if let Some(answers) = remembered.answers.get_mut(list) {
             let former = std::mem::replace(&mut answers.last, given);
@@ -54,7 +56,7 @@ impl Lists {
     /// `now` is no list. With `within`, only an answer that was right so short a time ago: what it lacks has changed since.
     pub(super) fn before(&self, list: &str, now: &Bytes, within: Option<Duration>) -> Option<Bytes> {
         let emptied = emptied(now)?;
-        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = lock(&self.0);
         let answers = remembered.answers.get(list);
         let older = answers
             .and_then(|answers| if answers.last.0 == now { answers.before.as_ref() } else { Some(&answers.last) });

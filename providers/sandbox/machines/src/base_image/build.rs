@@ -80,15 +80,13 @@ pub async fn build(dir: &Path, options: &BuildOptions, progress: Progress<'_>) -
 
     let sources = if sources.is_empty() { sources::of_this_machine().await.map_err(failed)? } else { sources.clone() };
     let staging = Staging::new(dir).map_err(unwritable)?;
-    let work = staging.path();
+    let (work, folder) = (staging.path(), staging.folder());
     write_files(work).map_err(unwritable)?;
 
     progress("building a root file system with mmdebstrap");
     run(debootstrap(work, &sources, packages), progress).await.map_err(failed)?;
     progress("making the disk");
     run(to_disk(work), progress).await.map_err(failed)?;
-    let folder = work.join("image");
-    fs::create_dir(&folder).map_err(unwritable)?;
     let mut convert = Command::new("qemu-img");
     convert.args(["convert", "-f", "raw", "-O", "qcow2"]).arg(work.join("disk.raw")).arg(folder.join(DISK));
     run(convert, progress).await.map_err(failed)?;
@@ -103,7 +101,7 @@ pub async fn build(dir: &Path, options: &BuildOptions, progress: Progress<'_>) -
     };
     let manifest = describe(&folder, name, "Debian 12 (bookworm) x64".to_owned(), boot, progress).await?;
     write_manifest(&folder, &manifest).map_err(unwritable)?;
-    staging.publish(&folder, dir, name).map_err(unwritable)?;
+    staging.publish(name).map_err(unwritable)?;
     progress(&format!("image {name} is ready"));
     Ok(manifest)
 }

@@ -21,10 +21,10 @@ use super::{
 
 /// What qemu-img says of a disk.
 #[derive(Debug, Deserialize)]
-pub(super) struct Info {
+pub(crate) struct Info {
     /// The size as a guest sees it, in bytes.
     #[serde(rename = "virtual-size")]
-    pub(super) virtual_size: u64,
+    pub(crate) virtual_size: u64,
     /// `qcow2`, `raw`, …
     pub(super) format: String,
     /// The file that this one rests on.
@@ -54,7 +54,7 @@ impl Info {
 }
 
 /// Asks qemu-img about a disk.
-pub(super) async fn info(path: &Path) -> Result<Info, String> {
+pub(crate) async fn info(path: &Path) -> Result<Info, String> {
     let mut command = Command::new("qemu-img");
     command.args(["info", "--output=json", "--force-share"]).arg(path);
     let output = run(command, &|_| ()).await?;

@@ -35,8 +35,7 @@ pub async fn import(dir: &std::path::Path, options: &ImportOptions, progress: Pr
     let unusable = |error: std::io::Error| failed(format!("{}: {error}", file.display()));
 
     let staging = Staging::new(dir).map_err(unusable)?;
-    let folder = staging.path().join("image");
-    fs::create_dir(&folder).map_err(unusable)?;
+    let folder = staging.folder();
     // A copy is checked, not the original: nobody else can change it between the check and its use.
     progress(&format!("copying {}", file.display()));
     let copy = folder.join("original");
@@ -62,7 +61,7 @@ pub async fn import(dir: &std::path::Path, options: &ImportOptions, progress: Pr
     }
     let manifest = describe(&folder, name, format!("imported, SHA-256 {found}"), Boot::Firmware, progress).await?;
     write_manifest(&folder, &manifest).map_err(unusable)?;
-    staging.publish(&folder, dir, name).map_err(unusable)?;
+    staging.publish(name).map_err(unusable)?;
     progress(&format!("image {name} is ready"));
     Ok(manifest)
 }

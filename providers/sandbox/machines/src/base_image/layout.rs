@@ -73,19 +73,30 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A hidden folder in a store where something is prepared; it disappears when dropped.
-pub(crate) struct Staging(tempfile::TempDir);
+/// A folder that is prepared for a store, in a hidden one there; what is not published disappears when dropped.
+pub(crate) struct Staging {
+    store: PathBuf,
+    hidden: tempfile::TempDir,
+}
 
 impl Staging {
-    /// Makes the store if need be, and a folder in it.
+    /// Makes the store if need be, and an empty folder to prepare.
     pub(crate) fn new(store: &Path) -> io::Result<Self> {
         fs::create_dir_all(store)?;
-        tempfile::Builder::new().prefix(".staging-").tempdir_in(store).map(Self)
+        let hidden = tempfile::Builder::new().prefix(".staging-").tempdir_in(store)?;
+        let staging = Self { store: store.to_owned(), hidden };
+        fs::create_dir(staging.folder())?;
+        Ok(staging)
     }
 
-    /// Where to prepare.
+    /// The folder that is prepared.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.path().join("new")
+    }
+
+    /// The hidden folder around it, for what is not published.
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.hidden.path()
     }
 
     /// Removes what stands in a store under `name` in one step: nothing half-removed can be found there, and whoever still
@@ -98,14 +109,14 @@ impl Staging {
         }
     }
 
-    /// Puts the prepared folder `from` in place under `name`, where another may stand: that one is gone afterwards.
-    pub(crate) fn publish(&self, from: &Path, store: &Path, name: &str) -> io::Result<()> {
-        let target = store.join(name);
+    /// Puts the prepared folder in place under `name`, where another may stand: that one is gone afterwards.
+    pub(crate) fn publish(&self, name: &str) -> io::Result<()> {
+        let target = self.store.join(name);
         for _ in 0..8 {
-            match fs::rename(from, &target) {
+            match fs::rename(self.folder(), &target) {
                 Err(error) if target.exists() => {
                     tracing::debug!(%error, target = %target.display(), "replacing what is there");
-                    Self::discard(store, name)?;
+                    Self::discard(&self.store, name)?;
                 }
                 done => return done,
             }
@@ -128,8 +139,6 @@ mod tests {
 
     fn publish(store: &Path, name: &str, description: &str) {
         let staging = Staging::new(store).unwrap();
-        let folder = staging.path().join("image");
-        fs::create_dir(&folder).unwrap();
         let manifest = Manifest {
             format: FORMAT,
             name: name.into(),
@@ -140,8 +149,8 @@ mod tests {
             boot: Boot::Firmware,
             built_at: jiff::Timestamp::UNIX_EPOCH,
         };
-        write_manifest(&folder, &manifest).unwrap();
-        staging.publish(&folder, store, name).unwrap();
+        write_manifest(&staging.folder(), &manifest).unwrap();
+        staging.publish(name).unwrap();
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub use import::{ImportOptions, import};
 pub use layout::{default_dir, list, open, remove};
 pub use manifest::{Boot, Manifest};
 
+pub(crate) use disk::info;
 pub(crate) use layout::{DISK, Staging, check_name};
 pub(crate) use tool::run;
 

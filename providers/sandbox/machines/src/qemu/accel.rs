@@ -43,6 +43,22 @@ impl Accel {
     }
 }
 
+/// The hardware that a machine has. A saved guest fits machines of one kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind<'a> {
+    pub(super) accel: Accel,
+    pub(super) qemu: &'a str,
+    pub(super) vcpus: u32,
+    pub(super) memory_mib: u64,
+}
+
+impl Kind<'_> {
+    /// The saved guest's folder.
+    pub(super) fn name(&self) -> String {
+        format!("warm-{}-{}-{}c-{}m", self.accel.name(), self.qemu, self.vcpus, self.memory_mib)
+    }
+}
+
 /// The answer as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::{
-    accel::{Accel, QEMU},
+    accel::{Kind, QEMU},
     qmp::SOCKET,
     seed::SEED,
 };
@@ -34,9 +34,7 @@ pub(super) struct Launch<'a> {
     /// Shows in the process list.
     pub(super) name: String,
     pub(super) folder: &'a Path,
-    pub(super) accel: Accel,
-    pub(super) vcpus: u32,
-    pub(super) memory_mib: u64,
+    pub(super) kind: Kind<'a>,
     /// The disk's file name in the folder.
     pub(super) disk: String,
     pub(super) start: Start,
@@ -56,10 +54,10 @@ impl Launch<'_> {
             command.arg(name).arg(value);
         };
         arg("-name", &self.name);
-        arg("-machine", &format!("pc,accel={}", self.accel.name()));
-        arg("-cpu", self.accel.cpu());
-        arg("-smp", &self.vcpus.to_string());
-        arg("-m", &self.memory_mib.to_string());
+        arg("-machine", &format!("pc,accel={}", self.kind.accel.name()));
+        arg("-cpu", self.kind.accel.cpu());
+        arg("-smp", &self.kind.vcpus.to_string());
+        arg("-m", &self.kind.memory_mib.to_string());
         arg("-rtc", "base=utc,clock=host");
         arg("-display", "none");
 
@@ -124,7 +122,7 @@ pub(super) fn process(folder: &Path) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::accel::Accel, *};
 
     fn words(launch: &Launch<'_>) -> Vec<String> {
         launch.command().as_std().get_args().map(|word| word.to_str().unwrap().to_owned()).collect()
@@ -143,9 +141,7 @@ mod tests {
         let mut launch = Launch {
             name: "remint-7".into(),
             folder,
-            accel: Accel::Tcg,
-            vcpus: 2,
-            memory_mib: 1024,
+            kind: Kind { accel: Accel::Tcg, qemu: "9", vcpus: 2, memory_mib: 1024 },
             disk: "disk-3.qcow2".into(),
             start: Start::Direct { kernel: "/k".into(), initrd: "/i".into(), command_line: "root=/dev/vda".into() },
             forwards: vec!["tcp:127.1.0.7:22-:22".into(), "tcp:127.1.0.7:80-:80".into()],

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
 use tokio::process::Command;
 
-use crate::base_image::{DISK, run};
+use crate::base_image::{DISK, info, run};
 
 /// Bytes in a GiB.
 const GIB: u64 = 1 << 30;
@@ -31,11 +30,7 @@ pub(super) async fn overlay(path: &Path, layer: &str, bytes: u64) -> Result<(), 
 
 /// Makes a disk that is switched off at least so large.
 pub(super) async fn grow(path: &Path, bytes: u64) -> Result<(), String> {
-    let mut command = Command::new("qemu-img");
-    command.args(["info", "--output=json"]).arg(path);
-    let output = run(command, &|_| ()).await?;
-    let info: Value = serde_json::from_slice(&output).map_err(|error| format!("qemu-img info: {error}"))?;
-    if info["virtual-size"].as_u64().is_some_and(|size| size >= bytes) {
+    if info(path).await?.virtual_size >= bytes {
         return Ok(());
     }
     let mut command = Command::new("qemu-img");

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, RwLock};
 
 use super::{
-    accel::{self, Accel},
+    accel::{self, Accel, Kind},
     command::{forward, process},
     disk::gib,
     layers::{Layers, State},
@@ -103,7 +103,7 @@ impl Qemu {
         progress: base_image::Progress<'_>,
     ) -> Result<(PathBuf, String), String> {
         let engine = self.engine().await?;
-        let kind = warm::Kind { accel: engine.accel, qemu: &engine.version, vcpus, memory_mib };
+        let kind = Kind { accel: engine.accel, qemu: &engine.version, vcpus, memory_mib };
         let _one = self.warming.lock().await;
         let folder = warm::ensure(&self.options.images, image, &kind, progress).await?;
         Ok((folder, kind.name()))

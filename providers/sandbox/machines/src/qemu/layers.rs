@@ -103,8 +103,7 @@ impl Layers {
             return Ok(name);
         }
         let staging = Staging::new(&self.dir)?;
-        let folder = staging.path().join("layer");
-        fs::create_dir(&folder)?;
+        let folder = staging.folder();
         let source = images.join(&image.name);
         link(&source.join(DISK), &folder.join(DISK))?;
         if let Boot::Direct { kernel, initrd, .. } = &image.boot {
@@ -120,7 +119,7 @@ impl Layers {
             virtual_bytes: image.virtual_bytes,
         };
         write_private(&folder, FILE, &serde_json::to_vec_pretty(&layer)?)?;
-        staging.publish(&folder, &self.dir, &name)?;
+        staging.publish(&name)?;
         Ok(name)
     }
 
@@ -129,12 +128,11 @@ impl Layers {
         let target = self.dir.join(layer).join(name);
         if !target.is_dir() {
             let staging = Staging::new(&self.dir.join(layer))?;
-            let folder = staging.path().join("warm");
-            fs::create_dir(&folder)?;
+            let folder = staging.folder();
             for file in [DISK, super::warm::STATE] {
                 link(&saved.join(file), &folder.join(file))?;
             }
-            staging.publish(&folder, &self.dir.join(layer), name)?;
+            staging.publish(name)?;
         }
         Ok(format!("{layer}/{name}"))
     }
@@ -143,8 +141,7 @@ impl Layers {
     pub(super) fn capture(&self, name: &str, disk: &Path, parent: &str, virtual_bytes: u64) -> io::Result<()> {
         let below = self.get(parent)?.ok_or_else(|| io::Error::other(format!("layer {parent} is missing")))?;
         let staging = Staging::new(&self.dir)?;
-        let folder = staging.path().join("layer");
-        fs::create_dir(&folder)?;
+        let folder = staging.folder();
         fs::hard_link(disk, folder.join(DISK))?;
         let layer = Layer {
             format: FORMAT,
@@ -155,7 +152,7 @@ impl Layers {
             virtual_bytes,
         };
         write_private(&folder, FILE, &serde_json::to_vec_pretty(&layer)?)?;
-        staging.publish(&folder, &self.dir, name)
+        staging.publish(name)
     }
 
     /// Changes who knows a layer.

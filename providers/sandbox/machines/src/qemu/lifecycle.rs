@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs};
 use serde_json::json;
 
 use super::{
+    accel::Kind,
     command::{Launch, Start, forward, process},
     disk::{bytes, gib, grow, overlay},
     hypervisor::Qemu,
@@ -37,13 +38,12 @@ impl Qemu {
         let store = self.machines_dir();
         let failed = |error: std::io::Error| format!("{}: {error}", store.display());
         let staging = Staging::new(&store).map_err(failed)?;
-        let folder = staging.path().join("machine");
-        fs::create_dir(&folder).map_err(failed)?;
+        let folder = staging.folder();
         write_private(&folder, SEED, &seed(spec)).map_err(failed)?;
         let record = Record::new(spec.clone(), ground.layer, ground.warm);
         overlay(&folder.join(record.disk_file()), &record.layer, ground.size).await?;
         record.write(&folder).map_err(failed)?;
-        staging.publish(&folder, &store, &spec.id.to_string()).map_err(failed)
+        staging.publish(&spec.id.to_string()).map_err(failed)
     }
 
     /// Switches a machine on.
@@ -57,12 +57,11 @@ impl Qemu {
         let layer = self.layer(&record.layer)?;
         let spec = &record.spec;
         let ports: BTreeSet<u16> = spec.open.iter().copied().chain([22]).collect();
+        let kind = Kind { accel: engine.accel, qemu: &engine.version, vcpus: spec.vcpus, memory_mib: spec.memory_mib };
         let mut machine = Launch {
             name: format!("remint-{id}"),
             folder: &folder,
-            accel: engine.accel,
-            vcpus: spec.vcpus,
-            memory_mib: spec.memory_mib,
+            kind,
             disk: record.disk_file(),
             start: self.start_of(&layer, self.options.warm || record.warm.is_some()),
             forwards: ports.iter().map(|port| forward(spec.address, &spec.ports, *port)).collect(),
@@ -72,13 +71,7 @@ impl Qemu {
         if let Some(name) = record.warm.take() {
             // Once it has run, the disk is ahead of the saved memory; so the record forgets it before that.
             record.write(&folder).map_err(|error| format!("its record: {error}"))?;
-            let fits = warm::Kind {
-                accel: engine.accel,
-                qemu: &engine.version,
-                vcpus: record.spec.vcpus,
-                memory_mib: record.spec.memory_mib,
-            };
-            if fits.name() == name {
+            if kind.name() == name {
                 let state = self.layers.folder(&record.layer).join(warm::STATE);
                 machine.incoming = true;
                 match restore(&machine, &state, size).await {
@@ -185,26 +178,28 @@ impl Qemu {
         saved: Option<(std::path::PathBuf, String)>,
     ) -> Result<Ground, String> {
         let failed = |error: std::io::Error| format!("image {}: {error}", image.0);
-        let size = bytes(spec.disk_gib);
-        let ground = match self.base(image) {
+        let (layer, size, warm) = match self.base(image) {
             Some(base) => {
                 let layer = self.layers.adopt(&self.options.images, &base).map_err(failed)?;
                 match saved {
                     Some((folder, name)) => {
                         let layer = self.layers.adopt_warm(&layer, &folder, &name).map_err(failed)?;
-                        return fits(Ground { layer, size: base.virtual_bytes, warm: Some(name) }, size);
+                        (layer, base.virtual_bytes, Some(name))
                     }
-                    None => Ground { layer, size: base.virtual_bytes, warm: None },
+                    None => (layer, base.virtual_bytes, None),
                 }
             }
             None => match self.layers.get(&image.0).map_err(failed)? {
-                Some(layer) if layer.state == State::Image => {
-                    Ground { layer: image.0.clone(), size: layer.virtual_bytes, warm: None }
-                }
+                Some(layer) if layer.state == State::Image => (image.0.clone(), layer.virtual_bytes, None),
                 _ => return Err(format!("there is no image {}", image.0)),
             },
         };
-        fits(ground, size)
+        let disk = bytes(spec.disk_gib);
+        // What lies beyond its end would be cut off.
+        if size > disk {
+            return Err(format!("its disk of {disk} bytes is smaller than its image, {size} bytes"));
+        }
+        Ok(Ground { layer, size, warm })
     }
 
     fn layer(&self, name: &str) -> Result<Layer, String> {
@@ -227,14 +222,6 @@ impl Qemu {
             Boot::Firmware => Start::Firmware,
         }
     }
-}
-
-/// Refuses a disk that is smaller than its image: what lies beyond its end would be cut off.
-fn fits(ground: Ground, size: u64) -> Result<Ground, String> {
-    if ground.size > size {
-        return Err(format!("its disk of {size} bytes is smaller than its image, {} bytes", ground.size));
-    }
-    Ok(ground)
 }
 
 /// Lets a running machine go on writing to another file.

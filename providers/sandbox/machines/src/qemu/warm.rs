@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::{
-    accel::Accel,
+    accel::{Accel, Kind},
     command::{Launch, Start, process},
     process::{console, launch, stop},
     qmp::Qmp,
@@ -43,22 +43,6 @@ const FLAG: &str = "remint.warm";
 
 /// The name of a saved guest's description.
 const FILE: &str = "warm.json";
-
-/// The machines that a saved guest fits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kind<'a> {
-    pub(super) accel: Accel,
-    pub(super) qemu: &'a str,
-    pub(super) vcpus: u32,
-    pub(super) memory_mib: u64,
-}
-
-impl Kind<'_> {
-    /// The saved guest's folder.
-    pub(super) fn name(&self) -> String {
-        format!("warm-{}-{}-{}c-{}m", self.accel.name(), self.qemu, self.vcpus, self.memory_mib)
-    }
-}
 
 /// What a saved guest's folder says about itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,8 +83,7 @@ pub(super) async fn ensure(
         return Err(format!("image {} cannot be saved while it runs", image.name));
     };
     let staging = Staging::new(&store).map_err(failed)?;
-    let folder = staging.path().join("warm");
-    fs::create_dir(&folder).map_err(failed)?;
+    let folder = staging.folder();
     File::create(folder.join(SEED)).and_then(|seed| seed.set_len(SIZE as u64)).map_err(failed)?;
     let mut overlay = Command::new("qemu-img");
     overlay.args(["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b"]).arg(format!("../{DISK}"));
@@ -113,9 +96,7 @@ pub(super) async fn ensure(
     let machine = Launch {
         name: format!("remint-{}", kind.name()),
         folder: &folder,
-        accel: kind.accel,
-        vcpus: kind.vcpus,
-        memory_mib: kind.memory_mib,
+        kind: *kind,
         disk: DISK.to_owned(),
         start: Start::Direct {
             kernel: store.join(kernel),
@@ -140,7 +121,7 @@ pub(super) async fn ensure(
     let about = Saved { format: 1, image: image.sha256.clone(), host: host() };
     let text = serde_json::to_vec_pretty(&about).map_err(|error| error.to_string())?;
     fs::write(folder.join(FILE), text).map_err(failed)?;
-    staging.publish(&folder, &store, &kind.name()).map_err(failed)?;
+    staging.publish(&kind.name()).map_err(failed)?;
     Ok(target)
 }
 

@@ -36,9 +36,8 @@ pub(super) fn shutdown(machine: &Arc<Machine>, again: bool) {
     tokio::spawn(async move {
         machine.log(if again { "reboot: Restarting system" } else { "reboot: Power down" });
         // The power may be cut, and come again, meanwhile: then this shutdown has nothing left to do.
-        tokio::select! {
-            () = token.cancelled() => return,
-            () = tokio::time::sleep(SHUTDOWN) => {}
+        if token.run_until_cancelled(tokio::time::sleep(SHUTDOWN)).await.is_none() {
+            return;
         }
         let done = async {
             machine.power_off().await?;

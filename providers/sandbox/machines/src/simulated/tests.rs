@@ -79,20 +79,26 @@ struct Ssh {
     accepted: bool,
 }
 
-/// Connects as soon as SSH answers.
-async fn connect(spec: &MachineSpec, login: &PrivateKey) -> Ssh {
-    let seen = Arc::default();
+/// Asks until there is an answer.
+async fn soon<T, E: std::fmt::Debug>(ask: impl AsyncFn() -> Result<T, E>) -> T {
     for _ in 0..400 {
-        let at = (spec.address, PORTS.resolve(22));
-        if let Ok(mut session) = client::connect(Arc::default(), at, Client(Arc::clone(&seen))).await {
-            let login = PrivateKeyWithHashAlg::new(Arc::new(login.clone()), None);
-            let accepted = session.authenticate_publickey("root", login).await.unwrap() == AuthResult::Success;
-            let host_key = seen.lock().unwrap().clone().unwrap();
-            return Ssh { session, host_key, accepted };
+        if let Ok(answer) = ask().await {
+            return answer;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("no SSH at {}", spec.address);
+    ask().await.unwrap()
+}
+
+/// Connects as soon as SSH answers.
+async fn connect(spec: &MachineSpec, login: &PrivateKey) -> Ssh {
+    let seen = Arc::default();
+    let at = (spec.address, PORTS.resolve(22));
+    let mut session = soon(async || client::connect(Arc::default(), at, Client(Arc::clone(&seen))).await).await;
+    let login = PrivateKeyWithHashAlg::new(Arc::new(login.clone()), None);
+    let accepted = session.authenticate_publickey("root", login).await.unwrap() == AuthResult::Success;
+    let host_key = seen.lock().unwrap().clone().unwrap();
+    Ssh { session, host_key, accepted }
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -131,14 +137,9 @@ impl Ssh {
 
 /// The page, as soon as one answers.
 async fn page(spec: &MachineSpec, path: &str) -> (u16, String) {
-    for _ in 0..400 {
-        let url = format!("http://{}:{}{path}", spec.address, PORTS.resolve(80));
-        if let Ok(answer) = reqwest::get(url).await {
-            return (answer.status().as_u16(), answer.text().await.unwrap());
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("no page at {}", spec.address);
+    let url = format!("http://{}:{}{path}", spec.address, PORTS.resolve(80));
+    let answer = soon(async || reqwest::get(&url).await).await;
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// A machine that is on, and a client that is logged in to it.
@@ -414,13 +415,8 @@ async fn logged_in() -> (tempfile::TempDir, Arc<Simulated>, Connection) {
     machines.start(1).await.unwrap();
     let endpoint = (spec.address, PORTS.resolve(22)).into();
     let options = ConnectOptions::new(endpoint, login, host.public());
-    for _ in 0..400 {
-        if let Ok(connection) = Connection::connect(&options).await {
-            return (dir, machines, connection);
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("no SSH at {endpoint}");
+    let connection = soon(async || Connection::connect(&options).await).await;
+    (dir, machines, connection)
 }
 
 #[tokio::test]

@@ -98,6 +98,16 @@ impl Node {
         matches!(self.kind, Kind::Directory)
     }
 
+    /// Gives it to a user and a group, as far as they are named.
+    pub(crate) fn give(&mut self, user: Option<&str>, group: Option<&str>) {
+        if let Some(user) = user {
+            user.clone_into(&mut self.owner);
+        }
+        if let Some(group) = group {
+            group.clone_into(&mut self.group);
+        }
+    }
+
     /// What its names take, the path included.
     fn named(&self, path: &str) -> u64 {
         let target = if let Kind::Symlink(target) = &self.kind { target.len() } else { 0 };

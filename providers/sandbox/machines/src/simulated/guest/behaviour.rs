@@ -161,20 +161,13 @@ impl Behaviour {
             filled.push_str(&rest[..at]);
             rest = &rest[at..];
             let field = rest.find('}').and_then(|end| Some((rest[1..end].split_once(':')?, end)));
-            match field {
-                Some((("file", path), end)) => {
-                    filled.push_str(disk.text(path).trim_end_matches('\n'));
-                    rest = &rest[end + 1..];
-                }
-                Some((("env", name), end)) => {
-                    filled.push_str(&self.variable(disk, name));
-                    rest = &rest[end + 1..];
-                }
-                _ => {
-                    filled.push('{');
-                    rest = &rest[1..];
-                }
-            }
+            let (text, end) = match field {
+                Some((("file", path), end)) => (disk.text(path).trim_end_matches('\n').to_owned(), end),
+                Some((("env", name), end)) => (self.variable(disk, name), end),
+                _ => ("{".to_owned(), 0),
+            };
+            filled.push_str(&text);
+            rest = &rest[end + 1..];
         }
         filled + rest
     }

@@ -54,10 +54,7 @@ impl Listener for CutListener {
 pub(super) async fn serve(listener: TcpListener, pages: Pages, token: CancellationToken) {
     let router = Router::new().fallback(answer).with_state(Arc::new(pages));
     let server = axum::serve(CutListener { listener, token: token.clone() }, router);
-    tokio::select! {
-        () = token.cancelled() => {}
-        _ = async { server.await } => {}
-    }
+    token.run_until_cancelled(server.into_future()).await;
 }
 
 async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {

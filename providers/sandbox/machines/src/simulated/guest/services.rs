@@ -77,12 +77,10 @@ pub(super) async fn run(machine: Arc<Machine>, power: CancellationToken) {
         }
         former = behaviour;
         // The next moment at which something changes by itself.
-        let next = if crashed {
-            None
-        } else if listening {
-            crash
-        } else {
-            Some(ready)
+        let next = match (crashed, listening) {
+            (true, _) => None,
+            (false, true) => crash,
+            (false, false) => Some(ready),
         };
         tokio::select! {
             () = power.cancelled() => return,
@@ -101,11 +99,8 @@ async fn serve(
     token: CancellationToken,
 ) {
     let spec = machine.spec();
-    let listener = tokio::select! {
-        () = token.cancelled() => return,
-        listener = listen(&machine, spec.address, spec.ports.resolve(port)) => listener,
-    };
-    let Some(listener) = listener else { return };
+    let opening = listen(&machine, spec.address, spec.ports.resolve(port));
+    let Some(Some(listener)) = token.run_until_cancelled(opening).await else { return };
     match served {
         Served::Http(routes) => {
             let pages = Pages { disk: machine.disk().clone(), behaviour, routes, since };

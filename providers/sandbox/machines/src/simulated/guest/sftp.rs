@@ -47,30 +47,20 @@ impl Sftp {
         }
     }
 
+    /// Changes the disk, and keeps it.
+    async fn change(
+        &self,
+        id: u32,
+        change: impl FnOnce(&mut Disk) -> Result<(), DiskError>,
+    ) -> Result<Status, StatusCode> {
+        change(&mut lock(self.machine.disk())).map_err(code)?;
+        self.settle(id).await
+    }
+
     /// Keeps the disk, so that what the client was told is done survives the sandbox.
     async fn settle(&self, id: u32) -> Result<Status, StatusCode> {
         self.machine.save().await.map_err(|_| StatusCode::Failure)?;
         Ok(done(id))
-    }
-
-    fn apply(&self, path: &str, attributes: &FileAttributes) -> Result<(), StatusCode> {
-        let mut disk = lock(self.machine.disk());
-        if let Some(size) = attributes.size {
-            disk.truncate(path, size).map_err(code)?;
-        }
-        let user = attributes.uid.map(|id| Accounts::Users.name(&disk, id.into()));
-        let group = attributes.gid.map(|id| Accounts::Groups.name(&disk, id.into()));
-        let change = |node: &mut Node| {
-            if let Some(mode) = attributes.permissions {
-                node.mode = mode & 0o7777;
-            }
-            node.owner = user.unwrap_or_else(|| std::mem::take(&mut node.owner));
-            node.group = group.unwrap_or_else(|| std::mem::take(&mut node.group));
-            if let Some(time) = attributes.mtime {
-                node.mtime = time.into();
-            }
-        };
-        disk.update(path, change).map_err(code)
     }
 }
 
@@ -176,8 +166,18 @@ impl Handler for Sftp {
     }
 
     async fn setstat(&mut self, id: u32, path: String, attrs: FileAttributes) -> Result<Status, StatusCode> {
-        self.apply(&full(&path), &attrs)?;
-        self.settle(id).await
+        let path = full(&path);
+        let set = |disk: &mut Disk| {
+            attrs.size.map_or(Ok(()), |size| disk.truncate(&path, size))?;
+            let user = attrs.uid.map(|id| Accounts::Users.name(disk, id.into()));
+            let group = attrs.gid.map(|id| Accounts::Groups.name(disk, id.into()));
+            disk.update(&path, |node| {
+                node.mode = attrs.permissions.map_or(node.mode, |mode| mode & 0o7777);
+                node.give(user.as_deref(), group.as_deref());
+                node.mtime = attrs.mtime.map_or(node.mtime, u64::from);
+            })
+        };
+        self.change(id, set).await
     }
 
     async fn fsetstat(&mut self, id: u32, handle: String, attrs: FileAttributes) -> Result<Status, StatusCode> {
@@ -209,24 +209,20 @@ impl Handler for Sftp {
     }
 
     async fn remove(&mut self, id: u32, path: String) -> Result<Status, StatusCode> {
-        lock(self.machine.disk()).unlink(&full(&path)).map_err(code)?;
-        self.settle(id).await
+        self.change(id, |disk| disk.unlink(&full(&path))).await
     }
 
     async fn mkdir(&mut self, id: u32, path: String, attrs: FileAttributes) -> Result<Status, StatusCode> {
         let mode = attrs.permissions.unwrap_or(0o755) & 0o7777;
-        lock(self.machine.disk()).mkdir(&full(&path), mode).map_err(code)?;
-        self.settle(id).await
+        self.change(id, |disk| disk.mkdir(&full(&path), mode)).await
     }
 
     async fn rmdir(&mut self, id: u32, path: String) -> Result<Status, StatusCode> {
-        lock(self.machine.disk()).rmdir(&full(&path)).map_err(code)?;
-        self.settle(id).await
+        self.change(id, |disk| disk.rmdir(&full(&path))).await
     }
 
     async fn rename(&mut self, id: u32, from: String, to: String) -> Result<Status, StatusCode> {
-        lock(self.machine.disk()).rename(&full(&from), &full(&to)).map_err(code)?;
-        self.settle(id).await
+        self.change(id, |disk| disk.rename(&full(&from), &full(&to))).await
     }
 
     async fn realpath(&mut self, id: u32, path: String) -> Result<Name, StatusCode> {
@@ -244,7 +240,6 @@ impl Handler for Sftp {
 
     /// OpenSSH's clients and servers send the target first, other than the draft has it.
     async fn symlink(&mut self, id: u32, target: String, link: String) -> Result<Status, StatusCode> {
-        lock(self.machine.disk()).symlink(&target, &full(&link)).map_err(code)?;
-        self.settle(id).await
+        self.change(id, |disk| disk.symlink(&target, &full(&link))).await
     }
 }

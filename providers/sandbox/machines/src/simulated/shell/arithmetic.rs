@@ -74,17 +74,15 @@ impl Reader<'_> {
             return Err("arithmetic expression: too deeply nested".to_owned());
         }
         let value = match self.text.get(self.at) {
-            Some('-') => {
+            Some(sign @ ('-' | '+' | '!')) => {
+                let sign = *sign;
                 self.at += 1;
-                self.unary()?.wrapping_neg()
-            }
-            Some('+') => {
-                self.at += 1;
-                self.unary()?
-            }
-            Some('!') => {
-                self.at += 1;
-                i64::from(self.unary()? == 0)
+                let value = self.unary()?;
+                match sign {
+                    '-' => value.wrapping_neg(),
+                    '+' => value,
+                    _ => i64::from(value == 0),
+                }
             }
             Some('(') => {
                 self.at += 1;

@@ -8,7 +8,7 @@ use super::{
     io::Output,
     limits::{Charge, Limit, Work},
     pattern::{self, Marked},
-    state::{Flow, Shell, Stop},
+    state::{Flow, Shell, Stop, finish},
 };
 use crate::simulated::disk::{absolute, join, lock};
 
@@ -222,7 +222,6 @@ impl Shell {
                 let flags = [(self.errexit, 'e'), (self.nounset, 'u'), (self.xtrace, 'x')];
                 Some(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect())
             }
-            "0" => Some(self.name.clone()),
             digits if digits.starts_with(|c: char| c.is_ascii_digit()) => {
                 let index: usize = digits.parse().ok()?;
                 match index {
@@ -238,11 +237,7 @@ impl Shell {
         let mut shell = self.subshell();
         let (buffer, out) = Output::buffer(&self.host.limits);
         shell.io.out = out;
-        self.status = match shell.list(list).await {
-            Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
-            Err(Stop::Break(_) | Stop::Continue(_)) => 0,
-            Err(stop) => return Err(stop),
-        };
+        self.status = finish(shell.list(list).await)?;
         let text = String::from_utf8_lossy(&lock(&buffer).bytes).into_owned();
         Ok(text.trim_end_matches('\n').to_owned())
     }

@@ -7,7 +7,7 @@ use super::{
     io::{Input, Output},
     limits::parsed,
     parser::parse,
-    state::{Flow, Function, Shell, Stop},
+    state::{Flow, Function, Shell, Stop, finish},
 };
 use crate::simulated::disk::lock;
 
@@ -90,11 +90,7 @@ impl Shell {
             if index + 1 < pipeline.commands.len() {
                 shell.io.out = out;
             }
-            let last = match shell.command(command).await {
-                Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => status,
-                Err(Stop::Break(_) | Stop::Continue(_)) => 0,
-                Err(stop) => return Err(stop),
-            };
+            let last = finish(shell.command(command).await)?;
             status = if self.pipefail && last == 0 { status } else { last };
             input = Input::written(lock(&buffer).take());
         }
@@ -126,11 +122,7 @@ impl Shell {
             Body::Group(list) => self.list(list).await,
             Body::Subshell(list) => {
                 let mut shell = self.subshell();
-                match shell.list(list).await {
-                    Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
-                    Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
-                    other => other,
-                }
+                finish(shell.list(list).await)
             }
             Body::If { branches, otherwise } => {
                 for (condition, body) in branches {

@@ -145,16 +145,11 @@ impl Limits {
 
     /// Whether the memory holds what is counted.
     pub(super) fn check(&self) -> Result<(), Limit> {
-        if self.used() > self.memory.most { Err(Limit::Memory) } else { Ok(()) }
+        if self.held() > self.memory.most { Err(Limit::Memory) } else { Ok(()) }
     }
 
     /// What is counted, in bytes.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
-        self.used()
-    }
-
-    fn used(&self) -> usize {
         self.memory.used.load(Ordering::Relaxed)
     }
 }
@@ -248,12 +243,12 @@ mod tests {
         let mut one = limits.charge(10);
         let other = one.clone();
         one.grow(5);
-        assert_eq!(limits.used(), 25);
+        assert_eq!(limits.held(), 25);
         one.set(1);
         drop(other);
-        assert_eq!(limits.used(), 1);
+        assert_eq!(limits.held(), 1);
         drop(one);
-        assert_eq!(limits.used(), 0);
+        assert_eq!(limits.held(), 0);
         assert_eq!(limits.script(&"x".repeat(SCRIPT + 1)).unwrap_err(), Limit::Script);
         let _full = limits.charge(MEMORY);
         assert_eq!(limits.script("x").unwrap_err(), Limit::Memory);

@@ -39,8 +39,8 @@ struct Here {
 /// The place in the script.
 pub(super) struct Parser {
     characters: Vec<char>,
-    at: usize,
-    depth: usize,
+    pub(super) at: usize,
+    pub(super) depth: usize,
     heres: Vec<Here>,
     /// How many characters of here-documents were cut out.
     cut: usize,
@@ -65,26 +65,17 @@ impl Parser {
         Some(c)
     }
 
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
-    pub(super) fn depth(&self) -> usize {
-        self.depth
+    /// The characters from here on that are wanted.
+    pub(super) fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> String {
+        let taken: Vec<char> = self.characters[self.at..].iter().copied().take_while(|c| wanted(*c)).collect();
+        self.at += taken.len();
+        taken.into_iter().collect()
     }
 
     /// Goes a level deeper, as far as it is allowed.
     pub(super) fn deeper(&mut self) -> Result<(), SyntaxError> {
         self.depth += 1;
         if self.depth > DEPTH { Err(self.error("too deeply nested")) } else { Ok(()) }
-    }
-
-    pub(super) fn higher(&mut self) {
-        self.depth -= 1;
-    }
-
-    pub(super) fn reset(&mut self, at: usize, depth: usize) {
-        (self.at, self.depth) = (at, depth);
     }
 
     pub(super) fn error(&self, message: &str) -> SyntaxError {
@@ -110,11 +101,7 @@ impl Parser {
             match self.peek() {
                 Some(' ' | '\t') => self.at += 1,
                 Some('\\') if self.peek_at(1) == Some('\n') => self.at += 2,
-                Some('#') => {
-                    while self.peek().is_some_and(|c| c != '\n') {
-                        self.at += 1;
-                    }
-                }
+                Some('#') => _ = self.take_while(|c| c != '\n'),
                 _ => return,
             }
         }
@@ -154,6 +141,13 @@ impl Parser {
         if self.take_word(word) { Ok(()) } else { Err(self.error(&format!("expecting \"{word}\""))) }
     }
 
+    /// Commands in parentheses, of which the first is here.
+    pub(super) fn parenthesized(&mut self) -> Result<List, SyntaxError> {
+        self.at += 1;
+        let list = self.list(&[")"])?;
+        if self.next() == Some(')') { Ok(list) } else { Err(self.error("expecting \")\"")) }
+    }
+
     /// Commands up to one of `ends`, or the end.
     pub(super) fn list(&mut self, ends: &[&str]) -> Result<List, SyntaxError> {
         self.deeper()?;
@@ -182,7 +176,7 @@ impl Parser {
                 Some(c) => return Err(self.error(&format!("\"{c}\" unexpected"))),
             }
         }
-        self.higher();
+        self.depth -= 1;
         Ok(list)
     }
 
@@ -222,12 +216,7 @@ impl Parser {
         self.blanks();
         let mut redirects = Vec::new();
         let body = if self.peek() == Some('(') {
-            self.at += 1;
-            let list = self.list(&[")"])?;
-            if self.next() != Some(')') {
-                return Err(self.error("expecting \")\""));
-            }
-            Body::Subshell(list)
+            Body::Subshell(self.parenthesized()?)
         } else if self.take_word("{") {
             let list = self.list(&["}"])?;
             self.expect("}")?;
@@ -343,7 +332,7 @@ impl Parser {
     }
 
     fn simple(&mut self) -> Result<Command, SyntaxError> {
-        let (mut assignments, mut words, mut redirects) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut assignments, mut words, mut redirects) = (Vec::new(), Vec::<Word>::new(), Vec::new());
         loop {
             self.blanks();
             if let Some(redirect) = self.redirect()? {
@@ -351,17 +340,16 @@ impl Parser {
                 continue;
             }
             if words.len() == 1 && assignments.is_empty() && self.starts("()") {
-                let [Word(parts)] = words.as_slice() else { return Err(self.error("Bad function name")) };
-                let [Part::Text { text, .. }] = parts.as_slice() else {
+                let [Part::Text { text: name, .. }] = words[0].0.as_slice() else {
                     return Err(self.error("Bad function name"));
                 };
-                let name = text.clone();
+                let name = name.clone();
                 let start = self.at + self.cut;
                 self.at += 2;
                 self.newlines();
                 self.deeper()?;
                 let body = Arc::new(self.command()?);
-                self.higher();
+                self.depth -= 1;
                 let size = (self.at + self.cut).saturating_sub(start);
                 return Ok(Command { body: Body::Function { name, body, size }, redirects });
             }
@@ -432,9 +420,7 @@ impl Parser {
             return Ok(());
         }
         let resume = self.at;
-        while self.peek().is_some_and(|c| c != '\n') {
-            self.at += 1;
-        }
+        self.take_while(|c| c != '\n');
         self.next();
         let start = self.at;
         let mut bodies = Vec::new();
@@ -456,15 +442,8 @@ impl Parser {
     fn here_body(&mut self, here: &Here) -> Result<Word, SyntaxError> {
         let mut text = String::new();
         loop {
-            let mut line = String::new();
-            let mut ended = false;
-            while let Some(c) = self.next() {
-                if c == '\n' {
-                    ended = true;
-                    break;
-                }
-                line.push(c);
-            }
+            let line = self.take_while(|c| c != '\n');
+            let ended = self.next().is_some();
             let line = if here.tabs { line.trim_start_matches('\t') } else { &line };
             if line == here.end || (!ended && line.is_empty()) {
                 break;

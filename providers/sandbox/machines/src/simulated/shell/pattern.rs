@@ -14,13 +14,10 @@ pub(super) fn is_glob(word: &[Marked]) -> bool {
 }
 
 /// Whether the pattern matches the whole text.
+///
+/// Iterative, with one place to come back to: time is at most the product of the lengths.
 pub(super) fn matches(pattern: &[Marked], text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
-    matches_at(pattern, &text)
-}
-
-/// Iterative, with one place to come back to: time is at most the product of the lengths.
-fn matches_at(pattern: &[Marked], text: &[char]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -5,7 +5,7 @@ use super::{
     io::{Input, Output},
     limits::Limit,
     program::{installed, is_lacking},
-    state::{Builtin, Call, Flow, Reads, Run, Shell, Stop, Variable},
+    state::{Builtin, Call, Flow, Plain, Reads, Run, Shell, Stop, Variable},
     work::Work,
 };
 use crate::simulated::disk::{absolute, lock};
@@ -192,7 +192,7 @@ impl Shell {
         }
     }
 
-    async fn plain(&mut self, command: &Builtin, call: Call, run: fn(&mut Work<'_>) -> i32) -> Flow {
+    async fn plain(&mut self, command: &Builtin, call: Call, run: Plain) -> Flow {
         let words = &call.words;
         let reads = match command.reads {
             Reads::Nothing | Reads::Itself => false,
@@ -207,7 +207,6 @@ impl Shell {
         let (disk, cwd) = (self.host.disk.clone(), self.cwd.clone());
         let mut work = Work {
             name: &call.name,
-            words: call.words,
             arguments: &call.arguments,
             disk: &disk,
             cwd: &cwd,
@@ -215,12 +214,13 @@ impl Shell {
             input,
             out: Vec::new(),
             err: Vec::new(),
+            status: 0,
             requests: Vec::new(),
             lacks: None,
             full: false,
         };
-        let mut status = run(&mut work);
-        let Work { read, out, err, requests, lacks, full, .. } = work;
+        run(&mut work, call.words);
+        let Work { read, out, err, mut status, requests, lacks, full, .. } = work;
         if let Some(what) = lacks {
             return Err(self.not_simulated(&what).await);
         }

@@ -149,11 +149,14 @@ pub(super) enum Reads {
     Itself,
 }
 
+/// A command over the disk alone: it says in its [`Work`] what came of its words.
+pub(super) type Plain = fn(&mut Work<'_>, Words);
+
 /// How a command is carried out.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Run {
     /// By a function over the disk.
-    Plain(fn(&mut Work<'_>) -> i32),
+    Plain(Plain),
     /// By one that acts on the shell itself, waits, or speaks with the machine.
     Own(for<'a> fn(&'a mut Shell, &'a Call) -> BoxFuture<'a, Flow>),
 }
@@ -245,7 +248,7 @@ impl Shell {
     }
 }
 
-/// What a script's end means to who called it.
+/// What the end of a script, or of a subshell, means to who called it.
 pub(super) fn finish(outcome: Flow) -> Flow {
     match outcome {
         Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),

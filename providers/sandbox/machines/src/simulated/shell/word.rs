@@ -51,14 +51,8 @@ impl Parser {
     }
 
     fn until_quote(&mut self) -> Result<String, SyntaxError> {
-        let mut text = String::new();
-        loop {
-            match self.next() {
-                None => return Err(self.error("unterminated quoted string")),
-                Some('\'') => return Ok(text),
-                Some(c) => text.push(c),
-            }
-        }
+        let text = self.take_while(|c| c != '\'');
+        if self.next().is_some() { Ok(text) } else { Err(self.error("unterminated quoted string")) }
     }
 
     /// Reads what stands in double quotes (or a here-document) up to `end`, or to the end of the input.
@@ -112,7 +106,7 @@ impl Parser {
     fn dollar(&mut self, parts: &mut Vec<Part>, quoted: bool) -> Result<(), SyntaxError> {
         self.deeper()?;
         self.dollar_inside(parts, quoted)?;
-        self.higher();
+        self.depth -= 1;
         Ok(())
     }
 
@@ -120,12 +114,12 @@ impl Parser {
         self.next();
         match self.peek() {
             Some('(') if self.peek_at(1) == Some('(') => {
-                let (start, depth) = (self.position(), self.depth());
+                let (start, depth) = (self.at, self.depth);
                 if let Some(word) = self.arithmetic()? {
                     parts.push(Part::Arithmetic { word });
                 } else {
                     // `$((…) …)`: a subshell in a substitution after all.
-                    self.reset(start, depth);
+                    (self.at, self.depth) = (start, depth);
                     self.substitution(parts, quoted)?;
                 }
             }
@@ -145,12 +139,8 @@ impl Parser {
     }
 
     fn substitution(&mut self, parts: &mut Vec<Part>, quoted: bool) -> Result<(), SyntaxError> {
-        self.next();
-        let list = self.list(&[")"])?;
-        if self.next() != Some(')') {
-            return Err(self.error("expecting \")\""));
-        }
-        parts.push(Part::Command { list: Arc::new(list), quoted });
+        let list = Arc::new(self.parenthesized()?);
+        parts.push(Part::Command { list, quoted });
         Ok(())
     }
 
@@ -183,12 +173,7 @@ impl Parser {
     }
 
     fn name(&mut self) -> String {
-        let mut name = String::new();
-        while let Some(c) = self.peek().filter(|c| c.is_ascii_alphanumeric() || *c == '_') {
-            name.push(c);
-            self.next();
-        }
-        name
+        self.take_while(|c| c.is_ascii_alphanumeric() || c == '_')
     }
 
     fn braces(&mut self, parts: &mut Vec<Part>, quoted: bool) -> Result<(), SyntaxError> {
@@ -236,14 +221,7 @@ impl Parser {
     fn parameter_name(&mut self) -> Result<String, SyntaxError> {
         match self.peek() {
             Some(c) if c.is_ascii_alphabetic() || c == '_' => Ok(self.name()),
-            Some(c) if c.is_ascii_digit() => {
-                let mut digits = String::new();
-                while let Some(c) = self.peek().filter(char::is_ascii_digit) {
-                    digits.push(c);
-                    self.next();
-                }
-                Ok(digits)
-            }
+            Some(c) if c.is_ascii_digit() => Ok(self.take_while(|c| c.is_ascii_digit())),
             Some(c) if "@*#?$!-".contains(c) => {
                 self.next();
                 Ok(c.to_string())

@@ -1,11 +1,10 @@
 //! What a plain command works with: it only looks at the disk and its input, and writes.
 
-use super::{flags::Words, host::Request, limits::HELD};
+use super::{host::Request, limits::HELD};
 use crate::simulated::disk::{SharedDisk, absolute, lock};
 
 pub(super) struct Work<'a> {
     pub(super) name: &'a str,
-    pub(super) words: Words,
     /// The words as they were given.
     pub(super) arguments: &'a [String],
     pub(super) disk: &'a SharedDisk,
@@ -15,6 +14,8 @@ pub(super) struct Work<'a> {
     pub(super) read: usize,
     pub(super) out: Vec<u8>,
     pub(super) err: Vec<u8>,
+    /// What the command ends with; 0 where nothing fails.
+    pub(super) status: i32,
     pub(super) requests: Vec<Request>,
     /// What a real machine's has and this one has not: no script goes on from there.
     pub(super) lacks: Option<String>,
@@ -23,11 +24,6 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The words, taken apart; once.
-    pub(super) fn take(&mut self) -> Words {
-        std::mem::take(&mut self.words)
-    }
-
     pub(super) fn path(&self, name: &str) -> String {
         absolute(self.cwd, name)
     }
@@ -46,41 +42,38 @@ impl Work<'_> {
         self.print("\n");
     }
 
-    /// Prints a line; gives the status 0.
-    pub(super) fn say(&mut self, text: &str) -> i32 {
-        self.line(text);
-        0
+    /// Says what went wrong; the status is 1.
+    pub(super) fn fail(&mut self, message: impl std::fmt::Display) {
+        self.fail_with(1, message);
     }
 
-    /// Says what went wrong; gives the status 1.
-    pub(super) fn fail(&mut self, message: impl std::fmt::Display) -> i32 {
+    /// Says what went wrong, and sets the status.
+    pub(super) fn fail_with(&mut self, status: i32, message: impl std::fmt::Display) {
         self.err.extend_from_slice(format!("{}: {message}\n", self.name).as_bytes());
-        1
+        self.status = status;
     }
 
     /// Ends the script: a real machine's may know this word.
-    pub(super) fn lack(&mut self, word: &str) -> i32 {
+    pub(super) fn lack(&mut self, word: &str) {
         self.lacks = Some(format!("{} {word}", self.name));
-        1
     }
 
     /// Keeps what was asked for, in a log that nobody takes for the real thing.
-    pub(super) fn note(&mut self) -> i32 {
+    pub(super) fn note(&mut self) {
         let line = format!("{} {}\n", self.name, self.arguments.join(" "));
         let written = {
             let mut disk = lock(self.disk);
             disk.mkdir_all("/var/log").and_then(|()| disk.append("/var/log/simulated-commands.log", line.as_bytes()))
         };
-        written.map_or_else(|error| self.fail(error), |()| 0)
+        written.unwrap_or_else(|error| self.fail(error));
     }
 
     /// The contents of the files, or of the input where none is named; complains about those that cannot be read.
-    pub(super) fn inputs(&mut self, files: &[String]) -> (Vec<(String, Vec<u8>)>, i32) {
+    pub(super) fn inputs(&mut self, files: &[String]) -> Vec<(String, Vec<u8>)> {
         if files.is_empty() {
-            return (vec![(String::new(), self.input.clone())], 0);
+            return vec![(String::new(), self.input.clone())];
         }
-        let (mut found, mut status) = (Vec::new(), 0);
-        let mut size = 0;
+        let (mut found, mut size) = (Vec::new(), 0);
         for file in files {
             let path = self.path(file);
             if size > HELD {
@@ -99,11 +92,11 @@ impl Work<'_> {
                         size += data.len();
                         found.push((file.clone(), data.to_vec()));
                     }
-                    Err(error) => status = self.fail(format!("{file}: {error}")),
+                    Err(error) => self.fail(format!("{file}: {error}")),
                 }
             }
         }
         self.read += size;
-        (found, status)
+        found
     }
 }

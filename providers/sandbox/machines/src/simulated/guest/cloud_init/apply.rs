@@ -241,7 +241,7 @@ fn write_file(disk: &mut Disk, file: &Value) -> Result<(), String> {
         _ => 0o644,
     };
     let (owner, group) = accounts::owner(disk, text("owner").unwrap_or("root:root"))?;
-    let write = || {
+    let mut write = || {
         disk.mkdir_all(parent(path))?;
         if append {
             disk.append(path, &data)?
@@ -250,12 +250,7 @@ fn write_file(disk: &mut Disk, file: &Value) -> Result<(), String> {
         }
         disk.update(path, |node| {
             node.mode = mode;
-            if let Some(owner) = owner {
-                node.owner = owner;
-            }
-            if let Some(group) = group {
-                node.group = group;
-            }
+            node.give(owner.as_deref(), group.as_deref());
         })
     };
     write().map_err(|error| format!("{path}: {error}"))

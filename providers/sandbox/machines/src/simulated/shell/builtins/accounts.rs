@@ -1,6 +1,6 @@
 //! Users and groups, as `/etc/passwd` and `/etc/group` have them, and names of machines, as `/etc/hosts` has them.
 
-use super::super::work::Work;
+use super::super::{flags::Words, work::Work};
 use crate::simulated::disk::{Accounts, Disk, DiskError, add_group, add_user, free, lock, login_group};
 
 const PASSWD: &str = "/etc/passwd";
@@ -17,8 +17,7 @@ fn entry(disk: &Disk, file: &str, key: &str) -> Option<Vec<String>> {
         .cloned()
 }
 
-pub(super) fn id(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn id(work: &mut Work<'_>, words: Words) {
     let (user, groups, group, names) = (words.has("u"), words.has("G"), words.has("g"), words.has("n"));
     let name = words.operands.first().map_or("root", String::as_str);
     let found = {
@@ -38,11 +37,9 @@ pub(super) fn id(work: &mut Work<'_>) -> i32 {
         _ => format!("uid={uid}({name}) gid={gid}({own}) groups={gid}({own})"),
     };
     work.line(&text);
-    0
 }
 
-pub(super) fn useradd(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn useradd(work: &mut Work<'_>, words: Words) {
     let Some(name) = words.operands.last().cloned() else { return work.fail("missing user name") };
     let system = words.has("r");
     let home = words.value("d").map_or_else(|| format!("/home/{name}"), str::to_owned);
@@ -84,18 +81,14 @@ pub(super) fn useradd(work: &mut Work<'_>) -> i32 {
     told(work, done)
 }
 
-fn told(work: &mut Work<'_>, done: Result<(), (i32, String)>) -> i32 {
+fn told(work: &mut Work<'_>, done: Result<(), (i32, String)>) {
     match done {
         Ok(()) => work.note(),
-        Err((status, message)) => {
-            work.fail(message);
-            status
-        }
+        Err((status, message)) => work.fail_with(status, message),
     }
 }
 
-pub(super) fn groupadd(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn groupadd(work: &mut Work<'_>, words: Words) {
     let Some(name) = words.operands.last().cloned() else { return work.fail("missing group name") };
     let done = (|| {
         let mut disk = lock(work.disk);
@@ -113,9 +106,9 @@ pub(super) fn groupadd(work: &mut Work<'_>) -> i32 {
 }
 
 /// Takes the lines of a name out of its files.
-pub(super) fn remove(work: &mut Work<'_>) -> i32 {
+pub(super) fn remove(work: &mut Work<'_>, words: Words) {
     let files: &[&str] = if work.name.contains("user") { &[PASSWD, GROUP] } else { &[GROUP] };
-    let name = work.words.operands.last().cloned().unwrap_or_default();
+    let name = words.operands.last().cloned().unwrap_or_default();
     let done = (|| {
         let mut disk = lock(work.disk);
         if entry(&disk, files[0], &name).is_none_or(|fields| fields[0] != name) {
@@ -132,17 +125,13 @@ pub(super) fn remove(work: &mut Work<'_>) -> i32 {
 }
 
 /// `getent`: 2 where one of the keys is not found.
-pub(super) fn getent(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn getent(work: &mut Work<'_>, words: Words) {
     let Some((database, keys)) = words.operands.split_first() else { return work.fail("wrong number of arguments") };
     let file = match database.as_str() {
         "passwd" => PASSWD,
         "group" => GROUP,
         "hosts" | "ahosts" | "ahostsv4" => "/etc/hosts",
-        other => {
-            work.fail(format!("Unknown database: {other}"));
-            return 1;
-        }
+        other => return work.fail(format!("Unknown database: {other}")),
     };
     let text = lock(work.disk).text(file);
     let lines = if file == "/etc/hosts" {
@@ -153,7 +142,6 @@ pub(super) fn getent(work: &mut Work<'_>) -> i32 {
     let is = |names: &[String], key: &String| {
         if file == "/etc/hosts" { names.contains(key) } else { names[0] == *key || names.get(2) == Some(key) }
     };
-    let mut status = 0;
     let found: Vec<String> = if keys.is_empty() {
         lines.into_iter().map(|(_, line)| line).collect()
     } else {
@@ -161,7 +149,7 @@ pub(super) fn getent(work: &mut Work<'_>) -> i32 {
         for key in keys {
             match lines.iter().find(|(names, _)| is(names, key)) {
                 Some((_, line)) => found.push(line.clone()),
-                None => status = 2,
+                None => work.status = 2,
             }
         }
         found
@@ -169,7 +157,6 @@ pub(super) fn getent(work: &mut Work<'_>) -> i32 {
     for line in found {
         work.line(&line);
     }
-    status
 }
 
 /// The lines of `/etc/hosts`: what each is found by, and how `getent` prints it.

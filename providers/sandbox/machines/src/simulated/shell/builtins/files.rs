@@ -1,16 +1,10 @@
 //! Commands on files and folders.
 
-use super::super::work::Work;
+use super::super::{flags::Words, work::Work};
 use crate::simulated::disk::{Accounts, Disk, DiskError, Kind, basename, join, lock, owners, parent};
 
 /// Runs something on each operand; complains about those that fail.
-fn each(
-    work: &mut Work<'_>,
-    operands: &[String],
-    what: &str,
-    run: impl Fn(&mut Disk, &str) -> Result<(), DiskError>,
-) -> i32 {
-    let mut status = 0;
+fn each(work: &mut Work<'_>, operands: &[String], what: &str, run: impl Fn(&mut Disk, &str) -> Result<(), DiskError>) {
     for operand in operands {
         let path = match operand.as_str() {
             // The kernel finds nothing there, where a shell's `cd` would stay.
@@ -19,10 +13,9 @@ fn each(
         };
         let done = path.and_then(|path| run(&mut lock(work.disk), &path));
         if let Err(error) = done {
-            status = work.fail(format!("{what} '{operand}': {error}"));
+            work.fail(format!("{what} '{operand}': {error}"));
         }
     }
-    status
 }
 
 /// The mode that `text` (octal or symbolic) makes of a mode.
@@ -65,8 +58,7 @@ fn mode_of(text: &str, before: u32, folder: bool) -> Option<u32> {
     Some(mode)
 }
 
-pub(super) fn mkdir(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn mkdir(work: &mut Work<'_>, words: Words) {
     let mode = words.value("m").and_then(|text| mode_of(text, 0o755, true));
     let all = words.has("p");
     each(work, &words.operands, "cannot create directory", move |disk, path| {
@@ -79,8 +71,7 @@ pub(super) fn mkdir(work: &mut Work<'_>) -> i32 {
     })
 }
 
-pub(super) fn rm(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn rm(work: &mut Work<'_>, words: Words) {
     let (tree, force) = (words.has("r"), words.has("f"));
     each(work, &words.operands, "cannot remove", move |disk, path| {
         let done = if tree { disk.remove_tree(path) } else { disk.unlink(path) };
@@ -91,13 +82,11 @@ pub(super) fn rm(work: &mut Work<'_>) -> i32 {
     })
 }
 
-pub(super) fn rmdir(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn rmdir(work: &mut Work<'_>, words: Words) {
     each(work, &words.operands, "failed to remove", Disk::rmdir)
 }
 
-pub(super) fn copy(work: &mut Work<'_>) -> i32 {
-    let mut words = work.take();
+pub(super) fn copy(work: &mut Work<'_>, mut words: Words) {
     let target = match words.value("t") {
         Some(target) => target.to_owned(),
         None => words.operands.pop().unwrap_or_default(),
@@ -120,8 +109,7 @@ pub(super) fn copy(work: &mut Work<'_>) -> i32 {
     })
 }
 
-pub(super) fn link(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn link(work: &mut Work<'_>, words: Words) {
     let [target, link] = words.operands.as_slice() else { return work.fail("missing file operand") };
     let (symbolic, force) = (words.has("s"), words.has("f"));
     let (target, full) = (target.clone(), work.path(target));
@@ -138,8 +126,7 @@ pub(super) fn link(work: &mut Work<'_>) -> i32 {
     })
 }
 
-pub(super) fn touch(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn touch(work: &mut Work<'_>, words: Words) {
     each(
         work,
         &words.operands,
@@ -155,7 +142,7 @@ fn each_below(
     tree: bool,
     what: &str,
     run: impl Fn(&mut Disk, &str) -> Result<(), DiskError>,
-) -> i32 {
+) {
     each(work, operands, what, |disk, path| {
         run(disk, path)?;
         let below: Vec<String> = if tree {
@@ -168,7 +155,7 @@ fn each_below(
     })
 }
 
-pub(super) fn chmod(work: &mut Work<'_>) -> i32 {
+pub(super) fn chmod(work: &mut Work<'_>, _: Words) {
     // A mode such as `-x` looks like flags.
     let is_flag = |word: &&String| word.starts_with('-') && mode_of(word, 0, false).is_none();
     let tree = work.arguments.iter().any(|word| word == "-R" || word == "--recursive");
@@ -189,19 +176,7 @@ pub(super) fn chmod(work: &mut Work<'_>) -> i32 {
     })
 }
 
-fn own(disk: &mut Disk, path: &str, (user, group): &(Option<String>, Option<String>)) -> Result<(), DiskError> {
-    disk.update(path, |node| {
-        if let Some(user) = user {
-            node.owner.clone_from(user);
-        }
-        if let Some(group) = group {
-            node.group.clone_from(group);
-        }
-    })
-}
-
-pub(super) fn chown(work: &mut Work<'_>) -> i32 {
-    let mut words = work.take();
+pub(super) fn chown(work: &mut Work<'_>, mut words: Words) {
     if words.operands.len() < 2 {
         return work.fail("missing operand");
     }
@@ -211,8 +186,8 @@ pub(super) fn chown(work: &mut Work<'_>) -> i32 {
     }
     let owners = owners(&lock(work.disk), &owner);
     match owners {
-        Ok(owners) => each_below(work, &words.operands, words.has("R"), "cannot access", move |disk, path| {
-            own(disk, path, &owners)
+        Ok((user, group)) => each_below(work, &words.operands, words.has("R"), "cannot access", move |disk, path| {
+            disk.update(path, |node| node.give(user.as_deref(), group.as_deref()))
         }),
         // `chgrp` knows no colon.
         Err(message) if work.name == "chgrp" => work.fail(message.replacen("':", "'", 1)),
@@ -220,12 +195,11 @@ pub(super) fn chown(work: &mut Work<'_>) -> i32 {
     }
 }
 
-pub(super) fn install(work: &mut Work<'_>) -> i32 {
-    let mut words = work.take();
-    let (user, group) = (words.value("o").unwrap_or("root"), words.value("g"));
-    let owner = group.map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
+pub(super) fn install(work: &mut Work<'_>, mut words: Words) {
+    let user = words.value("o").unwrap_or("root");
+    let owner = words.value("g").map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"));
     let owners = owners(&lock(work.disk), &owner);
-    let owners = match owners {
+    let (user, group) = match owners {
         Ok(owners) => owners,
         Err(message) => return work.fail(message),
     };
@@ -237,8 +211,10 @@ pub(super) fn install(work: &mut Work<'_>) -> i32 {
     let settle = |disk: &mut Disk, path: &str| {
         let folder = disk.is_dir(path);
         let mode = words.value("m").and_then(|text| mode_of(text, 0, folder)).unwrap_or(0o755);
-        disk.update(path, |node| node.mode = mode)?;
-        own(disk, path, &owners)
+        disk.update(path, |node| {
+            node.mode = mode;
+            node.give(user.as_deref(), group.as_deref());
+        })
     };
     if words.has("d") {
         return each(work, &words.operands, "cannot create directory", |disk, path| {
@@ -257,8 +233,7 @@ pub(super) fn install(work: &mut Work<'_>) -> i32 {
     })
 }
 
-pub(super) fn truncate(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn truncate(work: &mut Work<'_>, words: Words) {
     let text = words.value("s").unwrap_or("0");
     let (digits, unit) = match text.char_indices().next_back() {
         Some((at, 'K')) => (&text[..at], 1024),
@@ -270,8 +245,7 @@ pub(super) fn truncate(work: &mut Work<'_>) -> i32 {
     each(work, &words.operands, "cannot open", move |disk, path| disk.truncate(path, size.saturating_mul(unit)))
 }
 
-pub(super) fn mktemp(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn mktemp(work: &mut Work<'_>, words: Words) {
     let folder = words.value("p").unwrap_or("/tmp");
     let template = words.operands.first().cloned().unwrap_or_else(|| join(folder, "tmp.XXXXXXXXXX"));
     let random = uuid::Uuid::new_v4().simple().to_string();
@@ -282,18 +256,13 @@ pub(super) fn mktemp(work: &mut Work<'_>) -> i32 {
         if words.has("d") { disk.mkdir(&full, 0o700) } else { disk.edit(&full, 0o600, |_| {}) }
     };
     match made {
-        Ok(()) => {
-            work.line(&path);
-            0
-        }
+        Ok(()) => work.line(&path),
         Err(error) => work.fail(format!("failed to create '{path}': {error}")),
     }
 }
 
-pub(super) fn readlink(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn readlink(work: &mut Work<'_>, words: Words) {
     let whole = work.name == "realpath" || words.has("f e m");
-    let mut status = 0;
     for operand in &words.operands {
         let path = work.path(operand);
         let found = {
@@ -306,16 +275,13 @@ pub(super) fn readlink(work: &mut Work<'_>) -> i32 {
         };
         match found {
             Some(found) => work.line(&found),
-            None => status = 1,
+            None => work.status = 1,
         }
     }
-    status
 }
 
-pub(super) fn stat(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn stat(work: &mut Work<'_>, words: Words) {
     let format = words.value("c").unwrap_or("%n %s %a %U %G %Y").to_owned();
-    let mut status = 0;
     for operand in &words.operands {
         let path = work.path(operand);
         let found =
@@ -323,7 +289,7 @@ pub(super) fn stat(work: &mut Work<'_>) -> i32 {
         let node = match found {
             Ok(node) => node,
             Err(error) => {
-                status = work.fail(format!("cannot statx '{operand}': {error}"));
+                work.fail(format!("cannot statx '{operand}': {error}"));
                 continue;
             }
         };
@@ -351,5 +317,4 @@ pub(super) fn stat(work: &mut Work<'_>) -> i32 {
         }
         work.line(&text);
     }
-    status
 }

@@ -3,6 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::super::{
+    flags::Words,
     limits::HELD,
     pattern::{marked, matches},
     work::Work,
@@ -24,14 +25,12 @@ fn describe(node: &Node, name: &str) -> String {
     format!("{kind}{bits} 1 {} {} {} {} {name}{target}", node.owner, node.group, node.size(), node.mtime)
 }
 
-pub(super) fn ls(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn ls(work: &mut Work<'_>, words: Words) {
     let mut operands = words.operands.clone();
     if operands.is_empty() {
         operands.push(".".to_owned());
     }
     let many = operands.len() > 1;
-    let mut status = 0;
     for operand in operands {
         let path = work.path(&operand);
         let found = {
@@ -50,8 +49,7 @@ pub(super) fn ls(work: &mut Work<'_>) -> i32 {
         };
         match found {
             Err(error) => {
-                work.fail(format!("cannot access '{operand}': {error}"));
-                status = 2;
+                work.fail_with(2, format!("cannot access '{operand}': {error}"));
             }
             Ok((node, None)) => work.line(&if words.has("l") { describe(&node, &operand) } else { operand }),
             Ok((_, Some(entries))) => {
@@ -64,10 +62,9 @@ pub(super) fn ls(work: &mut Work<'_>) -> i32 {
             }
         }
     }
-    status
 }
 
-pub(super) fn find(work: &mut Work<'_>) -> i32 {
+pub(super) fn find(work: &mut Work<'_>, _: Words) {
     let tests = work
         .arguments
         .iter()
@@ -75,7 +72,6 @@ pub(super) fn find(work: &mut Work<'_>) -> i32 {
         .unwrap_or(work.arguments.len());
     let (roots, tests) = work.arguments.split_at(tests);
     let roots = if roots.is_empty() { vec![".".to_owned()] } else { roots.to_vec() };
-    let mut status = 0;
     for root in roots {
         let start = work.path(&root);
         let nodes: Vec<(String, Node)> = {
@@ -87,7 +83,7 @@ pub(super) fn find(work: &mut Work<'_>) -> i32 {
                 .collect()
         };
         if nodes.is_empty() {
-            status = work.fail(format!("'{root}': No such file or directory"));
+            work.fail(format!("'{root}': No such file or directory"));
         }
         // Children before their folders where they are deleted.
         let ordered: Vec<_> =
@@ -104,7 +100,7 @@ pub(super) fn find(work: &mut Work<'_>) -> i32 {
                 Ok(Accepted::Delete) => {
                     let removed = lock(work.disk).remove_tree(&path);
                     if let Err(error) = removed {
-                        status = work.fail(format!("cannot delete '{shown}': {error}"));
+                        work.fail(format!("cannot delete '{shown}': {error}"));
                     }
                 }
                 Ok(Accepted::Truncate) => {
@@ -114,7 +110,6 @@ pub(super) fn find(work: &mut Work<'_>) -> i32 {
             }
         }
     }
-    status
 }
 
 enum Accepted {
@@ -209,21 +204,17 @@ fn expression(pattern: &str, is_extended: bool, ignore_case: bool) -> Result<Reg
         .map_err(|_| "Invalid regular expression".to_owned())
 }
 
-pub(super) fn grep(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn grep(work: &mut Work<'_>, words: Words) {
     let mut operands = words.operands.clone();
     let named = words.value("e").map(str::to_owned);
     // Patterns of a file, one a line.
-    let listed = words.value("f").map(|file| work.inputs(&[file.to_owned()]).0);
+    let listed = words.value("f").map(|file| work.inputs(&[file.to_owned()]));
     let pattern = match (named, listed) {
         (Some(pattern), _) => pattern,
         (None, Some(files)) => {
             files.iter().map(|(_, data)| String::from_utf8_lossy(data).trim_end_matches('\n').to_owned()).collect()
         }
-        (None, None) if operands.is_empty() => {
-            work.fail("missing pattern");
-            return 2;
-        }
+        (None, None) if operands.is_empty() => return work.fail_with(2, "missing pattern"),
         (None, None) => operands.remove(0),
     };
     let fixed = words.has("F") || work.name == "fgrep";
@@ -241,10 +232,7 @@ pub(super) fn grep(work: &mut Work<'_>) -> i32 {
     };
     let regex = match expression(&source, fixed || words.has("E x w") || work.name == "egrep", words.has("i")) {
         Ok(regex) => regex,
-        Err(message) => {
-            work.fail(message);
-            return 2;
-        }
+        Err(message) => return work.fail_with(2, message),
     };
     if words.has("r") {
         let below: Vec<String> = {
@@ -258,13 +246,13 @@ pub(super) fn grep(work: &mut Work<'_>) -> i32 {
         };
         operands = below;
         if operands.is_empty() {
-            return 1;
+            work.status = 1;
+            return;
         }
     }
     let many = operands.len() > 1 && !words.has("h") || words.has("H");
-    let (inputs, read) = work.inputs(&operands);
     let mut found = false;
-    for (name, data) in inputs {
+    for (name, data) in work.inputs(&operands) {
         let text = String::from_utf8_lossy(&data).into_owned();
         let lines = (1_usize..).zip(text.lines());
         let hits: Vec<(usize, &str)> = lines.filter(|(_, line)| regex.is_match(line) != words.has("v")).collect();
@@ -295,18 +283,15 @@ pub(super) fn grep(work: &mut Work<'_>) -> i32 {
     if words.has("s") {
         work.err.clear();
     }
-    if found {
-        0
-    } else if read != 0 {
-        2
-    } else {
-        1
-    }
+    work.status = match (found, work.status) {
+        (true, _) => 0,
+        (false, 0) => 1,
+        (false, _) => 2,
+    };
 }
 
 /// `s/a/b/flags`, `/a/d`, `/a/p`; other commands are refused.
-pub(super) fn sed(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn sed(work: &mut Work<'_>, words: Words) {
     let mut operands = words.operands.clone();
     let mut scripts = words.values("e");
     if scripts.is_empty() && !operands.is_empty() {
@@ -319,8 +304,7 @@ pub(super) fn sed(work: &mut Work<'_>) -> i32 {
             Err(message) => return work.fail(format!("-e expression #1, char 1: {message}")),
         }
     }
-    let (inputs, status) = work.inputs(&operands);
-    for (name, data) in inputs {
+    for (name, data) in work.inputs(&operands) {
         let mut out = String::new();
         for line in String::from_utf8_lossy(&data).lines() {
             let mut line = Some(line.to_owned());
@@ -337,7 +321,7 @@ pub(super) fn sed(work: &mut Work<'_>) -> i32 {
             }
             work.full |= out.len() > HELD;
             if work.full {
-                return status;
+                return;
             }
             if let Some(line) = line {
                 out.push_str(&line);
@@ -353,7 +337,6 @@ pub(super) fn sed(work: &mut Work<'_>) -> i32 {
             work.print(&out);
         }
     }
-    status
 }
 
 /// The line with its first match, or all of them, replaced; `None` where that is more than a command may hold.

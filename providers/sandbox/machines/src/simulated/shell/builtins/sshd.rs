@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{
+    flags::Words,
     pattern::{marked, matches},
     work::Work,
 };
@@ -44,7 +45,7 @@ const DEFAULTS: [(&str, &str); 22] = [
 const LISTS: [&str; 8] =
     ["port", "hostkey", "listenaddress", "allowusers", "denyusers", "allowgroups", "denygroups", "acceptenv"];
 
-pub(super) fn sshd(work: &mut Work<'_>) -> i32 {
+pub(super) fn sshd(work: &mut Work<'_>, _: Words) {
     let (mut test, mut user, mut file) = (false, None, "/etc/ssh/sshd_config".to_owned());
     let mut words = work.arguments.iter();
     while let Some(word) = words.next() {
@@ -65,8 +66,7 @@ pub(super) fn sshd(work: &mut Work<'_>) -> i32 {
     let mut read = Reading { user, applies: true, said: BTreeMap::new(), refused: None };
     read.file(work, &file, 0);
     if let Some(reason) = read.refused {
-        work.fail(reason);
-        return 255;
+        return work.fail_with(255, reason);
     }
     for (keyword, value) in DEFAULTS {
         read.said.entry(keyword.to_owned()).or_insert_with(|| value.lines().map(str::to_owned).collect());
@@ -78,7 +78,6 @@ pub(super) fn sshd(work: &mut Work<'_>) -> i32 {
             }
         }
     }
-    0
 }
 
 /// The files on the way to their meaning.

@@ -2,33 +2,30 @@
 
 use std::fmt::Write;
 
-use super::super::{host::Request, work::Work};
+use super::super::{flags::Words, host::Request, work::Work};
 use crate::simulated::disk::{lock, parent};
 
-pub(super) fn hostname(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn hostname(work: &mut Work<'_>, words: Words) {
     if let Some(name) = words.operands.first() {
         let written = lock(work.disk).write("/etc/hostname", format!("{name}\n").as_bytes());
-        return written.map_or_else(|error| work.fail(error), |()| 0);
+        return written.unwrap_or_else(|error| work.fail(error));
     }
     let name = lock(work.disk).text("/etc/hostname");
     let name = name.trim();
-    work.say(if words.has("s") { name.split('.').next().unwrap_or_default() } else { name })
+    work.line(if words.has("s") { name.split('.').next().unwrap_or_default() } else { name })
 }
 
-pub(super) fn uname(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn uname(work: &mut Work<'_>, words: Words) {
     let host = lock(work.disk).text("/etc/hostname").trim().to_owned();
     if words.has("a") {
-        return work.say(&format!("Linux {host} 6.1.0-remint #1 SMP x86_64 GNU/Linux"));
+        return work.line(&format!("Linux {host} 6.1.0-remint #1 SMP x86_64 GNU/Linux"));
     }
     let parts = [("s", "Linux"), ("n", &host), ("r", "6.1.0-remint"), ("m", "x86_64")];
     let shown = parts.iter().filter(|(flag, _)| words.has(flag) || *flag == "s" && !words.has("n r m"));
-    work.say(&shown.map(|(_, text)| *text).collect::<Vec<_>>().join(" "))
+    work.line(&shown.map(|(_, text)| *text).collect::<Vec<_>>().join(" "))
 }
 
-pub(super) fn date(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn date(work: &mut Work<'_>, words: Words) {
     let format = match words.operands.first().map(|word| word.strip_prefix('+').ok_or(word)) {
         None => "%a %b %e %H:%M:%S UTC %Y",
         Some(Ok(format)) => format,
@@ -36,7 +33,7 @@ pub(super) fn date(work: &mut Work<'_>) -> i32 {
     };
     let mut text = String::new();
     match write!(text, "{}", jiff::Timestamp::now().strftime(format)) {
-        Ok(()) => work.say(&text),
+        Ok(()) => work.line(&text),
         Err(_) => work.fail("invalid format"),
     }
 }
@@ -47,19 +44,18 @@ const VERBS: &str = "start restart reload try-restart reload-or-restart stop ena
                      show list-units list-unit-files list-timers";
 
 /// Units have two states on the disk: enabled (a link, as on a real system) and active (a file in `/run`).
-pub(super) fn systemctl(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn systemctl(work: &mut Work<'_>, words: Words) {
     let now = words.has("now");
-    let Some((verb, units)) = words.operands.split_first() else { return 0 };
+    let Some((verb, units)) = words.operands.split_first() else { return };
     let file = |unit: &str| if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
     if verb == "reboot" || verb == "poweroff" || verb == "halt" {
         work.requests.push(if verb == "reboot" { Request::Reboot } else { Request::PowerOff });
-        return 0;
+        return;
     }
     if !VERBS.split(' ').any(|known| known == verb) {
         return work.lack(verb);
     }
-    let mut status = work.note();
+    work.note();
     for unit in units.iter().map(|unit| file(unit)) {
         let active = format!("/run/systemd/units/{unit}");
         let enabled = format!("/etc/systemd/system/multi-user.target.wants/{unit}");
@@ -94,7 +90,7 @@ pub(super) fn systemctl(work: &mut Work<'_>) -> i32 {
                     work.line(word);
                 }
                 if !holds {
-                    status = if verb == "is-active" { 3 } else { 1 };
+                    work.status = if verb == "is-active" { 3 } else { 1 };
                 }
                 continue;
             }
@@ -102,7 +98,7 @@ pub(super) fn systemctl(work: &mut Work<'_>) -> i32 {
         };
         drop(disk);
         if let Some(error) = error {
-            status = work.fail(error);
+            work.fail(error);
         }
         if ["ssh.service", "sshd.service"].contains(&&*unit) && (verb.contains("reload") || verb.contains("restart")) {
             work.requests.push(Request::ReloadSsh);
@@ -112,11 +108,9 @@ pub(super) fn systemctl(work: &mut Work<'_>) -> i32 {
         work.line("running");
     }
     work.requests.push(Request::RefreshServices);
-    status
 }
 
-pub(super) fn power(work: &mut Work<'_>) -> i32 {
-    let again = work.name == "reboot" || work.words.has("r");
+pub(super) fn power(work: &mut Work<'_>, words: Words) {
+    let again = work.name == "reboot" || words.has("r");
     work.requests.push(if again { Request::Reboot } else { Request::PowerOff });
-    0
 }

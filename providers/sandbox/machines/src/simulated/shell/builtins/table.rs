@@ -4,16 +4,13 @@ use super::{
     super::{
         flags::Flags::{self, Any, Known, Leading, Own},
         state::{
-            Builtin,
+            Builtin, Plain,
             Reads::{self, All, Files, Itself, Nothing},
             Run,
         },
-        work::Work,
     },
     accounts, calls, cloud_init, files, own, scp, search, sshd, streams, system, tar, test, text,
 };
-
-type Plain = fn(&mut Work<'_>) -> i32;
 
 /// One that works on the disk alone.
 const fn plain(names: &'static str, known: &'static str, imitates: &'static str, run: Plain) -> Builtin {
@@ -48,9 +45,9 @@ const NOTED: &str = "nothing: it succeeds, and is noted in `/var/log/simulated-c
 
 pub(crate) static COMMANDS: &[Builtin] = &[
     // The shell's own.
-    other(": true", Flags::None, "success", |_| 0),
-    other("false", Flags::None, "failure", |_| 1),
-    other("trap umask", Flags::None, "nothing: it succeeds", |_| 0),
+    other(": true", Flags::None, "success", |_, _| {}),
+    other("false", Flags::None, "failure", |work, _| work.status = 1),
+    other("trap umask", Flags::None, "nothing: it succeeds", |_, _| {}),
     shell!("exit return break continue", Known(""), Nothing, "the shell's", own::leave),
     shell!("shift", Known(""), Nothing, "the shell's", own::shift),
     shell!("cd", Known("-L -P"), Nothing, "the shell's", own::cd),
@@ -227,19 +224,19 @@ pub(crate) static COMMANDS: &[Builtin] = &[
     plain("hostname", "-f|--fqdn|--long -s|--short", "`/etc/hostname`", system::hostname),
     plain("uname", "-a|--all -s -n -r -m", "all", system::uname),
     plain("date", "-u|--utc|--universal", "now, in a format", system::date),
-    plain("whoami logname", "", "`root`", |work| work.say("root")),
-    plain("pwd", "-L -P", "all", |work| work.say(work.cwd)),
-    plain("nproc", "--all", "one", |work| work.say("1")),
-    other("curl wget", Any, "a machine without a network: it fails", |work| {
+    plain("whoami logname", "", "`root`", |work, _| work.line("root")),
+    plain("pwd", "-L -P", "all", |work, _| work.line(work.cwd)),
+    plain("nproc", "--all", "one", |work, _| work.line("1")),
+    other("curl wget", Any, "a machine without a network: it fails", |work, _| {
         work.fail("this simulated machine has no network")
     }),
-    Builtin { reads: All, ..other("chpasswd", Any, NOTED, |work| work.note()) },
+    Builtin { reads: All, ..other("chpasswd", Any, NOTED, |work, _| work.note()) },
     other(
         "apt apt-get clear dbus-uuidgen debconf-set-selections dpkg fstrim hash history hostnamectl journalctl \
          killall ldconfig logger modprobe mount passwd pkill setcap ssh-keygen stty swapoff sync sysctl \
          systemd-tmpfiles timedatectl ufw umount update-ca-certificates update-rc.d usermod",
         Any,
         NOTED,
-        |work| work.note(),
+        |work, _| work.note(),
     ),
 ];

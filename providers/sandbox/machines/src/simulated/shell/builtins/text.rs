@@ -21,15 +21,13 @@ fn lines(data: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(data).lines().map(str::to_owned).collect()
 }
 
-pub(super) fn ends(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
-    let (inputs, status) = work.inputs(&words.operands);
-    let data = joined(inputs);
+pub(super) fn ends(work: &mut Work<'_>, words: Words) {
+    let data = joined(work.inputs(&words.operands));
     let head = work.name == "head";
     if let Some(count) = number(&words, "c") {
         let count = count.min(data.len());
         work.out.extend(if head { &data[..count] } else { &data[data.len() - count..] });
-        return status;
+        return;
     }
     let from_start = words.value("n").is_some_and(|value| value.starts_with('+'));
     let count = number(&words, "n").or_else(|| number(&words, "NUMBER")).unwrap_or(10);
@@ -42,13 +40,10 @@ pub(super) fn ends(work: &mut Work<'_>) -> i32 {
         &pieces[pieces.len() - count.min(pieces.len())..]
     };
     work.out.extend(chosen.concat());
-    status
 }
 
-pub(super) fn wc(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
-    let (inputs, status) = work.inputs(&words.operands);
-    for (name, data) in inputs {
+pub(super) fn wc(work: &mut Work<'_>, words: Words) {
+    for (name, data) in work.inputs(&words.operands) {
         let text = String::from_utf8_lossy(&data).into_owned();
         let counts = [
             ("l", data.iter().filter(|byte| **byte == b'\n').count()),
@@ -62,13 +57,10 @@ pub(super) fn wc(work: &mut Work<'_>) -> i32 {
         }
         work.line(&shown.join(" "));
     }
-    status
 }
 
-pub(super) fn sort(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
-    let (inputs, status) = work.inputs(&words.operands);
-    let mut all = lines(&joined(inputs));
+pub(super) fn sort(work: &mut Work<'_>, words: Words) {
+    let mut all = lines(&joined(work.inputs(&words.operands)));
     if words.has("n") {
         let key = |line: &String| {
             let digits: String = line.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect();
@@ -87,27 +79,21 @@ pub(super) fn sort(work: &mut Work<'_>) -> i32 {
     for line in all {
         work.line(&line);
     }
-    status
 }
 
-pub(super) fn uniq(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
-    let (inputs, status) = work.inputs(&words.operands);
-    let all = lines(&joined(inputs));
+pub(super) fn uniq(work: &mut Work<'_>, words: Words) {
+    let all = lines(&joined(work.inputs(&words.operands)));
     for group in all.chunk_by(|a, b| a == b) {
         match words.has("c") {
             true => work.line(&format!("{:7} {}", group.len(), group[0])),
             false => work.line(&group[0]),
         }
     }
-    status
 }
 
-pub(super) fn tee(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn tee(work: &mut Work<'_>, words: Words) {
     let append = words.has("a");
     let input = std::mem::take(&mut work.input);
-    let mut status = 0;
     for operand in &words.operands {
         let path = work.path(operand);
         if path == "/dev/null" || path == "/dev/stderr" {
@@ -118,11 +104,10 @@ pub(super) fn tee(work: &mut Work<'_>) -> i32 {
             if append { disk.append(&path, &input) } else { disk.write(&path, &input) }
         };
         if let Err(error) = written {
-            status = work.fail(format!("{operand}: {error}"));
+            work.fail(format!("{operand}: {error}"));
         }
     }
     work.out = input;
-    status
 }
 
 /// How many characters a set may name.
@@ -157,8 +142,7 @@ fn set(text: &str) -> Vec<char> {
     found
 }
 
-pub(super) fn tr(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn tr(work: &mut Work<'_>, words: Words) {
     let from = set(words.operands.first().map_or("", String::as_str));
     let to = set(words.operands.get(1).map_or("", String::as_str));
     let text = String::from_utf8_lossy(&work.input).into_owned();
@@ -178,11 +162,9 @@ pub(super) fn tr(work: &mut Work<'_>) -> i32 {
         }
     }
     work.print(&out);
-    0
 }
 
-pub(super) fn cut(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn cut(work: &mut Work<'_>, words: Words) {
     let delimiter = words.value("d").and_then(|text| text.chars().next()).unwrap_or('\t');
     let (by_field, list) = match (words.value("f"), words.value("c").or_else(|| words.value("b"))) {
         (Some(list), _) => (true, list),
@@ -200,8 +182,7 @@ pub(super) fn cut(work: &mut Work<'_>) -> i32 {
         })
         .collect();
     let wanted = |index: &usize| ranges.iter().any(|(low, high)| (low..=high).contains(&index));
-    let (inputs, status) = work.inputs(&words.operands);
-    for line in lines(&joined(inputs)) {
+    for line in lines(&joined(work.inputs(&words.operands))) {
         if by_field && !line.contains(delimiter) {
             work.line(&line);
             continue;
@@ -214,14 +195,11 @@ pub(super) fn cut(work: &mut Work<'_>) -> i32 {
         };
         work.line(&text);
     }
-    status
 }
 
-pub(super) fn sha256sum(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn sha256sum(work: &mut Work<'_>, words: Words) {
     let check = words.has("c");
-    let (inputs, mut status) = work.inputs(&words.operands);
-    for (name, data) in inputs {
+    for (name, data) in work.inputs(&words.operands) {
         if !check {
             let name = if name.is_empty() { "-".to_owned() } else { name };
             work.line(&format!("{}  {name}", hex::encode(Sha256::digest(&data))));
@@ -235,51 +213,43 @@ pub(super) fn sha256sum(work: &mut Work<'_>) -> i32 {
                 work.line(&format!("{file}: OK"));
             } else {
                 work.line(&format!("{file}: FAILED"));
-                status = 1;
+                work.status = 1;
             }
         }
     }
-    status
 }
 
-pub(super) fn base64(work: &mut Work<'_>) -> i32 {
-    let words = work.take();
+pub(super) fn base64(work: &mut Work<'_>, words: Words) {
     let decode = words.has("d");
-    let (inputs, status) = work.inputs(&words.operands);
-    let data = joined(inputs);
+    let data = joined(work.inputs(&words.operands));
     if !decode {
         work.line(&STANDARD.encode(data));
-        return status;
+        return;
     }
     let packed: Vec<u8> = data.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
     match STANDARD.decode(packed) {
-        Ok(data) => {
-            work.out.extend(data);
-            status
-        }
+        Ok(data) => work.out.extend(data),
         Err(_) => work.fail("invalid input"),
     }
 }
 
-pub(super) fn basename(work: &mut Work<'_>) -> i32 {
-    let name = disk::basename(work.words.operands.first().map_or("", String::as_str)).to_owned();
-    let suffix = work.words.operands.get(1).cloned().unwrap_or_default();
+pub(super) fn basename(work: &mut Work<'_>, words: Words) {
+    let name = disk::basename(words.operands.first().map_or("", String::as_str)).to_owned();
+    let suffix = words.operands.get(1).cloned().unwrap_or_default();
     work.line(name.strip_suffix(&suffix).unwrap_or(&name));
-    0
 }
 
-pub(super) fn dirname(work: &mut Work<'_>) -> i32 {
-    let path = work.words.operands.first().cloned().unwrap_or_default();
+pub(super) fn dirname(work: &mut Work<'_>, words: Words) {
+    let path = words.operands.first().cloned().unwrap_or_default();
     let folder = match path.trim_end_matches('/').rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,
         None => ".",
     };
     work.line(folder);
-    0
 }
 
-pub(super) fn seq(work: &mut Work<'_>) -> i32 {
+pub(super) fn seq(work: &mut Work<'_>, _: Words) {
     // Each word is a number, also a negative one.
     if let Some(flag) = work.arguments.iter().find(|word| word.starts_with('-') && word.parse::<i64>().is_err()) {
         return work.lack(flag);
@@ -301,7 +271,6 @@ pub(super) fn seq(work: &mut Work<'_>) -> i32 {
         let Some(next) = value.checked_add(step) else { break };
         value = next;
     }
-    0
 }
 
 /// What backslashes mean, as POSIX has it for the format of `printf` and for `tr`: three octal digits at most.

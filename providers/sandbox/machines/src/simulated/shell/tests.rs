@@ -171,6 +171,11 @@ async fn programs() {
             "inactive\nactive\nup\n",
             0,
         ),
+        (
+            "systemctl mask x; systemctl is-enabled x; systemctl unmask x; systemctl enable x; systemctl is-enabled x",
+            "disabled\nenabled\n",
+            0,
+        ),
         ("apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y nginx && echo ok", "ok\n", 0),
         ("useradd --system app; id -u app; cloud-init status --wait", "999\nstatus: done\n", 0),
         ("timeout 5 echo hi; /bin/echo there", "hi\nthere\n", 0),

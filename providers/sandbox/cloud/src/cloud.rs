@@ -24,7 +24,7 @@ pub(super) struct Inner<F> {
     pub(super) edge: Arc<dyn Edge>,
     pub(super) state: Mutex<State<F>>,
     pub(super) store: Store,
-    /// Held while the edge is told something, so that a later word is never overtaken by an earlier one.
+    /// Held while a change is passed on to the edge, so that changes arrive there in their order.
     pub(super) telling: tokio::sync::Mutex<()>,
     /// Held while the list of public images is brought up to date.
     pub(super) looking: tokio::sync::Mutex<()>,

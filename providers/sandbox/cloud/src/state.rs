@@ -248,7 +248,7 @@ pub struct LoginKey {
     pub name: String,
     /// The OpenSSH line.
     pub public_key: String,
-    /// By which it is told apart, as the API makes it.
+    /// Identifies the key: a digest of it, in the form of the API.
     pub fingerprint: String,
 }
 

@@ -30,8 +30,10 @@ pub(super) fn routes() -> Router<Cloud> {
 }
 
 #[derive(Deserialize)]
-struct Rename {
+struct Update {
     name: Option<String>,
+    description: Option<String>,
+    distribution: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,9 +67,12 @@ async fn show(State(cloud): State<Cloud>, Path(image): Path<String>) -> ApiResul
 async fn rename(
     State(cloud): State<Cloud>,
     Path(image): Path<String>,
-    Body(body): Body<Rename>,
+    Body(body): Body<Update>,
 ) -> ApiResult<Json<Value>> {
     let id = number(&image)?;
+    if body.description.is_some() || body.distribution.is_some() {
+        return Err(ApiError::not_implemented("an image's description and distribution"));
+    }
     let image = cloud.change(|state| rules::images::rename_image(state, id, body.name.as_deref()))?;
     Ok(Json(json!({ "image": view::image(&image) })))
 }

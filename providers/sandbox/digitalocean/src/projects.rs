@@ -42,11 +42,6 @@ fn project(state: &super::State) -> Value {
     })
 }
 
-fn check(state: &super::State, id: &str) -> ApiResult<()> {
-    let known = id == "default" || id == rules::vpcs::project_id(state).to_string();
-    known.then_some(()).ok_or_else(ApiError::not_found)
-}
-
 /// Everything in the project: resource name, path of its own route, when it was made.
 fn contents(state: &super::State) -> Vec<(String, String, Timestamp)> {
     let droplets = state
@@ -78,13 +73,13 @@ async fn list(State(cloud): State<Cloud>, listing: Listing) -> Json<Value> {
 }
 
 async fn show(State(cloud): State<Cloud>, Path(id): Path<String>) -> ApiResult<Json<Value>> {
-    let project = cloud.read(|state| check(state, &id).map(|()| project(state)))?;
+    let project = cloud.read(|state| rules::vpcs::check_project(state, &id).map(|()| project(state)))?;
     Ok(Json(json!({ "project": project })))
 }
 
 async fn resources(State(cloud): State<Cloud>, Path(id): Path<String>, listing: Listing) -> ApiResult<Json<Value>> {
     let found = cloud.read(|state| {
-        check(state, &id)?;
+        rules::vpcs::check_project(state, &id)?;
         Ok(contents(state).iter().map(|entry| resource(entry, "ok")).collect())
     })?;
     Ok(listing.reply("resources", found))
@@ -96,7 +91,7 @@ async fn assign(
     Body(body): Body<Assign>,
 ) -> ApiResult<Json<Value>> {
     let assigned: Vec<Value> = cloud.read(|state| {
-        check(state, &id)?;
+        rules::vpcs::check_project(state, &id)?;
         let contents = contents(state);
         let find = |urn: &String| {
             let found = contents.iter().find(|(known, ..)| known == urn);

@@ -51,6 +51,7 @@ struct Create {
     region: Option<String>,
     #[serde(default, deserialize_with = "id")]
     droplet_id: Option<u64>,
+    project_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +96,9 @@ async fn create(
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     let config = cloud.config().clone();
     let (reserved, action, shown) = cloud.change(|state| {
+        if let Some(project) = &body.project_id {
+            rules::vpcs::check_project(state, project)?;
+        }
         let (reserved, action) =
             rules::reserved_ips::reserve_ip(state, &config, body.region.as_deref(), body.droplet_id)?;
         let shown = view(state, &reserved);

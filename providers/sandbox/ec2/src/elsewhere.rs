@@ -1,5 +1,5 @@
-//! Services of Amazon's that the sandbox does not have. A client that has the one address for all of them is told so in words
-//! that it can read, whatever its signature says.
+//! Services of Amazon's that the sandbox does not have. A client that sends the calls of all services to one address gets an error
+//! in the form of the service that it wants. Its signature is not checked.
 
 use axum::{
     body::Body,
@@ -31,7 +31,8 @@ fn answer(parts: &Parts, request: &str) -> Option<Response<Body>> {
     if Service::named(&service).is_some() {
         return None;
     }
-    tracing::warn!(service, path = parts.uri.path(), "no such service");
+    // A client without credentials must not fill the log.
+    tracing::debug!(service, path = parts.uri.path(), "no such service");
     let message =
         format!("The sandbox does not have the service {service}. Of Amazon's it has ec2, route53, ssm and sts.");
     let sent = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -62,6 +62,33 @@ async fn a_slash_at_the_end_of_a_path_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_would_have_to_be_ignored_is_refused() {
+    let sandbox = Sandbox::start().await;
+    for (field, value) in [
+        ("backup_policy", json!({ "plan": "daily", "hour": 4 })),
+        ("public_networking", json!(false)),
+        ("with_droplet_agent", json!(true)),
+        ("volumes", json!(["v"])),
+    ] {
+        let mut body = super::sandbox::droplet("web");
+        body[field] = value;
+        assert_eq!(sandbox.call(Method::POST, "/v2/droplets", Some(body)).await.0, 501, "{field}");
+    }
+    for field in ["description", "distribution"] {
+        let body = Some(json!({ "name": "new", field: "text" }));
+        assert_eq!(sandbox.call(Method::PUT, "/v2/images/1", body).await.0, 501, "{field}");
+    }
+    let in_project = |project: &str| Some(json!({ "region": "nyc3", "project_id": project }));
+    let other = in_project("4e1bfbc3-dc3e-41f2-a18f-1b4d7ba71679");
+    assert_eq!(sandbox.call(Method::POST, "/v2/reserved_ips", other).await.0, 404);
+    assert_eq!(sandbox.get("/v2/reserved_ips").await["meta"]["total"], 0);
+    let project = sandbox.get("/v2/projects/default").await["project"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(sandbox.call(Method::POST, "/v2/reserved_ips", in_project(&project)).await.0, 202);
+    assert_eq!(sandbox.get("/v2/droplets").await["meta"]["total"], 0);
+    sandbox.finish();
+}
+
+#[tokio::test]
 async fn what_can_only_be_empty_is_listed() {
     let sandbox = Sandbox::start().await;
     let id = sandbox.droplet("web").await;

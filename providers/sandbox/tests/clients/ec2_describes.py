@@ -1,20 +1,11 @@
 """boto3: what clients look at before and after what they do: Terraform's reads, Packer's checks, the waiters of the SDK."""
 
 import boto3
-from botocore.exceptions import ClientError
+from boto3_refused import refused
 
 EC2 = boto3.client("ec2")
 IMAGE = EC2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
 SOON = {"Delay": 1, "MaxAttempts": 60}
-
-
-def refused(code, call, **options):
-    try:
-        answer = call(**options)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return
-    raise AssertionError(f"not refused: {answer}")
 
 
 def only(found):

@@ -1,10 +1,11 @@
 """boto3: an option of a launch is shown by what describes the instance, or refused; none is accepted and dropped."""
 
 import boto3
-from botocore.exceptions import ClientError
+from boto3_refused import refused
 
 EC2 = boto3.client("ec2")
 IMAGE = EC2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+UNSUPPORTED = "UnsupportedOperation"
 SOON = {"Delay": 1, "MaxAttempts": 60}
 
 
@@ -15,15 +16,6 @@ def launch(**options):
 
 def described(instance):
     return EC2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-
-
-def refused(call, code="UnsupportedOperation", **options):
-    try:
-        answer = call(**options)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, (options, error)
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"not refused: {options}: {answer}")
 
 
 SUBNET = EC2.describe_subnets()["Subnets"][0]
@@ -49,12 +41,12 @@ volume = EC2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Value
 assert (volume["Size"], volume["Iops"], volume["Throughput"]) == (12, 4000, 250), volume
 
 # Others do not get the address, and an instance does not get two.
-refused(launch, "InvalidIPAddress.InUse", PrivateIpAddress=ADDRESS, SubnetId=SUBNET["SubnetId"])
-refused(launch, "InvalidParameterValue", PrivateIpAddress="10.0.0.1")
-refused(launch, "InvalidParameterCombination", PrivateIpAddress=ADDRESS.replace("7.7", "7.8"), MaxCount=2)
+refused("InvalidIPAddress.InUse", launch, PrivateIpAddress=ADDRESS, SubnetId=SUBNET["SubnetId"])
+refused("InvalidParameterValue", launch, PrivateIpAddress="10.0.0.1")
+refused("InvalidParameterCombination", launch, PrivateIpAddress=ADDRESS.replace("7.7", "7.8"), MaxCount=2)
 
 # What can be changed is changed, and what protects protects.
-refused(EC2.stop_instances, "OperationNotPermitted", InstanceIds=[FIRST])
+refused("OperationNotPermitted", EC2.stop_instances, InstanceIds=[FIRST])
 EC2.modify_instance_attribute(InstanceId=FIRST, DisableApiStop={"Value": False})
 EC2.unmonitor_instances(InstanceIds=[FIRST])
 EC2.stop_instances(InstanceIds=[FIRST])
@@ -86,19 +78,19 @@ for option in [
     {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"KmsKeyId": "alias/own"}}]},
     {"BlockDeviceMappings": [{"DeviceName": "/dev/xvdb", "Ebs": {"VolumeSize": 8}}]},
 ]:
-    refused(launch, **option)
-message = refused(launch, MetadataOptions={"HttpProtocolIpv6": "enabled"})
+    refused(UNSUPPORTED, launch, **option)
+message = refused(UNSUPPORTED, launch, MetadataOptions={"HttpProtocolIpv6": "enabled"})
 assert "MetadataOptions.HttpProtocolIpv6 enabled of RunInstances" in message, message
 assert len(EC2.describe_instances()["Reservations"]) == before
 
 # Other operations follow the same rule.
-refused(EC2.stop_instances, InstanceIds=[FIRST], Hibernate=True)
-refused(EC2.create_image, InstanceId=FIRST, Name="an-image", SnapshotLocation="local")
-refused(EC2.copy_image, SourceImageId=IMAGE, SourceRegion="us-east-1", Name="copied", KmsKeyId="alias/own")
-refused(EC2.allocate_address, Address="192.0.2.1")
-refused(EC2.allocate_address, CustomerOwnedIpv4Pool="pool")
+refused(UNSUPPORTED, EC2.stop_instances, InstanceIds=[FIRST], Hibernate=True)
+refused(UNSUPPORTED, EC2.create_image, InstanceId=FIRST, Name="an-image", SnapshotLocation="local")
+refused(UNSUPPORTED, EC2.copy_image, SourceImageId=IMAGE, SourceRegion="us-east-1", Name="copied", KmsKeyId="alias/own")
+refused(UNSUPPORTED, EC2.allocate_address, Address="192.0.2.1")
+refused(UNSUPPORTED, EC2.allocate_address, CustomerOwnedIpv4Pool="pool")
 address = EC2.allocate_address()["AllocationId"]
-refused(EC2.associate_address, AllocationId=address, InstanceId=FIRST, PrivateIpAddress=ADDRESS)
+refused(UNSUPPORTED, EC2.associate_address, AllocationId=address, InstanceId=FIRST, PrivateIpAddress=ADDRESS)
 group = EC2.create_security_group(GroupName="web", Description="web")["GroupId"]
-refused(EC2.authorize_security_group_ingress, GroupId=group, SourceSecurityGroupName="other")
+refused(UNSUPPORTED, EC2.authorize_security_group_ingress, GroupId=group, SourceSecurityGroupName="other")
 print("done")

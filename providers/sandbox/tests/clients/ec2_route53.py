@@ -1,18 +1,9 @@
 """boto3: what modules read of a hosted zone beside its records, and lists that can only be empty."""
 
 import boto3
-from botocore.exceptions import ClientError
+from boto3_refused import refused
 
 ROUTE53 = boto3.client("route53")
-
-
-def refused(code, call, **options):
-    try:
-        answer = call(**options)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return
-    raise AssertionError(f"not refused: {answer}")
 
 
 assert ROUTE53.get_hosted_zone_count()["HostedZoneCount"] == 0

@@ -32,6 +32,7 @@ impl World {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.sandbox.dir())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(variables.into_iter().map(|one| (one.name, one.value)))
             .current_dir(self.sandbox.dir())
             .kill_on_drop(true);

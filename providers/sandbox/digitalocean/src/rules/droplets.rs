@@ -31,6 +31,8 @@ pub(crate) struct CreateDroplets {
     ipv6: Option<bool>,
     monitoring: Option<bool>,
     backup_policy: Option<Value>,
+    public_networking: Option<bool>,
+    with_droplet_agent: Option<bool>,
     volumes: Option<Vec<Value>>,
 }
 
@@ -64,6 +66,8 @@ pub(crate) fn create_droplets(
     }
     for (asked, what) in [
         (request.backup_policy.is_some(), "a policy for backups"),
+        (request.public_networking == Some(false), "a droplet without a public network"),
+        (request.with_droplet_agent == Some(true), "the droplet agent"),
         (request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()), "volumes"),
     ] {
         if asked {

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use uuid::Uuid;
 
 use crate::{State, catalogue::REGIONS};
-use remint_sandbox_cloud::state::Instance;
+use remint_sandbox_cloud::{ApiError, ApiResult, state::Instance};
 
 pub(crate) fn vpc_id(state: &State, region: &str) -> Uuid {
     Uuid::new_v5(&state.account, format!("vpc {region}").as_bytes())
@@ -31,4 +31,10 @@ pub(crate) fn project_id(state: &State) -> Uuid {
 /// The second octet of a region's VPC, which is a /16 of 10.0.0.0/8.
 pub(crate) fn vpc_octet(region: usize) -> u8 {
     u8::try_from(region).map_or(255, |region| region.saturating_add(100))
+}
+
+/// Refuses another project than the only one, by its id or as `default`.
+pub(crate) fn check_project(state: &State, id: &str) -> ApiResult<()> {
+    let known = id == "default" || id == project_id(state).to_string();
+    known.then_some(()).ok_or_else(ApiError::not_found)
 }

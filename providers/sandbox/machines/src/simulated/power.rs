@@ -9,7 +9,7 @@ use super::{
     machine::{Machine, Start},
 };
 
-/// How long an orderly shutdown takes, so that whoever asks for one sees the machine still running for a moment.
+/// How long an orderly shutdown takes. The machine is seen running for that time after the request, as a real one is.
 const SHUTDOWN: Duration = Duration::from_millis(100);
 
 /// Switches on, if it is off.

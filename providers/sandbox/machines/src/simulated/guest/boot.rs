@@ -64,7 +64,7 @@ pub(crate) async fn live(
     let heed = async {
         while let Some(request) = asked.recv().await {
             match request {
-                // Whoever hears it lives as long as the power.
+                // The task that receives it runs for as long as the power is on.
                 Request::Reboot => _ = shutdowns.send(true),
                 Request::PowerOff => _ = shutdowns.send(false),
                 Request::RefreshServices => machine.refresh_services(),

@@ -11,7 +11,7 @@ pub(super) enum Flags {
     Own(&'static str),
     /// None: each word is an operand.
     None,
-    /// Any: the command does the same whatever it is told.
+    /// Any: the command ignores its flags.
     Any,
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn run(host: &Host, job: Job, cancel: &CancellationToken) -> En
         return Ended::Code(2);
     };
     let cancel = cancel.child_token();
-    // Whoever drops this future wants the job to end too.
+    // The job ends when this future is dropped.
     let _ends = cancel.clone().drop_guard();
     let (sender, ended) = oneshot::channel();
     let shell = Shell::new(host.clone(), &job, &cancel);
@@ -100,7 +100,7 @@ pub(super) async fn until_ended(
             Err(Stop::Killed(signal)) => Ended::Signal(signal),
             Err(Stop::NotSimulated) => Ended::Code(126),
             Err(Stop::Limit(limit)) => {
-                // Whoever does not read it is not waited for: the job is over.
+                // The job is over, so a reader that has gone does not matter.
                 err.write(format!("{name}: {}\n", limit.message()).as_bytes()).await.ok();
                 Ended::Signal(limit.signal())
             }

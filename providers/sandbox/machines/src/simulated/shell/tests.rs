@@ -468,7 +468,7 @@ async fn a_flag_that_a_command_does_not_know_fails_loudly() {
                             ran.err.contains(flag) || ran.err.contains("- -: not") || ran.err.contains("--: not");
                         assert!(told, "{name} {flag}: {}", ran.err);
                     }
-                    // Words, or a command that does nothing or always fails: the same, whatever it is told.
+                    // Words, or a command that does nothing or always fails: the same with any flag.
                     Flags::None | Flags::Any => {
                         let plain = run_with(&format!("{name} x || echo went on"), "").await;
                         assert_eq!(ran.ended, plain.ended, "{name} {flag}: {}", ran.err);

@@ -283,13 +283,14 @@ mod tests {
         now.sources.reverse();
         now.drain = None;
         assert!(now.is_as(&wanted));
-        for change in [
-            |now: &mut LoadBalancerSettings| now.drain = Some(Duration::from_secs(31)),
+        let changes: [fn(&mut LoadBalancerSettings); 5] = [
+            |now| now.drain = Some(Duration::from_secs(31)),
             |now| now.listeners[0].target_port = 81,
             |now| now.listeners.truncate(1),
             |now| now.sources.clear(),
             |now| now.check.healthy = 2,
-        ] {
+        ];
+        for change in changes {
             let mut other = wanted.clone();
             change(&mut other);
             assert!(!other.is_as(&wanted), "{other:?}");

@@ -153,6 +153,10 @@ pub(crate) fn operation(call: LostReply) -> &'static str {
         LostReply::UpsertRecord => "upsert record",
         LostReply::RemoveRecord => "remove record",
         LostReply::EnsureLoginKey => "ensure login key",
+        LostReply::EnsureLoadBalancer => "ensure load balancer",
+        LostReply::AttachMembers => "attach members",
+        LostReply::DetachMembers => "detach members",
+        LostReply::DestroyLoadBalancer => "destroy load balancer",
     }
 }
 

@@ -4,9 +4,9 @@ use tokio::time::sleep;
 
 use super::{Actor, Balancing, Catalogue, Dice, FakeCloud, Fault, Faults, Flavour, Pace, Rates, World};
 use crate::provider::{
-    Capability, CheckProtocol, Effect, Endpoint, ErrorKind, InstanceId, Instances, Labels, Listener, ListenerProtocol,
+    CheckProtocol, Effect, Endpoint, ErrorKind, InstanceId, Instances, Labels, Listener, ListenerProtocol,
     LoadBalancer, LoadBalancerId, LoadBalancerSettings, LoadBalancerSpec, LoadBalancerState, LoadBalancers,
-    MemberCheck, MemberHealth, PowerOp, Provider, RetryPolicy, label,
+    MemberCheck, MemberHealth, Provider, RetryPolicy, label,
 };
 
 pub(super) fn seconds(seconds: u64) -> Duration {

@@ -301,7 +301,7 @@ mod tests {
             (format!("{BALANCER}sources = [\"10.0.0.1/8\"]\n"), "load_balancer.sources[0]", "bits after"),
             (check("path = \"health\""), "load_balancer.check.path", "start with `/`"),
             (check("port = 0"), "load_balancer.check.port", "port 0"),
-            (check("interval = \"500ms\""), "load_balancer.check.interval", "whole seconds"),
+            (check("interval = \"5500ms\""), "load_balancer.check.interval", "whole seconds"),
             (check("timeout = \"9s\""), "load_balancer.check.timeout", "longer than `interval`"),
             (check("healthy = 1"), "load_balancer.check.healthy", "2 to 10"),
             (check("unhealthy = 11"), "load_balancer.check.unhealthy", "2 to 10"),

@@ -1,4 +1,5 @@
 # make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
+# make demo-balancer   several instances behind a load balancer, rolled over while a client asks by name
 # make test    everything that is tested, one journey on real virtual machines included
 # make stopped a run that is suspended for longer than its lock lasts, in each phase: two minutes
 # make test-guests   Remint's user data on emulated guests of each cloud, with its firmware, metadata service and agent
@@ -17,7 +18,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
+.PHONY: build demo demo-balancer test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -31,6 +32,11 @@ demo:
 	.ci/setup build machines test || echo "demo: without Debian's packages, on simulated machines"
 	$(BUILD)
 	PROVIDER=$(PROVIDER) docs/examples/demo.sh
+
+demo-balancer:
+	.ci/setup build machines test || echo "demo-balancer: without Debian's packages, on simulated machines"
+	$(BUILD)
+	PROVIDER=$(PROVIDER) docs/examples/demo-balancer.sh
 
 # All at once: what needs nothing of the big SDKs is compiled beside them.
 test-programs:

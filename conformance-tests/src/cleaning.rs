@@ -3,8 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use remint_core::provider::{
-    Capability, CaptureProgress, CaptureSpec, Effect, EnvironmentId, Error, ErrorKind, ImageId, InstanceId, LoginKeyId,
-    Owner, Provider, RecordKind, Result, ServiceId, StaticIpId,
+    Capability, CaptureProgress, CaptureSpec, Effect, EnvironmentId, Error, ErrorKind, ImageId, InstanceId,
+    LoadBalancerId, LoginKeyId, Owner, Provider, RecordKind, Result, ServiceId, StaticIpId,
 };
 
 /// How a capture ends that makes no image.
@@ -28,6 +28,15 @@ impl Cleaner<'_> {
         let ips = ips.ok_or_else(|| Error::unsupported("release static IP", Capability::StaticIp))?;
         self.patiently(|| ips.release(id)).await?;
         self.until_missing(|| async move { ips.get(id).await.map(drop) }).await
+    }
+
+    pub(crate) async fn load_balancer(&self, id: &LoadBalancerId) -> Result<()> {
+        (self.say)(format!("load balancer {id} to be gone"));
+        let balancers = self.provider.load_balancers();
+        let balancers =
+            balancers.ok_or_else(|| Error::unsupported("destroy load balancer", Capability::LoadBalancer))?;
+        self.patiently(|| balancers.destroy(id)).await?;
+        self.until_missing(|| async move { balancers.get(id).await.map(drop) }).await
     }
 
     pub(crate) async fn instance(&self, id: &InstanceId) -> Result<()> {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use remint_core::provider::{
-    Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoginKeys, Markers, Provider, Selector,
-    StaticIps, Strays, label,
+    Capability, DnsZones, Error, ErrorKind, Images, Instances, Labels, LoadBalancers, LoginKeys, Markers, Provider,
+    Selector, StaticIps, Strays, label,
 };
 use uuid::Uuid;
 
@@ -93,6 +93,15 @@ impl CaseContext {
     /// When it declares them and has none.
     pub fn static_ips(&self) -> Result<&dyn StaticIps, Failure> {
         self.provider().static_ips().ok_or_else(|| declared_and_missing(Capability::StaticIp))
+    }
+
+    /// Its load balancers.
+    ///
+    /// # Errors
+    ///
+    /// When it declares them and has none.
+    pub fn load_balancers(&self) -> Result<&dyn LoadBalancers, Failure> {
+        self.provider().load_balancers().ok_or_else(|| declared_and_missing(Capability::LoadBalancer))
     }
 
     /// Its DNS zones.

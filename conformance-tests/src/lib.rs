@@ -19,6 +19,7 @@
 //! ```
 
 pub mod account;
+mod balancing;
 mod case;
 pub mod cases;
 mod cleaning;

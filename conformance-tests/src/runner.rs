@@ -135,6 +135,7 @@ struct Expected {
     images: BTreeSet<String>,
     static_ips: BTreeSet<StaticIpId>,
     login_keys: BTreeSet<String>,
+    load_balancers: BTreeSet<String>,
 }
 
 impl Expected {
@@ -146,6 +147,7 @@ impl Expected {
                 Resource::Image { name, .. } => drop(expected.images.insert(name.clone())),
                 Resource::StaticIp { id: Some(id), .. } => drop(expected.static_ips.insert(id.clone())),
                 Resource::LoginKey { name } => drop(expected.login_keys.insert(name.clone())),
+                Resource::LoadBalancer { name } => drop(expected.load_balancers.insert(name.clone())),
                 Resource::StaticIp { id: None, .. }
                 | Resource::Record { .. }
                 | Resource::Marker { .. }
@@ -174,6 +176,8 @@ async fn clean_up(context: &CaseContext, leaks: &mut Vec<String>) {
         let spec = CaptureSpec { name, instance, labels: context.labels().with(label::ROLE, "image") };
         note(leaks, cleaner.capture(&spec).await);
     }
+    let ended = load_balancers(context, &cleaner, &mut expected, leaks).await;
+    note(leaks, ended);
     let ended = static_ips(context, &cleaner, &expected, leaks).await;
     note(leaks, ended);
     let ended = instances(context, &cleaner, &mut expected, leaks).await;
@@ -250,6 +254,27 @@ async fn images(
     }
     for image in context.images().list(&context.selector()).await? {
         leaks.push(format!("image {} ({}) is still listed", image.id, image.name));
+    }
+    Ok(())
+}
+
+async fn load_balancers(
+    context: &CaseContext,
+    cleaner: &Cleaner<'_>,
+    expected: &mut Expected,
+    leaks: &mut Vec<String>,
+) -> Result<(), Failure> {
+    // Only for cases that use them: a list costs a call, and holds those of the whole account.
+    let used = !expected.load_balancers.is_empty();
+    let Some(balancers) = context.provider().load_balancers().filter(|_| used) else { return Ok(()) };
+    for balancer in balancers.list(&context.balancer_prefix()).await? {
+        if !expected.load_balancers.remove(&balancer.name) {
+            leaks.push(format!("load balancer {} ({}) was created and not asked for", balancer.id, balancer.name));
+        }
+        cleaner.load_balancer(&balancer.id).await?;
+    }
+    for balancer in balancers.list(&context.balancer_prefix()).await? {
+        leaks.push(format!("load balancer {} ({}) is still listed", balancer.id, balancer.name));
     }
     Ok(())
 }

@@ -34,6 +34,14 @@ pub enum LostReply {
     RemoveRecord,
     /// The registration of a login key.
     EnsureLoginKey,
+    /// The creation of a load balancer.
+    EnsureLoadBalancer,
+    /// Making instances members of a load balancer.
+    AttachMembers,
+    /// Making instances members no more.
+    DetachMembers,
+    /// The destruction of a load balancer.
+    DestroyLoadBalancer,
 }
 
 /// How a cloud turns a call away without carrying it out.

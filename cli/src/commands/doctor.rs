@@ -57,7 +57,9 @@ pub(super) async fn run(settings: &Settings, printer: &Printer) -> CommandResult
 /// A program that is good to have; Remint runs without it, less one thing.
 fn program(name: &'static str, purpose: &str, package: &str) -> Check {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    match std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()) {
+    // Where Debian has HAProxy, which is not in everybody's PATH.
+    let folders = std::env::split_paths(&path).chain([std::path::PathBuf::from("/usr/sbin")]);
+    match folders.map(|folder| folder.join(name)).find(|file| file.is_file()) {
         Some(file) => Check::good(name, file.display().to_string()),
         None => Check {
             name: name.to_owned(),

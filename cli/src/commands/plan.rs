@@ -2,7 +2,7 @@
 
 use remint_core::{
     context::Context,
-    deploy::{self, DeployOptions, Plan, Refusal, Step},
+    deploy::{self, DeployOptions, Plan, Refusal, Step, Waves},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +104,20 @@ fn refusal(title: &str, refused: &Refusal) -> String {
     text
 }
 
+/// How instances behind a load balancer take over: `rolling, 1 at a time, at most 4 at once`.
+fn in_waves(waves: &Waves) -> String {
+    let Waves { strategy, launches, most } = waves;
+    let sizes = match launches.as_slice() {
+        [] | [_] => "all at the same time".to_owned(),
+        [first, rest @ ..] if rest.iter().all(|size| size <= first) => format!("{first} at a time"),
+        [first, rest @ ..] => {
+            let largest = rest.iter().max().copied().unwrap_or_default();
+            format!("{first} first, then {largest} at a time")
+        }
+    };
+    format!("{}: {sizes}, at most {most} in all", strategy.as_str())
+}
+
 fn line(step: &Step) -> (char, String, &[String]) {
     let values = |values: &Option<Vec<String>>, none: &str| {
         values.as_ref().map_or_else(|| none.to_owned(), |values| values.join(", "))
@@ -119,8 +133,16 @@ fn line(step: &Step) -> (char, String, &[String]) {
             };
             (' ', format!("use image {image} ({whence})"), &[])
         }
-        Step::Launch { release, count, size, region, why } => {
-            ('+', format!("launch {count} of {size} in {region} as {release}"), why)
+        Step::Launch { release, count, size, region, why, waves } => {
+            let waves = waves.as_ref().map_or_else(String::new, |waves| format!(", {}", in_waves(waves)));
+            ('+', format!("launch {count} of {size} in {region} as {release}{waves}"), why)
+        }
+        Step::Scale { release, from, to } => ('~', format!("scale from {from} to {to} instances as {release}"), &[]),
+        Step::MakeBalancer => ('+', "create a load balancer".to_owned(), &[]),
+        Step::ChangeBalancer { name } => ('~', format!("change load balancer {name} in place"), &[]),
+        Step::Attach { instances } => {
+            let ids: Vec<_> = instances.iter().map(ToString::to_string).collect();
+            ('~', format!("put {} behind the load balancer again", ids.join(", ")), &[])
         }
         Step::MakeAddress => ('+', "create a static IP".to_owned(), &[]),
         Step::MoveAddress { address, .. } => ('~', format!("move {address} to the new instance"), &[]),

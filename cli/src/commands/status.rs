@@ -2,6 +2,7 @@
 
 use remint_core::{
     deploy::{self, InstanceStatus, Status},
+    provider::{LoadBalancerState, MemberHealth},
     redact,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,14 @@ fn text(status: &Status) -> String {
         let at = status.endpoint.map_or_else(|| address.ip.to_string(), |endpoint| endpoint.to_string());
         row("address", format!("{at}{target}"));
     }
+    if let Some(balancer) = &status.load_balancer {
+        let state = match &balancer.state {
+            LoadBalancerState::Active => Styled::green("active").to_string(),
+            LoadBalancerState::Pending => Styled::yellow("being changed").to_string(),
+            LoadBalancerState::Failed(reason) => Styled::red(redact::show_line(reason)).to_string(),
+        };
+        row("balancer", format!("{} ({}), {state}", balancer.name, balancer.id));
+    }
     if let Some(values) = &status.record {
         row("record", values.join(", "));
     }
@@ -75,8 +84,19 @@ fn line(status: &InstanceStatus) -> String {
         Some(false) => Styled::red("not healthy").to_string(),
         None => "health unknown".to_owned(),
     });
-    if status.serves {
-        words.push("serves".to_owned());
+    if let Some(release) = status.release {
+        words.push(release.to_string());
+    }
+    match &status.member {
+        Some(MemberHealth::OutOfService(reason)) if !reason.is_empty() => {
+            words.push(Styled::red(format!("out of service: {}", redact::show_line(reason))).to_string());
+        }
+        Some(health) => words.push(health.as_str().to_owned()),
+        None if status.serves => words.push("serves".to_owned()),
+        None => {}
+    }
+    if let Some(created) = instance.created_at {
+        words.push(format!("since {}", created.strftime("%Y-%m-%d %H:%MZ")));
     }
     if let Some(at) = &status.touched {
         words.push(Styled::yellow(format!("touched at {at}: replace it with `remint deploy --force`")).to_string());

@@ -6,7 +6,7 @@ use crate::{Block, Case, Cost, Decision, Outcome, Suite};
 
 /// What a run may cost, at most: each instance that a case launches is counted as a whole hour of the target's size.
 ///
-/// Images, static IPs and records that stand for minutes cost cents of cents and are not counted. A budget in euros is
+/// Images, static IPs, load balancers and records that exist for minutes cost cents of cents and are not counted. A budget in euros is
 /// compared with prices in US dollars, one for one: that is on the safe side for as long as a euro buys a dollar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {

@@ -8,8 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 use remint_core::provider::{
-    CaptureSpec, EnvironmentId, Error, ErrorKind, ImageId, InstanceId, Labels, LoginKeyId, Provider, RecordKind,
-    Result, Selector, StaticIpId, label,
+    CaptureSpec, EnvironmentId, Error, ErrorKind, ImageId, InstanceId, Labels, LoadBalancerId, LoginKeyId, Provider,
+    RecordKind, Result, Selector, StaticIpId, label,
 };
 
 use crate::{PastRun, RUN_LABEL, Resource, SERVICE, cleaning::Cleaner};
@@ -86,6 +86,8 @@ pub enum Thing {
     Record(String, String, RecordKind),
     /// A marker, by its name.
     Marker(String),
+    /// A load balancer, by the cloud's id and its name.
+    LoadBalancer(LoadBalancerId, String),
     /// A static IP, by the cloud's id.
     StaticIp(StaticIpId),
     /// The capture of an image that may be under way, and what comes of it.
@@ -105,6 +107,7 @@ impl fmt::Display for Thing {
         match self {
             Self::Record(zone, name, kind) => write!(f, "record {name}.{zone} {kind}"),
             Self::Marker(name) => write!(f, "marker {name}"),
+            Self::LoadBalancer(id, name) => write!(f, "load balancer {id} ({name})"),
             Self::StaticIp(id) => write!(f, "static IP {id}"),
             Self::Capture(spec) => {
                 write!(f, "image {}, which may be under capture from instance {}", spec.name, spec.instance)
@@ -159,6 +162,7 @@ impl Sweep {
         let runs: Vec<&PastRun> = options.runs.iter().filter(ours).collect();
         let mut sweep = Self::default();
         sweep.records_and_markers(provider, &runs).await?;
+        sweep.load_balancers(provider, &runs).await?;
         let judge = Judge { options, runs: runs.iter().map(|run| run.header.run.as_str()).collect() };
         sweep.machines(provider, &judge, &runs).await?;
         sweep.login_keys(provider, &runs).await?;
@@ -191,6 +195,19 @@ impl Sweep {
                 _ => None,
             };
             self.doomed.extend(there.map(|what| Doomed { what, why: Why::Ledger { run: run.to_owned() } }));
+        }
+        Ok(())
+    }
+
+    /// By the exact names of ledgers: a name that only begins like those of conformance runs may be anybody's.
+    async fn load_balancers(&mut self, provider: &dyn Provider, runs: &[&PastRun]) -> Result<()> {
+        let Some(balancers) = provider.load_balancers() else { return Ok(()) };
+        for (run, resource) in left(runs) {
+            let Resource::LoadBalancer { name } = resource else { continue };
+            for balancer in balancers.list(name).await?.into_iter().filter(|balancer| balancer.name == *name) {
+                let why = Why::Ledger { run: run.to_owned() };
+                self.doomed.push(Doomed { what: Thing::LoadBalancer(balancer.id, balancer.name), why });
+            }
         }
         Ok(())
     }
@@ -311,6 +328,7 @@ impl Sweep {
                     Thing::Record(zone, name, kind) => cleaner.record(zone, name, *kind).await,
                     Thing::Marker(name) => cleaner.marker(name).await,
                     Thing::Strays(environment) => cleaner.strays(environment).await,
+                    Thing::LoadBalancer(id, _) => cleaner.load_balancer(id).await,
                     Thing::StaticIp(id) => cleaner.static_ip(id).await,
                     Thing::Capture(spec) => cleaner.capture(spec).await,
                     Thing::Instance(id, _) => cleaner.instance(id).await,

@@ -33,6 +33,12 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::LoginKey]), costs(Cost::Cheap);
     "cancellation.marker", "a marker whose setting is dropped and repeated is set", marker,
         needs(&[Capability::Marker]), costs(Cost::Cheap);
+    "cancellation.load_balancer", "a load balancer whose creation is dropped and repeated is one", load_balancer,
+        needs(&[Capability::LoadBalancer]), costs(Cost::Billable), minutes(40);
+    "cancellation.change_load_balancer", "a change of settings that is dropped and repeated is made", change_load_balancer,
+        needs(&[Capability::LoadBalancer]), costs(Cost::Billable), minutes(40);
+    "cancellation.attach", "members whose attaching or detaching is dropped and repeated end as they should", attach,
+        needs(&[Capability::LoadBalancer]), minutes(30);
 };
 
 /// How long a call took.
@@ -231,6 +237,50 @@ async fn marker(context: CaseContext) -> Result<(), Failure> {
         markers.set(&name, value).await?;
         let read = markers.get(&name).await?;
         check!(read.as_deref() == Some(value), "set to {value}, and read as {read:?}");
+    }
+    Ok(())
+}
+
+async fn load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let balancers = context.load_balancers()?;
+    let (_, took) = timed(balancers.ensure(&context.balancer_spec("web"))).await?;
+    for (part, what) in PARTS.into_iter().zip(["a", "b", "c", "d"]) {
+        let spec = context.balancer_spec(what);
+        dropped(balancers.ensure(&spec), took, part).await;
+        let made = context.balanced(&spec).await?;
+        let only = context.only_balancer(&spec.name).await?;
+        check!(only.id == made.id, "one name, two load balancers: {} and {}", made.id, only.id);
+        context.unbalanced(&made.id).await?;
+    }
+    Ok(())
+}
+
+async fn change_load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let (balancers, mut spec) = (context.load_balancers()?, context.balancer_spec("web"));
+    let made = context.balanced(&spec).await?;
+    spec.settings.check.healthy = 3;
+    let (_, took) = timed(balancers.ensure(&spec)).await?;
+    for (part, unhealthy) in PARTS.into_iter().zip(3..) {
+        context.is_set_up(&made.id, &spec.settings).await?;
+        spec.settings.check.unhealthy = unhealthy;
+        dropped(balancers.ensure(&spec), took, part).await;
+        let now = context.balanced(&spec).await?;
+        check!(now.id == made.id, "one name, two load balancers: {} and {}", made.id, now.id);
+    }
+    Ok(())
+}
+
+async fn attach(context: CaseContext) -> Result<(), Failure> {
+    let (balancer, web) = (context.balancer("web").await?, context.running("web").await?);
+    let (balancers, ids) = (context.load_balancers()?, [web.id]);
+    let (_, took) = timed(balancers.attach(&balancer.id, &ids)).await?;
+    context.has_members(&balancer.id, &ids).await?;
+    for part in PARTS {
+        dropped(balancers.detach(&balancer.id, &ids), took, part).await;
+        context.patiently("detach", || balancers.detach(&balancer.id, &ids)).await?;
+        context.has_members(&balancer.id, &[]).await?;
+        dropped(balancers.attach(&balancer.id, &ids), took, part).await;
+        context.attached(&balancer.id, &ids).await?;
     }
     Ok(())
 }

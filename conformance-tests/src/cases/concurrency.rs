@@ -28,6 +28,10 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::StaticIp]), machines(2);
     "concurrency.assign", "parallel moves to two instances end at one of them", assign,
         needs(&[Capability::StaticIp]), machines(2);
+    "concurrency.load_balancer", "parallel calls for a load balancer of one name create one", load_balancer,
+        needs(&[Capability::LoadBalancer]), costs(Cost::Billable), minutes(20);
+    "concurrency.members", "instances that are attached in parallel are all members", attach,
+        needs(&[Capability::LoadBalancer]), machines(3), minutes(20);
     "concurrency.record", "parallel upserts of one record set leave it once", record,
         needs(&[Capability::Dns]), with(ZONE), costs(Cost::Cheap);
     "concurrency.record_others", "parallel upserts of different names all stand", record_others,
@@ -298,4 +302,26 @@ async fn list(context: CaseContext) -> Result<(), Failure> {
     let left = context.instances().list(&selector).await?;
     check!(left.is_empty(), "all are destroyed, and listed: {left:?}");
     Ok(())
+}
+
+async fn load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let (balancers, spec) = (context.load_balancers()?, context.balancer_spec("web"));
+    let made = settled(join_all((0..5).map(|_| balancers.ensure(&spec))).await)?;
+    check!(made.iter().all(|other| other.id == made[0].id), "one name, several load balancers: {made:?}");
+    context.balanced(&spec).await?;
+    let only = context.only_balancer(&spec.name).await?;
+    check!(only.id == made[0].id, "one name, several load balancers: {made:?} and {only:?}");
+    Ok(())
+}
+
+async fn attach(context: CaseContext) -> Result<(), Failure> {
+    let balancer = context.balancer("web").await?;
+    let mut ids = Vec::new();
+    for what in ["one", "two", "three"] {
+        ids.push(context.running(what).await?.id);
+    }
+    let (balancers, balancer) = (context.load_balancers()?, &balancer.id);
+    let attach = |id| context.patiently("attach", move || balancers.attach(balancer, std::slice::from_ref(id)));
+    try_join_all(ids.iter().map(attach)).await?;
+    context.has_members(balancer, &ids).await
 }

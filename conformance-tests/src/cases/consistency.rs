@@ -17,6 +17,10 @@ pub(super) const CASES: &[Case] = table! {
     "consistency.image_not_before", "an image that is not done is not available", image_not_before;
     "consistency.static_ip_at_once", "a static IP is listed and read right after it was ensured", static_ip_at_once,
         needs(&[Capability::StaticIp]);
+    "consistency.load_balancer_at_once", "a load balancer is listed and read right after it was ensured",
+        load_balancer_at_once, needs(&[Capability::LoadBalancer]), costs(Cost::Billable), minutes(20);
+    "consistency.load_balancer_elsewhere", "a load balancer that another client ensures is the same one",
+        load_balancer_elsewhere, needs(&[Capability::LoadBalancer]), with(ANOTHER), costs(Cost::Billable), minutes(20);
     "consistency.record_at_once", "a record set is read right after it was set, and not after it was removed",
         record_at_once, needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "consistency.launch_elsewhere", "a launch that another client repeats is the same instance", launch_elsewhere,
@@ -185,5 +189,32 @@ async fn many(context: CaseContext) -> Result<(), Failure> {
     }
     let standing = context.standing().await?;
     check!(standing == names, "{} were launched, {} are listed", names.len(), standing.len());
+    Ok(())
+}
+
+async fn load_balancer_at_once(context: CaseContext) -> Result<(), Failure> {
+    let (balancers, spec) = (context.load_balancers()?, context.balancer_spec("web"));
+    let made = balancers.ensure(&spec).await?;
+    let read = balancers.get(&made.id).await?;
+    check!((&read.name, &read.region) == (&made.name, &made.region), "created {made:?}, read {read:?}");
+    let listed = context.only_balancer(&spec.name).await?;
+    check!(listed.id == made.id, "created {}, and listed {}", made.id, listed.id);
+    let members = context.members(&made.id).await?;
+    check!(members.is_empty(), "it was just created, and has the members {members:?}");
+    Ok(())
+}
+
+async fn load_balancer_elsewhere(context: CaseContext) -> Result<(), Failure> {
+    let spec = context.balancer_spec("web");
+    let here = context.balanced(&spec).await?;
+    let another = context.another()?;
+    let missing = || Failure::new("another client has no load balancers");
+    let balancers = another.load_balancers().ok_or_else(missing)?;
+    let there = context.patiently("ensure", || balancers.ensure(&spec)).await?;
+    check!(there.id == here.id, "one name, two load balancers: {} here, {} there", here.id, there.id);
+    context.patiently("destroy", || balancers.destroy(&there.id)).await?;
+    context.balancer_gone(&here.id).await?;
+    let again = context.balanced(&spec).await?;
+    check!(again.id != here.id, "load balancer {} is gone, and was returned by ensure", here.id);
     Ok(())
 }

@@ -20,6 +20,7 @@ async fn concerns(context: CaseContext) -> Result<(), Failure> {
     let provider = context.provider();
     for (capability, is_there) in [
         (Capability::StaticIp, provider.static_ips().is_some()),
+        (Capability::LoadBalancer, provider.load_balancers().is_some()),
         (Capability::Dns, provider.dns_zones().is_some()),
         (Capability::LoginKey, provider.login_keys().is_some()),
         (Capability::Marker, provider.markers().is_some()),
@@ -37,9 +38,15 @@ async fn capabilities(context: CaseContext) -> Result<(), Failure> {
     declared.sort();
     declared.dedup();
     check!(declared.len() == descriptor.capabilities.len(), "a capability is declared twice");
-    for more in [Capability::StaticIpReassign, Capability::StaticIpLabels] {
-        let without = descriptor.has(more) && !descriptor.has(Capability::StaticIp);
-        check!(!without, "{more} is declared, and no static IPs");
+    for (more, refined) in [
+        (Capability::StaticIpReassign, Capability::StaticIp),
+        (Capability::StaticIpLabels, Capability::StaticIp),
+        (Capability::LoadBalancerHttp, Capability::LoadBalancer),
+        (Capability::LoadBalancerTargetPort, Capability::LoadBalancer),
+        (Capability::LoadBalancerDrain, Capability::LoadBalancer),
+    ] {
+        let without = descriptor.has(more) && !descriptor.has(refined);
+        check!(!without, "{more} is declared, and {refined} is not");
     }
     Ok(())
 }

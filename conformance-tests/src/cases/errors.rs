@@ -19,6 +19,8 @@ pub(super) const CASES: &[Case] = table! {
         stranger_mutations, with(STRANGER);
     "errors.stranger_static_ips", "refused credentials are Unauthenticated for static IPs, too", stranger_static_ips,
         needs(&[Capability::StaticIp]), with(STRANGER);
+    "errors.stranger_load_balancers", "refused credentials are Unauthenticated for load balancers, too",
+        stranger_load_balancers, needs(&[Capability::LoadBalancer]), with(STRANGER), minutes(20);
     "errors.stranger_dns", "refused credentials are Unauthenticated for DNS, too, and never NotFound", stranger_dns,
         needs(&[Capability::Dns]), with(&[Setting::Stranger, Setting::Zone]), costs(Cost::Cheap);
     "errors.stranger_login_keys", "refused credentials are Unauthenticated for login keys, too", stranger_login_keys,
@@ -123,6 +125,23 @@ async fn stranger_static_ips(context: CaseContext) -> Result<(), Failure> {
     unauthenticated(ips.release(&ip.id).await, "releasing a static IP")?;
     context.points_at(&ip, Some(&instance.id)).await?;
     Ok(())
+}
+
+async fn stranger_load_balancers(context: CaseContext) -> Result<(), Failure> {
+    let (balancer, web) = (context.balancer("web").await?, context.running("web").await?);
+    let (id, ids) = (&balancer.id, [web.id]);
+    context.attached(id, &ids).await?;
+    let stranger = context.stranger()?;
+    let missing = || Failure::new("no load balancers with refused credentials");
+    let balancers = stranger.load_balancers().ok_or_else(missing)?;
+    unauthenticated(balancers.list(&context.balancer_prefix()).await, "listing load balancers")?;
+    unauthenticated(balancers.get(id).await, "reading a load balancer")?;
+    unauthenticated(balancers.members(id).await, "listing members")?;
+    unauthenticated(balancers.ensure(&context.balancer_spec("other")).await, "creating a load balancer")?;
+    unauthenticated(balancers.attach(id, &ids).await, "attaching a member")?;
+    unauthenticated(balancers.detach(id, &ids).await, "detaching a member")?;
+    unauthenticated(balancers.destroy(id).await, "destroying a load balancer")?;
+    context.has_members(id, &ids).await
 }
 
 async fn stranger_dns(context: CaseContext) -> Result<(), Failure> {

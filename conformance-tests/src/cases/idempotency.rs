@@ -29,6 +29,10 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::LoginKey]), costs(Cost::Cheap);
     "idempotency.marker", "a marker that has the value is left alone", marker,
         needs(&[Capability::Marker]), costs(Cost::Cheap);
+    "idempotency.load_balancer", "ten load balancers of a name are one, and one that is as asked is left alone",
+        load_balancer, needs(&[Capability::LoadBalancer]), costs(Cost::Billable), minutes(20);
+    "idempotency.detach", "ten detachings of a member are one, and ten destructions of a load balancer", detach,
+        needs(&[Capability::LoadBalancer]), minutes(20);
     "idempotency.record", "an existing record set is left alone", record,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
 };
@@ -246,4 +250,36 @@ async fn marker(context: CaseContext) -> Result<(), Failure> {
     let read = markers.get(&name).await?;
     check!(read.as_deref() == Some("on"), "set, and read as {read:?}");
     Ok(())
+}
+
+async fn load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let (balancers, spec) = (context.load_balancers()?, context.balancer_spec("web"));
+    let first = context.patiently("ensure", || balancers.ensure(&spec)).await?;
+    for _ in 1..10 {
+        let again = context.patiently("ensure", || balancers.ensure(&spec)).await?;
+        check!(again.id == first.id, "one name, two load balancers: {} and {}", first.id, again.id);
+    }
+    let made = context.is_set_up(&first.id, &spec.settings).await?;
+    let before = context.provider().calls().count();
+    let again = balancers.ensure(&spec).await?;
+    let spent = context.provider().calls().count().since(before);
+    check!(spent.mutations == 0, "{} mutations for what is as asked", spent.mutations);
+    check!(again == made, "it was {made:?}, and is {again:?}");
+    let only = context.only_balancer(&spec.name).await?;
+    check!(only == made, "it was {made:?}, and is listed as {only:?}");
+    Ok(())
+}
+
+async fn detach(context: CaseContext) -> Result<(), Failure> {
+    let (balancer, web) = (context.balancer("web").await?, context.running("web").await?);
+    let (balancers, ids) = (context.load_balancers()?, [web.id]);
+    context.attached(&balancer.id, &ids).await?;
+    for _ in 0..10 {
+        context.patiently("detach", || balancers.detach(&balancer.id, &ids)).await?;
+    }
+    context.has_members(&balancer.id, &[]).await?;
+    for _ in 0..10 {
+        context.patiently("destroy", || balancers.destroy(&balancer.id)).await?;
+    }
+    context.balancer_gone(&balancer.id).await
 }

@@ -35,6 +35,14 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(LOST_AND_ZONE), costs(Cost::Cheap);
     "lost_replies.login_key", "a key whose reply is lost is registered once", login_key,
         needs(&[Capability::LoginKey]), with(LOST), costs(Cost::Cheap);
+    "lost_replies.load_balancer", "a load balancer whose reply is lost is one", load_balancer,
+        needs(&[Capability::LoadBalancer]), with(LOST), costs(Cost::Billable), minutes(20);
+    "lost_replies.attach", "members whose reply is lost are attached", attach,
+        needs(&[Capability::LoadBalancer]), with(LOST), minutes(20);
+    "lost_replies.detach", "members whose detaching lost its reply are gone", detach,
+        needs(&[Capability::LoadBalancer]), with(LOST), machines(2), minutes(20);
+    "lost_replies.destroy_load_balancer", "a load balancer whose destruction lost its reply is gone",
+        destroy_load_balancer, needs(&[Capability::LoadBalancer]), with(LOST), costs(Cost::Billable), minutes(20);
 };
 
 /// The first call may succeed, having settled the loss itself, or must own up that it does not know.
@@ -198,5 +206,45 @@ async fn login_key(context: CaseContext) -> Result<(), Failure> {
     let key = keys.ensure(&name, &line).await?;
     let listed = keys.list(&context.prefix()).await?;
     check!(listed == [key], "listed: {listed:?}");
+    context.has_lost(1).await
+}
+
+async fn load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let (balancers, spec) = (context.load_balancers()?, context.balancer_spec("web"));
+    context.lose_next(LostReply::EnsureLoadBalancer).await?;
+    owns_up(balancers.ensure(&spec).await)?;
+    let made = context.balanced(&spec).await?;
+    let only = context.only_balancer(&spec.name).await?;
+    check!(only.id == made.id, "one name, two load balancers: {} and {}", made.id, only.id);
+    context.has_lost(1).await
+}
+
+async fn attach(context: CaseContext) -> Result<(), Failure> {
+    let (balancer, web) = (context.balancer("web").await?, context.running("web").await?);
+    let ids = [web.id];
+    context.lose_next(LostReply::AttachMembers).await?;
+    owns_up(context.load_balancers()?.attach(&balancer.id, &ids).await)?;
+    context.attached(&balancer.id, &ids).await?;
+    context.has_lost(1).await
+}
+
+async fn detach(context: CaseContext) -> Result<(), Failure> {
+    let balancer = context.balancer("web").await?;
+    let (one, two) = (context.running("one").await?, context.running("two").await?);
+    let balancers = context.load_balancers()?;
+    context.attached(&balancer.id, &[one.id.clone(), two.id.clone()]).await?;
+    let ids = [one.id];
+    context.lose_next(LostReply::DetachMembers).await?;
+    owns_up(balancers.detach(&balancer.id, &ids).await)?;
+    context.patiently("detach", || balancers.detach(&balancer.id, &ids)).await?;
+    context.has_members(&balancer.id, &[two.id]).await?;
+    context.has_lost(1).await
+}
+
+async fn destroy_load_balancer(context: CaseContext) -> Result<(), Failure> {
+    let balancer = context.balancer("web").await?;
+    context.lose_next(LostReply::DestroyLoadBalancer).await?;
+    owns_up(context.load_balancers()?.destroy(&balancer.id).await)?;
+    context.unbalanced(&balancer.id).await?;
     context.has_lost(1).await
 }

@@ -13,9 +13,11 @@ mod instances;
 mod journeys;
 mod labels;
 mod limits;
+mod load_balancers;
 mod login_keys;
 mod lost_replies;
 mod markers;
+mod members;
 mod outages;
 mod power;
 mod refusals;
@@ -43,6 +45,8 @@ pub const TABLES: &[&[Case]] = &[
     power::CASES,
     images::CASES,
     static_ips::CASES,
+    load_balancers::CASES,
+    members::CASES,
     dns::CASES,
     login_keys::CASES,
     markers::CASES,

@@ -1,6 +1,6 @@
 //! What is not declared answers `Unsupported` and changes nothing. Run for those capabilities that a provider lacks.
 
-use remint_core::provider::{Capability, ErrorKind, label};
+use remint_core::provider::{Capability, ErrorKind, ListenerProtocol, LoadBalancerSpec, label};
 
 use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
 
@@ -9,6 +9,31 @@ pub const PROBES: &[(Capability, Case)] = &[
     (
         Capability::StaticIp,
         Case::new("undeclared.static_ip", "there are no static IPs", |c| Box::pin(no_static_ips(c))).costs(Cost::Free),
+    ),
+    (
+        Capability::LoadBalancer,
+        Case::new("undeclared.load_balancer", "there are no load balancers", |c| Box::pin(no_load_balancers(c)))
+            .costs(Cost::Free),
+    ),
+    (
+        Capability::LoadBalancerHttp,
+        Case::new("undeclared.load_balancer.http", "a port that understands requests is Unsupported", |c| {
+            Box::pin(http_listener(c))
+        })
+        .costs(Cost::Free),
+    ),
+    (
+        Capability::LoadBalancerTargetPort,
+        Case::new("undeclared.load_balancer.target_port", "a port that leads to another one is Unsupported", |c| {
+            Box::pin(other_port(c))
+        })
+        .costs(Cost::Free),
+    ),
+    (
+        Capability::LoadBalancerDrain,
+        Case::new("undeclared.load_balancer.drain", "no drain time is told", |c| Box::pin(no_drain(c)))
+            .costs(Cost::Billable)
+            .minutes(20),
     ),
     (Capability::Dns, Case::new("undeclared.dns", "there are no zones", |c| Box::pin(no_zones(c))).costs(Cost::Free)),
     (
@@ -48,6 +73,47 @@ pub const PROBES: &[(Capability, Case)] = &[
 
 async fn no_static_ips(context: CaseContext) -> Result<(), Failure> {
     check!(context.provider().static_ips().is_none(), "static IPs are not declared, and there");
+    Ok(())
+}
+
+async fn no_load_balancers(context: CaseContext) -> Result<(), Failure> {
+    check!(context.provider().load_balancers().is_none(), "load balancers are not declared, and there");
+    Ok(())
+}
+
+/// Holds that a load balancer is `Unsupported`, and not created.
+async fn balances_not(context: &CaseContext, spec: &LoadBalancerSpec, what: &str) -> Result<(), Failure> {
+    refused(context.load_balancers()?.ensure(spec).await, &[ErrorKind::Unsupported], what)?;
+    context.balances_nothing().await
+}
+
+async fn http_listener(context: CaseContext) -> Result<(), Failure> {
+    if context.provider().load_balancers().is_none() {
+        return Ok(());
+    }
+    let mut spec = context.balancer_spec("web");
+    spec.settings.listeners[0].protocol = ListenerProtocol::Http;
+    balances_not(&context, &spec, "a port that understands requests").await?;
+    spec.settings.listeners[0].protocol = ListenerProtocol::Https;
+    spec.settings.listeners[0].certificate = Some(context.name("cert"));
+    balances_not(&context, &spec, "a port that ends TLS").await
+}
+
+async fn other_port(context: CaseContext) -> Result<(), Failure> {
+    if context.provider().load_balancers().is_none() {
+        return Ok(());
+    }
+    let mut spec = context.balancer_spec("web");
+    spec.settings.listeners[0].target_port = 8080;
+    balances_not(&context, &spec, "a port that leads to another one").await
+}
+
+async fn no_drain(context: CaseContext) -> Result<(), Failure> {
+    if context.provider().load_balancers().is_none() {
+        return Ok(());
+    }
+    let made = context.balancer("web").await?;
+    check!(made.settings.drain.is_none(), "no drain time is declared, and {:?} is told", made.settings.drain);
     Ok(())
 }
 

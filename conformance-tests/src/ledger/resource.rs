@@ -31,6 +31,11 @@ pub enum Resource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<StaticIpId>,
     },
+    /// A load balancer of a name. Not every cloud labels load balancers.
+    LoadBalancer {
+        /// The name in the account, which no other run uses.
+        name: String,
+    },
     /// A record set. Records have no labels.
     Record {
         /// The name of the zone, without a final dot.
@@ -64,6 +69,7 @@ impl fmt::Display for Resource {
             Self::Image { name, .. } => write!(f, "image {name}"),
             Self::StaticIp { id: Some(id), .. } => write!(f, "static IP {id}"),
             Self::StaticIp { instance, id: None } => write!(f, "static IP of instance {instance}"),
+            Self::LoadBalancer { name } => write!(f, "load balancer {name}"),
             Self::Record { zone, name, record } => write!(f, "record {name}.{zone} {record}"),
             Self::LoginKey { name } => write!(f, "login key {name}"),
             Self::Marker { name } => write!(f, "marker {name}"),

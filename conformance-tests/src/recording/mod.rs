@@ -5,6 +5,7 @@
 
 #![deny(clippy::missing_trait_methods)]
 
+mod balancers;
 mod concerns;
 mod machines;
 
@@ -12,8 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Account, Calls, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, LoginKeys, Markers, Provider, Result,
-    StaticIps, Strays,
+    Account, Calls, Descriptor, DnsZones, Error, ErrorKind, Images, Instances, LoadBalancers, LoginKeys, Markers,
+    Provider, Result, StaticIps, Strays,
 };
 
 use crate::{Ledger, ledger::LedgerError};
@@ -68,6 +69,10 @@ impl Provider for Recorded {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         self.inner.static_ips().map(|_| self as _)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        self.inner.load_balancers().map(|_| self as _)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

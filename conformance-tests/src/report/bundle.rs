@@ -22,7 +22,8 @@ const FILE_MODE: u32 = 0o600;
 const CALLS_SHOWN: usize = 60;
 
 /// The calls that create what costs money.
-const BILLABLE: [&str; 4] = ["launch instance", "capture image", "copy image", "ensure static IP"];
+const BILLABLE: [&str; 5] =
+    ["launch instance", "capture image", "copy image", "ensure static IP", "ensure load balancer"];
 
 /// Explains the folder to a reader who did not make the run.
 const README: &str = "\

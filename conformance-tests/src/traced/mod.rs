@@ -5,6 +5,7 @@
 
 #![deny(clippy::missing_trait_methods)]
 
+mod balancers;
 mod concerns;
 mod log;
 mod machines;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use remint_core::provider::{
-    Account, Calls, Descriptor, DnsZones, Images, Instances, LoginKeys, Markers, Provider, Result, StaticIps, Strays,
+    Account, Calls, Descriptor, DnsZones, Images, Instances, LoadBalancers, LoginKeys, Markers, Provider, Result,
+    StaticIps, Strays,
 };
 
 pub use log::{CallLine, CallLog};
@@ -60,6 +62,10 @@ impl Provider for Traced {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         self.inner.static_ips().map(|_| self as _)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        self.inner.load_balancers().map(|_| self as _)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use remint_conformance::{Connect, Interference, LostReply, Refusal, Setting, Settings, Target};
 use remint_core::{
-    fake::{Actor, Catalogue, FakeCloud, Flavour, Pace, World},
+    fake::{Actor, Balancing, Catalogue, FakeCloud, Flavour, Pace, World},
     provider::{Capability, Descriptor, Error, ErrorKind, Guest, Limits, Provider},
 };
 
@@ -28,6 +28,16 @@ const CATALOGUE: Catalogue = Catalogue {
     bases: &["debian-12", "debian-13"],
     zones: &[ZONE],
     static_ips: Some(STATIC_IP_LIMIT),
+    load_balancers: None,
+    certificates: &["conformance"],
+};
+
+const BALANCING: Balancing = Balancing {
+    hidden_drain: None,
+    passes_through: false,
+    fails_open: false,
+    named: false,
+    unknown_for: Duration::from_secs(3),
 };
 
 const FLAVOUR: Flavour = Flavour {
@@ -38,6 +48,7 @@ const FLAVOUR: Flavour = Flavour {
     looks_first: true,
     request_ids: true,
     security_groups: true,
+    balancing: BALANCING,
     page: PAGE,
     catalogue: CATALOGUE,
 };
@@ -46,6 +57,7 @@ const PACE: Pace = Pace {
     launch: Duration::from_secs(30),
     destroy: Duration::from_secs(5),
     assign: Duration::from_secs(6),
+    balance: Duration::from_secs(40),
     capture: Duration::from_secs(60),
     power: Duration::from_secs(8),
     copy: Duration::from_secs(120),
@@ -141,6 +153,10 @@ pub(crate) fn operation(call: LostReply) -> &'static str {
         LostReply::UpsertRecord => "upsert record",
         LostReply::RemoveRecord => "remove record",
         LostReply::EnsureLoginKey => "ensure login key",
+        LostReply::EnsureLoadBalancer => "ensure load balancer",
+        LostReply::AttachMembers => "attach members",
+        LostReply::DetachMembers => "detach members",
+        LostReply::DestroyLoadBalancer => "destroy load balancer",
     }
 }
 

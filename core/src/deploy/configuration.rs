@@ -64,17 +64,21 @@ pub(super) async fn digest(ctx: &Context, salt: &str, static_ip: Option<IpAddr>)
     digest.finish().await.map_err(|reason| EngineError::new(EngineErrorKind::Journal, reason))
 }
 
-/// Makes keys, and composes the user data, within the provider's limit.
+/// Makes keys, and composes the user data, within the provider's limit. `hostname` is what the machine calls itself, where that is
+/// the same for all that are launched with it.
 pub(super) async fn prepare(
     ctx: &Context,
     release: ReleaseId,
-    name: &str,
+    hostname: Option<&str>,
     static_ip: Option<IpAddr>,
 ) -> Result<Prepared, EngineError> {
     let keys = ctx.machines.keys();
     let descriptor = ctx.provider.descriptor();
     let mut data = UserData::new(&keys.host.private_pem(), &descriptor.guest);
-    data = data.hostname(name).authorize(keys.login.public().line());
+    if let Some(hostname) = hostname {
+        data = data.hostname(hostname);
+    }
+    data = data.authorize(keys.login.public().line());
     for key in &ctx.loaded.manifest.access.ssh_keys {
         data = data.authorize(key);
     }

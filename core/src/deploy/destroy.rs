@@ -1,4 +1,4 @@
-//! Removing an environment, on request.
+//! Destroying an environment, on request.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::{
     journal::{Owned, Phase, Place, Resource, Resources},
     machine::destroy_all,
     provider::{EnvironmentId, Instance, LoginKeys},
-    resources::{Ownership, Standing, foreign, foreign_user, give_back, remove_record, written},
+    resources::{Ownership, Standing, destroy_balancer, foreign, foreign_user, give_back, remove_record, written},
 };
 
 /// Removes an environment, wherever it was: records, instances, the static IPs that Remint made, and with `images` the service's
@@ -63,8 +63,8 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         let ours = standing.ours.into_iter().filter(|instance| fresh(instance)).collect();
         places.push((place.clone(), at, ours));
     }
-    for (_, ip) in resources.static_ips().filter(|(owned, _)| owned.made_by.is_some()) {
-        let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
+    for (owned, ip) in resources.static_ips().filter(|(owned, _)| owned.made_by.is_some()) {
+        let at = owned.place().and_then(|place| at_place(&places, &place)).unwrap_or(ctx);
         if let Some(user) = foreign_user(at, ip, &ownership).await? {
             let message =
                 format!("static IP {} points at {user}, which is no instance of this environment", ip.address.ip);
@@ -96,9 +96,11 @@ async fn destroy_locked(engine: &Engine<'_>, session: &Session, images: bool) ->
         remove_keys(at, &session.identity.environment.id).await?;
     }
     for owned in resources.owned.clone() {
-        if let (Resource::StaticIp(ip), Some(_)) = (&owned.resource, owned.made_by) {
-            let at = place_of(&places, &resources, &ip.id).unwrap_or(ctx);
-            give_back(at, ip, &ownership).await?;
+        let at = owned.place().and_then(|place| at_place(&places, &place)).unwrap_or(ctx);
+        match (&owned.resource, owned.made_by) {
+            (Resource::StaticIp(ip), Some(_)) => drop(give_back(at, ip, &ownership).await?),
+            (Resource::LoadBalancer(balancer), Some(_)) => destroy_balancer(at, balancer).await?,
+            _ => {}
         }
         forget(engine, session, &mut resources, &owned).await?;
     }
@@ -121,14 +123,9 @@ async fn forget(
     Ok(engine.journal().set_resources(&session.lock, resources).await?)
 }
 
-/// The context of the place where a static IP is.
-fn place_of<'a>(
-    places: &'a [(Place, Context, Vec<Instance>)],
-    resources: &Resources,
-    ip: &crate::provider::StaticIpId,
-) -> Option<&'a Context> {
-    let place = resources.static_ips().find(|(_, owned)| owned.id == *ip)?.0.place()?;
-    places.iter().find(|(known, ..)| *known == place).map(|(_, at, _)| at)
+/// The context of a place.
+fn at_place<'a>(places: &'a [(Place, Context, Vec<Instance>)], place: &Place) -> Option<&'a Context> {
+    places.iter().find(|(known, ..)| known == place).map(|(_, at, _)| at)
 }
 
 /// Removes the login keys of all runs of the environment. The caller holds the lock, so nobody needs them.

@@ -1,18 +1,22 @@
 //! What the planner decides on, and what is refused because it is somebody else's.
 
+use std::collections::BTreeSet;
+
 use super::{
     EngineError, EngineErrorKind, configuration, health,
+    fleet::{BalancerFacts, FleetFacts},
     observe::{Wanted, World},
     planner::{AddressFacts, CurrentFacts, Facts, RecordFacts, Superfluous},
+    waves::Rollout,
 };
 use crate::{
     context::Context,
     journal::{Owned, Release, Resource, Retired, current},
     manifest::{Retire, StaticIpChoice},
-    provider::{Instance, InstanceState, ReleaseId},
+    provider::{Instance, InstanceState, MemberHealth, ReleaseId, label},
     recipe::changed,
     resources::{may_write, record_ttl, release_of, wanted_record_name},
-    traffic::points_elsewhere,
+    traffic::{address_of, points_elsewhere, serves},
 };
 
 /// Puts together what the planner decides on, and refuses what belongs to somebody else.
@@ -23,14 +27,17 @@ pub(super) async fn facts(ctx: &Context, world: &World, wanted: &Wanted, force: 
         Some(release) => Some(current_facts(ctx, world, wanted, release).await?),
         None => None,
     };
-    let address = match (&manifest.address.static_ip, &world.static_ip) {
+    let address = match (manifest.static_ip(), &world.static_ip) {
         (StaticIpChoice::None, _) => AddressFacts::None,
         (_, None) => AddressFacts::Missing,
         (_, Some(ip)) => AddressFacts::Stands { address: ip.address.ip, points_at: ip.assigned_to.clone() },
     };
     let own = current.as_ref().and_then(|current| current.instances.first());
     let own = world.instances.iter().find(|instance| Some(&instance.id) == own);
+    let fleet = fleet_facts(ctx, world);
+    let balancer = world.balancer.as_ref().and_then(|balancer| address_of(balancer).ok());
     let record_target = match &address {
+        AddressFacts::None if fleet.is_some() => balancer.map(|address| address.ip),
         AddressFacts::Stands { address, .. } => Some(*address),
         AddressFacts::None => own.and_then(|instance| instance.address.as_ref()).map(|address| address.ip),
         AddressFacts::Missing => None,
@@ -49,6 +56,7 @@ pub(super) async fn facts(ctx: &Context, world: &World, wanted: &Wanted, force: 
         region: ctx.loaded.section.region.clone(),
         count: manifest.instance.count,
         address,
+        fleet,
         record: record_facts(ctx, world),
         record_target,
         standing: world.instances.iter().map(|instance| instance.id.clone()).collect(),
@@ -61,22 +69,71 @@ pub(super) async fn facts(ctx: &Context, world: &World, wanted: &Wanted, force: 
     })
 }
 
-/// How the manifest's choice of the address differs from what the environment serves under.
+/// How the manifest's choice of the way in differs from what the environment serves under.
 fn address_change(ctx: &Context, world: &World) -> Option<String> {
-    let choice = &ctx.loaded.manifest.address.static_ip;
+    let choice = ctx.loaded.manifest.static_ip();
     let standing = world.resources.static_ip();
+    let balanced = world.resources.load_balancer().is_some();
     let now = match standing {
         Some((_, owned)) => owned.address.ip.to_string(),
+        None if balanced => "that of the load balancer".to_owned(),
         None => "the instance's own".to_owned(),
     };
+    if ctx.loaded.manifest.load_balancer.is_some() {
+        return (!balanced).then(|| format!("the address changes from {now} to that of a load balancer"));
+    }
     match (choice, standing) {
-        (StaticIpChoice::None, None) => None,
+        (StaticIpChoice::None, None) if !balanced => None,
         (StaticIpChoice::Managed, Some((owned, _))) if owned.made_by.is_some() => None,
         (StaticIpChoice::Existing(ip), Some((_, owned))) if owned.address.ip == *ip => None,
-        (StaticIpChoice::None, Some(_)) => Some(format!("the address changes from {now} to the instance's own")),
+        (StaticIpChoice::None, _) => Some(format!("the address changes from {now} to the instance's own")),
         (StaticIpChoice::Managed, _) => Some(format!("the address changes from {now} to a new static IP")),
         (StaticIpChoice::Existing(ip), _) => Some(format!("the address changes from {now} to {ip}")),
     }
+}
+
+/// What there is behind the load balancer, where the manifest asks for one. Its verdict counts, and not an answer from here: it is
+/// the one that sends clients.
+fn fleet_facts(ctx: &Context, world: &World) -> Option<FleetFacts> {
+    let wanted = ctx.loaded.manifest.load_balancer_settings()?;
+    let balancer = match &world.balancer {
+        None => BalancerFacts::Missing,
+        Some(now) => BalancerFacts::Stands { name: now.name.clone(), differs: !now.settings.is_as(&wanted) },
+    };
+    let serving = current(&world.history).filter(|release| release.record.balanced);
+    let gated: BTreeSet<_> = world.history.iter().flat_map(Release::gated).collect();
+    let (mut good, mut detached, mut bad, mut old) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for instance in &world.instances {
+        let health = world.members.get(&instance.id);
+        let is_current = serving.is_some_and(|release| release_of(instance) == Some(release.id()));
+        let problem = match health {
+            _ if !is_current || !gated.contains(&instance.id) => Some(None),
+            _ if instance.state != InstanceState::Running => Some(Some(instance.state.as_str().to_owned())),
+            Some(MemberHealth::OutOfService(reason)) if reason.is_empty() => Some(Some("out of service".to_owned())),
+            Some(MemberHealth::OutOfService(reason)) => Some(Some(format!("out of service: {reason}"))),
+            _ if instance.labels.get(label::TOUCHED).is_some() => Some(Some("somebody logged in to it".to_owned())),
+            _ => None,
+        };
+        match problem {
+            None => {
+                good.push(instance.id.clone());
+                if health.is_none() {
+                    detached.push(instance.id.clone());
+                }
+            }
+            Some(problem) => {
+                bad.extend(problem.map(|problem| format!("{} is to be replaced: {problem}", instance.name)));
+                old += u32::from(serves(health));
+            }
+        }
+    }
+    let found = good.len() + bad.len();
+    if let Some(release) = serving.filter(|release| found < release.record.count as usize) {
+        bad.push(format!("{} of {} instances of {} are gone", release.record.count as usize - found, release.record.count, release.id()));
+    }
+    let rollout = Rollout::of(&ctx.loaded.manifest, ctx.loaded.manifest.instance.count);
+    let count_before = serving.map(|release| release.record.count);
+    Some(FleetFacts { balancer, good, detached, old, bad, count_before, rollout })
 }
 
 fn record_facts(ctx: &Context, world: &World) -> Option<RecordFacts> {
@@ -94,7 +151,7 @@ fn record_facts(ctx: &Context, world: &World) -> Option<RecordFacts> {
 fn superfluous(ctx: &Context, world: &World) -> Vec<Superfluous> {
     let record = wanted_record_name(ctx);
     let stays = |owned: &Owned| match &owned.resource {
-        Resource::StaticIp(_) => address_change(ctx, world).is_none(),
+        Resource::StaticIp(_) | Resource::LoadBalancer(_) => address_change(ctx, world).is_none(),
         Resource::Record(standing) => record
             .as_ref()
             .is_some_and(|(provider, wanted)| owned.provider.as_str() == *provider && standing.is_same(wanted)),
@@ -140,20 +197,21 @@ async fn current_facts(
 
 /// Refuses what cannot be, and what belongs to somebody else, before anything is created.
 pub(super) fn check(ctx: &Context, world: &World) -> Result<(), EngineError> {
-    check_count(ctx)?;
+    check_balancer(ctx)?;
     check_place(ctx, world)?;
     check_address(world)?;
     check_record(ctx, world)?;
     check_others(ctx, world)
 }
 
-fn check_count(ctx: &Context) -> Result<(), EngineError> {
-    if ctx.loaded.manifest.instance.count == 1 {
-        return Ok(());
+/// What the provider cannot do of the load balancer that the manifest asks for. Loading the manifest says so, too, at its line,
+/// where the provider is known then.
+fn check_balancer(ctx: &Context) -> Result<(), EngineError> {
+    let descriptor = ctx.provider.descriptor();
+    match ctx.loaded.manifest.beyond(descriptor.id, descriptor.capabilities).into_iter().next() {
+        None => Ok(()),
+        Some(beyond) => Err(EngineError::new(EngineErrorKind::Manifest, beyond.message).hint(beyond.help)),
     }
-    let count = ctx.loaded.manifest.instance.count;
-    let message = format!("{count} instances need a load balancer, which this provider does not have (instance.count)");
-    Err(EngineError::new(EngineErrorKind::Manifest, message).hint("write `count = 1` in `[instance]`"))
 }
 
 /// An environment does not move to another provider or region: its address cannot go with it.
@@ -202,6 +260,8 @@ fn check_others(ctx: &Context, world: &World) -> Result<(), EngineError> {
     for (environment, resources) in &world.others {
         let taken = resources.wanted().find(|owned| match &owned.resource {
             Resource::StaticIp(ip) => world.static_ip.as_ref().is_some_and(|wanted| wanted.id == ip.id),
+            // Its name holds the environment's id.
+            Resource::LoadBalancer(_) => false,
             Resource::Record(standing) => record
                 .as_ref()
                 .is_some_and(|(provider, wanted)| owned.provider.as_str() == *provider && standing.is_same(wanted)),

@@ -11,22 +11,23 @@ use super::{
 use crate::{
     bake::{KeyFolder, forget, kept_until, key_prefix},
     context::Context,
-    journal::{Identity, Owned, Place, Release, Resource, Resources, Runs, current},
+    journal::{Identity, Owned, OwnedLoadBalancer, Place, Release, Resource, Resources, Runs, current},
     machine::destroy_all,
     manifest::Retire,
     provider::{
-        EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoginKeyId, LoginKeys, Owner,
-        Selector, StaticIp, StaticIps, Stray, Strays, label,
+        EnvironmentId, Image, ImageId, ImageState, Images, Instance, InstanceState, LoadBalancer, LoadBalancers,
+        LoginKeyId, LoginKeys, Owner, Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
     resources::{
-        Ownership, Standing, find, foreign, give_back, release_of, remove_record, standing_record, written, zones,
+        Ownership, Standing, balancer_name, destroy_balancer, find, foreign, give_back, release_of, remove_record, standing_record, written, zones,
     },
+    traffic::check_no_members,
 };
 
 /// Something that nothing accounts for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leftover {
-    /// `instance`, `builder`, `check machine`, `login key`, `image`, `static IP`, `record`, or the kind of a provider's stray.
+    /// `instance`, `builder`, `check machine`, `login key`, `image`, `static IP`, `load balancer`, `record`, or the kind of a provider's stray.
     pub kind: String,
     /// The cloud's id, by which it is removed.
     pub id: String,
@@ -94,6 +95,7 @@ enum Removal {
     Image(ImageId),
     Owned(Owned),
     StaticIp(StaticIp),
+    LoadBalancer(OwnedLoadBalancer),
     Stray(Stray),
 }
 
@@ -246,6 +248,7 @@ impl<'a> Search<'a> {
         found.extend(self.keys().await?);
         found.extend(self.images().await?);
         found.extend(self.static_ips().await?);
+        found.extend(self.balancers().await?);
         found.extend(self.owned());
         found.extend(self.capture().await?);
         // What carries no label may be of those runs, too.
@@ -309,7 +312,9 @@ impl<'a> Search<'a> {
         if serving.map(Release::id) != Some(id) && parked != Some(id) {
             return Some(format!("{id} neither serves nor is parked nor is being deployed"));
         }
-        (!release.gated().contains(&instance.id)).then(|| format!("it never passed the gate of {id}, which serves"))
+        // An undone release may have launched some for the one before it.
+        let passed = self.history.iter().any(|release| release.gated().contains(&instance.id));
+        (!passed).then(|| format!("it never passed the gate of {id}, which serves"))
     }
 
     /// Builders and check machines of this environment; those of a remint that knew no ids are perhaps ours.
@@ -416,13 +421,40 @@ impl<'a> Search<'a> {
         Ok(found.collect())
     }
 
+    /// Load balancers that carry the environment's id in their names, and that the journal does not know: of a run that died, or of
+    /// a journal that was lost.
+    async fn balancers(&self) -> Result<Vec<Found>, EngineError> {
+        let (Some(balancers), Some(environment)) = (self.ctx.provider.load_balancers(), self.environment()) else {
+            return Ok(Vec::new());
+        };
+        let unfinished = self.history.last().is_some_and(|last| !last.phase().is_final());
+        if unfinished || !self.quiet {
+            return Ok(Vec::new());
+        }
+        let name = balancer_name(environment);
+        let mut all = LoadBalancers::list(balancers, &name).await?;
+        let known = |balancer: &LoadBalancer| {
+            self.resources.owned.iter().filter_map(Owned::as_load_balancer).any(|owned| owned.id == balancer.id)
+        };
+        all.retain(|balancer| balancer.name == name && !known(balancer));
+        let found = all.into_iter().map(|balancer| {
+            let leftover = Leftover {
+                region: Some(balancer.region.to_string()),
+                ..self.leftover("load balancer", &balancer.id, &balancer.name, "no release serves behind it")
+            };
+            let owned = OwnedLoadBalancer { id: balancer.id, name: balancer.name };
+            Found { leftover, removal: Some(Removal::LoadBalancer(owned)) }
+        });
+        Ok(found.collect())
+    }
+
     /// What the journal names as not wanted any more, once resolvers have forgotten it. What a release that is under way does
     /// without still serves, and is wanted again should it be undone.
     fn owned(&self) -> Vec<Found> {
         let (id, dns) = (self.ctx.provider.descriptor().id, self.ctx.dns_provider().descriptor().id);
         let here = |owned: &&Owned| match &owned.resource {
             Resource::Record(_) => owned.provider.as_str() == dns,
-            Resource::StaticIp(_) => owned.provider.as_str() == id,
+            Resource::StaticIp(_) | Resource::LoadBalancer(_) => owned.provider.as_str() == id,
         };
         let under_way = self.history.last().filter(|last| !last.phase().is_final()).map(Release::id);
         let longest = self.resources.owned.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max();
@@ -436,6 +468,7 @@ impl<'a> Search<'a> {
         let found = superseded.map(|owned| {
             let (kind, id) = match &owned.resource {
                 Resource::StaticIp(ip) => ("static IP", ip.id.to_string()),
+                Resource::LoadBalancer(balancer) => ("load balancer", balancer.id.to_string()),
                 Resource::Record(record) => ("record", format!("{} {}", record.fqdn(), record.kind)),
             };
             let leftover = Leftover {
@@ -509,7 +542,12 @@ impl<'a> Search<'a> {
                         return Ok(false);
                     }
                 }
-                destroy_all(ctx, &instance_selector(ctx), std::slice::from_ref(&instance)).await?;
+                let alone = std::slice::from_ref(&instance);
+                if let Err(error) = check_no_members(ctx, &self.resources, alone).await {
+                    ctx.events.warn(format!("{} stays: {}", instance.name, error.chain()));
+                    return Ok(false);
+                }
+                destroy_all(ctx, &instance_selector(ctx), alone).await?;
                 forget(ctx, &session.identity.environment.id, &instance);
             }
             Removal::Key(id) => match ctx.provider.login_keys() {
@@ -517,6 +555,7 @@ impl<'a> Search<'a> {
                 None => return Ok(false),
             },
             Removal::Image(id) => ctx.provider.images().delete(&id).await?,
+            Removal::LoadBalancer(owned) => destroy_balancer(ctx, &owned).await?,
             Removal::StaticIp(ip) => {
                 let owned = crate::journal::OwnedStaticIp { id: ip.id, address: ip.address };
                 return give_back(ctx, &owned, &self.ownership).await;
@@ -524,6 +563,7 @@ impl<'a> Search<'a> {
             Removal::Owned(owned) => {
                 let gone = match &owned.resource {
                     Resource::StaticIp(ip) => give_back(ctx, ip, &self.ownership).await?,
+                    Resource::LoadBalancer(balancer) => destroy_balancer(ctx, balancer).await.map(|()| true)?,
                     Resource::Record(record) => {
                         if let Some(next) = self.unset_record().await? {
                             let (fqdn, kind) = (record.fqdn(), record.kind);

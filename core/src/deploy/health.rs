@@ -8,9 +8,10 @@ use super::{EngineError, EngineErrorKind};
 use crate::{
     context::Context,
     health::{Probe, ProbeRun, wait_healthy},
-    manifest::HealthCheck,
-    provider::Address,
+    manifest::{HealthCheck, HttpCheck, TcpCheck},
+    provider::{Address, ListenerProtocol, LoadBalancer, LoadBalancerSettings},
     remote::Session,
+    traffic::address_of,
 };
 
 /// How often the service is asked while the address moves.
@@ -43,19 +44,59 @@ pub(super) async fn ask(ctx: &Context, address: &Address) -> Option<Result<(), S
 
 /// Whether the service at an address is healthy for so long, and before that, becomes so in time.
 pub(super) async fn observe(ctx: &Context, address: &Address, during: Duration) -> Result<(), EngineError> {
-    let health = &ctx.loaded.manifest.health;
     if is_silent(ctx) {
         sleep(during).await;
         return Ok(());
     }
     let probe = probe_of(ctx, address, None).await?;
+    observe_by(ctx, &probe, during).await
+}
+
+async fn observe_by(ctx: &Context, probe: &Probe, during: Duration) -> Result<(), EngineError> {
+    let health = &ctx.loaded.manifest.health;
     let started = Instant::now();
     loop {
-        wait_healthy(&probe, health, None, &ctx.cancel, &mut |_| {}).await?;
+        wait_healthy(probe, health, None, &ctx.cancel, &mut |_| {}).await?;
         if started.elapsed() >= during {
             return Ok(());
         }
         sleep(health.interval.0).await;
+    }
+}
+
+/// As [`observe`], of the service behind a load balancer, through its own address. Where nobody can ask from here, it only waits.
+pub(super) async fn observe_balancer(
+    ctx: &Context,
+    balancer: &LoadBalancer,
+    during: Duration,
+) -> Result<(), EngineError> {
+    let check = through(&ctx.loaded.manifest.health.check, &balancer.settings).filter(|_| !is_silent(ctx));
+    let Some(check) = check else {
+        sleep(during).await;
+        return Ok(());
+    };
+    let address = address_of(balancer)?;
+    let probe = Probe::asking(&check, &ctx.loaded, &ctx.services, &address, None)
+        .await
+        .map_err(|reason| EngineError::new(EngineErrorKind::Manifest, format!("{reason} (health.check)")))?;
+    observe_by(ctx, &probe, during).await
+}
+
+/// The check of an instance, as it is asked through a load balancer; `None` where no listener leads to the service, or where only
+/// others may connect.
+fn through(check: &HealthCheck, settings: &LoadBalancerSettings) -> Option<HealthCheck> {
+    if !settings.sources.is_empty() {
+        return None;
+    }
+    let port = check.port()?;
+    let listener = settings.listeners.iter().find(|listener| listener.target_port == port)?;
+    match check {
+        HealthCheck::Http(http) => {
+            let https = http.https || listener.protocol == ListenerProtocol::Https;
+            Some(HealthCheck::Http(HttpCheck { port: Some(listener.port), https, ..http.clone() }))
+        }
+        HealthCheck::Tcp(_) => Some(HealthCheck::Tcp(TcpCheck { port: listener.port })),
+        HealthCheck::Command(_) => None,
     }
 }
 

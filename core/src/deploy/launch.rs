@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -17,16 +18,20 @@ use crate::{
     context::Context,
     events::{Event, Events},
     health::HealthError,
-    journal::{Entry, EntryRecord, Phase},
+    journal::{Entry, EntryRecord, Phase, ReleaseRecord},
     machine::{self, destroy_all},
     manifest::StaticIpChoice,
     provider::{
-        Effect, ErrorKind, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, ReleaseId,
-        Selector, StaticIp, label,
+        Effect, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, Region,
+        ReleaseId, Selector, SizeName, StaticIp, label,
     },
+    remote::Keys,
     resources::{self, release_of},
-    traffic::check_unused,
+    traffic::{check_no_members, check_unused},
 };
+
+/// How many instances are taken through the gate at a time: each has a connection of its own.
+const AT_THE_GATE: usize = 100;
 
 /// How often a request whose reply is not known is looked for.
 const SETTLE_LOOKS: Duration = Duration::from_secs(2);
@@ -54,29 +59,52 @@ impl Run<'_> {
             self.destroy_unused(&unopened).await?;
             self.remove_login_keys().await?;
         }
+        let source = Source::of(&self.release.record);
+        self.launch_gated(1, &source).await.map(drop)
+    }
+
+    /// Launches instances and takes them through the gate, side by side.
+    pub(super) async fn launch_gated(&mut self, many: u32, source: &Source) -> Result<Vec<Instance>, EngineError> {
         let deadline = Instant::now() + self.ctx.loaded.manifest.deploy.timeout.0;
-        let name = instance_name(&self.ctx, self.release.id(), 0);
+        let names = self.new_names(many, source.release);
         let static_ip = self.resources.static_ip().map(|(_, owned)| owned.address.ip);
+        // What is launched by one call has one text of user data: then the cloud's own metadata say which name is whose.
+        let hostname = names.first().filter(|_| names.len() == 1);
         // Composed, and its size checked, before anything is created.
-        let prepared = configuration::prepare(&self.ctx, self.release.id(), &name, static_ip).await?;
-        self.enter(Phase::Launching).await?;
+        let hostname = hostname.map(String::as_str);
+        let prepared = configuration::prepare(&self.ctx, source.release, hostname, static_ip).await?;
+        // Behind a load balancer, launching is a part of rolling.
+        let has_phases = !self.release.record.balanced;
+        if has_phases {
+            self.enter(Phase::Launching).await?;
+        }
         self.fresh = false;
         let ctx = self.ctx.clone();
         let key = ctx.commit(self.register_key(&prepared)).await?;
-        let instance = ctx.commit(self.launch(&name, &prepared, key.as_ref())).await?;
-        self.enter(Phase::Gating).await?;
-        let selector = instance_selector(&self.ctx);
-        let instance = machine::with_address(&self.ctx, &selector, instance, deadline).await?;
-        let gated = self.gate(&instance, &prepared, deadline).await;
-        if gated.is_ok() {
-            self.note(Entry::GatePassed { instance: instance.id.clone() }).await?;
-            let Instance { id, name, .. } = instance;
-            self.ctx.events.emit(Event::InstanceHealthy { instance: id, name });
+        let mut launched = Vec::new();
+        for batch in names.chunks(ctx.provider.descriptor().limits.launch_batch.max(1)) {
+            launched.extend(ctx.commit(self.launch(batch, source, &prepared, key.as_ref())).await?);
+        }
+        if has_phases {
+            self.enter(Phase::Gating).await?;
+        }
+        let gated = Box::pin(self.gate(launched, &prepared, deadline)).await;
+        for Instance { id, name, .. } in gated.iter().flatten() {
+            self.note(Entry::GatePassed { instance: id.clone() }).await?;
+            self.ctx.events.emit(Event::InstanceHealthy { instance: id.clone(), name: name.clone() });
         }
         if let (Some(keys), Some(key)) = (self.ctx.provider.login_keys(), key) {
             keys.remove(&key.id).await?;
         }
         gated
+    }
+
+    /// Names that no instance has had: the run is in them, and how many this run has named before.
+    fn new_names(&self, many: u32, release: ReleaseId) -> Vec<String> {
+        let run = format!("-{}", self.ctx.run4());
+        let before = self.release.names().iter().filter(|name| name.ends_with(&run)).count();
+        let first = u32::try_from(before).unwrap_or(u32::MAX);
+        (first..first.saturating_add(many)).map(|index| instance_name(&self.ctx, release, index)).collect()
     }
 
     /// Whether an instance runs and has passed this release's gate.
@@ -100,92 +128,75 @@ impl Run<'_> {
 
     async fn launch(
         &mut self,
-        name: &str,
+        names: &[String],
+        source: &Source,
         prepared: &Prepared,
         key: Option<&LoginKey>,
-    ) -> Result<Instance, EngineError> {
-        let record = self.release.record.clone();
-        self.note(Entry::Launching { names: vec![name.to_owned()] }).await?;
+    ) -> Result<Vec<Instance>, EngineError> {
+        self.refused = false;
+        self.note(Entry::Launching { names: names.to_vec() }).await?;
         let spec = LaunchSpec {
-            names: vec![name.to_owned()],
+            names: names.to_vec(),
             new_names: true,
-            image: record.image.clone(),
-            size: record.size.clone(),
-            region: record.region.clone(),
-            labels: self.instance_labels(),
+            image: source.image.clone(),
+            size: source.size.clone(),
+            region: source.region.clone(),
+            labels: self.instance_labels(source.release),
             user_data: Some(prepared.user_data.clone()),
             login_keys: key.map(|key| key.id.clone()).into_iter().collect(),
         };
-        let launched = machine::launch(&self.ctx, &spec).await;
-        let instance = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
+        let launched = machine::launch_all(&self.ctx, &spec).await;
+        let launched = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
         let host_key = Some(prepared.keys.host.public().line());
-        self.note(Entry::Launched { instances: vec![instance.id.clone()], host_key }).await?;
-        let (id, name) = (instance.id.clone(), instance.name.clone());
-        self.ctx.events.emit(Event::InstanceLaunched { instance: id, name });
-        Ok(instance)
+        let instances = launched.iter().map(|instance| instance.id.clone()).collect();
+        self.note(Entry::Launched { instances, host_key }).await?;
+        for Instance { id, name, .. } in &launched {
+            self.ctx.events.emit(Event::InstanceLaunched { instance: id.clone(), name: name.clone() });
+        }
+        Ok(launched)
     }
 
-    fn instance_labels(&self) -> Labels {
+    fn instance_labels(&self, release: ReleaseId) -> Labels {
         Labels::new()
             .with(label::SERVICE, &self.ctx.loaded.manifest.service)
             .with(label::ENV, self.ctx.loaded.environment.as_str())
             .with(label::ENV_ID, self.session.identity.environment.id.as_str())
             .with(label::ROLE, ROLE_INSTANCE)
-            .with(label::RELEASE, self.release.id().0.to_string())
+            .with(label::RELEASE, release.0.to_string())
     }
 
-    async fn gate(&mut self, instance: &Instance, prepared: &Prepared, deadline: Instant) -> Result<(), EngineError> {
-        let within = deadline.saturating_duration_since(Instant::now());
+    /// Takes new instances through the gate. The first that does not pass ends it for all.
+    async fn gate(
+        &mut self,
+        launched: Vec<Instance>,
+        prepared: &Prepared,
+        deadline: Instant,
+    ) -> Result<Vec<Instance>, EngineError> {
         let ctx = &self.ctx.clone();
-        let gate = match Gate::open(ctx, instance, &prepared.keys, within).await {
-            Ok(gate) => gate,
-            Err(error) => return Err(self.with_console(error, &instance.id).await),
-        };
-        let examined = match tokio::time::timeout_at(deadline, gate.examine(ctx)).await {
-            Ok(examined) => examined,
-            Err(_) => {
-                let after = ctx.loaded.manifest.deploy.timeout;
-                Err(EngineError::new(
-                    EngineErrorKind::Gate,
-                    format!("the gate took longer than {after} (deploy.timeout)"),
-                ))
-            }
-        };
-        if let Err(error) = examined {
-            return Err(with_log(error, &gate).await);
-        }
+        let alone = launched.len() == 1;
+        let examined = launched.into_iter().map(|instance| {
+            // One that is launched alone has the keys that were made with its user data.
+            let keys = if alone { prepared.keys.clone() } else { prepared.keys.with_another_next(&*ctx.machines) };
+            examined(ctx, instance, keys, deadline)
+        });
+        let open: Vec<_> = stream::iter(examined).buffered(AT_THE_GATE).try_collect().await?;
         if let Some(command) = ctx.loaded.manifest.deploy.before_switch.clone()
             && !self.release.before_switch_done()
+            && let Some((_, gate, _)) = open.first()
         {
             self.note(Entry::BeforeSwitchStarted).await?;
             if let Err(error) = gate.before_switch(ctx, &command).await {
-                return Err(with_log(error, &gate).await);
+                return Err(with_log(error, gate).await);
             }
             self.note(Entry::BeforeSwitchDone).await?;
         }
-        // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
-        let host_key = prepared.keys.next.public().line();
-        self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
-        gate.close(ctx).await?;
-        // The instance has read it, and nobody else needs to.
-        match ctx.provider.instances().withdraw_user_data(&instance.id).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
-            Err(error) => Err(error.into()),
+        for (instance, _, keys) in &open {
+            // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
+            let host_key = keys.next.public().line();
+            self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
         }
-    }
-
-    async fn with_console(&self, error: EngineError, id: &InstanceId) -> EngineError {
-        if error.kind() == EngineErrorKind::Interrupted {
-            return error;
-        }
-        match self.ctx.provider.instances().console_output(id).await {
-            Ok(text) => {
-                let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-                error.details(lines[lines.len().saturating_sub(30)..].to_vec())
-            }
-            Err(_) => error,
-        }
+        let closed = open.into_iter().map(|(instance, gate, _)| closed(ctx, instance, gate));
+        stream::iter(closed).buffered(AT_THE_GATE).try_collect().await
     }
 
     /// The instances of this release that exist: those that carry its label, and those that its journal names, which a list may
@@ -289,17 +300,18 @@ impl Run<'_> {
 
     /// Whether the journal or the manifest names a static IP.
     pub(super) fn is_known_address(&self, ip: &StaticIp) -> bool {
-        let named = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
+        let named = *self.ctx.loaded.manifest.static_ip() == StaticIpChoice::Existing(ip.address.ip);
         named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
     }
 
-    /// Destroys instances of ours that no address points at, and waits until they are gone. Where the address points is read from
-    /// the cloud first.
+    /// Destroys instances of ours to which no client is sent, and waits until they are gone. Where the static IP points and what the
+    /// load balancer has as members is read from the cloud first.
     pub(super) async fn destroy_unused(&self, doomed: &[Instance]) -> Result<(), EngineError> {
         if doomed.is_empty() {
             return Ok(());
         }
         check_unused(&self.ctx, &self.resources, doomed).await?;
+        check_no_members(&self.ctx, &self.resources, doomed).await?;
         Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), doomed).await?)
     }
 
@@ -342,6 +354,77 @@ impl Settling {
         }
         self.looks += 1;
         true
+    }
+}
+
+/// What instances are launched from.
+pub(super) struct Source {
+    /// The release whose label they carry.
+    pub(super) release: ReleaseId,
+    image: ImageId,
+    size: SizeName,
+    region: Region,
+}
+
+impl Source {
+    /// What the instances of a release are launched from.
+    pub(super) fn of(record: &ReleaseRecord) -> Self {
+        Self {
+            release: record.id,
+            image: record.image.clone(),
+            size: record.size.clone(),
+            region: record.region.clone(),
+        }
+    }
+}
+
+/// Waits for a new instance's address, lets itself in, and examines it.
+async fn examined(
+    ctx: &Context,
+    instance: Instance,
+    keys: Keys,
+    deadline: Instant,
+) -> Result<(Instance, Gate, Keys), EngineError> {
+    let instance = machine::with_address(ctx, &instance_selector(ctx), instance, deadline).await?;
+    let within = deadline.saturating_duration_since(Instant::now());
+    let gate = match Gate::open(ctx, &instance, &keys, within).await {
+        Ok(gate) => gate,
+        Err(error) => return Err(with_console(ctx, error, &instance.id).await),
+    };
+    let examined = match tokio::time::timeout_at(deadline, gate.examine(ctx)).await {
+        Ok(examined) => examined,
+        Err(_) => {
+            let after = ctx.loaded.manifest.deploy.timeout;
+            Err(EngineError::new(EngineErrorKind::Gate, format!("the gate took longer than {after} (deploy.timeout)")))
+        }
+    };
+    match examined {
+        Ok(()) => Ok((instance, gate, keys)),
+        Err(error) => Err(with_log(error, &gate).await),
+    }
+}
+
+/// Closes the gate behind an instance that has passed it.
+async fn closed(ctx: &Context, instance: Instance, gate: Gate) -> Result<Instance, EngineError> {
+    gate.close(ctx).await?;
+    // The instance has read it, and nobody else needs to.
+    match ctx.provider.instances().withdraw_user_data(&instance.id).await {
+        Ok(_) => Ok(instance),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(instance),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn with_console(ctx: &Context, error: EngineError, id: &InstanceId) -> EngineError {
+    if error.kind() == EngineErrorKind::Interrupted {
+        return error;
+    }
+    match ctx.provider.instances().console_output(id).await {
+        Ok(text) => {
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            error.details(lines[lines.len().saturating_sub(30)..].to_vec())
+        }
+        Err(_) => error,
     }
 }
 

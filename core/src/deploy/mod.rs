@@ -9,6 +9,9 @@
 //! - From *switching* on, a failure moves the address back first.
 //! - From *retiring* on, nothing is taken back: the new instance serves; what is left is to remove the old ones.
 //!
+//! Behind a load balancer there are several instances, and a phase of its own, *rolling*: new ones become members and old ones go,
+//! wave after wave. Undoing it is the same way back.
+//!
 //! The keys of a release live only in the memory of the run that made them. So a run that goes on after a crash cannot look
 //! inside an instance that had not passed its gate: it destroys it, and launches anew under another name.
 //!
@@ -24,6 +27,7 @@ mod digest;
 pub(crate) mod door;
 mod engine;
 mod facts;
+mod fleet;
 mod gate;
 mod gc;
 mod health;
@@ -37,6 +41,7 @@ mod planner;
 mod preflight;
 mod retire;
 mod rollback;
+mod rollout;
 mod run;
 mod sizes;
 mod status;
@@ -44,13 +49,16 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_rollout;
 mod unfinished;
 mod walk;
+mod waves;
 
 use crate::error::{EngineError, EngineErrorKind};
 pub use adopt::{AdoptOptions, AdoptedAddress, AdoptedInstance, AdoptedRelease, Adoption, adopt, adoption};
 pub use bake::{bake, bake_each};
 pub use destroy::destroy;
+pub use fleet::Waves;
 pub use gc::{Leftover, Leftovers, gc, leftovers};
 pub use images::{ImageUse, images, prune};
 pub use kept::{KeptBuilder, kept_builders};

@@ -1,14 +1,18 @@
 //! What stands in the world, against which a plan is made.
 
+use std::collections::BTreeMap;
+
 use super::{EngineError, EngineErrorKind, named};
 use crate::{
     context::Context,
     journal::{Journal, Release, Resources},
     provider::{
-        Fingerprint, Image, ImageId, ImageState, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label,
+        Fingerprint, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoadBalancer, MemberHealth,
+        RecordSet, Selector, StaticIp, label,
     },
     recipe::Recipe,
     resources::{self, Ownership, Standing},
+    traffic,
 };
 
 /// The role of instances that serve.
@@ -28,12 +32,16 @@ pub(super) struct World {
     pub(super) foreign: Vec<Instance>,
     /// The static IP that the manifest asks for, where there is one by now.
     pub(super) static_ip: Option<StaticIp>,
+    /// The load balancer that the manifest asks for, where there is one by now.
+    pub(super) balancer: Option<LoadBalancer>,
+    /// What it makes of its members, ours or not.
+    pub(super) members: BTreeMap<InstanceId, MemberHealth>,
     /// The record that the manifest asks for, whoever it belongs to.
     pub(super) record: Option<RecordSet>,
 }
 
 impl World {
-    /// Looks at all of it: at most three calls to the cloud. `standing` is what the caller has just seen.
+    /// Looks at all of it: at most three calls to the cloud, and at most three more where there is a load balancer. `standing` is what the caller has just seen.
     pub(super) async fn observe(
         ctx: &Context,
         journal: &Journal,
@@ -48,8 +56,13 @@ impl World {
                 None => Ok::<_, EngineError>(Standing::sort(instances(ctx).await?, &ownership)),
             }
         };
-        let (Standing { ours, foreign }, static_ip, record) =
-            tokio::try_join!(standing, resources::static_ip(ctx, &resources), resources::record(ctx))?;
+        let balancer = async {
+            let Some(balancer) = resources::load_balancer(ctx, &resources).await? else { return Ok((None, BTreeMap::new())) };
+            let members = traffic::members(ctx, &balancer).await?;
+            Ok((Some(balancer), members))
+        };
+        let (Standing { ours, foreign }, static_ip, (balancer, members), record) =
+            tokio::try_join!(standing, resources::static_ip(ctx, &resources), balancer, resources::record(ctx))?;
         let mut others = Vec::new();
         for name in journal.environments().await? {
             if name != ctx.loaded.environment.as_str() {
@@ -57,7 +70,7 @@ impl World {
                 others.push((name, resources));
             }
         }
-        Ok(Self { history, resources, ownership, others, instances: ours, foreign, static_ip, record })
+        Ok(Self { history, resources, ownership, others, instances: ours, foreign, static_ip, balancer, members, record })
     }
 }
 

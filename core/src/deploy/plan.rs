@@ -51,7 +51,7 @@ pub(super) async fn plan_with(engine: &Engine<'_>, options: &DeployOptions) -> R
     let facts = facts(ctx, &world, &wanted, options.force).await?;
     let plan = decide(&facts);
     if plan.makes_release() {
-        preflight::check(ctx, &world, &wanted, &facts).await?;
+        preflight::check(ctx, &world, &wanted, &facts, &plan).await?;
     }
     Ok(plan)
 }

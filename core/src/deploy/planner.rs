@@ -5,7 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::EngineError;
+use super::{
+    EngineError,
+    fleet::{BalancerFacts, FleetFacts, Waves},
+};
 use crate::{
     journal::{DnsChange, Phase, Retired},
     provider::{Fingerprint, ImageId, InstanceId, Region, ReleaseId, SizeName},
@@ -54,6 +57,11 @@ impl Plan {
 
     /// Whether a new release would be made.
     pub fn makes_release(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Launch { .. } | Step::Scale { .. }))
+    }
+
+    /// Whether instances would be launched.
+    pub fn launches(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Launch { .. }))
     }
 }
@@ -101,6 +109,30 @@ pub enum Step {
         region: Region,
         /// Why the instances that stand will not do.
         why: Vec<String>,
+        /// Behind a load balancer: in which waves.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        waves: Option<Waves>,
+    },
+    /// A new release has another number of the same instances.
+    Scale {
+        /// The number that the new release will get.
+        release: ReleaseId,
+        /// How many there are to be now.
+        from: u32,
+        /// How many there are to be afterwards.
+        to: u32,
+    },
+    /// A load balancer is created.
+    MakeBalancer,
+    /// The load balancer is set up otherwise, in place.
+    ChangeBalancer {
+        /// The name of the load balancer.
+        name: String,
+    },
+    /// Instances that were taken out of the load balancer become members again.
+    Attach {
+        /// The cloud's ids of the instances.
+        instances: Vec<InstanceId>,
     },
     /// A static IP is made.
     MakeAddress,
@@ -201,6 +233,8 @@ pub(super) struct Facts {
     pub(super) region: Region,
     pub(super) count: u32,
     pub(super) address: AddressFacts,
+    /// What there is behind the load balancer, where the manifest asks for one.
+    pub(super) fleet: Option<FleetFacts>,
     /// How the choice of the address differs from what serves.
     pub(super) address_change: Option<String>,
     pub(super) record: Option<RecordFacts>,
@@ -229,7 +263,9 @@ impl Facts {
             why.push(format!("the size changed from {} to {}", current.size, self.size));
         }
         why.extend(self.address_change.clone());
-        if current.instances.is_empty() {
+        if self.fleet.is_some() {
+            // Which of several instances will do is another question.
+        } else if current.instances.is_empty() {
             why.push(format!("no instance of {} runs", current.release));
         } else if let Some(unhealthy) = &current.unhealthy {
             why.push(format!("the instance is not healthy: {unhealthy}"));
@@ -241,15 +277,72 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The instances that a new release would keep: those that are as they are to be, where nothing about them changed.
+    pub(super) fn keeps(&self) -> Vec<InstanceId> {
+        match &self.fleet {
+            Some(fleet) if self.reasons().is_empty() => fleet.good.iter().take(self.count as usize).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What is done with the instances behind a load balancer.
+fn fleet_steps(facts: &Facts, fleet: &FleetFacts, mut why: Vec<String>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let keeps = facts.keeps();
+    let kept = u32::try_from(keeps.len()).unwrap_or(u32::MAX);
+    let missing = facts.count.saturating_sub(kept);
+    let scaled = fleet.count_before.filter(|before| why.is_empty() && *before != facts.count);
+    if missing > 0 {
+        steps.push(image(facts));
+    }
+    match &fleet.balancer {
+        BalancerFacts::Missing => steps.push(Step::MakeBalancer),
+        BalancerFacts::Stands { name, differs: true } => steps.push(Step::ChangeBalancer { name: name.clone() }),
+        BalancerFacts::Stands { differs: false, .. } => {}
+    }
+    if let Some(from) = scaled {
+        steps.push(Step::Scale { release: facts.next, from, to: facts.count });
+    }
+    let detached: Vec<_> = fleet.detached.iter().filter(|id| keeps.contains(id)).cloned().collect();
+    if !detached.is_empty() {
+        steps.push(Step::Attach { instances: detached });
+    }
+    if missing > 0 {
+        if why.is_empty() {
+            why.clone_from(&fleet.bad);
+        }
+        if let Some(before) = scaled {
+            why.push(format!("instance.count changed from {before} to {}", facts.count));
+        }
+        let standing = u32::try_from(facts.standing.len()).unwrap_or(u32::MAX);
+        steps.push(launch(facts, missing, why, Some(fleet.waves(standing, kept))));
+    }
+    if let Some(record) = &facts.record {
+        steps.extend(set_record(facts, record, missing > 0));
+    }
+    let instances: Vec<_> = facts.standing.iter().filter(|id| !keeps.contains(id)).cloned().collect();
+    if !instances.is_empty() {
+        steps.push(Step::Retire { instances, how: facts.retire });
+    }
+    steps
+}
+
 pub(super) fn decide(facts: &Facts) -> Plan {
     let mut steps = Vec::new();
     if let Some((release, phase)) = facts.unfinished {
         steps.push(Step::Settle { release, phase });
     }
     let why = facts.reasons();
+    if let Some(fleet) = &facts.fleet {
+        steps.extend(fleet_steps(facts, fleet, why));
+        return finish(facts, steps);
+    }
     let new = !why.is_empty();
     if new {
-        steps.extend(new_release(facts, why));
+        steps.push(image(facts));
+        steps.push(launch(facts, facts.count, why, None));
     }
     let serves = if new { None } else { facts.current.as_ref().and_then(|current| current.instances.first()) };
     match &facts.address {
@@ -266,6 +359,11 @@ pub(super) fn decide(facts: &Facts) -> Plan {
     if new && !old.is_empty() {
         steps.push(Step::Retire { instances: old, how: facts.retire });
     }
+    finish(facts, steps)
+}
+
+/// Adds what goes in the end.
+fn finish(facts: &Facts, mut steps: Vec<Step>) -> Plan {
     let removals = facts.superfluous.iter();
     steps.extend(removals.map(|one| Step::Remove { resource: one.resource.clone(), keeps: one.keeps }));
     Plan {
@@ -279,8 +377,8 @@ pub(super) fn decide(facts: &Facts) -> Plan {
 }
 
 fn set_record(facts: &Facts, record: &RecordFacts, new: bool) -> Option<Step> {
-    // Without a static IP, the record follows the instance.
-    let follows = facts.address == AddressFacts::None && new;
+    // Without a static IP and a load balancer, the record follows the instance.
+    let follows = facts.address == AddressFacts::None && facts.fleet.is_none() && new;
     let target = facts.record_target.filter(|_| !follows);
     let after = target.map(|address| vec![address.to_string()]);
     let before = record.before.as_ref();
@@ -295,23 +393,27 @@ fn set_record(facts: &Facts, record: &RecordFacts, new: bool) -> Option<Step> {
     })
 }
 
-fn new_release(facts: &Facts, why: Vec<String>) -> [Step; 2] {
+/// Where the image of new instances comes from.
+fn image(facts: &Facts) -> Step {
     let fingerprint = facts.fingerprint.clone();
-    let image = match &facts.image {
+    match &facts.image {
         Some(image) => Step::Reuse { image: image.clone(), fingerprint },
         None => {
             let changed = facts.current.as_ref().map(|current| current.changed_inputs.clone());
             Step::Bake { fingerprint, why: changed.unwrap_or_default() }
         }
-    };
-    let launch = Step::Launch {
+    }
+}
+
+fn launch(facts: &Facts, count: u32, why: Vec<String>, waves: Option<Waves>) -> Step {
+    Step::Launch {
         release: facts.next,
-        count: facts.count,
+        count,
         size: facts.size.clone(),
         region: facts.region.clone(),
         why,
-    };
-    [image, launch]
+        waves,
+    }
 }
 
 impl Step {
@@ -377,6 +479,7 @@ mod tests {
                 size: "small".into(),
                 region: "here".into(),
                 count: 1,
+                fleet: None,
                 record_target: match &address {
                     AddressFacts::Stands { address, .. } => Some(*address),
                     _ => None,

@@ -17,7 +17,7 @@ use crate::{
     machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
-    resources::{Standing, give_back, remove_record, written},
+    resources::{Standing, destroy_balancer, give_back, remove_record, written},
 };
 
 /// The longest that a deploy waits for resolvers where no instance is to be destroyed after it. What they keep longer goes with the next deploy or `remint gc`.
@@ -37,7 +37,7 @@ fn still(until: Duration) -> Duration {
 impl Run<'_> {
     /// Drains, then removes every other instance of the environment, except the one that is parked.
     pub(super) async fn retire(&mut self) -> Result<(), EngineError> {
-        if std::mem::take(&mut self.resumed) {
+        if std::mem::take(&mut self.resumed) && !self.release.record.balanced {
             // It may be sick by now, and what it replaced all that is healthy.
             self.still_healthy(&self.gated_instance().await?).await?;
         }
@@ -73,7 +73,7 @@ impl Run<'_> {
     }
 
     /// Waits until no resolver hands out the address that the record had before.
-    async fn forgotten_by_resolvers(&self) -> Result<(), EngineError> {
+    pub(super) async fn forgotten_by_resolvers(&self) -> Result<(), EngineError> {
         let own = self.session.lock.holder().run;
         let others = self.release.entries.iter().filter(|record| record.run != own);
         let left = others.filter_map(|record| match record.entry {
@@ -117,7 +117,7 @@ impl Run<'_> {
         // Clients first, so that nobody is sent to an address that is gone.
         superseded.sort_by_key(|owned| owned.as_record().is_none());
         // Whether something goes to which a record led.
-        let leads = !soon || superseded.iter().any(|owned| owned.as_static_ip().is_some());
+        let leads = !soon || superseded.iter().any(Owned::is_way_in);
         let longest = superseded.iter().filter_map(|owned| Some(owned.as_record()?.ttl)).max().unwrap_or_default();
         for owned in superseded {
             // Whoever was told the address by a record that goes with it may keep it as long.
@@ -159,6 +159,7 @@ impl Run<'_> {
         let written = written(&self.session.history, &self.release);
         match &owned.resource {
             Resource::StaticIp(ip) => give_back(&self.ctx, ip, &self.ownership()).await,
+            Resource::LoadBalancer(balancer) => destroy_balancer(&self.ctx, balancer).await.map(|()| true),
             Resource::Record(record) => remove_record(&self.ctx, &owned.provider, record, &written).await,
         }
     }

@@ -172,6 +172,9 @@ async fn parked(engine: &Engine<'_>, world: &World, target: &Release) -> Option<
     if !ctx.provider.descriptor().has(Capability::InstanceRelabel) {
         return None;
     }
+    if ctx.loaded.manifest.load_balancer.is_some() {
+        return None;
+    }
     let gated = target.gated();
     let stands = |instance: &&Instance| {
         release_of(instance) == Some(target.id())

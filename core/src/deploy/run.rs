@@ -104,13 +104,17 @@ async fn deploy_locked(
         repair(engine, session, &world).await?;
         return Ok(meter.report(report.plan, report.release));
     }
-    engine.until_interrupted(preflight::check(ctx, &world, &wanted, &found)).await?;
-    let image = match &found.image {
-        Some(image) => {
+    engine.until_interrupted(preflight::check(ctx, &world, &wanted, &found, &plan)).await?;
+    let keeps = found.keeps();
+    let serving = current(&world.history);
+    let kept_image = serving.filter(|_| !plan.launches()).map(|serving| serving.record.image.clone());
+    let image = match (&found.image, kept_image) {
+        (_, Some(image)) => image,
+        (Some(image), None) => {
             announce(ctx, image, &found.fingerprint);
             image.clone()
         }
-        None => {
+        (None, None) => {
             report.baked = true;
             bake(engine, session).await?
         }
@@ -123,10 +127,15 @@ async fn deploy_locked(
         fingerprint: found.fingerprint.clone(),
         inputs: wanted.recipe.inputs.clone(),
         rollback_of: None,
-        stands: None,
+        // Where instances stay, the configuration that they were launched with is the one that is wanted.
+        stands: serving.filter(|_| !keeps.is_empty()).map(|serving| serving.record.clone()),
     };
     let release = new_release(engine, session, &world, chosen).await?;
-    let finished = Run::new(engine, session, release, true).await?.finish().await?;
+    let mut run = Run::new(engine, session, release, true).await?;
+    if let Some(serving) = serving.filter(|_| !keeps.is_empty()) {
+        run.keep_instances(&keeps, serving.id()).await?;
+    }
+    let finished = run.finish().await?;
     let baked = report.baked;
     report = meter.report(report.plan, Some(finished.id()));
     report.baked = baked;
@@ -172,7 +181,11 @@ async fn settle(
 
 async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptions) -> Result<bool, EngineError> {
     let (ctx, record) = (engine.ctx, &release.record);
-    if record.rollback_of.is_some() || record.place() != ctx.place() || record.size != ctx.loaded.section.size {
+    let manifest = &ctx.loaded.manifest;
+    let other_fleet =
+        (record.count, record.balanced) != (manifest.instance.count, manifest.load_balancer.is_some());
+    let other_shape = record.place() != ctx.place() || record.size != ctx.loaded.section.size;
+    if record.rollback_of.is_some() || other_fleet || other_shape {
         return Ok(false);
     }
     let wanted = Wanted::resolve(ctx, engine.journal(), options.image.as_ref()).await?;
@@ -182,10 +195,13 @@ async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptio
         && configuration::digest(ctx, &record.salt, static_ip).await? == record.config_digest)
 }
 
-/// Puts address and record right where only they are wrong, and removes what is not wanted any more.
+/// Puts address, load balancer and record right where only they are wrong, and removes what is not wanted any more.
 async fn repair(engine: &Engine<'_>, session: &Session, world: &World) -> Result<(), EngineError> {
     let Some(current) = current(&world.history) else { return Ok(()) };
     let mut run = Run::new(engine, session, current.clone(), false).await?;
+    if current.record.balanced {
+        run.put_right().await?;
+    }
     run.switch().await?;
     run.remove_superseded(true).await
 }
@@ -225,6 +241,7 @@ pub(super) async fn new_release(
         region,
         size,
         count: ctx.loaded.manifest.instance.count,
+        balanced: ctx.loaded.manifest.load_balancer.is_some(),
         image: chosen.image,
         fingerprint: chosen.fingerprint,
         inputs: chosen.inputs,

@@ -15,8 +15,9 @@ use super::{
 use crate::{
     context::Context,
     journal::{Entry, Journal, LockRecord, Phase, Release, current},
-    provider::{Address, Instance, InstanceId, InstanceState, ReleaseId, label},
+    provider::{Address, Instance, InstanceId, InstanceState, LoadBalancer, MemberHealth, ReleaseId, label},
     resources::{foreign, release_of},
+    traffic::{address_of, serves},
 };
 
 /// An environment as it stands.
@@ -38,7 +39,10 @@ pub struct Status {
     pub foreign: Vec<Instance>,
     /// Environments of the journal that the manifest has no section for; `-e NAME` works on them.
     pub undeclared: Vec<String>,
-    /// The stable address; `None` where there is no static IP (yet).
+    /// The load balancer in front of the instances, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
+    /// The stable address, a static IP's or a load balancer's; `None` where there is none (yet).
     pub address: Option<Address>,
     /// Where the service answers on it, for checks that ask a port.
     pub endpoint: Option<SocketAddr>,
@@ -58,8 +62,11 @@ pub struct InstanceStatus {
     pub instance: Instance,
     /// The release that its labels name; `None` where they name none.
     pub release: Option<ReleaseId>,
-    /// Whether the stable address points at it.
+    /// Whether the stable address points at it, or the load balancer sends clients to it.
     pub serves: bool,
+    /// What the load balancer makes of it; `None` where it is no member of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberHealth>,
     /// Whether it answers its health check; `None` where it cannot be asked from here.
     pub healthy: Option<bool>,
     /// When somebody logged in to it.
@@ -103,8 +110,15 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineErr
         config_compared,
         refused,
     };
-    let port = ctx.loaded.manifest.health.check.port();
-    let endpoint = world.static_ip.as_ref().zip(port).map(|(ip, port)| ip.address.endpoint(port));
+    let balancer = world.balancer.clone();
+    let (address, port) = match &balancer {
+        Some(balancer) => {
+            let listener = balancer.settings.listeners.first();
+            (address_of(balancer).ok(), listener.map(|listener| listener.port))
+        }
+        None => (world.static_ip.as_ref().map(|ip| ip.address.clone()), ctx.loaded.manifest.health.check.port()),
+    };
+    let endpoint = address.as_ref().zip(port).map(|(address, port)| address.endpoint(port));
     let points_at = world.static_ip.as_ref().and_then(|ip| ip.assigned_to.clone());
     let mut instances = Vec::new();
     for instance in &world.instances {
@@ -115,7 +129,8 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineErr
         instances.push(InstanceStatus {
             instance: instance.clone(),
             release: release_of(instance),
-            serves: points_at.as_ref() == Some(&instance.id),
+            serves: points_at.as_ref() == Some(&instance.id) || world.members.get(&instance.id).is_some_and(in_service),
+            member: world.members.get(&instance.id).cloned(),
             healthy,
             touched: instance.labels.get(label::TOUCHED).map(str::to_owned),
         });
@@ -130,12 +145,17 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineErr
         instances,
         foreign: world.foreign,
         undeclared: undeclared(ctx, engine.journal()).await?,
-        address: world.static_ip.as_ref().map(|ip| ip.address.clone()),
+        load_balancer: balancer,
+        address,
         endpoint,
         points_at: points_at.map(|id| id.to_string()),
         record: world.record.map(|record| record.values),
         drift,
     })
+}
+
+fn in_service(health: &MemberHealth) -> bool {
+    serves(Some(health))
 }
 
 /// The environments that the journal knows and the manifest does not.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{EngineError, EngineErrorKind, health, observe, walk::Run};
 use crate::{
     events::Event,
-    journal::{DnsChange, Entry, EntryRecord, OwnedRecord, OwnedStaticIp},
+    journal::{DnsChange, Entry, EntryRecord, Owned, OwnedRecord, OwnedStaticIp},
     manifest::StaticIpChoice,
     provider::{
         Address, Capability, DnsZones, Error, Instance, InstanceId, Selector, StaticIp, StaticIpSpec, StaticIps,
@@ -22,12 +22,26 @@ const MOVES: u32 = 3;
 impl Run<'_> {
     /// Points the stable address and the record at this release.
     pub(super) async fn switch(&mut self) -> Result<(), EngineError> {
+        if self.release.record.balanced {
+            return self.lead_to_balancer().await;
+        }
         let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
         let instance = self.passed(&standing)?;
         if std::mem::take(&mut self.resumed) {
             self.still_healthy(&instance).await?;
         }
         let address = self.point_address_at(&instance, &standing).await?;
+        self.set_record(&address).await
+    }
+
+    /// Points the record at the load balancer, behind which the instances of this release serve.
+    async fn lead_to_balancer(&mut self) -> Result<(), EngineError> {
+        let Some(balancer) = self.find_own_balancer().await? else {
+            let message = format!("the load balancer of {} is gone", self.release.id());
+            return Err(EngineError::new(EngineErrorKind::Gate, message).hint("run `remint deploy`, which creates another"));
+        };
+        let balancer = traffic::active(&self.ctx, &balancer).await?;
+        let address = traffic::address_of(&balancer)?;
         self.set_record(&address).await
     }
 
@@ -50,11 +64,11 @@ impl Run<'_> {
         let begun = self.begun_address().await?;
         let own = match &begun {
             Some(begun) => begun.is_none(),
-            None => self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::None,
+            None => *self.ctx.loaded.manifest.static_ip() == StaticIpChoice::None,
         };
         if own {
-            if self.resources.static_ip().is_some() {
-                self.resources.supersede(release, |owned| owned.as_static_ip().is_some());
+            if self.resources.wanted().any(Owned::is_way_in) {
+                self.resources.supersede(release, Owned::is_way_in);
                 self.save_resources().await?;
             }
             return instance.address.clone().ok_or_else(|| {
@@ -274,6 +288,9 @@ impl Run<'_> {
 
     /// Watches the service through the stable address.
     pub(super) async fn verify(&mut self) -> Result<(), EngineError> {
+        if self.release.record.balanced {
+            return self.verify_balancer().await;
+        }
         let address = match self.resources.static_ip() {
             Some((_, owned)) => owned.address.clone(),
             None => match self.gated_instance().await?.address {
@@ -293,6 +310,15 @@ impl Run<'_> {
         observed?;
         self.resumed = false;
         self.answered_by_us().await
+    }
+
+    /// Watches the service through the load balancer, unless this run did so a moment ago.
+    async fn verify_balancer(&mut self) -> Result<(), EngineError> {
+        if std::mem::take(&mut self.watched) {
+            return Ok(());
+        }
+        let Some(balancer) = self.find_own_balancer().await? else { return Ok(()) };
+        health::observe_balancer(&self.ctx, &balancer, self.ctx.loaded.manifest.deploy.observe.0).await
     }
 
     /// Makes sure that it was this release that answered through the address. Somebody, or a request of a run that died, may have

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod adopt;
+mod fleets;
 mod ownership;
 mod records;
 mod runs;

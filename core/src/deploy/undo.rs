@@ -16,15 +16,18 @@ use crate::{
     machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     resources::{
-        Standing, dns_provider, find, give_back, remove_record, standing_record, wanted_record_name, written, zones,
+        Standing, balancers, dns_provider, find, find_balancer, give_back, remove_record, standing_record, wanted_record_name, written, zones,
     },
-    traffic::take_away,
+    traffic::{address_of, take_away},
     watch::Wait,
 };
 
 impl Run<'_> {
     /// Moves the address back, removes what the release created, and closes the release. May be entered again.
     pub(super) async fn undo(&mut self) -> Result<Undone, EngineError> {
+        if self.release.record.balanced {
+            return Box::pin(self.undo_rollout()).await;
+        }
         let switched = self.release.entered(Phase::Switching);
         self.enter(Phase::Failed).await?;
         self.probe = None;
@@ -76,7 +79,7 @@ impl Run<'_> {
     }
 
     /// Whether an instance is there and does not say that it is sick.
-    async fn answers(&self, instance: Option<&Instance>) -> bool {
+    pub(super) async fn answers(&self, instance: Option<&Instance>) -> bool {
         let Some(address) = instance.and_then(|instance| instance.address.as_ref()) else { return false };
         !matches!(health::ask(&self.ctx, address).await, Some(Err(_)))
     }
@@ -94,7 +97,7 @@ impl Run<'_> {
     }
 
     /// Whether this release replaced one that is gone or sick, and one of its instances, which has passed its gate, is healthy.
-    async fn is_last_to_serve(&self, own: &[Instance]) -> bool {
+    pub(super) async fn is_last_to_serve(&self, own: &[Instance]) -> bool {
         if self.release.record.replaces.is_none() {
             return false;
         }
@@ -102,7 +105,7 @@ impl Run<'_> {
     }
 
     /// Finishes the release instead of undoing it: nothing else is healthy.
-    async fn keep(&mut self) -> Result<Undone, EngineError> {
+    pub(super) async fn keep(&mut self) -> Result<Undone, EngineError> {
         self.ctx.events.warn(format!(
             "no instance of {} is healthy any more: {} stays and serves",
             self.release.record.replaces.map_or_else(String::new, |former| former.to_string()),
@@ -167,7 +170,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), EngineError> {
+    pub(super) async fn move_back(&mut self, former: Option<&Instance>) -> Result<(), EngineError> {
         let Some(former) = former else {
             self.take_back_record().await?;
             return self.give_back_address().await;
@@ -175,13 +178,21 @@ impl Run<'_> {
         self.ctx.events.info(format!("moving the address back to {}", former.name));
         // Where this release served under another address, the former one still points at the former instance.
         let release = self.release.id();
-        self.resources.restore(release, |owned| owned.as_static_ip().is_some());
+        self.resources.restore(release, Owned::is_way_in);
         if self.resources.static_ip().is_some_and(|(owned, _)| owned.made_by == Some(release)) {
             // There was none before: the former instance served under its own address.
             self.resources.supersede(release, |owned| owned.as_static_ip().is_some());
         }
         self.save_resources().await?;
-        let address = self.address_back_at(former).await?;
+        let balancer = match self.resources.load_balancer().map(|(_, owned)| owned.id.clone()) {
+            Some(id) => find_balancer(balancers(&self.ctx)?, &id).await?,
+            None => None,
+        };
+        // Behind a load balancer, the former one is one of several.
+        let address = match &balancer {
+            Some(balancer) => Some(address_of(balancer)?),
+            None => self.address_back_at(former).await?,
+        };
         self.take_back_record().await?;
         let same_record = wanted_record_name(&self.ctx)
             .zip(self.resources.record())
@@ -212,7 +223,7 @@ impl Run<'_> {
     }
 
     /// The instance that served before, if it still does.
-    async fn former_instance(&self) -> Result<Option<Instance>, EngineError> {
+    pub(super) async fn former_instance(&self) -> Result<Option<Instance>, EngineError> {
         let Some(former) = self.release.record.replaces else { return Ok(None) };
         let gated = self.engine.journal().release(former).await?.gated();
         let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
@@ -240,7 +251,7 @@ impl Run<'_> {
 
     /// Removes the record that this release made, or puts the values back that it took over; then the one of before is wanted
     /// again.
-    async fn take_back_record(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn take_back_record(&mut self) -> Result<(), EngineError> {
         self.settle_record(self.made_record()).await?;
         if self.made_record()
             && let Some((owned, record)) =

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     events::Event,
     health::ProbeRun,
-    journal::{Entry, Phase, Release, Resources},
+    journal::{Entry, EntryRecord, Phase, Release, Resources},
     provider::InstanceId,
     redact,
     resources::Ownership,
@@ -40,6 +40,8 @@ pub(super) struct Run<'a> {
     pub(super) forgotten: Option<Duration>,
     /// When this run set a record in place of one of another name, by the same clock.
     pub(super) renamed: Option<Duration>,
+    /// Whether this run has watched all that it launched behind the load balancer.
+    pub(super) watched: bool,
     /// The phase that was reported last, and since when.
     reported: Option<(Phase, Instant)>,
 }
@@ -76,6 +78,7 @@ impl<'a> Run<'a> {
             started: tokio::time::Instant::now(),
             forgotten: None,
             renamed: None,
+            watched: false,
             reported: None,
         })
     }
@@ -144,6 +147,11 @@ impl<'a> Run<'a> {
         if matches!(error.kind(), EngineErrorKind::Locked | EngineErrorKind::Journal) {
             return Err(error.hint("run `remint resume` to go on, or `remint abort` to undo it"));
         }
+        if error.kind() == EngineErrorKind::Interrupted && self.has_retired_some() {
+            // To go back would take as long as to go on, and is not what an interruption asks for.
+            return Err(error
+                .hint("old and new instances serve; run `remint resume` to go on, or `remint abort` to undo it"));
+        }
         if self.release.phase() == Phase::Retiring && error.kind() == EngineErrorKind::Gate {
             // Its instance is gone, or sick. What it replaced may be all that is healthy, so that stays until the next release.
             self.enter(Phase::Done).await?;
@@ -156,7 +164,7 @@ impl<'a> Run<'a> {
             )));
         }
         self.ctx.events.warn(format!("{}: {}; undoing it", self.release.id(), error.chain()));
-        match self.fail(&error).await {
+        match Box::pin(self.fail(&error)).await {
             Ok(Undone::Removed) => Err(error),
             Ok(Undone::Kept) => Err(error.hint(format!(
                 "{} stays and serves, because no other instance is healthy; deploy again to replace it",
@@ -167,6 +175,12 @@ impl<'a> Run<'a> {
                 Err(error.hint("run `remint abort` to finish undoing it"))
             }
         }
+    }
+
+    /// Whether a rollout has retired instances of the release before.
+    fn has_retired_some(&self) -> bool {
+        let retires = |record: &EntryRecord| matches!(record.entry, Entry::Retiring { .. });
+        self.release.phase() == Phase::Rolling && self.release.entries.iter().any(retires)
     }
 
     async fn lock_lost(&self) -> EngineError {
@@ -182,18 +196,24 @@ impl<'a> Run<'a> {
         self.undo().await
     }
 
+    /// Makes sure that instances of this release have passed their gate; behind a load balancer, that all of them serve.
+    async fn bring_up(&mut self) -> Result<(), EngineError> {
+        // On the heap: the way through the waves is long, and an undo goes it once more.
+        if self.release.record.balanced { Box::pin(self.roll_out()).await } else { Box::pin(self.launch_and_gate()).await }
+    }
+
     async fn walk(&mut self) -> Result<(), EngineError> {
         loop {
             let phase = self.release.phase();
             self.report(phase);
             let ctx = self.ctx.clone();
             let next = match phase {
-                Phase::Planned | Phase::Launching | Phase::Gating => {
+                Phase::Planned | Phase::Launching | Phase::Gating | Phase::Rolling => {
                     self.interruptible = true;
                     let done = tokio::select! {
                         biased;
                         () = ctx.interrupted() => Err(EngineError::interrupted()),
-                        done = self.launch_and_gate() => done,
+                        done = self.bring_up() => done,
                     };
                     self.interruptible = false;
                     done?;

@@ -47,7 +47,8 @@ impl State {
         Ok(there.or_else(|| own.find(|ip| ip.name == spec.name)))
     }
 
-    fn check_instance(&self, operation: &'static str, id: &InstanceId, region: &str) -> Result<()> {
+    /// Refuses an instance that is not there, or is in another region.
+    pub(super) fn check_instance(&self, operation: &'static str, id: &InstanceId, region: &str) -> Result<()> {
         let machine = self.machines.get(id).filter(|machine| machine.gone_at.is_none());
         let machine = machine.ok_or_else(|| not_found(operation, id))?;
         if self.flavour.strict && machine.instance.region.as_str() != region {

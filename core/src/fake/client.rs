@@ -9,54 +9,54 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Actor, Kill, State, Transaction, World,
+    Actor, Flavour, Kill, State, Transaction, World,
     faults::{Read, SETTLES, STALEST},
     transaction::{Ends, carry_out},
     world::{Apply, Order},
 };
 use crate::provider::{
     Account, Calls, Capability, Descriptor, DnsZones, Error, ErrorKind, Guest, Images, Instance, InstanceId, Instances,
-    Limits, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
+    Limits, LoadBalancers, LoginKeys, Markers, Provider, Quota, RatePolicy, Result, RetryPolicy, StaticIps, Strays,
     support::{Call, Recent},
 };
 
-/// What the fake cloud declares where static IPs carry labels.
-static LABELLED: Descriptor = Descriptor {
-    id: "fake",
-    title: "Fake cloud",
-    capabilities: &[
-        Capability::ImageCopyRegions,
-        Capability::InstanceLaunchBatch,
-        Capability::InstanceConsole,
-        Capability::InstanceRelabel,
-        Capability::StaticIp,
-        Capability::StaticIpReassign,
-        Capability::StaticIpLabels,
-        Capability::Dns,
-        Capability::LoginKey,
-        Capability::Marker,
-        Capability::Strays,
-    ],
-    limits: LIMITS,
-    guest: Guest::CLOUD_INIT,
-};
+macro_rules! declaring {
+    ($($own:ident)*) => {
+        Descriptor {
+            id: "fake",
+            title: "Fake cloud",
+            capabilities: &[
+                Capability::ImageCopyRegions,
+                Capability::InstanceLaunchBatch,
+                Capability::InstanceConsole,
+                Capability::InstanceRelabel,
+                Capability::StaticIp,
+                Capability::StaticIpReassign,
+                Capability::LoadBalancer,
+                Capability::Dns,
+                Capability::LoginKey,
+                Capability::Marker,
+                Capability::Strays,
+                $(Capability::$own,)*
+            ],
+            limits: LIMITS,
+            guest: Guest::CLOUD_INIT,
+        }
+    };
+}
 
-/// And where they do not.
-static UNLABELLED: Descriptor = Descriptor {
-    capabilities: &[
-        Capability::ImageCopyRegions,
-        Capability::InstanceLaunchBatch,
-        Capability::InstanceConsole,
-        Capability::InstanceRelabel,
-        Capability::StaticIp,
-        Capability::StaticIpReassign,
-        Capability::Dns,
-        Capability::LoginKey,
-        Capability::Marker,
-        Capability::Strays,
-    ],
-    ..LABELLED
-};
+/// What the fake cloud declares, by what its flavour says: whether static IPs carry labels, whether load balancers pass
+/// everything through, and whether they hide how a detached member drains.
+static DECLARED: [((bool, bool, bool), Descriptor); 8] = [
+    ((false, false, false), declaring!(LoadBalancerHttp LoadBalancerTargetPort LoadBalancerDrain)),
+    ((false, false, true), declaring!(LoadBalancerHttp LoadBalancerTargetPort)),
+    ((false, true, false), declaring!(LoadBalancerDrain)),
+    ((false, true, true), declaring!()),
+    ((true, false, false), declaring!(StaticIpLabels LoadBalancerHttp LoadBalancerTargetPort LoadBalancerDrain)),
+    ((true, false, true), declaring!(StaticIpLabels LoadBalancerHttp LoadBalancerTargetPort)),
+    ((true, true, false), declaring!(StaticIpLabels LoadBalancerDrain)),
+    ((true, true, true), declaring!(StaticIpLabels)),
+];
 
 const LIMITS: Limits = Limits {
     user_data_bytes: 64 * 1024,
@@ -286,14 +286,20 @@ fn unauthenticated() -> Error {
 #[async_trait]
 impl Provider for FakeCloud {
     fn descriptor(&self) -> &'static Descriptor {
-        let labelled = self.world.flavour().labelled_ips;
-        self.declared.unwrap_or(if labelled { &LABELLED } else { &UNLABELLED })
+        let Flavour { labelled_ips, balancing, .. } = self.world.flavour();
+        let flavour = (labelled_ips, balancing.passes_through, balancing.hidden_drain.is_some());
+        let [(_, plain), ..] = &DECLARED;
+        let declared = || DECLARED.iter().find(|(of, _)| *of == flavour).map_or(plain, |(_, descriptor)| descriptor);
+        self.declared.unwrap_or_else(declared)
     }
 
     async fn account(&self) -> Result<Account> {
         let account = |state: &State| {
-            let quota = |limit| Quota { what: "static_ips".to_owned(), limit: limit as u64 };
-            let quotas = state.flavour.catalogue.static_ips.map(quota).into_iter().collect();
+            let catalogue = &state.flavour.catalogue;
+            let limits = [("static_ips", catalogue.static_ips), ("load_balancers", catalogue.load_balancers)];
+            let quota =
+                |(what, limit): (&str, Option<usize>)| Some(Quota { what: what.to_owned(), limit: limit? as u64 });
+            let quotas = limits.into_iter().filter_map(quota).collect();
             Ok(Account { id: "1".to_owned(), name: "tests".to_owned(), quotas })
         };
         self.read("account", account).await
@@ -317,6 +323,10 @@ impl Provider for FakeCloud {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         self.descriptor().has(Capability::StaticIp).then_some(self as _)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        self.descriptor().has(Capability::LoadBalancer).then_some(self as _)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

@@ -82,10 +82,16 @@ impl Fault {
             Self::RateLimited | Self::Unavailable => true,
             Self::Busy | Self::Conflict | Self::Lost | Self::Late => read.is_none(),
             // What needs room or counts against a limit.
-            Self::Quota => matches!(operation, "launch" | "ensure static IP" | "ensure login key" | "start capture"),
-            Self::Capacity => matches!(operation, "launch" | "ensure static IP"),
-            Self::NotDone => matches!(operation, "assign" | "destroy" | "power"),
-            Self::Fails => matches!(operation, "launch" | "start capture"),
+            Self::Quota => matches!(
+                operation,
+                "launch" | "ensure static IP" | "ensure load balancer" | "ensure login key" | "start capture"
+            ),
+            Self::Capacity => matches!(operation, "launch" | "ensure static IP" | "ensure load balancer"),
+            Self::NotDone => matches!(
+                operation,
+                "assign" | "destroy" | "power" | "attach members" | "detach members" | "destroy load balancer"
+            ),
+            Self::Fails => matches!(operation, "launch" | "start capture" | "ensure load balancer"),
             Self::StaleList => read == Some(Read::List),
             Self::StaleGet => read == Some(Read::Get),
         }

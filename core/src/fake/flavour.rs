@@ -11,6 +11,8 @@ pub struct Pace {
     pub destroy: Duration,
     /// To point a static IP at an instance.
     pub assign: Duration,
+    /// To create a load balancer, and four times that of a change of its settings.
+    pub balance: Duration,
     /// To capture an image.
     pub capture: Duration,
     /// To start or stop an instance, and four times that of a forced stop.
@@ -30,6 +32,7 @@ impl Default for Pace {
             launch: seconds(30),
             destroy: seconds(3),
             assign: seconds(10),
+            balance: seconds(60),
             capture: seconds(90),
             power: Duration::ZERO,
             copy: Duration::ZERO,
@@ -52,12 +55,39 @@ pub struct Catalogue {
     pub zones: &'static [&'static str],
     /// How many static IPs the account may have, where that is limited.
     pub static_ips: Option<usize>,
+    /// How many load balancers the account may have, where that is limited.
+    pub load_balancers: Option<usize>,
+    /// The account's certificates.
+    pub certificates: &'static [&'static str],
 }
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self { regions: &["here", "there"], sizes: &[], bases: &["debian"], zones: &["example.org"], static_ips: None }
+        Self {
+            regions: &["here", "there"],
+            sizes: &[],
+            bases: &["debian"],
+            zones: &["example.org"],
+            static_ips: None,
+            load_balancers: None,
+            certificates: &["example.org"],
+        }
     }
+}
+
+/// The habits of load balancers.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Balancing {
+    /// There is no drain time to be set, and a detached member is shown no more, though its connections go on for so long.
+    pub hidden_drain: Option<Duration>,
+    /// Takes bytes alone, and sends them to the port that they came to.
+    pub passes_through: bool,
+    /// Where no member is in service, all of them get connections.
+    pub fails_open: bool,
+    /// Clients connect to a host name.
+    pub named: bool,
+    /// For how long after an instance was attached nothing is known of any member's health.
+    pub unknown_for: Duration,
 }
 
 /// In what clouds differ.
@@ -79,6 +109,8 @@ pub struct Flavour {
     pub request_ids: bool,
     /// Makes a security group for each environment, and leaves it when the environment's last instance is gone.
     pub security_groups: bool,
+    /// What its load balancers do.
+    pub balancing: Balancing,
     /// How many things one page of a list holds; zero for all of them.
     pub page: usize,
     /// What there is.

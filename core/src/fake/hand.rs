@@ -1,15 +1,17 @@
 //! What a test puts into the cloud by hand, and looks at.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Actor, FakeCloud, Flavour, Kill, Machine, Pace, State, World, addresses::static_ip, compute::address, state::Ip,
+    Actor, Balancer, Balancing, FakeCloud, Flavour, Kill, Machine, Membership, Pace, State, World,
+    addresses::static_ip, balancers, compute::address, state::Ip,
 };
 use crate::provider::{
-    ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoginKey, LoginKeyId,
-    RecordKind, RecordSet, Region, Regions, RetryPolicy, StaticIp, label,
+    CheckProtocol, Endpoint, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels,
+    Listener, ListenerProtocol, LoadBalancer, LoadBalancerId, LoadBalancerSettings, LoadBalancerState, LoginKey,
+    LoginKeyId, Member, MemberCheck, RecordKind, RecordSet, Region, Regions, RetryPolicy, StaticIp, label,
 };
 
 impl State {
@@ -67,6 +69,66 @@ impl State {
         ip
     }
 
+    /// Puts a load balancer there that takes connections already, also beside another one of the name.
+    pub(crate) fn add_balancer(&mut self, name: &str) -> LoadBalancer {
+        let number = self.number();
+        let address = balancers::address(number);
+        let check = MemberCheck {
+            protocol: CheckProtocol::Tcp,
+            port: 80,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            healthy: 3,
+            unhealthy: 3,
+        };
+        let listener = Listener { port: 80, protocol: ListenerProtocol::Tcp, target_port: 80, certificate: None };
+        let balancer = LoadBalancer {
+            id: LoadBalancerId::new(format!("lb-{number}")),
+            name: name.to_owned(),
+            state: LoadBalancerState::Active,
+            endpoint: Some(Endpoint::Address(address.clone())),
+            region: "here".into(),
+            settings: LoadBalancerSettings { listeners: vec![listener], check, drain: None, sources: Vec::new() },
+        };
+        let made = Balancer {
+            balancer: balancer.clone(),
+            labels: Labels::new(),
+            members: BTreeMap::new(),
+            address,
+            drain: Duration::ZERO,
+            work: None,
+            unknown_until: None,
+        };
+        self.balancers.insert(balancer.id.clone(), made);
+        balancer
+    }
+
+    /// Attaches an instance, whoever has it, to a load balancer.
+    pub(crate) fn add_member(&mut self, id: &LoadBalancerId, instance: &InstanceId) {
+        let new = Membership::new(Instant::now());
+        self.balancers.get_mut(id).unwrap().members.insert(instance.clone(), new);
+    }
+
+    /// Takes a member away from a load balancer.
+    pub(crate) fn take_member(&mut self, id: &LoadBalancerId, instance: &InstanceId) {
+        self.balancers.get_mut(id).unwrap().members.remove(instance).unwrap();
+    }
+
+    /// Sets a load balancer up otherwise.
+    pub(crate) fn change_balancer(&mut self, id: &LoadBalancerId, change: impl FnOnce(&mut LoadBalancerSettings)) {
+        change(&mut self.balancers.get_mut(id).unwrap().balancer.settings);
+    }
+
+    /// Deletes a load balancer.
+    pub(crate) fn delete_balancer(&mut self, id: &LoadBalancerId) {
+        self.balancers.remove(id).unwrap();
+    }
+
+    /// Lets an instance's service stop answering, or answer again.
+    pub(crate) fn set_unwell(&mut self, id: &InstanceId, unwell: bool) {
+        self.machines.get_mut(id).unwrap().unwell = unwell;
+    }
+
     /// Lets every removal fail that the cloud has accepted.
     pub(crate) fn keep_all(&mut self) {
         for machine in self.machines.values_mut().filter(|machine| machine.gone_at.is_some()) {
@@ -119,6 +181,11 @@ impl FakeCloud {
         self.world.set_flavour(Flavour { labelled_ips: true, ..self.world.flavour() });
     }
 
+    /// Gives load balancers other habits.
+    pub(crate) fn balance(&self, balancing: Balancing) {
+        self.world.set_flavour(Flavour { balancing, ..self.world.flavour() });
+    }
+
     /// Calls of an operation since the world was made, the attempts counted each.
     pub(crate) fn count(&self, operation: &'static str) -> u64 {
         self.world.count(operation)
@@ -142,6 +209,18 @@ impl FakeCloud {
     /// The static IPs that stand.
     pub(crate) fn static_ip_list(&self) -> Vec<StaticIp> {
         self.world.state().ips.values().map(|ip| ip.ip.clone()).collect()
+    }
+
+    /// The load balancers that there are.
+    pub(crate) fn balancer_list(&self) -> Vec<LoadBalancer> {
+        self.world.state().balancers.values().map(|balancer| balancer.balancer.clone()).collect()
+    }
+
+    /// The members of a load balancer, as the contract shows them.
+    pub(crate) fn member_list(&self, id: &LoadBalancerId) -> Vec<Member> {
+        let state = self.world.state();
+        let shows_draining = state.flavour.balancing.hidden_drain.is_none();
+        state.balancers.get(id).map(|balancer| balancer.shown(Instant::now(), shows_draining)).unwrap_or_default()
     }
 
     /// Every instance that a static IP ever came to point at, in order.

@@ -34,6 +34,9 @@
 //! ```
 
 mod addresses;
+mod balancers;
+#[cfg(test)]
+mod balancers_tests;
 mod change;
 mod client;
 mod compute;
@@ -46,6 +49,9 @@ mod guest;
 mod hand;
 mod images;
 mod kill;
+mod members;
+#[cfg(test)]
+mod members_tests;
 mod names;
 mod state;
 #[cfg(test)]
@@ -63,10 +69,11 @@ pub use dice::Dice;
 #[cfg(test)]
 pub(crate) use faults::STALEST;
 pub use faults::{Fault, Faults, Rates, Site};
-pub use flavour::{Catalogue, Flavour, Pace};
+pub use flavour::{Balancing, Catalogue, Flavour, Pace};
 #[cfg(test)]
 pub(crate) use guest::{Guest, LOGIN_KEYS, Task, success};
 pub use kill::Kill;
+pub use members::{Balancer, Membership};
 pub use state::{Capture, Ip, Machine, Move, RecordKey, State};
 #[cfg(test)]
 pub(crate) use store::KillStore;

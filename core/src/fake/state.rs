@@ -1,13 +1,16 @@
 //! What the fake cloud holds at one moment, and what happens in it by itself.
 
-use std::{collections::BTreeMap, fmt::Display, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, net::IpAddr, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Flavour, Pace};
+use super::{
+    Flavour, Pace,
+    members::{Balancer, Turn},
+};
 use crate::provider::{
     CaptureSpec, EnvironmentId, Error, ErrorKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState,
-    Labels, LoginKey, LoginKeyId, RecordKind, RecordSet, Region, Regions, Result, StaticIp, StaticIpId,
+    Labels, LoadBalancerId, LoginKey, LoginKeyId, RecordKind, RecordSet, Region, Regions, Result, StaticIp, StaticIpId,
 };
 
 /// An instance.
@@ -92,6 +95,8 @@ pub struct State {
     pub(super) copies: BTreeMap<(ImageId, Region), Instant>,
     /// The static IPs.
     pub ips: BTreeMap<StaticIpId, Ip>,
+    /// The load balancers.
+    pub balancers: BTreeMap<LoadBalancerId, Balancer>,
     /// The zones.
     pub zones: Vec<String>,
     /// The record sets.
@@ -114,6 +119,7 @@ pub(super) enum Event {
     Captured(String),
     Stopped(InstanceId),
     Copied(ImageId, Region),
+    Balancing(LoadBalancerId, Turn),
 }
 
 /// The error of a call about something that is not there.
@@ -209,7 +215,11 @@ impl State {
         let copied = self.copies.iter();
         let copied =
             copied.filter_map(|((id, region), at)| Some((due(*at)?, Event::Copied(id.clone(), region.clone()))));
-        runs.chain(gone).chain(stopped).chain(moved).chain(captured).chain(copied).min()
+        let balancing = self.balancers.iter().filter_map(|(id, balancer)| {
+            let (at, turn) = balancer.due(now)?;
+            Some((at, Event::Balancing(id.clone(), turn)))
+        });
+        runs.chain(gone).chain(stopped).chain(moved).chain(captured).chain(copied).chain(balancing).min()
     }
 
     /// Lets it happen, and says in words what it was. Returns where a static IP has arrived, too.
@@ -258,12 +268,47 @@ impl State {
                 self.arrive_copy(id, region);
                 (format!("{id} is in {region}"), None)
             }
+            Event::Balancing(id, turn) => (self.balance(id, turn), None),
         }
     }
 
-    /// An instance is there no more, and no static IP points at it.
+    fn balance(&mut self, id: &LoadBalancerId, turn: &Turn) -> String {
+        let named = self.flavour.balancing.named;
+        let what = self.balancers.get_mut(id).and_then(|balancer| balancer.happen(turn, named));
+        what.unwrap_or_else(|| {
+            self.balancers.remove(id);
+            format!("{id} is gone")
+        })
+    }
+
+    /// Lets the load balancers ask their members.
+    pub(super) fn check_members(&mut self, at: Instant, answers: fn(&Machine) -> bool) {
+        let Self { balancers, machines, .. } = self;
+        for balancer in balancers.values_mut() {
+            balancer.check(at, |id| machines.get(id).is_some_and(answers));
+        }
+    }
+
+    /// The instance that an address leads to, where that is its own or a static IP.
+    pub fn instance_at(&self, address: IpAddr) -> Option<&InstanceId> {
+        if let Some(ip) = self.ips.values().find(|ip| ip.ip.address.ip == address) {
+            return ip.ip.assigned_to.as_ref();
+        }
+        let own = |machine: &&Machine| machine.instance.address.as_ref().is_some_and(|own| own.ip == address);
+        self.machines.values().find(own).map(|machine| &machine.instance.id)
+    }
+
+    /// The load balancer whose address it is.
+    pub fn balancer_at(&self, address: IpAddr) -> Option<&Balancer> {
+        self.balancers.values().find(|balancer| balancer.address.ip == address)
+    }
+
+    /// An instance is there no more: no static IP points at it, and no load balancer has it.
     pub fn vanish(&mut self, id: &InstanceId) {
         self.machines.remove(id);
+        for balancer in self.balancers.values_mut() {
+            balancer.members.remove(id);
+        }
         for ip in self.ips.values_mut() {
             if ip.ip.assigned_to.as_ref() == Some(id) {
                 ip.ip.assigned_to = None;

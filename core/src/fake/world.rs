@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,12 +13,12 @@ use tokio::{
 };
 
 use super::{
-    Actor, Change, Faults, Flavour, Pace, State, Transaction,
+    Actor, Change, Faults, Flavour, Machine, Pace, State, Transaction,
     faults::{Fate, Loss, PATIENCE, Read, STALEST},
     transaction::{Ends, carry_out},
     trouble::Trouble,
 };
-use crate::provider::{Error, ErrorKind, Instance, InstanceId, Result};
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, InstanceState, Result};
 
 type Checker = Box<dyn FnMut(&Change<'_>) + Send>;
 
@@ -47,6 +48,10 @@ struct Inner {
     pointed_at: Vec<InstanceId>,
     gone: BTreeMap<InstanceId, Instance>,
     checker: Option<Checker>,
+    /// Whether an instance's service answers.
+    answers: fn(&Machine) -> bool,
+    /// How many connections load balancers have passed on.
+    balanced: usize,
 }
 
 impl fmt::Debug for World {
@@ -70,6 +75,8 @@ impl World {
             pointed_at: Vec::new(),
             gone: BTreeMap::new(),
             checker: None,
+            answers: |machine| machine.instance.state == InstanceState::Running && !machine.unwell,
+            balanced: 0,
         };
         Arc::new(Self { inner: Mutex::new(inner) })
     }
@@ -89,6 +96,23 @@ impl World {
     /// Tells of every change from now on.
     pub fn watch(&self, checker: impl FnMut(&Change<'_>) + Send + 'static) {
         self.lock().checker = Some(Box::new(checker));
+    }
+
+    /// Says which instances' services answer, from now on: the checks of load balancers ask them. Without this, those that run
+    /// and are well.
+    pub fn answering(&self, answers: fn(&Machine) -> bool) {
+        self.lock().answers = answers;
+    }
+
+    /// The instance to which a new connection goes. Members of a load balancer take turns; nobody where it refuses.
+    pub fn leads_to(&self, endpoint: SocketAddr) -> Option<InstanceId> {
+        let mut inner = self.lock();
+        let state = Arc::clone(&inner.state);
+        let Some(balancer) = state.balancer_at(endpoint.ip()) else { return state.instance_at(endpoint.ip()).cloned() };
+        let receivers = balancer.receivers(endpoint.port(), state.flavour.balancing.fails_open);
+        let turn = inner.balanced.checked_rem(receivers.len())?;
+        inner.balanced += 1;
+        Some(receivers[turn].clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -264,7 +288,9 @@ impl Inner {
 
     fn change<T>(&mut self, at: Instant, change: impl FnOnce(&mut State) -> T) -> (T, Arc<State>) {
         let before = Arc::clone(&self.state);
-        let value = change(Arc::make_mut(&mut self.state));
+        let state = Arc::make_mut(&mut self.state);
+        let value = change(state);
+        state.check_members(at, self.answers);
         self.past.push_back((at, Arc::clone(&self.state)));
         // The last of those that are too old still stood when the oldest that counts began.
         while self.past.get(1).is_some_and(|(from, _)| *from + STALEST < at) {

@@ -63,8 +63,23 @@ impl Probe {
         address: &Address,
         session: Option<Arc<dyn Session>>,
     ) -> Result<Self, String> {
+        Self::asking(&loaded.manifest.health.check, loaded, services, address, session).await
+    }
+
+    /// As [`Probe::of`], with another check than the manifest's.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) async fn asking(
+        check: &HealthCheck,
+        loaded: &Loaded,
+        services: &Arc<dyn Services>,
+        address: &Address,
+        session: Option<Arc<dyn Session>>,
+    ) -> Result<Self, String> {
         let health = &loaded.manifest.health;
-        let (endpoint, question) = match &health.check {
+        let (endpoint, question) = match check {
             HealthCheck::Http(check) => {
                 let headers = http::headers(loaded).await.map_err(|error| error.to_string())?;
                 let authorities = http::authorities(check, &loaded.base_dir)?;

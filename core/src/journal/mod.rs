@@ -86,7 +86,7 @@ pub use release::Release;
 pub use releases::Journal;
 pub(crate) use releases::current;
 pub use repair::Repaired;
-pub use resources::{Owned, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
+pub use resources::{Owned, OwnedLoadBalancer, OwnedRecord, OwnedStaticIp, Resource, Resources, Superseded};
 pub use runs::Runs;
 pub(crate) use runs::short;
 #[cfg(test)]

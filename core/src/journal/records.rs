@@ -31,6 +31,9 @@ pub struct ReleaseRecord {
     pub size: SizeName,
     /// How many.
     pub count: u32,
+    /// Whether they are behind a load balancer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
     /// The image from which its instances are launched.
     pub image: ImageId,
     /// The label by which the image is found again.
@@ -84,6 +87,8 @@ pub enum Phase {
     Launching,
     /// Its instances are being examined.
     Gating,
+    /// Behind a load balancer: its instances take over from those before, in waves.
+    Rolling,
     /// The stable address moves to it.
     Switching,
     /// It is watched through the stable address.
@@ -107,6 +112,7 @@ impl Phase {
             Self::Planned => "planned",
             Self::Launching => "launching",
             Self::Gating => "gating",
+            Self::Rolling => "rolling",
             Self::Switching => "switching",
             Self::Verifying => "verifying",
             Self::Retiring => "retiring",
@@ -171,6 +177,13 @@ pub enum Entry {
         /// The release that it belongs to, and goes back to when this one is undone.
         from: ReleaseId,
     },
+    /// Instances of the current release are about to get this release's label: they are as they are to be, and stay.
+    Keeping {
+        /// The cloud's ids of the instances.
+        instances: Vec<InstanceId>,
+        /// The release that they go back to when this one is undone.
+        from: ReleaseId,
+    },
     /// Instances were launched.
     Launched {
         /// Their ids, in the order of the names.
@@ -214,6 +227,11 @@ pub enum Entry {
     Assigned {
         /// The instance that it points at.
         to: InstanceId,
+    },
+    /// A load balancer of this name is about to be created.
+    MakingBalancer {
+        /// Its name, which holds the environment's id.
+        name: String,
     },
     /// A DNS record is about to change.
     SettingRecord {

@@ -34,13 +34,14 @@ impl Release {
         self.entries.iter().any(|record| record.entry == Entry::Phase { phase })
     }
 
-    /// The instances that have passed its gate.
+    /// The instances that have passed its gate, and those that it kept from the release before.
     pub fn gated(&self) -> Vec<InstanceId> {
         let gated = self.entries.iter().filter_map(|record| match &record.entry {
-            Entry::GatePassed { instance } => Some(instance.clone()),
+            Entry::GatePassed { instance } => Some(vec![instance.clone()]),
+            Entry::Keeping { instances, .. } => Some(instances.clone()),
             _ => None,
         });
-        gated.collect()
+        gated.flatten().collect()
     }
 
     /// The instances that this release has: launched by it, or parked ones that it took over. Each was written down as soon as
@@ -62,13 +63,15 @@ impl Release {
         names.flatten().collect()
     }
 
-    /// The parked instances that this release took over, with the release that each goes back to when this one is undone.
+    /// The instances that this release took over, parked ones and those that it kept, with the release that each goes back to when
+    /// this one is undone.
     pub fn adopted(&self) -> Vec<(InstanceId, ReleaseId)> {
         let adopted = self.entries.iter().filter_map(|record| match &record.entry {
-            Entry::Adopting { instance, from } => Some((instance.clone(), *from)),
+            Entry::Adopting { instance, from } => Some(vec![(instance.clone(), *from)]),
+            Entry::Keeping { instances, from } => Some(instances.iter().map(|id| (id.clone(), *from)).collect()),
             _ => None,
         });
-        adopted.collect()
+        adopted.flatten().collect()
     }
 
     /// Whether the command before the switch has succeeded.

@@ -1,10 +1,10 @@
-//! What outlives releases: static IPs and DNS records, each with who created it and whether it is still wanted.
+//! What outlives releases: static IPs, load balancers and DNS records, each with who created it and whether it is still wanted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Journal, JournalError, LockGuard, Place};
-use crate::provider::{Address, ProviderId, RecordKind, Region, ReleaseId, StaticIpId};
+use crate::provider::{Address, LoadBalancerId, ProviderId, RecordKind, Region, ReleaseId, StaticIpId};
 
 /// A static IP of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +41,23 @@ impl OwnedRecord {
     }
 }
 
+/// A load balancer of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedLoadBalancer {
+    /// The cloud's own id, by which instances are attached to it.
+    pub id: LoadBalancerId,
+    /// Its name, which holds the environment's id.
+    pub name: String,
+}
+
 /// What the environment has in a cloud in addition to the instances of its releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resource", rename_all = "snake_case")]
 pub enum Resource {
     /// A static IP that releases point at their instance.
     StaticIp(OwnedStaticIp),
+    /// A load balancer that releases attach their instances to.
+    LoadBalancer(OwnedLoadBalancer),
     /// A DNS record that the manifest asks for, or asked for.
     Record(OwnedRecord),
 }
@@ -54,7 +65,7 @@ pub enum Resource {
 /// A resource, and how this environment came to have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owned {
-    /// The static IP or record.
+    /// The static IP, load balancer or record.
     #[serde(flatten)]
     pub resource: Resource,
     /// The provider whose API is asked: for a record, the one that serves the zone.
@@ -84,7 +95,7 @@ impl Owned {
     pub fn as_static_ip(&self) -> Option<&OwnedStaticIp> {
         match &self.resource {
             Resource::StaticIp(ip) => Some(ip),
-            Resource::Record(_) => None,
+            Resource::LoadBalancer(_) | Resource::Record(_) => None,
         }
     }
 
@@ -92,8 +103,21 @@ impl Owned {
     pub fn as_record(&self) -> Option<&OwnedRecord> {
         match &self.resource {
             Resource::Record(record) => Some(record),
-            Resource::StaticIp(_) => None,
+            Resource::StaticIp(_) | Resource::LoadBalancer(_) => None,
         }
+    }
+
+    /// The load balancer that it is, if it is one.
+    pub fn as_load_balancer(&self) -> Option<&OwnedLoadBalancer> {
+        match &self.resource {
+            Resource::LoadBalancer(balancer) => Some(balancer),
+            Resource::StaticIp(_) | Resource::Record(_) => None,
+        }
+    }
+
+    /// Whether clients are sent to it: a static IP or a load balancer, of which an environment has one at a time.
+    pub fn is_way_in(&self) -> bool {
+        self.as_record().is_none()
     }
 
     /// Its provider and region; `None` for what has no region, such as a DNS record.
@@ -105,6 +129,7 @@ impl Owned {
     pub fn title(&self) -> String {
         match &self.resource {
             Resource::StaticIp(ip) => format!("static IP {}", ip.address.ip),
+            Resource::LoadBalancer(balancer) => format!("load balancer {}", balancer.name),
             Resource::Record(record) => format!("{} {}", record.fqdn(), record.kind),
         }
     }
@@ -175,6 +200,11 @@ impl Resources {
         self.wanted().find_map(|owned| Some((owned, owned.as_static_ip()?)))
     }
 
+    /// The load balancer that the environment serves behind.
+    pub fn load_balancer(&self) -> Option<(&Owned, &OwnedLoadBalancer)> {
+        self.wanted().find_map(|owned| Some((owned, owned.as_load_balancer()?)))
+    }
+
     /// The DNS record that the environment serves under.
     pub fn record(&self) -> Option<(&Owned, &OwnedRecord)> {
         self.wanted().find_map(|owned| Some((owned, owned.as_record()?)))
@@ -206,6 +236,7 @@ impl Resources {
     pub(super) fn has(&self, other: &Owned) -> bool {
         self.owned.iter().any(|owned| match (&owned.resource, &other.resource) {
             (Resource::StaticIp(one), Resource::StaticIp(other)) => one.id == other.id,
+            (Resource::LoadBalancer(one), Resource::LoadBalancer(other)) => one.id == other.id,
             (Resource::Record(one), Resource::Record(record)) => {
                 owned.provider == other.provider && one.is_same(record)
             }
@@ -213,13 +244,28 @@ impl Resources {
         })
     }
 
-    /// Takes a static IP in as the wanted one, on behalf of a release; the one of before is superseded. `made` says whether the
+    /// Takes a load balancer in as the wanted one, on behalf of the release that created it; the way in of before is superseded.
+    pub fn want_load_balancer(&mut self, balancer: OwnedLoadBalancer, place: &Place, by: ReleaseId) {
+        let is_same = |owned: &Owned| owned.as_load_balancer().is_some_and(|known| known.id == balancer.id);
+        let former = self.owned.iter().position(is_same);
+        let made_by = former.and_then(|at| self.owned.remove(at).made_by).unwrap_or(by);
+        self.supersede(by, Owned::is_way_in);
+        self.owned.push(Owned {
+            resource: Resource::LoadBalancer(balancer),
+            provider: place.provider.clone(),
+            region: Some(place.region.clone()),
+            made_by: Some(made_by),
+            superseded: None,
+        });
+    }
+
+    /// Takes a static IP in as the wanted one, on behalf of a release; the way in of before is superseded. `made` says whether the
     /// release created it.
     pub fn want_static_ip(&mut self, ip: OwnedStaticIp, place: &Place, made: bool, by: ReleaseId) {
         let former = self.owned.iter().position(|owned| owned.as_static_ip().is_some_and(|known| known.id == ip.id));
         // One that was made here stays so, also when a manifest names it as an existing one meanwhile.
         let made_by = former.and_then(|at| self.owned.remove(at).made_by).or(made.then_some(by));
-        self.supersede(by, |owned| owned.as_static_ip().is_some());
+        self.supersede(by, Owned::is_way_in);
         self.owned.push(Owned {
             resource: Resource::StaticIp(ip),
             provider: place.provider.clone(),

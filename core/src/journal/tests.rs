@@ -30,6 +30,7 @@ pub(crate) fn record(id: u64) -> ReleaseRecord {
         region: "here".into(),
         size: "small".into(),
         count: 1,
+        balanced: false,
         image: "image-1".into(),
         fingerprint: "f".repeat(64).into(),
         inputs: Vec::new(),

@@ -14,11 +14,25 @@ use crate::{
 ///
 /// The cloud's. Where the effect is not known, the instance may come up later under its name.
 pub(crate) async fn launch(ctx: &Context, spec: &LaunchSpec) -> Result<Instance> {
+    launch_all(ctx, spec).await?.into_iter().next().ok_or_else(|| fewer(spec, 0))
+}
+
+/// Orders the instances that a spec names, at most [`crate::provider::Limits::launch_batch`].
+///
+/// # Errors
+///
+/// The cloud's. Where the effect is not known, instances may come up later under their names.
+pub(crate) async fn launch_all(ctx: &Context, spec: &LaunchSpec) -> Result<Vec<Instance>> {
     let launched = ctx.provider.instances().launch(spec).await?;
-    launched.into_iter().next().ok_or_else(|| {
-        let names = spec.names.join(", ");
-        Error::new(ErrorKind::Unexpected, "launch instance", "the cloud launched nothing").with_resource(names)
-    })
+    if launched.len() == spec.names.len() { Ok(launched) } else { Err(fewer(spec, launched.len())) }
+}
+
+fn fewer(spec: &LaunchSpec, launched: usize) -> Error {
+    let message = match launched {
+        0 => "the cloud launched nothing".to_owned(),
+        some => format!("the cloud launched {some} of {} instances", spec.names.len()),
+    };
+    Error::new(ErrorKind::Unexpected, "launch instance", message).with_resource(spec.names.join(", "))
 }
 
 /// Waits until an instance has an address, and no longer: SSH tells sooner than the cloud, and for nothing, that it runs.

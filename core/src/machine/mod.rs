@@ -12,6 +12,6 @@ mod power;
 
 pub(crate) use destroy::{destroy, destroy_all};
 pub(crate) use error::MachineError;
-pub(crate) use launch::{launch, with_address};
+pub(crate) use launch::{launch, launch_all, with_address};
 pub(crate) use open::{Machine, Way};
 pub(crate) use power::{patiently, stop};

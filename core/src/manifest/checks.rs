@@ -8,7 +8,7 @@ use super::{
     FileProvisioner, HealthCheck, HttpCheck, Links, Manifest, Provisioner, RunOptions, SecretSource, StaticIpChoice,
     config::is_variable_name,
     diagnostics::Reporter,
-    dns_names,
+    dns_names, fleet_rules,
     grounds::{ALLOW, Grounds},
     http_rules, journal_url,
     limits::read_text,
@@ -48,6 +48,7 @@ pub(crate) fn check(
     checks.config(manifest);
     checks.health(manifest);
     checks.dns(manifest);
+    checks.fleet(manifest);
     checks.rest(manifest);
 }
 
@@ -75,12 +76,6 @@ impl Checks<'_, '_, '_> {
         if !fits {
             let help = "use `a-z`, `0-9` and `-`, start with a letter, end without `-`, at most 32 characters";
             self.report(&[key("service")], format!("`{service}` cannot be the name of a service"), Some(help));
-        }
-        if manifest.instance.count != 1 {
-            let path = [key("instance"), key("count")];
-            let message = format!("{} instances are not possible yet", manifest.instance.count);
-            let help = "set `count = 1`: several need a load balancer, which this version does not have";
-            self.report(&path, message, Some(help));
         }
     }
 
@@ -324,8 +319,11 @@ impl Checks<'_, '_, '_> {
             if manifest.dns.is_none() && uses(text, Late::Fqdn) {
                 self.report(&path, "`${dns.fqdn}` has no value here", Some("add `[dns]`"));
             }
-            if manifest.address.static_ip == StaticIpChoice::None && uses(text, Late::StaticIp) {
-                let help = "choose another `address.static_ip` than \"none\"";
+            if *manifest.static_ip() == StaticIpChoice::None && uses(text, Late::StaticIp) {
+                let help = match manifest.load_balancer {
+                    Some(_) => "an instance behind a load balancer has no static IP; use `${dns.fqdn}`",
+                    None => "choose another `address.static_ip` than \"none\"",
+                };
                 self.report(&path, "`${address.static_ip}` has no value here", Some(help));
             }
         }
@@ -382,6 +380,16 @@ impl Checks<'_, '_, '_> {
         };
         if let Some((name, problem)) = found {
             self.report(&[key("dns"), key(name)], problem.message, Some(&problem.help));
+        }
+    }
+
+    fn fleet(&mut self, manifest: &Manifest) {
+        for problem in fleet_rules::problems(manifest) {
+            self.report(&problem.path, problem.message, Some(problem.help));
+        }
+        let Ok(provider) = Registry::find(manifest.provider.as_str()) else { return };
+        for beyond in manifest.beyond(provider.descriptor.id, provider.descriptor.capabilities) {
+            self.report(&beyond.path, beyond.message, Some(&beyond.help));
         }
     }
 

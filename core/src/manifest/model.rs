@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HealthSection, HumanDuration, SecretSource, Template};
+use super::{HealthSection, HumanDuration, LoadBalancerSection, SecretSource, Share, Strategy, Template};
 use crate::{
     provider::{ProviderId, Region, SizeName},
     tree::Selection,
@@ -40,6 +40,9 @@ pub struct Manifest {
     /// The stable address.
     #[serde(default)]
     pub address: AddressSection,
+    /// The load balancer in front of the instances. Its address takes the place of the static IP.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancerSection>,
     /// The DNS record on the stable address.
     #[serde(default)]
     pub dns: Option<DnsSection>,
@@ -52,6 +55,13 @@ pub struct Manifest {
     /// Where releases and the lock are kept.
     #[serde(default)]
     pub journal: JournalSection,
+}
+
+impl Manifest {
+    /// Which static IP the environment uses. A load balancer has an address of its own, and takes its place.
+    pub fn static_ip(&self) -> &StaticIpChoice {
+        if self.load_balancer.is_some() { &StaticIpChoice::None } else { &self.address.static_ip }
+    }
 }
 
 /// Where and on what the service stands with one provider.
@@ -422,6 +432,16 @@ pub struct DeploySection {
     pub retire: Retire,
     /// How long the whole gate may take, from launch.
     pub timeout: HumanDuration,
+    /// In which steps new instances take over from old ones behind a load balancer.
+    pub strategy: Strategy,
+    /// With `"rolling"` and `"canary"`: how many instances are replaced at a time: a number, or per cent of `instance.count`, rounded up.
+    pub batch: Share,
+    /// How many instances there may be above `instance.count` meanwhile. When not given, as many as `batch`, or `canary` if that is more.
+    pub max_surge: Option<Share>,
+    /// How many instances in service there may be below `instance.count` meanwhile. Per cent are rounded down.
+    pub max_unavailable: Share,
+    /// With `"canary"`: how many new instances are watched first.
+    pub canary: u32,
     /// How many images are kept for rollback: those that served last, without counting one twice. `remint images prune` deletes the
     /// others.
     pub keep_images: u32,
@@ -435,6 +455,11 @@ impl Default for DeploySection {
             drain: HumanDuration::seconds(5),
             retire: Retire::Destroy,
             timeout: HumanDuration::seconds(900),
+            strategy: Strategy::All,
+            batch: Share::Number(1),
+            max_surge: None,
+            max_unavailable: Share::Number(0),
+            canary: 1,
             keep_images: 5,
         }
     }

@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, ops::Range};
 use serde_json::Value as Json;
 
 use super::{
-    HumanDuration,
+    HumanDuration, Share,
     diagnostics::{Reporter, list, suggest},
     mend::Mends,
     resolved::Resolved,
-    statuses,
+    rollout, statuses,
     tree::{Node, Step, Value, show},
 };
 
@@ -147,6 +147,7 @@ impl<'r, 't> Shape<'r, 't> {
                             text.parse::<std::net::IpAddr>().err().map(|_| format!("`{text}` is not an IP address"))
                         }
                         Some(statuses::FORMAT) => text.parse::<statuses::Range>().err(),
+                        Some(rollout::FORMAT) => text.parse::<Share>().err(),
                         _ => None,
                     }
                 };

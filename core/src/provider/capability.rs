@@ -49,6 +49,14 @@ capabilities! {
     StaticIpReassign = "static_ip.reassign";
     /// Static IPs carry labels, so that one can be proven to be of an environment.
     StaticIpLabels = "static_ip.labels";
+    /// Load balancers.
+    LoadBalancer = "load_balancer";
+    /// A load balancer understands HTTP, and can end TLS with a certificate of the account.
+    LoadBalancerHttp = "load_balancer.http";
+    /// A load balancer sends connections to another port than they came to.
+    LoadBalancerTargetPort = "load_balancer.target_port";
+    /// A load balancer shows a detached member until its connections have ended.
+    LoadBalancerDrain = "load_balancer.drain";
     /// DNS zones and record sets.
     Dns = "dns";
     /// Login keys are registered with the account, and named at launch.

@@ -10,6 +10,7 @@ pub const CONTRACTS: &[(&str, &str)] = &[
     ("image", include_str!("image.rs")),
     ("instance", include_str!("instance.rs")),
     ("static_ip", include_str!("static_ip.rs")),
+    ("load_balancer", include_str!("load_balancer.rs")),
     ("dns", include_str!("dns.rs")),
     ("login_key", include_str!("login_key.rs")),
     ("marker", include_str!("marker.rs")),

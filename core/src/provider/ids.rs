@@ -64,6 +64,8 @@ string_id! {
     ImageId;
     /// The cloud's id of a static IP; on DigitalOcean the address itself.
     StaticIpId;
+    /// The cloud's id of a load balancer.
+    LoadBalancerId;
     /// The cloud's id of a registered login key.
     LoginKeyId;
     /// A provider's id of a stray, in a form of its own.

@@ -1,7 +1,7 @@
 //! The contracts that a cloud implements, and what stands around them.
 //!
-//! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`DnsZones`], [`LoginKeys`],
-//! [`Markers`], [`Strays`], tied together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
+//! One object-safe trait per concern: [`Images`], [`Instances`], [`StaticIps`], [`LoadBalancers`], [`DnsZones`],
+//! [`LoginKeys`], [`Markers`], [`Strays`], tied together by [`Provider`]. Every method's documentation says what it requires, how it behaves, whether it may be
 //! repeated and how it fails; the conformance suite holds providers to those words.
 //!
 //! Three rules hold for all of them:
@@ -25,6 +25,7 @@ mod ids;
 mod image;
 mod instance;
 mod labels;
+mod load_balancer;
 mod login_key;
 mod marker;
 mod nearest;
@@ -45,12 +46,16 @@ pub use error::{Effect, Error, ErrorKind, Result};
 pub use fence::Fence;
 pub use guest::{Guest, GuestFile};
 pub use ids::{
-    EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoginKeyId, ProviderId, Region, ReleaseId,
-    ServiceId, SizeName, StaticIpId, StrayId,
+    EnvironmentId, EnvironmentName, Fingerprint, ImageId, InstanceId, LoadBalancerId, LoginKeyId, ProviderId, Region,
+    ReleaseId, ServiceId, SizeName, StaticIpId, StrayId,
 };
 pub use image::{CaptureProgress, CaptureSpec, Image, ImageState, Images, Regions};
 pub use instance::{Instance, InstanceState, Instances, LaunchSpec, PowerOp, Shape};
 pub use labels::{Labels, Selector, label};
+pub use load_balancer::{
+    CheckProtocol, Endpoint, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSettings, LoadBalancerSpec,
+    LoadBalancerState, LoadBalancers, Member, MemberCheck, MemberHealth,
+};
 pub use login_key::{LoginKey, LoginKeys};
 pub use marker::{Markers, is_marker_name, is_marker_value};
 pub use nearest::nearest;
@@ -98,6 +103,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// Addresses that outlive an instance. `Some` exactly when [`Capability::StaticIp`] is declared.
     fn static_ips(&self) -> Option<&dyn StaticIps>;
+
+    /// Load balancers. `Some` exactly when [`Capability::LoadBalancer`] is declared.
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers>;
 
     /// DNS zones. `Some` exactly when [`Capability::Dns`] is declared.
     fn dns_zones(&self) -> Option<&dyn DnsZones>;

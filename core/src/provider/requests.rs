@@ -3,14 +3,22 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
 use secrecy::ExposeSecret as _;
 
-use super::{Error, ErrorKind, Labels, LaunchSpec, Limits, RecordKind, RecordSet, Result, user_data_size};
+use super::{
+    Capability, CheckProtocol, Descriptor, Error, ErrorKind, Labels, LaunchSpec, Limits, Listener, ListenerProtocol,
+    LoadBalancerSpec, MemberCheck, RecordKind, RecordSet, Result, user_data_size,
+};
 
 /// What all label keys begin with.
 const PREFIX: &str = "remint:";
+/// What the names of all load balancers begin with.
+const BALANCER_PREFIX: &str = "remint-";
+/// The longest name of a load balancer, in characters: AWS allows no more.
+const BALANCER_NAME: usize = 32;
 /// The longest label of a domain name, in bytes (RFC 1035, section 2.3.4).
 const DNS_LABEL: usize = 63;
 /// The longest domain name, in characters and without the final dot.
@@ -86,6 +94,85 @@ impl Labels {
     }
 }
 
+impl LoadBalancerSpec {
+    /// Refuses names, ports and checks that the contract of [`super::LoadBalancers::ensure`] does not allow, and what needs a
+    /// capability that is not declared. Providers call it first; what only one cloud refuses (the range of an interval) they
+    /// add themselves.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` or `Unsupported`, in the name of `operation`.
+    pub fn check(&self, operation: &'static str, descriptor: &Descriptor) -> Result<()> {
+        let error = |kind, problem: String| Error::new(kind, operation, problem).with_resource(&self.name);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let rest = self.name.strip_prefix(BALANCER_PREFIX).unwrap_or_default();
+        if rest.is_empty() || self.name.len() > BALANCER_NAME || !self.name.chars().all(plain) {
+            let problem = format!(
+                "`{}` cannot be a load balancer's name: `{BALANCER_PREFIX}` and more, at most {BALANCER_NAME} characters of \
+                 `a-z`, `0-9` and `-`",
+                self.name
+            );
+            return Err(error(ErrorKind::InvalidInput, problem));
+        }
+        self.labels.check(operation)?;
+        let settings = &self.settings;
+        let mut ports = BTreeSet::new();
+        let twice = settings.listeners.iter().find(|listener| !ports.insert(listener.port));
+        let problem = match twice {
+            Some(listener) => Some(format!("port {} is given twice", listener.port)),
+            None if ports.is_empty() => Some("no port was given".to_owned()),
+            None => settings.listeners.iter().find_map(bad_listener).or_else(|| bad_check(&settings.check)),
+        };
+        let drain = settings.drain.filter(|time| time.subsec_nanos() > 0);
+        let problem = problem.or_else(|| drain.map(|time| format!("a drain time of {time:?}; it has whole seconds")));
+        if let Some(problem) = problem {
+            return Err(error(ErrorKind::InvalidInput, problem));
+        }
+        let needed = settings.listeners.iter().flat_map(needed).find(|needed| !descriptor.has(*needed));
+        match needed {
+            Some(needed) => Err(Error::unsupported(operation, needed).with_resource(&self.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn bad_listener(listener: &Listener) -> Option<String> {
+    let Listener { port, protocol, target_port, certificate } = listener;
+    match certificate.as_deref() {
+        _ if *port == 0 || *target_port == 0 => Some("port 0 is no port".to_owned()),
+        None | Some("") if *protocol == ListenerProtocol::Https => Some(format!("port {port} has no certificate")),
+        Some(_) if *protocol != ListenerProtocol::Https => {
+            Some(format!("port {port} has a certificate, and does not end TLS"))
+        }
+        _ => None,
+    }
+}
+
+/// The capabilities that a port needs.
+fn needed(listener: &Listener) -> impl Iterator<Item = Capability> {
+    let http = (listener.protocol != ListenerProtocol::Tcp).then_some(Capability::LoadBalancerHttp);
+    let other = (listener.target_port != listener.port).then_some(Capability::LoadBalancerTargetPort);
+    http.into_iter().chain(other)
+}
+
+fn bad_check(check: &MemberCheck) -> Option<String> {
+    let whole = |time: Duration| time.as_secs() > 0 && time.subsec_nanos() == 0;
+    if check.port == 0 {
+        return Some("port 0 cannot be checked".to_owned());
+    }
+    if check.healthy == 0 || check.unhealthy == 0 {
+        return Some("a member is judged after 1 check at least".to_owned());
+    }
+    if !whole(check.interval) || !whole(check.timeout) {
+        let MemberCheck { interval, timeout, .. } = check;
+        return Some(format!("checks every {interval:?} within {timeout:?}; both have whole seconds, 1 at least"));
+    }
+    match &check.protocol {
+        CheckProtocol::Http { path } if !path.starts_with('/') => Some(format!("`{path}` does not begin with `/`")),
+        _ => None,
+    }
+}
+
 impl RecordSet {
     /// Refuses names, values and a TTL that the contract of [`super::DnsZones::upsert`] does not allow. Providers call it
     /// first.
@@ -143,10 +230,8 @@ fn is_value(kind: RecordKind, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::provider::label;
+    use crate::provider::{Guest, LoadBalancerSettings, label};
 
     const LIMITS: Limits = Limits {
         user_data_bytes: 8,
@@ -207,6 +292,67 @@ mod tests {
             );
         }
         assert!(refused(&LaunchSpec { labels: Labels::new(), ..launch(&["a"]) }).is_some());
+    }
+
+    fn balancer() -> LoadBalancerSpec {
+        let listener = Listener { port: 80, protocol: ListenerProtocol::Tcp, target_port: 80, certificate: None };
+        let check = MemberCheck {
+            protocol: CheckProtocol::Http { path: "/".to_owned() },
+            port: 80,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            healthy: 3,
+            unhealthy: 5,
+        };
+        let settings = LoadBalancerSettings { listeners: vec![listener], check, drain: None, sources: Vec::new() };
+        let labels = Labels::new().with(label::SERVICE, "app");
+        LoadBalancerSpec { name: "remint-0123456789abcdef".to_owned(), labels, region: "here".into(), settings }
+    }
+
+    #[test]
+    fn load_balancers_are_what_every_cloud_can_hold() {
+        const MODEST: &[Capability] = &[Capability::LoadBalancer];
+        const FULL: &[Capability] =
+            &[Capability::LoadBalancer, Capability::LoadBalancerHttp, Capability::LoadBalancerTargetPort];
+        type Change = fn(&mut LoadBalancerSpec);
+        let refused = |capabilities, change: Change| {
+            let descriptor = Descriptor { id: "x", title: "X", capabilities, limits: LIMITS, guest: Guest::CLOUD_INIT };
+            let mut spec = balancer();
+            change(&mut spec);
+            spec.check("test", &descriptor).err().map(|error| error.kind())
+        };
+        let tls: Change = |spec| {
+            spec.settings.listeners[0].protocol = ListenerProtocol::Https;
+            spec.settings.listeners[0].certificate = Some("app".to_owned());
+        };
+        let other_port: Change = |spec| spec.settings.listeners[0].target_port = 8080;
+        assert_eq!(refused(MODEST, |_| ()), None);
+        for change in [tls, other_port] {
+            assert_eq!(refused(FULL, change), None);
+            assert_eq!(refused(MODEST, change), Some(ErrorKind::Unsupported));
+        }
+        let changes: [Change; 17] = [
+            |spec| spec.name = "remint-".to_owned(),
+            |spec| spec.name = "app-0123456789abcdef".to_owned(),
+            |spec| spec.name.push('_'),
+            |spec| spec.name.push_str("0123456789"),
+            |spec| spec.labels = Labels::new().with("service", "app"),
+            |spec| spec.settings.listeners.clear(),
+            |spec| spec.settings.listeners.extend(balancer().settings.listeners),
+            |spec| spec.settings.listeners[0].port = 0,
+            |spec| spec.settings.listeners[0].target_port = 0,
+            |spec| spec.settings.listeners[0].certificate = Some("app".to_owned()),
+            |spec| spec.settings.listeners[0].protocol = ListenerProtocol::Https,
+            |spec| spec.settings.check.port = 0,
+            |spec| spec.settings.check.healthy = 0,
+            |spec| spec.settings.check.unhealthy = 0,
+            |spec| spec.settings.check.timeout = Duration::from_millis(1500),
+            |spec| spec.settings.check.protocol = CheckProtocol::Http { path: "health".to_owned() },
+            |spec| spec.settings.drain = Some(Duration::from_millis(1500)),
+        ];
+        for (place, change) in changes.into_iter().enumerate() {
+            assert_eq!(refused(FULL, change), Some(ErrorKind::InvalidInput), "change {place}");
+        }
     }
 
     #[test]

@@ -17,6 +17,13 @@ pub(crate) struct Keys {
     pub(crate) login: LoginKey,
 }
 
+impl Keys {
+    /// The same way in, to a machine that gets another host key afterwards than those that were launched with it.
+    pub(crate) fn with_another_next(&self, machines: &dyn Machines) -> Self {
+        Self { next: machines.keys().next, ..self.clone() }
+    }
+}
+
 /// Hears why an attempt to log in failed.
 pub(crate) type OnFailure<'a> = dyn FnMut(&RemoteError) + Send + 'a;
 

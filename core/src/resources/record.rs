@@ -32,7 +32,7 @@ pub(crate) async fn record(ctx: &Context) -> Result<Option<RecordSet>, EngineErr
 }
 
 fn record_kind(ctx: &Context) -> RecordKind {
-    match ctx.loaded.manifest.address.static_ip {
+    match *ctx.loaded.manifest.static_ip() {
         StaticIpChoice::Existing(IpAddr::V6(_)) => RecordKind::Aaaa,
         _ => RecordKind::A,
     }

@@ -10,7 +10,7 @@ use crate::{
 
 /// The static IP that the manifest asks for, where the environment has it by now.
 pub(crate) async fn static_ip(ctx: &Context, resources: &Resources) -> Result<Option<StaticIp>, EngineError> {
-    let choice = &ctx.loaded.manifest.address.static_ip;
+    let choice = ctx.loaded.manifest.static_ip();
     if *choice == StaticIpChoice::None {
         return Ok(None);
     }

@@ -158,6 +158,7 @@ impl Sim {
         let (launch, destroy, assign, capture) = (pace(5, 40), pace(1, 15), pace(2, 15), pace(20, 120));
         let pace = Pace { launch, destroy, assign, capture, ..Pace::default() };
         let world = World::new(pace, flavour);
+        world.answering(Machine::answers);
         let oracle = Oracle::new(world.state(), scenario.traced);
         let reporter = Arc::clone(&oracle);
         let faults = Faults::new(&mut dice.fork(), rates(&mut dice)).skip(BTreeSet::clone(&scenario.skip));

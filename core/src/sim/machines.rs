@@ -36,11 +36,7 @@ impl Machine {
 
 /// The instance that an address leads to.
 pub(super) fn instance_at(state: &State, address: IpAddr) -> Option<InstanceId> {
-    if let Some(ip) = state.ips.values().find(|ip| ip.ip.address.ip == address) {
-        return ip.ip.assigned_to.clone();
-    }
-    let own = |machine: &&Machine| machine.instance.address.as_ref().is_some_and(|own| own.ip == address);
-    state.machines.values().find(own).map(|machine| machine.instance.id.clone())
+    state.instance_at(address).cloned()
 }
 
 /// What a process knows of a machine that it is logged in to.
@@ -154,8 +150,9 @@ impl Services for Way {
     async fn ask(&self, endpoint: SocketAddr, _: &Question) -> Result<(), Unhealthy> {
         sleep(Duration::from_millis(50)).await;
         let state = self.world.state();
-        let from_outside = state.ips.values().any(|ip| ip.ip.address.ip == endpoint.ip());
-        let Some(id) = instance_at(&state, endpoint.ip()) else { return Err(Unhealthy::new("nobody is there")) };
+        let from_outside = state.ips.values().any(|ip| ip.ip.address.ip == endpoint.ip())
+            || state.balancer_at(endpoint.ip()).is_some();
+        let Some(id) = self.world.leads_to(endpoint) else { return Err(Unhealthy::new("nobody is there")) };
         let healthy = |machine: &&Machine| {
             machine.answers() && !(from_outside && Build::of(&machine.build) == Build::FailsOutside)
         };

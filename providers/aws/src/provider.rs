@@ -9,8 +9,8 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy, SizeName, StaticIps,
-    Strays, Usual,
+    LoadBalancers, LoginKeys, Markers, PortMap, Provider, RatePolicy, Region, Registration, Result, RetryPolicy,
+    SizeName, StaticIps, Strays, Usual,
     support::{Call, Turns, is_local},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -290,6 +290,10 @@ impl Provider for Aws {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         Some(self)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        None
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

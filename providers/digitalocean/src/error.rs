@@ -151,7 +151,7 @@ fn is_capacity(message: &str) -> bool {
 }
 
 fn is_quota(message: &str) -> bool {
-    const WHAT: [&str; 6] = ["droplet", "reserved ip", "floating ip", "account", "quota", "snapshot"];
+    const WHAT: [&str; 7] = ["droplet", "reserved ip", "floating ip", "account", "quota", "snapshot", "load balancer"];
     let over = message.contains("limit") || message.contains("quota");
     let user_data = message.contains("user data") || message.contains("user_data") || message.contains("userdata");
     over && !user_data && WHAT.iter().any(|what| message.contains(what))
@@ -200,6 +200,7 @@ mod tests {
             (422, "Droplet already has a pending event.", ErrorKind::Busy),
             (422, "creating this/these droplet(s) will exceed your droplet limit", ErrorKind::Quota),
             (422, "You have reached your account's reserved IP limit.", ErrorKind::Quota),
+            (422, "You have reached the limit of load balancers", ErrorKind::Quota),
             (422, "User data exceeds the limit of 64 KiB for a droplet", ErrorKind::InvalidInput),
             (422, "You specified an invalid size for Droplet creation.", ErrorKind::InvalidInput),
             (422, "Size is not available in this region.", ErrorKind::Capacity),

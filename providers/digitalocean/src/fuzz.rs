@@ -30,6 +30,8 @@ fn fuzz_digitalocean() {
             r#"{"action":{"id":1,"status":"in-progress","type":"snapshot","region_slug":"fra1","resource_id":7}}"#,
             r#"{"image":{"id":1,"name":"i","public":false,"regions":["fra1"],"min_disk_size":10,"size_gigabytes":1.5,"tags":[],"status":"available"}}"#,
             r#"{"reserved_ip":{"ip":"203.0.113.2","region":{"slug":"fra1"},"droplet":null,"locked":false}}"#,
+            r#"{"load_balancer":{"id":"4de7","name":"remint-1","ip":"203.0.113.3","status":"active","region":{"slug":"fra1"},"tag":"remint-1","droplet_ids":[1],"forwarding_rules":[{"entry_protocol":"https","entry_port":443,"target_protocol":"http","target_port":80,"certificate_id":"8920","tls_passthrough":false}],"health_check":{"protocol":"tcp","port":80},"firewall":{"allow":["cidr:192.0.2.0/24"],"deny":[]},"size_unit":1}}"#,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"lb_id":"4de7","server":"web"},"values":[[1435781430,"100"]]}]}}"#,
             r#"{"domain_record":{"id":1,"type":"A","name":"@","data":"203.0.113.2","ttl":30}}"#,
             "<html><title>502 Bad Gateway</title></html>",
             "remint:a%3Ab:c%20d",
@@ -63,6 +65,9 @@ fn fuzz_digitalocean() {
         read::<wire::KeyAnswer>(text);
         read::<wire::DomainAnswer>(text);
         read::<wire::RecordAnswer>(text);
+        read::<wire::TagAnswer>(text);
+        read::<wire::BalancerAnswer>(text);
+        read::<wire::MetricAnswer>(text);
         refused(text);
         labelled(text);
     });

@@ -13,6 +13,17 @@ pub(crate) fn resource(kind: &str, id: u64) -> Value {
     json!({ "resource_id": id.to_string(), "resource_type": kind })
 }
 
+/// Makes a tag, or leaves it as it is.
+pub(crate) fn create_tag(operation: &'static str, tag: &str) -> JsonRequest {
+    JsonRequest::post(operation, &["v2", "tags"], json!({ "name": tag })).about(tag).idempotent()
+}
+
+/// Takes a tag off resources. It is a 404 when one of them does not exist.
+pub(crate) fn detach_tag_from(operation: &'static str, tag: &str, resources: &[Value]) -> JsonRequest {
+    let body = json!({ "resources": resources });
+    JsonRequest::delete(operation, &["v2", "tags", tag, "resources"]).about(tag).with_body(body)
+}
+
 impl DigitalOcean {
     /// Gives a resource these labels, in place of those of the same keys among its tags. A new value comes before the old one
     /// goes, so that the resource is never without one.
@@ -35,13 +46,16 @@ impl DigitalOcean {
 
     /// One call where the tag exists, three where it does not.
     pub(crate) async fn attach_tag(&self, operation: &'static str, tag: &str, resource: &Value) -> Result<()> {
-        let body = json!({ "resources": [resource] });
+        self.attach_tag_to(operation, tag, std::slice::from_ref(resource)).await
+    }
+
+    /// The same for several resources in one call.
+    pub(crate) async fn attach_tag_to(&self, operation: &'static str, tag: &str, resources: &[Value]) -> Result<()> {
+        let body = json!({ "resources": resources });
         let attach = JsonRequest::post(operation, &["v2", "tags", tag, "resources"], body).about(tag).idempotent();
         match self.client.accepted(&attach).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let create =
-                    JsonRequest::post(operation, &["v2", "tags"], json!({ "name": tag })).about(tag).idempotent();
-                match self.client.accepted(&create).await {
+                match self.client.accepted(&create_tag(operation, tag)).await {
                     // Somebody else made it meanwhile: the next call tells.
                     Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) => {}
                     result => result?,
@@ -54,8 +68,6 @@ impl DigitalOcean {
 
     /// One call. The tag itself stays.
     pub(crate) async fn detach_tag(&self, operation: &'static str, tag: &str, resource: &Value) -> Result<()> {
-        let body = json!({ "resources": [resource] });
-        let request = JsonRequest::delete(operation, &["v2", "tags", tag, "resources"]).about(tag).with_body(body);
-        self.client.remove(&request).await
+        self.client.remove(&detach_tag_from(operation, tag, std::slice::from_ref(resource))).await
     }
 }

@@ -28,6 +28,12 @@
 //! | `StaticIps::get` | 1; 2 while an assignment has been accepted and does not show |
 //! | `StaticIps::assign`, `unassign` | 2; 1 where it is as asked |
 //! | `StaticIps::list`, `release` | 1 |
+//! | `LoadBalancers::ensure` | 4 to create; 1 where it is as asked; 2 to change it; 1 more with a certificate's name |
+//! | `LoadBalancers::list`, `get` | 1 |
+//! | `LoadBalancers::members` | 2; 1 while there are none; 1 more where the metric names droplets that this process did not launch |
+//! | `LoadBalancers::attach` | 2; 1 where all are members; 1 more for each droplet that this process did not launch |
+//! | `LoadBalancers::detach` | 2; 1 more for each droplet where one of several is gone |
+//! | `LoadBalancers::destroy` | 3, and 1 where no droplet carries its tag any more |
 //! | `DnsZones::zone`, `get` | 1 |
 //! | `DnsZones::upsert` | 2 for one value; 1 where the set is as asked; else 1, and 1 for each record added or removed |
 //! | `DnsZones::remove` | 1, and 1 for each record |
@@ -49,6 +55,7 @@ mod fuzz;
 mod image;
 mod instance;
 mod labelling;
+mod load_balancer;
 mod login_key;
 mod marker;
 mod memory;

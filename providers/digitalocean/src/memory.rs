@@ -14,6 +14,8 @@ use remint_core::provider::{
 };
 use tokio::time::Instant;
 
+use crate::wire;
+
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<State>);
 
@@ -41,6 +43,13 @@ pub(crate) struct State {
     pub(crate) reserved: HashSet<String>,
     /// Reserved IPs made for a droplet.
     pub(crate) ensured: Recent<u64, String>,
+    /// Load balancers that this process created and no answer has shown, by their ids.
+    pub(crate) balancers: Recent<String, wire::Balancer>,
+    /// The tags of load balancers that this process has seen, by their ids: what is left of one that is gone.
+    pub(crate) balancer_tags: HashMap<String, String>,
+    /// When this process made a droplet a member of a load balancer: its id and the droplet, and seconds since 1970. What was
+    /// measured before says nothing of it.
+    pub(crate) attached: HashMap<(String, u64), i64>,
 }
 
 #[derive(Debug, Clone, Copy)]

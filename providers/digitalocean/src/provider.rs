@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Error, ErrorKind, Guest, Images,
-    Instances, Limits, LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration, Result,
-    RetryPolicy, StaticIps, Strays, Usual,
+    Instances, Limits, LoadBalancers, LoginKeys, Markers, PortMap, Provider, Quota, RatePolicy, Region, Registration,
+    Result, RetryPolicy, StaticIps, Strays, Usual,
     support::{JsonRequest, Turns, is_local},
 };
 use secrecy::SecretString;
@@ -24,7 +24,8 @@ use crate::{
 /// The provider's id, as the manifest names it.
 pub const ID: &str = "digitalocean";
 
-/// What DigitalOcean can do. It labels no static IPs and shows no consoles.
+/// What DigitalOcean can do. It labels no static IPs, shows no consoles, and does not tell which connections to a former member
+/// of a load balancer go on.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: ID,
     title: "DigitalOcean",
@@ -34,6 +35,9 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::InstanceRelabel,
         Capability::StaticIp,
         Capability::StaticIpReassign,
+        Capability::LoadBalancer,
+        Capability::LoadBalancerHttp,
+        Capability::LoadBalancerTargetPort,
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
@@ -238,6 +242,10 @@ impl Provider for DigitalOcean {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         self.descriptor.has(Capability::StaticIp).then_some(self)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        self.descriptor.has(Capability::LoadBalancer).then_some(self)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

@@ -1,7 +1,10 @@
 //! What the API sends, as far as it is read. Fields that may be missing or null have a default.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 /// A part of an answer that the API leaves out when the token lacks the scope for it (API reference, "Requires … scope" at each
 /// such part). What is not there is null.
@@ -271,4 +274,134 @@ pub(crate) struct Record {
     #[serde(default)]
     pub(crate) data: String,
     pub(crate) ttl: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagAnswer {
+    pub(crate) tag: TagBody,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagBody {
+    #[serde(default)]
+    pub(crate) resources: Tagged,
+}
+
+/// What carries a tag.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Tagged {
+    /// Left out without the scope `droplet:read`.
+    #[serde(default)]
+    pub(crate) droplets: Nested<Count>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Count {
+    #[serde(default)]
+    pub(crate) count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BalancerAnswer {
+    pub(crate) load_balancer: Balancer,
+}
+
+/// A load balancer. What is not read here is kept, because a change must send it back.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Balancer {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    /// Empty or missing until there is one.
+    pub(crate) ip: Option<String>,
+    #[serde(default)]
+    pub(crate) status: String,
+    pub(crate) region: Option<RegionRef>,
+    pub(crate) tag: Option<String>,
+    pub(crate) droplet_ids: Option<Vec<u64>>,
+    pub(crate) forwarding_rules: Option<Vec<ForwardingRule>>,
+    pub(crate) health_check: Option<HealthCheck>,
+    pub(crate) firewall: Option<BalancerFirewall>,
+    #[serde(flatten)]
+    pub(crate) others: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForwardingRule {
+    pub(crate) entry_protocol: String,
+    pub(crate) entry_port: u16,
+    pub(crate) target_protocol: String,
+    pub(crate) target_port: u16,
+    /// Empty without one.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    pub(crate) certificate_id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) tls_passthrough: bool,
+}
+
+/// Null is like left out.
+fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A health check; what is missing is as the API's reference has it (schema `health_check`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct HealthCheck {
+    pub(crate) protocol: String,
+    pub(crate) port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
+    pub(crate) check_interval_seconds: u64,
+    pub(crate) response_timeout_seconds: u64,
+    pub(crate) healthy_threshold: u32,
+    pub(crate) unhealthy_threshold: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            protocol: "http".to_owned(),
+            port: 80,
+            path: None,
+            check_interval_seconds: 10,
+            response_timeout_seconds: 5,
+            healthy_threshold: 3,
+            unhealthy_threshold: 5,
+        }
+    }
+}
+
+/// Who may connect to a load balancer: `ip:192.0.2.1`, `cidr:192.0.2.0/24`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct BalancerFirewall {
+    pub(crate) allow: Option<Vec<String>>,
+    pub(crate) deny: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Certificate {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MetricAnswer {
+    pub(crate) data: MetricData,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MetricData {
+    #[serde(default)]
+    pub(crate) result: Option<Vec<Series>>,
+}
+
+/// One line of a diagram: what it is of, and its samples, each a time in seconds and a value.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Series {
+    #[serde(default)]
+    pub(crate) metric: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) values: Vec<(Value, Value)>,
 }

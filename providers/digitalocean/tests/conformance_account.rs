@@ -14,7 +14,8 @@ use remint_conformance::{
     account::{AccountError, AccountRun, Options, Sweep, SweepOptions, Swept, Thing, Why, prepare, release},
 };
 use remint_core::provider::{
-    Instance, InstanceState, Labels, LaunchSpec, Provider, RecordKind, RecordSet, Selector, label,
+    CheckProtocol, Instance, InstanceState, Labels, LaunchSpec, Listener, ListenerProtocol, LoadBalancerSettings,
+    LoadBalancerSpec, MemberCheck, Provider, RecordKind, RecordSet, Selector, label,
 };
 
 async fn account() -> Guarded {
@@ -226,4 +227,47 @@ async fn an_address_that_was_given_to_another_instance_is_kept() {
     let plan = Sweep::plan(provider, &SweepOptions { runs, ..SweepOptions::new() }).await.unwrap();
     assert!(plan.doomed.is_empty(), "{plan:?}");
     assert!(plan.kept.len() == 1 && plan.kept[0].why.contains("not swept"), "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_balancer_of_a_ledger_is_swept_and_one_whose_name_begins_alike_is_not() {
+    let Guarded { target, guard: _guard } = account().await;
+    let provider = &*target.provider;
+    let balancers = provider.load_balancers().unwrap();
+    let seconds = Duration::from_secs;
+    let listener = Listener { port: 80, protocol: ListenerProtocol::Tcp, target_port: 80, certificate: None };
+    let check = MemberCheck {
+        protocol: CheckProtocol::Tcp,
+        port: 80,
+        interval: seconds(10),
+        timeout: seconds(5),
+        healthy: 3,
+        unhealthy: 5,
+    };
+    let (ours, theirs) = ("remint-cf-0123456789-web", "remint-cf-0123456789-web2");
+    for name in [ours, theirs] {
+        let settings = LoadBalancerSettings {
+            listeners: vec![listener.clone()],
+            check: check.clone(),
+            drain: None,
+            sources: Vec::new(),
+        };
+        let labels = Labels::new().with(label::SERVICE, SERVICE);
+        let spec = LoadBalancerSpec { name: name.to_owned(), labels, region: target.region.clone(), settings };
+        balancers.ensure(&spec).await.unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let owner = provider.account().await.unwrap().id;
+    let head = format!(
+        r#"{{"version":1,"provider":"digitalocean","account":"{owner}","run":"r","started":"2026-11-25T08:00:00Z"}}"#
+    );
+    let resource = format!(r#"{{"kind":"load_balancer","name":"{ours}"}}"#);
+    let line = format!(r#"{{"at":"2026-11-25T08:00:01Z","case":"a.b","step":"intent","resources":[{resource}]}}"#);
+    std::fs::write(dir.path().join("1.jsonl"), format!("{head}\n{line}\n")).unwrap();
+    let runs = PastRun::read_all(dir.path()).unwrap();
+    let swept = sweep(provider, &SweepOptions { runs, all: true, ..SweepOptions::new() }).await;
+    assert!(swept.failed.is_empty(), "{:?}", swept.failed);
+    assert!(matches!(&swept.deleted[..], [one] if matches!(one.what, Thing::LoadBalancer(..))), "{:?}", swept.deleted);
+    let left: Vec<_> = balancers.list("").await.unwrap().into_iter().map(|balancer| balancer.name).collect();
+    assert_eq!(left, [theirs]);
 }

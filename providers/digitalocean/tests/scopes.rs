@@ -11,7 +11,7 @@ use serde_json::Value;
 const BOOK: &str = include_str!("../../../docs/digitalocean.md");
 
 /// Every call that the provider makes.
-const CALLS: [(&str, &str); 37] = [
+const CALLS: [(&str, &str); 45] = [
     ("get", "/v2/account"),
     ("get", "/v2/account/keys"),
     ("post", "/v2/account/keys"),
@@ -35,6 +35,7 @@ const CALLS: [(&str, &str); 37] = [
     ("get", "/v2/snapshots/{snapshot_id}"),
     ("get", "/v2/tags"),
     ("post", "/v2/tags"),
+    ("get", "/v2/tags/{tag_id}"),
     ("delete", "/v2/tags/{tag_id}"),
     ("post", "/v2/tags/{tag_id}/resources"),
     ("delete", "/v2/tags/{tag_id}/resources"),
@@ -43,6 +44,13 @@ const CALLS: [(&str, &str); 37] = [
     ("get", "/v2/reserved_ips/{reserved_ip}"),
     ("delete", "/v2/reserved_ips/{reserved_ip}"),
     ("post", "/v2/reserved_ips/{reserved_ip}/actions"),
+    ("get", "/v2/load_balancers"),
+    ("post", "/v2/load_balancers"),
+    ("get", "/v2/load_balancers/{lb_id}"),
+    ("put", "/v2/load_balancers/{lb_id}"),
+    ("delete", "/v2/load_balancers/{lb_id}"),
+    ("get", "/v2/certificates"),
+    ("get", "/v2/monitoring/metrics/load_balancer/droplets_health_checks"),
     ("get", "/v2/domains"),
     ("get", "/v2/domains/{domain_name}"),
     ("get", "/v2/domains/{domain_name}/records"),

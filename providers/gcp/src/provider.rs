@@ -7,8 +7,8 @@ use futures::{FutureExt, future::BoxFuture};
 use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
     Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, EnvironmentId, Guest,
-    GuestFile, Images, Instances, Limits, LoginKeys, Markers, PortMap, Provider, RatePolicy, Registration, Result,
-    RetryPolicy, StaticIps, Strays, Usual, support::is_local,
+    GuestFile, Images, Instances, Limits, LoadBalancers, LoginKeys, Markers, PortMap, Provider, RatePolicy,
+    Registration, Result, RetryPolicy, StaticIps, Strays, Usual, support::is_local,
 };
 use tokio::sync::Mutex;
 
@@ -258,6 +258,10 @@ impl Provider for Gcp {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         Some(self)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        None
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

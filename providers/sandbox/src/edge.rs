@@ -1,14 +1,17 @@
-//! The network around the instances, and what stands before the API's routes: DNS, static IPs, faults, limits, counts.
+//! The network around the instances, and what stands before the API's routes: DNS, static IPs, load balancers, faults, limits,
+//! counts.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{Json, Router, extract::State, middleware, routing::get};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    balance::Balancers,
     cloud::{
         Api, ApiError, ApiResult, Edge, Shape, ZoneSnapshot,
+        balancer::{BalancerSnapshot, MemberHealth},
         calls::{self, CallCounts},
         faults::{self, Faults},
     },
@@ -29,10 +32,11 @@ pub struct OpenPorts {
 /// Told when ports were opened, so that they are open after a restart too.
 pub type PortsOpened = Box<dyn Fn(&[u16]) -> std::io::Result<()> + Send + Sync>;
 
-/// What surrounds the accounts of one sandbox: DNS, port forwarding, faults, call counts and rate limits.
+/// What surrounds the accounts of one sandbox: DNS, port forwarding, load balancers, faults, call counts and rate limits.
 pub struct LocalEdge {
     dns: Dns,
     forwarder: Forwarder,
+    balancers: Arc<Balancers>,
     hypervisor: Arc<dyn Hypervisor>,
     faults: Arc<Faults>,
     calls: Arc<CallCounts>,
@@ -51,6 +55,7 @@ impl LocalEdge {
     pub fn new(
         dns: Dns,
         forwarder: Forwarder,
+        balancers: Arc<Balancers>,
         hypervisor: Arc<dyn Hypervisor>,
         rate: RateLimits,
         opened: PortsOpened,
@@ -58,6 +63,7 @@ impl LocalEdge {
         Arc::new(Self {
             dns,
             forwarder,
+            balancers,
             hypervisor,
             faults: Arc::default(),
             calls: Arc::default(),
@@ -107,6 +113,22 @@ impl Edge for EdgeHandle {
 
     async fn remove_static_ip(&self, ip: Ipv4Addr) {
         self.0.forwarder.assign(ip, None).await;
+    }
+
+    fn can_balance(&self) -> Result<(), String> {
+        self.0.balancers.possible()
+    }
+
+    async fn load_balancer(&self, balancer: BalancerSnapshot) -> Result<(), String> {
+        self.0.balancers.set(balancer).await
+    }
+
+    async fn remove_load_balancer(&self, id: u64) {
+        self.0.balancers.remove(id).await;
+    }
+
+    async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth> {
+        self.0.balancers.health(id).await
     }
 
     async fn zone(&self, zone: ZoneSnapshot) {

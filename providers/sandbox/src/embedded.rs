@@ -15,6 +15,7 @@ use remint_core::provider::PortMap;
 use secrecy::SecretString;
 
 use crate::{
+    balance::Balancers,
     cloud::{Account, AccountLimits, Api, CloudError, Config, Profile},
     dns::Dns,
     ec2::keys::AccessKey,
@@ -115,6 +116,7 @@ impl Embedded {
         let edge = LocalEdge::new(
             dns,
             Forwarder::new(PORTS, []),
+            Balancers::new(dir.path().join("balancers"), PORTS),
             machines.clone(),
             RateLimits::new(1.0, false),
             Box::new(|_| Ok(())),

@@ -1,6 +1,7 @@
 //! The sandbox: a cloud on this machine that speaks the APIs of DigitalOcean, Amazon and Google, and the provider that
 //! starts it.
 
+pub mod balance;
 pub mod dns;
 pub mod edge;
 pub mod embedded;

@@ -94,6 +94,7 @@ inventory::submit! {
         .with_programs(&[
             Program { name: "qemu-system-x86_64", purpose: MACHINES, package: "qemu-system-x86" },
             Program { name: "qemu-img", purpose: MACHINES, package: "qemu-utils" },
+            Program { name: "haproxy", purpose: "the sandbox's load balancers", package: "haproxy" },
             Program { name: "mmdebstrap", purpose: "building the sandbox's base image", package: "mmdebstrap" },
         ])
         .started_on_demand()

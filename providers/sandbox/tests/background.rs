@@ -103,6 +103,8 @@ async fn lives() {
     assert_eq!(provider.descriptor().id, "sandbox");
     provider.account().await.unwrap();
 
+    let balanced = balancer(&client, &one).await;
+
     // Killed, it comes back as it was.
     let killed = process::status("one").await.unwrap();
     assert_eq!((killed.state, killed.pid), (State::Running, Some(one.record.pid)));
@@ -117,6 +119,7 @@ async fn lives() {
     assert_eq!(same(&back.record), same(&one.record));
     assert_ne!(back.record.pid, one.record.pid);
     assert_eq!(back.token.expose_secret(), one.token.expose_secret());
+    answers(&client, &balanced).await;
     assert!([7777, 8081].iter().all(|port| back.settings.open.contains(port)), "{:?}", back.settings.open);
 
     let variables = process::env("one").unwrap().variables(Api::DigitalOcean).unwrap();
@@ -192,6 +195,50 @@ async fn log(name: &str) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(std::fs::metadata(path.with_extension("1")).unwrap().len() > 8 << 20);
+}
+
+/// Makes a load balancer with a machine behind it; where it answers.
+async fn balancer(client: &reqwest::Client, one: &process::Running) -> String {
+    let call = async |method: &str, path: &str, body: serde_json::Value| {
+        let request = client.request(method.parse().unwrap(), format!("{}{path}", one.record.api_url()));
+        let answer = request.bearer_auth(one.token.expose_secret()).json(&body).send().await.unwrap();
+        answer.json::<serde_json::Value>().await.unwrap()
+    };
+    let droplet = serde_json::json!({
+        "name": "web", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "tags": ["web"],
+    });
+    call("POST", "/v2/droplets", droplet).await;
+    let rule = serde_json::json!({
+        "entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8080,
+    });
+    let wanted = serde_json::json!({ "name": "front", "region": "fra1", "tag": "web", "forwarding_rules": [rule] });
+    let made = call("POST", "/v2/load_balancers", wanted).await;
+    let path = format!("/v2/load_balancers/{}", made["load_balancer"]["id"].as_str().unwrap());
+    loop {
+        let shown = call("GET", &path, serde_json::Value::Null).await["load_balancer"].clone();
+        if shown["status"] == "active" {
+            let url = format!("http://{}:{}/", shown["ip"].as_str().unwrap(), one.record.ports.resolve(80));
+            answers(client, &url).await;
+            return url;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the machine behind a load balancer answers.
+async fn answers(client: &reqwest::Client, url: &str) {
+    let mut last = String::new();
+    for _ in 0..1500 {
+        last = match client.get(url).send().await {
+            Ok(answer) => answer.text().await.unwrap(),
+            Err(error) => format!("{error:?}"),
+        };
+        if last == "a simulated machine: web\n" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{url} does not answer: {last}");
 }
 
 async fn faults(client: &reqwest::Client, url: &str, token: &str) {

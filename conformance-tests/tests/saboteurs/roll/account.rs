@@ -39,7 +39,7 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         = Fault::Descriptor(&ALONE), ["descriptor.limits"];
     "errors.unauthenticated_as_forbidden", "`ErrorKind::Unauthenticated`: the credentials are refused",
         = Fault::Errors(|error| rename(error, ErrorKind::Unauthenticated, ErrorKind::Forbidden)),
-        ["account.refused_credentials", "errors.stranger_mutations", "errors.stranger_images", "errors.stranger_static_ips", "errors.stranger_dns", "errors.stranger_login_keys"];
+        ["account.refused_credentials", "errors.stranger_mutations", "errors.stranger_images", "errors.stranger_static_ips", "errors.stranger_load_balancers", "errors.stranger_dns", "errors.stranger_login_keys"];
     "errors.not_found_as_unexpected", "`ErrorKind::NotFound`: the named resource does not exist",
         = Fault::Errors(|error| rename(error, ErrorKind::NotFound, ErrorKind::Unexpected)),
         ["refusals.nonsense_ids", "dns.unknown_zone"];

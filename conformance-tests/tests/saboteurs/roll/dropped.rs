@@ -6,12 +6,12 @@ use remint_conformance::LostReply;
 use remint_core::fake::Ip;
 use remint_core::provider::{
     CaptureProgress, CaptureSpec, DnsZones, ErrorKind, ImageId, Images, Instance, InstanceId, Instances, Labels,
-    LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, PowerOp, RecordSet, Result, Selector, StaticIp, StaticIpId,
-    StaticIpSpec, StaticIps,
+    LaunchSpec, LoadBalancer, LoadBalancerId, LoadBalancerSpec, LoadBalancers, LoginKey, LoginKeyId, LoginKeys,
+    Markers, PowerOp, RecordSet, Result, Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
 };
 use tokio::time::sleep;
 
-use super::{launching::create, static_ips::another};
+use super::{launching::create, load_balancers::named, static_ips::another};
 use crate::{
     cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
@@ -40,6 +40,12 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         EnsureStaticIp(spec) => static_ip, ["cancellation.static_ip"];
     "assign.takes_asking_for_done", "`StaticIps::assign`: points a static IP at an instance",
         Assign(id, to) => assign, ["cancellation.assign"];
+    "balance.forgets_dropped", "`LoadBalancers::ensure`: after a dropped call, one made again leaves one load balancer",
+        EnsureLoadBalancer(spec) => load_balancer, ["cancellation.load_balancer"];
+    "balance.takes_asking_for_done", "`LoadBalancers::ensure`: changes the settings of one that exists",
+        EnsureLoadBalancer(spec) => change_load_balancer, ["cancellation.change_load_balancer"];
+    "attach.takes_asking_for_done", "`LoadBalancers::attach`: makes instances members",
+        AttachMembers(id, instances) => attach, ["cancellation.attach"];
     "upsert.takes_asking_for_done", "`DnsZones::upsert`: after a dropped call, one made again leaves exactly these values",
         Upsert(set) => upsert, ["cancellation.record"];
     "login_key.forgets_dropped", "`LoginKeys::ensure`: idempotent by the key itself",
@@ -115,6 +121,36 @@ async fn static_ip(on: On, spec: StaticIpSpec) -> Result<StaticIp> {
 
 async fn assign(on: On, id: StaticIpId, to: InstanceId) -> Result<()> {
     if was_asked(&on, id.as_str(), &to) { Ok(()) } else { on.model.assign(&id, &to).await }
+}
+
+async fn load_balancer(on: On, spec: LoadBalancerSpec) -> Result<LoadBalancer> {
+    let noted = on.recall::<LoadBalancerId>(&spec.name);
+    let known = on.read(|world| Ok(noted.as_ref().is_some_and(|id| world.balancers.contains_key(id)))).await?;
+    if known {
+        return LoadBalancers::ensure(&on.model, &spec).await;
+    }
+    let name = spec.name.clone();
+    let made = on.change_once(LostReply::EnsureLoadBalancer, move |world| world.create_balancer(&spec)).await?;
+    on.note(name, &made.id);
+    Ok(made)
+}
+
+async fn change_load_balancer(on: On, spec: LoadBalancerSpec) -> Result<LoadBalancer> {
+    match named(&on, &spec.name).await? {
+        Some(there) if was_asked(&on, &spec.name, &spec.settings) => Ok(there),
+        _ => LoadBalancers::ensure(&on.model, &spec).await,
+    }
+}
+
+async fn attach(on: On, id: LoadBalancerId, instances: Vec<InstanceId>) -> Result<()> {
+    // Of a call that is dropped it takes for granted that it arrives.
+    let under_way = on.recall::<bool>(id.as_str()) == Some(true);
+    on.note(id.as_str(), &true);
+    if !under_way {
+        LoadBalancers::attach(&on.model, &id, &instances).await?;
+    }
+    on.note(id.as_str(), &false);
+    Ok(())
 }
 
 async fn upsert(on: On, set: RecordSet) -> Result<()> {

@@ -9,9 +9,11 @@ mod images;
 mod labels;
 mod launching;
 mod listing;
+mod load_balancers;
 mod login_keys;
 mod lost;
 mod markers;
+mod members;
 mod outages;
 mod power;
 mod relabelling;
@@ -32,6 +34,8 @@ const TABLES: &[&[Saboteur]] = &[
     captures::SABOTEURS,
     images::SABOTEURS,
     static_ips::SABOTEURS,
+    load_balancers::SABOTEURS,
+    members::SABOTEURS,
     relabelling::SABOTEURS,
     strays::SABOTEURS,
     dns::SABOTEURS,
@@ -42,6 +46,7 @@ const TABLES: &[&[Saboteur]] = &[
     dropped::SABOTEURS,
     together::SABOTEURS,
     undeclared::SABOTEURS,
+    undeclared::PASSING_BALANCERS,
     relabelling::UNDECLARED,
 ];
 

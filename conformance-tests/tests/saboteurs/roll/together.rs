@@ -2,10 +2,12 @@
 
 use remint_conformance::LostReply;
 use remint_core::provider::{
-    DnsZones, ErrorKind, Instance, InstanceId, InstanceState, Instances, LaunchSpec, PowerOp, RecordSet, Result,
-    Selector, StaticIp, StaticIpId, StaticIpSpec, StaticIps,
+    DnsZones, ErrorKind, Instance, InstanceId, InstanceState, Instances, LaunchSpec, LoadBalancer, LoadBalancerId,
+    LoadBalancerSpec, LoadBalancers, PowerOp, RecordSet, Result, Selector, StaticIp, StaticIpId, StaticIpSpec,
+    StaticIps,
 };
 
+use super::load_balancers::{members, named};
 use crate::{
     cloud::{FULL, refusal},
     sabotage::{On, Saboteur, saboteurs},
@@ -25,6 +27,10 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         EnsureStaticIp(spec) => ensure, ["concurrency.static_ip_others"];
     "assign.under_way_is_error", "`Provider`: all methods may be called concurrently",
         Assign(id, to) => assign, ["concurrency.assign"];
+    "balance.looks_first", "`Provider`: all methods may be called concurrently",
+        EnsureLoadBalancer(spec) => load_balancer, ["concurrency.load_balancer"];
+    "attach.reads_first", "`LoadBalancers::attach`: makes instances members",
+        AttachMembers(id, instances) => attach, ["concurrency.members"];
     "upsert.under_way_is_error", "`Provider`: all methods may be called concurrently",
         Upsert(set) => upsert, ["concurrency.record"];
 };
@@ -83,6 +89,25 @@ async fn assign(on: On, id: StaticIpId, to: InstanceId) -> Result<()> {
         return Err(refusal(ErrorKind::Conflict, "assign", "another move is asked for").with_resource(id));
     };
     StaticIps::assign(&on.model, &id, &to).await
+}
+
+async fn load_balancer(on: On, spec: LoadBalancerSpec) -> Result<LoadBalancer> {
+    match named(&on, &spec.name).await? {
+        Some(_) => LoadBalancers::ensure(&on.model, &spec).await,
+        None => on.change_once(LostReply::EnsureLoadBalancer, move |world| world.create_balancer(&spec)).await,
+    }
+}
+
+async fn attach(on: On, id: LoadBalancerId, instances: Vec<InstanceId>) -> Result<()> {
+    // The whole list is written, with those that were read.
+    let mut all = members(&on, &id).await?;
+    all.extend(instances.clone());
+    on.change(LostReply::AttachMembers, move |world| {
+        world.attach(&id, &instances)?;
+        world.balancer_mut("attach members", &id)?.members.retain(|member, _| all.contains(member));
+        Ok(())
+    })
+    .await
 }
 
 async fn upsert(on: On, set: RecordSet) -> Result<()> {

@@ -10,8 +10,8 @@ use remint_conformance::LostReply;
 use remint_core::fake::{Actor, FakeCloud, State, Transaction};
 use remint_core::provider::{
     Account, Calls, Capability, CaptureProgress, CaptureSpec, Descriptor, Error, Image, ImageId, Instance, InstanceId,
-    Labels, LaunchSpec, LoginKey, LoginKeyId, Owner, PowerOp, RecordKind, RecordSet, Region, Result, Selector, Shape,
-    SizeName, StaticIp, StaticIpId, StaticIpSpec, Stray, Zone,
+    Labels, LaunchSpec, LoadBalancer, LoadBalancerId, LoadBalancerSpec, LoginKey, LoginKeyId, Member, Owner, PowerOp,
+    RecordKind, RecordSet, Region, Result, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, Stray, Zone,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -152,6 +152,20 @@ faults! {
     Unassign(StaticIpId) -> ();
     /// [`remint_core::provider::StaticIps::release`].
     Release(StaticIpId) -> ();
+    /// [`remint_core::provider::LoadBalancers::ensure`].
+    EnsureLoadBalancer(LoadBalancerSpec) -> LoadBalancer;
+    /// [`remint_core::provider::LoadBalancers::list`].
+    ListLoadBalancers(String) -> Vec<LoadBalancer>;
+    /// [`remint_core::provider::LoadBalancers::get`].
+    GetLoadBalancer(LoadBalancerId) -> LoadBalancer;
+    /// [`remint_core::provider::LoadBalancers::members`].
+    ListMembers(LoadBalancerId) -> Vec<Member>;
+    /// [`remint_core::provider::LoadBalancers::attach`].
+    AttachMembers(LoadBalancerId, Vec<InstanceId>) -> ();
+    /// [`remint_core::provider::LoadBalancers::detach`].
+    DetachMembers(LoadBalancerId, Vec<InstanceId>) -> ();
+    /// [`remint_core::provider::LoadBalancers::destroy`].
+    DestroyLoadBalancer(LoadBalancerId) -> ();
     /// [`remint_core::provider::DnsZones::zone`].
     GetZone(String) -> Zone;
     /// [`remint_core::provider::DnsZones::get`].

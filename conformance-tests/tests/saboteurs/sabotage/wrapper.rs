@@ -7,9 +7,9 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use remint_core::provider::{
     Account, Calls, Capability, CaptureProgress, CaptureSpec, Descriptor, DnsZones, Image, ImageId, Images, Instance,
-    InstanceId, Instances, Labels, LaunchSpec, LoginKey, LoginKeyId, LoginKeys, Markers, Owner, PowerOp, Provider,
-    RatePolicy, RecordKind, RecordSet, Region, Result, RetryPolicy, Selector, Shape, SizeName, StaticIp, StaticIpId,
-    StaticIpSpec, StaticIps, Stray, Strays, Zone,
+    InstanceId, Instances, Labels, LaunchSpec, LoadBalancer, LoadBalancerId, LoadBalancerSpec, LoadBalancers, LoginKey,
+    LoginKeyId, LoginKeys, Markers, Member, Owner, PowerOp, Provider, RatePolicy, RecordKind, RecordSet, Region,
+    Result, RetryPolicy, Selector, Shape, SizeName, StaticIp, StaticIpId, StaticIpSpec, StaticIps, Stray, Strays, Zone,
 };
 
 use super::{
@@ -99,6 +99,10 @@ impl Provider for Sabotaged {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         self.has(Capability::StaticIp).then_some(self as _)
+    }
+
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        self.has(Capability::LoadBalancer).then_some(self as _)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {
@@ -216,6 +220,37 @@ impl StaticIps for Sabotaged {
 
     async fn release(&self, id: &StaticIpId) -> Result<()> {
         forward!(self, Release, StaticIps::release(id))
+    }
+}
+
+#[async_trait]
+impl LoadBalancers for Sabotaged {
+    async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+        forward!(self, EnsureLoadBalancer, LoadBalancers::ensure(spec))
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<LoadBalancer>> {
+        forward!(self, ListLoadBalancers, LoadBalancers::list(prefix))
+    }
+
+    async fn get(&self, id: &LoadBalancerId) -> Result<LoadBalancer> {
+        forward!(self, GetLoadBalancer, LoadBalancers::get(id))
+    }
+
+    async fn members(&self, id: &LoadBalancerId) -> Result<Vec<Member>> {
+        forward!(self, ListMembers, LoadBalancers::members(id))
+    }
+
+    async fn attach(&self, id: &LoadBalancerId, instances: &[InstanceId]) -> Result<()> {
+        forward!(self, AttachMembers, LoadBalancers::attach(id, instances))
+    }
+
+    async fn detach(&self, id: &LoadBalancerId, instances: &[InstanceId]) -> Result<()> {
+        forward!(self, DetachMembers, LoadBalancers::detach(id, instances))
+    }
+
+    async fn destroy(&self, id: &LoadBalancerId) -> Result<()> {
+        forward!(self, DestroyLoadBalancer, LoadBalancers::destroy(id))
     }
 }
 

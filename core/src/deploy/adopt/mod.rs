@@ -89,6 +89,11 @@ async fn adopt_locked(
 
 async fn propose(engine: &Engine<'_>, options: &AdoptOptions) -> Result<Proposal, EngineError> {
     let (ctx, journal) = (engine.ctx, engine.journal());
+    if ctx.loaded.manifest.load_balancer.is_some() {
+        let message = "what is behind a load balancer cannot be adopted yet (load_balancer)";
+        return Err(EngineError::new(EngineErrorKind::Manifest, message)
+            .hint("deploy a second environment (`-e NAME`), and switch clients to it"));
+    }
     let identity = usable(ctx, journal).await?;
     let found = Found::look(ctx, options, identity.as_ref()).await?;
     let wanted = Wanted::resolve(ctx, journal, None).await?;

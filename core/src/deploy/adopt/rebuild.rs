@@ -124,7 +124,7 @@ impl<'a> Rebuilding<'a> {
             return Ok(Some(serving));
         }
         let manifest = &self.ctx.loaded.manifest;
-        let leads = manifest.address.static_ip != StaticIpChoice::None || manifest.dns.is_some();
+        let leads = *manifest.static_ip() != StaticIpChoice::None || manifest.dns.is_some();
         let has_address = self.found.static_ips.iter().any(|ip| self.may_use(ip));
         let running: Vec<_> = self.all().filter(|(_, one)| one.state == InstanceState::Running).collect();
         if running.is_empty() || leads && !has_address {
@@ -143,7 +143,7 @@ impl<'a> Rebuilding<'a> {
     fn may_use(&self, ip: &StaticIp) -> bool {
         let labelled = self.found.known && ip.labels.get(label::ENV_ID) == Some(self.found.environment.as_str());
         let named = self.found.options.static_ips.contains(&ip.address.ip);
-        let existing = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
+        let existing = *self.ctx.loaded.manifest.static_ip() == StaticIpChoice::Existing(ip.address.ip);
         // Where a cloud labels no address, one that points at an instance of ours is known by that; whether it was made here must
         // be said.
         let points = ip.labels.environment_id().is_none()
@@ -175,7 +175,7 @@ impl<'a> Rebuilding<'a> {
         // What clients use stays until the next deploy has brought them to what the manifest wants.
         let serves =
             |ip: &&StaticIp| serving.is_some_and(|serving| ip.assigned_to.as_ref() == Some(&serving.instance.id));
-        let wanted = |ip: &&StaticIp| match &self.ctx.loaded.manifest.address.static_ip {
+        let wanted = |ip: &&StaticIp| match self.ctx.loaded.manifest.static_ip() {
             StaticIpChoice::Existing(address) => ip.address.ip == *address,
             StaticIpChoice::Managed => true,
             StaticIpChoice::None => false,
@@ -191,7 +191,7 @@ impl<'a> Rebuilding<'a> {
     /// Whether it is clear who made a static IP that carries no label.
     fn is_sure(&self, ip: &StaticIp) -> bool {
         self.found.options.static_ips.contains(&ip.address.ip)
-            || self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip)
+            || *self.ctx.loaded.manifest.static_ip() == StaticIpChoice::Existing(ip.address.ip)
     }
 
     pub(super) fn finish(
@@ -284,6 +284,7 @@ impl<'a> Rebuilding<'a> {
             region: loaded.section.region.clone(),
             size: size.clone(),
             count: loaded.manifest.instance.count,
+            balanced: false,
             image,
             fingerprint,
             inputs: if is_wanted { self.wanted.recipe.inputs.clone() } else { Vec::new() },
@@ -304,7 +305,7 @@ impl<'a> Rebuilding<'a> {
         let mut resources = Resources::default();
         for ip in self.found.static_ips.iter().filter(|ip| self.may_use(ip)) {
             let wanted = static_ip.is_some_and(|wanted| wanted.id == ip.id);
-            let given = self.ctx.loaded.manifest.address.static_ip == StaticIpChoice::Existing(ip.address.ip);
+            let given = *self.ctx.loaded.manifest.static_ip() == StaticIpChoice::Existing(ip.address.ip);
             resources.owned.push(Owned {
                 resource: Resource::StaticIp(OwnedStaticIp { id: ip.id.clone(), address: ip.address.clone() }),
                 provider: place.provider.clone(),

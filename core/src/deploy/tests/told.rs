@@ -100,7 +100,11 @@ impl Services for Way {
                 let gated = told.gated.lock().unwrap().iter().any(|gated| gated.id == instance.id);
                 told.sick.load(Ordering::SeqCst) && !gated
             }
-            None => told.sick_outside.load(Ordering::SeqCst),
+            None => {
+                let world = told.cloud.world();
+                let is_shut = world.state().balancer_at(endpoint.ip()).is_some() && world.leads_to(endpoint).is_none();
+                is_shut || told.sick_outside.load(Ordering::SeqCst)
+            }
         };
         if sick { Err(Unhealthy::new("503")) } else { Ok(()) }
     }

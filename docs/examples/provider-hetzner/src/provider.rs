@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use remint_core::provider::{
     Account, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, Guest, Images, Instances, Limits,
-    LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays,
+    LoadBalancers, LoginKeys, Markers, Provider, Registration, Result, StaticIps, Strays,
     support::{JsonRequest, Turns},
 };
 use serde_json::Value;
@@ -124,6 +124,11 @@ impl Provider for Cloud {
 
     fn static_ips(&self) -> Option<&dyn StaticIps> {
         Some(self)
+    }
+
+    /// Hetzner has them, and this example does not write them.
+    fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
+        None
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

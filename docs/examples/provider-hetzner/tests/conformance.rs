@@ -82,6 +82,10 @@ fn calls(reply: LostReply) -> Result<(Method, &'static [&'static str]), String> 
         LostReply::RemoveRecord => (Method::DELETE, &["zones/*/rrsets/*/*"]),
         LostReply::EnsureLoginKey => (Method::POST, &["ssh_keys"]),
         LostReply::CopyImage => return Err("images are not copied here".to_owned()),
+        LostReply::EnsureLoadBalancer
+        | LostReply::AttachMembers
+        | LostReply::DetachMembers
+        | LostReply::DestroyLoadBalancer => return Err("there are no load balancers here".to_owned()),
     })
 }
 

@@ -25,6 +25,10 @@ fn rule(call: LostReply, fault: Fault) -> FaultRule {
         LostReply::ReleaseStaticIp => "ReleaseAddress",
         LostReply::UpsertRecord | LostReply::RemoveRecord => "ChangeResourceRecordSets",
         LostReply::EnsureLoginKey => "ImportKeyPair",
+        LostReply::EnsureLoadBalancer => "CreateLoadBalancer",
+        LostReply::AttachMembers => "RegisterTargets",
+        LostReply::DetachMembers => "DeregisterTargets",
+        LostReply::DestroyLoadBalancer => "DeleteLoadBalancer",
     };
     FaultRule { action: Some(action.to_owned()), ..FaultRule::new("POST", "/*", fault) }
 }

@@ -27,6 +27,10 @@ fn rule(reply: LostReply, fault: Fault) -> FaultRule {
         LostReply::UpsertRecord => ("POST", "/v2/domains/*/records", None),
         LostReply::RemoveRecord => ("DELETE", "/v2/domains/*/records/*", None),
         LostReply::EnsureLoginKey => ("POST", "/v2/account/keys", None),
+        LostReply::EnsureLoadBalancer => ("POST", "/v2/load_balancers", None),
+        LostReply::AttachMembers => ("POST", "/v2/tags/*/resources", None),
+        LostReply::DetachMembers => ("DELETE", "/v2/tags/*/resources", None),
+        LostReply::DestroyLoadBalancer => ("DELETE", "/v2/load_balancers/*", None),
     };
     FaultRule { action: action.map(str::to_owned), ..FaultRule::new(method, path, fault) }
 }

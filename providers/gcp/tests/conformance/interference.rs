@@ -26,6 +26,10 @@ fn rule(reply: LostReply, fault: Fault) -> Result<FaultRule, String> {
         LostReply::UpsertRecord | LostReply::RemoveRecord => {
             return Ok(FaultRule::new("POST", "/dns/v1/projects/*/managedZones/*/changes", fault));
         }
+        LostReply::EnsureLoadBalancer => ("POST", "regions/*/backendServices"),
+        LostReply::AttachMembers => ("POST", "zones/*/instanceGroups/*/addInstances"),
+        LostReply::DetachMembers => ("POST", "zones/*/instanceGroups/*/removeInstances"),
+        LostReply::DestroyLoadBalancer => ("DELETE", "regions/*/backendServices/*"),
         LostReply::CopyImage | LostReply::EnsureLoginKey => return Err("this cloud has no such call".to_owned()),
     };
     Ok(FaultRule::new(method, format!("/compute/v1/projects/*/{path}"), fault))

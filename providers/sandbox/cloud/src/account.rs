@@ -19,6 +19,8 @@ pub struct Standing {
     /// Static addresses.
     #[serde(rename = "reserved_ips")]
     pub static_ips: usize,
+    /// Load balancers.
+    pub load_balancers: usize,
     /// DNS zones.
     pub zones: usize,
     /// What takes time and has not ended.
@@ -65,6 +67,7 @@ impl<F: Front> Account for Cloud<F> {
             instances: state.instances.len(),
             snapshots: state.images.values().filter(|image| !image.public()).count(),
             static_ips: state.static_ips.len(),
+            load_balancers: state.load_balancers.len(),
             zones: state.zones.len(),
             actions_in_progress: state.actions.values().filter(|action| action.pending.is_some()).count(),
         })

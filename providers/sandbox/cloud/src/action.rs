@@ -19,7 +19,7 @@ pub struct Begin {
     pub kind: &'static str,
     /// What it works on.
     pub resource: Resource,
-    /// The instance's or image's id, or the static IP as a number.
+    /// The instance's, image's or load balancer's id, or the static IP as a number.
     pub resource_id: u64,
     /// The slug of the region that it is in.
     pub region: String,
@@ -45,6 +45,7 @@ impl<F> State<F> {
             Resource::Instance => self.instances.get_mut(&on).map(|instance| &mut instance.pending),
             Resource::Image => self.images.get_mut(&on).map(|image| &mut image.pending),
             Resource::StaticIp => self.static_ips.get_mut(&Ipv4Addr::from_bits(on as u32)).map(|ip| &mut ip.pending),
+            Resource::LoadBalancer => self.load_balancers.get_mut(&on).map(|balancer| &mut balancer.pending),
         };
         if let Some(pending) = pending {
             *pending = Some(id);
@@ -96,7 +97,8 @@ impl<F> State<F> {
         let instances = self.instances.values_mut().map(|instance| &mut instance.pending);
         let ips = self.static_ips.values_mut().map(|ip| &mut ip.pending);
         let images = self.images.values_mut().map(|image| &mut image.pending);
-        for pending in instances.chain(ips).chain(images).filter(|pending| **pending == Some(id)) {
+        let balancers = self.load_balancers.values_mut().map(|balancer| &mut balancer.pending);
+        for pending in instances.chain(ips).chain(images).chain(balancers).filter(|pending| **pending == Some(id)) {
             *pending = None;
         }
         let done = self.actions.values().filter(|action| action.pending.is_none()).count();

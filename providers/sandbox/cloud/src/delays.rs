@@ -20,6 +20,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked whether it has.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
+/// The shortest time between two checks of a load balancer's member.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The shortest time that such a check waits for an answer.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A named set of delays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +66,9 @@ impl Profile {
                 DelayKind::StaticIp => (5.0, 15.0),
                 DelayKind::Transfer => (120.0, 300.0),
                 DelayKind::Dns => (10.0, 40.0),
+                DelayKind::LoadBalancer => (60.0, 180.0),
+                DelayKind::BalancerChange => (2.0, 10.0),
+                DelayKind::Measure => (60.0, 120.0),
             },
         }
     }
@@ -70,6 +79,21 @@ impl Profile {
             Self::Instant => Duration::from_millis(50),
             Self::Realistic => Duration::from_secs_f64((1.0 / speed.max(0.1)).clamp(0.02, 1.0)),
         }
+    }
+
+    /// The time between two checks of a load balancer's member. An instant sandbox checks a hundred times as often, because
+    /// its clients wait for what the checks find.
+    pub(super) fn check_interval(self, interval: Duration, speed: f64) -> Duration {
+        let faster = match self {
+            Self::Instant => 100.0,
+            Self::Realistic => 1.0,
+        };
+        interval.div_f64(faster * speed.max(0.1)).max(SHORTEST_INTERVAL)
+    }
+
+    /// How long such a check waits for an answer. What answers is as slow as it is, so this never gets short.
+    pub(super) fn check_timeout(self, timeout: Duration, speed: f64) -> Duration {
+        timeout.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT)
     }
 
     /// The delay of the `ordinal`th piece of work of a kind.
@@ -116,6 +140,8 @@ impl Work {
             Self::Resize { .. } => DelayKind::Resize,
             Self::Assign { .. } | Self::Unassign { .. } => DelayKind::StaticIp,
             Self::Transfer { .. } | Self::Convert { .. } => DelayKind::Transfer,
+            Self::MakeBalancer { .. } => DelayKind::LoadBalancer,
+            Self::ChangeBalancer { .. } | Self::RemoveBalancer { .. } => DelayKind::BalancerChange,
         }
     }
 }
@@ -150,5 +176,17 @@ mod tests {
         assert_eq!(Profile::Instant.draw(3, DelayKind::Transfer, 5, 1.0), Duration::ZERO);
         assert_eq!("realistic".parse(), Ok(Profile::Realistic));
         assert!("fast".parse::<Profile>().is_err());
+    }
+
+    #[test]
+    fn checks_come_faster_but_wait_long_enough() {
+        let (ten, five) = (Duration::from_secs(10), Duration::from_secs(5));
+        assert_eq!(Profile::Realistic.check_interval(ten, 1.0), ten);
+        assert_eq!(Profile::Realistic.check_interval(ten, 20.0), Duration::from_millis(500));
+        assert_eq!(Profile::Instant.check_interval(ten, 1.0), Duration::from_millis(100));
+        assert_eq!(Profile::Instant.check_interval(ten, 100.0), SHORTEST_INTERVAL);
+        assert_eq!(Profile::Realistic.check_timeout(five, 1.0), five);
+        assert_eq!(Profile::Realistic.check_timeout(five, 100.0), SHORTEST_TIMEOUT);
+        assert_eq!(Profile::Instant.check_timeout(five, 1.0), five);
     }
 }

@@ -1,18 +1,21 @@
-//! What the cloud asks of the network around its instances: forwarding of static IPs and DNS.
+//! What the cloud asks of the network around its instances: forwarding of static IPs, load balancers and DNS.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use async_trait::async_trait;
 use axum::Router;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{
+    Shape,
+    balancer::{BalancerSnapshot, MemberHealth},
+};
 
 /// The network around the instances, and what stands before the API's routes.
 ///
 /// The calls are level-triggered: each says how things shall be, not what changed, and may be repeated. The cloud makes
-/// one call at a time, so that a later one is never overtaken by an earlier one. At start every static IP and zone of
-/// the state file is announced before the API listens.
+/// one call at a time, so that a later one is never overtaken by an earlier one. At start every static IP, load balancer and
+/// zone of the state file is announced before the API listens.
 #[async_trait]
 pub trait Edge: Send + Sync {
     /// Points a static IP at an instance's address, or at nothing: new connections from now on, open ones are left to
@@ -21,6 +24,27 @@ pub trait Edge: Send + Sync {
 
     /// Stops serving a static IP that was released.
     async fn remove_static_ip(&self, ip: Ipv4Addr);
+
+    /// Whether load balancers can be had here at all.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, and where to get it.
+    fn can_balance(&self) -> Result<(), String>;
+
+    /// Makes a load balancer as it shall be. New members get connections once their checks have passed; those that are
+    /// members no more get no new ones when this returns, and keep those that they have.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not take connections, or not as it shall.
+    async fn load_balancer(&self, balancer: BalancerSnapshot) -> Result<(), String>;
+
+    /// Ends a load balancer, and its connections.
+    async fn remove_load_balancer(&self, id: u64);
+
+    /// What a load balancer makes of its members now, by the numbers of the instances; empty for one that does not work.
+    async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth>;
 
     /// Serves a zone with exactly these records.
     async fn zone(&self, zone: ZoneSnapshot);

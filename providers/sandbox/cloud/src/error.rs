@@ -52,6 +52,11 @@ impl ApiError {
         Self::new(403, "forbidden", "the account may not do this")
     }
 
+    /// 403: not while something else is done to it; the message says what.
+    pub fn not_now(message: impl Into<String>) -> Self {
+        Self::new(403, "busy", message)
+    }
+
     /// 404: the path names nothing that the account has.
     pub fn not_found() -> Self {
         Self::new(404, "not_found", "there is no such thing in the account")
@@ -80,6 +85,11 @@ impl ApiError {
     /// 503: too busy, or broken before the API.
     pub fn unavailable() -> Self {
         Self::new(503, "unavailable", "the service is not available")
+    }
+
+    /// 501: the sandbox does not have this on this machine; the message says what is missing.
+    pub fn not_here(message: impl Into<String>) -> Self {
+        Self::new(501, "unsupported", message)
     }
 
     /// 501: the cloud has this, the sandbox does not.

@@ -85,6 +85,7 @@ impl<F: Front> Cloud<F> {
     pub fn change<T>(&self, change: impl FnOnce(&mut State<F>) -> ApiResult<T>) -> ApiResult<T> {
         let mut state = lock(&self.inner.state);
         let value = change(&mut state)?;
+        state.settle_balancers(&self.inner.config);
         let begun = std::mem::take(&mut state.begun);
         // Under the lock: two writers would otherwise put an older state over a newer one.
         if let Err(error) = self.inner.store.save(&state) {

@@ -13,13 +13,15 @@
 //! - An instance that was `active` and whose machine is off now is switched on again, as a cloud does after its host failed,
 //!   unless it was asked to be off (shutdown, power off). A guest that switched itself off while no sandbox was running
 //!   cannot be told from one that went down with the sandbox, and is switched on too.
-//! - The [`Edge`] has all static IPs and zones before the API listens.
+//! - The [`Edge`] has all static IPs, load balancers and zones before the API listens.
 //!
 //! Not taken: a journal of changes. The state is small, and one file that is replaced as a whole needs no recovery.
 
 mod account;
 mod action;
 mod api;
+pub mod balancer;
+mod balancers;
 pub mod calls;
 pub mod catalogue;
 mod cloud;

@@ -20,6 +20,9 @@ impl<F: Front> Cloud<F> {
     /// Brings machines, forwarding and DNS into the state that the file says; see [the module](super) for the rules.
     pub(super) async fn resume(&self) -> Result<(), CloudError> {
         let hypervisor = &self.inner.hypervisor;
+        // Before anything is changed: what a change begins is carried out by itself.
+        let unfinished =
+            self.read(|state| state.actions.values().filter(|a| a.pending.is_some()).map(|a| a.id).collect::<Vec<_>>());
         let all = hypervisor.machines().await.map_err(|source| CloudError::Machines { source })?;
         // The other accounts' machines are theirs.
         let machines: BTreeSet<u64> = all.into_iter().filter(|id| F::API.ids().contains(id)).collect();
@@ -42,12 +45,11 @@ impl<F: Front> Cloud<F> {
         self.refresh_images().await;
         self.forget_hidden_images().await;
         self.tell_static_ips().await;
+        self.tell_balancers().await;
         for zone in self.read(|state| state.zones.keys().cloned().collect::<Vec<_>>()) {
             self.tell_zone(&zone).await;
         }
-        for id in
-            self.read(|state| state.actions.values().filter(|a| a.pending.is_some()).map(|a| a.id).collect::<Vec<_>>())
-        {
+        for id in unfinished {
             self.spawn(id, true);
         }
         self.watch();

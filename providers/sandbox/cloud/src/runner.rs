@@ -5,12 +5,16 @@ use std::{net::Ipv4Addr, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Cloud, Front,
+    Cloud, Config, Front,
     action::now,
+    balancer::{BalancerStatus, Wanted},
     delays::NETWORKED_AFTER,
     state::{Action, Image, Pending, State, Status, Work},
 };
 use remint_sandbox_machines::{DiskImage, DiskInfo, MachineSpec};
+
+/// The time after which a change of a load balancer that failed is tried again, at the earliest.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why an action errs: of the machine, of the state file, or said here.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -38,7 +42,7 @@ impl<F: Front> Cloud<F> {
         }
         self.record(|state| {
             match &outcome {
-                Ok(info) => state.apply(&work, info.as_ref()),
+                Ok(info) => state.apply(self.config(), &work, info.as_ref()),
                 Err(_) => state.give_up(&work),
             }
             state.end(id, outcome.is_err());
@@ -51,6 +55,7 @@ impl<F: Front> Cloud<F> {
             tracing::error!(%error, "cannot clean up");
         }
         match work {
+            Work::MakeBalancer { balancer } if outcome.is_err() => self.end_balancer(balancer).await,
             Work::Destroy { .. } | Work::Keep { .. } => self.tell_static_ips().await,
             // Its image may have been given up while it was taken.
             Work::Snapshot { .. } => F::captured(self).await,
@@ -140,6 +145,8 @@ impl<F: Front> Cloud<F> {
             }
             Work::Assign { ip, instance } => self.point(*ip, Some(*instance)).await?,
             Work::Unassign { ip } => self.point(*ip, None).await?,
+            Work::MakeBalancer { balancer } | Work::ChangeBalancer { balancer } => self.balance(*balancer).await?,
+            Work::RemoveBalancer { balancer } => self.end_balancer(*balancer).await,
             Work::Rename { .. } | Work::Snapshot { .. } | Work::Transfer { .. } | Work::Convert { .. } => {}
         }
         Ok(())
@@ -154,6 +161,25 @@ impl<F: Front> Cloud<F> {
         })?;
         pointed.ok_or("the reserved IP or the instance is gone")?;
         self.tell_static_ip(ip).await;
+        Ok(())
+    }
+
+    /// Brings a load balancer in step. Its members are seen to have changed when the change has taken effect.
+    async fn balance(&self, balancer: u64) -> Result<(), Failure> {
+        let members = match self.tell_balancer(balancer).await {
+            Ok(members) => members,
+            Err(problem) => {
+                // What is not in step is begun again at once, for as long as that takes: not faster than this.
+                tokio::time::sleep(PAUSE).await;
+                return Err(problem.into());
+            }
+        };
+        self.record(|state| {
+            if let Some(balancer) = state.load_balancers.get_mut(&balancer) {
+                balancer.members.clone_from(&members);
+            }
+        })
+        .await;
         Ok(())
     }
 
@@ -184,7 +210,7 @@ impl<F: Front> Cloud<F> {
 
 impl<F: Front> State<F> {
     /// What a piece of work leaves behind where it went well.
-    fn apply(&mut self, work: &Work, captured: Option<&DiskInfo>) {
+    fn apply(&mut self, config: &Config, work: &Work, captured: Option<&DiskInfo>) {
         match work {
             Work::Create { instance } => {
                 self.with_instance(*instance, |instance| {
@@ -243,7 +269,15 @@ impl<F: Front> State<F> {
                     image.regions.insert(region.clone());
                 }
             }
-            Work::Reboot { .. } | Work::Assign { .. } | Work::Unassign { .. } | Work::Convert { .. } => {}
+            Work::MakeBalancer { balancer } => self.balancer_made(config, *balancer),
+            Work::RemoveBalancer { balancer } => {
+                self.load_balancers.remove(balancer);
+            }
+            Work::Reboot { .. }
+            | Work::Assign { .. }
+            | Work::Unassign { .. }
+            | Work::Convert { .. }
+            | Work::ChangeBalancer { .. } => {}
         }
     }
 
@@ -252,6 +286,11 @@ impl<F: Front> State<F> {
         match work {
             Work::Create { instance } => self.remove_instance(*instance),
             Work::Snapshot { image, .. } => F::image_failed(self, *image),
+            Work::MakeBalancer { balancer } => {
+                if let Some(balancer) = self.load_balancers.get_mut(balancer) {
+                    balancer.status = BalancerStatus::Failed;
+                }
+            }
             _ => {}
         }
     }
@@ -259,6 +298,11 @@ impl<F: Front> State<F> {
     fn remove_instance(&mut self, id: u64) {
         self.instances.remove(&id);
         F::instance_gone(self, id);
+        for balancer in self.load_balancers.values_mut() {
+            if let Wanted::Instances(instances) = &mut balancer.settings.wanted {
+                instances.remove(&id);
+            }
+        }
         for ip in self.static_ips.values_mut().filter(|ip| ip.instance == Some(id)) {
             ip.instance = None;
         }

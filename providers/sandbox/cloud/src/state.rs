@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Api, ZoneRecord};
+use super::{Api, ZoneRecord, balancer::LoadBalancer};
 use remint_sandbox_machines::DiskImage;
 
 /// The version of the file's format.
@@ -55,6 +55,9 @@ pub struct State<F> {
     /// Zones by name.
     #[serde(rename = "domains")]
     pub zones: BTreeMap<String, Zone>,
+    /// Load balancers by id.
+    #[serde(default)]
+    pub load_balancers: BTreeMap<u64, LoadBalancer>,
     /// Tags, also those that nothing carries, of an API whose tags are names alone.
     pub tags: BTreeSet<String>,
     /// Actions by id; the oldest completed ones are forgotten.
@@ -96,6 +99,12 @@ pub enum DelayKind {
     Transfer = 11,
     /// From a change of a zone to all name servers having it, where an API says so.
     Dns = 12,
+    /// From the create call to a load balancer that takes connections.
+    LoadBalancer = 13,
+    /// From a change of a load balancer, or of who its members are, to its taking effect.
+    BalancerChange = 14,
+    /// From a load balancer being active to measurements of it being shown.
+    Measure = 15,
 }
 
 /// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.
@@ -291,6 +300,8 @@ pub enum Resource {
     /// A static IP.
     #[serde(rename = "reserved_ip")]
     StaticIp,
+    /// A load balancer.
+    LoadBalancer,
 }
 
 /// An action, running or done.
@@ -309,7 +320,7 @@ pub struct Action {
     /// What it works on.
     #[serde(rename = "resource_type")]
     pub resource: Resource,
-    /// The instance's or image's id, or the static IP as a number.
+    /// The instance's, image's or load balancer's id, or the static IP as a number.
     pub resource_id: u64,
     /// The slug of the region that it is in.
     pub region: String,
@@ -453,6 +464,21 @@ pub enum Work {
     Convert {
         /// The number that the image has.
         image: u64,
+    },
+    /// Make a load balancer take connections.
+    MakeBalancer {
+        /// Its number.
+        balancer: u64,
+    },
+    /// Bring a load balancer in step with its settings, and with who its members are.
+    ChangeBalancer {
+        /// Its number.
+        balancer: u64,
+    },
+    /// Remove a load balancer.
+    RemoveBalancer {
+        /// Its number.
+        balancer: u64,
     },
 }
 

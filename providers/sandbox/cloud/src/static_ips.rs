@@ -20,13 +20,14 @@ impl<F: Front> State<F> {
         self.begin(config, Begin { kind, resource: Resource::StaticIp, resource_id, region, work })
     }
 
-    /// The next free address of the upper half of 127.slot.0.0/16.
+    /// The next free address of the upper half of 127.slot.0.0/16, for a static IP or a load balancer.
     pub fn next_static_ip(&mut self, slot: u8) -> Ipv4Addr {
         let mut offset = self.last_static_ip;
         loop {
             offset = next_offset(self.api, offset);
             let ip = address(slot, UPPER_HALF + offset);
-            if !self.static_ips.contains_key(&ip) {
+            let balanced = self.load_balancers.values().any(|balancer| balancer.address == ip);
+            if !balanced && !self.static_ips.contains_key(&ip) {
                 self.last_static_ip = offset;
                 return ip;
             }

@@ -4,9 +4,15 @@
 //! newest state whatever the order of the changes was. Each telling is a task of its own: a client that hangs up in the
 //! middle of its request does not leave the edge behind the state.
 
-use std::net::Ipv4Addr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
-use super::{Cloud, Front, ZoneSnapshot};
+use super::{
+    ApiError, ApiResult, Cloud, Front, ZoneSnapshot,
+    balancer::{BalancerStatus, LoadBalancer, MemberHealth},
+};
 
 impl<F: Front> Cloud<F> {
     /// Brings one static IP's forwarding in step with the state.
@@ -31,6 +37,52 @@ impl<F: Front> Cloud<F> {
         }
     }
 
+    /// Brings one load balancer in step with its settings and the members that are wanted now; gives these.
+    pub(super) async fn tell_balancer(&self, id: u64) -> Result<BTreeSet<u64>, String> {
+        let told = self.tell(move |cloud| async move {
+            let snapshot = cloud.read(|state| {
+                let balancer = state.load_balancers.get(&id)?;
+                Some(state.balancer_snapshot(cloud.config(), balancer, state.wanted_members(balancer)))
+            });
+            let snapshot = snapshot.ok_or("the load balancer is gone")?;
+            let members = snapshot.members.keys().copied().collect();
+            cloud.inner.edge.load_balancer(snapshot).await.map(|()| members)
+        });
+        told.await.unwrap_or_else(|| Err("the edge failed".to_owned()))
+    }
+
+    /// The same for all that are active, at the start.
+    pub(super) async fn tell_balancers(&self) {
+        let active = self.read(|state| {
+            let active = |balancer: &&LoadBalancer| balancer.status == BalancerStatus::Active;
+            state.load_balancers.values().filter(active).map(|balancer| balancer.id).collect::<Vec<_>>()
+        });
+        for id in active {
+            if let Err(error) = self.tell_balancer(id).await {
+                tracing::error!(balancer = id, error, "a load balancer does not work");
+            }
+        }
+    }
+
+    /// Ends a load balancer's work.
+    pub(super) async fn end_balancer(&self, id: u64) {
+        self.tell(move |cloud| async move { cloud.inner.edge.remove_load_balancer(id).await }).await;
+    }
+
+    /// What a load balancer makes of its members now.
+    pub async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth> {
+        self.inner.edge.member_health(id).await
+    }
+
+    /// Whether load balancers can be had here.
+    ///
+    /// # Errors
+    ///
+    /// 501, which says what is missing.
+    pub fn can_balance(&self) -> ApiResult<()> {
+        self.inner.edge.can_balance().map_err(ApiError::not_here)
+    }
+
     /// Brings one zone in step with the state.
     pub async fn tell_zone(&self, name: &str) {
         let name = name.to_owned();
@@ -47,14 +99,17 @@ impl<F: Front> Cloud<F> {
         .await;
     }
 
-    async fn tell<T: Future<Output = ()> + Send + 'static>(&self, what: impl FnOnce(Self) -> T + Send + 'static) {
+    /// `None` where the edge panicked, which is in the log.
+    async fn tell<T, O>(&self, what: impl FnOnce(Self) -> T + Send + 'static) -> Option<O>
+    where
+        T: Future<Output = O> + Send + 'static,
+        O: Send + 'static,
+    {
         let cloud = self.clone();
         let told = tokio::spawn(async move {
             let _one_at_a_time = cloud.inner.telling.lock().await;
-            what(cloud.clone()).await;
+            what(cloud.clone()).await
         });
-        if let Err(error) = told.await {
-            tracing::error!(%error, "the edge failed");
-        }
+        told.await.inspect_err(|error| tracing::error!(%error, "the edge failed")).ok()
     }
 }

@@ -1,5 +1,6 @@
 //! Lists of what the sandbox does not have, and that ordinary clients read on their way: Ansible's module for droplets asks for
-//! firewalls, Libcloud for volumes. They are empty, which is true. Whatever would make or change one is answered 501.
+//! firewalls, Libcloud for volumes, Remint for the certificates of load balancers. They are empty, which is true. Whatever would make
+//! or change one is answered 501.
 
 use axum::{
     Json, Router,
@@ -20,6 +21,7 @@ pub(super) fn routes() -> Router<Cloud> {
         })
     };
     Router::new()
+        .route("/v2/certificates", none("certificates"))
         .route("/v2/firewalls", none("firewalls"))
         .route("/v2/volumes", none("volumes"))
         .route("/v2/droplets/{droplet}/backups", none_of_droplet("backups"))

@@ -14,6 +14,8 @@ mod extract;
 mod front;
 mod images;
 mod keys;
+mod load_balancers;
+mod monitoring;
 mod projects;
 pub mod rate;
 mod records;

@@ -56,7 +56,11 @@ fn contents(state: &super::State) -> Vec<(String, String, Timestamp)> {
         .zones
         .values()
         .map(|domain| (format!("do:domain:{}", domain.name), format!("domains/{}", domain.name), domain.created_at));
-    droplets.chain(ips).chain(domains).collect()
+    let balancers = state.load_balancers.values().map(|balancer| {
+        let id = rules::load_balancers::id(state, balancer);
+        (format!("do:loadbalancer:{id}"), format!("load_balancers/{id}"), balancer.created_at)
+    });
+    droplets.chain(ips).chain(domains).chain(balancers).collect()
 }
 
 fn resource((urn, path, at): &(String, String, Timestamp), status: &str) -> Value {

@@ -57,6 +57,7 @@ fn words(error: &ApiError) -> (&str, &str) {
     match error.status {
         400 => ("bad_request", &error.message),
         401 => ("Unauthorized", "Unable to authenticate you"),
+        403 if error.id == "busy" => ("forbidden", &error.message),
         403 => ("forbidden", "You do not have access for the attempted action."),
         404 => ("not_found", "The resource you were accessing could not be found."),
         // Of what the engine itself finds busy: an image that is to be deleted.

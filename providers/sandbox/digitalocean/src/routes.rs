@@ -9,8 +9,8 @@ use axum::{
 };
 
 use super::{
-    Cloud, account, actions, domains, droplet_actions, droplets, empty, images, keys, projects, records, regions,
-    reserved_ips, sizes, snapshots, tags, vpcs,
+    Cloud, account, actions, domains, droplet_actions, droplets, empty, images, keys, load_balancers, monitoring,
+    projects, records, regions, reserved_ips, sizes, snapshots, tags, vpcs,
 };
 use remint_sandbox_cloud::ApiError;
 
@@ -32,6 +32,8 @@ fn all() -> Router<Cloud> {
         .merge(empty::routes())
         .merge(images::routes())
         .merge(keys::routes())
+        .merge(load_balancers::routes())
+        .merge(monitoring::routes())
         .merge(projects::routes())
         .merge(records::routes())
         .merge(regions::routes())

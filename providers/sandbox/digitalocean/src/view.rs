@@ -142,6 +142,7 @@ pub(super) fn action(action: &Action) -> Value {
             Resource::Instance => "droplet",
             Resource::Image => "image",
             Resource::StaticIp => "reserved_ip",
+            Resource::LoadBalancer => "load_balancer",
         },
         "region": region(&action.region),
         "region_slug": action.region,

@@ -18,6 +18,7 @@ use super::{
     slot::{self, Slot},
 };
 use crate::{
+    balance::Balancers,
     cloud::{AccountLimits, Api, Config},
     dns::Dns,
     edge::{EdgeHandle, LocalEdge, PortsOpened},
@@ -69,9 +70,11 @@ pub async fn serve(name: &str) -> Result<()> {
 
     let dns = bind_dns(had.as_ref()).await?;
     let dns_address = dns.address();
+    let balancers = Balancers::new(folder.file("balancers"), ports);
     let edge = LocalEdge::new(
         dns,
         Forwarder::new(ports, settings.open.iter().copied()),
+        balancers.clone(),
         hypervisor.clone(),
         RateLimits::new(settings.speed, settings.rate_limits),
         remember_ports(folder.clone(), settings.clone()),
@@ -117,6 +120,7 @@ pub async fn serve(name: &str) -> Result<()> {
     }
     tracing::info!(name, "stopping");
     server.stop().await;
+    balancers.end().await;
     Ok(())
 }
 

@@ -9,7 +9,11 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, extract::Request, middleware::Next};
 use remint_sandbox::{
-    cloud::{Edge, Shape, ZoneSnapshot, with_doomed_actions},
+    cloud::{
+        Edge, Shape, ZoneSnapshot,
+        balancer::{BalancerSnapshot, MemberHealth},
+        with_doomed_actions,
+    },
     machine::{DiskImage, DiskInfo, Hypervisor, MachineError, MachineSpec, Power, Result},
 };
 use tokio::sync::watch;
@@ -162,17 +166,27 @@ impl Hypervisor for FakeMachines {
 
 /// An edge that remembers how things shall be.
 pub(crate) struct FakeEdge {
-    /// Holds the pointing of reserved IPs.
+    /// Holds the pointing of reserved IPs, and what load balancers are told.
     pub(crate) gate: Gate,
     pub(crate) targets: Mutex<BTreeMap<Ipv4Addr, Option<Ipv4Addr>>>,
     pub(crate) zones: Mutex<BTreeMap<String, ZoneSnapshot>>,
+    pub(crate) balancers: Mutex<BTreeMap<u64, BalancerSnapshot>>,
+    /// Why there can be no load balancers; empty where there can.
+    pub(crate) unbalanced: Mutex<String>,
     /// Whether the actions of requests are to fail.
     pub(crate) dooming: Arc<Mutex<bool>>,
 }
 
 impl FakeEdge {
     pub(crate) fn new() -> Self {
-        Self { gate: Gate::new(), targets: Mutex::default(), zones: Mutex::default(), dooming: Arc::default() }
+        Self {
+            gate: Gate::new(),
+            targets: Mutex::default(),
+            zones: Mutex::default(),
+            balancers: Mutex::default(),
+            unbalanced: Mutex::default(),
+            dooming: Arc::default(),
+        }
     }
 
     /// Where a reserved IP points; `None` as well where it is not known.
@@ -190,6 +204,30 @@ impl Edge for FakeEdge {
 
     async fn remove_static_ip(&self, ip: Ipv4Addr) {
         self.targets.lock().unwrap().remove(&ip);
+    }
+
+    fn can_balance(&self) -> Result<(), String> {
+        let problem = self.unbalanced.lock().unwrap().clone();
+        if problem.is_empty() { Ok(()) } else { Err(problem) }
+    }
+
+    async fn load_balancer(&self, balancer: BalancerSnapshot) -> Result<(), String> {
+        self.gate.pass().await;
+        self.can_balance()?;
+        self.balancers.lock().unwrap().insert(balancer.id, balancer);
+        Ok(())
+    }
+
+    async fn remove_load_balancer(&self, id: u64) {
+        self.balancers.lock().unwrap().remove(&id);
+    }
+
+    /// The first member passes its checks, the second one does not, and the others were not checked yet.
+    async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth> {
+        let found = [MemberHealth::Healthy, MemberHealth::Unhealthy];
+        let found = found.into_iter().chain(std::iter::repeat(MemberHealth::Unchecked));
+        let balancers = self.balancers.lock().unwrap();
+        balancers.get(&id).into_iter().flat_map(|balancer| balancer.members.keys().copied()).zip(found).collect()
     }
 
     async fn zone(&self, zone: ZoneSnapshot) {

@@ -5,11 +5,13 @@
 #[path = "../common/openapi.rs"]
 mod openapi;
 
+mod balancing;
 mod delays;
 mod dns;
 mod fakes;
 mod images;
 mod lifecycle;
+mod load_balancers;
 mod reserved_ips;
 mod restart;
 mod sandbox;

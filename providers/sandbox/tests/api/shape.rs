@@ -25,7 +25,8 @@ async fn only_the_sandboxes_own_token_is_let_in() {
 async fn what_there_is_not_answers_501_and_bad_bodies_400() {
     let sandbox = Sandbox::start().await;
     for (method, path) in [
-        (Method::GET, "/v2/load_balancers"),
+        (Method::DELETE, "/v2/load_balancers/4de7ac8b-495b-4884-9a69-1050c6793cd6/cache"),
+        (Method::GET, "/v2/monitoring/metrics/load_balancer/droplets_connections"),
         (Method::GET, "/v2/databases"),
         (Method::POST, "/v2/volumes"),
         (Method::POST, "/v2/projects"),
@@ -93,6 +94,7 @@ async fn what_can_only_be_empty_is_listed() {
     let sandbox = Sandbox::start().await;
     let id = sandbox.droplet("web").await;
     for (path, key) in [
+        ("/v2/certificates".to_owned(), "certificates"),
         ("/v2/firewalls".to_owned(), "firewalls"),
         ("/v2/volumes".to_owned(), "volumes"),
         (format!("/v2/droplets/{id}/backups"), "backups"),

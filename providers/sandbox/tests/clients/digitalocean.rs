@@ -26,3 +26,9 @@ async fn octodns_works() {
 async fn pydo_works_as_the_book_says() {
     World::start().await.python(Api::DigitalOcean, "digitalocean_pydo.py").await;
 }
+
+/// Load balancers, by pydo and by python-digitalocean. It needs HAProxy, which `.ci/setup test` installs.
+#[tokio::test]
+async fn load_balancers_work() {
+    World::start().await.python(Api::DigitalOcean, "digitalocean_balancer.py").await;
+}

@@ -1,0 +1,306 @@
+//! Rolling out behind a load balancer: new instances take over from old ones, wave after wave.
+//!
+//! Before each wave, the cloud is asked what there is, and the next wave is chosen from that. An instance becomes a member when
+//! it has passed its gate, and no old one is drained before the load balancer itself says that the new ones are in service.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    EngineError, EngineErrorKind, health,
+    launch::{Source, belongs},
+    observe::{self, instance_selector},
+    walk::Run,
+    waves::{Mixture, Rollout, Wave, next},
+};
+use crate::{
+    journal::{Entry, OwnedLoadBalancer, Phase, Release, ReleaseRecord, Retired},
+    machine::destroy_all,
+    provider::{Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
+    resources::{Standing, balancers, find_balancer, release_of, wanted_balancer},
+    traffic,
+};
+
+/// How often the load balancer is asked what it makes of new instances while they are watched.
+const BETWEEN_VERDICTS: Duration = Duration::from_secs(5);
+
+/// The instances behind a load balancer, as they are to be and not.
+struct Fleet {
+    fresh: Vec<Instance>,
+    /// Those that have passed their gate and are not in service yet: of a run that died, or taken out by somebody.
+    waiting: Vec<Instance>,
+    old: Vec<Instance>,
+    sick: Vec<Instance>,
+}
+
+impl Run<'_> {
+    /// Makes the instances behind the load balancer those of this release.
+    pub(super) async fn roll_out(&mut self) -> Result<(), EngineError> {
+        if !self.fresh {
+            self.settle_launches().await?;
+            self.finish_keeping().await?;
+            let own = self.own_instances().await?;
+            // Nobody holds the keys of these any more.
+            let unopened: Vec<_> = own.into_iter().filter(|instance| !self.is_gated(&instance.id)).collect();
+            self.destroy_unused(&unopened).await?;
+            self.remove_login_keys().await?;
+        }
+        self.enter(Phase::Rolling).await?;
+        let balancer = self.ensure_balancer().await?;
+        let record = self.release.record.clone();
+        let rollout = Rollout::of(&self.ctx.loaded.manifest, record.count);
+        let launched = self.release.entries.iter().any(|record| matches!(record.entry, Entry::GatePassed { .. }));
+        Box::pin(self.converge(&balancer, &rollout, &record, !launched)).await?;
+        self.watched = true;
+        Ok(())
+    }
+
+    /// Sets the load balancer up as the manifest says, and makes the instances of this release, which is done, its only members of ours.
+    pub(super) async fn put_right(&mut self) -> Result<(), EngineError> {
+        let balancer = self.ensure_balancer().await?;
+        let record = self.release.record.clone();
+        let rollout = Rollout::of(&self.ctx.loaded.manifest, record.count);
+        Box::pin(self.converge(&balancer, &rollout, &record, true)).await
+    }
+
+    /// Creates the load balancer, or sets it up as the manifest says, and waits until it takes connections. That it is wanted is
+    /// written down before it is created.
+    async fn ensure_balancer(&mut self) -> Result<LoadBalancer, EngineError> {
+        let id = &self.session.identity.environment.id;
+        let Some(spec) = wanted_balancer(&self.ctx, id) else {
+            let message = format!("{} is behind a load balancer, and the manifest has none any more", self.release.id());
+            return Err(EngineError::new(EngineErrorKind::Manifest, message)
+                .hint("run `remint abort`, or put `[load_balancer]` back until this release is finished"));
+        };
+        if self.resources.load_balancer().is_none_or(|(_, owned)| owned.name != spec.name) {
+            self.note(Entry::MakingBalancer { name: spec.name.clone() }).await?;
+        }
+        let ctx = self.ctx.clone();
+        let balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec))).await?;
+        let balancer = traffic::active(&ctx, &balancer).await?;
+        Ok(balancer)
+    }
+
+    /// Writes down that a load balancer is ours.
+    async fn own_balancer(
+        &mut self,
+        made: impl Future<Output = Result<LoadBalancer, EngineError>>,
+    ) -> Result<LoadBalancer, EngineError> {
+        let balancer = made.await?;
+        if self.resources.load_balancer().is_none_or(|(_, owned)| owned.id != balancer.id) {
+            let owned = OwnedLoadBalancer { id: balancer.id.clone(), name: balancer.name.clone() };
+            self.resources.want_load_balancer(owned, &self.release.record.place(), self.release.id());
+            self.save_resources().await?;
+        }
+        Ok(balancer)
+    }
+
+    /// Goes wave by wave until as many instances of a release as wanted are in service, and no others. `watched`: whether those
+    /// that there are have proven themselves.
+    pub(super) async fn converge(
+        &mut self,
+        balancer: &LoadBalancer,
+        rollout: &Rollout,
+        wanted: &ReleaseRecord,
+        mut watched: bool,
+    ) -> Result<(), EngineError> {
+        let source = Source::of(wanted);
+        loop {
+            let mut fleet = self.fleet(balancer, wanted.id, rollout.count).await?;
+            if !fleet.waiting.is_empty() {
+                traffic::put_in_service(&self.ctx, balancer, &fleet.waiting, self.in_service_within()).await?;
+                fleet.fresh.append(&mut fleet.waiting);
+            }
+            let (fresh, old, sick) = (size(&fleet.fresh), size(&fleet.old), size(&fleet.sick));
+            let Some(wave) = next(rollout, &Mixture { fresh, old, sick, watched }) else { return Ok(()) };
+            match wave {
+                Wave::Launch(many) => {
+                    self.ctx.events.info(format!("launching {} of {}", counted(many), source.release));
+                    let gated = Box::pin(self.launch_gated(many, &source)).await?;
+                    traffic::put_in_service(&self.ctx, balancer, &gated, self.in_service_within()).await?;
+                    watched = false;
+                }
+                Wave::Watch => {
+                    self.watch_members(balancer, &fleet.fresh).await?;
+                    watched = true;
+                }
+                Wave::Retire(many) => {
+                    fleet.old.truncate(many as usize);
+                    self.retire_members(balancer, &fleet.old).await?;
+                }
+                Wave::Clear(many) => {
+                    fleet.sick.truncate(many as usize);
+                    self.clear(balancer, &fleet.sick).await?;
+                }
+            }
+        }
+    }
+
+    /// How long the load balancer may take to find new members healthy.
+    fn in_service_within(&self) -> Duration {
+        self.ctx.loaded.manifest.deploy.timeout.0
+    }
+
+    /// Looks at what there is behind the load balancer. Members that are not ours are nobody's business here.
+    async fn fleet(&self, balancer: &LoadBalancer, wanted: ReleaseId, count: u32) -> Result<Fleet, EngineError> {
+        let (instances, members) = tokio::try_join!(observe::instances(&self.ctx), traffic::members(&self.ctx, balancer))?;
+        let mut ours = Standing::sort(instances, &self.ownership()).ours;
+        ours.sort_by(|one, other| (release_of(one), &one.name).cmp(&(release_of(other), &other.name)));
+        let gated = self.gated_of_all();
+        let mut fleet = Fleet { fresh: Vec::new(), waiting: Vec::new(), old: Vec::new(), sick: Vec::new() };
+        for instance in ours {
+            let health = members.get(&instance.id);
+            let serves = traffic::serves(health) && instance.state == InstanceState::Running;
+            if belongs(&instance, wanted) && gated.contains(&instance.id) && size(&fleet.fresh) < count {
+                if serves {
+                    fleet.fresh.push(instance);
+                } else if instance.state == InstanceState::Running {
+                    fleet.waiting.push(instance);
+                } else {
+                    fleet.sick.push(instance);
+                }
+            } else if !self.is_behind_it(&instance) && health.is_none() {
+                // It has another way in, by which clients still come.
+            } else if serves {
+                fleet.old.push(instance);
+            } else {
+                fleet.sick.push(instance);
+            }
+        }
+        // Those that wait come on top only as far as there is need for them.
+        let room = (count.saturating_sub(size(&fleet.fresh))) as usize;
+        if fleet.waiting.len() > room {
+            fleet.sick.extend(fleet.waiting.split_off(room));
+        }
+        Ok(fleet)
+    }
+
+    /// Whether an instance was launched to be behind the load balancer.
+    fn is_behind_it(&self, instance: &Instance) -> bool {
+        let Some(release) = release_of(instance) else { return false };
+        let all = self.session.history.iter().chain([&self.release]);
+        all.filter(|known| known.id() == release).any(|known| known.record.balanced)
+    }
+
+    /// The instances that have passed a gate of any release.
+    fn gated_of_all(&self) -> BTreeSet<InstanceId> {
+        self.session.history.iter().chain([&self.release]).flat_map(Release::gated).collect()
+    }
+
+    /// Asks the service through the load balancer for a while. All new instances must stay in service meanwhile.
+    async fn watch_members(&mut self, balancer: &LoadBalancer, fresh: &[Instance]) -> Result<(), EngineError> {
+        self.ctx.events.info(format!("watching {} through the load balancer", counted(size(fresh))));
+        let until = Instant::now() + self.ctx.loaded.manifest.deploy.observe.0;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            health::observe_balancer(&self.ctx, balancer, left.min(BETWEEN_VERDICTS)).await?;
+            let members = traffic::members(&self.ctx, balancer).await?;
+            let sick: Vec<_> = fresh.iter().filter(|one| !traffic::serves(members.get(&one.id))).collect();
+            if !sick.is_empty() {
+                let line = |instance: &&Instance| {
+                    let health = members.get(&instance.id).map_or("not a member", |health| health.as_str());
+                    format!("{}: {health}", instance.name)
+                };
+                let message = format!("{} of {} new instances did not stay in service", sick.len(), fresh.len());
+                return Err(EngineError::new(EngineErrorKind::Gate, message).details(sick.iter().map(line).collect()));
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Drains old members and destroys them.
+    async fn retire_members(&mut self, balancer: &LoadBalancer, old: &[Instance]) -> Result<(), EngineError> {
+        self.ctx.events.info(format!("draining {}", counted(size(old))));
+        traffic::drain(&self.ctx, balancer, old, self.ctx.loaded.manifest.deploy.drain.0).await?;
+        self.destroy_members(old).await
+    }
+
+    /// Destroys instances that the load balancer sends nobody to.
+    async fn clear(&mut self, balancer: &LoadBalancer, sick: &[Instance]) -> Result<(), EngineError> {
+        traffic::drain(&self.ctx, balancer, sick, Duration::ZERO).await?;
+        self.destroy_members(sick).await
+    }
+
+    async fn destroy_members(&mut self, doomed: &[Instance]) -> Result<(), EngineError> {
+        let instances = doomed.iter().map(|instance| instance.id.clone()).collect();
+        self.note(Entry::Retiring { instances, how: Retired::Destroyed }).await?;
+        self.destroy_unused(doomed).await
+    }
+
+    /// Hands instances of the current release, which are as they are to be, to this one. That it does so is written down first:
+    /// should the release be undone, they go back.
+    pub(super) async fn keep_instances(&mut self, kept: &[InstanceId], from: ReleaseId) -> Result<(), EngineError> {
+        self.enter(Phase::Rolling).await?;
+        self.fresh = false;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.note(Entry::Keeping { instances: kept.to_vec(), from }).await?;
+        self.finish_keeping().await
+    }
+
+    /// Gives this release's label to what it keeps and does not have it yet.
+    async fn finish_keeping(&mut self) -> Result<(), EngineError> {
+        let adopted = self.release.adopted();
+        if adopted.is_empty() {
+            return Ok(());
+        }
+        let standing = Standing::sort(observe::instances(&self.ctx).await?, &self.ownership()).ours;
+        let is_kept = |instance: &&Instance| adopted.iter().any(|(id, _)| *id == instance.id);
+        self.label_as(self.release.id(), standing.iter().filter(is_kept)).await
+    }
+
+    /// Gives a release's label to instances of ours that have another one.
+    pub(super) async fn label_as(
+        &self,
+        release: ReleaseId,
+        instances: impl Iterator<Item = &Instance>,
+    ) -> Result<(), EngineError> {
+        let labels = Labels::new().with(label::RELEASE, release.0.to_string());
+        for instance in instances.filter(|instance| !belongs(instance, release)) {
+            self.ctx.provider.instances().label(&instance.id, &labels).await?;
+        }
+        Ok(())
+    }
+
+    /// The load balancer of the environment, where there is one: the journal's, or one that a dead run of this release asked for.
+    pub(super) async fn find_own_balancer(&mut self) -> Result<Option<LoadBalancer>, EngineError> {
+        if let Some((_, owned)) = self.resources.load_balancer() {
+            return find_balancer(balancers(&self.ctx)?, &owned.id.clone()).await;
+        }
+        let intended = self.release.entries.iter().rev().find(|record| matches!(record.entry, Entry::MakingBalancer { .. }));
+        let Some(announced) = intended.cloned() else { return Ok(None) };
+        let Entry::MakingBalancer { name } = &announced.entry else { return Ok(None) };
+        let mut settling = self.settling(&announced, format!("load balancer {name}"));
+        let all = balancers(&self.ctx)?;
+        let mut found = None;
+        while settling.goes_on().await {
+            found = all.list(name).await?.into_iter().find(|balancer| balancer.name == *name);
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(balancer) = found else { return Ok(None) };
+        self.own_balancer(async { Ok(balancer) }).await.map(Some)
+    }
+
+    /// Destroys instances of this release that never got, or do not get any more, a client from the load balancer.
+    pub(super) async fn withdraw(&mut self, balancer: Option<&LoadBalancer>, own: &[Instance]) -> Result<(), EngineError> {
+        if let Some(balancer) = balancer {
+            let drain = self.ctx.loaded.manifest.deploy.drain.0;
+            traffic::drain(&self.ctx, balancer, own, drain).await?;
+        }
+        Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), own).await?)
+    }
+}
+
+fn size(instances: &[Instance]) -> u32 {
+    u32::try_from(instances.len()).unwrap_or(u32::MAX)
+}
+
+fn counted(many: u32) -> String {
+    if many == 1 { "1 instance".to_owned() } else { format!("{many} instances") }
+}

@@ -1,0 +1,162 @@
+//! HAProxy's control socket: one connection for each exchange.
+
+use std::{fs::File, io, os::fd::AsRawFd as _, path::Path, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
+
+use super::config::{SOCKET, backend, member, server};
+use crate::cloud::balancer::MemberHealth;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A member of a listener, as `show stat` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) backend: String,
+    pub(super) member: u64,
+    /// Whether it takes no connections because it was told so, or not told otherwise yet.
+    pub(super) waits: bool,
+    pub(super) health: MemberHealth,
+    /// How many connections it has.
+    pub(super) connections: u64,
+}
+
+/// Gives commands in one line and returns all that is answered. A folder's path may be longer than a socket's may be, so the
+/// socket is reached through the open folder.
+pub(super) async fn command(folder: &Path, line: &str) -> Result<String, String> {
+    let work = async {
+        let open = File::open(folder)?;
+        let mut stream = UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd())).await?;
+        stream.write_all(format!("{line}\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    let answered = tokio::time::timeout(TIMEOUT, work).await;
+    let answered = answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    answered.map_err(|error| format!("HAProxy's control socket: {error}"))
+}
+
+/// The process that answers: another one after each new configuration.
+pub(super) async fn worker(folder: &Path) -> Option<u32> {
+    let info = command(folder, "show info").await.ok()?;
+    info.lines().find_map(|line| line.strip_prefix("Pid: ")?.trim().parse().ok())
+}
+
+/// All members of all listeners.
+pub(super) async fn seen(folder: &Path) -> Result<Vec<Seen>, String> {
+    // Servers alone, of all proxies.
+    parse(&command(folder, "show stat -1 4 -1").await?)
+}
+
+/// Adds a member. It gets connections once its checks have passed.
+pub(super) async fn add(folder: &Path, port: u16, id: u64, at: &str) -> Result<(), String> {
+    let name = format!("{}/{}", backend(port), server(id));
+    let answer = command(folder, &format!("add server {name} {at}")).await?;
+    if !answer.contains("New server registered") {
+        return Err(format!("HAProxy takes no member {name}: {}", answer.trim()));
+    }
+    begin(folder, port, id).await
+}
+
+/// Lets a member that waits have connections once its checks have passed. Without the drain, it would have some before the
+/// first one.
+pub(super) async fn begin(folder: &Path, port: u16, id: u64) -> Result<(), String> {
+    let name = format!("{}/{}", backend(port), server(id));
+    let lines = [
+        format!("set server {name} state drain"),
+        format!("enable health {name}"),
+        format!("set server {name} health down"),
+        format!("set server {name} state ready"),
+    ];
+    silent(folder, &lines.join("; ")).await
+}
+
+/// Lets a member that drains have connections again, if its checks pass.
+pub(super) async fn again(folder: &Path, port: u16, id: u64) -> Result<(), String> {
+    silent(folder, &format!("set server {}/{} state ready", backend(port), server(id))).await
+}
+
+/// Gives a member no further connections, and leaves it those that it has.
+pub(super) async fn drain(folder: &Path, port: u16, id: u64) -> Result<(), String> {
+    silent(folder, &format!("set server {}/{} state drain", backend(port), server(id))).await
+}
+
+/// Removes a member that has no connections.
+pub(super) async fn remove(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    let name = format!("{backend}/{}", server(id));
+    let answer = command(folder, &format!("set server {name} state maint; del server {name}")).await?;
+    if answer.contains("Server deleted") { Ok(()) } else { Err(answer.trim().to_owned()) }
+}
+
+/// Gives commands that answer nothing when they succeed.
+async fn silent(folder: &Path, line: &str) -> Result<(), String> {
+    let answer = command(folder, line).await?;
+    match answer.trim() {
+        "" => Ok(()),
+        problem => Err(format!("HAProxy answers {problem:?} to {line:?}")),
+    }
+}
+
+/// Reads `show stat`: a heading, then a line for each, in columns that the heading names.
+fn parse(text: &str) -> Result<Vec<Seen>, String> {
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let heading: Vec<&str> = lines.next().unwrap_or_default().trim_start_matches("# ").split(',').collect();
+    let column = |name: &str| {
+        let at = heading.iter().position(|known| *known == name);
+        at.ok_or_else(|| format!("HAProxy's statistics have no column {name}"))
+    };
+    let (proxy, name, status) = (column("pxname")?, column("svname")?, column("status")?);
+    let (check, connections) = (column("check_status")?, column("scur")?);
+    let read = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let cell = |at: usize| cells.get(at).copied().unwrap_or_default();
+        Some(Seen {
+            backend: cell(proxy).to_owned(),
+            member: member(cell(name))?,
+            waits: cell(status).starts_with("MAINT"),
+            // While a check runs, a star is before what the last one said.
+            health: match (cell(status), cell(check).trim_start_matches("* ")) {
+                (_, "INI" | "") => MemberHealth::Unchecked,
+                (status, _) if status.starts_with("UP") => MemberHealth::Healthy,
+                _ => MemberHealth::Unhealthy,
+            },
+            connections: cell(connections).parse().unwrap_or_default(),
+        })
+    };
+    Ok(lines.filter_map(read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_read_by_their_heading() {
+        let text = "# pxname,svname,qcur,scur,status,check_status,\n\
+                    to-80,i-7,0,0,DOWN 1/3,L7OK,\n\
+                    to-80,i-8,0,4,UP,* L7OK,\n\
+                    to-80,i-9,0,0,DOWN,* INI,\n\
+                    to-80,i-10,0,2,DRAIN,L7OK,\n\
+                    to-80,i-11,0,0,MAINT,,\n\
+                    to-80,BACKEND,0,4,UP,,\n\n";
+        let seen = parse(text).unwrap();
+        let told: Vec<_> = seen.iter().map(|one| (one.member, one.waits, one.health, one.connections)).collect();
+        assert_eq!(
+            told,
+            [
+                (7, false, MemberHealth::Unhealthy, 0),
+                (8, false, MemberHealth::Healthy, 4),
+                (9, false, MemberHealth::Unchecked, 0),
+                (10, false, MemberHealth::Unhealthy, 2),
+                (11, true, MemberHealth::Unchecked, 0),
+            ]
+        );
+        assert_eq!(seen[0].backend, "to-80");
+        assert!(parse("# pxname,svname\n").unwrap_err().contains("status"));
+    }
+}

@@ -81,8 +81,7 @@ async fn a_fleet_is_deployed_rolled_over_scaled_rolled_back_and_destroyed() {
         let version = format!("version=v{}", index + 2);
         world.write("remint.toml", &fleet(3, deploy));
         world.remint(&["plan", "--var", &version]).await.success().says("launch 3 of");
-        let command = world.remint(&["deploy", "--var", &version]);
-        let (ended, pages) = asking(&world, &ip, command).await;
+        let (ended, pages) = asking(&world, &ip, world.remint(&["deploy", "--var", &version])).await;
         ended.success();
         assert_eq!(pages.len(), 2, "{deploy}: the former and the new version: {pages:?}");
         let now = world.standing().await;

@@ -18,7 +18,7 @@ use super::{
     tree::{Node, Step, show},
 };
 use crate::{
-    provider::Registry,
+    provider::{ProviderId, Registry},
     tree::{self, TreeError, parse_mode},
 };
 
@@ -29,9 +29,10 @@ struct Checks<'r, 't, 'n> {
     reporter: &'r mut Reporter<'t>,
 }
 
-/// Checks a manifest that has its shape; `without_recipe` leaves out what only a bake needs.
+/// Checks a manifest that has its shape, for one of its providers; `without_recipe` leaves out what only a bake needs.
 pub(crate) fn check(
     manifest: &Manifest,
+    provider: &ProviderId,
     root: &Node,
     base_dir: &Path,
     grounds: &Grounds,
@@ -48,7 +49,7 @@ pub(crate) fn check(
     checks.config(manifest);
     checks.health(manifest);
     checks.dns(manifest);
-    checks.fleet(manifest);
+    checks.fleet(manifest, provider);
     checks.rest(manifest);
 }
 
@@ -383,11 +384,11 @@ impl Checks<'_, '_, '_> {
         }
     }
 
-    fn fleet(&mut self, manifest: &Manifest) {
+    fn fleet(&mut self, manifest: &Manifest, provider: &ProviderId) {
         for problem in fleet_rules::problems(manifest) {
             self.report(&problem.path, problem.message, Some(problem.help));
         }
-        let Ok(provider) = Registry::find(manifest.provider.as_str()) else { return };
+        let Ok(provider) = Registry::find(provider.as_str()) else { return };
         for beyond in manifest.beyond(provider.descriptor.id, provider.descriptor.capabilities) {
             self.report(&beyond.path, beyond.message, Some(&beyond.help));
         }

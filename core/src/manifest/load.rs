@@ -114,7 +114,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     // What is wrong so far leaves the rest to be looked at, so that all is reported at once.
     mends.apply(&mut root);
     let Some(manifest) = build(&root, &mut reporter) else { return Err(fail(&mut reporter)) };
-    checks::check(&manifest, &root, &base_dir, &grounds, options.without_recipe, &mut reporter);
+    let provider = options.provider.as_ref().unwrap_or(&manifest.provider);
+    checks::check(&manifest, provider, &root, &base_dir, &grounds, options.without_recipe, &mut reporter);
     let chosen = choose_provider(&root, &manifest, options.provider.as_ref(), &mut reporter);
     let (user_data, wrong) = read_user_data(&manifest, path, &base_dir, &grounds, &interpolator);
     let mut found = fail(&mut reporter);

@@ -162,17 +162,18 @@ impl Haproxy {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Makes it take another configuration, without closing a port that it keeps. Connections that are open go on as they were.
-    pub(super) async fn reload(&self, folder: &Path, configuration: &str) -> Result<(), String> {
+    /// Makes it take another configuration, without closing a port that it keeps. Connections that are open go on in the former
+    /// process, whose number is returned; it stops taking connections soon.
+    pub(super) async fn reload(&self, folder: &Path, configuration: &str) -> Result<u32, String> {
         write(folder, configuration).map_err(|error| format!("cannot write in {}: {error}", folder.display()))?;
-        let before = control::worker(folder).await;
+        let before = control::worker(folder).await.ok_or("HAProxy does not answer")?;
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or("HAProxy has ended")?;
         kill(Pid::from_raw(pid), Signal::SIGUSR2).map_err(|error| format!("cannot reload HAProxy: {error}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = control::worker(folder).await;
-            if now.is_some() && now != before {
-                return Ok(());
+            if now.is_some_and(|now| now != before) {
+                return Ok(before);
             }
             if Instant::now() > deadline {
                 return Err(format!("HAProxy does not take its new configuration: {}", self.said.last()));

@@ -94,7 +94,7 @@ async fn a_fleet_is_deployed_rolled_over_scaled_rolled_back_and_destroyed() {
         world.write("remint.toml", &fleet(count, "strategy = \"rolling\""));
         world.remint(&["plan", "--var", "version=v4"]).await.success().says(sign);
         let (ended, _) = asking(&world, &ip, world.remint(&["deploy", "--var", "version=v4"])).await;
-        ended.success().says_not("bake");
+        ended.success().says_not("capturing");
     }
     let after = world.standing().await;
     assert_eq!(after.droplets.len(), 2);

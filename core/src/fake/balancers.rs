@@ -15,18 +15,14 @@ use super::{
     state::not_found,
 };
 use crate::provider::{
-    Address, Capability, CheckProtocol, Error, ErrorKind, InstanceId, Listener, ListenerProtocol, LoadBalancer,
-    LoadBalancerId, LoadBalancerSettings, LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member, MemberCheck,
-    Provider, Result,
+    Address, Capability, Error, ErrorKind, InstanceId, Listener, ListenerProtocol, LoadBalancer, LoadBalancerId,
+    LoadBalancerSettings, LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member, Provider, Result,
 };
 
 const ENSURE: &str = "ensure load balancer";
 const DESTROY: &str = "destroy load balancer";
 const ATTACH: &str = "attach members";
 const DETACH: &str = "detach members";
-
-/// The longest name of a load balancer, in characters.
-const NAME_LENGTH: usize = 32;
 
 pub(super) fn address(number: u32) -> Address {
     Address::new(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + number)))
@@ -249,56 +245,18 @@ impl FakeCloud {
         self.descriptor().has(Capability::LoadBalancerDrain)
     }
 
-    /// Refuses what needs a capability that is not declared, and what the contract does not allow.
     fn check_balancer(&self, spec: &LoadBalancerSpec) -> Result<()> {
-        let LoadBalancerSettings { listeners, check, .. } = &spec.settings;
+        if self.world.flavour().checks {
+            spec.check(ENSURE, self.descriptor())?;
+        }
+        let listeners = &spec.settings.listeners;
         if listeners.iter().any(|listener| listener.protocol != ListenerProtocol::Tcp) {
             self.needs(ENSURE, Capability::LoadBalancerHttp)?;
         }
         if listeners.iter().any(|listener| listener.port != listener.target_port) {
             self.needs(ENSURE, Capability::LoadBalancerTargetPort)?;
         }
-        if !self.world.flavour().checks {
-            return Ok(());
-        }
-        self.check_labels(ENSURE, &spec.labels)?;
-        let problem = bad_name(&spec.name).or_else(|| bad_listeners(listeners)).or_else(|| bad_check(check));
-        match problem {
-            Some(problem) => Err(Error::new(ErrorKind::InvalidInput, ENSURE, problem).with_resource(&spec.name)),
-            None => Ok(()),
-        }
-    }
-}
-
-fn bad_name(name: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_good = (1..=NAME_LENGTH).contains(&name.len()) && name.chars().all(plain);
-    (!is_good).then(|| format!("the name is not 1 to {NAME_LENGTH} characters of `a-z`, `0-9` and `-`"))
-}
-
-fn bad_listeners(listeners: &[Listener]) -> Option<String> {
-    let ports: BTreeSet<u16> = listeners.iter().map(|listener| listener.port).collect();
-    if ports.is_empty() || ports.len() < listeners.len() {
-        return Some("it needs a listener, and one at most for each port".to_owned());
-    }
-    let has_port_zero = |listener: &Listener| listener.port == 0 || listener.target_port == 0;
-    let is_certified = |listener: &Listener| listener.certificate.is_some();
-    let needs = |listener: &Listener| listener.protocol == ListenerProtocol::Https;
-    let bad = listeners.iter().find(|listener| has_port_zero(listener) || needs(listener) != is_certified(listener))?;
-    Some(format!("the listener at port {} needs two ports, and a certificate for https alone", bad.port))
-}
-
-fn bad_check(check: &MemberCheck) -> Option<String> {
-    let is_whole = |time: &Duration| time.as_secs() > 0 && time.subsec_nanos() == 0;
-    if !is_whole(&check.interval) || !is_whole(&check.timeout) {
-        return Some("the times of a check are whole seconds".to_owned());
-    }
-    if check.port == 0 || check.healthy == 0 || check.unhealthy == 0 {
-        return Some("a check needs a port, and one answer that decides".to_owned());
-    }
-    match &check.protocol {
-        CheckProtocol::Http { path } if !path.starts_with('/') => Some(format!("`{path}` is no path of a check")),
-        _ => None,
+        self.check_labels(ENSURE, &spec.labels)
     }
 }
 

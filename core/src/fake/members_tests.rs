@@ -34,7 +34,7 @@ async fn a_member_that_stops_answering_gets_connections_until_enough_checks_have
     let falls = |unwell| cloud.by_hand("its service", |state| state.set_unwell(&one, unwell));
     falls(true);
     sleep(seconds(19)).await;
-    assert_eq!(connect(&cloud, &balancer, 80), [one.clone()]);
+    assert_eq!(connect(&cloud, &balancer, 80), std::slice::from_ref(&one));
     falls(false);
     sleep(seconds(30)).await;
     assert_eq!(health(&cloud, &id, &one).await, Some("in service"), "one check in between has passed");
@@ -125,7 +125,7 @@ async fn health_may_be_unknown_for_a_while_after_an_instance_was_attached() {
     cloud.attach(&id, std::slice::from_ref(&one)).await.unwrap();
     sleep(seconds(49)).await;
     assert_eq!(health(&cloud, &id, &one).await, Some("unknown"));
-    assert_eq!(connect(&cloud, &get(&cloud, &id).await, 80), [one.clone()], "it serves all the same");
+    assert_eq!(connect(&cloud, &get(&cloud, &id).await, 80), std::slice::from_ref(&one), "it serves all the same");
     sleep(seconds(2)).await;
     assert_eq!(health(&cloud, &id, &one).await, Some("in service"));
     let two = cloud.add_instance("two", Labels::new()).id;
@@ -141,7 +141,7 @@ async fn with_nobody_in_service_a_balancer_refuses_or_sends_everybody_connection
     let balancer = get(&cloud, &id).await;
     assert!(connect(&cloud, &balancer, 80).is_empty());
     cloud.balance(Balancing { fails_open: true, ..Balancing::default() });
-    assert_eq!(connect(&cloud, &balancer, 80), [one.clone()]);
+    assert_eq!(connect(&cloud, &balancer, 80), std::slice::from_ref(&one));
     cloud.detach(&id, &[one]).await.unwrap();
     assert!(connect(&cloud, &balancer, 80).is_empty());
 }
@@ -170,7 +170,11 @@ async fn members_are_instances_that_are_there_and_leave_when_they_are_gone() {
     cloud.attach(&id, std::slice::from_ref(&one)).await.unwrap();
     sleep(seconds(31)).await;
     Instances::destroy(&*cloud, &one).await.unwrap();
-    assert_eq!(connect(&cloud, &get(&cloud, &id).await, 80), [one.clone()], "nobody has told the balancer");
+    assert_eq!(
+        connect(&cloud, &get(&cloud, &id).await, 80),
+        std::slice::from_ref(&one),
+        "nobody has told the balancer"
+    );
     sleep(seconds(4)).await;
     assert_eq!(cloud.members(&id).await.unwrap(), []);
 }

@@ -88,7 +88,7 @@ async fn relabel(on: On, id: InstanceId, labels: Labels) -> Result<()> {
 }
 
 async fn destroy(on: On, id: InstanceId) -> Result<()> {
-    if was_asked(&on, id.as_str(), &"destroy") { Ok(()) } else { on.model.destroy(&id).await }
+    if was_asked(&on, id.as_str(), &"destroy") { Ok(()) } else { Instances::destroy(&on.model, &id).await }
 }
 
 async fn capture(on: On, spec: CaptureSpec) -> Result<CaptureProgress> {

@@ -1,6 +1,6 @@
 //! Faults in `LoadBalancers`: the members of load balancers.
 
-use remint_core::fake::{Balancer, State};
+use remint_core::fake::{Balancer, Membership, State};
 use remint_core::provider::{
     ErrorKind, InstanceId, InstanceState, Instances, LoadBalancerId, LoadBalancers, Member, MemberHealth, PowerOp,
     Result,
@@ -144,7 +144,10 @@ async fn detach_unless(
 }
 
 async fn refuses_others(on: On, id: LoadBalancerId, instances: Vec<InstanceId>) -> Result<()> {
-    detach_unless(&on, &id, &instances, |_, balancer, instance| !balancer.members.contains_key(instance)).await
+    let is_other = |_: &State, balancer: &Balancer, instance: &InstanceId| {
+        balancer.members.get(instance).is_none_or(Membership::is_draining)
+    };
+    detach_unless(&on, &id, &instances, is_other).await
 }
 
 async fn gone_is_error(on: On, id: LoadBalancerId, instances: Vec<InstanceId>) -> Result<()> {

@@ -74,9 +74,8 @@ async fn a_fleet_is_deployed_rolled_over_scaled_rolled_back_and_destroyed() {
     world.remint(&["deploy"]).await.success().says("nothing to do");
 
     // Each strategy takes over without a lost request.
-    for (index, deploy) in ["strategy = \"rolling\"", "strategy = \"canary\"\nbatch = 2", "strategy = \"all\""]
-        .into_iter()
-        .enumerate()
+    for (index, deploy) in
+        ["strategy = \"rolling\"", "strategy = \"canary\"\nbatch = 2", "strategy = \"all\""].into_iter().enumerate()
     {
         let version = format!("version=v{}", index + 2);
         world.write("remint.toml", &fleet(3, deploy));
@@ -133,7 +132,8 @@ async fn a_bad_release_is_undone_in_each_wave() {
 async fn from_one_to_several_and_back_the_name_leads_to_the_service() {
     let world = world().await;
     let one = fleet(1, "").replace("[load_balancer]", "[unused]");
-    let one = one.split("[unused]").next().unwrap().to_owned() + "[dns]\nzone = \"example.test\"\nname = \"www\"\nttl = \"1s\"\n";
+    let one = one.split("[unused]").next().unwrap().to_owned()
+        + "[dns]\nzone = \"example.test\"\nname = \"www\"\nttl = \"1s\"\n";
     world.write("remint.toml", &one);
     world.remint(&["deploy"]).await.success();
     let first = world.standing().await;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    EngineError, EngineErrorKind, configuration, health,
+    EngineError, EngineErrorKind, configuration,
     fleet::{BalancerFacts, FleetFacts},
+    health,
     observe::{Wanted, World},
     planner::{AddressFacts, CurrentFacts, Facts, RecordFacts, Superfluous},
     waves::Rollout,
@@ -129,7 +130,12 @@ fn fleet_facts(ctx: &Context, world: &World) -> Option<FleetFacts> {
     }
     let found = good.len() + bad.len();
     if let Some(release) = serving.filter(|release| found < release.record.count as usize) {
-        bad.push(format!("{} of {} instances of {} are gone", release.record.count as usize - found, release.record.count, release.id()));
+        bad.push(format!(
+            "{} of {} instances of {} are gone",
+            release.record.count as usize - found,
+            release.record.count,
+            release.id()
+        ));
     }
     let rollout = Rollout::of(&ctx.loaded.manifest, ctx.loaded.manifest.instance.count);
     let count_before = serving.map(|release| release.record.count);

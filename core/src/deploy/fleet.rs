@@ -54,10 +54,6 @@ impl FleetFacts {
             Wave::Launch(many) => Some(many),
             _ => None,
         });
-        Waves {
-            strategy: self.rollout.strategy,
-            launches: launches.collect(),
-            most: self.rollout.most(standing, kept),
-        }
+        Waves { strategy: self.rollout.strategy, launches: launches.collect(), most: self.rollout.most(standing, kept) }
     }
 }

@@ -19,7 +19,8 @@ use crate::{
         LoginKeyId, LoginKeys, Owner, Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
     resources::{
-        Ownership, Standing, balancer_name, destroy_balancer, find, foreign, give_back, release_of, remove_record, standing_record, written, zones,
+        Ownership, Standing, balancer_name, destroy_balancer, find, foreign, give_back, release_of, remove_record,
+        standing_record, written, zones,
     },
     traffic::check_no_members,
 };

@@ -22,8 +22,8 @@ use crate::{
     machine::{self, destroy_all},
     manifest::StaticIpChoice,
     provider::{
-        Effect, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider, Region,
-        ReleaseId, Selector, SizeName, StaticIp, label,
+        Effect, ErrorKind, ImageId, Instance, InstanceId, InstanceState, Labels, LaunchSpec, LoginKey, Provider,
+        Region, ReleaseId, Selector, SizeName, StaticIp, label,
     },
     remote::Keys,
     resources::{self, release_of},

@@ -7,8 +7,8 @@ use crate::{
     context::Context,
     journal::{Journal, Release, Resources},
     provider::{
-        Fingerprint, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoadBalancer, MemberHealth,
-        RecordSet, Selector, StaticIp, label,
+        Fingerprint, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Labels, LoadBalancer,
+        MemberHealth, RecordSet, Selector, StaticIp, label,
     },
     recipe::Recipe,
     resources::{self, Ownership, Standing},
@@ -57,7 +57,9 @@ impl World {
             }
         };
         let balancer = async {
-            let Some(balancer) = resources::load_balancer(ctx, &resources).await? else { return Ok((None, BTreeMap::new())) };
+            let Some(balancer) = resources::load_balancer(ctx, &resources).await? else {
+                return Ok((None, BTreeMap::new()));
+            };
             let members = traffic::members(ctx, &balancer).await?;
             Ok((Some(balancer), members))
         };
@@ -70,7 +72,18 @@ impl World {
                 others.push((name, resources));
             }
         }
-        Ok(Self { history, resources, ownership, others, instances: ours, foreign, static_ip, balancer, members, record })
+        Ok(Self {
+            history,
+            resources,
+            ownership,
+            others,
+            instances: ours,
+            foreign,
+            static_ip,
+            balancer,
+            members,
+            record,
+        })
     }
 }
 

@@ -406,14 +406,7 @@ fn image(facts: &Facts) -> Step {
 }
 
 fn launch(facts: &Facts, count: u32, why: Vec<String>, waves: Option<Waves>) -> Step {
-    Step::Launch {
-        release: facts.next,
-        count,
-        size: facts.size.clone(),
-        region: facts.region.clone(),
-        why,
-        waves,
-    }
+    Step::Launch { release: facts.next, count, size: facts.size.clone(), region: facts.region.clone(), why, waves }
 }
 
 impl Step {

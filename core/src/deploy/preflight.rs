@@ -52,7 +52,9 @@ async fn check_room(ctx: &Context, world: &World, plan: &Plan) -> Result<(), Eng
     );
     let refused = EngineError::new(EngineErrorKind::Provider, message);
     Err(match waves.strategy {
-        Strategy::All => refused.hint("set `deploy.strategy = \"rolling\"`, which replaces a few at a time, or ask the cloud to raise the limit"),
+        Strategy::All => refused.hint(
+            "set `deploy.strategy = \"rolling\"`, which replaces a few at a time, or ask the cloud to raise the limit",
+        ),
         Strategy::Rolling | Strategy::Canary => {
             refused.hint("set a smaller `deploy.batch` or `deploy.max_surge`, or ask the cloud to raise the limit")
         }

@@ -69,7 +69,8 @@ impl Run<'_> {
     async fn ensure_balancer(&mut self) -> Result<LoadBalancer, EngineError> {
         let id = &self.session.identity.environment.id;
         let Some(spec) = wanted_balancer(&self.ctx, id) else {
-            let message = format!("{} is behind a load balancer, and the manifest has none any more", self.release.id());
+            let message =
+                format!("{} is behind a load balancer, and the manifest has none any more", self.release.id());
             return Err(EngineError::new(EngineErrorKind::Manifest, message)
                 .hint("run `remint abort`, or put `[load_balancer]` back until this release is finished"));
         };
@@ -144,7 +145,8 @@ impl Run<'_> {
 
     /// Looks at what there is behind the load balancer. Members that are not ours are nobody's business here.
     async fn fleet(&self, balancer: &LoadBalancer, wanted: ReleaseId, count: u32) -> Result<Fleet, EngineError> {
-        let (instances, members) = tokio::try_join!(observe::instances(&self.ctx), traffic::members(&self.ctx, balancer))?;
+        let (instances, members) =
+            tokio::try_join!(observe::instances(&self.ctx), traffic::members(&self.ctx, balancer))?;
         let mut ours = Standing::sort(instances, &self.ownership()).ours;
         ours.sort_by(|one, other| (release_of(one), &one.name).cmp(&(release_of(other), &other.name)));
         let gated = self.gated_of_all();
@@ -271,7 +273,8 @@ impl Run<'_> {
         if let Some((_, owned)) = self.resources.load_balancer() {
             return find_balancer(balancers(&self.ctx)?, &owned.id.clone()).await;
         }
-        let intended = self.release.entries.iter().rev().find(|record| matches!(record.entry, Entry::MakingBalancer { .. }));
+        let intended =
+            self.release.entries.iter().rev().find(|record| matches!(record.entry, Entry::MakingBalancer { .. }));
         let Some(announced) = intended.cloned() else { return Ok(None) };
         let Entry::MakingBalancer { name } = &announced.entry else { return Ok(None) };
         let mut settling = self.settling(&announced, format!("load balancer {name}"));
@@ -288,7 +291,11 @@ impl Run<'_> {
     }
 
     /// Destroys instances of this release that never got, or do not get any more, a client from the load balancer.
-    pub(super) async fn withdraw(&mut self, balancer: Option<&LoadBalancer>, own: &[Instance]) -> Result<(), EngineError> {
+    pub(super) async fn withdraw(
+        &mut self,
+        balancer: Option<&LoadBalancer>,
+        own: &[Instance],
+    ) -> Result<(), EngineError> {
         if let Some(balancer) = balancer {
             let drain = self.ctx.loaded.manifest.deploy.drain.0;
             traffic::drain(&self.ctx, balancer, own, drain).await?;

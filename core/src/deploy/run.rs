@@ -182,8 +182,7 @@ async fn settle(
 async fn is_wanted(engine: &Engine<'_>, release: &Release, options: &DeployOptions) -> Result<bool, EngineError> {
     let (ctx, record) = (engine.ctx, &release.record);
     let manifest = &ctx.loaded.manifest;
-    let other_fleet =
-        (record.count, record.balanced) != (manifest.instance.count, manifest.load_balancer.is_some());
+    let other_fleet = (record.count, record.balanced) != (manifest.instance.count, manifest.load_balancer.is_some());
     let other_shape = record.place() != ctx.place() || record.size != ctx.loaded.section.size;
     if record.rollback_of.is_some() || other_fleet || other_shape {
         return Ok(false);

@@ -38,7 +38,9 @@ impl Run<'_> {
     async fn lead_to_balancer(&mut self) -> Result<(), EngineError> {
         let Some(balancer) = self.find_own_balancer().await? else {
             let message = format!("the load balancer of {} is gone", self.release.id());
-            return Err(EngineError::new(EngineErrorKind::Gate, message).hint("run `remint deploy`, which creates another"));
+            return Err(
+                EngineError::new(EngineErrorKind::Gate, message).hint("run `remint deploy`, which creates another")
+            );
         };
         let balancer = traffic::active(&self.ctx, &balancer).await?;
         let address = traffic::address_of(&balancer)?;

@@ -16,7 +16,8 @@ use crate::{
     machine::destroy_all,
     provider::{Address, Instance, InstanceState, Labels, RecordSet, Selector, StaticIp, label},
     resources::{
-        Standing, balancers, dns_provider, find, find_balancer, give_back, remove_record, standing_record, wanted_record_name, written, zones,
+        Standing, balancers, dns_provider, find, find_balancer, give_back, remove_record, standing_record,
+        wanted_record_name, written, zones,
     },
     traffic::{address_of, take_away},
     watch::Wait,

@@ -85,7 +85,8 @@ impl Run<'_> {
         self.withdraw(balancer, &own).await?;
         let made = |owned: &Owned| owned.as_load_balancer().is_some() && owned.made_by == Some(release);
         let made = self.resources.owned.iter().find(|owned| made(owned)).cloned();
-        if let Some((owned, resource)) = made.as_ref().and_then(|made| Some((made.as_load_balancer()?, &made.resource))) {
+        if let Some((owned, resource)) = made.as_ref().and_then(|made| Some((made.as_load_balancer()?, &made.resource)))
+        {
             destroy_balancer(&self.ctx, owned).await?;
             self.resources.forget(resource);
             self.save_resources().await?;

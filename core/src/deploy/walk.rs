@@ -149,8 +149,9 @@ impl<'a> Run<'a> {
         }
         if error.kind() == EngineErrorKind::Interrupted && self.has_retired_some() {
             // To go back would take as long as to go on, and is not what an interruption asks for.
-            return Err(error
-                .hint("old and new instances serve; run `remint resume` to go on, or `remint abort` to undo it"));
+            return Err(
+                error.hint("old and new instances serve; run `remint resume` to go on, or `remint abort` to undo it")
+            );
         }
         if self.release.phase() == Phase::Retiring && error.kind() == EngineErrorKind::Gate {
             // Its instance is gone, or sick. What it replaced may be all that is healthy, so that stays until the next release.
@@ -199,7 +200,11 @@ impl<'a> Run<'a> {
     /// Makes sure that instances of this release have passed their gate; behind a load balancer, that all of them serve.
     async fn bring_up(&mut self) -> Result<(), EngineError> {
         // On the heap: the way through the waves is long, and an undo goes it once more.
-        if self.release.record.balanced { Box::pin(self.roll_out()).await } else { Box::pin(self.launch_and_gate()).await }
+        if self.release.record.balanced {
+            Box::pin(self.roll_out()).await
+        } else {
+            Box::pin(self.launch_and_gate()).await
+        }
     }
 
     async fn walk(&mut self) -> Result<(), EngineError> {

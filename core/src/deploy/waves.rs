@@ -262,8 +262,7 @@ mod tests {
 
     #[test]
     fn three_are_replaced_one_by_one() {
-        let rollout =
-            Rollout { count: 3, strategy: Strategy::Rolling, batch: 1, surge: 1, unavailable: 0, canary: 0 };
+        let rollout = Rollout { count: 3, strategy: Strategy::Rolling, batch: 1, surge: 1, unavailable: 0, canary: 0 };
         let one = [Wave::Launch(1), Wave::Watch, Wave::Retire(1)];
         let from = Mixture { fresh: 0, old: 3, sick: 0, watched: true };
         assert_eq!(plan(&rollout, from).unwrap(), [one, one, one].concat());
@@ -276,8 +275,7 @@ mod tests {
 
     #[test]
     fn another_count_alone_replaces_nothing() {
-        let rollout =
-            Rollout { count: 4, strategy: Strategy::Rolling, batch: 1, surge: 1, unavailable: 0, canary: 0 };
+        let rollout = Rollout { count: 4, strategy: Strategy::Rolling, batch: 1, surge: 1, unavailable: 0, canary: 0 };
         let from = Mixture { fresh: 3, old: 0, sick: 0, watched: true };
         assert_eq!(plan(&rollout, from).unwrap(), [Wave::Launch(1), Wave::Watch]);
         let fewer = Rollout { count: 2, ..rollout };

@@ -292,11 +292,7 @@ mod tests {
             (listeners("{ port = 80 }, { port = 80 }"), "load_balancer.listeners[1].port", "two listeners"),
             (listeners("{ port = 80, target_port = 0 }"), "load_balancer.listeners[0].target_port", "port 0"),
             (listeners("{ port = 443, protocol = \"https\" }"), "load_balancer.listeners[0]", "certificate"),
-            (
-                listeners("{ port = 443, certificate = \"c\" }"),
-                "load_balancer.listeners[0].certificate",
-                "is not used",
-            ),
+            (listeners("{ port = 443, certificate = \"c\" }"), "load_balancer.listeners[0].certificate", "is not used"),
             (format!("{BALANCER}sources = [\"10.0.0.0\"]\n"), "load_balancer.sources[0]", "not a network"),
             (format!("{BALANCER}sources = [\"10.0.0.1/8\"]\n"), "load_balancer.sources[0]", "bits after"),
             (check("path = \"health\""), "load_balancer.check.path", "start with `/`"),

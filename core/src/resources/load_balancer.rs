@@ -8,7 +8,9 @@ use crate::{
     context::Context,
     error::{EngineError, EngineErrorKind},
     journal::{OwnedLoadBalancer, Resources},
-    provider::{EnvironmentId, ErrorKind, Labels, LoadBalancer, LoadBalancerId, LoadBalancerSpec, LoadBalancers, label},
+    provider::{
+        EnvironmentId, ErrorKind, Labels, LoadBalancer, LoadBalancerId, LoadBalancerSpec, LoadBalancers, label,
+    },
     watch::{Observed, Wait},
 };
 

@@ -9,8 +9,8 @@ use crate::{
     error::{EngineError, EngineErrorKind},
     journal::Resources,
     provider::{
-        self, Address, Capability, Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member,
-        MemberHealth,
+        self, Address, Capability, Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSpec, LoadBalancerState,
+        LoadBalancers, Member, MemberHealth,
     },
     resources::{balancers, find_balancer},
     watch::{Observed, Wait, WatchError},
@@ -204,10 +204,12 @@ pub(crate) async fn check_no_members(
     let Some(balancer) = find_balancer(all, &owned.id).await? else { return Ok(()) };
     let now = members(ctx, &balancer).await?;
     let in_use = |instance: &&Instance| {
-        now.get(&instance.id).is_some_and(|health| !matches!(health, MemberHealth::Draining | MemberHealth::OutOfService(_)))
+        now.get(&instance.id)
+            .is_some_and(|health| !matches!(health, MemberHealth::Draining | MemberHealth::OutOfService(_)))
     };
     let Some(used) = doomed.iter().find(in_use) else { return Ok(()) };
-    let message = format!("load balancer {} has {} as a member, which was about to be destroyed", owned.name, used.name);
+    let message =
+        format!("load balancer {} has {} as a member, which was about to be destroyed", owned.name, used.name);
     Err(EngineError::new(EngineErrorKind::Conflict, message)
         .hint("somebody put it there; run `remint status`, and then the command again"))
 }

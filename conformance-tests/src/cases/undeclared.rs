@@ -31,7 +31,7 @@ pub const PROBES: &[(Capability, Case)] = &[
     ),
     (
         Capability::LoadBalancerDrain,
-        Case::new("undeclared.load_balancer.drain", "no drain time is told", |c| Box::pin(no_drain(c)))
+        Case::new("undeclared.load_balancer.drain", "no drain time is reported", |c| Box::pin(no_drain(c)))
             .costs(Cost::Billable)
             .minutes(20),
     ),

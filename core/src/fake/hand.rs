@@ -69,7 +69,7 @@ impl State {
         ip
     }
 
-    /// Puts a load balancer there that takes connections already, also beside another one of the name.
+    /// Puts a load balancer there that takes connections already, also if another one has the name.
     pub(crate) fn add_balancer(&mut self, name: &str) -> LoadBalancer {
         let number = self.number();
         let address = balancers::address(number);
@@ -103,7 +103,7 @@ impl State {
         balancer
     }
 
-    /// Attaches an instance, whoever has it, to a load balancer.
+    /// Attaches an instance, also a foreign one, to a load balancer.
     pub(crate) fn add_member(&mut self, id: &LoadBalancerId, instance: &InstanceId) {
         let new = Membership::new(Instant::now());
         self.balancers.get_mut(id).unwrap().members.insert(instance.clone(), new);

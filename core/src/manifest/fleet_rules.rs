@@ -66,7 +66,7 @@ pub(super) fn problems(manifest: &Manifest) -> Vec<Problem> {
         }
         None => {}
         Some(balancer) => {
-            found.beside(manifest);
+            found.next_to(manifest);
             found.listeners(balancer);
             found.sources(balancer);
             found.check(manifest, balancer);
@@ -93,8 +93,8 @@ impl Found {
         self.0.push(Problem { path, message, help });
     }
 
-    /// What cannot be next to a load balancer.
-    fn beside(&mut self, manifest: &Manifest) {
+    /// What cannot be together with a load balancer.
+    fn next_to(&mut self, manifest: &Manifest) {
         if let StaticIpChoice::Existing(ip) = manifest.address.static_ip {
             let message = format!("static IP {ip} cannot point at a load balancer, which has an address of its own");
             self.refuse(&["address", "static_ip"], message, "leave it out, and let clients use the name of `[dns]`");

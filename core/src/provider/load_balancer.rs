@@ -219,7 +219,7 @@ pub trait LoadBalancers: Send + Sync {
 
     /// The members, each with what the load balancer makes of it, in no order.
     ///
-    /// - *Behaviour*: shows every instance to which connections may be sent, whoever attached it, and one that was detached for
+    /// - *Behaviour*: shows every instance to which connections may be sent, also one that somebody else attached, and one that was detached for
     ///   as long as it still has connections, where the cloud tells. Costs the same number of calls for one member as for a
     ///   thousand, but for pages.
     /// - *Errors*: `NotFound` for the load balancer.

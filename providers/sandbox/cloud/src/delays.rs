@@ -151,8 +151,8 @@ impl Work {
             Self::Resize { .. } => DelayKind::Resize,
             Self::Assign { .. } | Self::Unassign { .. } => DelayKind::StaticIp,
             Self::Transfer { .. } | Self::Convert { .. } => DelayKind::Transfer,
-            Self::MakeBalancer { .. } => DelayKind::LoadBalancer,
-            Self::ChangeBalancer { .. } | Self::RemoveBalancer { .. } => DelayKind::BalancerChange,
+            Self::CreateBalancer { .. } => DelayKind::LoadBalancer,
+            Self::ChangeBalancer { .. } | Self::DestroyBalancer { .. } => DelayKind::BalancerChange,
         }
     }
 }

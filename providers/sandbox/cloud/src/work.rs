@@ -130,8 +130,8 @@ pub enum Work {
         /// The number that the image has.
         image: u64,
     },
-    /// Make a load balancer take connections.
-    MakeBalancer {
+    /// Create a load balancer: it takes connections then.
+    CreateBalancer {
         /// Its number.
         balancer: u64,
     },
@@ -140,8 +140,8 @@ pub enum Work {
         /// Its number.
         balancer: u64,
     },
-    /// Remove a load balancer.
-    RemoveBalancer {
+    /// Destroy a load balancer.
+    DestroyBalancer {
         /// Its number.
         balancer: u64,
     },

@@ -1,4 +1,4 @@
-//! What a load balancer is, whichever API it was made by.
+//! What a load balancer is, whichever API it was created by.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ pub struct LoadBalancer {
     /// The loopback address that clients connect to, from the static IPs' part of the network. It is not to be shown before
     /// the load balancer is active.
     pub address: Ipv4Addr,
-    /// Whether it is being made, works, or failed.
+    /// Whether it is being created, works, or failed.
     pub status: BalancerStatus,
     /// How it is set up, as it was last asked for.
     pub settings: BalancerSettings,
@@ -40,11 +40,11 @@ pub struct LoadBalancer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BalancerStatus {
-    /// It is being made.
+    /// It is being created.
     New,
     /// It takes connections.
     Active,
-    /// It could not be made, and takes none.
+    /// It could not be created, and takes none.
     Failed,
 }
 

@@ -1,4 +1,4 @@
-//! Load balancers: making and changing them, and who their members are.
+//! Load balancers: creating and changing them, and who their members are.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,8 +13,8 @@ use super::{
 };
 
 impl<F: Front> State<F> {
-    /// Makes a load balancer whose settings were found to be right, and begins its creation.
-    pub fn make_balancer(
+    /// Begins to create a load balancer whose settings were found to be right.
+    pub fn create_balancer(
         &mut self,
         config: &Config,
         name: &str,
@@ -35,7 +35,7 @@ impl<F: Front> State<F> {
             pending: None,
         };
         self.load_balancers.insert(id, balancer);
-        self.begin_on_balancer(config, id, "create", Work::MakeBalancer { balancer: id });
+        self.begin_on_balancer(config, id, "create", Work::CreateBalancer { balancer: id });
         self.load_balancers[&id].clone()
     }
 
@@ -88,7 +88,7 @@ impl<F: Front> State<F> {
     }
 
     /// A load balancer works from now on.
-    pub(super) fn balancer_made(&mut self, config: &Config, id: u64) {
+    pub(super) fn balancer_created(&mut self, config: &Config, id: u64) {
         let delay = self.draw(config, DelayKind::Measure, id.to_string());
         let at = now();
         if let Some(balancer) = self.load_balancers.get_mut(&id) {

@@ -26,6 +26,9 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 /// The shortest time that such a check waits for an answer.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The time between two measurements of a load balancer, as DigitalOcean's metrics have them.
+const MEASURED_EVERY: Duration = Duration::from_secs(120);
+
 /// A named set of delays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +94,14 @@ impl Profile {
         interval.div_f64(faster * speed.max(0.1)).max(SHORTEST_INTERVAL)
     }
 
+    /// The time between two measurements of a load balancer; none when each look is one.
+    pub fn measures_every(self, speed: f64) -> Duration {
+        match self {
+            Self::Instant => Duration::ZERO,
+            Self::Realistic => MEASURED_EVERY.div_f64(speed.max(0.1)),
+        }
+    }
+
     /// How long such a check waits for an answer. What answers is as slow as it is, so this never gets short.
     pub(super) fn check_timeout(self, timeout: Duration, speed: f64) -> Duration {
         timeout.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT)
@@ -140,8 +151,8 @@ impl Work {
             Self::Resize { .. } => DelayKind::Resize,
             Self::Assign { .. } | Self::Unassign { .. } => DelayKind::StaticIp,
             Self::Transfer { .. } | Self::Convert { .. } => DelayKind::Transfer,
-            Self::MakeBalancer { .. } => DelayKind::LoadBalancer,
-            Self::ChangeBalancer { .. } | Self::RemoveBalancer { .. } => DelayKind::BalancerChange,
+            Self::CreateBalancer { .. } => DelayKind::LoadBalancer,
+            Self::ChangeBalancer { .. } | Self::DestroyBalancer { .. } => DelayKind::BalancerChange,
         }
     }
 }

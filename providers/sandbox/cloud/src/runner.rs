@@ -55,7 +55,7 @@ impl<F: Front> Cloud<F> {
             tracing::error!(%error, "cannot clean up");
         }
         match work {
-            Work::MakeBalancer { balancer } if outcome.is_err() => self.end_balancer(balancer).await,
+            Work::CreateBalancer { balancer } if outcome.is_err() => self.end_balancer(balancer).await,
             Work::Destroy { .. } | Work::Keep { .. } => self.tell_static_ips().await,
             // Its image may have been given up while it was taken.
             Work::Snapshot { .. } => F::captured(self).await,
@@ -145,8 +145,8 @@ impl<F: Front> Cloud<F> {
             }
             Work::Assign { ip, instance } => self.point(*ip, Some(*instance)).await?,
             Work::Unassign { ip } => self.point(*ip, None).await?,
-            Work::MakeBalancer { balancer } | Work::ChangeBalancer { balancer } => self.balance(*balancer).await?,
-            Work::RemoveBalancer { balancer } => self.end_balancer(*balancer).await,
+            Work::CreateBalancer { balancer } | Work::ChangeBalancer { balancer } => self.balance(*balancer).await?,
+            Work::DestroyBalancer { balancer } => self.end_balancer(*balancer).await,
             Work::Rename { .. } | Work::Snapshot { .. } | Work::Transfer { .. } | Work::Convert { .. } => {}
         }
         Ok(())
@@ -269,8 +269,8 @@ impl<F: Front> State<F> {
                     image.regions.insert(region.clone());
                 }
             }
-            Work::MakeBalancer { balancer } => self.balancer_made(config, *balancer),
-            Work::RemoveBalancer { balancer } => {
+            Work::CreateBalancer { balancer } => self.balancer_created(config, *balancer),
+            Work::DestroyBalancer { balancer } => {
                 self.load_balancers.remove(balancer);
             }
             Work::Reboot { .. }
@@ -286,7 +286,7 @@ impl<F: Front> State<F> {
         match work {
             Work::Create { instance } => self.remove_instance(*instance),
             Work::Snapshot { image, .. } => F::image_failed(self, *image),
-            Work::MakeBalancer { balancer } => {
+            Work::CreateBalancer { balancer } => {
                 if let Some(balancer) = self.load_balancers.get_mut(balancer) {
                     balancer.status = BalancerStatus::Failed;
                 }

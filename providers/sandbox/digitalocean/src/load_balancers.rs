@@ -114,7 +114,7 @@ async fn replace(State(cloud): State<Cloud>, Path(id): Path<String>, Body(wish):
 
 async fn delete(State(cloud): State<Cloud>, Path(id): Path<String>) -> ApiResult<StatusCode> {
     let config = cloud.config().clone();
-    cloud.change(|state| rules::load_balancers::remove(state, &config, &id))?;
+    cloud.change(|state| rules::load_balancers::destroy(state, &config, &id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,4 +1,4 @@
-//! Load balancers: making, changing and removing them.
+//! Load balancers: creating, changing and destroying them.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ pub(crate) fn find<'a>(state: &'a State, uuid: &str) -> ApiResult<&'a LoadBalanc
     state.load_balancers.values().find(|known| id(state, known) == uuid).ok_or_else(ApiError::not_found)
 }
 
-/// Begins to make one.
+/// Begins to create one.
 pub(crate) fn create(state: &mut State, config: &Config, wish: &Wish) -> ApiResult<LoadBalancer> {
     let name = checked_name(wish)?;
     let region = wish.region.as_deref().and_then(|slug| State::find_region(slug));
@@ -81,7 +81,7 @@ pub(crate) fn create(state: &mut State, config: &Config, wish: &Wish) -> ApiResu
     if state.load_balancers.len() >= LIMIT {
         return Err(ApiError::unprocessable("creating this load balancer will exceed your load balancer limit"));
     }
-    Ok(state.make_balancer(config, &name, region, settings))
+    Ok(state.create_balancer(config, &name, region, settings))
 }
 
 /// Begins to set one up as the wish says, and with defaults where it says nothing.
@@ -98,10 +98,10 @@ pub(crate) fn replace(state: &mut State, config: &Config, uuid: &str, wish: &Wis
     })
 }
 
-/// Begins to remove one.
-pub(crate) fn remove(state: &mut State, config: &Config, uuid: &str) -> ApiResult<()> {
+/// Begins to destroy one.
+pub(crate) fn destroy(state: &mut State, config: &Config, uuid: &str) -> ApiResult<()> {
     let id = find(state, uuid).map(free)??.id;
-    state.begin_on_balancer(config, id, "destroy", Work::RemoveBalancer { balancer: id });
+    state.begin_on_balancer(config, id, "destroy", Work::DestroyBalancer { balancer: id });
     Ok(())
 }
 

@@ -46,6 +46,7 @@ pub mod state;
 mod static_ips;
 mod store;
 mod tell;
+mod work;
 mod zones;
 
 pub use account::{Account, Standing};

@@ -13,11 +13,16 @@ use super::{
     config::{at, backend, differs, render},
     control::{self, Seen},
     haproxy::Haproxy,
+    listening::listens,
 };
 use crate::cloud::balancer::{BalancerSnapshot, MemberHealth};
 
 /// The time after which one that could not be brought in step is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the former process may take connections after a new one took over, and how often is looked.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A load balancer.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ pub(super) struct Balancer {
     told: Option<BalancerSnapshot>,
     haproxy: Option<Haproxy>,
     /// Members that get no new connections, by listener, until they have none left.
-    leaving: BTreeSet<(u16, u64)>,
+    leaving: BTreeSet<(String, u64)>,
     /// When it is brought in step again, at the earliest, where it is not.
     next_try: Instant,
     ended: bool,
@@ -125,12 +130,31 @@ impl Balancer {
         {
             let healthy = self.health().await.into_iter().filter(|(_, health)| *health == MemberHealth::Healthy);
             let in_service = healthy.map(|(member, _)| member).collect();
-            haproxy.reload(&self.folder, &render(&self.wanted, &in_service, self.ports)).await?;
+            // The former process may have a request more on a connection that its client keeps.
+            for one in control::seen(&self.folder).await? {
+                if !self.wanted.members.contains_key(&one.member) {
+                    control::drain(&self.folder, &one.backend, one.member).await?;
+                }
+            }
+            let former = haproxy.reload(&self.folder, &render(&self.wanted, &in_service, self.ports)).await?;
+            self.has_stopped(former).await?;
             // They go on in the former process, for as long as they have connections.
             self.leaving.clear();
         }
         self.told = Some(self.wanted.clone());
         self.bring_members().await
+    }
+
+    /// Waits until a former process takes no connections any more.
+    async fn has_stopped(&self, former: u32) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        while listens(former, self.wanted.address) {
+            if Instant::now() > deadline {
+                return Err("HAProxy's former process still takes connections".to_owned());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Adds members that are missing, lets those begin that wait, and drains those that are not wanted.
@@ -139,24 +163,24 @@ impl Balancer {
         let seen: BTreeMap<(&str, u64), &Seen> =
             seen.iter().map(|one| ((one.backend.as_str(), one.member), one)).collect();
         for listener in &self.wanted.listeners {
-            let port = listener.port;
-            let name = backend(port);
+            let name = backend(listener.port);
             for (id, address) in &self.wanted.members {
                 match seen.get(&(name.as_str(), *id)) {
                     None => {
                         let at = at(*address, listener.target_port, &self.wanted.check, self.ports);
-                        control::add(&self.folder, port, *id, &at).await?;
+                        control::add(&self.folder, &name, *id, &at).await?;
                     }
-                    Some(one) if one.waits => control::begin(&self.folder, port, *id).await?,
-                    Some(_) if self.leaving.remove(&(port, *id)) => control::again(&self.folder, port, *id).await?,
+                    Some(one) if one.waits => control::begin(&self.folder, &name, *id).await?,
+                    Some(_) if self.leaving.remove(&(name.clone(), *id)) => {
+                        control::again(&self.folder, &name, *id).await?;
+                    }
                     Some(_) => {}
                 }
             }
-            for (_, id) in seen.keys().filter(|(backend, _)| *backend == name) {
-                if !self.wanted.members.contains_key(id) && !self.leaving.contains(&(port, *id)) {
-                    control::drain(&self.folder, port, *id).await?;
-                    self.leaving.insert((port, *id));
-                }
+        }
+        for (name, id) in seen.keys().filter(|(_, id)| !self.wanted.members.contains_key(id)) {
+            if self.leaving.insert(((*name).to_owned(), *id)) {
+                control::drain(&self.folder, name, *id).await?;
             }
         }
         Ok(())
@@ -164,13 +188,10 @@ impl Balancer {
 
     async fn let_go(&mut self) -> Result<(), String> {
         for one in control::seen(&self.folder).await? {
-            let gone =
-                self.leaving.iter().copied().find(|(port, id)| *id == one.member && backend(*port) == one.backend);
-            if let Some(gone) = gone
-                && one.connections == 0
-            {
-                control::remove(&self.folder, &one.backend, one.member).await?;
-                self.leaving.remove(&gone);
+            let name = (one.backend, one.member);
+            if one.connections == 0 && self.leaving.contains(&name) {
+                control::remove(&self.folder, &name.0, name.1).await?;
+                self.leaving.remove(&name);
             }
         }
         Ok(())

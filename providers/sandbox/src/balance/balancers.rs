@@ -52,8 +52,7 @@ impl Balancers {
     pub async fn set(&self, balancer: BalancerSnapshot) -> Result<(), String> {
         let new = || Balancer::new(self.folder.join(balancer.id.to_string()), self.ports, balancer.clone());
         let one = self.all.lock().await.entry(balancer.id).or_insert_with(|| Arc::new(Mutex::new(new()))).clone();
-        let set = one.lock().await.set(balancer.clone()).await;
-        set
+        one.lock().await.set(balancer.clone()).await
     }
 
     /// Ends one, with all its connections.

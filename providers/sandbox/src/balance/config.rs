@@ -93,7 +93,8 @@ fn write(text: &mut String, balancer: &BalancerSnapshot, in_service: &BTreeSet<u
         if listener.protocol == Protocol::Http {
             write!(
                 text,
-                "    option forwardfor\n    http-request set-header X-Forwarded-Proto http\n    \
+                "    # A connection that a client keeps is not closed under its next request by a new configuration.\n    \
+                 option idle-close-on-response\n    option forwardfor\n    http-request set-header X-Forwarded-Proto http\n    \
                  http-request set-header X-Forwarded-Port {port}\n"
             )?;
         }

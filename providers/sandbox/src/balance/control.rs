@@ -7,7 +7,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::config::{SOCKET, backend, member, server};
+use super::config::{SOCKET, member, server};
 use crate::cloud::balancer::MemberHealth;
 
 /// How long an answer may take.
@@ -54,19 +54,19 @@ pub(super) async fn seen(folder: &Path) -> Result<Vec<Seen>, String> {
 }
 
 /// Adds a member. It gets connections once its checks have passed.
-pub(super) async fn add(folder: &Path, port: u16, id: u64, at: &str) -> Result<(), String> {
-    let name = format!("{}/{}", backend(port), server(id));
+pub(super) async fn add(folder: &Path, backend: &str, id: u64, at: &str) -> Result<(), String> {
+    let name = format!("{backend}/{}", server(id));
     let answer = command(folder, &format!("add server {name} {at}")).await?;
     if !answer.contains("New server registered") {
         return Err(format!("HAProxy takes no member {name}: {}", answer.trim()));
     }
-    begin(folder, port, id).await
+    begin(folder, backend, id).await
 }
 
 /// Lets a member that waits have connections once its checks have passed. Without the drain, it would have some before the
 /// first one.
-pub(super) async fn begin(folder: &Path, port: u16, id: u64) -> Result<(), String> {
-    let name = format!("{}/{}", backend(port), server(id));
+pub(super) async fn begin(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    let name = format!("{backend}/{}", server(id));
     let lines = [
         format!("set server {name} state drain"),
         format!("enable health {name}"),
@@ -77,13 +77,13 @@ pub(super) async fn begin(folder: &Path, port: u16, id: u64) -> Result<(), Strin
 }
 
 /// Lets a member that drains have connections again, if its checks pass.
-pub(super) async fn again(folder: &Path, port: u16, id: u64) -> Result<(), String> {
-    silent(folder, &format!("set server {}/{} state ready", backend(port), server(id))).await
+pub(super) async fn again(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    silent(folder, &format!("set server {backend}/{} state ready", server(id))).await
 }
 
 /// Gives a member no further connections, and leaves it those that it has.
-pub(super) async fn drain(folder: &Path, port: u16, id: u64) -> Result<(), String> {
-    silent(folder, &format!("set server {}/{} state drain", backend(port), server(id))).await
+pub(super) async fn drain(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    silent(folder, &format!("set server {backend}/{} state drain", server(id))).await
 }
 
 /// Removes a member that has no connections.

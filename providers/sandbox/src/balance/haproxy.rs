@@ -1,6 +1,7 @@
 //! The process of one HAProxy.
 
 use std::{
+    collections::VecDeque,
     env, fs, io,
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -29,11 +30,14 @@ const PROGRAM: &str = "haproxy";
 /// Where Debian has it, which is not in everybody's PATH.
 const ELSEWHERE: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// Becomes HAProxy, and leaves a child that ends it when standard input does: the sandbox holds the other end, and loses it in
-/// whatever way it ends.
+/// Becomes HAProxy, and leaves a process that ends it when standard input does: the sandbox holds the other end, and loses it in
+/// whatever way it ends. That process is nobody's child: HAProxy would wait for it as for one of its own.
 const SCRIPT: &str = r#"exec 3<&0
-{ cat <&3 >/dev/null; kill -TERM $$; } 2>/dev/null &
+( { cat <&3; kill -TERM $$; } >/dev/null 2>&1 & )
 exec "$1" -W -db -f haproxy.cfg 3<&- </dev/null"#;
+
+/// How many of its complaints are told.
+const SAID: usize = 3;
 
 const CONFIGURATION: &str = "haproxy.cfg";
 
@@ -73,13 +77,22 @@ pub(super) struct Haproxy {
     said: Said,
 }
 
-/// The last line that was written to standard error.
+/// The last complaints that were written to standard error.
 #[derive(Debug, Clone, Default)]
-struct Said(Arc<Mutex<String>>);
+struct Said(Arc<Mutex<VecDeque<String>>>);
 
 impl Said {
+    fn add(&self, line: String) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push_back(line);
+        if lines.len() > SAID {
+            lines.pop_front();
+        }
+    }
+
     fn last(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -122,7 +135,7 @@ impl Haproxy {
                 while let Ok(Some(line)) = lines.next_line().await {
                     tracing::debug!(line, "HAProxy");
                     if line.starts_with("[ALERT]") {
-                        *said.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
+                        said.add(line);
                     }
                 }
             });
@@ -149,17 +162,18 @@ impl Haproxy {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Makes it take another configuration, without closing a port that it keeps. Connections that are open go on as they were.
-    pub(super) async fn reload(&self, folder: &Path, configuration: &str) -> Result<(), String> {
+    /// Makes it take another configuration, without closing a port that it keeps. Connections that are open go on in the former
+    /// process, whose number is returned; it stops taking connections soon.
+    pub(super) async fn reload(&self, folder: &Path, configuration: &str) -> Result<u32, String> {
         write(folder, configuration).map_err(|error| format!("cannot write in {}: {error}", folder.display()))?;
-        let before = control::worker(folder).await;
+        let before = control::worker(folder).await.ok_or("HAProxy does not answer")?;
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or("HAProxy has ended")?;
         kill(Pid::from_raw(pid), Signal::SIGUSR2).map_err(|error| format!("cannot reload HAProxy: {error}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = control::worker(folder).await;
-            if now.is_some() && now != before {
-                return Ok(());
+            if now.is_some_and(|now| now != before) {
+                return Ok(before);
             }
             if Instant::now() > deadline {
                 return Err(format!("HAProxy does not take its new configuration: {}", self.said.last()));

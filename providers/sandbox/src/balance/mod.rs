@@ -16,6 +16,7 @@ mod balancers;
 mod config;
 mod control;
 mod haproxy;
+mod listening;
 #[cfg(test)]
 mod tests;
 

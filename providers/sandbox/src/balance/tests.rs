@@ -43,11 +43,20 @@ fn balancer(address: Ipv4Addr, member: Ipv4Addr, target_port: u16) -> BalancerSn
     }
 }
 
-async fn until_healthy(balancers: &Arc<Balancers>, members: &[u64]) {
-    let wanted = members.iter().map(|id| (*id, MemberHealth::Healthy)).collect();
-    while balancers.health(7).await != wanted {
+/// Waits until something is so; a test that would wait without end fails.
+async fn until(observe: impl AsyncFn() -> bool) {
+    for _ in 0..3000 {
+        if observe().await {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    panic!("it never was so");
+}
+
+async fn until_healthy(balancers: &Arc<Balancers>, members: &[u64]) {
+    let wanted = members.iter().map(|id| (*id, MemberHealth::Healthy)).collect();
+    until(async || balancers.health(7).await == wanted).await;
 }
 
 async fn ask(balancer: &BalancerSnapshot) -> Option<String> {
@@ -75,9 +84,7 @@ async fn one_whose_process_died_works_again_and_its_files_are_nobody_elses() {
 
     let worker = control::worker(&folder).await.unwrap();
     kill(Pid::from_raw(i32::try_from(worker).unwrap()), Signal::SIGKILL).unwrap();
-    while control::worker(&folder).await.is_none_or(|now| now == worker) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || control::worker(&folder).await.is_some_and(|now| now != worker)).await;
     until_healthy(&balancers, &[1]).await;
     assert_eq!(ask(&balancer).await, Some(member.to_string()));
     balancers.remove(7).await;
@@ -98,9 +105,7 @@ async fn it_ends_with_the_sandbox_and_its_ports_are_free_for_the_next_one() {
         assert_eq!(ask(&balancer).await, Some(member.to_string()));
         drop(balancers);
     }
-    while ask(&balancer).await.is_some() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || ask(&balancer).await.is_none()).await;
 }
 
 #[tokio::test]

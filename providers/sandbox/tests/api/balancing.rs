@@ -12,7 +12,10 @@ use remint_sandbox::embedded::{Embedded, Options};
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::openapi::Checker;
 
@@ -280,11 +283,14 @@ async fn listeners_and_sources_change_without_a_lost_request() {
     world.health_is(&path, &[(id, "1")]).await;
     let load = Load::start(&url);
     load.more(20).await;
+    let mut kept = TcpStream::connect((ip.as_str(), 20080)).await.unwrap();
+    assert_eq!(once_more(&mut kept).await, "HTTP/1.1 200 OK");
     let added = json!({ "forwarding_rules": [tcp, http(8080)] });
     assert_eq!(world.when_free(Method::POST, &format!("{path}/forwarding_rules"), Some(added)).await, 204);
     until_answered(&world.http, &world.url(&ip, 8080), "web").await;
     world.health_is(&path, &[(id, "1")]).await;
     assert_eq!(greeting(&ip, 5432).await, "hello");
+    assert_eq!(once_more(&mut kept).await, "HTTP/1.1 200 OK", "a client that keeps its connection may use it");
     load.more(20).await;
     let answers = load.end().await;
     assert!(answers.iter().all(|answer| answer == "web"), "{answers:?}");
@@ -305,6 +311,19 @@ async fn listeners_and_sources_change_without_a_lost_request() {
     world.until(&path, |body| body["id"] == "not_found").await;
     assert!(TcpStream::connect((ip.as_str(), 20080)).await.is_err(), "the load balancer is gone");
     world.finish();
+}
+
+/// The first line of the answer to a request on a connection that is kept.
+async fn once_more(kept: &mut TcpStream) -> String {
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: front\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nweb") {
+        let mut some = [0; 1024];
+        let count = kept.read(&mut some).await.unwrap();
+        assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+        answer.extend(&some[..count]);
+    }
+    String::from_utf8_lossy(&answer).lines().next().unwrap().to_owned()
 }
 
 /// What a service says to a client that connects.

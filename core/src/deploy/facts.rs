@@ -99,7 +99,12 @@ fn fleet_facts(ctx: &Context, world: &World) -> Option<FleetFacts> {
     let wanted = ctx.loaded.manifest.load_balancer_settings()?;
     let balancer = match &world.balancer {
         None => BalancerFacts::Missing,
-        Some(now) => BalancerFacts::Stands { name: now.name.clone(), differs: !now.settings.is_as(&wanted) },
+        Some(now) => {
+            let owned = world.resources.load_balancer();
+            let same_certificates = owned.is_some_and(|(_, owned)| owned.certificates == wanted.certificates());
+            let same = now.settings.without_certificates().is_as(&wanted.without_certificates());
+            BalancerFacts::Stands { name: now.name.clone(), differs: !(same && same_certificates) }
+        }
     };
     let serving = current(&world.history).filter(|release| release.record.balanced);
     let gated: BTreeSet<_> = world.history.iter().flat_map(Release::gated).collect();

@@ -1,5 +1,7 @@
 //! Finding and removing what nothing accounts for, of every kind, wherever the environment ever was.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -443,7 +445,7 @@ impl<'a> Search<'a> {
                 region: Some(balancer.region.to_string()),
                 ..self.leftover("load balancer", &balancer.id, &balancer.name, "no release serves behind it")
             };
-            let owned = OwnedLoadBalancer { id: balancer.id, name: balancer.name };
+            let owned = OwnedLoadBalancer { id: balancer.id, name: balancer.name, certificates: BTreeMap::new() };
             Found { leftover, removal: Some(Removal::LoadBalancer(owned)) }
         });
         Ok(found.collect())

@@ -3,7 +3,10 @@
 //! Before each wave, the cloud is asked what there is, and the next wave is chosen from that. An instance becomes a member when
 //! it has passed its gate, and no old one is drained before the load balancer itself says that the new ones are in service.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -78,19 +81,21 @@ impl Run<'_> {
             self.note(Entry::MakingBalancer { name: spec.name.clone() }).await?;
         }
         let ctx = self.ctx.clone();
-        let balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec))).await?;
+        let certificates = spec.settings.certificates();
+        let balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec), certificates)).await?;
         let balancer = traffic::active(&ctx, &balancer).await?;
         Ok(balancer)
     }
 
-    /// Writes down that a load balancer is ours.
+    /// Writes down that a load balancer is ours, and which certificates it was given.
     async fn own_balancer(
         &mut self,
         made: impl Future<Output = Result<LoadBalancer, EngineError>>,
+        certificates: BTreeMap<u16, String>,
     ) -> Result<LoadBalancer, EngineError> {
         let balancer = made.await?;
-        if self.resources.load_balancer().is_none_or(|(_, owned)| owned.id != balancer.id) {
-            let owned = OwnedLoadBalancer { id: balancer.id.clone(), name: balancer.name.clone() };
+        let owned = OwnedLoadBalancer { id: balancer.id.clone(), name: balancer.name.clone(), certificates };
+        if self.resources.load_balancer().is_none_or(|(_, known)| *known != owned) {
             self.resources.want_load_balancer(owned, &self.release.record.place(), self.release.id());
             self.save_resources().await?;
         }
@@ -287,7 +292,7 @@ impl Run<'_> {
             }
         }
         let Some(balancer) = found else { return Ok(None) };
-        self.own_balancer(async { Ok(balancer) }).await.map(Some)
+        self.own_balancer(async { Ok(balancer) }, BTreeMap::new()).await.map(Some)
     }
 
     /// Destroys instances of this release that never got, or do not get any more, a client from the load balancer.

@@ -1,5 +1,7 @@
 //! What outlives releases: static IPs, load balancers and DNS records, each with who created it and whether it is still wanted.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,9 @@ pub struct OwnedLoadBalancer {
     pub id: LoadBalancerId,
     /// Its name, which holds the environment's id.
     pub name: String,
+    /// The certificates of its ports, as the manifest named them when it was set up last: the cloud shows ids in their place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<u16, String>,
 }
 
 /// What the environment has in a cloud in addition to the instances of its releases.

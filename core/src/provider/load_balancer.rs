@@ -1,6 +1,6 @@
 //! Load balancers: one way in for several instances.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::IpNet;
@@ -75,6 +75,20 @@ pub struct LoadBalancerSettings {
 }
 
 impl LoadBalancerSettings {
+    /// The certificates by port, as they are named here.
+    #[must_use]
+    pub fn certificates(&self) -> BTreeMap<u16, String> {
+        let named = |listener: &Listener| Some((listener.port, listener.certificate.clone()?));
+        self.listeners.iter().filter_map(named).collect()
+    }
+
+    /// The same without the names of certificates.
+    #[must_use]
+    pub fn without_certificates(&self) -> Self {
+        let bare = |listener: &Listener| Listener { certificate: None, ..listener.clone() };
+        Self { listeners: self.listeners.iter().map(bare).collect(), ..self.clone() }
+    }
+
     /// Whether a load balancer that is set up like this needs no change to be as `wanted`. The order of listeners and sources
     /// means nothing, and a drain time that the cloud cannot hold is no difference.
     #[must_use]

@@ -306,6 +306,27 @@ async fn a_load_balancer_that_was_changed_or_deleted_is_put_right() {
     stand.check_fleet(2).await;
 }
 
+/// The cloud shows a certificate's id where the manifest has its name.
+#[tokio::test(start_paused = true)]
+async fn another_certificate_is_a_change_in_place_and_its_id_is_none() {
+    let tls = |certificate: &str| {
+        let listener = format!("port = 80, protocol = \"https\", certificate = \"{certificate}\"");
+        rolling(2).replace("port = 80", &listener)
+    };
+    let stand = Stand::with(&tls("example.org"));
+    stand.deploy().await.unwrap();
+    let (before, balancer) = (stand.ids(), stand.balancer());
+    stand.cloud.by_hand("the cloud shows ids", |state| {
+        state.change_balancer(&balancer.id, |settings| settings.listeners[0].certificate = Some("uuid".to_owned()));
+    });
+    stand.check_fleet(2).await;
+    let stand = stand.manifest(tls("example.net"));
+    let report = stand.deploy().await.unwrap();
+    assert!(matches!(&report.plan.steps[..], [Step::ChangeBalancer { .. }]), "{:?}", report.plan.steps);
+    assert_eq!(stand.ids(), before);
+    stand.check_fleet(2).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn destroying_leaves_nothing() {
     let stand = Stand::with(&rolling(3));

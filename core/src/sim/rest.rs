@@ -103,8 +103,11 @@ impl Sim {
             }
         }
         let standing = self.standing(environment).len();
-        let most = if wishes.park { 2 } else { 1 };
-        if standing == 0 || standing > most {
+        let (least, most) = match wishes.fleet {
+            Some(fleet) => (fleet.count as usize, fleet.count as usize),
+            None => (1, if wishes.park { 2 } else { 1 }),
+        };
+        if !(least..=most).contains(&standing) {
             self.oracle.fail(format!("{environment} at rest: {standing} instances stand"));
         }
         self.check()
@@ -129,12 +132,13 @@ fn unwanted(inner: &super::oracle::Inner, wishes: &Wishes, resource: &Resource) 
         }
         Resource::Ip(id) => {
             let ip = state.ips.get(id)?;
-            if wishes.choice != Choice::Managed {
+            if wishes.choice != Choice::Managed || wishes.fleet.is_some() {
                 return Some("no static IP of ours is wanted".to_owned());
             }
             let healthy = ip.ip.assigned_to.as_ref().is_some_and(|to| inner.is_healthy(state, to));
             (!healthy).then(|| "it serves nothing".to_owned())
         }
+        Resource::Balancer(id) => inner.unwanted_balancer(id, wishes),
         Resource::Record((_, name, _)) => {
             (wishes.record.as_ref() != Some(name)).then(|| "another record is wanted".to_owned())
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     deploy::{destroy::destroy_with, gc::gc_with},
-    provider::{Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSettings, MemberHealth, label},
+    provider::{Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSettings, Member, MemberHealth, label},
 };
 
 const FLEET: &str = "[load_balancer]\nlisteners = [{ port = 80 }]\n\n";
@@ -256,6 +256,28 @@ async fn what_comes_back_is_not_judged_by_the_answers_of_what_failed() {
     assert!(stand.cloud.standing().iter().all(|instance| instance.image == image));
     stand.told.sick_outside.store(false, Ordering::SeqCst);
     stand.recipe("one");
+    stand.check_fleet(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_comes_back_while_it_is_drained_is_detached_again() {
+    let stand = Stand::with(&fleet(2, "drain = \"20s\""));
+    stand.deploy().await.unwrap();
+    let (before, balancer) = (stand.ids(), stand.balancer().id);
+    stand.recipe("two");
+    let comes_back = async {
+        loop {
+            let members = stand.cloud.member_list(&balancer);
+            let draining = |one: &&Member| before.contains(&one.instance) && one.health == MemberHealth::Draining;
+            if let Some(member) = members.iter().find(draining) {
+                stand.cloud.by_hand("one comes back", |state| state.add_member(&balancer, &member.instance));
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (deployed, ()) = tokio::join!(stand.deploy(), comes_back);
+    deployed.unwrap();
     stand.check_fleet(2).await;
 }
 

@@ -20,6 +20,9 @@ use crate::{
 /// In how many worlds of a hundred there are fleets.
 const WORLDS: u64 = 25;
 
+/// How many instances a manifest asks for at most.
+pub(super) const MOST: usize = 4;
+
 /// The port on which clients connect.
 const PORT: u16 = 80;
 
@@ -60,7 +63,7 @@ impl Fleet {
         match dice.below(8) {
             0 => None,
             1..=3 => {
-                let count = 1 + dice.below(4) as u32;
+                let count = 1 + dice.below(MOST as u64) as u32;
                 Some(Self { count, ..fleet }.with_strategy(dice))
             }
             4 | 5 => Some(fleet.with_strategy(dice)),

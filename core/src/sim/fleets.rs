@@ -232,7 +232,7 @@ impl Inner {
 
     /// Why a load balancer of an environment is not as its manifest wants it, in the end.
     pub(super) fn unwanted_balancer(&self, id: &LoadBalancerId, wishes: &super::wishes::Wishes) -> Option<String> {
-        let Some(balancer) = self.state.balancers.get(id) else { return None };
+        let balancer = self.state.balancers.get(id)?;
         let Some(wanted) = wishes.load().manifest.load_balancer_settings() else {
             return Some("no load balancer is wanted".to_owned());
         };

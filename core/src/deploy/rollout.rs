@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     EngineError, EngineErrorKind, health,
@@ -128,7 +128,9 @@ impl Run<'_> {
                     watched = false;
                 }
                 Wave::Watch => {
-                    self.watch_members(balancer, &fleet.fresh).await?;
+                    // While what is undone still serves, too, answers that clients get say nothing of what came back.
+                    let alone = wanted.id == self.release.id() || fleet.old.is_empty();
+                    self.watch_members(balancer, &fleet.fresh, alone).await?;
                     watched = true;
                 }
                 Wave::Retire(many) => {
@@ -195,13 +197,24 @@ impl Run<'_> {
         self.session.history.iter().chain([&self.release]).flat_map(Release::gated).collect()
     }
 
-    /// Asks the service through the load balancer for a while. All new instances must stay in service meanwhile.
-    async fn watch_members(&mut self, balancer: &LoadBalancer, fresh: &[Instance]) -> Result<(), EngineError> {
+    /// Watches new instances for a while, all of which must stay in service. `asks`: the service must also be healthy through the
+    /// load balancer.
+    async fn watch_members(
+        &mut self,
+        balancer: &LoadBalancer,
+        fresh: &[Instance],
+        asks: bool,
+    ) -> Result<(), EngineError> {
         self.ctx.events.info(format!("watching {} through the load balancer", counted(size(fresh))));
         let until = Instant::now() + self.ctx.loaded.manifest.deploy.observe.0;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            health::observe_balancer(&self.ctx, balancer, left.min(BETWEEN_VERDICTS)).await?;
+            let turn = left.min(BETWEEN_VERDICTS);
+            if asks {
+                health::observe_balancer(&self.ctx, balancer, turn).await?;
+            } else {
+                sleep(turn).await;
+            }
             let members = traffic::members(&self.ctx, balancer).await?;
             let sick: Vec<_> = fresh.iter().filter(|one| !traffic::serves(members.get(&one.id))).collect();
             if !sick.is_empty() {

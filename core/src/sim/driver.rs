@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     command::{Order, Process},
     coverage::{Coverage, Trouble},
+    fleets::{self, Fleet},
     life::{Blow, Fuse, HostClock},
     oracle::{Ended, Oracle, Verb},
     resource::Resource,
@@ -68,6 +69,8 @@ pub(super) struct Sim {
     pub(super) quiet: BTreeMap<&'static str, bool>,
     pub(super) calm: bool,
     environments: usize,
+    /// The dice of what is drawn for fleets alone, in a world that has them.
+    pub(super) fleets: Option<Dice>,
 }
 
 /// What to run: the world of a seed, without some of what happens in it.
@@ -157,6 +160,14 @@ impl Sim {
         let mut pace = |least, most| dice.between(Duration::from_secs(least), Duration::from_secs(most));
         let (launch, destroy, assign, capture) = (pace(5, 40), pace(1, 15), pace(2, 15), pace(20, 120));
         let pace = Pace { launch, destroy, assign, capture, ..Pace::default() };
+        let mut fleets = fleets::dice(seed);
+        let (pace, flavour) = match &mut fleets {
+            None => (pace, flavour),
+            Some(dice) => {
+                let (pace, balancing) = fleets::habits(dice, pace);
+                (pace, Flavour { balancing, ..flavour })
+            }
+        };
         let world = World::new(pace, flavour);
         world.answering(Machine::answers);
         let oracle = Oracle::new(world.state(), scenario.traced);
@@ -198,6 +209,7 @@ impl Sim {
             quiet: BTreeMap::new(),
             calm: false,
             environments,
+            fleets,
             dice,
         }
     }
@@ -235,6 +247,7 @@ impl Sim {
 
     async fn live(&mut self) -> Result<(), Broken> {
         self.furnish();
+        self.furnish_fleets();
         for number in 1..=6 + self.dice.below(25) {
             let taken = self.begin(number.to_string());
             let mut pauses = self.dice.fork();
@@ -306,7 +319,12 @@ impl Sim {
         let environment = self.environment();
         let given = self.given.get(environment).copied();
         let Some(wishes) = self.wishes.get_mut(environment) else { return };
-        let what = wishes.edit(given, &mut self.dice);
+        let what = if self.fleets.is_some() && self.dice.hits(0.4) {
+            wishes.fleet = Fleet::edit(wishes.fleet, &mut self.dice);
+            format!("{:?}", wishes.fleet)
+        } else {
+            wishes.edit(given, &mut self.dice)
+        };
         self.edited.insert(environment);
         self.oracle.line("user", format_args!("edits {environment}: {what}"));
         self.oracle.count("step: edit");

@@ -72,6 +72,9 @@ impl Sim {
         machines.push(foreign.clone());
         let target = self.choose(&machines).unwrap_or(foreign);
         let ip = self.own_ip(environment);
+        if self.fleets.is_some() && self.meddle_with_balancer(environment) {
+            return;
+        }
         let what = self.dice.below(9);
         self.oracle.disturb(environment);
         let trouble = match (what, ip) {
@@ -144,7 +147,7 @@ impl Sim {
         (!machines.is_empty()).then(|| self.dice.pick(machines).clone())
     }
 
-    fn foreign_machine(&self) -> InstanceId {
+    pub(super) fn foreign_machine(&self) -> InstanceId {
         let inner = self.oracle.inner();
         let machine = inner.foreign.iter().find_map(|resource| match resource {
             Resource::Machine(id) => Some(id.clone()),

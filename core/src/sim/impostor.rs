@@ -26,6 +26,8 @@ impl Sim {
         let wishes = self.wishes[environment].clone();
         let stands = !self.standing(environment).is_empty();
         match self.dice.below(7) {
+            // Nothing is adopted behind a load balancer yet.
+            6 if self.fleets.is_some() => {}
             6 => self.lose_journal().await?,
             0 if stands => {
                 self.oracle.count("step: lost journal");
@@ -121,7 +123,7 @@ impl Sim {
         }
         let objects = Arc::new(self.dice.pick(&older).1.fork());
         let wishes = self.wishes[environment].clone();
-        let clients_are_sent = wishes.record.is_some() || wishes.choice != Choice::None;
+        let clients_are_sent = wishes.record.is_some() || wishes.choice != Choice::None || wishes.fleet.is_some();
         if announces(&objects, environment, &name).await && !(clients_are_sent && self.is_settled(environment)) {
             return Ok(());
         }

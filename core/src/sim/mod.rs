@@ -10,6 +10,7 @@
 mod command;
 mod coverage;
 mod driver;
+mod fleets;
 mod hands;
 mod holders;
 mod impostor;

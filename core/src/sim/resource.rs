@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     fake::{RecordKey, State},
-    provider::{ImageId, InstanceId, InstanceState, LoginKeyId, StaticIpId},
+    provider::{ImageId, InstanceId, InstanceState, LoadBalancerId, LoginKeyId, StaticIpId},
 };
 
 /// One thing in the account.
@@ -13,6 +13,7 @@ pub(super) enum Resource {
     Machine(InstanceId),
     Image(ImageId),
     Ip(StaticIpId),
+    Balancer(LoadBalancerId),
     Record(RecordKey),
     Key(LoginKeyId),
 }
@@ -23,6 +24,7 @@ impl fmt::Display for Resource {
             Self::Machine(id) => write!(f, "instance {id}"),
             Self::Image(id) => write!(f, "image {id}"),
             Self::Ip(id) => write!(f, "static IP {id}"),
+            Self::Balancer(id) => write!(f, "load balancer {id}"),
             Self::Record((zone, name, kind)) => write!(f, "record {name}.{zone} {kind}"),
             Self::Key(id) => write!(f, "login key {id}"),
         }
@@ -44,9 +46,10 @@ pub(super) fn all(state: &State) -> Vec<Resource> {
     let machines = state.machines.keys().cloned().map(Resource::Machine);
     let images = state.images.keys().cloned().map(Resource::Image);
     let ips = state.ips.keys().cloned().map(Resource::Ip);
+    let balancers = state.balancers.keys().cloned().map(Resource::Balancer);
     let records = state.records.keys().cloned().map(Resource::Record);
     let keys = state.keys.keys().cloned().map(Resource::Key);
-    machines.chain(images).chain(ips).chain(records).chain(keys).collect()
+    machines.chain(images).chain(ips).chain(balancers).chain(records).chain(keys).collect()
 }
 
 /// What a change has done.
@@ -60,6 +63,8 @@ pub(super) fn differences(before: &State, after: &State) -> Vec<(Resource, Fate)
     }
     found.extend(compare(&before.images, &after.images).into_iter().map(|(id, fate)| (Resource::Image(id), fate)));
     found.extend(compare(&before.ips, &after.ips).into_iter().map(|(id, fate)| (Resource::Ip(id), fate)));
+    let balancers = compare(&before.balancers, &after.balancers);
+    found.extend(balancers.into_iter().map(|(id, fate)| (Resource::Balancer(id), fate)));
     found.extend(compare(&before.records, &after.records).into_iter().map(|(id, fate)| (Resource::Record(id), fate)));
     found.extend(compare(&before.keys, &after.keys).into_iter().map(|(id, fate)| (Resource::Key(id), fate)));
     found

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use super::{
     driver::{Broken, Sim},
+    fleets,
     oracle::{Ended, Verb},
     resource::{Resource, all},
     wishes::{Choice, ENVIRONMENTS, Wishes},
@@ -103,8 +104,13 @@ impl Sim {
             }
         }
         let standing = self.standing(environment).len();
-        let most = if wishes.park { 2 } else { 1 };
-        if standing == 0 || standing > most {
+        let (least, most) = match wishes.fleet {
+            Some(fleet) => (fleet.count as usize, fleet.count as usize),
+            // What was behind a load balancer is parked, all of it, when one instance takes over.
+            None if wishes.park && self.fleets.is_some() => (1, 1 + fleets::MOST),
+            None => (1, if wishes.park { 2 } else { 1 }),
+        };
+        if !(least..=most).contains(&standing) {
             self.oracle.fail(format!("{environment} at rest: {standing} instances stand"));
         }
         self.check()
@@ -129,12 +135,13 @@ fn unwanted(inner: &super::oracle::Inner, wishes: &Wishes, resource: &Resource) 
         }
         Resource::Ip(id) => {
             let ip = state.ips.get(id)?;
-            if wishes.choice != Choice::Managed {
+            if wishes.choice != Choice::Managed || wishes.fleet.is_some() {
                 return Some("no static IP of ours is wanted".to_owned());
             }
             let healthy = ip.ip.assigned_to.as_ref().is_some_and(|to| inner.is_healthy(state, to));
             (!healthy).then(|| "it serves nothing".to_owned())
         }
+        Resource::Balancer(id) => inner.unwanted_balancer(id, wishes),
         Resource::Record((_, name, _)) => {
             (wishes.record.as_ref() != Some(name)).then(|| "another record is wanted".to_owned())
         }

@@ -76,6 +76,7 @@ impl Inner {
             self.note_lost(change, &differences);
         } else {
             self.check_pointing(change);
+            self.check_members(change);
         }
         self.pointing.note(change.after, change.at);
         if self.violation.is_none() {
@@ -194,6 +195,9 @@ impl Inner {
             if to == id && seen(since) && !leaving && (ours(&resource) || chosen) {
                 return Some(resource.to_string());
             }
+        }
+        if let Some(balancer) = self.sends_to(change, id, environment, SEEN) {
+            return Some(balancer.to_string());
         }
         let own = change.before.machines.get(id)?.instance.address.as_ref()?.ip.to_string();
         for (key, (values, since)) in &self.pointing.records {

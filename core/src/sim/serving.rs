@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Serving {
     record: Option<RecordKey>,
     choice: Choice,
+    /// Whether clients connect to a load balancer.
+    balanced: bool,
     /// Whether somebody has changed things by hand, or a machine has failed, since.
     pub(super) excused: bool,
     /// Since when clients find it so.
@@ -29,7 +31,8 @@ pub(super) struct Serving {
 impl Serving {
     fn of(wishes: &Wishes) -> Self {
         let record = wishes.record.as_ref().map(|name| ("example.org".to_owned(), name.clone(), RecordKind::A));
-        Self { record, choice: wishes.choice, excused: false, since: Instant::now() }
+        let balanced = wishes.fleet.is_some();
+        Self { record, choice: wishes.choice, balanced, excused: false, since: Instant::now() }
     }
 
     /// The name of the record that clients use.
@@ -39,7 +42,7 @@ impl Serving {
 
     /// Whether clients look for it in the same way.
     fn is_way_of(&self, other: &Self) -> bool {
-        self.record == other.record && self.choice == other.choice
+        self.record == other.record && self.balanced == other.balanced && (self.balanced || self.choice == other.choice)
     }
 }
 
@@ -61,10 +64,19 @@ impl Inner {
             let Some(record) = state.records.get(key) else { return Some(format!("there is no record {}", key.1)) };
             let leads = |value: &String| {
                 let address: Option<IpAddr> = value.parse().ok();
-                address.and_then(|address| instance_at(state, address)).is_some_and(|id| healthy(&id))
+                address.is_some_and(|address| match state.balancer_at(address) {
+                    Some(balancer) => self.passes_on(state, balancer),
+                    None => instance_at(state, address).is_some_and(|id| healthy(&id)),
+                })
             };
             let ok = !record.values.is_empty() && record.values.iter().all(leads);
             return (!ok).then(|| format!("record {} leads to nothing healthy ({})", key.1, record.values.join(" ")));
+        }
+        if serving.balanced {
+            let mut own =
+                state.balancers.iter().filter(|(id, _)| self.made_by(&Resource::Balancer((*id).clone()), environment));
+            let found = own.any(|(_, balancer)| self.passes_on(state, balancer));
+            return (!found).then(|| "the load balancer leads to nothing healthy".to_owned());
         }
         let found = match serving.choice {
             Choice::None => {

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, fmt::Write as _, net::IpAddr};
 
+use super::fleets::Fleet;
 use crate::{
     fake::Dice,
     manifest::{LoadOptions, Loaded, Provisioner, Template, load},
@@ -65,6 +66,8 @@ pub(super) struct Wishes {
     pub(super) keep_images: u32,
     /// Whether an image has to boot before it counts as baked.
     pub(super) boot_check: bool,
+    /// Several instances behind a load balancer, which then takes the place of the static IP.
+    pub(super) fleet: Option<Fleet>,
 }
 
 impl Wishes {
@@ -85,6 +88,7 @@ impl Wishes {
             park: dice.hits(0.3),
             keep_images: 1 + dice.below(3) as u32,
             boot_check: dice.hits(0.3),
+            fleet: None,
         }
     }
 
@@ -197,11 +201,15 @@ impl Wishes {
              [health]\ninterval = \"2s\"\nstart_period = \"60s\"\n[health.check.tcp]\nport = 80\n"
         );
         match self.choice {
+            _ if self.fleet.is_some() => {}
             Choice::Managed => {}
             Choice::Existing(ip) => {
                 let _ = writeln!(text, "[address]\nstatic_ip = {{ existing = \"{ip}\" }}");
             }
             Choice::None => text.push_str("[address]\nstatic_ip = \"none\"\n"),
+        }
+        if let Some(fleet) = &self.fleet {
+            text.push_str(&fleet.tables());
         }
         if let Some(record) = &self.record {
             let _ = writeln!(text, "[dns]\nzone = \"example.org\"\nname = \"{record}\"\nttl = \"{}s\"", self.ttl);
@@ -210,7 +218,9 @@ impl Wishes {
             }
         }
         let _ = writeln!(text, "[deploy]\nobserve = \"10s\"\ndrain = \"5s\"\nkeep_images = {}", self.keep_images);
-        if self.park {
+        if let Some(fleet) = &self.fleet {
+            text.push_str(&fleet.deploy());
+        } else if self.park {
             text.push_str("retire = \"park\"\n");
         }
         for environment in ENVIRONMENTS {

@@ -172,8 +172,14 @@ pub(crate) async fn drain(
         let stays = |member: &&Member| {
             leaving.contains(&member.instance) && (shows_drain || member.health != MemberHealth::Draining)
         };
-        let left = now.iter().filter(stays).count();
-        Ok(if left == 0 { Observed::Done(()) } else { Observed::NotYet(format!("{left} have connections")) })
+        let left: Vec<&Member> = now.iter().filter(stays).collect();
+        // The order was not carried out, or somebody has put a member in again.
+        let back = left.iter().filter(|member| member.health != MemberHealth::Draining);
+        let back: Vec<InstanceId> = back.map(|member| member.instance.clone()).collect();
+        if !back.is_empty() {
+            all.detach(&balancer.id, &back).await?;
+        }
+        Ok(if left.is_empty() { Observed::Done(()) } else { Observed::NotYet(format!("{} have connections", left.len())) })
     };
     let within = BUSY_WITHIN + drain;
     ctx.watcher.poll(&what, Wait::new("to have drained its members").timeout(within), look).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     deploy::{destroy::destroy_with, gc::gc_with},
-    provider::{Endpoint, InstanceId, LoadBalancer, LoadBalancerSettings, MemberHealth, label},
+    provider::{Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSettings, Member, MemberHealth, label},
 };
 
 const FLEET: &str = "[load_balancer]\nlisteners = [{ port = 80 }]\n\n";
@@ -230,6 +230,55 @@ async fn a_release_that_fails_in_a_later_wave_is_undone_wave_by_wave() {
         let image = &history[0].record.image;
         assert!(stand.cloud.standing().iter().all(|instance| instance.image.as_ref() == Some(image)), "{wave}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_is_not_judged_by_the_answers_of_what_failed() {
+    let stand = Stand::with(&fleet(2, "strategy = \"rolling\"\nmax_surge = 0\nmax_unavailable = 1"));
+    stand.deploy().await.unwrap();
+    let image = stand.cloud.standing()[0].image.clone();
+    stand.recipe("two");
+    // As long as one of the new ones gets clients, some of these fail.
+    let fails = async {
+        loop {
+            let serving = stand.in_service();
+            let is_bad = |one: &Instance| one.image != image && serving.contains(&one.id);
+            stand.told.sick_outside.store(stand.cloud.standing().iter().any(is_bad), Ordering::SeqCst);
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = stand.deploy() => ended,
+        () = fails => unreachable!("it does not end"),
+    };
+    assert_eq!(ended.unwrap_err().kind(), EngineErrorKind::Gate);
+    assert_eq!(stand.journal().history().await.unwrap().last().unwrap().phase(), Phase::Undone);
+    assert!(stand.cloud.standing().iter().all(|instance| instance.image == image));
+    stand.told.sick_outside.store(false, Ordering::SeqCst);
+    stand.recipe("one");
+    stand.check_fleet(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_comes_back_while_it_is_drained_is_detached_again() {
+    let stand = Stand::with(&fleet(2, "drain = \"20s\""));
+    stand.deploy().await.unwrap();
+    let (before, balancer) = (stand.ids(), stand.balancer().id);
+    stand.recipe("two");
+    let comes_back = async {
+        loop {
+            let members = stand.cloud.member_list(&balancer);
+            let draining = |one: &&Member| before.contains(&one.instance) && one.health == MemberHealth::Draining;
+            if let Some(member) = members.iter().find(draining) {
+                stand.cloud.by_hand("one comes back", |state| state.add_member(&balancer, &member.instance));
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (deployed, ()) = tokio::join!(stand.deploy(), comes_back);
+    deployed.unwrap();
+    stand.check_fleet(2).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,16 +70,29 @@ pub(super) async fn observe_balancer(
     balancer: &LoadBalancer,
     during: Duration,
 ) -> Result<(), EngineError> {
+    match probe_of_balancer(ctx, balancer).await? {
+        Some(probe) => observe_by(ctx, &probe, during).await,
+        None => {
+            sleep(during).await;
+            Ok(())
+        }
+    }
+}
+
+/// Whether clients of a load balancer are answered as they should be, asked once; `true` where nobody can ask from here.
+pub(super) async fn is_well_behind(ctx: &Context, balancer: &LoadBalancer) -> Result<bool, EngineError> {
+    match probe_of_balancer(ctx, balancer).await? {
+        Some(probe) => Ok(probe.ask().await.is_ok()),
+        None => Ok(true),
+    }
+}
+
+async fn probe_of_balancer(ctx: &Context, balancer: &LoadBalancer) -> Result<Option<Probe>, EngineError> {
     let check = through(&ctx.loaded.manifest.health.check, &balancer.settings).filter(|_| !is_silent(ctx));
-    let Some(check) = check else {
-        sleep(during).await;
-        return Ok(());
-    };
+    let Some(check) = check else { return Ok(None) };
     let address = address_of(balancer)?;
-    let probe = Probe::asking(&check, &ctx.loaded, &ctx.services, &address, None)
-        .await
-        .map_err(|reason| EngineError::new(EngineErrorKind::Manifest, format!("{reason} (health.check)")))?;
-    observe_by(ctx, &probe, during).await
+    let probe = Probe::asking(&check, &ctx.loaded, &ctx.services, &address, None).await;
+    probe.map(Some).map_err(|reason| EngineError::new(EngineErrorKind::Manifest, format!("{reason} (health.check)")))
 }
 
 /// The check of an instance, as it is asked through a load balancer; `None` where no listener leads to the service, or where only

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock,
-    journal::{Entry, Owned, Resource, Retired, Superseded},
+    journal::{Entry, Owned, Release, Resource, Retired, Superseded},
     machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
@@ -67,7 +67,11 @@ impl Run<'_> {
     }
 
     fn is_parked(&self, instance: &Instance) -> bool {
+        // Of several behind a load balancer, none is a release's one instance that could take over again.
+        let was_alone =
+            |release: &Release| Some(release.id()) == self.release.record.replaces && !release.record.balanced;
         self.ctx.loaded.manifest.deploy.retire == Retire::Park
+            && self.session.history.iter().any(was_alone)
             && instance.state == InstanceState::Running
             && self.release.record.replaces.is_some_and(|release| belongs(instance, release))
     }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     journal::{Entry, OwnedLoadBalancer, Phase, Release, ReleaseRecord, Retired},
     machine::destroy_all,
-    provider::{Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
+    provider::{ErrorKind, Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
     resources::{Standing, balancers, find_balancer, release_of, wanted_balancer},
     traffic,
 };
@@ -54,8 +54,7 @@ impl Run<'_> {
         let record = self.release.record.clone();
         let rollout = Rollout::of(&self.ctx.loaded.manifest, record.count);
         let launched = self.release.entries.iter().any(|record| matches!(record.entry, Entry::GatePassed { .. }));
-        Box::pin(self.converge(&balancer, &rollout, &record, !launched)).await?;
-        self.watched = true;
+        self.watched = Box::pin(self.converge(&balancer, &rollout, &record, !launched)).await?;
         Ok(())
     }
 
@@ -64,7 +63,7 @@ impl Run<'_> {
         let balancer = self.ensure_balancer().await?;
         let record = self.release.record.clone();
         let rollout = Rollout::of(&self.ctx.loaded.manifest, record.count);
-        Box::pin(self.converge(&balancer, &rollout, &record, true)).await
+        Box::pin(self.converge(&balancer, &rollout, &record, true)).await.map(drop)
     }
 
     /// Creates the load balancer, or sets it up as the manifest says, and waits until it takes connections. That it is wanted is
@@ -103,15 +102,17 @@ impl Run<'_> {
     }
 
     /// Goes wave by wave until as many instances of a release as wanted are in service, and no others. `watched`: whether those
-    /// that there are have proven themselves.
+    /// that there are have proven themselves. Gives whether the new ones were watched through the load balancer.
     pub(super) async fn converge(
         &mut self,
         balancer: &LoadBalancer,
         rollout: &Rollout,
         wanted: &ReleaseRecord,
         mut watched: bool,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let source = Source::of(wanted);
+        // Whether clients were answered as they should be before anything was launched.
+        let mut well = None;
         loop {
             let mut fleet = self.fleet(balancer, wanted.id, rollout.count).await?;
             if !fleet.waiting.is_empty() {
@@ -119,18 +120,24 @@ impl Run<'_> {
                 fleet.fresh.append(&mut fleet.waiting);
             }
             let (fresh, old, sick) = (size(&fleet.fresh), size(&fleet.old), size(&fleet.sick));
-            let Some(wave) = next(rollout, &Mixture { fresh, old, sick, watched }) else { return Ok(()) };
+            let Some(wave) = next(rollout, &Mixture { fresh, old, sick, watched }) else {
+                return Ok(well != Some(false));
+            };
             match wave {
                 Wave::Launch(many) => {
+                    if well.is_none() && old > 0 {
+                        well = Some(health::is_well_behind(&self.ctx, balancer).await?);
+                    }
                     self.ctx.events.info(format!("launching {} of {}", counted(many), source.release));
                     let gated = Box::pin(self.launch_gated(many, &source)).await?;
                     traffic::put_in_service(&self.ctx, balancer, &gated, self.in_service_within()).await?;
                     watched = false;
                 }
                 Wave::Watch => {
-                    // While what is undone still serves, too, answers that clients get say nothing of what came back.
-                    let alone = wanted.id == self.release.id() || fleet.old.is_empty();
-                    self.watch_members(balancer, &fleet.fresh, alone).await?;
+                    // While what is undone still serves, too, answers that clients get say nothing of what came back; and nothing
+                    // of what is new while old ones serve that were bad before.
+                    let bad_old = wanted.id != self.release.id() || well == Some(false);
+                    self.watch_members(balancer, &fleet.fresh, !bad_old || fleet.old.is_empty()).await?;
                     watched = true;
                 }
                 Wave::Retire(many) => {
@@ -177,12 +184,26 @@ impl Run<'_> {
                 fleet.sick.push(instance);
             }
         }
+        self.look_again_at(&mut fleet).await?;
         // Those that wait come on top only as far as there is need for them.
         let room = (count.saturating_sub(size(&fleet.fresh))) as usize;
         if fleet.waiting.len() > room {
             fleet.sick.extend(fleet.waiting.split_off(room));
         }
         Ok(fleet)
+    }
+
+    /// Reads those that wait once more, each by its id: a list may show one that is gone.
+    async fn look_again_at(&self, fleet: &mut Fleet) -> Result<(), EngineError> {
+        for instance in std::mem::take(&mut fleet.waiting) {
+            match self.ctx.provider.instances().get(&instance.id).await {
+                Ok(now) if now.state == InstanceState::Running => fleet.waiting.push(now),
+                Ok(now) => fleet.sick.push(now),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Whether an instance was launched to be behind the load balancer.

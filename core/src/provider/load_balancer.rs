@@ -125,9 +125,9 @@ pub struct Listener {
 pub enum ListenerProtocol {
     /// Bytes. TLS, where there is any, ends at the members.
     Tcp,
-    /// Requests. Needs [`super::Capability::LoadBalancerHttp`].
+    /// Requests. Needs the capability `load_balancer.http`.
     Http,
-    /// TLS, which ends here; requests go on in clear. Needs [`super::Capability::LoadBalancerHttp`].
+    /// TLS, which ends here; requests go on in clear. Needs the capability `load_balancer.http`.
     Https,
 }
 

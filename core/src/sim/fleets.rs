@@ -21,7 +21,7 @@ use crate::{
 const WORLDS: u64 = 25;
 
 /// How many instances a manifest asks for at most.
-pub(super) const MOST: usize = 4;
+const MOST: usize = 4;
 
 /// The port on which clients connect.
 const PORT: u16 = 80;

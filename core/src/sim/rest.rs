@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use super::{
     driver::{Broken, Sim},
-    fleets,
     oracle::{Ended, Verb},
     resource::{Resource, all},
     wishes::{Choice, ENVIRONMENTS, Wishes},
@@ -106,8 +105,6 @@ impl Sim {
         let standing = self.standing(environment).len();
         let (least, most) = match wishes.fleet {
             Some(fleet) => (fleet.count as usize, fleet.count as usize),
-            // What was behind a load balancer is parked, all of it, when one instance takes over.
-            None if wishes.park && self.fleets.is_some() => (1, 1 + fleets::MOST),
             None => (1, if wishes.park { 2 } else { 1 }),
         };
         if !(least..=most).contains(&standing) {

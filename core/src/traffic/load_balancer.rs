@@ -179,7 +179,11 @@ pub(crate) async fn drain(
         if !back.is_empty() {
             all.detach(&balancer.id, &back).await?;
         }
-        Ok(if left.is_empty() { Observed::Done(()) } else { Observed::NotYet(format!("{} have connections", left.len())) })
+        Ok(if left.is_empty() {
+            Observed::Done(())
+        } else {
+            Observed::NotYet(format!("{} have connections", left.len()))
+        })
     };
     let within = BUSY_WITHIN + drain;
     ctx.watcher.poll(&what, Wait::new("to have drained its members").timeout(within), look).await?;

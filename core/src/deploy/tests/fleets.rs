@@ -101,7 +101,8 @@ async fn no_strategy_ever_has_fewer_in_service_or_more_instances_than_promised()
         ("strategy = \"rolling\"", 3, 4, 2),
         ("strategy = \"rolling\"\nbatch = 2", 3, 5, 2),
         ("strategy = \"rolling\"\nmax_surge = 0\nmax_unavailable = 1", 2, 3, 2),
-        ("strategy = \"canary\"\nbatch = \"100%\"", 3, 6, 2),
+        // The canary is one of the three, so that two more come on top of three.
+        ("strategy = \"canary\"\nbatch = \"100%\"", 3, 5, 2),
     ] {
         let stand = Stand::with(&fleet(3, deploy));
         stand.deploy().await.unwrap();
@@ -279,6 +280,38 @@ async fn a_member_that_comes_back_while_it_is_drained_is_detached_again() {
     let (deployed, ()) = tokio::join!(stand.deploy(), comes_back);
     deployed.unwrap();
     stand.check_fleet(2).await;
+}
+
+/// Old instances that clients get bad answers from, and that their load balancer takes for good, do not keep better ones away.
+#[tokio::test(start_paused = true)]
+async fn a_bad_old_release_does_not_stop_the_next_one() {
+    for strategy in ["all", "rolling", "canary"] {
+        let stand = Stand::with(&fleet(3, &format!("strategy = \"{strategy}\"")));
+        stand.deploy().await.unwrap();
+        let before = stand.ids();
+        stand.told.bad.lock().unwrap().clone_from(&before);
+        stand.recipe("two");
+        let report = stand.deploy().await.unwrap();
+        assert_eq!(report.release, Some(ReleaseId(2)), "{strategy}");
+        assert!(before.is_disjoint(&stand.ids()), "{strategy}");
+        stand.check_fleet(3).await;
+        // One that is as bad itself, seen through the load balancer, is undone.
+        stand.told.sick_outside.store(true, Ordering::SeqCst);
+        let good = stand.ids();
+        stand.recipe("three");
+        assert_eq!(stand.deploy().await.unwrap_err().kind(), EngineErrorKind::Gate, "{strategy}");
+        stand.told.sick_outside.store(false, Ordering::SeqCst);
+        assert_eq!(good.len(), stand.in_service().len(), "{strategy}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_several_to_one_nothing_is_parked() {
+    let stand = Stand::with(&rolling(3));
+    stand.deploy().await.unwrap();
+    let stand = stand.manifest(MANIFEST.replace("[deploy]\n", "[deploy]\nretire = \"park\"\n"));
+    stand.deploy().await.unwrap();
+    stand.check_settled(2).await;
 }
 
 #[tokio::test(start_paused = true)]

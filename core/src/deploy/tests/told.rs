@@ -1,7 +1,7 @@
 //! Machines and services that behave as a test tells them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::{
@@ -18,7 +18,7 @@ use crate::{
     events::Stream,
     fake::{FakeCloud, Guest, LOGIN_KEYS, Task, success},
     health::{Question, Services, Unhealthy},
-    provider::Instance,
+    provider::{Instance, InstanceId},
     remote::{
         Command, Completed, ConnectOptions, Copied, Keys, Machines, OnFailure, OnLine, RemoteError, Session, Upload,
         UploadOptions, WaitOptions,
@@ -36,6 +36,8 @@ pub(super) struct Told {
     pub(super) sick: AtomicBool,
     /// Healthy by itself, but not through the address.
     pub(super) sick_outside: AtomicBool,
+    /// Instances from which a client gets bad answers through the load balancer.
+    pub(super) bad: Mutex<BTreeSet<InstanceId>>,
     pub(super) migrations: Mutex<u32>,
     pub(super) gated: Mutex<Vec<Instance>>,
     guests: Mutex<BTreeMap<IpAddr, Guest>>,
@@ -49,6 +51,7 @@ impl Told {
             config: Mutex::new("one".to_owned()),
             sick: AtomicBool::new(false),
             sick_outside: AtomicBool::new(false),
+            bad: Mutex::default(),
             migrations: Mutex::default(),
             gated: Mutex::default(),
             guests: Mutex::default(),
@@ -102,8 +105,10 @@ impl Services for Way {
             }
             None => {
                 let world = told.cloud.world();
-                let is_shut = world.state().balancer_at(endpoint.ip()).is_some() && world.leads_to(endpoint).is_none();
-                is_shut || told.sick_outside.load(Ordering::SeqCst)
+                let is_balancer = world.state().balancer_at(endpoint.ip()).is_some();
+                let answers = |id: InstanceId| !told.bad.lock().unwrap().contains(&id);
+                let is_bad = is_balancer && !world.leads_to(endpoint).is_some_and(answers);
+                is_bad || told.sick_outside.load(Ordering::SeqCst)
             }
         };
         if sick { Err(Unhealthy::new("503")) } else { Ok(()) }

@@ -128,8 +128,9 @@ async fn a_bad_release_is_undone_in_each_wave() {
     }
 }
 
+/// The way back is as long, and core's tests go it: each waits for a TTL of 30 s, the least that DigitalOcean has.
 #[tokio::test]
-async fn from_one_to_several_and_back_the_name_leads_to_the_service() {
+async fn from_one_to_several_the_name_leads_to_the_service() {
     let world = world().await;
     let one = fleet(1, "").replace("[load_balancer]", "[unused]");
     let one = one.split("[unused]").next().unwrap().to_owned()
@@ -145,10 +146,6 @@ async fn from_one_to_several_and_back_the_name_leads_to_the_service() {
     assert_eq!((several.droplets.len(), several.reserved_ips.len()), (2, 0), "{several:#?}");
     assert_eq!(several.records["www.example.test"], [ip]);
     assert!(first.droplets.keys().all(|id| !several.droplets.contains_key(id)));
-    world.write("remint.toml", &one);
-    world.remint(&["deploy"]).await.success();
-    let last = world.standing().await;
-    assert_eq!((last.droplets.len(), last.reserved_ips.len(), balancers(&world).await.len()), (1, 1, 0), "{last:#?}");
 }
 
 #[tokio::test]

@@ -312,7 +312,7 @@ mod tests {
             assert_eq!(all.len(), 1, "{text}: {all:?}");
             assert!(all[0].starts_with(&format!("{place}: ")) && all[0].contains(words), "{text}: {all:?}");
         }
-        let redirect = format!("{BASE}{BALANCER}").replace("port = 8080 }", "port = 8080, expect = 301 }");
+        let redirect = format!("{}{BALANCER}", BASE.replace("port = 8080 }", "port = 8080, expect = 301 }"));
         let manifest: Manifest = toml::from_str(&redirect).unwrap();
         assert!(problems(&manifest)[0].message.contains("could never pass"), "{redirect}");
     }

@@ -197,13 +197,13 @@ ssh_keys = ["ssh-ed25519 nonsense"]
        |
        = help: write it in octal, such as "0644"
 
-    error: 3 instances are not possible yet
+    error: 3 instances need a load balancer
       --> remint.toml:21:9
        |
     21 | count = 3
        |         ^ in `instance.count`
        |
-       = help: set `count = 1`: several need a load balancer, which this version does not have
+       = help: add `[load_balancer]`, or set `count = 1`
 
     error: this is not a public key in OpenSSH's form
       --> remint.toml:24:13

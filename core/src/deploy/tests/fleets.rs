@@ -393,7 +393,7 @@ async fn a_load_balancer_that_was_changed_or_deleted_is_put_right() {
 async fn another_certificate_is_a_change_in_place_and_its_id_is_none() {
     let tls = |certificate: &str| {
         let listener = format!("port = 80, protocol = \"https\", certificate = \"{certificate}\"");
-        rolling(2).replace("port = 80", &listener)
+        rolling(2).replace("[{ port = 80 }]", &format!("[{{ {listener} }}]"))
     };
     let stand = Stand::with(&tls("example.org"));
     stand.deploy().await.unwrap();

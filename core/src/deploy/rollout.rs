@@ -90,7 +90,7 @@ impl Run<'_> {
     async fn own_balancer(
         &mut self,
         made: impl Future<Output = Result<LoadBalancer, EngineError>>,
-        certificates: BTreeMap<u16, String>,
+        certificates: BTreeMap<String, String>,
     ) -> Result<LoadBalancer, EngineError> {
         let balancer = made.await?;
         let owned = OwnedLoadBalancer { id: balancer.id.clone(), name: balancer.name.clone(), certificates };

@@ -50,9 +50,9 @@ pub struct OwnedLoadBalancer {
     pub id: LoadBalancerId,
     /// Its name, which holds the environment's id.
     pub name: String,
-    /// The certificates of its ports, as the manifest named them when it was set up last: the cloud shows ids in their place.
+    /// The certificates by port, as the manifest named them when it was set up last: the cloud shows ids in their place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<u16, String>,
+    pub certificates: BTreeMap<String, String>,
 }
 
 /// What the environment has in a cloud in addition to the instances of its releases.

@@ -77,8 +77,8 @@ pub struct LoadBalancerSettings {
 impl LoadBalancerSettings {
     /// The certificates by port, as they are named here.
     #[must_use]
-    pub fn certificates(&self) -> BTreeMap<u16, String> {
-        let named = |listener: &Listener| Some((listener.port, listener.certificate.clone()?));
+    pub fn certificates(&self) -> BTreeMap<String, String> {
+        let named = |listener: &Listener| Some((listener.port.to_string(), listener.certificate.clone()?));
         self.listeners.iter().filter_map(named).collect()
     }
 

@@ -96,7 +96,7 @@ fn line(status: &InstanceStatus) -> String {
         None => {}
     }
     if let Some(created) = instance.created_at {
-        words.push(format!("since {}", created.strftime("%Y-%m-%d %H:%MZ")));
+        words.push(format!("since {}", created.strftime("%Y-%m-%d %H:%M:%SZ")));
     }
     if let Some(at) = &status.touched {
         words.push(Styled::yellow(format!("touched at {at}: replace it with `remint deploy --force`")).to_string());

@@ -1,6 +1,7 @@
 //! `remint.toml`: its types, environments, interpolation, and diagnostics that point at the line.
 
 mod artifact;
+mod balancing;
 mod bash;
 mod checks;
 mod config;

@@ -190,7 +190,8 @@ impl Inner {
         let ours = |resource: &Resource| self.makers.get(resource).is_some_and(|m| m.environment == environment);
         for (ip, (to, since)) in &self.pointing.ips {
             let resource = Resource::Ip(ip.clone());
-            let chosen = self.given.contains(&resource) && matches!(run.wishes.choice, Choice::Existing(_));
+            let existing = matches!(run.wishes.choice, Choice::Existing(_)) && run.wishes.fleet.is_none();
+            let chosen = self.given.contains(&resource) && existing;
             let leaving = change.before.ips.get(ip).is_some_and(|ip| ip.moving.is_some());
             if to == id && seen(since) && !leaving && (ours(&resource) || chosen) {
                 return Some(resource.to_string());

@@ -53,8 +53,15 @@ impl Sandbox {
     async fn members_are(&self, path: &str, members: &[u64]) {
         let settled = |_: u16, body: &Value| body["load_balancer"]["droplet_ids"] == json!(members);
         self.until(path, settled).await;
-        let told: Vec<u64> = self.told().unwrap().members.into_keys().collect();
-        assert_eq!(told, members);
+        // The network hears of it a moment before or after the API shows it.
+        let told = || self.told().unwrap().members.into_keys().collect::<Vec<u64>>();
+        for _ in 0..1000 {
+            if told() == members {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(told(), members);
     }
 
     async fn tag(&self, method: Method, tag: &str, droplet: u64) {

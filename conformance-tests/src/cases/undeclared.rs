@@ -113,7 +113,7 @@ async fn no_drain(context: CaseContext) -> Result<(), Failure> {
         return Ok(());
     }
     let made = context.balancer("web").await?;
-    check!(made.settings.drain.is_none(), "no drain time is declared, and {:?} is told", made.settings.drain);
+    check!(made.settings.drain.is_none(), "no drain time is declared, and {:?} is shown", made.settings.drain);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::{
     provider::{Instance, InstanceState, MemberHealth, ReleaseId, label},
     recipe::changed,
     resources::{may_write, record_ttl, release_of, wanted_record_name},
-    traffic::{address_of, points_elsewhere, serves},
+    traffic::{address_of, never_worked, points_elsewhere, serves},
 };
 
 /// Puts together what the planner decides on, and refuses what belongs to somebody else.
@@ -99,6 +99,7 @@ fn fleet_facts(ctx: &Context, world: &World) -> Option<FleetFacts> {
     let wanted = ctx.loaded.manifest.load_balancer_settings()?;
     let balancer = match &world.balancer {
         None => BalancerFacts::Missing,
+        Some(now) if never_worked(now) => BalancerFacts::Missing,
         Some(now) => {
             let owned = world.resources.load_balancer();
             let same_certificates = owned.is_some_and(|(_, owned)| owned.certificates == wanted.certificates());

@@ -21,7 +21,7 @@ use crate::{
     journal::{Entry, OwnedLoadBalancer, Phase, Release, ReleaseRecord, Retired},
     machine::destroy_all,
     provider::{ErrorKind, Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
-    resources::{Standing, balancers, find_balancer, release_of, wanted_balancer},
+    resources::{Standing, balancers, destroy_balancer, find_balancer, release_of, wanted_balancer},
     traffic,
 };
 
@@ -81,7 +81,17 @@ impl Run<'_> {
         }
         let ctx = self.ctx.clone();
         let certificates = spec.settings.certificates();
-        let balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec), certificates)).await?;
+        let mut balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec), certificates.clone())).await?;
+        if traffic::never_worked(&balancer) {
+            // Asked for again, the cloud shows the same one. Its name says that it is ours, and nobody was ever sent to it.
+            let failed = OwnedLoadBalancer {
+                id: balancer.id.clone(),
+                name: balancer.name.clone(),
+                certificates: certificates.clone(),
+            };
+            destroy_balancer(&ctx, &failed).await?;
+            balancer = ctx.commit(self.own_balancer(traffic::ensure(&ctx, &spec), certificates)).await?;
+        }
         let balancer = traffic::active(&ctx, &balancer).await?;
         Ok(balancer)
     }

@@ -173,7 +173,7 @@ async fn members_are_instances_that_are_there_and_leave_when_they_are_gone() {
     assert_eq!(
         connect(&cloud, &get(&cloud, &id).await, 80),
         std::slice::from_ref(&one),
-        "nobody has told the balancer"
+        "nobody has reported it to the balancer"
     );
     sleep(seconds(4)).await;
     assert_eq!(cloud.members(&id).await.unwrap(), []);

@@ -37,6 +37,11 @@ pub(crate) async fn ensure(ctx: &Context, spec: &LoadBalancerSpec) -> Result<Loa
     ctx.watcher.poll(&what, wait, order).await.map_err(EngineError::from)
 }
 
+/// Whether a load balancer will not become active and never had an address: no client was ever sent to it.
+pub(crate) fn never_worked(balancer: &LoadBalancer) -> bool {
+    matches!(balancer.state, LoadBalancerState::Failed(_)) && balancer.endpoint.is_none()
+}
+
 /// Waits until a load balancer takes connections and has an address.
 ///
 /// # Errors
@@ -57,7 +62,7 @@ pub(crate) async fn active(ctx: &Context, balancer: &LoadBalancer) -> Result<Loa
     let found = ctx.watcher.poll(&what, Wait::new("to be active").timeout(ACTIVE_WITHIN), look).await?;
     found.map_err(|reason| {
         EngineError::new(EngineErrorKind::Provider, format!("{what} does not become active: {reason}"))
-            .hint("the next deploy creates another one; `remint gc` removes this one")
+            .hint("if it never had an address, the next deploy destroys it and creates another one")
     })
 }
 

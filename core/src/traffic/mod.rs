@@ -4,5 +4,7 @@
 mod load_balancer;
 mod static_ip;
 
-pub(crate) use load_balancer::{active, address_of, check_no_members, drain, ensure, members, put_in_service, serves};
+pub(crate) use load_balancer::{
+    active, address_of, check_no_members, drain, ensure, members, never_worked, put_in_service, serves,
+};
 pub(crate) use static_ip::{check_unused, move_to, points_elsewhere, take_away};

@@ -329,7 +329,7 @@ impl LoadBalancers for DigitalOcean {
 
     async fn destroy(&self, id: &LoadBalancerId) -> Result<()> {
         let tag = match self.read_balancer(DESTROY, id).await {
-            // Whoever set another tag by hand keeps it.
+            // A tag that somebody set by hand stays.
             Ok(body) => Some(tag(&body).to_owned()).filter(|tag| *tag == body.name),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.memory.lock().balancer_tags.get(id.as_str()).cloned()

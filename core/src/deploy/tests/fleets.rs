@@ -388,6 +388,22 @@ async fn a_load_balancer_that_was_changed_or_deleted_is_put_right() {
     stand.check_fleet(2).await;
 }
 
+/// Asked for a load balancer of that name, the cloud shows the failed one again and again.
+#[tokio::test(start_paused = true)]
+async fn a_load_balancer_that_never_worked_is_replaced() {
+    let stand = Stand::with(&rolling(2));
+    stand.deploy().await.unwrap();
+    let failed = stand.balancer().id;
+    stand.cloud.by_hand("it fails", |state| {
+        let balancer = &mut state.balancers.get_mut(&failed).unwrap().balancer;
+        balancer.state = crate::provider::LoadBalancerState::Failed("no room".to_owned());
+        balancer.endpoint = None;
+    });
+    stand.deploy().await.unwrap();
+    assert_ne!(stand.balancer().id, failed);
+    stand.check_fleet(2).await;
+}
+
 /// The cloud shows a certificate's id where the manifest has its name.
 #[tokio::test(start_paused = true)]
 async fn another_certificate_is_a_change_in_place_and_its_id_is_none() {

@@ -114,7 +114,7 @@ impl Balancer {
         self.haproxy.as_mut().is_some_and(Haproxy::runs)
     }
 
-    /// Whether its process was not told yet what it is to do, beside who the members are.
+    /// Whether its process still has to take over new settings, other than the members.
     fn is_behind(&self) -> bool {
         self.told.as_ref().is_none_or(|told| differs(told, &self.wanted))
     }

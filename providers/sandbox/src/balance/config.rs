@@ -56,7 +56,7 @@ pub(super) fn at(address: Ipv4Addr, target_port: u16, check: &MemberCheck, ports
     )
 }
 
-/// The whole file. Members that are `in_service` get connections at once; the others wait to be told to begin.
+/// The whole file. Members that are `in_service` get connections at once; the others wait until they are enabled.
 pub(super) fn render(balancer: &BalancerSnapshot, in_service: &BTreeSet<u64>, ports: PortMap) -> String {
     // Writing to a string cannot fail.
     let mut text = String::new();

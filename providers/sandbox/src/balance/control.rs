@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Seen {
     pub(super) backend: String,
     pub(super) member: u64,
-    /// Whether it takes no connections because it was told so, or not told otherwise yet.
+    /// Whether it takes no connections because it was switched off, or was not enabled yet.
     pub(super) waits: bool,
     pub(super) health: MemberHealth,
     /// How many connections it has.

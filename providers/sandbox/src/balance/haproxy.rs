@@ -36,7 +36,7 @@ const SCRIPT: &str = r#"exec 3<&0
 ( { cat <&3; kill -TERM $$; } >/dev/null 2>&1 & )
 exec "$1" -W -db -f haproxy.cfg 3<&- </dev/null"#;
 
-/// How many of its complaints are told.
+/// How many of its complaints are shown.
 const SAID: usize = 3;
 
 const CONFIGURATION: &str = "haproxy.cfg";

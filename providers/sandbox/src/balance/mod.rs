@@ -1,7 +1,7 @@
 //! Load balancers: one HAProxy for each, in the sandbox's folder and without root.
 //!
 //! An HAProxy that serves one load balancer fails alone, and goes with it. Its members are changed by commands to its control
-//! socket, which interrupts nobody; what else it is told takes a new configuration, which it takes over without closing its
+//! socket, which interrupts nobody; any other setting takes a new configuration, which it takes over without closing its
 //! ports. It ends with the sandbox, however that ends: it reads the end of a pipe whose other end only the sandbox has.
 //!
 //! ```text

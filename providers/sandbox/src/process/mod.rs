@@ -13,7 +13,7 @@
 //!   lock, start.lock    held while it runs, and while someone starts or stops it
 //!   log, log.1          what it writes, and what it wrote before that became too much
 //!   state/  machines/   the cloud's state, the machines
-//!   balancers/          what runs load balancers; made anew at each start
+//!   balancers/          what runs load balancers; created again at each start
 //! ```
 
 mod client;

@@ -166,7 +166,7 @@ impl Hypervisor for FakeMachines {
 
 /// An edge that remembers how things shall be.
 pub(crate) struct FakeEdge {
-    /// Holds the pointing of reserved IPs, and what load balancers are told.
+    /// Holds the pointing of reserved IPs, and the state that is sent to load balancers.
     pub(crate) gate: Gate,
     pub(crate) targets: Mutex<BTreeMap<Ipv4Addr, Option<Ipv4Addr>>>,
     pub(crate) zones: Mutex<BTreeMap<String, ZoneSnapshot>>,

@@ -1,4 +1,4 @@
-//! Load balancers as the API has them: what is allowed, how they change, and what the network is told.
+//! Load balancers as the API has them: what is allowed, how they change, and what the network is asked to do.
 
 use remint_sandbox::cloud::{
     Profile,
@@ -38,7 +38,7 @@ impl Sandbox {
         path
     }
 
-    /// What the network was told of the only load balancer.
+    /// What the network has of the only load balancer.
     fn told(&self) -> Option<BalancerSnapshot> {
         self.edge.balancers.lock().unwrap().values().next().cloned()
     }
@@ -128,7 +128,7 @@ async fn a_tag_says_who_is_a_member() {
     sandbox.post("/v2/droplets", body).await;
     sandbox.members_are(&path, &[one, two, three]).await;
 
-    // While the network is told, the one that leaves is still shown, and the load balancer is busy.
+    // Until the network has let it go, the one that leaves is still shown, and the load balancer is busy.
     sandbox.edge.gate.hold();
     sandbox.tag(Method::DELETE, "web", two).await;
     let shown = sandbox.get(&path).await;

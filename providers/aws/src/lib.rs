@@ -47,6 +47,7 @@ mod error;
 mod ids;
 mod image;
 mod instance;
+mod load_balancer;
 mod marker;
 mod masked;
 mod memory;

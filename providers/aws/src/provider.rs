@@ -44,6 +44,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::LoadBalancerTargetPort,
         Capability::LoadBalancerDrain,
         Capability::Dns,
+        Capability::DnsAlias,
         Capability::Marker,
         Capability::Strays,
     ],

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use aws_sdk_ec2::types::SecurityGroup;
 use aws_sdk_elasticloadbalancingv2::types::{Listener, TargetGroup, TargetGroupAttribute};
 use remint_core::provider::{
-    Endpoint, LoadBalancer, LoadBalancerId, LoadBalancerState, Region, Result,
+    Address, Endpoint, LoadBalancer, LoadBalancerId, LoadBalancerState, Region, Result,
     support::{Call, all_by_token},
 };
 
@@ -73,8 +73,9 @@ impl Aws {
     /// Where clients connect. AWS gives a name at once; nothing answers at it before the load balancer has an address.
     fn endpoint(&self, parts: &Parts, state: &LoadBalancerState) -> Option<Endpoint> {
         let reached = *state == LoadBalancerState::Active || !parts.addresses.is_empty();
-        let name = parts.body.dns_name().filter(|name| reached && !name.is_empty())?;
-        Some(Endpoint::Host(name.to_ascii_lowercase()))
+        let name = parts.body.dns_name().filter(|name| reached && !name.is_empty())?.to_ascii_lowercase();
+        let addresses = parts.addresses.iter().map(|ip| Address { ip: *ip, ports: self.settings.ports }).collect();
+        Some(Endpoint::Host { name, addresses })
     }
 
     /// Reads the parts of a load balancer: five calls, and one for each target group. `NotFound` where it goes meanwhile.

@@ -32,7 +32,7 @@
 //! | `StaticIps::label` | 2 |
 //! | `StaticIps::unassign` | 2; 1 where it is as asked |
 //! | `StaticIps::release` | 2; 4 while it points at an instance |
-//! | `LoadBalancers::ensure` | for one that is as asked: 7, and 1 for each target group; 1 more for each further region |
+//! | `LoadBalancers::ensure` | for one that is as asked: 7, and 1 for each target group; 1 more for a Network Load Balancer, and 1 for each further region |
 //! | `LoadBalancers::list` | 1 for each region, and what `get` takes for each that is found |
 //! | `LoadBalancers::get` | 5, and 1 for each target group |
 //! | `LoadBalancers::members` | 1, and 1 for each target group |

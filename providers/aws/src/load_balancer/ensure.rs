@@ -3,7 +3,7 @@
 //! The parts are put right in an order in which clients lose nothing: what is to be opened is opened first, new target groups have
 //! their members before a listener leads to them, and what is not wanted any more goes last.
 
-use aws_sdk_elasticloadbalancingv2::types::{Tag, TagDescription};
+use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerAttribute, Tag, TagDescription};
 use remint_core::provider::{
     Error, ErrorKind, Labels, LoadBalancer, LoadBalancerSpec, Region, Result, label,
     support::{Call, CreateOnce, Seen, Turn, pauses},
@@ -14,6 +14,8 @@ use crate::Aws;
 
 /// How many zones an Application Load Balancer needs, at least (API reference, `CreateLoadBalancer`).
 const ZONES: usize = 2;
+
+const CROSSES_ZONES: &str = "load_balancing.cross_zone.enabled";
 
 /// A load balancer, and whether this call has just created it.
 struct Ensured {
@@ -163,10 +165,30 @@ impl Aws {
         Ok(Ensured { body, new: true })
     }
 
+    /// Lets a Network Load Balancer send connections to the members of all zones: it has an address in each, also where no member
+    /// is. An Application Load Balancer always does. One call, and one more where it is not so.
+    async fn cross_zones(&self, task: &Task<'_>, parts: &Parts) -> Result<()> {
+        if task.wanted.kind != Kind::Network {
+            return Ok(());
+        }
+        let client = self.client.elb(task.region());
+        let request = client.describe_load_balancer_attributes().load_balancer_arn(parts.arn());
+        let call = Call::read(ENSURE).about(&task.spec.name);
+        let answer = self.client.call(&call, || request.clone().send()).await?;
+        let does = |one: &LoadBalancerAttribute| one.key() == Some(CROSSES_ZONES) && one.value() == Some("true");
+        if answer.attributes().iter().any(does) {
+            return Ok(());
+        }
+        let crosses = LoadBalancerAttribute::builder().key(CROSSES_ZONES).value("true").build();
+        let request = client.modify_load_balancer_attributes().load_balancer_arn(parts.arn()).attributes(crosses);
+        self.client.call(&task.call(), || request.clone().send()).await.map(drop)
+    }
+
     /// Puts the parts of a load balancer right, and reads them again where something was changed.
     async fn put_right(&self, task: &Task<'_>, body: Body) -> Result<Parts> {
         let parts = self.parts(ENSURE, task.region(), body.clone()).await?;
         let mut changed = self.open_firewall(task, &parts).await?;
+        self.cross_zones(task, &parts).await?;
         let (groups, added) = self.put_groups_right(task, &parts).await?;
         changed |= added;
         changed |= self.put_listeners_right(task, &parts, &groups).await?;

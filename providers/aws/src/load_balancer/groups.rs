@@ -17,7 +17,6 @@ use crate::Aws;
 
 /// Whether connections of a target are cut that are left when it has been shown as draining for long enough.
 const CUTS: &str = "deregistration_delay.connection_termination.enabled";
-const CROSSES_ZONES: &str = "load_balancing.cross_zone.enabled";
 
 /// The target group of a port.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Task<'_> {
     fn attributes(&self) -> Vec<(&'static str, String)> {
         let mut all: Vec<_> = self.wanted.delay.iter().map(|delay| (DELAY, delay.as_secs().to_string())).collect();
         if self.wanted.kind == Kind::Network {
-            all.extend([(CUTS, "true".to_owned()), (CROSSES_ZONES, "true".to_owned())]);
+            all.push((CUTS, "true".to_owned()));
         }
         all
     }

@@ -135,11 +135,15 @@ fn attributes(delay: u64) -> ResponseTemplate {
     let pairs = [
         ("deregistration_delay.timeout_seconds", delay.to_string()),
         ("deregistration_delay.connection_termination.enabled", "true".to_owned()),
-        ("load_balancing.cross_zone.enabled", "true".to_owned()),
     ];
     let one = |(key, value)| format!("<member><Key>{key}</Key><Value>{value}</Value></member>");
     let all = pairs.map(one).concat();
     elb("DescribeTargetGroupAttributes", &format!("<Attributes>{all}</Attributes>"))
+}
+
+fn crosses_zones(does: bool) -> ResponseTemplate {
+    let one = format!("<member><Key>load_balancing.cross_zone.enabled</Key><Value>{does}</Value></member>");
+    elb("DescribeLoadBalancerAttributes", &format!("<Attributes>{one}</Attributes>"))
 }
 
 fn health(targets: &[(&str, &str)]) -> ResponseTemplate {
@@ -185,6 +189,7 @@ async fn serve_parts(server: &MockServer) {
     serve(server, "DescribeListeners", vec![listeners(&[listener(80, 8080)])]).await;
     serve(server, "DescribeTargetGroups", vec![groups(&[group(8080, ARN)])]).await;
     serve(server, "DescribeTargetGroupAttributes", vec![attributes(30 + LATE)]).await;
+    serve(server, "DescribeLoadBalancerAttributes", vec![crosses_zones(true)]).await;
     serve(server, "DescribeSecurityGroups", vec![firewall(&[80])]).await;
     serve(server, "DescribeNetworkInterfaces", vec![interfaces()]).await;
 }

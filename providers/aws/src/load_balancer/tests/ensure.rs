@@ -34,7 +34,8 @@ async fn empty(arn: &str, shows: Vec<ResponseTemplate>) -> MockServer {
     serve(&server, "CreateSecurityGroup", vec![ec2("CreateSecurityGroup", &created)]).await;
     serve(&server, "CreateTargetGroup", vec![new_group(8080)]).await;
     accept_rules(&server).await;
-    accept(&server, &["ModifyTargetGroupAttributes", "CreateListener"]).await;
+    serve(&server, "DescribeLoadBalancerAttributes", vec![crosses_zones(false)]).await;
+    accept(&server, &["ModifyLoadBalancerAttributes", "ModifyTargetGroupAttributes", "CreateListener"]).await;
     server
 }
 
@@ -48,6 +49,7 @@ async fn what_is_missing_is_created_with_all_its_parts() {
         "CreateSecurityGroup",
         "AuthorizeSecurityGroupIngress",
         "CreateLoadBalancer",
+        "ModifyLoadBalancerAttributes",
         "CreateTargetGroup",
         "ModifyTargetGroupAttributes",
         "CreateListener",
@@ -79,7 +81,8 @@ async fn what_is_missing_is_created_with_all_its_parts() {
     }
     let attributes = form("ModifyTargetGroupAttributes").await;
     assert!(attributes.contains("timeout_seconds&Attributes.member.1.Value=150&"), "{attributes}");
-    assert!(attributes.contains("load_balancing.cross_zone.enabled"), "{attributes}");
+    let crossing = form("ModifyLoadBalancerAttributes").await;
+    assert!(crossing.contains("load_balancing.cross_zone.enabled&Attributes.member.1.Value=true"), "{crossing}");
     let listener = form("CreateListener").await;
     assert_eq!((field(&listener, "Port").unwrap(), field(&listener, "Protocol").unwrap()), ("80".into(), "TCP".into()));
     let group = form("CreateSecurityGroup").await;

@@ -88,9 +88,7 @@ impl<F: Front> State<F> {
     /// its address, or is gone. One that is locked is looked at again when it is free.
     pub(super) fn settle_balancers(&mut self, config: &Config) {
         let drifted = |balancer: &&LoadBalancer| {
-            balancer.status == BalancerStatus::Active
-                && balancer.pending.is_none()
-                && self.drifted(balancer)
+            balancer.status == BalancerStatus::Active && balancer.pending.is_none() && self.drifted(balancer)
         };
         let drifted: Vec<u64> = self.load_balancers.values().filter(drifted).map(|balancer| balancer.id).collect();
         for id in drifted {

@@ -42,7 +42,7 @@ def addresses(name):
     resolver.nameservers, resolver.port = [host], int(port)
     try:
         answer = resolver.resolve(name, "A")
-    except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+    except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN, dns.resolver.NoNameservers):
         return [], None
     return [record.to_text() for record in answer], answer.rrset.ttl
 
@@ -96,6 +96,7 @@ refused("LoadBalancerNotFound", ELB.describe_load_balancers, Names=["front", "ba
 ADDRESS = nic["Association"]["PublicIp"]
 assert nic["RequesterManaged"] and nic["Groups"][0]["GroupId"] == GUARD, nic
 assert interface("app/front/*") == [nic] and interface("app/fron") == [], nic
+assert addresses(NAME) == ([ADDRESS], 60), addresses(NAME)
 refused("DependencyViolation", EC2.delete_security_group, GroupId=GUARD)
 
 CHECK = {"HealthCheckPath": "/", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2}
@@ -231,6 +232,7 @@ for balancer in (BALANCER, NET):
     ELB.delete_load_balancer(LoadBalancerArn=balancer)
 ELB.get_waiter("load_balancers_deleted").wait(LoadBalancerArns=[BALANCER, NET], WaiterConfig=SOON)
 wait("the alias to lead nowhere", lambda: addresses("example.test") == ([], None))
+wait("the name to be gone", lambda: addresses(NAME) == ([], None))
 change("DELETE")
 refused("ListenerNotFound", ELB.describe_listeners, ListenerArns=[LISTENER])
 for arn in (GROUP, tcp, tcp):

@@ -15,7 +15,7 @@ use crate::{
     group,
     query::Params,
     reply::refuse,
-    route53::serve_aliases,
+    route53::{serve_aliases, serve_name},
     vpc::{self, Subnet},
     xml::Xml,
 };
@@ -29,7 +29,7 @@ use remint_sandbox_cloud::{
 pub(super) const MOST: usize = 50;
 
 /// `CreateLoadBalancer`.
-pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
+pub(super) async fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let params = &call.params;
     let name = name(params, "Load balancer")?;
     let kind = match params.get("Type") {
@@ -40,7 +40,7 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     };
     call.cloud.can_balance()?;
     let given = tags::given(params)?;
-    let arn = call.change(|state| {
+    let (arn, served) = call.change(|state| {
         let subnets = subnets(state, call.region, params, kind)?;
         let mut groups = groups(state, call.region, params)?;
         if groups.is_empty() && kind == BalancerKind::Application {
@@ -48,7 +48,7 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         }
         if let Some(known) = state.own.elb.shown(call.region).into_iter().find(|known| known.name == name) {
             if (known.kind, &known.subnets, &known.groups) == (kind, &subnets, &groups) {
-                return Ok(known.arn.clone());
+                return Ok((known.arn.clone(), None));
             }
             let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
             return Err(refuse("DuplicateLoadBalancerName", message));
@@ -74,10 +74,15 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
             behind: false,
             doomed: false,
         };
+        let (dns_name, address) = (balancer.dns_name(), made.address);
         state.own.elb.balancers.insert(arn.clone(), balancer);
         state.own.tag(&arn, given.clone());
-        Ok(arn)
+        serve_name(state, &dns_name, address);
+        Ok((arn, Some(dns_name)))
     })?;
+    if let Some(served) = served {
+        call.cloud.tell_zone(&served).await;
+    }
     call.read(|state| {
         let balancer = state.own.elb.balancer(call.region, &arn)?;
         xml.members("LoadBalancers", [balancer], |xml, balancer| write(xml, state, balancer));
@@ -164,8 +169,12 @@ pub(super) async fn delete(call: &Call<'_>) -> ApiResult<()> {
             let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
             return Err(refuse("OperationNotPermitted", message));
         }
+        let dns_name = balancer.dns_name();
         destroy(state, call.config(), arn);
-        Ok(serve_aliases(state))
+        state.zones.remove(&dns_name);
+        let mut zones = serve_aliases(state);
+        zones.push(dns_name);
+        Ok(zones)
     })?;
     for zone in zones {
         call.cloud.tell_zone(&zone).await;

@@ -23,15 +23,6 @@ const LISTENER: &str = "Port Protocol DefaultActions.member.N.Type DefaultAction
 
 /// The operations that answer at once, and the parameters that each takes: see [`Params::only`](crate::query::Params::only).
 const OPERATIONS: &[(&str, &[&str], Run)] = &[
-    (
-        "CreateLoadBalancer",
-        &[
-            TAGS,
-            "Name Subnets.member.N SubnetMappings.member.N.SubnetId SecurityGroups.member.N Scheme=internet-facing Type",
-            "IpAddressType=ipv4",
-        ],
-        balancers::create,
-    ),
     ("DescribeLoadBalancers", &[PAGED, "LoadBalancerArns.member.N Names.member.N"], balancers::describe),
     ("SetSecurityGroups", &["LoadBalancerArn SecurityGroups.member.N"], balancers::set_groups),
     (
@@ -76,6 +67,8 @@ const OPERATIONS: &[(&str, &[&str], Run)] = &[
 ];
 
 /// The parameters of the operations that wait.
+const CREATE: &str = "Name Subnets.member.N SubnetMappings.member.N.SubnetId SecurityGroups.member.N Scheme=internet-facing \
+                      Type IpAddressType=ipv4";
 const HEALTH: &str = "TargetGroupArn Targets.member.N.Id Targets.member.N.Port";
 const DELETE: &str = "LoadBalancerArn";
 
@@ -99,6 +92,10 @@ pub(crate) async fn answer(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         "DescribeTargetHealth" => {
             call.params.only(operation, &[HEALTH])?;
             health::describe(call, xml).await
+        }
+        "CreateLoadBalancer" => {
+            call.params.only(operation, &[TAGS, CREATE])?;
+            balancers::create(call, xml).await
         }
         "DeleteLoadBalancer" => {
             call.params.only(operation, &[DELETE])?;

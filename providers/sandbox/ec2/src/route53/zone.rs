@@ -1,6 +1,6 @@
 //! Zones as the account has them, and what the DNS server has of them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use super::{name, value};
 use crate::{
@@ -79,6 +79,27 @@ pub(super) fn serve(state: &mut State, name: &str) {
             state.zones.remove(name);
         }
     }
+}
+
+/// Serves the name of a load balancer, which is a zone of its own to the DNS server: nobody sees the hosted zone that it is in.
+pub(crate) fn serve_name(state: &mut State, name: &str, address: Ipv4Addr) {
+    let server = "ns-0.awsdns-00.com";
+    let soa = format!("{server}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400");
+    let set = |kind: &str, ttl, value: String| RecordSet {
+        name: format!("{name}."),
+        kind: kind.to_owned(),
+        ttl,
+        values: vec![value],
+        alias: None,
+    };
+    let sets = vec![
+        set("NS", NS_TTL, format!("{server}.")),
+        set("SOA", SOA_TTL, soa),
+        set("A", ALIAS_TTL, address.to_string()),
+    ];
+    let zone = Zone { sets, ..new_zone(name, "", "") };
+    let domain = domain(state, &zone);
+    state.zones.insert(name.to_owned(), domain);
 }
 
 /// Replaces the zones that have alias records, because what they lead to has changed. Gives their names, for the DNS server

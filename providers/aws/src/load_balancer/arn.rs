@@ -2,7 +2,6 @@
 
 use remint_core::provider::Region;
 
-use super::Kind;
 use crate::config::check_region;
 
 /// The ARN of a load balancer of a kind that Remint creates.
@@ -12,7 +11,6 @@ pub(crate) struct Arn<'a> {
     pub(crate) region: Region,
     /// `app/NAME/ID`, as its network interfaces have it in their descriptions.
     pub(super) path: &'a str,
-    pub(super) kind: Kind,
     pub(crate) name: &'a str,
 }
 
@@ -29,15 +27,11 @@ impl<'a> Arn<'a> {
         let fits = arn == "arn"
             && partition.starts_with("aws")
             && service == "elasticloadbalancing"
+            && ["app", "net"].contains(&kind)
             && [partition, account, name, id].into_iter().all(plain)
             && names.next().is_none()
             && check_region(&region).is_ok();
-        let kind = match kind {
-            "app" => Kind::Application,
-            "net" => Kind::Network,
-            _ => return None,
-        };
-        fits.then_some(Self { text, region, path, kind, name })
+        fits.then_some(Self { text, region, path, name })
     }
 }
 
@@ -50,7 +44,7 @@ mod tests {
         let text =
             "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/net/remint-0a1b/50dc6c495c0c9188";
         let arn = Arn::parse(text).unwrap();
-        assert_eq!((arn.region.as_str(), arn.kind, arn.name), ("eu-central-1", Kind::Network, "remint-0a1b"));
+        assert_eq!((arn.region.as_str(), arn.name), ("eu-central-1", "remint-0a1b"));
         assert_eq!(arn.path, "net/remint-0a1b/50dc6c495c0c9188");
         for wrong in [
             "no-such-balancer",

@@ -99,7 +99,7 @@ impl Aws {
                 .with_resource(&spec.name)
                 .with_hint("Remint did not create it; delete it if nobody needs it"));
         }
-        let kind = Arn::parse(arn).map(|arn| arn.kind);
+        let kind = Kind::of_body(&body);
         if kind != Some(task.wanted.kind) {
             let is = kind.map_or_else(|| "of another type".to_owned(), |kind| kind.to_string());
             let message = format!("it is {is}, and these listeners need {}", task.wanted.kind);

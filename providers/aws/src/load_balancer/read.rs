@@ -58,7 +58,7 @@ impl Parts {
 impl Aws {
     /// A load balancer in Remint's words.
     pub(super) fn load_balancer(&self, region: &Region, parts: &Parts) -> LoadBalancer {
-        let kind = Arn::parse(parts.arn()).map_or(Kind::Network, |arn| arn.kind);
+        let kind = Kind::of_body(&parts.body).unwrap_or(Kind::Network);
         let state = state(&parts.body);
         LoadBalancer {
             id: LoadBalancerId::new(parts.arn()),
@@ -120,7 +120,11 @@ impl Aws {
             let page = request.clone().set_marker(token);
             async move {
                 let call = Call::read(operation).about(arn);
-                let answer = self.client.call(&call, || page.clone().send()).await?;
+                let answer = match self.client.call(&call, || page.clone().send()).await {
+                    // It has no listener yet.
+                    Err(error) if error.is_code("TargetGroupNotFound") => return Ok((Vec::new(), None)),
+                    result => result?,
+                };
                 Ok((answer.target_groups.unwrap_or_default(), answer.next_marker))
             }
         })

@@ -9,7 +9,7 @@ use remint_core::provider::{
     Region, Result,
 };
 
-use super::ENSURE;
+use super::{Body, ENSURE};
 
 /// Elastic Load Balancing API reference, `CreateTargetGroup`; all in seconds.
 const INTERVALS: RangeInclusive<u64> = 5..=300;
@@ -23,7 +23,7 @@ const ONE_KIND: &str = "give all listeners the protocol \"tcp\", or none of them
 
 /// The two types of load balancers that Remint creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// Understands requests.
     Application,
     /// Passes bytes.
@@ -38,6 +38,15 @@ impl Kind {
             (true, true) => Some(Self::Network),
             (true, false) => None,
             _ => Some(Self::Application),
+        }
+    }
+
+    /// The type of one that exists; `None` where it is none of the two.
+    pub(super) fn of_body(body: &Body) -> Option<Self> {
+        match body.r#type()? {
+            LoadBalancerTypeEnum::Application => Some(Self::Application),
+            LoadBalancerTypeEnum::Network => Some(Self::Network),
+            _ => None,
         }
     }
 

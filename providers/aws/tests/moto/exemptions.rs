@@ -12,11 +12,13 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("images.copy_deleted", UNTAGGED, AMIS),
     ("idempotency.copy", UNTAGGED, AMIS),
     ("deletion.image_launch", "moto launches from AMIs that were deregistered", INSTANCES),
+    ("load_balancers.endpoint", "load balancers have no network interfaces, and so no addresses", BALANCERS),
     ("static_ips.outlives", "an Elastic IP still points at its instance when that is terminated", INSTANCES),
 ];
 
 const UNTAGGED: &str = "moto's CopyImage drops the tags by which a copy is recognised";
 const AMIS: &str = "https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/amis.py";
+const BALANCERS: &str = "https://github.com/getmoto/moto/blob/5.2.5/moto/elbv2/models.py";
 const INSTANCES: &str = "https://github.com/getmoto/moto/blob/5.2.5/moto/ec2/models/instances.py";
 
 pub(crate) fn exemptions() -> Vec<Exemption> {

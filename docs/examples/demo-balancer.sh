@@ -160,8 +160,8 @@ wait "$load" || fail "the client saw failures: $(cat "$work/load.txt")"
 load=
 cat "$work/load.txt"
 grep -q '"failed": 0' "$work/load.json" || fail "requests were lost: $(cat "$work/load.json")"
-for version in v1 v2; do grep -q "$version" "$work/load.txt" || fail "the client never saw $version"; done
-if grep -q v3 "$work/load.txt"; then fail "the client saw the bad version"; fi
+# Of v3 it saw the canary, for as long as that was healthy.
+for version in v1 v2 v3; do grep -q "$version" "$work/load.txt" || fail "the client never saw $version"; done
 
 step "Everything goes"
 run destroy --provider "$provider" --images --yes

@@ -72,6 +72,8 @@ impl Profile {
                 DelayKind::LoadBalancer => (60.0, 180.0),
                 DelayKind::BalancerChange => (2.0, 10.0),
                 DelayKind::Measure => (60.0, 120.0),
+                DelayKind::Join => (90.0, 150.0),
+                DelayKind::Leave => (60.0, 120.0),
             },
         }
     }
@@ -105,6 +107,12 @@ impl Profile {
     /// How long such a check waits for an answer. What answers is as slow as it is, so this never gets short.
     pub(super) fn check_timeout(self, timeout: Duration, speed: f64) -> Duration {
         timeout.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT)
+    }
+
+    /// How long a member that leaves a load balancer may keep its connections. What they carry takes the time that it takes, so
+    /// this never gets short.
+    pub(super) fn drain(self, drain: Duration, speed: f64) -> Duration {
+        drain.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT.min(drain))
     }
 
     /// The delay of the `ordinal`th piece of work of a kind.

@@ -9,7 +9,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{DelayKind, Work};
+use super::{
+    Api,
+    state::{DelayKind, Work},
+};
 
 /// The part of a creation after which the instance shows its addresses.
 pub(super) const NETWORKED_AFTER: f64 = 0.4;
@@ -74,6 +77,7 @@ impl Profile {
                 DelayKind::Measure => (60.0, 120.0),
                 DelayKind::Join => (90.0, 150.0),
                 DelayKind::Leave => (60.0, 120.0),
+                DelayKind::Network => (10.0, 40.0),
             },
         }
     }
@@ -144,9 +148,10 @@ impl FromStr for Profile {
 }
 
 impl Work {
-    /// Which delay it takes.
-    pub(super) fn delay(&self) -> DelayKind {
+    /// Which delay it takes on an account of this API. Google is done with a load balancer before its network is.
+    pub(super) fn delay(&self, api: Api) -> DelayKind {
         match self {
+            Self::CreateBalancer { .. } | Self::ChangeBalancer { .. } if api == Api::Gce => DelayKind::Network,
             Self::Create { .. } => DelayKind::Create,
             Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
             Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,

@@ -55,7 +55,9 @@ pub(super) fn read(state: &State, region: &str, body: Value) -> Result<(String, 
     let sent: Sent = json::read(body)?;
     match sent.load_balancing_scheme.as_deref() {
         None | Some("" | "EXTERNAL") => {}
-        Some("EXTERNAL_MANAGED" | "EXTERNAL_PASSTHROUGH" | "INTERNAL" | "INTERNAL_MANAGED" | "INTERNAL_SELF_MANAGED") => {
+        Some(
+            "EXTERNAL_MANAGED" | "EXTERNAL_PASSTHROUGH" | "INTERNAL" | "INTERNAL_MANAGED" | "INTERNAL_SELF_MANAGED",
+        ) => {
             return Err(Refusal::not_implemented("backend services of other schemes than EXTERNAL"));
         }
         Some(other) => {

@@ -28,6 +28,9 @@ use remint_sandbox_cloud::{
 /// The port that `getHealth` shows, which is a backend service's own where it names none.
 const SERVICE_PORT: u16 = 80;
 
+/// How many ports a load balancer may have that the machines do not have open.
+const FEW: usize = 64;
+
 /// A backend service that has a group as a backend, as a path below the project.
 pub(super) fn user_of_group(state: &State, group: u64) -> Option<String> {
     let uses = |service: &&BackendService| service.settings.backends.iter().any(|backend| backend.group == group);
@@ -45,15 +48,19 @@ pub(super) fn other_group(state: &State, machine: u64, but: &BTreeSet<u64>) -> O
 
 /// Why an instance may not be where it would be in two groups that are balanced. `instance` is its path from `projects` on.
 pub(super) fn several_groups(instance: &str) -> String {
-    format!("Validation failed for instance '{instance}': instance may belong to at most one load-balanced instance group.")
+    format!(
+        "Validation failed for instance '{instance}': instance may belong to at most one load-balanced instance group."
+    )
 }
 
 /// What an operation fails with that would have an instance in two groups that are balanced.
 pub(super) fn failed_in_several_groups(state: &State, settings: &ServiceSettings) -> Option<Failure> {
     let groups: BTreeSet<u64> = settings.backends.iter().map(|backend| backend.group).collect();
     let mut seen = BTreeSet::new();
-    let machines = groups.iter().filter_map(|group| state.own.instance_groups.get(group)).flat_map(|group| &group.instances);
-    let several = machines.copied().find(|machine| !seen.insert(*machine) || other_group(state, *machine, &groups).is_some());
+    let machines =
+        groups.iter().filter_map(|group| state.own.instance_groups.get(group)).flat_map(|group| &group.instances);
+    let several =
+        machines.copied().find(|machine| !seen.insert(*machine) || other_group(state, *machine, &groups).is_some());
     several.map(|machine| {
         let instance = state.own.instances.get(&machine);
         let at = instance.map(|instance| path_of::<Instance>(state, machine, instance)).unwrap_or_default();
@@ -66,15 +73,16 @@ pub(super) fn failed_in_several_groups(state: &State, settings: &ServiceSettings
     })
 }
 
-/// The ports that a rule's load balancer takes connections on: of those that it is asked for by a range, or all, these that
-/// the machines have open.
+/// The ports that a rule's load balancer takes connections on. Of a long range, or of all, they are those that the machines
+/// have open; there may be none.
 fn ports(rule: &ForwardingRule, open: &[u16]) -> Vec<u16> {
-    if !rule.ports.is_empty() {
-        return rule.ports.clone();
+    let ranges = rule.ranges();
+    let all = ranges.iter().map(|range| range.len()).sum::<usize>();
+    if all <= FEW {
+        return ranges.into_iter().flatten().collect();
     }
-    let asked = |port: &u16| rule.ranges().iter().any(|range| range.contains(port));
-    let open: BTreeSet<u16> = open.iter().copied().chain([22]).filter(asked).collect();
-    open.into_iter().collect()
+    let open: BTreeSet<u16> = open.iter().copied().chain([22]).collect();
+    open.into_iter().filter(|port| ranges.iter().any(|range| range.contains(port))).collect()
 }
 
 /// How a rule's load balancer is to be set up; `None` for a rule without a backend service.

@@ -94,9 +94,8 @@ impl Refusal {
 
     /// 413: more of something than a field may have.
     pub(super) fn too_many(field: &str, most: usize, count: usize) -> Self {
-        let message = format!(
-            "Value for field '{field}' is too large: maximum size {most} element(s); actual size {count}."
-        );
+        let message =
+            format!("Value for field '{field}' is too large: maximum size {most} element(s); actual size {count}.");
         Self::new(413, "fieldSizeTooLarge", message)
     }
 

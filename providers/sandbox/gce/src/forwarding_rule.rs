@@ -229,7 +229,9 @@ mod tests {
         assert_eq!(ports(&["80", "443"], None, false).unwrap().ranges(), [80..=80, 443..=443]);
         assert_eq!(ports(&[], Some("80-90"), false).unwrap().ranges(), [80..=90]);
         assert_eq!(ports(&[], None, true).unwrap().ranges(), [1..=65535]);
-        for bad in [ports(&["80", "80"], None, false), ports(&["80-90"], None, false), ports(&["80"], Some("80"), false)] {
+        for bad in
+            [ports(&["80", "80"], None, false), ports(&["80-90"], None, false), ports(&["80"], Some("80"), false)]
+        {
             assert_eq!(bad.unwrap_err().reason, "invalid");
         }
         assert_eq!(ports(&["1", "2", "3", "4", "5", "6"], None, false).unwrap_err().code, 413);

@@ -136,6 +136,8 @@ async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) 
                 }
                 let settings = balanced::settings(state, config, &rule)
                     .ok_or_else(|| Refusal::not_ready(full_path::<ForwardingRule>(&rule.region, &rule.name)))?;
+                let none = settings.listeners.is_empty();
+                Refusal::unless_had([(none, "long ranges of ports of which its machines have none open")])?;
                 Ok(Accepted::own("insert", path, move |state, config| {
                     let balancer = state.create_balancer_at(config, &rule.name, &rule.region, settings, given);
                     (rule.id, rule.ip) = (balancer.id, balancer.address);

@@ -82,9 +82,8 @@ pub(super) fn read(body: Value) -> Result<Wanted> {
             return Err(Refusal::invalid("resource.type", other, "Must be one of TCP, SSL, HTTP, HTTPS, HTTP2, GRPC."));
         }
     };
-    let within = |name: &str, value: Option<i64>, usual, bounds| {
-        bounded(&format!("resource.{name}"), value, usual, bounds)
-    };
+    let within =
+        |name: &str, value: Option<i64>, usual, bounds| bounded(&format!("resource.{name}"), value, usual, bounds);
     let interval = within("checkIntervalSec", sent.check_interval_sec, 5, SECONDS)?;
     let timeout = within("timeoutSec", sent.timeout_sec, 5, SECONDS)?;
     if timeout > interval {
@@ -112,7 +111,11 @@ pub(super) fn port(field: &str, port: i64) -> Result<u16> {
 pub(super) fn bounded(field: &str, value: Option<i64>, usual: u32, bounds: RangeInclusive<i64>) -> Result<u32> {
     let Some(value) = value else { return Ok(usual) };
     if value < *bounds.start() {
-        return Err(Refusal::invalid(field, value, format_args!("Must be greater than or equal to {}", bounds.start())));
+        return Err(Refusal::invalid(
+            field,
+            value,
+            format_args!("Must be greater than or equal to {}", bounds.start()),
+        ));
     }
     match u32::try_from(value) {
         Ok(number) if value <= *bounds.end() => Ok(number),

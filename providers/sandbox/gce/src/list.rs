@@ -54,7 +54,8 @@ impl Call {
         let more = items.len() > most && most > 0;
         items.truncate(most);
         let token = items.last().filter(|_| more).map(|last| {
-            let mark = ["name", "id", "creationTimestamp", "instance"].map(|field| (field.to_owned(), last[field].clone()));
+            let mark =
+                ["name", "id", "creationTimestamp", "instance"].map(|field| (field.to_owned(), last[field].clone()));
             URL_SAFE_NO_PAD.encode(Value::from(Map::from_iter(mark)).to_string())
         });
         Ok((items, token))

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{Balancers, control};
 use crate::cloud::balancer::{
-    BalancerSnapshot, CheckProtocol, Listener, MemberCheck, MemberHealth, NoneHealthy, Protocol,
+    BalancerSnapshot, CheckProtocol, Listener, MemberCheck, MemberHealth, NoneHealthy, PoolSnapshot, Protocol,
 };
 
 /// A server at an address of its own, on a port that is free there.

@@ -38,6 +38,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::LoadBalancer,
         Capability::LoadBalancerHttp,
         Capability::LoadBalancerTargetPort,
+        Capability::LoadBalancerAddress,
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,
@@ -57,6 +58,7 @@ pub const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(20),
     capture_time: Duration::from_secs(60),
     assign_time: Duration::from_secs(5),
+    balancer_time: Duration::from_secs(60),
     destroy_time: Duration::from_secs(5),
     settle_time: Limits::CLOUD_SETTLES,
 };

@@ -272,6 +272,8 @@ fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
                 ErrorKind::Conflict
             }
             "alreadyExists" | "conditionNotMet" | "cnameResourceRecordSetConflict" => ErrorKind::Conflict,
+            // An instance that is in this group, or in another one behind a load balancer.
+            "memberAlreadyExists" | "instanceInMultipleLoadBalancedIgs" => ErrorKind::Conflict,
             _ => continue,
         };
         return kind;
@@ -328,6 +330,7 @@ fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
             "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "RESOURCE_ALREADY_EXISTS" | "CONDITION_NOT_MET" => {
                 ErrorKind::Conflict
             }
+            "MEMBER_ALREADY_EXISTS" | "INSTANCE_IN_MULTIPLE_LOAD_BALANCED_IGS" => ErrorKind::Conflict,
             "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
             "PERMISSIONS_ERROR" | "FORBIDDEN" => ErrorKind::Forbidden,
             "INTERNAL_ERROR" => ErrorKind::Unavailable,

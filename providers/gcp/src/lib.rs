@@ -50,6 +50,7 @@ mod error;
 mod image;
 mod instance;
 mod labelling;
+mod load_balancer;
 mod marker;
 mod memory;
 mod names;

@@ -17,9 +17,10 @@ use crate::{
     names::{BalancerPath, InstancePath, last, region_of},
 };
 
-/// What is made of a member: a machine that does not run is out of service, whatever its last check said.
-fn health(member: &InstanceWithNamedPorts, status: Option<&HealthStatus>) -> MemberHealth {
-    match &member.status {
+/// What is made of a member: a machine that does not run is out of service, whatever its last check said. One that has just
+/// left its group is checked as long as it may get connections.
+fn health(member: Option<&InstanceWithNamedPorts>, status: Option<&HealthStatus>) -> MemberHealth {
+    match member.and_then(|member| member.status.as_ref()) {
         Some(Status::Running) | None => {}
         Some(Status::Provisioning | Status::Staging | Status::Pending) => return MemberHealth::Initial,
         Some(status) => {
@@ -48,7 +49,7 @@ fn by_zone(paths: Vec<InstancePath>) -> BTreeMap<String, Vec<String>> {
 }
 
 impl Gcp {
-    /// The members of a load balancer that exists: three calls for each zone that has members, one for each that has none.
+    /// The members of a load balancer that exists: three calls for each zone that has or had members.
     pub(super) async fn members_of(&self, subject: &Subject, path: &BalancerPath) -> Result<Vec<Member>> {
         let Some(service) = self.read_service(subject, path).await? else { return Ok(Vec::new()) };
         let groups = groups_of(&service);
@@ -57,20 +58,20 @@ impl Gcp {
     }
 
     async fn members_in(&self, subject: &Subject, path: &BalancerPath, group: &Group) -> Result<Vec<Member>> {
-        let members = self.group_members(subject, group).await?.unwrap_or_default();
-        if members.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(members) = self.group_members(subject, group).await? else { return Ok(Vec::new()) };
         let (checked, instances) =
             futures::try_join!(self.group_health(subject, path, group), self.instances_in(subject, &group.zone))?;
-        let member = |member: &InstanceWithNamedPorts| {
+        let checked: HashMap<&str, &HealthStatus> =
+            checked.iter().filter_map(|status| Some((last(status.instance.as_deref()?), status))).collect();
+        let mut all: BTreeMap<&str, MemberHealth> =
+            checked.iter().map(|(name, status)| (*name, health(None, Some(status)))).collect();
+        for member in &members {
             let name = name_of(member);
-            // One that is not listed is gone, and about to leave the group.
-            let instance = instances.get(name)?.clone();
-            let status = checked.iter().find(|status| status.instance.as_deref().map(last) == Some(name));
-            Some(Member { instance, health: health(member, status) })
-        };
-        Ok(members.iter().filter_map(member).collect())
+            all.insert(name, health(Some(member), checked.get(name).copied()));
+        }
+        // One that is not listed is gone, and about to leave the group.
+        let member = |(name, health)| Some(Member { instance: instances.get(name)?.clone(), health });
+        Ok(all.into_iter().filter_map(member).collect())
     }
 
     /// What the checks of a group's members say, as far as there are any.

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use remint_core::provider::{
     Address, CheckProtocol, Effect, Endpoint, ErrorKind, Labels, Listener, ListenerProtocol, LoadBalancer,
     LoadBalancerSettings, LoadBalancerSpec, LoadBalancerState, LoadBalancers, MemberCheck, PortMap, Region, Selector,
-    StaticIps, label,
+    label,
 };
 use serde_json::{Value, json};
 use wiremock::MockServer;
@@ -106,7 +106,7 @@ async fn one_is_created_once_and_shown_as_it_was_asked_for() {
     assert!(LoadBalancers::list(&gcp, "0a").await.unwrap().is_empty());
     assert_eq!(fake.mutations(), Vec::<String>::new());
     // Its address is none of the static IPs.
-    assert!(StaticIps::list(&gcp, &Selector::all()).await.unwrap().is_empty());
+    assert!(remint_core::provider::StaticIps::list(&gcp, &Selector::all()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn settings_change_in_place_and_only_other_ports_need_another_rule() {
     spec.settings.listeners = settings(&[80, 443], &[]).listeners;
     spec.settings.check.port = 81;
     let now = gcp.ensure(&spec).await.unwrap();
-    assert_eq!((&now.id, &now.endpoint, now.state), (&made.id, &made.endpoint, LoadBalancerState::Active));
+    assert_eq!((&now.id, &now.endpoint, &now.state), (&made.id, &made.endpoint, &LoadBalancerState::Active));
     assert!(now.settings.is_as(&spec.settings), "{now:?}");
     // The rule is the last to go, and the first to come back.
     let expected = [

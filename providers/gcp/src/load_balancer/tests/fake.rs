@@ -29,6 +29,8 @@ struct State {
     members: BTreeMap<String, Vec<String>>,
     /// What checks say, by the instance's name.
     health: BTreeMap<String, &'static str>,
+    /// Those that were taken out, and still get connections.
+    leaving: Vec<String>,
     /// Who adds this instance right before the next request for members.
     rival: Option<(String, String)>,
     turns: Vec<Turn>,
@@ -107,6 +109,10 @@ impl Fake {
         self.lock().rival = Some((group.to_owned(), name.to_owned()));
     }
 
+    pub(crate) fn leaving(&self, names: &[&str]) {
+        self.lock().leaving = names.iter().map(|name| (*name).to_owned()).collect();
+    }
+
     pub(crate) fn checked(&self, name: &str, health: &'static str) {
         self.lock().health.insert(name.to_owned(), health);
     }
@@ -178,7 +184,7 @@ impl State {
     fn get_health(&self, group: &str) -> ResponseTemplate {
         let group = group.split_once("projects/mine/").unwrap().1;
         let zone = group.split("/instanceGroups").next().unwrap();
-        let members = self.members.get(group).into_iter().flatten();
+        let members = self.members.get(group).into_iter().flatten().chain(&self.leaving);
         let show = |name: &String| {
             let health = self.health.get(name)?;
             let link = format!("https://www.googleapis.com{PROJECT}{zone}/instances/{name}");

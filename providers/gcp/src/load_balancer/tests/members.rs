@@ -137,6 +137,19 @@ async fn those_that_leave_are_members_only_where_they_are() {
 }
 
 #[tokio::test]
+async fn one_that_still_gets_connections_is_shown() {
+    let (_server, fake, gcp, made) = with_instances().await;
+    gcp.attach(&made.id, &ids(&[ONE])).await.unwrap();
+    fake.checked("one", "HEALTHY");
+    fake.leaving(&["one"]);
+    gcp.detach(&made.id, &ids(&[ONE])).await.unwrap();
+    assert!(fake.members(&group("us-central1-a")).is_empty());
+    assert_eq!(members(&gcp, &made).await, [(ONE.to_owned(), MemberHealth::InService)]);
+    fake.leaving(&[]);
+    assert!(members(&gcp, &made).await.is_empty());
+}
+
+#[tokio::test]
 async fn the_checks_and_the_machine_say_what_a_member_is() {
     let (server, fake, gcp, made) = with_instances().await;
     gcp.attach(&made.id, &ids(&[ONE, TWO, FAR])).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use remint_core::provider::{Capability, ErrorKind, RecordKind, RecordSet};
+use remint_core::provider::{Capability, Endpoint, ErrorKind, RecordKind, RecordSet};
 
 use super::table;
 use crate::{Case, CaseContext, Cost, Failure, Setting, context::check, steps::refused};
@@ -66,6 +66,9 @@ pub(super) const CASES: &[Case] = table! {
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap);
     "dns.long_text", "a text longer than 255 bytes comes back whole", long_text,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap), extended();
+    "dns.alias", "addresses become an alias of a load balancer in place, and addresses again", alias,
+        needs(&[Capability::Dns, Capability::DnsAlias, Capability::LoadBalancer]), with(&[Setting::Zone]),
+        costs(Cost::Billable), minutes(20);
     "dns.text", "text with spaces, quotes and semicolons comes back as it was", text,
         needs(&[Capability::Dns]), with(&[Setting::Zone]), costs(Cost::Cheap), extended();
 };
@@ -260,6 +263,33 @@ async fn refuses_values(
         refused(context.dns()?.upsert(&other).await, &[ErrorKind::InvalidInput], "a malformed address")?;
         stands(context, &record).await?;
     }
+    Ok(())
+}
+
+async fn alias(context: CaseContext) -> Result<(), Failure> {
+    let balancer = context.balancer("web").await?;
+    let Some(Endpoint::Host { name, .. }) = &balancer.endpoint else {
+        return Err(Failure::new(format!("no host name that an alias could lead to: {:?}", balancer.endpoint)));
+    };
+    let dns = context.dns()?;
+    let addresses = set(&context, "www", RecordKind::A, &["192.0.2.1", "192.0.2.2"])?;
+    dns.upsert(&addresses).await?;
+    let alias = RecordSet { values: vec![name.clone()], ..addresses.clone() };
+    for _ in 0..2 {
+        dns.upsert(&alias).await?;
+        let found = dns.get(&alias.zone, &alias.name, alias.kind).await?;
+        check!(found.as_ref().is_some_and(|found| found.is_as(&alias)), "wanted {alias:?}, found {found:?}");
+    }
+    let before = context.provider().calls().count();
+    dns.upsert(&alias).await?;
+    let spent = context.provider().calls().count().since(before);
+    check!(spent.mutations == 0, "{} mutations for an alias that exists", spent.mutations);
+    dns.upsert(&addresses).await?;
+    stands(&context, &addresses).await?;
+    dns.upsert(&alias).await?;
+    dns.remove(&alias.zone, &alias.name, alias.kind).await?;
+    let left = dns.get(&alias.zone, &alias.name, alias.kind).await?;
+    check!(left.is_none(), "removed, and there: {left:?}");
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Load balancers themselves: created, set up, changed in place, listed, refused, destroyed. Their members are in `members`.
 
 use remint_core::provider::{
-    Capability, CheckProtocol, ErrorKind, InstanceState, Listener, ListenerProtocol, LoadBalancerId, LoadBalancerSpec,
-    LoadBalancerState,
+    Capability, CheckProtocol, Endpoint, ErrorKind, InstanceState, Listener, ListenerProtocol, LoadBalancerId,
+    LoadBalancerSpec, LoadBalancerState,
 };
 
 use super::table;
@@ -21,6 +21,8 @@ const DRAIN: &[Capability] = &[Capability::LoadBalancer, Capability::LoadBalance
 pub(super) const CASES: &[Case] = table! {
     "load_balancers.ensure", "a load balancer becomes active with an endpoint, as it was asked for, and is listed", ensure,
         needs(BALANCER), costs(Cost::Billable), minutes(20);
+    "load_balancers.endpoint", "clients connect to an address or to a host name, as is declared, and a host name has addresses",
+        endpoint, needs(BALANCER), costs(Cost::Billable), minutes(20);
     "load_balancers.settings", "settings change in place: it keeps its id, its endpoint and its members", settings,
         needs(BALANCER), minutes(20);
     "load_balancers.change_at_once", "a change right after the creation is accepted or Busy, and is made once repeated",
@@ -69,6 +71,22 @@ async fn ensure(context: CaseContext) -> Result<(), Failure> {
     check!(listed == made, "read as {made:?}, and listed as {listed:?}");
     let members = context.members(&made.id).await?;
     check!(members.is_empty(), "it was just created, and has the members {members:?}");
+    Ok(())
+}
+
+async fn endpoint(context: CaseContext) -> Result<(), Failure> {
+    let balancer = context.balancer("web").await?;
+    let stays = context.provider().descriptor().has(Capability::LoadBalancerAddress);
+    match &balancer.endpoint {
+        Some(Endpoint::Host { name, addresses }) => {
+            check!(!stays, "the host name {name}, where {} is declared", Capability::LoadBalancerAddress);
+            check!(name.contains('.') && !name.ends_with('.'), "`{name}` is no host name, or has a final dot");
+            check!(!addresses.is_empty(), "{name} has no addresses");
+        }
+        // That this is declared is asked by the probe for what is not.
+        Some(Endpoint::Address(_)) => {}
+        None => return Err(Failure::new("it takes connections, and has no endpoint")),
+    }
     Ok(())
 }
 

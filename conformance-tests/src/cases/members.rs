@@ -210,7 +210,7 @@ async fn calls(context: CaseContext) -> Result<(), Failure> {
 
 /// Who is met at a port of the load balancer, by the keys of the machines.
 async fn meets(context: &CaseContext, balancer: &LoadBalancer, keys: &Keys) -> Result<bool, Failure> {
-    let Some(Endpoint::Address(address)) = &balancer.endpoint else {
+    let Some(address) = balancer.endpoint.as_ref().and_then(Endpoint::address) else {
         return Err(Failure::new(format!("no address to connect to: {:?}", balancer.endpoint)));
     };
     Ok(context.login_once(address, keys).await.is_ok())

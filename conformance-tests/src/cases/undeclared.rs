@@ -1,8 +1,8 @@
 //! What is not declared answers `Unsupported` and changes nothing. Run for those capabilities that a provider lacks.
 
-use remint_core::provider::{Capability, ErrorKind, ListenerProtocol, LoadBalancerSpec, label};
+use remint_core::provider::{Capability, Endpoint, ErrorKind, ListenerProtocol, LoadBalancerSpec, RecordKind, label};
 
-use crate::{Case, CaseContext, Cost, Failure, context::check, steps::refused};
+use crate::{Case, CaseContext, Cost, Failure, Setting, context::check, steps::refused};
 
 /// A probe for each capability: that its concern is `None`, or that its method is refused.
 pub const PROBES: &[(Capability, Case)] = &[
@@ -34,6 +34,20 @@ pub const PROBES: &[(Capability, Case)] = &[
         Case::new("undeclared.load_balancer.drain", "no drain time is reported", |c| Box::pin(no_drain(c)))
             .costs(Cost::Billable)
             .minutes(20),
+    ),
+    (
+        Capability::LoadBalancerAddress,
+        Case::new("undeclared.load_balancer.address", "a load balancer has a host name", |c| Box::pin(host_name(c)))
+            .costs(Cost::Billable)
+            .minutes(20),
+    ),
+    (
+        Capability::DnsAlias,
+        Case::new("undeclared.dns.alias", "a host name as an address is InvalidInput, and sets nothing", |c| {
+            Box::pin(no_alias(c))
+        })
+        .costs(Cost::Free)
+        .with(&[Setting::Zone]),
     ),
     (Capability::Dns, Case::new("undeclared.dns", "there are no zones", |c| Box::pin(no_zones(c))).costs(Cost::Free)),
     (
@@ -114,6 +128,28 @@ async fn no_drain(context: CaseContext) -> Result<(), Failure> {
     }
     let made = context.balancer("web").await?;
     check!(made.settings.drain.is_none(), "no drain time is declared, and {:?} is shown", made.settings.drain);
+    Ok(())
+}
+
+async fn host_name(context: CaseContext) -> Result<(), Failure> {
+    if context.provider().load_balancers().is_none() {
+        return Ok(());
+    }
+    let made = context.balancer("web").await?;
+    check!(
+        matches!(made.endpoint, Some(Endpoint::Host { .. })),
+        "no address is declared, and {:?} is shown",
+        made.endpoint
+    );
+    Ok(())
+}
+
+async fn no_alias(context: CaseContext) -> Result<(), Failure> {
+    let Some(zones) = context.provider().dns_zones() else { return Ok(()) };
+    let record = super::dns::set(&context, "www", RecordKind::A, &["host.example.org"])?;
+    refused(zones.upsert(&record).await, &[ErrorKind::InvalidInput], "a host name as an address")?;
+    let found = zones.get(&record.zone, &record.name, record.kind).await?;
+    check!(found.is_none(), "refused, and set: {found:?}");
     Ok(())
 }
 

@@ -14,10 +14,10 @@ use crate::{
     context::Context,
     journal::{Owned, Release, Resource, Retired, current},
     manifest::{Retire, StaticIpChoice},
-    provider::{Instance, InstanceState, MemberHealth, ReleaseId, label},
+    provider::{Endpoint, Instance, InstanceState, MemberHealth, ReleaseId, label},
     recipe::changed,
     resources::{may_write, record_ttl, release_of, wanted_record_name},
-    traffic::{address_of, never_worked, points_elsewhere, serves},
+    traffic::{endpoint_of, never_worked, points_elsewhere, serves},
 };
 
 /// Puts together what the planner decides on, and refuses what belongs to somebody else.
@@ -36,11 +36,11 @@ pub(super) async fn facts(ctx: &Context, world: &World, wanted: &Wanted, force: 
     let own = current.as_ref().and_then(|current| current.instances.first());
     let own = world.instances.iter().find(|instance| Some(&instance.id) == own);
     let fleet = fleet_facts(ctx, world);
-    let balancer = world.balancer.as_ref().and_then(|balancer| address_of(balancer).ok());
+    let balancer = world.balancer.as_ref().and_then(|balancer| endpoint_of(balancer).ok());
     let record_target = match &address {
-        AddressFacts::None if fleet.is_some() => balancer.map(|address| address.ip),
-        AddressFacts::Stands { address, .. } => Some(*address),
-        AddressFacts::None => own.and_then(|instance| instance.address.as_ref()).map(|address| address.ip),
+        AddressFacts::None if fleet.is_some() => balancer.map(Endpoint::record_value),
+        AddressFacts::Stands { address, .. } => Some(address.to_string()),
+        AddressFacts::None => own.and_then(|instance| instance.address.as_ref()).map(|address| address.ip.to_string()),
         AddressFacts::Missing => None,
     };
     let last = world.history.last();
@@ -219,8 +219,8 @@ pub(super) fn check(ctx: &Context, world: &World) -> Result<(), EngineError> {
 /// What the provider cannot do of the load balancer that the manifest asks for. Loading the manifest says so, too, at its line,
 /// where the provider is known then.
 fn check_balancer(ctx: &Context) -> Result<(), EngineError> {
-    let descriptor = ctx.provider.descriptor();
-    match ctx.loaded.manifest.beyond(descriptor.id, descriptor.capabilities).into_iter().next() {
+    let (provider, dns) = (ctx.provider.descriptor(), ctx.dns_provider().descriptor());
+    match ctx.loaded.manifest.beyond(provider, dns).into_iter().next() {
         None => Ok(()),
         Some(beyond) => Err(EngineError::new(EngineErrorKind::Manifest, beyond.message).hint(beyond.help)),
     }

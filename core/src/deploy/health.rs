@@ -91,7 +91,7 @@ async fn probe_of_balancer(ctx: &Context, balancer: &LoadBalancer) -> Result<Opt
     let check = through(&ctx.loaded.manifest.health.check, &balancer.settings).filter(|_| !is_silent(ctx));
     let Some(check) = check else { return Ok(None) };
     let address = address_of(balancer)?;
-    let probe = Probe::asking(&check, &ctx.loaded, &ctx.services, &address, None).await;
+    let probe = Probe::asking(&check, &ctx.loaded, &ctx.services, address, None).await;
     probe.map(Some).map_err(|reason| EngineError::new(EngineErrorKind::Manifest, format!("{reason} (health.check)")))
 }
 

@@ -238,8 +238,8 @@ pub(super) struct Facts {
     /// How the choice of the address differs from what serves.
     pub(super) address_change: Option<String>,
     pub(super) record: Option<RecordFacts>,
-    /// The address that the record must have, where it is known without a new instance.
-    pub(super) record_target: Option<IpAddr>,
+    /// What the record must hold, an address or a host name, where that is known without a new instance.
+    pub(super) record_target: Option<String>,
     pub(super) standing: Vec<InstanceId>,
     /// What goes in the end.
     pub(super) superfluous: Vec<Superfluous>,
@@ -379,10 +379,14 @@ fn finish(facts: &Facts, mut steps: Vec<Step>) -> Plan {
 fn set_record(facts: &Facts, record: &RecordFacts, new: bool) -> Option<Step> {
     // Without a static IP and a load balancer, the record follows the instance.
     let follows = facts.address == AddressFacts::None && facts.fleet.is_none() && new;
-    let target = facts.record_target.filter(|_| !follows);
-    let after = target.map(|address| vec![address.to_string()]);
+    let target = facts.record_target.as_ref().filter(|_| !follows);
+    // The TTL of an alias is the cloud's.
+    let is_alias = target.is_some_and(|target| target.parse::<IpAddr>().is_err());
+    let after = target.map(|target| vec![target.clone()]);
     let before = record.before.as_ref();
-    let stands = before.zip(after.as_ref()).is_some_and(|((values, ttl), after)| values == after && *ttl == record.ttl);
+    let stands = before
+        .zip(after.as_ref())
+        .is_some_and(|((values, ttl), after)| values == after && (*ttl == record.ttl || is_alias));
     (!stands).then(|| Step::SetRecord {
         fqdn: record.fqdn.clone(),
         before: before.map(|(values, _)| values.clone()),
@@ -474,7 +478,7 @@ mod tests {
                 count: 1,
                 fleet: None,
                 record_target: match &address {
-                    AddressFacts::Stands { address, .. } => Some(*address),
+                    AddressFacts::Stands { address, .. } => Some(address.to_string()),
                     _ => None,
                 },
                 record: record.map(|before| RecordFacts {
@@ -544,7 +548,7 @@ mod tests {
                 }),
                 address_change: None,
                 superfluous: Vec::new(),
-                record_target: Some(target),
+                record_target: Some(target.to_string()),
                 standing: vec![serves],
                 force: false,
                 ..facts

@@ -114,7 +114,7 @@ pub(super) async fn status_with(engine: &Engine<'_>) -> Result<Status, EngineErr
     let (address, port) = match &balancer {
         Some(balancer) => {
             let listener = balancer.settings.listeners.first();
-            (address_of(balancer).ok(), listener.map(|listener| listener.port))
+            (address_of(balancer).ok().cloned(), listener.map(|listener| listener.port))
         }
         None => (world.static_ip.as_ref().map(|ip| ip.address.clone()), ctx.loaded.manifest.health.check.port()),
     };

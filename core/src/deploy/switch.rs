@@ -31,7 +31,7 @@ impl Run<'_> {
             self.still_healthy(&instance).await?;
         }
         let address = self.point_address_at(&instance, &standing).await?;
-        self.set_record(&address).await
+        self.set_record(&address.ip.to_string()).await
     }
 
     /// Points the record at the load balancer, behind which the instances of this release serve.
@@ -43,8 +43,8 @@ impl Run<'_> {
             );
         };
         let balancer = traffic::active(&self.ctx, &balancer).await?;
-        let address = traffic::address_of(&balancer)?;
-        self.set_record(&address).await
+        let leads_to = traffic::endpoint_of(&balancer)?.record_value();
+        self.set_record(&leads_to).await
     }
 
     /// The instance of this release that may serve.
@@ -217,8 +217,8 @@ impl Run<'_> {
     }
 
     /// Sets the record where it is not as it should be. That it is ours is written down before it is made.
-    pub(super) async fn set_record(&mut self, address: &Address) -> Result<(), EngineError> {
-        let Some(wanted) = wanted_record(&self.ctx, address.ip) else {
+    pub(super) async fn set_record(&mut self, leads_to: &str) -> Result<(), EngineError> {
+        let Some(wanted) = wanted_record(&self.ctx, leads_to) else {
             if self.resources.record().is_some() {
                 self.resources.supersede(self.release.id(), |owned| owned.as_record().is_some());
                 self.save_resources().await?;
@@ -232,7 +232,7 @@ impl Run<'_> {
         }
         // A look may show what was before the last change, which is what is wanted again where a release is undone.
         let set_otherwise = self.last_set(&wanted.fqdn()).is_some_and(|values| *values != wanted.values);
-        let is_so = standing.as_ref() == Some(&wanted) && !set_otherwise;
+        let is_so = standing.as_ref().is_some_and(|standing| standing.is_as(&wanted)) && !set_otherwise;
         let ttl = wanted.ttl.as_secs();
         let named = OwnedRecord { zone: wanted.zone.clone(), name: wanted.name.clone(), kind: wanted.kind, ttl };
         if !is_so {

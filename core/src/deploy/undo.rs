@@ -19,7 +19,7 @@ use crate::{
         Standing, balancers, dns_provider, find, find_balancer, give_back, remove_record, standing_record,
         wanted_record_name, written, zones,
     },
-    traffic::{address_of, take_away},
+    traffic::{endpoint_of, take_away},
     watch::Wait,
 };
 
@@ -190,15 +190,18 @@ impl Run<'_> {
             None => None,
         };
         // Behind a load balancer, the former one is one of several.
-        let address = match &balancer {
-            Some(balancer) => Some(address_of(balancer)?),
-            None => self.address_back_at(former).await?,
+        let target = match &balancer {
+            Some(balancer) => Some(endpoint_of(balancer)?.record_value()),
+            None => {
+                let address = self.address_back_at(former).await?.or_else(|| former.address.clone());
+                address.map(|address| address.ip.to_string())
+            }
         };
         self.take_back_record().await?;
         let same_record = wanted_record_name(&self.ctx)
             .zip(self.resources.record())
             .is_some_and(|((_, wanted), (_, standing))| standing.is_same(&wanted));
-        if let Some(target) = address.or_else(|| former.address.clone()) {
+        if let Some(target) = target {
             if same_record {
                 self.set_record(&target).await?;
             } else {
@@ -282,12 +285,12 @@ impl Run<'_> {
     }
 
     /// Sends the record back that this release has changed and the manifest does not name any more.
-    async fn record_back_at(&mut self, target: &Address) -> Result<(), EngineError> {
+    async fn record_back_at(&mut self, target: &str) -> Result<(), EngineError> {
         let owned = self.resources.record().map(|(owned, record)| (owned.provider.clone(), record.clone()));
         let Some((provider, record)) = owned else { return Ok(()) };
         let Some(standing) = standing_record(zones(&self.ctx, &provider)?, &record).await? else { return Ok(()) };
         let written = written(&[], &self.release);
-        let after = vec![target.ip.to_string()];
+        let after = vec![target.to_owned()];
         let set_otherwise = self.last_set(&record.fqdn()).is_some_and(|values| *values != after);
         if standing.values == after && !set_otherwise || !standing.values.iter().all(|value| written.contains(value)) {
             return Ok(());

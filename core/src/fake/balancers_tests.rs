@@ -177,7 +177,10 @@ async fn what_passes_everything_through_refuses_the_rest_and_a_named_one_has_a_h
     assert!(cloud.balancer_list().is_empty());
     let (id, _) = active(&cloud).await;
     let endpoint = get(&cloud, &id).await.endpoint;
-    assert!(matches!(&endpoint, Some(Endpoint::Host(host)) if host.starts_with(id.as_str())), "{endpoint:?}");
+    assert!(
+        matches!(&endpoint, Some(Endpoint::Host { name, addresses }) if name.starts_with(id.as_str()) && addresses.len() == 1),
+        "{endpoint:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

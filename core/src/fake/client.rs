@@ -1,7 +1,8 @@
 //! One process's way to the cloud.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Actor, Flavour, Kill, State, Transaction, World,
+    Actor, Balancing, Flavour, Kill, State, Transaction, World,
     faults::{Read, SETTLES, STALEST},
     transaction::{Ends, carry_out},
     world::{Apply, Order},
@@ -20,43 +21,51 @@ use crate::provider::{
     support::{Call, Recent},
 };
 
-macro_rules! declaring {
-    ($($own:ident)*) => {
-        Descriptor {
-            id: "fake",
-            title: "Fake cloud",
-            capabilities: &[
-                Capability::ImageCopyRegions,
-                Capability::InstanceLaunchBatch,
-                Capability::InstanceConsole,
-                Capability::InstanceRelabel,
-                Capability::StaticIp,
-                Capability::StaticIpReassign,
-                Capability::LoadBalancer,
-                Capability::Dns,
-                Capability::LoginKey,
-                Capability::Marker,
-                Capability::Strays,
-                $(Capability::$own,)*
-            ],
-            limits: LIMITS,
-            guest: Guest::CLOUD_INIT,
-        }
-    };
-}
-
-/// What the fake cloud declares, by what its flavour says: whether static IPs carry labels, whether load balancers pass
-/// everything through, and whether they hide how a detached member drains.
-static DECLARED: [((bool, bool, bool), Descriptor); 8] = [
-    ((false, false, false), declaring!(LoadBalancerHttp LoadBalancerTargetPort LoadBalancerDrain)),
-    ((false, false, true), declaring!(LoadBalancerHttp LoadBalancerTargetPort)),
-    ((false, true, false), declaring!(LoadBalancerDrain)),
-    ((false, true, true), declaring!()),
-    ((true, false, false), declaring!(StaticIpLabels LoadBalancerHttp LoadBalancerTargetPort LoadBalancerDrain)),
-    ((true, false, true), declaring!(StaticIpLabels LoadBalancerHttp LoadBalancerTargetPort)),
-    ((true, true, false), declaring!(StaticIpLabels LoadBalancerDrain)),
-    ((true, true, true), declaring!(StaticIpLabels)),
+/// What the fake cloud declares whatever its flavour is.
+const ALWAYS: &[Capability] = &[
+    Capability::ImageCopyRegions,
+    Capability::InstanceLaunchBatch,
+    Capability::InstanceConsole,
+    Capability::InstanceRelabel,
+    Capability::StaticIp,
+    Capability::StaticIpReassign,
+    Capability::LoadBalancer,
+    Capability::Dns,
+    Capability::LoginKey,
+    Capability::Marker,
+    Capability::Strays,
 ];
+
+/// What it declares by its flavour.
+type Declared = BTreeMap<Vec<Capability>, Descriptor>;
+
+/// A descriptor for every set of capabilities that a flavour may have.
+static DECLARED: LazyLock<Declared> = LazyLock::new(|| {
+    let with = |flavour: u8| {
+        let on = |bit: u8| flavour & (1 << bit) != 0;
+        let hidden_drain = on(2).then_some(Duration::ZERO);
+        let balancing = Balancing { hidden_drain, passes_through: on(1), named: on(3), ..Balancing::default() };
+        let own = capabilities(&Flavour { labelled_ips: on(0), balancing, ..Flavour::default() });
+        let all = ALWAYS.iter().chain(&own).copied().collect::<Vec<_>>().leak();
+        let (id, title, guest) = ("fake", "Fake cloud", Guest::CLOUD_INIT);
+        (own, Descriptor { id, title, capabilities: all, limits: LIMITS, guest })
+    };
+    (0..16).map(with).collect()
+});
+
+/// What the fake cloud declares because of its flavour.
+fn capabilities(flavour: &Flavour) -> Vec<Capability> {
+    let Flavour { labelled_ips, balancing, .. } = flavour;
+    let all = [
+        (Capability::StaticIpLabels, *labelled_ips),
+        (Capability::LoadBalancerHttp, !balancing.passes_through),
+        (Capability::LoadBalancerTargetPort, !balancing.passes_through),
+        (Capability::LoadBalancerDrain, balancing.hidden_drain.is_none()),
+        (Capability::LoadBalancerAddress, !balancing.named),
+        (Capability::DnsAlias, balancing.named),
+    ];
+    all.into_iter().filter(|(_, has)| *has).map(|(capability, _)| capability).collect()
+}
 
 const LIMITS: Limits = Limits {
     user_data_bytes: 64 * 1024,
@@ -286,11 +295,8 @@ fn unauthenticated() -> Error {
 #[async_trait]
 impl Provider for FakeCloud {
     fn descriptor(&self) -> &'static Descriptor {
-        let Flavour { labelled_ips, balancing, .. } = self.world.flavour();
-        let flavour = (labelled_ips, balancing.passes_through, balancing.hidden_drain.is_some());
-        let [(_, plain), ..] = &DECLARED;
-        let declared = || DECLARED.iter().find(|(of, _)| *of == flavour).map_or(plain, |(_, descriptor)| descriptor);
-        self.declared.unwrap_or_else(declared)
+        // Every flavour has one.
+        self.declared.unwrap_or_else(|| &DECLARED[&capabilities(&self.world.flavour())])
     }
 
     async fn account(&self) -> Result<Account> {

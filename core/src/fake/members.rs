@@ -149,8 +149,12 @@ impl Balancer {
                     Work::Stays => format!("{id} is not destroyed after all"),
                     Work::Fails => format!("{id} cannot be created"),
                     Work::Active => {
-                        let host = || Endpoint::Host(format!("{id}.balancers.fake.example"));
-                        let endpoint = if named { host() } else { Endpoint::Address(self.address.clone()) };
+                        let address = self.address.clone();
+                        let host = format!("{id}.balancers.fake.example");
+                        let endpoint = match named {
+                            true => Endpoint::Host { name: host, addresses: vec![address] },
+                            false => Endpoint::Address(address),
+                        };
                         self.balancer.endpoint.get_or_insert(endpoint);
                         format!("{id} is active")
                     }

@@ -111,7 +111,7 @@ impl DnsZones for FakeCloud {
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
         if self.world.flavour().checks {
-            set.check("upsert record", &self.descriptor().limits)?;
+            set.check("upsert record", self.descriptor())?;
         }
         let set = set.clone();
         self.mutate("upsert record", move |transaction| transaction.put(&set)).await

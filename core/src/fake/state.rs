@@ -303,6 +303,15 @@ impl State {
         self.balancers.values().find(|balancer| balancer.address.ip == address)
     }
 
+    /// The load balancer that a record with this value leads to.
+    pub fn balancer_behind(&self, value: &str) -> Option<&Balancer> {
+        let leads = |balancer: &&Balancer| {
+            balancer.balancer.endpoint.as_ref().is_some_and(|endpoint| endpoint.record_value() == value)
+                || value.parse() == Ok(balancer.address.ip)
+        };
+        self.balancers.values().find(leads)
+    }
+
     /// An instance is there no more: no static IP points at it, and no load balancer has it.
     pub fn vanish(&mut self, id: &InstanceId) {
         self.machines.remove(id);

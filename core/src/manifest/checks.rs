@@ -388,8 +388,9 @@ impl Checks<'_, '_, '_> {
         for problem in fleet_rules::problems(manifest) {
             self.report(&problem.path, problem.message, Some(problem.help));
         }
-        let Ok(provider) = Registry::find(provider.as_str()) else { return };
-        for beyond in manifest.beyond(provider.descriptor.id, provider.descriptor.capabilities) {
+        let dns = manifest.dns.as_ref().and_then(|dns| dns.provider.as_ref()).unwrap_or(provider);
+        let (Ok(provider), Ok(dns)) = (Registry::find(provider.as_str()), Registry::find(dns.as_str())) else { return };
+        for beyond in manifest.beyond(provider.descriptor, dns.descriptor) {
             self.report(&beyond.path, beyond.message, Some(&beyond.help));
         }
     }

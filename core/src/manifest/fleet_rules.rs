@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{
     HealthCheck, LoadBalancerSection, Manifest, MemberCheckSection, Retire, StaticIpChoice, Strategy, tree::Step,
 };
-use crate::provider::{Capability, ListenerProtocol};
+use crate::provider::{Capability, Descriptor, ListenerProtocol};
 
 /// A value that cannot be: where it stands, what is wrong, and what to do.
 pub(super) struct Problem {
@@ -24,16 +24,27 @@ pub(crate) struct Beyond {
 }
 
 impl Manifest {
-    /// What a provider with these capabilities cannot do of what the manifest asks for.
-    pub(crate) fn beyond(&self, provider: &str, capabilities: &[Capability]) -> Vec<Beyond> {
+    /// What a provider cannot do of what the manifest asks for. `dns`: the one that serves the zone.
+    pub(crate) fn beyond(&self, provider: &Descriptor, dns: &Descriptor) -> Vec<Beyond> {
         let Some(balancer) = &self.load_balancer else { return Vec::new() };
         let key = |name: &str| Step::Key(name.to_owned());
+        let Descriptor { id: provider, capabilities, .. } = provider;
         if !capabilities.contains(&Capability::LoadBalancer) {
             let help = "set `instance.count = 1` and remove `[load_balancer]`, or choose another provider".to_owned();
             let message = format!("provider {provider} has no load balancers");
             return vec![Beyond { path: vec![key("load_balancer")], message, help }];
         }
         let mut found = Vec::new();
+        if self.dns.is_some()
+            && !capabilities.contains(&Capability::LoadBalancerAddress)
+            && !dns.has(Capability::DnsAlias)
+        {
+            let zones = dns.id;
+            let message =
+                format!("load balancers of {provider} have a host name, and a record at {zones} cannot lead to one");
+            let help = format!("let a provider with aliases serve the zone: `provider = \"{provider}\"`");
+            found.push(Beyond { path: vec![key("dns")], message, help });
+        }
         for (index, listener) in balancer.listeners.iter().enumerate() {
             let at = |name: &str| vec![key("load_balancer"), key("listeners"), Step::Index(index), key(name)];
             if listener.protocol != ListenerProtocol::Tcp && !capabilities.contains(&Capability::LoadBalancerHttp) {
@@ -232,7 +243,11 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::tree::show;
+    use crate::{
+        fake::{Actor, FakeCloud, Flavour, Pace, World},
+        manifest::tree::show,
+        provider::Provider as _,
+    };
 
     const BASE: &str = "service = \"app\"\nprovider = \"p\"\nproviders = {}\n[image]\n[health]\n\
                         check = { http = { path = \"/health\", port = 8080 } }\n";
@@ -261,16 +276,23 @@ mod tests {
 
     #[test]
     fn what_the_provider_cannot_do_is_refused_with_the_alternative() {
-        let manifest: Manifest = toml::from_str(&format!("{BASE}[instance]\ncount = 2\n{BALANCER}")).unwrap();
-        let beyond = |capabilities: &[Capability]| {
-            let all = manifest.beyond("p", capabilities);
+        let zone = "[dns]\nzone = \"example.org\"\nname = \"www\"\n";
+        let manifest: Manifest = toml::from_str(&format!("{BASE}[instance]\ncount = 2\n{BALANCER}{zone}")).unwrap();
+        let usual = FakeCloud::connect(&World::new(Pace::default(), Flavour::default()), Actor("somebody".to_owned()))
+            .descriptor();
+        let beyond_with = |capabilities: &'static [Capability], dns: &'static [Capability]| {
+            let provider = |id, capabilities| Descriptor { id, capabilities, ..*usual };
+            let all = manifest.beyond(&provider("p", capabilities), &provider("q", dns));
             all.into_iter().map(|beyond| format!("{}: {}", show(&beyond.path), beyond.help)).collect::<Vec<_>>()
         };
-        let (balancer, http, target) =
-            (Capability::LoadBalancer, Capability::LoadBalancerHttp, Capability::LoadBalancerTargetPort);
-        assert!(beyond(&[balancer, http, target]).is_empty());
+        use Capability::{DnsAlias, LoadBalancer, LoadBalancerAddress, LoadBalancerHttp, LoadBalancerTargetPort};
+        const NAMED: &[Capability] = &[LoadBalancer, LoadBalancerHttp, LoadBalancerTargetPort];
+        let beyond = |capabilities| beyond_with(capabilities, &[]);
+        assert!(beyond(&[LoadBalancer, LoadBalancerHttp, LoadBalancerTargetPort, LoadBalancerAddress]).is_empty());
+        assert!(beyond_with(NAMED, &[DnsAlias]).is_empty());
+        assert_eq!(beyond(NAMED), ["dns: let a provider with aliases serve the zone: `provider = \"p\"`"]);
         assert!(beyond(&[])[0].starts_with("load_balancer: set `instance.count = 1`"));
-        let all = beyond(&[balancer]);
+        let all = beyond(&[LoadBalancer, LoadBalancerAddress]);
         assert!(all[0].starts_with("load_balancer.listeners[0].protocol: write `protocol = \"tcp\"`"), "{all:?}");
         assert!(all[1].starts_with("load_balancer.listeners[0].target_port: let the service listen on port 80"));
         assert_eq!(all.len(), 2);

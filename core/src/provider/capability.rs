@@ -57,8 +57,12 @@ capabilities! {
     LoadBalancerTargetPort = "load_balancer.target_port";
     /// A load balancer shows a detached member until its connections have ended.
     LoadBalancerDrain = "load_balancer.drain";
+    /// A load balancer has an address that stays for as long as it exists. Without, it has a host name.
+    LoadBalancerAddress = "load_balancer.address";
     /// DNS zones and record sets.
     Dns = "dns";
+    /// A record set of addresses may be an alias of a host name.
+    DnsAlias = "dns.alias";
     /// Login keys are registered with the account, and named at launch.
     LoginKey = "login_key";
     /// Small named values can be kept with the account itself.

@@ -1,6 +1,6 @@
 //! DNS zones and their record sets.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -52,11 +52,27 @@ pub struct RecordSet {
     pub kind: RecordKind,
     /// How long resolvers may keep it.
     pub ttl: Duration,
-    /// The data, in no order. Names carry no final dot.
+    /// The data, in no order. Names carry no final dot. For A and AAAA: addresses, or one host name, which is an alias.
     pub values: Vec<String>,
 }
 
 impl RecordSet {
+    /// The host name whose addresses are answered for this name, where it is an alias. Such a set is of kind A or AAAA, so that it
+    /// may be at the zone's own name, and takes turns with addresses in one change. *Requires* [`super::Capability::DnsAlias`].
+    /// Its TTL is the cloud's.
+    pub fn alias(&self) -> Option<&str> {
+        match (self.kind, self.values.as_slice()) {
+            (RecordKind::A | RecordKind::Aaaa, [value]) if value.parse::<IpAddr>().is_err() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs no change to be as `wanted`. The TTL of an alias is the cloud's, and no difference.
+    pub fn is_as(&self, wanted: &Self) -> bool {
+        let ttl = if wanted.alias().is_some() { wanted.ttl } else { self.ttl };
+        Self { ttl, ..self.clone() } == *wanted
+    }
+
     /// The full name, without the final dot.
     pub fn fqdn(&self) -> String {
         if self.name == "@" { self.zone.clone() } else { format!("{}.{}", self.name, self.zone) }

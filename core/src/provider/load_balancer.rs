@@ -43,8 +43,31 @@ pub enum LoadBalancerState {
 pub enum Endpoint {
     /// An address that stays for as long as the load balancer exists: an A record leads to it.
     Address(Address),
-    /// A host name whose addresses change: a CNAME or alias record leads to it.
-    Host(String),
+    /// A host name whose addresses change: an alias leads to it (see [`super::RecordSet::alias`]).
+    Host {
+        /// The name, without a final dot.
+        name: String,
+        /// The addresses that it has now, through which the service can be watched. The cloud may take hours to let go of one.
+        addresses: Vec<Address>,
+    },
+}
+
+impl Endpoint {
+    /// What a record that leads here holds.
+    pub fn record_value(&self) -> String {
+        match self {
+            Self::Address(address) => address.ip.to_string(),
+            Self::Host { name, .. } => name.clone(),
+        }
+    }
+
+    /// An address where clients may connect now; `None` where the cloud shows none yet.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Host { addresses, .. } => addresses.first(),
+        }
+    }
 }
 
 /// A load balancer to be created, or to be set up otherwise.

@@ -180,9 +180,10 @@ impl RecordSet {
     /// # Errors
     ///
     /// `InvalidInput`, in the name of `operation`.
-    pub fn check(&self, operation: &'static str, limits: &Limits) -> Result<()> {
+    pub fn check(&self, operation: &'static str, descriptor: &Descriptor) -> Result<()> {
         let invalid =
             |problem: String| Err(Error::new(ErrorKind::InvalidInput, operation, problem).with_resource(self.fqdn()));
+        let limits = &descriptor.limits;
         if self.ttl < limits.dns_min_ttl {
             let (ttl, least) = (self.ttl.as_secs(), limits.dns_min_ttl.as_secs());
             return invalid(format!("a TTL of {ttl} s; {least} s is the least"));
@@ -199,6 +200,9 @@ impl RecordSet {
         }
         if self.kind == RecordKind::Cname && self.values.len() > 1 {
             return invalid(format!("a CNAME has one value, not {}", self.values.len()));
+        }
+        if descriptor.has(Capability::DnsAlias) && self.alias().is_some_and(is_host_name) {
+            return Ok(());
         }
         match self.values.iter().find(|value| !is_value(self.kind, value)) {
             Some(value) => invalid(format!("`{value}` cannot be the value of a record of kind {}", self.kind)),
@@ -217,6 +221,13 @@ pub fn is_record_name(name: &str, zone: &str) -> bool {
 fn is_domain_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     name.split('.').all(|label| (1..=DNS_LABEL).contains(&label.len()) && label.bytes().all(plain))
+}
+
+/// Whether a value can be the name of a host, and cannot be meant as an address.
+fn is_host_name(value: &str) -> bool {
+    let last = value.rsplit('.').next().unwrap_or_default();
+    let numeric = last.bytes().all(|byte| byte.is_ascii_digit());
+    value.len() <= DNS_NAME && value.contains('.') && !numeric && is_domain_name(value)
 }
 
 fn is_value(kind: RecordKind, value: &str) -> bool {
@@ -364,7 +375,10 @@ mod tests {
             ttl: LIMITS.dns_min_ttl,
             values: values.iter().map(|value| (*value).to_owned()).collect(),
         };
-        let holds = |set: &RecordSet| set.check("test", &LIMITS).is_ok();
+        let zones =
+            |capabilities| Descriptor { id: "x", title: "X", capabilities, limits: LIMITS, guest: Guest::CLOUD_INIT };
+        let (plain, aliases) = (zones(&[]), zones(&[Capability::DnsAlias]));
+        let holds = |set: &RecordSet| set.check("test", &plain).is_ok();
         use RecordKind::{A, Aaaa, Cname, Txt};
         for (name, kind, value) in [
             ("@", A, "192.0.2.1"),
@@ -388,10 +402,19 @@ mod tests {
             ("www", A, "2001:db8::1"),
             ("www", Aaaa, "192.0.2.1"),
             ("www", A, ""),
+            ("www", A, "192.0.2"),
+            ("www", A, "192.0.2.300"),
+            ("www", A, "host"),
             ("www", Cname, "not a name"),
         ] {
-            assert!(!holds(&set(name, kind, &[value])), "{name} {kind} {value}");
+            for zones in [&plain, &aliases] {
+                assert!(set(name, kind, &[value]).check("test", zones).is_err(), "{name} {kind} {value}");
+            }
         }
+        let alias = set("@", A, &["app-1.elb.example"]);
+        assert!(alias.check("test", &aliases).is_ok() && !holds(&alias));
+        assert_eq!((alias.alias(), set("@", A, &["192.0.2.1"]).alias()), (Some("app-1.elb.example"), None));
+        assert!(set("@", A, &["app-1.elb.example", "192.0.2.1"]).check("test", &aliases).is_err());
         assert!(!holds(&set("www", A, &[])) && !holds(&set("www", Cname, &["a.example", "b.example"])));
         assert!(!holds(&RecordSet { ttl: Duration::from_secs(29), ..set("www", A, &["192.0.2.1"]) }));
     }

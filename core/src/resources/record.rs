@@ -1,6 +1,11 @@
 //! The DNS record of an environment: as the manifest wants it, and as it is.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     context::Context,
@@ -38,15 +43,16 @@ fn record_kind(ctx: &Context) -> RecordKind {
     }
 }
 
-/// The record that the manifest wants, pointing at an address.
-pub(crate) fn wanted_record(ctx: &Context, address: IpAddr) -> Option<RecordSet> {
+/// The record that the manifest wants, leading to an address, or to a host name, which is an alias.
+pub(crate) fn wanted_record(ctx: &Context, leads_to: &str) -> Option<RecordSet> {
+    let is_ipv6 = leads_to.parse::<Ipv6Addr>().is_ok();
     let dns = ctx.loaded.manifest.dns.as_ref()?;
     Some(RecordSet {
         zone: dns.zone.clone(),
         name: dns.name.clone(),
-        kind: if address.is_ipv6() { RecordKind::Aaaa } else { RecordKind::A },
+        kind: if is_ipv6 { RecordKind::Aaaa } else { RecordKind::A },
         ttl: record_ttl(ctx)?,
-        values: vec![address.to_string()],
+        values: vec![leads_to.to_owned()],
     })
 }
 

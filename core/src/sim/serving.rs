@@ -1,7 +1,5 @@
 //! Whether clients find something healthy: once a release has served, always.
 
-use std::net::IpAddr;
-
 use tokio::time::Instant;
 
 use super::{
@@ -63,11 +61,12 @@ impl Inner {
         if let Some(key) = &serving.record {
             let Some(record) = state.records.get(key) else { return Some(format!("there is no record {}", key.1)) };
             let leads = |value: &String| {
-                let address: Option<IpAddr> = value.parse().ok();
-                address.is_some_and(|address| match state.balancer_at(address) {
+                let balancer = state.balancer_behind(value);
+                let instance = value.parse().ok().and_then(|address| instance_at(state, address));
+                match balancer {
                     Some(balancer) => self.passes_on(state, balancer),
-                    None => instance_at(state, address).is_some_and(|id| healthy(&id)),
-                })
+                    None => instance.is_some_and(|id| healthy(&id)),
+                }
             };
             let ok = !record.values.is_empty() && record.values.iter().all(leads);
             return (!ok).then(|| format!("record {} leads to nothing healthy ({})", key.1, record.values.join(" ")));

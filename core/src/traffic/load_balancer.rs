@@ -51,7 +51,7 @@ pub(crate) async fn active(ctx: &Context, balancer: &LoadBalancer) -> Result<Loa
     let all = balancers(ctx)?;
     let look = || async move {
         let now = all.get(&balancer.id).await?;
-        Ok(match (&now.state, &now.endpoint) {
+        Ok(match (&now.state, now.endpoint.as_ref().and_then(Endpoint::address)) {
             (LoadBalancerState::Active, Some(_)) => Observed::Done(Ok(now)),
             (LoadBalancerState::Failed(reason), _) => Observed::Done(Err(reason.clone())),
             (LoadBalancerState::Active, None) => Observed::NotYet("active, without an address".to_owned()),
@@ -229,21 +229,25 @@ pub(crate) async fn check_no_members(
         .hint("somebody put it there; run `remint status`, and then the command again"))
 }
 
-/// The address of a load balancer that is active.
+/// Where clients of a load balancer that is active connect.
 ///
 /// # Errors
 ///
-/// [`EngineErrorKind::Provider`] where it has a host name instead: records of that kind are not supported yet.
-pub(crate) fn address_of(balancer: &LoadBalancer) -> Result<Address, EngineError> {
-    match &balancer.endpoint {
-        Some(Endpoint::Address(address)) => Ok(address.clone()),
-        Some(Endpoint::Host(host)) => {
-            let message = format!("load balancer {} has the host name {host} and no address", balancer.name);
-            Err(EngineError::new(EngineErrorKind::Provider, message))
-        }
-        None => {
-            let message = format!("load balancer {} has no address yet", balancer.name);
-            Err(EngineError::new(EngineErrorKind::Provider, message).hint("run the command again"))
-        }
-    }
+/// [`EngineErrorKind::Provider`] where the cloud shows nothing yet.
+pub(crate) fn endpoint_of(balancer: &LoadBalancer) -> Result<&Endpoint, EngineError> {
+    balancer.endpoint.as_ref().ok_or_else(|| no_address(balancer))
+}
+
+/// An address through which the service behind a load balancer that is active can be asked.
+///
+/// # Errors
+///
+/// [`EngineErrorKind::Provider`] where the cloud shows none yet.
+pub(crate) fn address_of(balancer: &LoadBalancer) -> Result<&Address, EngineError> {
+    balancer.endpoint.as_ref().and_then(Endpoint::address).ok_or_else(|| no_address(balancer))
+}
+
+fn no_address(balancer: &LoadBalancer) -> EngineError {
+    let message = format!("load balancer {} has no address yet", balancer.name);
+    EngineError::new(EngineErrorKind::Provider, message).hint("run the command again")
 }

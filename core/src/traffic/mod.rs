@@ -5,6 +5,6 @@ mod load_balancer;
 mod static_ip;
 
 pub(crate) use load_balancer::{
-    active, address_of, check_no_members, drain, ensure, members, never_worked, put_in_service, serves,
+    active, address_of, check_no_members, drain, endpoint_of, ensure, members, never_worked, put_in_service, serves,
 };
 pub(crate) use static_ip::{check_unused, move_to, points_elsewhere, take_away};

@@ -15,7 +15,7 @@ use remint_core::provider::{
 };
 use tokio::time::Instant;
 
-use crate::{Aws, provider::LIMITS};
+use crate::Aws;
 
 #[cfg(test)]
 mod tests;
@@ -223,7 +223,7 @@ impl DnsZones for Aws {
         const OPERATION: &str = "set record";
         let invalid =
             |message: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_resource(set.fqdn()));
-        set.check(OPERATION, &LIMITS)?;
+        set.check(OPERATION, self.settings.descriptor)?;
         let Ok(ttl) = i32::try_from(set.ttl.as_secs()) else {
             return invalid(format!("a TTL of {} s; {} s is the most", set.ttl.as_secs(), i32::MAX));
         };

@@ -201,7 +201,7 @@ impl DnsZones for DigitalOcean {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        set.check("set record", &self.descriptor.limits)?;
+        set.check("set record", self.descriptor)?;
         // All records of a name: they share a TTL, and exclude a CNAME.
         let turn = self.turns.take([format!("record {}", set.fqdn())]).await;
         for (round, pause) in (1..=ROUNDS).zip(pauses(self.settle)) {

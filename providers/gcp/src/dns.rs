@@ -225,7 +225,7 @@ impl DnsZones for Gcp {
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
         const OPERATION: &str = "set record";
-        set.check(OPERATION, &LIMITS)?;
+        set.check(OPERATION, &DESCRIPTOR)?;
         self.bring_about(OPERATION, &set.zone, &set.fqdn(), set.kind, Some(set)).await
     }
 

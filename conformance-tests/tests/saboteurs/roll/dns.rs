@@ -61,6 +61,10 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         Upsert(set) => first_of_cnames, ["dns.cname_several"];
     "upsert.cuts_text", "`DnsZones::upsert`: exactly these values",
         Upsert(set) => cuts_text, ["dns.long_text"];
+    "upsert.alias_resolved", "`RecordSet::alias`: the host name whose addresses are answered",
+        Upsert(set) => alias_resolved, ["dns.alias"];
+    "record.alias_twice", "`RecordSet::alias`: the single value of the set",
+        GetRecord(zone, name, kind) => alias_twice, ["dns.alias"];
     "upsert.whole_zone", "`Provider`: all methods may be called concurrently",
         Upsert(set) => whole_zone, ["concurrency.record_others", "concurrency.record_kinds"];
     "record.cached", "`DnsZones::get`: the record set of a name and kind",
@@ -147,6 +151,23 @@ async fn adds(on: On, mut set: RecordSet) -> Result<()> {
         set.values.extend(before.values);
     }
     on.model.upsert(&set).await
+}
+
+/// Writes an address for the host name, which is another one tomorrow.
+async fn alias_resolved(on: On, mut set: RecordSet) -> Result<()> {
+    if set.alias().is_some() {
+        set.values = vec!["192.0.2.77".to_owned()];
+    }
+    on.model.upsert(&set).await
+}
+
+/// Shows the addresses of before next to the host name.
+async fn alias_twice(on: On, zone: String, name: String, kind: RecordKind) -> Result<Option<RecordSet>> {
+    let mut found = on.model.get(&zone, &name, kind).await?;
+    if let Some(set) = found.as_mut().filter(|set| set.alias().is_some()) {
+        set.values.push("192.0.2.1".to_owned());
+    }
+    Ok(found)
 }
 
 async fn keeps_ttl(on: On, mut set: RecordSet) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use remint_conformance::LostReply;
 use remint_core::fake::Membership;
 use remint_core::provider::{
-    CheckProtocol, Effect, ErrorKind, InstanceId, Instances, ListenerProtocol, LoadBalancer, LoadBalancerId,
+    CheckProtocol, Effect, Endpoint, ErrorKind, InstanceId, Instances, ListenerProtocol, LoadBalancer, LoadBalancerId,
     LoadBalancerSpec, LoadBalancerState, LoadBalancers, Result, Selector,
 };
 use tokio::time::Instant;
@@ -68,6 +68,12 @@ pub(super) const SABOTEURS: &[Saboteur] = saboteurs! {
         ListLoadBalancers(prefix) => lists_without_endpoint, ["load_balancers.ensure"];
     "get_balancer.without_endpoint", "`LoadBalancer::endpoint`: `None` until the cloud has given it an address",
         GetLoadBalancer(id) => without_endpoint, ["load_balancers.ensure"];
+    "get_balancer.fixed_address", "`Capability::LoadBalancerAddress`: without it, a load balancer has a host name",
+        GetLoadBalancer(id) => fixed_address, ["undeclared.load_balancer.address", "dns.alias"];
+    "get_balancer.final_dot", "`Endpoint::Host`: the name, without a final dot",
+        GetLoadBalancer(id) => final_dot, ["load_balancers.endpoint"];
+    "get_balancer.no_addresses", "`Endpoint::Host`: the addresses that it has now",
+        GetLoadBalancer(id) => no_addresses, ["load_balancers.endpoint"];
     "get_balancer.missing_while_building", "`LoadBalancers::get`: `NotFound` only where there is none",
         GetLoadBalancer(id) => missing_while_building, ["consistency.load_balancer_at_once"];
     "get_balancer.unknown_is_invalid", "`LoadBalancers::get`: `NotFound`",
@@ -276,6 +282,30 @@ async fn lists_without_endpoint(on: On, prefix: String) -> Result<Vec<LoadBalanc
     let mut listed = LoadBalancers::list(&on.model, &prefix).await?;
     listed.iter_mut().for_each(|balancer| balancer.endpoint = None);
     Ok(listed)
+}
+
+/// Shows an address of today as one that stays.
+async fn fixed_address(on: On, id: LoadBalancerId) -> Result<LoadBalancer> {
+    let mut found = LoadBalancers::get(&on.model, &id).await?;
+    let address = found.endpoint.as_ref().and_then(Endpoint::address).cloned();
+    found.endpoint = address.map(Endpoint::Address);
+    Ok(found)
+}
+
+async fn final_dot(on: On, id: LoadBalancerId) -> Result<LoadBalancer> {
+    let mut found = LoadBalancers::get(&on.model, &id).await?;
+    if let Some(Endpoint::Host { name, .. }) = &mut found.endpoint {
+        name.push('.');
+    }
+    Ok(found)
+}
+
+async fn no_addresses(on: On, id: LoadBalancerId) -> Result<LoadBalancer> {
+    let mut found = LoadBalancers::get(&on.model, &id).await?;
+    if let Some(Endpoint::Host { addresses, .. }) = &mut found.endpoint {
+        addresses.clear();
+    }
+    Ok(found)
 }
 
 async fn without_endpoint(on: On, id: LoadBalancerId) -> Result<LoadBalancer> {

@@ -47,6 +47,7 @@ const TABLES: &[&[Saboteur]] = &[
     together::SABOTEURS,
     undeclared::SABOTEURS,
     undeclared::PASSING_BALANCERS,
+    undeclared::ZONES,
     relabelling::UNDECLARED,
 ];
 

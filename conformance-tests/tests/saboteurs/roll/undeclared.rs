@@ -2,8 +2,8 @@
 
 use remint_conformance::LostReply;
 use remint_core::provider::{
-    Capability, Descriptor, Error, ErrorKind, ImageId, Instance, InstanceId, Instances, Labels, LaunchSpec, Listener,
-    ListenerProtocol, LoadBalancer, LoadBalancerSpec, LoadBalancers, Region, Regions, Result,
+    Capability, Descriptor, DnsZones, Error, ErrorKind, ImageId, Instance, InstanceId, Instances, Labels, LaunchSpec,
+    Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LoadBalancers, RecordSet, Region, Regions, Result,
 };
 
 use crate::{
@@ -52,6 +52,22 @@ pub(super) const PASSING_BALANCERS: &[Saboteur] = saboteurs! {
     "undeclared.drain_is_told", "`LoadBalancerSettings::drain`: `None` where the cloud has no such setting",
         EnsureLoadBalancer(spec) => drain_is_told, ["undeclared.load_balancer.drain"];
 };
+
+/// Zones without aliases.
+static PLAIN_ZONES: Descriptor = Descriptor { capabilities: &[Capability::Dns], ..WHOLE };
+
+pub(super) const ZONES: &[Saboteur] = saboteurs! {
+    on &PLAIN_ZONES;
+    "undeclared.alias_is_kept", "`Capability::DnsAlias`: a record set of addresses may be an alias",
+        Upsert(set) => alias_is_kept, ["undeclared.dns.alias"];
+};
+
+async fn alias_is_kept(on: On, set: RecordSet) -> Result<()> {
+    if set.alias().is_some() {
+        return on.change(LostReply::UpsertRecord, move |world| world.put(&set)).await;
+    }
+    on.model.upsert(&set).await
+}
 
 /// Takes what it does not declare, where it is asked for this.
 async fn takes(on: On, spec: LoadBalancerSpec, what: impl Fn(&Listener) -> bool) -> Result<LoadBalancer> {

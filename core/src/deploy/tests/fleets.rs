@@ -53,8 +53,8 @@ impl Stand {
         assert_eq!(releases, BTreeSet::from([Some(serving.id().0.to_string().as_str())]));
         assert_eq!(serving.record.count as usize, count);
         assert!(history.iter().all(|release| release.phase().is_final()));
-        let Some(Endpoint::Address(address)) = self.balancer().endpoint else { panic!("{:?}", self.balancer()) };
-        assert_eq!(self.cloud.record("www"), Some(vec![address.ip.to_string()]));
+        let leads_to = self.balancer().endpoint.as_ref().map(Endpoint::record_value).unwrap();
+        assert_eq!(self.cloud.record("www"), Some(vec![leads_to]));
         assert_eq!((self.cloud.key_names(), self.cloud.static_ip_list()), (vec![], vec![]));
         let ctx = self.context();
         assert_eq!(leftovers_with(&self.engine(&ctx)).await.unwrap(), Leftovers::default());
@@ -116,6 +116,36 @@ async fn no_strategy_ever_has_fewer_in_service_or_more_instances_than_promised()
         stand.check_fleet(3).await;
         assert_eq!(*stand.told.migrations.lock().unwrap(), migrations, "{deploy}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_is_an_alias_where_a_load_balancer_has_a_host_name_and_an_address_again_without_one() {
+    let stand = Stand::with(MANIFEST);
+    stand.cloud.balance(crate::fake::Balancing { named: true, ..Default::default() });
+    stand.deploy().await.unwrap();
+    let address = stand.cloud.record("www").unwrap();
+    assert!(address[0].parse::<std::net::IpAddr>().is_ok(), "{address:?}");
+    // A fleet that fails behind the load balancer is undone, and the record is what it was.
+    let stand = stand.manifest(rolling(2));
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
+    stand.deploy().await.unwrap_err();
+    assert_eq!(stand.cloud.record("www").unwrap(), address);
+    stand.told.sick_outside.store(false, Ordering::SeqCst);
+    stand.deploy().await.unwrap();
+    stand.check_fleet(2).await;
+    assert!(stand.cloud.record("www").unwrap()[0].ends_with(".balancers.fake.example"));
+    // A bad release that follows is undone, and the record stays the alias.
+    stand.recipe("two");
+    stand.told.sick_outside.store(true, Ordering::SeqCst);
+    let record = stand.cloud.record("www");
+    stand.deploy().await.unwrap_err();
+    stand.told.sick_outside.store(false, Ordering::SeqCst);
+    assert_eq!((stand.cloud.record("www"), stand.cloud.standing().len()), (record, 2));
+    let stand = stand.manifest(MANIFEST.to_owned());
+    stand.recipe("one");
+    stand.deploy().await.unwrap();
+    let address = stand.cloud.record("www").unwrap();
+    assert!(address[0].parse::<std::net::IpAddr>().is_ok() && stand.cloud.balancer_list().is_empty(), "{address:?}");
 }
 
 #[tokio::test(start_paused = true)]

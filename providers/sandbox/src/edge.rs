@@ -131,6 +131,10 @@ impl Edge for EdgeHandle {
         self.0.balancers.health(id).await
     }
 
+    async fn listener_health(&self, id: u64) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>> {
+        self.0.balancers.listener_health(id).await
+    }
+
     async fn zone(&self, zone: ZoneSnapshot) {
         if let Err(error) = self.0.dns.replace(&zone) {
             tracing::warn!(%error, "a zone is served as it was before its last change");

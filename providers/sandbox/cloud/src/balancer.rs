@@ -28,6 +28,9 @@ pub struct LoadBalancer {
     pub settings: BalancerSettings,
     /// The instances behind it, as they were last made known to it. While an action runs on it, other ones may be wanted.
     pub members: BTreeSet<u64>,
+    /// The same for the members of each pool, by the pool's number.
+    #[serde(default)]
+    pub pools: BTreeMap<u64, BTreeSet<u64>>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// From when on measurements of it are shown; `None` until it is active.
@@ -59,6 +62,45 @@ pub struct BalancerSettings {
     pub sources: Vec<IpNet>,
     /// Who its members are.
     pub wanted: Wanted,
+    /// What becomes of connections when no member is healthy.
+    #[serde(default)]
+    pub none_healthy: NoneHealthy,
+    /// How long a member that leaves may keep its connections, before they are cut. For as long as it has some, its health is
+    /// [`MemberHealth::Draining`]. `None`: it keeps them for as long as they last, and is not shown.
+    #[serde(default)]
+    pub drain: Option<Duration>,
+    /// Whether the first check that a new member passes puts it in service, whatever `healthy` says.
+    #[serde(default)]
+    pub first_pass: bool,
+    /// Whether it is minutes late: a new member gets its first check, and a member that leaves its last new connection, after
+    /// the delays [`super::state::DelayKind::Join`] and [`super::state::DelayKind::Leave`].
+    #[serde(default)]
+    pub late: bool,
+    /// Members that only some listeners have, by numbers that [`Listener::pool`] names.
+    #[serde(default)]
+    pub pools: BTreeMap<u64, Pool>,
+}
+
+/// What becomes of connections when no member is healthy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoneHealthy {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They go to all members.
+    Spread,
+}
+
+/// Members that only some listeners of a load balancer have, with a check of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// How it is found out which of them get connections.
+    pub check: MemberCheck,
+    /// Who they are.
+    pub wanted: Wanted,
+    /// As [`BalancerSettings::drain`].
+    pub drain: Option<Duration>,
 }
 
 /// Which instances are to be members.
@@ -80,6 +122,9 @@ pub struct Listener {
     pub protocol: Protocol,
     /// The port of the members, as guests see it.
     pub target_port: u16,
+    /// The number of the pool whose members it has; `None` for the load balancer's own members.
+    #[serde(default)]
+    pub pool: Option<u64>,
 }
 
 /// What a listener understands of what passes through.
@@ -139,6 +184,59 @@ pub struct BalancerSnapshot {
     pub sources: Vec<IpNet>,
     /// The members' addresses, by the numbers of the instances.
     pub members: BTreeMap<u64, Ipv4Addr>,
+    /// What becomes of connections when no member is healthy.
+    pub none_healthy: NoneHealthy,
+    /// As [`BalancerSettings::drain`], in the time of this machine.
+    pub drain: Option<Duration>,
+    /// As [`BalancerSettings::first_pass`].
+    pub first_pass: bool,
+    /// How long a new member waits for its first check. Members that are in `known` do not wait.
+    pub join: Duration,
+    /// How long a member that leaves goes on to get new connections.
+    pub leave: Duration,
+    /// Where members wait: those that were members before this process.
+    pub known: BTreeSet<u64>,
+    /// Members that only some listeners have, by numbers that [`Listener::pool`] names.
+    pub pools: BTreeMap<u64, PoolSnapshot>,
+}
+
+/// What a pool is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSnapshot {
+    /// How members are checked, in the time of this machine.
+    pub check: MemberCheck,
+    /// The members' addresses, by the numbers of the instances.
+    pub members: BTreeMap<u64, Ipv4Addr>,
+    /// As [`BalancerSettings::drain`], in the time of this machine.
+    pub drain: Option<Duration>,
+    /// As [`BalancerSnapshot::known`].
+    pub known: BTreeSet<u64>,
+}
+
+impl BalancerSnapshot {
+    /// What a listener's members are, and how they are checked.
+    pub fn of(&self, listener: &Listener) -> PoolSnapshot {
+        let own = || PoolSnapshot {
+            check: self.check.clone(),
+            members: self.members.clone(),
+            drain: self.drain,
+            known: self.known.clone(),
+        };
+        listener.pool.and_then(|pool| self.pools.get(&pool).cloned()).unwrap_or_else(own)
+    }
+
+    /// The same without members: all that its process reads from a file.
+    #[must_use]
+    pub fn without_members(&self) -> Self {
+        let mut bare = self.clone();
+        bare.members.clear();
+        bare.known.clear();
+        for pool in bare.pools.values_mut() {
+            pool.members.clear();
+            pool.known.clear();
+        }
+        bare
+    }
 }
 
 /// What a load balancer makes of a member.
@@ -150,4 +248,6 @@ pub enum MemberHealth {
     Healthy,
     /// It gets none: too many checks failed, or too few have passed yet.
     Unhealthy,
+    /// It is a member no more, and still has connections, or gets some for a while.
+    Draining,
 }

@@ -9,7 +9,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{DelayKind, Work};
+use super::{
+    Api,
+    state::{DelayKind, Work},
+};
 
 /// The part of a creation after which the instance shows its addresses.
 pub(super) const NETWORKED_AFTER: f64 = 0.4;
@@ -72,6 +75,9 @@ impl Profile {
                 DelayKind::LoadBalancer => (60.0, 180.0),
                 DelayKind::BalancerChange => (2.0, 10.0),
                 DelayKind::Measure => (60.0, 120.0),
+                DelayKind::Join => (90.0, 150.0),
+                DelayKind::Leave => (60.0, 120.0),
+                DelayKind::Network => (10.0, 40.0),
             },
         }
     }
@@ -107,6 +113,12 @@ impl Profile {
         timeout.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT)
     }
 
+    /// How long a member that leaves a load balancer may keep its connections. What they carry takes the time that it takes, so
+    /// this never gets short.
+    pub(super) fn drain(self, drain: Duration, speed: f64) -> Duration {
+        drain.div_f64(speed.max(0.1)).max(SHORTEST_TIMEOUT.min(drain))
+    }
+
     /// The delay of the `ordinal`th piece of work of a kind.
     pub fn draw(self, seed: u64, kind: DelayKind, ordinal: u64, speed: f64) -> Duration {
         let (low, high) = self.range(kind);
@@ -136,9 +148,10 @@ impl FromStr for Profile {
 }
 
 impl Work {
-    /// Which delay it takes.
-    pub(super) fn delay(&self) -> DelayKind {
+    /// Which delay it takes on an account of this API. Google is done with a load balancer before its network is.
+    pub(super) fn delay(&self, api: Api) -> DelayKind {
         match self {
+            Self::CreateBalancer { .. } | Self::ChangeBalancer { .. } if api == Api::Gce => DelayKind::Network,
             Self::Create { .. } => DelayKind::Create,
             Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
             Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,

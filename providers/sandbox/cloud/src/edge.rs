@@ -33,7 +33,8 @@ pub trait Edge: Send + Sync {
     fn can_balance(&self) -> Result<(), String>;
 
     /// Makes a load balancer as it shall be. New members get connections once their checks have passed; those that are
-    /// members no more get no new ones when this returns, and keep those that they have.
+    /// members no more get no new ones when this returns, or later where the load balancer is late, and keep those that they
+    /// have, for as long as it lets them.
     ///
     /// # Errors
     ///
@@ -45,6 +46,9 @@ pub trait Edge: Send + Sync {
 
     /// What a load balancer makes of its members now, by the numbers of the instances; empty for one that does not work.
     async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth>;
+
+    /// The same for each listener, by its port.
+    async fn listener_health(&self, id: u64) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>>;
 
     /// Serves a zone with exactly these records.
     async fn zone(&self, zone: ZoneSnapshot);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Cloud, Config, Front,
     action::now,
-    balancer::{BalancerStatus, Wanted},
+    balancer::{BalancerSettings, BalancerStatus, PoolSnapshot, Wanted},
     delays::NETWORKED_AFTER,
     state::{Action, Image, Pending, State, Status, Work},
 };
@@ -166,8 +166,8 @@ impl<F: Front> Cloud<F> {
 
     /// Brings a load balancer in step. Its members are seen to have changed when the change has taken effect.
     async fn balance(&self, balancer: u64) -> Result<(), Failure> {
-        let members = match self.tell_balancer(balancer).await {
-            Ok(members) => members,
+        let told = match self.tell_balancer(balancer).await {
+            Ok(told) => told,
             Err(problem) => {
                 // What is not in step is begun again at once, for as long as that takes: not faster than this.
                 tokio::time::sleep(PAUSE).await;
@@ -176,7 +176,9 @@ impl<F: Front> Cloud<F> {
         };
         self.record(|state| {
             if let Some(balancer) = state.load_balancers.get_mut(&balancer) {
-                balancer.members.clone_from(&members);
+                balancer.members = told.members.keys().copied().collect();
+                let pool = |pool: &PoolSnapshot| pool.members.keys().copied().collect();
+                balancer.pools = told.pools.iter().map(|(number, members)| (*number, pool(members))).collect();
             }
         })
         .await;
@@ -299,8 +301,11 @@ impl<F: Front> State<F> {
         self.instances.remove(&id);
         F::instance_gone(self, id);
         for balancer in self.load_balancers.values_mut() {
-            if let Wanted::Instances(instances) = &mut balancer.settings.wanted {
-                instances.remove(&id);
+            let BalancerSettings { wanted, pools, .. } = &mut balancer.settings;
+            for wanted in pools.values_mut().map(|pool| &mut pool.wanted).chain([wanted]) {
+                if let Wanted::Instances(instances) = wanted {
+                    instances.remove(&id);
+                }
             }
         }
         for ip in self.static_ips.values_mut().filter(|ip| ip.instance == Some(id)) {

@@ -106,6 +106,13 @@ pub enum DelayKind {
     BalancerChange = 14,
     /// From a load balancer being active to measurements of it being shown.
     Measure = 15,
+    /// From an instance becoming a member of a load balancer that is late, to its first check.
+    Join = 16,
+    /// From an instance leaving such a load balancer, to its last new connection.
+    Leave = 17,
+    /// From a change of a load balancer, or of who its members are, to its taking effect, where the API is done with the change
+    /// before that.
+    Network = 18,
 }
 
 /// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.

@@ -4,14 +4,11 @@
 //! newest state whatever the order of the changes was. Each telling is a task of its own: a client that hangs up in the
 //! middle of its request does not leave the edge behind the state.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use super::{
     ApiError, ApiResult, Cloud, Front, ZoneSnapshot,
-    balancer::{BalancerStatus, LoadBalancer, MemberHealth},
+    balancer::{BalancerSnapshot, BalancerStatus, LoadBalancer, MemberHealth},
 };
 
 impl<F: Front> Cloud<F> {
@@ -37,16 +34,15 @@ impl<F: Front> Cloud<F> {
         }
     }
 
-    /// Brings one load balancer in step with its settings and the members that are wanted now; gives these.
-    pub(super) async fn tell_balancer(&self, id: u64) -> Result<BTreeSet<u64>, String> {
+    /// Brings one load balancer in step with its settings and the members that are wanted now; gives what was said.
+    pub(super) async fn tell_balancer(&self, id: u64) -> Result<BalancerSnapshot, String> {
         let told = self.tell(move |cloud| async move {
             let snapshot = cloud.read(|state| {
-                let balancer = state.load_balancers.get(&id)?;
-                Some(state.balancer_snapshot(cloud.config(), balancer, state.wanted_members(balancer)))
+                let balancer = state.load_balancers.get(&id).filter(|_| !state.balancer_ends(id))?;
+                Some(state.balancer_snapshot(cloud.config(), balancer))
             });
             let snapshot = snapshot.ok_or("the load balancer is gone")?;
-            let members = snapshot.members.keys().copied().collect();
-            cloud.inner.edge.load_balancer(snapshot).await.map(|()| members)
+            cloud.inner.edge.load_balancer(snapshot.clone()).await.map(|()| snapshot)
         });
         told.await.unwrap_or_else(|| Err("the edge failed".to_owned()))
     }
@@ -72,6 +68,11 @@ impl<F: Front> Cloud<F> {
     /// What a load balancer makes of its members now.
     pub async fn member_health(&self, id: u64) -> BTreeMap<u64, MemberHealth> {
         self.inner.edge.member_health(id).await
+    }
+
+    /// What each listener of a load balancer makes of its members now, by its port.
+    pub async fn listener_health(&self, id: u64) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>> {
+        self.inner.edge.listener_health(id).await
     }
 
     /// Whether load balancers can be had here.

@@ -61,7 +61,7 @@ async fn health_checks(
         let at = at.as_second();
         for (droplet, health) in health.into_iter().filter(|_| (start..=end).contains(&at)) {
             let value = match health {
-                MemberHealth::Unchecked => continue,
+                MemberHealth::Unchecked | MemberHealth::Draining => continue,
                 MemberHealth::Healthy => "1",
                 MemberHealth::Unhealthy => "0",
             };

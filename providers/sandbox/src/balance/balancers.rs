@@ -70,6 +70,15 @@ impl Balancers {
         }
     }
 
+    /// What each listener of one makes of its members, by its port; empty where it does not work.
+    pub async fn listener_health(&self, id: u64) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>> {
+        let one = self.all.lock().await.get(&id).cloned();
+        match one {
+            Some(one) => one.lock().await.listener_health().await,
+            None => BTreeMap::new(),
+        }
+    }
+
     /// Ends all. Returns when their ports are free.
     pub async fn end(&self) {
         let all = std::mem::take(&mut *self.all.lock().await);

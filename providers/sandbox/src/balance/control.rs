@@ -7,7 +7,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::config::{SOCKET, member, server};
+use super::config::{SOCKET, checked, member, server};
 use crate::cloud::balancer::MemberHealth;
 
 /// How long an answer may take.
@@ -21,6 +21,8 @@ pub(super) struct Seen {
     /// Whether it takes no connections because it was switched off, or was not enabled yet.
     pub(super) waits: bool,
     pub(super) health: MemberHealth,
+    /// Whether its last check passed.
+    pub(super) passed: bool,
     /// How many connections it has.
     pub(super) connections: u64,
 }
@@ -47,10 +49,20 @@ pub(super) async fn worker(folder: &Path) -> Option<u32> {
     info.lines().find_map(|line| line.strip_prefix("Pid: ")?.trim().parse().ok())
 }
 
-/// All members of all listeners.
+/// All members of all listeners. Connections that a member has without being healthy count as others do.
 pub(super) async fn seen(folder: &Path) -> Result<Vec<Seen>, String> {
     // Servers alone, of all proxies.
-    parse(&command(folder, "show stat -1 4 -1").await?)
+    parse(&command(folder, "show stat -1 4 -1").await?).map(joined)
+}
+
+/// Adds what was seen of members without checks to what was seen of the same ones with checks.
+fn joined(seen: Vec<Seen>) -> Vec<Seen> {
+    let (spare, mut seen): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|one| checked(&one.backend).is_some());
+    for one in &mut seen {
+        let same = |other: &&Seen| other.member == one.member && checked(&other.backend) == Some(&one.backend);
+        one.connections += spare.iter().filter(same).map(|other| other.connections).sum::<u64>();
+    }
+    seen
 }
 
 /// Adds a member. It gets connections once its checks have passed.
@@ -61,6 +73,27 @@ pub(super) async fn add(folder: &Path, backend: &str, id: u64, at: &str) -> Resu
         return Err(format!("HAProxy takes no member {name}: {}", answer.trim()));
     }
     begin(folder, backend, id).await
+}
+
+/// Adds a member that gets connections at once, and has no checks.
+pub(super) async fn add_unchecked(folder: &Path, backend: &str, id: u64, at: &str) -> Result<(), String> {
+    let name = format!("{backend}/{}", server(id));
+    let answer = command(folder, &format!("add server {name} {at}; enable server {name}")).await?;
+    if answer.contains("New server registered") {
+        Ok(())
+    } else {
+        Err(format!("HAProxy takes no member {name}: {}", answer.trim()))
+    }
+}
+
+/// Puts a member in service whose last check passed, however many should.
+pub(super) async fn rise(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    silent(folder, &format!("set server {backend}/{} health up", server(id))).await
+}
+
+/// Cuts all connections of a member.
+pub(super) async fn cut(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
+    silent(folder, &format!("shutdown sessions server {backend}/{}", server(id))).await
 }
 
 /// Lets a member that waits have connections once its checks have passed. Without the drain, it would have some before the
@@ -119,6 +152,7 @@ fn parse(text: &str) -> Result<Vec<Seen>, String> {
             backend: cell(proxy).to_owned(),
             member: member(cell(name))?,
             waits: cell(status).starts_with("MAINT"),
+            passed: cell(check).trim_start_matches("* ").ends_with("OK"),
             // While a check runs, a star is before what the last one said.
             health: match (cell(status), cell(check).trim_start_matches("* ")) {
                 (_, "INI" | "") => MemberHealth::Unchecked,
@@ -157,6 +191,20 @@ mod tests {
             ]
         );
         assert_eq!(seen[0].backend, "to-80");
+        let passed: Vec<bool> = seen.iter().map(|one| one.passed).collect();
+        assert_eq!(passed, [true, true, false, true, false]);
         assert!(parse("# pxname,svname\n").unwrap_err().contains("status"));
+    }
+
+    #[test]
+    fn a_member_is_seen_once_with_all_its_connections() {
+        let text = "# pxname,svname,scur,status,check_status\n\
+                    to-80,i-7,1,DOWN,L4CON\n\
+                    any-to-80,i-7,2,no check,\n\
+                    any-to-443,i-7,4,no check,\n\
+                    to-443,i-7,0,UP,L4OK\n";
+        let seen = joined(parse(text).unwrap());
+        let told: Vec<_> = seen.iter().map(|one| (one.backend.as_str(), one.health, one.connections)).collect();
+        assert_eq!(told, [("to-80", MemberHealth::Unhealthy, 3), ("to-443", MemberHealth::Healthy, 4)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which process still takes connections.
+//! Which process still runs, and takes connections.
 
 use std::{fs, net::Ipv4Addr, path::PathBuf};
 
@@ -7,6 +7,11 @@ pub(super) fn listens(pid: u32, address: Ipv4Addr) -> bool {
     let sockets = fs::read_to_string("/proc/net/tcp").map(|table| sockets(&table, address)).unwrap_or_default();
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     open.flatten().filter_map(|file| fs::read_link(file.path()).ok()).any(|target| sockets.contains(&target))
+}
+
+/// Whether a process runs.
+pub(super) fn exists(pid: u32) -> bool {
+    PathBuf::from(format!("/proc/{pid}")).exists()
 }
 
 /// The listening sockets of an address, as links to open files name them.

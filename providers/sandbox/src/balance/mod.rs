@@ -17,6 +17,7 @@ mod config;
 mod control;
 mod haproxy;
 mod listening;
+mod parts;
 #[cfg(test)]
 mod tests;
 

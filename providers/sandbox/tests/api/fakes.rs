@@ -230,6 +230,15 @@ impl Edge for FakeEdge {
         balancers.get(&id).into_iter().flat_map(|balancer| balancer.members.keys().copied()).zip(found).collect()
     }
 
+    async fn listener_health(&self, id: u64) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>> {
+        let ports: Vec<u16> = match self.balancers.lock().unwrap().get(&id) {
+            Some(balancer) => balancer.listeners.iter().map(|listener| listener.port).collect(),
+            None => Vec::new(),
+        };
+        let health = self.member_health(id).await;
+        ports.into_iter().map(|port| (port, health.clone())).collect()
+    }
+
     async fn zone(&self, zone: ZoneSnapshot) {
         self.zones.lock().unwrap().insert(zone.name.clone(), zone);
     }

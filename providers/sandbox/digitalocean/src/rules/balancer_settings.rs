@@ -176,7 +176,7 @@ fn listener(rule: &ForwardingRule) -> ApiResult<Listener> {
         ));
     }
     let (port, target_port) = (port("entry_port", rule.entry_port)?, port("target_port", rule.target_port)?);
-    Ok(Listener { port, protocol, target_port })
+    Ok(Listener { port, protocol, target_port, pool: None })
 }
 
 /// The check that is asked for, or the one that load balancers have by default.

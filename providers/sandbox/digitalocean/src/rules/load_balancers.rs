@@ -1,6 +1,6 @@
 //! Load balancers: creating, changing and destroying them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::{
 use crate::State;
 use remint_sandbox_cloud::{
     ApiError, ApiResult, Config,
-    balancer::{BalancerSettings, BalancerStatus, LoadBalancer, Wanted},
+    balancer::{BalancerSettings, BalancerStatus, LoadBalancer, NoneHealthy, Wanted},
     state::Work,
 };
 
@@ -209,6 +209,11 @@ fn settings(state: &State, wish: &Wish, region: &str) -> ApiResult<BalancerSetti
         check: check(wish.health_check.as_ref())?,
         sources: sources(wish.firewall.as_ref())?,
         wanted: wanted(state, wish, region)?,
+        none_healthy: NoneHealthy::Refuse,
+        drain: None,
+        first_pass: false,
+        late: false,
+        pools: BTreeMap::new(),
     })
 }
 

@@ -36,6 +36,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::StaticIpReassign,
         Capability::StaticIpLabels,
         Capability::LoadBalancer,
+        Capability::LoadBalancerAddress,
         Capability::Dns,
         Capability::Marker,
         Capability::Strays,

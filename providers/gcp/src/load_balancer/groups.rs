@@ -20,6 +20,9 @@ use crate::{
     names::{BalancerPath, after, last},
 };
 
+/// How whole addresses of Compute Engine's resources begin, wherever the API is.
+const LINKS: &str = "https://www.googleapis.com/compute/v1/";
+
 /// A group: its zone and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
@@ -38,8 +41,9 @@ impl Group {
         Some(Self { zone: after(link, "zones")?.to_owned(), name: last(link).to_owned() })
     }
 
+    /// The whole address: Google takes no part of one for a backend.
     pub(super) fn link(&self, project: &str) -> String {
-        format!("projects/{project}/zones/{}/instanceGroups/{}", self.zone, self.name)
+        format!("{LINKS}projects/{project}/zones/{}/instanceGroups/{}", self.zone, self.name)
     }
 }
 

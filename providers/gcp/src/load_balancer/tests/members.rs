@@ -59,8 +59,7 @@ async fn members_are_added_zone_by_zone_and_once() {
     assert_eq!(created["network"], "global/networks/default");
     assert_eq!(fake.mutations(), ["us-central1-a", "us-central1-f"].map(in_zone).concat());
     let service = fake.one(&at("backendServices")).unwrap();
-    let backend =
-        |zone: &str| json!({"group": format!("projects/mine/{}", group(zone)), "balancingMode": "CONNECTION"});
+    let backend = |zone: &str| json!({"group": format!("https://www.googleapis.com/compute/v1/projects/mine/{}", group(zone)), "balancingMode": "CONNECTION"});
     assert_eq!(service["backends"], json!([backend("us-central1-a"), backend("us-central1-f")]));
 
     gcp.attach(&made.id, &ids(&[FAR, ONE])).await.unwrap();

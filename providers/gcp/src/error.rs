@@ -246,6 +246,9 @@ fn policy_hint(constraint: &str) -> String {
             "ask the organization's administrator to allow EXTERNAL in {constraint} for this project, or set address.static_ip = \
              \"none\" and reach the service by its DNS record"
         ),
+        "constraints/compute.restrictLoadBalancerCreationForTypes" => format!(
+            "ask the organization's administrator to allow EXTERNAL_NETWORK_TCP_UDP in {constraint} for this project"
+        ),
         "constraints/compute.requireOsLogin" => format!(
             "ask the organization's administrator to turn {constraint} off for this project: Remint sets enable-oslogin to FALSE \
              on its instances, because OS Login would ignore the manifest's keys and let in whom IAM names"

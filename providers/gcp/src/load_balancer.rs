@@ -19,7 +19,7 @@
 //! Alternatives not taken: Google's proxies need a subnet of their own in the network, and cost more, for requests and TLS only.
 //! Network endpoint groups hold addresses, and not instances, so that a member would outlive its instance.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -27,7 +27,6 @@ use google_cloud_compute_v1::model::{self, AddressAggregatedList};
 use remint_core::provider::{
     Address, Effect, Endpoint, ErrorKind, InstanceId, LoadBalancer, LoadBalancerId, LoadBalancerSettings,
     LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member, Region, Result,
-    support::{CreateOnce, Seen},
 };
 
 use self::{
@@ -154,15 +153,8 @@ impl Gcp {
             let ask = client.addresses.insert().set_project(&client.project).set_region(region);
             ask.set_request_id(request).set_body(body.clone()).send()
         };
-        let look = || async { Ok(Seen::from(self.look_for(subject, spec, region).await?)) };
-        let create = |()| async {
-            let operation = client.mutate(subject, insert).await?;
-            self.finish(subject, &operation).await?;
-            let missing = || subject.error(ErrorKind::Busy, "its address was created, and does not show yet");
-            self.look_for(subject, spec, region).await?.ok_or_else(missing)
-        };
-        let once = CreateOnce::new(&subject.call, Duration::ZERO);
-        Ok((once.run_from(Seen::Missing(()), look, create).await?, true))
+        let look = || self.look_for(subject, spec, region);
+        Ok((self.create_part(&part(subject, "address", &spec.name), look, insert).await?, true))
     }
 
     /// Completes a load balancer whose address exists, and sets it up as is wanted.

@@ -20,7 +20,7 @@ use google_cloud_compute_v1::model::{
     firewall::{Allowed, Denied},
 };
 use ipnet::IpNet;
-use remint_core::provider::{LoadBalancerSettings, Result};
+use remint_core::provider::{ErrorKind, LoadBalancerSettings, Result};
 
 use super::{
     mark::{Mark, owned},
@@ -203,7 +203,11 @@ impl Gcp {
     ) -> Result<()> {
         for name in names(path) {
             let subject = &part(subject, "firewall rule", &name);
-            let found = self.read_firewall(subject, name.clone()).await?;
+            let found = match self.read_firewall(subject, name.clone()).await {
+                // Without firewall rules, the credentials need no rights to them.
+                Err(error) if error.kind() == ErrorKind::Forbidden && !self.config.firewall => None,
+                found => found?,
+            };
             if found.is_some_and(|rule| doomed(rule.description.as_deref())) {
                 self.delete_firewall(subject, &name).await?;
             }

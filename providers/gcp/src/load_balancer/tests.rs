@@ -150,6 +150,14 @@ async fn firewall_rules_let_probes_and_clients_in_and_hold_the_sources() {
     let open = LoadBalancerSpec { name: name.to_owned(), ..spec.clone() };
     assert_eq!(without.ensure(&open).await.unwrap().state, LoadBalancerState::Active);
     assert!(!fake.paths().iter().any(|path| path.starts_with(&format!("global/firewalls/{name}"))));
+    for what in ["checks", "clients", "others"] {
+        let path = format!("global/firewalls/{name}-{what}");
+        fake.refuse("GET", &path, refusal(403, "forbidden", "Required 'compute.firewalls.get' permission"));
+    }
+    for balancer in LoadBalancers::list(&without, name).await.unwrap() {
+        LoadBalancers::destroy(&without, &balancer.id).await.unwrap();
+    }
+    assert!(!fake.paths().iter().any(|path| path.contains(name)), "{:?}", fake.paths());
 }
 
 #[tokio::test]
@@ -283,6 +291,12 @@ async fn an_operation_that_fails_is_an_error_although_it_was_accepted() {
     let error = gcp.ensure(&spec(&[80])).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Quota, Effect::Applied), "{error}");
     assert!(error.to_string().contains("forwarding rule"), "{error}");
+    let constraint = "constraints/compute.restrictLoadBalancerCreationForTypes";
+    let message = format!("Constraint {constraint} violated for project 7421");
+    fake.refuse("POST", &format!("{REGION}/forwardingRules"), refusal(412, "conditionNotMet", &message));
+    let error = gcp.ensure(&spec(&[80])).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Forbidden, Effect::NotApplied), "{error}");
+    assert!(error.hint().unwrap().contains("allow EXTERNAL_NETWORK_TCP_UDP"), "{error:?}");
 }
 
 #[tokio::test]

@@ -490,6 +490,9 @@ Examples:
         /// Do not enforce the API's rate limits
         #[arg(long)]
         pub no_rate_limits: bool,
+        /// How many instances each account may have; 25 for a new one
+        #[arg(long, value_name = "COUNT")]
+        pub instances: Option<usize>,
         /// Boot real machines from the beginning, and not from a saved guest of their base image
         #[arg(long)]
         pub cold: bool,

@@ -119,9 +119,13 @@ fn sentence(entry: &Entry) -> String {
         Entry::Keeping { instances, from } => format!("keeping {} of {from}", join(instances)),
         Entry::Launched { instances, .. } => format!("launched {}", join(instances)),
         Entry::RotatingHostKey { instance, .. } => format!("replacing the host key of {instance}"),
+        Entry::RotatingHostKeys { host_keys } => {
+            let ids: Vec<_> = host_keys.keys().cloned().collect();
+            format!("replacing the host keys of {}", join(&ids))
+        }
         Entry::BeforeSwitchStarted => "running the command before the switch".to_owned(),
         Entry::BeforeSwitchDone => "the command before the switch has succeeded".to_owned(),
-        Entry::GatePassed { instance } => format!("instance {instance} passed its gate"),
+        Entry::GatePassed { instances } => format!("passed the gate: {}", join(instances)),
         Entry::MakingAddress { instance } => format!("making a static IP for instance {instance}"),
         Entry::MakingBalancer { name } => format!("creating load balancer {name}"),
         Entry::Assigning { static_ip, to, .. } => format!("moving {static_ip} to instance {to}"),

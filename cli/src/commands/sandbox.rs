@@ -107,6 +107,7 @@ fn options(name: &str, args: &StartArgs) -> Result<StartOptions, Failure> {
         api_port: args.api_port,
         rate_limits: args.no_rate_limits.then_some(false),
         cold: args.cold.then_some(true),
+        instances: args.instances,
         ..StartOptions::default()
     })
 }

@@ -74,6 +74,7 @@ pub(crate) const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(20),
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(2),
+    balancer_time: Duration::from_secs(10),
     destroy_time: Duration::from_secs(2),
     settle_time: Duration::from_secs(10),
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -33,6 +33,9 @@ use crate::{
 /// How many instances are taken through the gate at a time: each has a connection of its own.
 const AT_THE_GATE: usize = 100;
 
+/// How many launch calls are on their way at a time.
+const LAUNCHES: usize = 8;
+
 /// How often a request whose reply is not known is looked for.
 const SETTLE_LOOKS: Duration = Duration::from_secs(2);
 
@@ -51,7 +54,7 @@ impl Run<'_> {
             let is_adopted = |instance: &Instance| adopted.iter().any(|(id, _)| *id == instance.id);
             if let Some(instance) = standing.iter().find(|one| is_adopted(one) && one.state == InstanceState::Running) {
                 // A parked one, which passed the gate of its own release.
-                return self.note(Entry::GatePassed { instance: instance.id.clone() }).await;
+                return self.note(Entry::GatePassed { instances: vec![instance.id.clone()] }).await;
             }
             // Nobody holds the keys of these any more.
             let unopened: Vec<_> = standing.into_iter().filter(|instance| !is_adopted(instance)).collect();
@@ -81,16 +84,16 @@ impl Run<'_> {
         self.fresh = false;
         let ctx = self.ctx.clone();
         let key = ctx.commit(self.register_key(&prepared)).await?;
-        let mut launched = Vec::new();
-        for batch in names.chunks(ctx.provider.descriptor().limits.launch_batch.max(1)) {
-            launched.extend(ctx.commit(self.launch(batch, source, &prepared, key.as_ref())).await?);
-        }
+        let launched = ctx.commit(self.launch(&names, source, &prepared, key.as_ref())).await?;
         if has_phases {
             self.enter(Phase::Gating).await?;
         }
         let gated = Box::pin(self.gate(launched, &prepared, deadline)).await;
+        if let Ok(gated) = &gated {
+            let instances = gated.iter().map(|instance| instance.id.clone()).collect();
+            self.note(Entry::GatePassed { instances }).await?;
+        }
         for Instance { id, name, .. } in gated.iter().flatten() {
-            self.note(Entry::GatePassed { instance: id.clone() }).await?;
             self.ctx.events.emit(Event::InstanceHealthy { instance: id.clone(), name: name.clone() });
         }
         if let (Some(keys), Some(key)) = (self.ctx.provider.login_keys(), key) {
@@ -126,6 +129,8 @@ impl Run<'_> {
         Ok(Some(keys.ensure(&name, &prepared.keys.login.public().line()).await?))
     }
 
+    /// Launches instances in the largest batches that the cloud takes, several side by side. After a refusal, no more are sent; those
+    /// that are on their way are waited for.
     async fn launch(
         &mut self,
         names: &[String],
@@ -136,7 +141,7 @@ impl Run<'_> {
         self.refused = false;
         self.note(Entry::Launching { names: names.to_vec() }).await?;
         let spec = LaunchSpec {
-            names: names.to_vec(),
+            names: Vec::new(),
             new_names: true,
             image: source.image.clone(),
             size: source.size.clone(),
@@ -145,8 +150,25 @@ impl Run<'_> {
             user_data: Some(prepared.user_data.clone()),
             login_keys: key.map(|key| key.id.clone()).into_iter().collect(),
         };
-        let launched = machine::launch_all(&self.ctx, &spec).await;
-        let launched = launched.inspect_err(|error| self.refused = error.effect() == Effect::NotApplied)?;
+        let batches: Vec<LaunchSpec> = names
+            .chunks(self.ctx.provider.descriptor().limits.launch_batch.max(1))
+            .map(|names| LaunchSpec { names: names.to_vec(), ..spec.clone() })
+            .collect();
+        let mut launched = Vec::new();
+        for batches in batches.chunks(LAUNCHES) {
+            let mut refused = None;
+            for ended in join_all(batches.iter().map(|batch| machine::launch_all(&self.ctx, batch))).await {
+                match ended {
+                    Ok(instances) => launched.extend(instances),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
+            }
+            if let Some(error) = refused {
+                // What was launched is found by its label.
+                self.refused = launched.is_empty() && batches.len() == 1 && error.effect() == Effect::NotApplied;
+                return Err(error.into());
+            }
+        }
         let host_key = Some(prepared.keys.host.public().line());
         let instances = launched.iter().map(|instance| instance.id.clone()).collect();
         self.note(Entry::Launched { instances, host_key }).await?;
@@ -190,11 +212,9 @@ impl Run<'_> {
             }
             self.note(Entry::BeforeSwitchDone).await?;
         }
-        for (instance, _, keys) in &open {
-            // Before the machine has it: a run that dies now leaves an instance that shows one of two keys, both known.
-            let host_key = keys.next.public().line();
-            self.note(Entry::RotatingHostKey { instance: instance.id.clone(), host_key }).await?;
-        }
+        // Before the machines have them: a run that dies now leaves instances that show one of two keys, both known.
+        let next = |(instance, _, keys): &(Instance, Gate, Keys)| (instance.id.clone(), keys.next.public().line());
+        self.note(Entry::RotatingHostKeys { host_keys: open.iter().map(next).collect() }).await?;
         let closed = open.into_iter().map(|(instance, gate, _)| closed(ctx, instance, gate));
         stream::iter(closed).buffered(AT_THE_GATE).try_collect().await
     }

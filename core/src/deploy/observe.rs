@@ -194,5 +194,6 @@ pub(super) fn image_selector(ctx: &Context) -> Selector {
 /// The instances under this environment's names, without those that are being destroyed.
 pub(super) async fn instances(ctx: &Context) -> Result<Vec<Instance>, EngineError> {
     let all = ctx.provider.instances().list(&instance_selector(ctx)).await?;
+    ctx.watcher.note_listed(&all);
     Ok(all.into_iter().filter(|instance| instance.state != InstanceState::Destroying).collect())
 }

@@ -197,5 +197,5 @@ async fn adopt(run: &mut Run<'_>, parked: &Instance, from: ReleaseId) -> Result<
     let labels = Labels::new().with(label::RELEASE, run.release.id().0.to_string());
     run.ctx.provider.instances().label(&parked.id, &labels).await?;
     run.note(Entry::Launched { instances: vec![parked.id.clone()], host_key: None }).await?;
-    run.note(Entry::GatePassed { instance: parked.id.clone() }).await
+    run.note(Entry::GatePassed { instances: vec![parked.id.clone()] }).await
 }

@@ -124,9 +124,11 @@ impl Run<'_> {
         // Whether clients were answered as they should be before anything was launched.
         let mut well = None;
         loop {
+            let began = Instant::now();
             let mut fleet = self.fleet(balancer, wanted.id, rollout.count).await?;
             if !fleet.waiting.is_empty() {
-                traffic::put_in_service(&self.ctx, balancer, &fleet.waiting, self.in_service_within()).await?;
+                let within = self.in_service_within();
+                traffic::put_in_service(&self.ctx, balancer, &fleet.waiting, within, began).await?;
                 fleet.fresh.append(&mut fleet.waiting);
             }
             let (fresh, old, sick) = (size(&fleet.fresh), size(&fleet.old), size(&fleet.sick));
@@ -140,7 +142,8 @@ impl Run<'_> {
                     }
                     self.ctx.events.info(format!("launching {} of {}", counted(many), source.release));
                     let gated = Box::pin(self.launch_gated(many, &source)).await?;
-                    traffic::put_in_service(&self.ctx, balancer, &gated, self.in_service_within()).await?;
+                    let within = self.in_service_within();
+                    traffic::put_in_service(&self.ctx, balancer, &gated, within, began).await?;
                     watched = false;
                 }
                 Wave::Watch => {

@@ -206,8 +206,9 @@ fn keys_of<'a>(entries: impl Iterator<Item = &'a Entry>, id: &InstanceId) -> Vec
         match entry {
             Entry::Launched { instances, host_key: Some(key) } if instances.contains(id) => keys = vec![key.clone()],
             Entry::RotatingHostKey { instance, host_key } if instance == id => keys.insert(0, host_key.clone()),
+            Entry::RotatingHostKeys { host_keys } => keys.splice(0..0, host_keys.get(id).cloned()).for_each(drop),
             // The new one, where there is one: the gate has seen it.
-            Entry::GatePassed { instance } if instance == id => keys.truncate(1),
+            Entry::GatePassed { instances } if instances.contains(id) => keys.truncate(1),
             _ => {}
         }
     }
@@ -222,13 +223,16 @@ mod tests {
     fn an_instance_shows_the_key_of_its_gate_and_until_then_either() {
         let id = InstanceId::new("7");
         let launched = Entry::Launched { instances: vec![id.clone()], host_key: Some("old".to_owned()) };
-        let rotating = Entry::RotatingHostKey { instance: id.clone(), host_key: "new".to_owned() };
-        let other = Entry::RotatingHostKey { instance: InstanceId::new("8"), host_key: "other".to_owned() };
-        let passed = Entry::GatePassed { instance: id.clone() };
+        let rotating = Entry::RotatingHostKeys { host_keys: [(id.clone(), "new".to_owned())].into() };
+        let alone = Entry::RotatingHostKey { instance: id.clone(), host_key: "new".to_owned() };
+        let other = Entry::RotatingHostKeys { host_keys: [(InstanceId::new("8"), "other".to_owned())].into() };
+        let passed = Entry::GatePassed { instances: vec![id.clone()] };
         let parked = Entry::Launched { instances: vec![id.clone()], host_key: None };
         let keys = |entries: &[&Entry]| keys_of(entries.iter().copied(), &id);
         assert_eq!(keys(&[&launched]), ["old"]);
-        assert_eq!(keys(&[&launched, &other, &rotating]), ["new", "old"]);
+        for rotating in [&rotating, &alone] {
+            assert_eq!(keys(&[&launched, &other, rotating]), ["new", "old"]);
+        }
         assert_eq!(keys(&[&launched, &rotating, &passed]), ["new"]);
         // A journal of a Remint that did not rotate; and a parked instance that serves again.
         assert_eq!(keys(&[&launched, &passed]), ["old"]);

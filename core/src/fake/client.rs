@@ -75,6 +75,7 @@ const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(20),
     capture_time: Duration::from_secs(60),
     assign_time: Duration::from_secs(5),
+    balancer_time: Duration::from_secs(10),
     destroy_time: Duration::from_secs(3),
     settle_time: SETTLES.saturating_add(STALEST),
 };

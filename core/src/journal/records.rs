@@ -1,9 +1,9 @@
 //! What the journal's objects say.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::{CiJob, Place, ci};
@@ -192,22 +192,28 @@ pub enum Entry {
         #[serde(default)]
         host_key: Option<String>,
     },
-    /// An instance is about to get another host key than the one of its user data. Until it has passed its gate, it may show
-    /// either.
+    /// An instance is about to get another host key. Written by Remint when it wrote an entry for each.
     RotatingHostKey {
         /// The cloud's id of the instance that gets the key.
         instance: InstanceId,
         /// The new host key, as one OpenSSH line.
         host_key: String,
     },
+    /// Instances are about to get other host keys than the one of their user data. Until they have passed their gate, they may
+    /// show either.
+    RotatingHostKeys {
+        /// The new host keys, as OpenSSH lines, by the cloud's ids of the instances.
+        host_keys: BTreeMap<InstanceId, String>,
+    },
     /// The command before the switch is about to run.
     BeforeSwitchStarted,
     /// The command before the switch has succeeded; it is not run again.
     BeforeSwitchDone,
-    /// An instance has passed its gate: the address may point at it.
+    /// Instances have passed their gate: clients may be sent to them.
     GatePassed {
-        /// The cloud's id of the instance.
-        instance: InstanceId,
+        /// The cloud's ids of the instances. Entries of before have one, as `instance`.
+        #[serde(alias = "instance", deserialize_with = "one_or_several")]
+        instances: Vec<InstanceId>,
     },
     /// A static IP is about to be made, pointing at an instance.
     MakingAddress {
@@ -274,4 +280,17 @@ pub struct EntryRecord {
     /// What is intended or was done; in JSON, its fields are next to `seq`.
     #[serde(flatten)]
     pub entry: Entry,
+}
+/// Reads a list, or the single item that stood in its place before.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<InstanceId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrSeveral {
+        One(InstanceId),
+        Several(Vec<InstanceId>),
+    }
+    Ok(match OneOrSeveral::deserialize(deserializer)? {
+        OneOrSeveral::One(instance) => vec![instance],
+        OneOrSeveral::Several(instances) => instances,
+    })
 }

@@ -37,8 +37,7 @@ impl Release {
     /// The instances that have passed its gate, and those that it kept from the release before.
     pub fn gated(&self) -> Vec<InstanceId> {
         let gated = self.entries.iter().filter_map(|record| match &record.entry {
-            Entry::GatePassed { instance } => Some(vec![instance.clone()]),
-            Entry::Keeping { instances, .. } => Some(instances.clone()),
+            Entry::GatePassed { instances } | Entry::Keeping { instances, .. } => Some(instances.clone()),
             _ => None,
         });
         gated.flatten().collect()

@@ -53,7 +53,7 @@ async fn a_release_and_its_journal_read_back_as_they_were_written() {
     let mut first = journal.create(&lock, record(1)).await.unwrap();
     assert_eq!(first.phase(), Phase::Planned);
     journal.append(&lock, &mut first, Entry::Phase { phase: Phase::Launching }).await.unwrap();
-    journal.append(&lock, &mut first, Entry::GatePassed { instance: "i-1".into() }).await.unwrap();
+    journal.append(&lock, &mut first, Entry::GatePassed { instances: vec!["i-1".into()] }).await.unwrap();
     journal.append(&lock, &mut first, Entry::Phase { phase: Phase::Done }).await.unwrap();
     let second = journal.create(&lock, record(2)).await.unwrap();
 

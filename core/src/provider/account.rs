@@ -42,6 +42,8 @@ pub struct Limits {
     pub capture_time: Duration,
     /// How long a static IP takes to move, at best.
     pub assign_time: Duration,
+    /// How long a new load balancer takes until it takes connections, at best.
+    pub balancer_time: Duration,
     /// How long after an accepted removal an instance is gone, at best.
     pub destroy_time: Duration,
     /// How long after a request was sent it may still take effect, at most, when its sender died without the reply. What
@@ -69,6 +71,7 @@ impl Limits {
             launch_time: Self::SOON,
             capture_time: Self::SOON,
             assign_time: Self::SOON,
+            balancer_time: Self::SOON,
             destroy_time: Self::SOON,
             settle_time: Self::MACHINE_SETTLES,
             ..self

@@ -252,6 +252,7 @@ mod tests {
         launch_time: Duration::ZERO,
         capture_time: Duration::ZERO,
         assign_time: Duration::ZERO,
+        balancer_time: Duration::ZERO,
         destroy_time: Duration::ZERO,
         settle_time: Duration::ZERO,
     };

@@ -48,6 +48,9 @@ pub(crate) fn never_worked(balancer: &LoadBalancer) -> bool {
 ///
 /// The cloud's; and its word where the load balancer will not become active.
 pub(crate) async fn active(ctx: &Context, balancer: &LoadBalancer) -> Result<LoadBalancer, EngineError> {
+    if balancer.state == LoadBalancerState::Active && address_of(balancer).is_ok() {
+        return Ok(balancer.clone());
+    }
     let all = balancers(ctx)?;
     let look = || async move {
         let now = all.get(&balancer.id).await?;
@@ -59,7 +62,11 @@ pub(crate) async fn active(ctx: &Context, balancer: &LoadBalancer) -> Result<Loa
         })
     };
     let what = format!("load balancer {}", balancer.name);
-    let found = ctx.watcher.poll(&what, Wait::new("to be active").timeout(ACTIVE_WITHIN), look).await?;
+    // One that has an address is only being changed.
+    let new = balancer.endpoint.is_none();
+    let at_best = if new { ctx.provider.descriptor().limits.balancer_time } else { Duration::ZERO };
+    let wait = Wait::new("to be active").first(at_best).timeout(ACTIVE_WITHIN);
+    let found = ctx.watcher.poll(&what, wait, look).await?;
     found.map_err(|reason| {
         EngineError::new(EngineErrorKind::Provider, format!("{what} does not become active: {reason}"))
             .hint("if it never had an address, the next deploy destroys it and creates another one")
@@ -82,7 +89,8 @@ async fn members_of(
     Ok(members.into_iter().map(|Member { instance, health }| (instance, health)).collect())
 }
 
-/// Makes instances members, and waits until the load balancer says that all of them are in service.
+/// Makes instances members, and waits until the load balancer says that all of them are in service. `started` is when the wave
+/// began whose wait this is.
 ///
 /// # Errors
 ///
@@ -92,6 +100,7 @@ pub(crate) async fn put_in_service(
     balancer: &LoadBalancer,
     instances: &[Instance],
     within: Duration,
+    started: Instant,
 ) -> Result<(), EngineError> {
     let all = balancers(ctx)?;
     let what = format!("load balancer {}", balancer.name);
@@ -109,7 +118,7 @@ pub(crate) async fn put_in_service(
         let waiting: Vec<String> = instances.iter().filter_map(|instance| verdict(&now, instance, told)).collect();
         Ok(if waiting.is_empty() { Observed::Done(()) } else { Observed::NotYet(waiting.join("\n")) })
     };
-    let wait = Wait::new("to put all new instances in service").timeout(within);
+    let wait = Wait::new("to put all new instances in service").of_run(started).timeout(within);
     match ctx.watcher.poll(&what, wait, look).await {
         Err(WatchError::TimedOut { last, .. }) => {
             let message = format!("{what} did not put all new instances in service within {} s", within.as_secs());

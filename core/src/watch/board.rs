@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -35,11 +35,37 @@ pub(super) struct Board<T> {
     latest: watch::Sender<Option<Arc<Look<T>>>>,
     turn: Mutex<()>,
     begun: AtomicU64,
+    waiting: AtomicUsize,
+}
+
+/// Counts somebody who waits, for as long as it lives.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl<T> Board<T> {
     pub(super) fn new() -> Self {
-        Self { latest: watch::Sender::new(None), turn: Mutex::new(()), begun: AtomicU64::new(0) }
+        Self {
+            latest: watch::Sender::new(None),
+            turn: Mutex::new(()),
+            begun: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// One more who waits.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(&self.waiting)
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// How many looks have begun so far.

@@ -1,18 +1,41 @@
 //! Waiting for instances.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+};
+
+use tokio::time::Instant;
 
 use super::{
     Wait, WatchError, Watcher,
     board::{Board, Turns, Verdict},
     watcher::{Last, settle},
 };
-use crate::provider::{Error, ErrorKind, Instance, InstanceId, InstanceState, Selector};
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, InstanceState, Result, Selector};
 
 /// After so many looks without the instance, its absence is checked by its id: a list may lag.
 const MISSING_BEFORE_ASKING: u32 = 3;
 
+/// When more wait for their instances to be gone, one list of all instances says it for all of them.
+const FEW: usize = 2;
+
 impl Watcher {
+    /// Takes note of what a list has shown.
+    pub(crate) fn note_listed(&self, instances: &[Instance]) {
+        let now = Instant::now();
+        let mut listed = self.boards.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        for instance in instances {
+            listed.entry(instance.id.clone()).or_insert(now);
+        }
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Instance>> {
+        let instances = self.provider.instances().list(selector).await?;
+        self.note_listed(&instances);
+        Ok(instances)
+    }
+
     /// Waits until an instance is as `until` asks. Waiters with the same selector share their looks; the selector must
     /// match the instance.
     ///
@@ -31,7 +54,7 @@ impl Watcher {
         let board = self.instance_board(selector).await;
         let mut turns = Turns::new(wait.start(), &board);
         loop {
-            let look = board.next(turns.since, turns.due, || self.provider.instances().list(selector)).await;
+            let look = board.next(turns.since, turns.due, || self.list(selector)).await;
             turns.advance(&look);
             let verdict = match &look.seen {
                 Ok(seen) => match seen.iter().find(|instance| instance.id == *id) {
@@ -71,7 +94,7 @@ impl Watcher {
     }
 
     /// Waits until an instance that was destroyed is gone: no list shows it, and asked for by its id, the cloud does not
-    /// know it.
+    /// know it. Where many wait, a list of all instances is asked in place of each id.
     ///
     /// # Errors
     ///
@@ -79,14 +102,18 @@ impl Watcher {
     pub async fn instance_gone(&self, selector: &Selector, id: &InstanceId, wait: Wait) -> Result<(), WatchError> {
         let mut last = Last::new(&format!("instance {id}"), &wait);
         let board = self.instance_board(selector).await;
+        let _waiting = board.wait();
         let mut turns = Turns::new(wait.start(), &board);
+        // Those that came before have perhaps gone by the time of the first look, and those that come after are not there yet.
+        let mut many = board.waiting() > FEW;
         loop {
-            let look = board.next(turns.since, turns.due, || self.provider.instances().list(selector)).await;
+            let look = board.next(turns.since, turns.due, || self.list(selector)).await;
             turns.advance(&look);
+            many |= board.waiting() > FEW;
             let verdict = match &look.seen {
                 Ok(seen) => match seen.iter().find(|instance| instance.id == *id) {
                     Some(instance) => Verdict::NotYet(status(instance)),
-                    None if self.gone(id).await.is_some() => Verdict::Done(()),
+                    None if self.is_gone(id, many).await => Verdict::Done(()),
                     None => Verdict::NotYet("not listed, but there".to_owned()),
                 },
                 Err(error) => {
@@ -108,6 +135,20 @@ impl Watcher {
     async fn instance_board(&self, selector: &Selector) -> Arc<Board<Instance>> {
         let mut boards = self.boards.instances.lock().await;
         Arc::clone(boards.entry(selector.clone()).or_insert_with(|| Arc::new(Board::new())))
+    }
+
+    /// Whether an instance that is not listed any more is gone. One that was listed for longer than anything may take to show
+    /// cannot be missing from a list of all by chance.
+    async fn is_gone(&self, id: &InstanceId, many: bool) -> bool {
+        let shows_after = self.provider.descriptor().limits.settle_time;
+        let first = self.boards.listed.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
+        if !many || first.is_none_or(|first| first.elapsed() < shows_after) {
+            return self.gone(id).await.is_some();
+        }
+        let all = Selector::all();
+        let board = self.instance_board(&all).await;
+        let look = board.next(board.begun(), Instant::now(), || self.list(&all)).await;
+        look.seen.as_ref().is_ok_and(|seen| seen.iter().all(|instance| instance.id != *id))
     }
 
     /// The cloud's word that the instance is gone; `None` when it is there, or cannot be asked for.

@@ -108,6 +108,29 @@ async fn an_instance_that_vanishes_is_told_as_gone_and_one_that_was_destroyed_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_that_are_destroyed_are_gone_by_lists_alone_once_lists_have_long_shown_them() {
+    for (known_for, destroyed, asked) in [(seconds(3600), 5, 0), (seconds(3600), 2, 2), (seconds(0), 5, 5)] {
+        let cloud = FakeCloud::new(Pace::default());
+        let watcher = Watcher::new(Arc::clone(&cloud) as Arc<dyn Provider>);
+        let ids = launch(&cloud, destroyed).await;
+        tokio::time::sleep(seconds(60)).await;
+        watcher.note_listed(&Instances::list(&*cloud, &selector()).await.unwrap());
+        tokio::time::sleep(known_for).await;
+        for id in &ids {
+            cloud.destroy(id).await.unwrap();
+        }
+        let selector = selector();
+        let wait = Wait::new("to be gone").first(seconds(3));
+        for gone in join_all(ids.iter().map(|id| watcher.instance_gone(&selector, id, wait.clone()))).await {
+            gone.unwrap();
+        }
+        assert!(cloud.standing().is_empty());
+        assert_eq!(cloud.count("get instance"), asked, "{known_for:?} {destroyed}");
+        assert!(cloud.count("list instances") < 20, "{}", cloud.count("list instances"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn static_ips_that_move_side_by_side_share_their_looks() {
     let cloud = FakeCloud::new(Pace::default());
     let watcher = Watcher::new(Arc::clone(&cloud) as Arc<dyn Provider>);

@@ -2,14 +2,17 @@
 
 use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
-use tokio::{sync::Mutex, time::sleep_until};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Wait, WatchError,
     board::{Board, Turns, Verdict},
     schedule::jitter,
 };
-use crate::provider::{Error, ErrorKind, Instance, Provider, Result, Selector, StaticIp};
+use crate::provider::{Error, ErrorKind, Instance, InstanceId, Provider, Result, Selector, StaticIp};
 
 /// Waits for the resources of one account. Clones share their looks.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub struct Watcher {
 pub(super) struct Boards {
     pub(super) instances: Mutex<HashMap<Selector, Arc<Board<Instance>>>>,
     pub(super) static_ips: StaticIpBoard,
+    /// When a list first showed an instance to this process.
+    pub(super) listed: std::sync::Mutex<HashMap<InstanceId, Instant>>,
 }
 
 pub(super) struct StaticIpBoard {
@@ -72,7 +77,7 @@ impl Watcher {
         let mut last = Last::new(what, &wait);
         loop {
             sleep_until(due).await;
-            let looked = tokio::time::Instant::now();
+            let looked = Instant::now();
             match look().await {
                 Ok(Observed::Done(value)) => return Ok(value),
                 Ok(Observed::NotYet(status)) => last.status(status),

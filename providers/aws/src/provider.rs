@@ -58,6 +58,7 @@ pub const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(8),
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(1),
+    balancer_time: Duration::from_secs(90),
     destroy_time: Duration::from_secs(10),
     settle_time: Limits::CLOUD_SETTLES,
 };

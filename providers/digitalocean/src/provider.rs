@@ -58,6 +58,7 @@ pub const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(20),
     capture_time: Duration::from_secs(60),
     assign_time: Duration::from_secs(5),
+    balancer_time: Duration::from_secs(60),
     destroy_time: Duration::from_secs(5),
     settle_time: Limits::CLOUD_SETTLES,
 };

@@ -70,6 +70,7 @@ pub const LIMITS: Limits = Limits {
     launch_time: Duration::from_secs(10),
     capture_time: Duration::from_secs(30),
     assign_time: Duration::from_secs(3),
+    balancer_time: Duration::from_secs(10),
     destroy_time: Duration::from_secs(30),
     settle_time: Limits::CLOUD_SETTLES,
 };

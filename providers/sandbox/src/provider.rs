@@ -63,6 +63,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         launch_time: INSTANTLY,
         capture_time: INSTANTLY,
         assign_time: INSTANTLY,
+        balancer_time: INSTANTLY,
         destroy_time: INSTANTLY,
         settle_time: Limits::MACHINE_SETTLES,
         ..remint_digitalocean::LIMITS
@@ -177,6 +178,7 @@ fn descriptor(profile: Profile, speed: f64) -> &'static Descriptor {
         launch_time: at_best(DelayKind::Create),
         capture_time: at_best(DelayKind::Snapshot),
         assign_time: at_best(DelayKind::StaticIp),
+        balancer_time: at_best(DelayKind::LoadBalancer),
         destroy_time: at_best(DelayKind::Destroy),
         ..DESCRIPTOR.limits
     };

@@ -348,12 +348,13 @@ impl<'a> Rebuilding<'a> {
             }
             match serving {
                 Some(serving) if serving.release == record.id => {
-                    entries.push(Entry::GatePassed { instance: serving.instance.id.clone() });
+                    entries.push(Entry::GatePassed { instances: vec![serving.instance.id.clone()] });
                     entries.extend(self.served(serving, Some(record.id) == last, record.replaces, resources));
                 }
                 // What came before what serves has served; what came after did not get so far.
                 Some(serving) if record.id < serving.release => {
-                    entries.extend(instances.iter().map(|one| Entry::GatePassed { instance: one.id.clone() }));
+                    let instances: Vec<_> = instances.iter().map(|one| one.id.clone()).collect();
+                    entries.extend((!instances.is_empty()).then(|| Entry::GatePassed { instances: instances.clone() }));
                     let known = !instances.is_empty() || images.contains(&record.image);
                     entries.push(Entry::Phase { phase: if known { Phase::Done } else { Phase::Undone } });
                 }

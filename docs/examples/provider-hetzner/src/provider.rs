@@ -41,6 +41,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         launch_time: Duration::from_secs(8),
         capture_time: Duration::from_secs(30),
         assign_time: Duration::from_secs(1),
+        balancer_time: Duration::from_secs(30),
         destroy_time: Duration::from_secs(2),
         settle_time: Limits::CLOUD_SETTLES,
     },

@@ -55,6 +55,8 @@ pub struct StartOptions {
     pub rate_limits: Option<bool>,
     /// Whether real machines boot from the beginning; where their image has a saved guest, that one goes on by default.
     pub cold: Option<bool>,
+    /// How many instances each account may have at one time; 25 for a new one.
+    pub instances: Option<usize>,
     /// The program whose `sandbox serve --name NAME` serves it; this one when left out.
     pub executable: Option<PathBuf>,
 }
@@ -164,6 +166,9 @@ fn compare(found: &Running, options: &StartOptions) -> Result<()> {
     if let Some(limits) = options.rate_limits {
         differs("rate limits", is.rate_limits.to_string(), limits.to_string())?;
     }
+    if let Some(instances) = options.instances {
+        differs("limit of instances", is.limits().instances.to_string(), instances.to_string())?;
+    }
     if let Some(cold) = options.cold {
         differs("cold boots", is.cold.to_string(), cold.to_string())?;
     }
@@ -212,6 +217,7 @@ fn merge(folder: &Folder, options: &StartOptions) -> Result<Settings> {
     settings.seed = options.seed.unwrap_or(settings.seed);
     settings.api_port = options.api_port.or(settings.api_port);
     settings.rate_limits = options.rate_limits.unwrap_or(settings.rate_limits);
+    settings.instances = options.instances.or(settings.instances);
     settings.cold = options.cold.unwrap_or(settings.cold);
     settings.add_ports(&options.ports);
     Ok(settings)

@@ -6,7 +6,7 @@ use remint_core::provider::PortMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Folder, Kind, Result, SandboxError};
-use crate::cloud::{Api, Profile};
+use crate::cloud::{AccountLimits, Api, Profile};
 
 /// The service ports that are open on every machine and reserved IP, beside 22.
 pub const DEFAULT_PORTS: &[u16] = &[80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
@@ -41,6 +41,9 @@ pub struct Settings {
     /// Whether real machines boot from the beginning, where a saved guest of their image could go on in their place.
     #[serde(default)]
     pub cold: bool,
+    /// How many instances each account may have at one time; as many as a new account, where nobody has said.
+    #[serde(default)]
+    pub instances: Option<usize>,
 }
 
 impl Settings {
@@ -57,7 +60,14 @@ impl Settings {
             api_port: None,
             rate_limits: true,
             cold: false,
+            instances: None,
         }
+    }
+
+    /// How much each account may have.
+    pub(super) fn limits(&self) -> AccountLimits {
+        let usual = AccountLimits::default();
+        AccountLimits { instances: self.instances.unwrap_or(usual.instances), ..usual }
     }
 
     /// Adds ports, and says whether any was new.

@@ -90,7 +90,7 @@ pub async fn serve(name: &str) -> Result<()> {
         token: folder.token()?,
         ports,
         open: settings.open.clone(),
-        limits: AccountLimits::default(),
+        limits: settings.limits(),
         record: std::env::var_os(RECORD).filter(|path| !path.is_empty()).map(Into::into),
     };
     let mut term = signal(SignalKind::terminate()).map_err(no_signals)?;

@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn googles_load_balancers_take_effect_after_the_api_is_done() {
+        for work in [Work::CreateBalancer { balancer: 1 }, Work::ChangeBalancer { balancer: 1 }] {
+            assert_eq!(work.delay(Api::Gce), DelayKind::Network);
+            assert_ne!(work.delay(Api::DigitalOcean), DelayKind::Network);
+        }
+        assert_eq!(Work::DestroyBalancer { balancer: 1 }.delay(Api::Gce), DelayKind::BalancerChange);
+    }
+
+    #[test]
     fn checks_come_faster_but_wait_long_enough() {
         let (ten, five) = (Duration::from_secs(10), Duration::from_secs(5));
         assert_eq!(Profile::Realistic.check_interval(ten, 1.0), ten);

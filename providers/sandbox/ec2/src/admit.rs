@@ -64,7 +64,7 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Respon
         }
     };
     let sent = match service {
-        Service::Ec2 | Service::Sts => form(&parts, &body),
+        Service::Ec2 | Service::Sts | Service::Elb => form(&parts, &body),
         Service::Ssm | Service::Route53 => body.clone(),
     };
     let operation = operation(service, &parts, &sent);
@@ -113,7 +113,7 @@ fn service(parts: &Parts) -> Service {
 /// The name of what is asked for; empty where it has none.
 fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
     match service {
-        Service::Ec2 | Service::Sts => Params::action(body),
+        Service::Ec2 | Service::Sts | Service::Elb => Params::action(body),
         Service::Ssm => {
             let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             target.strip_prefix("AmazonSSM.").unwrap_or(target).to_owned()

@@ -33,8 +33,9 @@ fn answer(parts: &Parts, request: &str) -> Option<Response<Body>> {
     }
     // A client without credentials must not fill the log.
     tracing::debug!(service, path = parts.uri.path(), "no such service");
-    let message =
-        format!("The sandbox does not have the service {service}. Of Amazon's it has ec2, route53, ssm and sts.");
+    let message = format!(
+        "The sandbox does not have the service {service}. Of Amazon's it has ec2, elasticloadbalancing, route53, ssm and sts."
+    );
     let sent = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = sent("content-type");
     let mut answer = Response::builder().status(StatusCode::NOT_IMPLEMENTED).header("x-amzn-requestid", request);

@@ -3,7 +3,7 @@
 use super::{
     Cloud, Data, State,
     catalogue::{REGIONS, SIZES},
-    image,
+    elbv2, image,
     refusal::refuse,
     route53, wishes,
 };
@@ -33,6 +33,7 @@ impl Front for Data {
 
     fn instance_gone(state: &mut State, id: u64) {
         wishes::note_gone(state, id);
+        elbv2::forget_instance(state, id);
     }
 
     fn guest_off(state: &mut State, config: &Config, id: u64) {
@@ -41,6 +42,7 @@ impl Front for Data {
 
     fn action_ended(state: &mut State, config: &Config, _action: u64, _errored: bool) {
         wishes::settle(state, config);
+        elbv2::settle(state, config);
     }
 
     fn captured(cloud: &Cloud) -> impl Future<Output = ()> + Send {

@@ -1,12 +1,13 @@
-//! Amazon's APIs: the EC2 Query API, Route 53, and what their clients ask for beside (SSM parameters, STS's
-//! `GetCallerIdentity`).
+//! Amazon's APIs: the EC2 Query API, Elastic Load Balancing version 2, Route 53, and what their clients ask for beside (SSM
+//! parameters, STS's `GetCallerIdentity`).
 //!
 //! The account is the engine's in Amazon's words: instances are its machines, AMIs its images, Elastic IPs its static IPs,
-//! hosted zones its domains. What is Amazon's alone (tags, client tokens, security groups, ids) is [`Data`], a part of the
+//! hosted zones its domains, application and network load balancers its load balancers. What is Amazon's alone (tags, client tokens, security groups, ids) is [`Data`], a part of the
 //! same state file. Nothing is kept twice: an instance's state is read from its machine, an image's from the engine's image.
 //!
 //! From the outside in, a request passes [`admit`] (signature, name of the operation, errors in the service's shape), the
-//! edge's layers (counts, faults) and [`routes`], which asks a service: `operations` for EC2, `route53`, `ssm`, `sts`. An
+//! edge's layers (counts, faults) and [`routes`], which asks a service: `operations` for EC2, `elbv2`,
+//! `route53`, `ssm`, `sts`. An
 //! operation knows what lies below all of them (the state, and how a call is read, listed and shown), and no other
 //! operation. What the sandbox does not have is refused with the service's own error for an unknown operation, and logged.
 
@@ -14,6 +15,7 @@ mod admit;
 mod auth;
 mod call;
 mod catalogue;
+mod elbv2;
 mod elsewhere;
 mod front;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! How answers and errors are written, by protocol: EC2's and STS's XML, Route 53's XML, SSM's JSON.
+//! How answers and errors are written, by protocol: the XML of EC2, of STS and Elastic Load Balancing, and of Route 53, and SSM's
+//! JSON.
 
 use axum::{
     body::Body,
@@ -13,6 +14,8 @@ use remint_sandbox_cloud::{ApiError, ApiResult};
 const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 /// STS's namespace.
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// Elastic Load Balancing's namespace.
+const ELB: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 /// Route 53's namespace.
 const ROUTE53: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 
@@ -23,6 +26,7 @@ pub(super) enum Service {
     Sts,
     Ssm,
     Route53,
+    Elb,
 }
 
 /// What a call is answered with.
@@ -44,6 +48,7 @@ impl Service {
             "sts" => Some(Self::Sts),
             "ssm" => Some(Self::Ssm),
             "route53" => Some(Self::Route53),
+            "elasticloadbalancing" => Some(Self::Elb),
             _ => None,
         }
     }
@@ -72,7 +77,7 @@ impl Service {
                 whole.text("requestId", request).append(xml);
                 whole.document(&root, EC2)
             }
-            Self::Sts | Self::Ssm => {
+            Self::Sts | Self::Ssm | Self::Elb => {
                 let mut whole = Xml::default();
                 whole.node(&format!("{operation}Result"), |inside| {
                     inside.append(xml);
@@ -80,7 +85,7 @@ impl Service {
                 whole.node("ResponseMetadata", |inside| {
                     inside.text("RequestId", request);
                 });
-                whole.document(&root, STS)
+                whole.document(&root, if self == Self::Elb { ELB } else { STS })
             }
             Self::Route53 => xml.document(&root, ROUTE53),
         }
@@ -104,12 +109,17 @@ impl Service {
                 // The one document of EC2's that has no namespace.
                 xml.bare("Response")
             }
-            Self::Sts | Self::Route53 => {
+            Self::Sts | Self::Route53 | Self::Elb => {
+                let namespace = match self {
+                    Self::Sts => STS,
+                    Self::Elb => ELB,
+                    _ => ROUTE53,
+                };
                 xml.node("Error", |xml| {
                     xml.text("Type", kind).text("Code", code).text("Message", message);
                 });
                 xml.text("RequestId", request);
-                xml.document("ErrorResponse", if self == Self::Sts { STS } else { ROUTE53 })
+                xml.document("ErrorResponse", namespace)
             }
         };
         self.response(status, request, body)
@@ -133,6 +143,10 @@ impl Service {
                 Self::Ec2 => (503, "Unavailable", "The server is overloaded and can't handle the request."),
                 _ => (503, "ServiceUnavailable", "Service is unable to handle the request."),
             },
+            // It has one code for what EC2 has several for.
+            "MissingParameter" | "InvalidParameterValue" if self == Self::Elb => {
+                (400, "ValidationError", &error.message)
+            }
             "unsupported" => (501, "NotImplemented", &error.message),
             id => (error.status, id, &error.message),
         }
@@ -144,7 +158,7 @@ impl Service {
         let kind = match self {
             Self::Ssm => "application/x-amz-json-1.1",
             Self::Ec2 => "text/xml;charset=UTF-8",
-            Self::Sts | Self::Route53 => "text/xml",
+            Self::Sts | Self::Route53 | Self::Elb => "text/xml",
         };
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if let Ok(value) = HeaderValue::from_str(request) {

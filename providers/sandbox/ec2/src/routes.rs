@@ -13,7 +13,7 @@ use super::{
     State as Account,
     admit::Admitted,
     call::Call,
-    catalogue, operations,
+    catalogue, elbv2, operations,
     query::Params,
     reply::{Answer, Service},
     route53, ssm, sts,
@@ -46,7 +46,7 @@ async fn answer(
         Service::Ssm => {
             region(&admitted).and_then(|region| ssm::call(&cloud, region, operation, body).map(Answer::Json))
         }
-        Service::Ec2 | Service::Sts => {
+        Service::Ec2 | Service::Sts | Service::Elb => {
             actions(&cloud, &admitted, no_room.map(|Extension(no_room)| no_room)).await.map(Answer::Xml)
         }
     };
@@ -69,7 +69,7 @@ fn region(admitted: &Admitted) -> ApiResult<&'static str> {
     })
 }
 
-/// The Query API: EC2 and STS.
+/// The Query API: EC2, STS and Elastic Load Balancing.
 async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) -> ApiResult<Xml> {
     let (params, operation) = (Params::parse(&admitted.body)?, admitted.operation.as_str());
     let mut xml = Xml::default();
@@ -79,6 +79,9 @@ async fn actions(cloud: &Cloud, admitted: &Admitted, no_room: Option<NoRoom>) ->
         return Ok(xml);
     }
     let call = Call { cloud, operation, params, region: region(admitted)?, no_room };
-    operations::answer(&call, &mut xml).await?;
+    match admitted.service {
+        Service::Elb => elbv2::answer(&call, &mut xml).await?,
+        _ => operations::answer(&call, &mut xml).await?,
+    }
     Ok(xml)
 }

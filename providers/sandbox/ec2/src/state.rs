@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ids, query::Params, reply::invalid_value};
+use super::{elbv2::Elb, ids, query::Params, reply::invalid_value};
 use crate::State;
 use remint_sandbox_cloud::{ApiResult, now};
 
@@ -36,6 +36,8 @@ pub struct Data {
     pub(super) changes: BTreeMap<String, Change>,
     /// By region and name.
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// Load balancers, and what belongs to them.
+    pub(super) elb: Elb,
 }
 
 /// An instance; it stays for a while after its machine is gone.
@@ -306,6 +308,19 @@ pub(super) struct RecordSet {
     pub(super) kind: String,
     pub(super) ttl: u32,
     pub(super) values: Vec<String>,
+    /// The load balancer whose address it has, in place of a time to live and values.
+    #[serde(default)]
+    pub(super) alias: Option<Alias>,
+}
+
+/// What an alias record leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Alias {
+    /// The hosted zone of the name.
+    pub(super) zone: String,
+    /// In full, with a dot at its end, in lower case.
+    pub(super) name: String,
+    pub(super) evaluate: bool,
 }
 
 /// A change of a hosted zone.

@@ -69,6 +69,27 @@ impl Xml {
         })
     }
 
+    /// A list as the Query API's newer services write them: a `member` for each.
+    pub(super) fn members<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        self.node(name, |xml| {
+            for one in items {
+                xml.node("member", |xml| item(xml, one));
+            }
+        })
+    }
+
+    /// Text without an element of its own.
+    pub(super) fn plain(&mut self, value: impl Display) -> &mut Self {
+        let value: String = value.to_string().chars().map(|c| if writable(c) { c } else { '\u{fffd}' }).collect();
+        self.0.push_str(&escape(value));
+        self
+    }
+
     /// Another fragment, at the end.
     pub(super) fn append(&mut self, other: &Self) -> &mut Self {
         self.0.push_str(&other.0);

@@ -154,3 +154,34 @@ pub(super) fn health(
     });
     shown.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ForwardingRule;
+
+    fn rule(others: Value) -> ForwardingRule {
+        let mut rule = json!({
+            "id": 1, "name": "web", "region": "us-central1", "ip": "127.7.208.10", "ephemeral": true, "port_range": null,
+            "all_ports": false, "description": "", "labels": {}, "tier": "PREMIUM", "created_at": "2026-11-30T00:00:00Z",
+        });
+        rule.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        serde_json::from_value(rule).unwrap()
+    }
+
+    #[test]
+    fn a_long_range_is_what_the_machines_have_open() {
+        let open = [443, 8080];
+        assert_eq!(ports(&rule(json!({ "ports": [80, 443] })), &open), [80, 443]);
+        assert_eq!(ports(&rule(json!({ "port_range": "80-82" })), &open), [80, 81, 82]);
+        assert_eq!(ports(&rule(json!({ "port_range": "1-1000" })), &open), [22, 443]);
+        assert_eq!(ports(&rule(json!({ "all_ports": true })), &open), [22, 443, 8080]);
+        assert_eq!(ports(&rule(json!({ "port_range": "9000-9999" })), &open), [0_u16; 0]);
+    }
+
+    #[test]
+    fn a_rule_of_an_older_file_leads_to_its_target() {
+        let old = rule(json!({ "target": 7 }));
+        assert_eq!((old.target, old.service, old.ports.len()), (Some(7), None, 0));
+    }
+}

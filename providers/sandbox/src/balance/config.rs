@@ -14,6 +14,9 @@ use crate::cloud::balancer::{BalancerSnapshot, CheckProtocol, MemberCheck, NoneH
 /// The control socket, in the folder of the process.
 pub(super) const SOCKET: &str = "admin.sock";
 
+/// The control socket of the process that starts the others.
+pub(super) const MASTER: &str = "master.sock";
+
 /// How long a connection may be idle: of DigitalOcean's `http_idle_timeout_seconds` the default, and for bytes what its
 /// documentation says of TCP connections.
 const IDLE_HTTP: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::config::{SOCKET, checked, member, server};
+use super::config::{MASTER, SOCKET, checked, member, server};
 use crate::cloud::balancer::MemberHealth;
 
 /// How long an answer may take.
@@ -30,10 +30,23 @@ pub(super) struct Seen {
 /// Gives commands in one line and returns all that is answered. A folder's path may be longer than a socket's may be, so the
 /// socket is reached through the open folder.
 pub(super) async fn command(folder: &Path, line: &str) -> Result<String, String> {
+    ask(folder, SOCKET, line).await
+}
+
+/// Whether the process that starts the others listens to signals: one that comes earlier is lost.
+pub(super) async fn is_ready(folder: &Path) -> bool {
+    ask(folder, MASTER, "show proc").await.is_ok_and(|answer| answer.contains("master"))
+}
+
+async fn ask(folder: &Path, socket: &str, line: &str) -> Result<String, String> {
     let work = async {
         let open = File::open(folder)?;
-        let mut stream = UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd())).await?;
+        let mut stream = UnixStream::connect(format!("/proc/self/fd/{}/{socket}", open.as_raw_fd())).await?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
+        if socket == MASTER {
+            // It waits for more until there can be none.
+            stream.shutdown().await?;
+        }
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, io::Error>(answer)

@@ -22,7 +22,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{config::SOCKET, control};
+use super::{
+    config::{MASTER, SOCKET},
+    control,
+};
 
 /// The program, and Debian's package that brings it.
 const PROGRAM: &str = "haproxy";
@@ -34,7 +37,7 @@ const ELSEWHERE: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// whatever way it ends. That process is nobody's child: HAProxy would wait for it as for one of its own.
 const SCRIPT: &str = r#"exec 3<&0
 ( { cat <&3; kill -TERM $$; } >/dev/null 2>&1 & )
-exec "$1" -W -db -f haproxy.cfg 3<&- </dev/null"#;
+exec "$1" -W -S unix@"$2",mode,600 -db -f haproxy.cfg 3<&- </dev/null"#;
 
 /// How many of its complaints are shown.
 const SAID: usize = 3;
@@ -113,15 +116,18 @@ impl Haproxy {
 
     async fn try_start(program: &Path, folder: &Path) -> Result<Self, String> {
         // One that outlived its sandbox, and has not noticed yet, is not to answer for this one.
-        match fs::remove_file(folder.join(SOCKET)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{SOCKET}: {error}")),
-            _ => {}
+        for socket in [SOCKET, MASTER] {
+            match fs::remove_file(folder.join(socket)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{socket}: {error}")),
+                _ => {}
+            }
         }
         let mut command = Command::new("sh");
         plain_environment(command.as_std_mut());
         command
             .args(["-c", SCRIPT, "sh"])
             .arg(program)
+            .arg(MASTER)
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -166,6 +172,13 @@ impl Haproxy {
     /// process, whose number is returned; it stops taking connections soon.
     pub(super) async fn reload(&self, folder: &Path, configuration: &str) -> Result<u32, String> {
         write(folder, configuration).map_err(|error| format!("cannot write in {}: {error}", folder.display()))?;
+        let deadline = Instant::now() + PATIENCE;
+        while !control::is_ready(folder).await {
+            if Instant::now() > deadline {
+                return Err("HAProxy does not answer".to_owned());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
         let before = control::worker(folder).await.ok_or("HAProxy does not answer")?;
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or("HAProxy has ended")?;
         kill(Pid::from_raw(pid), Signal::SIGUSR2).map_err(|error| format!("cannot reload HAProxy: {error}"))?;

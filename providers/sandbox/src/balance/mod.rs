@@ -9,6 +9,7 @@
 //!   NUMBER/              0700, one for each load balancer
 //!     haproxy.cfg        0600
 //!     admin.sock         0600
+//!     master.sock        0600, of the process that starts the others
 //! ```
 
 mod balancer;

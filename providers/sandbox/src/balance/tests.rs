@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{Balancers, control};
 use crate::cloud::balancer::{
-    BalancerSnapshot, CheckProtocol, Listener, MemberCheck, MemberHealth, NoneHealthy, Protocol,
+    BalancerSnapshot, CheckProtocol, Listener, MemberCheck, MemberHealth, NoneHealthy, PoolSnapshot, Protocol,
 };
 
 /// A server at an address of its own, on a port that is free there.
@@ -102,6 +102,7 @@ async fn one_whose_process_died_works_again_and_its_files_are_nobody_elses() {
     let folder = dir.path().join("balancers/7");
     assert_eq!((mode(&dir.path().join("balancers")), mode(&folder)), (0o700, 0o700));
     assert_eq!((mode(&folder.join("haproxy.cfg")), mode(&folder.join("admin.sock"))), (0o600, 0o600));
+    assert_eq!(mode(&folder.join("master.sock")), 0o600);
 
     let worker = control::worker(&folder).await.unwrap();
     kill(Pid::from_raw(i32::try_from(worker).unwrap()), Signal::SIGKILL).unwrap();

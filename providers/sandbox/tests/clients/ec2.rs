@@ -35,7 +35,6 @@ async fn the_command_line_says_which_services_are_not_there() {
     std::fs::write(world.sandbox.dir().join("main"), "main").unwrap();
     for (service, words) in [
         ("iam", "iam list-users"),
-        ("elasticloadbalancing", "elbv2 describe-load-balancers"),
         ("autoscaling", "autoscaling describe-auto-scaling-groups"),
         ("monitoring", "cloudwatch describe-alarms"),
         ("s3", "s3api list-buckets"),
@@ -54,6 +53,18 @@ async fn the_command_line_says_which_services_are_not_there() {
         let named = said.contains("NotImplemented") && said.contains(&format!("does not have the service {service}."));
         assert!(!output.status.success() && named && !said.contains("retries"), "{words}: {said}");
     }
+    // Classic load balancers are another version of a service that is there.
+    let mut command = world.client(Api::Ec2, python("aws"));
+    command.args(["elb", "describe-load-balancers"]);
+    let output = run(command).await;
+    let said = text(&output);
+    assert!(!output.status.success() && said.contains("does not have version 2012-06-01"), "{said}");
+}
+
+/// Load balancers, with the waiters of the SDK. It needs HAProxy, which `.ci/setup test` installs.
+#[tokio::test]
+async fn boto3_balances_over_instances() {
+    World::start().await.python(Api::Ec2, "ec2_balancer.py").await;
 }
 
 /// octoDNS looks for health checks before it changes anything.

@@ -62,7 +62,21 @@ impl Answer {
 
 impl Account {
     pub(crate) async fn start() -> Self {
-        Self { sandbox: Embedded::start(Options::default()).await.unwrap(), http: reqwest::Client::new() }
+        Self::start_with(Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: Options) -> Self {
+        Self { sandbox: Embedded::start(options).await.unwrap(), http: reqwest::Client::new() }
+    }
+
+    /// A call of Elastic Load Balancing in the first region.
+    pub(crate) async fn balancing(&self, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", action).append_pair("Version", "2015-12-01");
+        for (name, value) in parameters {
+            form.append_pair(name, value);
+        }
+        self.send(self.query("elasticloadbalancing", REGION, form.finish())).await
     }
 
     pub(crate) fn key(&self) -> (String, String) {

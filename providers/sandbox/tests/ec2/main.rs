@@ -6,6 +6,7 @@ mod addresses;
 mod faults;
 mod images;
 mod instances;
+mod load_balancers;
 mod resources;
 mod signatures;
 mod zones;

@@ -1,6 +1,7 @@
 //! The calls of a regional external passthrough load balancer: what they take, refuse and show. What becomes of connections is
 //! in `tests/clients/gce_balancer.py`, but for what takes faults or waits.
 
+use remint_sandbox::{cloud::Profile, embedded::Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -329,4 +330,26 @@ async fn a_rule_that_is_doomed_is_not_made_and_one_whose_end_is_doomed_stays() {
     until("the address takes connections", open).await;
     world.change(Method::DELETE, &format!("{RULES}/web"), None).await;
     assert!(!open().await, "the load balancer is gone when the operation is done");
+}
+
+/// The API is done with a change before its network is; what is deleted meanwhile never works.
+#[tokio::test]
+async fn a_rule_that_is_deleted_before_it_works_leaves_its_address_to_the_next() {
+    let world = World::with(Options { profile: Profile::Realistic, speed: 50.0, ..Options::default() }).await;
+    check(&world, "one").await;
+    world.change(Method::POST, SERVICES, Some(&service("web", "one", &[]))).await;
+    world.change(Method::POST, "regions/us-central1/addresses", Some(&json!({ "name": "web" }))).await;
+    let rule = |port: &str| {
+        let service = url(&format!("{SERVICES}/web"));
+        json!({ "name": "web", "IPAddress": "web", "ports": [port], "backendService": service })
+    };
+    world.change(Method::POST, RULES, Some(&rule("80"))).await;
+    world.change(Method::DELETE, &format!("{RULES}/web"), None).await;
+    world.change(Method::POST, RULES, Some(&rule("81"))).await;
+    let address = world.get("regions/us-central1/addresses/web").await["address"].as_str().unwrap().to_owned();
+    let open = async |port: u16| {
+        tokio::net::TcpStream::connect((address.as_str(), world.sandbox.ports().resolve(port))).await.is_ok()
+    };
+    until("the second rule works", || open(81)).await;
+    assert!(!open(80).await, "the first one is gone");
 }

@@ -3,6 +3,7 @@
 use crate::{
     State,
     call::Call,
+    elbv2,
     group::{all, by_id, by_name, open_to_all},
     ids,
     kinds::{GROUP, GROUP_RULE, VPC},
@@ -93,7 +94,7 @@ pub(super) fn create(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     Ok(())
 }
 
-/// `DeleteSecurityGroup`: not while an instance is in it.
+/// `DeleteSecurityGroup`: not while an instance or a load balancer is in it.
 pub(super) fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     let id = call.change(|state| {
         let group = named(state, call)?;
@@ -106,7 +107,7 @@ pub(super) fn delete(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
         let named_elsewhere = all(state, call.region).iter().any(|other| {
             other.id != group.id && other.rules.iter().any(|rule| rule.source == Source::Group(group.id.clone()))
         });
-        if used || named_elsewhere {
+        if used || named_elsewhere || elbv2::uses_group(state, &group.id) {
             return Err(refuse("DependencyViolation", format!("resource {} has a dependent object", group.id)));
         }
         state.own.groups.remove(&group.id);

@@ -28,4 +28,4 @@ pub(super) fn fuzz(text: &str) {
 }
 
 pub(super) use dispatch::{OPERATIONS, ROOT, answer, operation};
-pub(super) use zone::add_zone;
+pub(super) use zone::{add_zone, serve_aliases, serve_name};

@@ -9,9 +9,9 @@ use super::{
     zone::{find, serve},
 };
 use crate::{
-    Cloud,
+    Cloud, State, elbv2,
     reply::{Answer, refuse},
-    state::{RecordSet, Zone},
+    state::{Alias, RecordSet, Zone},
     xml::Xml,
 };
 use remint_sandbox_cloud::{ApiError, ApiResult};
@@ -68,11 +68,20 @@ struct AskedSet {
     #[serde(rename = "TTL")]
     ttl: Option<u32>,
     resource_records: Option<Records>,
+    alias_target: Option<AskedAlias>,
     // What the sandbox does not have.
-    alias_target: Option<IgnoredAny>,
     set_identifier: Option<IgnoredAny>,
     health_check_id: Option<IgnoredAny>,
     traffic_policy_instance_id: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AskedAlias {
+    hosted_zone_id: String,
+    #[serde(rename = "DNSName")]
+    dns_name: String,
+    evaluate_target_health: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,7 +110,8 @@ pub(super) async fn change(cloud: &Cloud, id: &str, body: &[u8]) -> ApiResult<An
         let mut zone = find(state, id)?.clone();
         let mut problems = Vec::new();
         for (action, set) in asked {
-            if let Err(problem) = zone.apply(&action, set) {
+            let target = if action == "DELETE" { Ok(()) } else { check_alias(state, &set) };
+            if let Err(problem) = target.and_then(|()| zone.apply(&action, set)) {
                 problems.push(problem);
             }
         }
@@ -151,8 +161,15 @@ pub(super) fn list(cloud: &Cloud, id: &str, query: &Query) -> ApiResult<Answer> 
 
 fn write(xml: &mut Xml, set: &RecordSet) {
     xml.node("ResourceRecordSet", |xml| {
-        xml.text("Name", name::written(&set.name)).text("Type", &set.kind).text("TTL", set.ttl);
-        xml.node("ResourceRecords", |xml| {
+        xml.text("Name", name::written(&set.name)).text("Type", &set.kind);
+        if let Some(alias) = &set.alias {
+            xml.node("AliasTarget", |xml| {
+                xml.text("HostedZoneId", &alias.zone).text("DNSName", name::written(&alias.name));
+                xml.text("EvaluateTargetHealth", alias.evaluate);
+            });
+            return;
+        }
+        xml.text("TTL", set.ttl).node("ResourceRecords", |xml| {
             for value in &set.values {
                 xml.node("ResourceRecord", |xml| {
                     xml.text("Value", value);
@@ -170,7 +187,6 @@ fn read_change(asked: Asked) -> ApiResult<(String, RecordSet)> {
         return Err(input(format!("Invalid action: {}", asked.action)));
     }
     for (asked, what) in [
-        (set.alias_target.is_some(), "alias records"),
         (set.set_identifier.is_some(), "routing policies"),
         (set.health_check_id.is_some(), "health checks"),
         (set.traffic_policy_instance_id.is_some(), "traffic policies"),
@@ -189,14 +205,41 @@ fn read_change(asked: Asked) -> ApiResult<(String, RecordSet)> {
     })?;
     let values: Vec<String> =
         set.resource_records.into_iter().flat_map(|records| records.resource_record).map(|r| r.value).collect();
-    let Some(ttl) = set.ttl.filter(|_| !values.is_empty()) else {
-        return Err(input(format!(
+    let expected = |found: &str| {
+        input(format!(
             "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or \
-             TrafficPolicyInstanceId], but found none in Change with [Action={}, Name={name}, Type={}, SetIdentifier=null]",
+             TrafficPolicyInstanceId], but found {found} in Change with [Action={}, Name={name}, Type={}, SetIdentifier=null]",
             asked.action, set.kind
-        )));
+        ))
     };
-    Ok((asked.action, RecordSet { name, kind: set.kind, ttl, values }))
+    let (ttl, alias) = match (set.ttl, set.alias_target) {
+        (None, Some(_)) if !values.is_empty() => return Err(expected("more than one")),
+        (Some(_), Some(_)) => return Err(expected("more than one")),
+        (None, Some(alias)) => (0, Some(read_alias(&set.kind, alias)?)),
+        (Some(ttl), None) if !values.is_empty() => (ttl, None),
+        (_, None) => return Err(expected("none")),
+    };
+    Ok((asked.action, RecordSet { name, kind: set.kind, ttl, values, alias }))
+}
+
+fn read_alias(kind: &str, alias: AskedAlias) -> ApiResult<Alias> {
+    let input = |message: String| refuse("InvalidInput", message);
+    if !matches!(kind, "A" | "AAAA") {
+        return Err(input(format!("The sandbox does not implement alias records of type {kind}.")));
+    }
+    let name = name::normal(&alias.dns_name).ok_or_else(|| input(format!("Invalid DNSName: {}", alias.dns_name)))?;
+    Ok(Alias { zone: alias.hosted_zone_id, name, evaluate: alias.evaluate_target_health })
+}
+
+/// Whether an alias leads to a load balancer, in the hosted zone of its name.
+fn check_alias(state: &State, set: &RecordSet) -> Result<(), String> {
+    let Some(Alias { zone, name, .. }) = &set.alias else { return Ok(()) };
+    let tried = format!("Tried to create an alias that targets {name}, type {} in zone {zone}", set.kind);
+    match elbv2::alias(state, name.trim_end_matches('.')) {
+        Some((found, _)) if found == zone => Ok(()),
+        Some(_) => Err(format!("{tried}, but the alias target name does not lie within the target zone")),
+        None => Err(format!("{tried}, but that target was not found (the sandbox has load balancers as targets only)")),
+    }
 }
 
 impl Zone {
@@ -268,7 +311,7 @@ impl RecordSet {
             values.sort();
             values
         };
-        self.ttl == other.ttl && sorted(self) == sorted(other)
+        self.ttl == other.ttl && self.alias == other.alias && sorted(self) == sorted(other)
     }
 }
 
@@ -279,7 +322,7 @@ mod tests {
 
     fn set(name: &str, kind: &str, ttl: u32, values: &[&str]) -> RecordSet {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        RecordSet { name: name.to_owned(), kind: kind.to_owned(), ttl, values }
+        RecordSet { name: name.to_owned(), kind: kind.to_owned(), ttl, values, alias: None }
     }
 
     #[test]

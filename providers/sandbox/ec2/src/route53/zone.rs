@@ -1,14 +1,18 @@
 //! Zones as the account has them, and what the DNS server has of them.
 
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
 use super::{name, value};
 use crate::{
-    State, ids,
+    State, elbv2, ids,
     state::{RecordSet, Zone},
 };
 use remint_sandbox_cloud::{ApiError, ApiResult, ZoneRecord, now, state::Zone as Served};
 
 /// How long resolvers may keep the zone's own NS records, in seconds, as Route 53 has it.
 const NS_TTL: u32 = 172_800;
+/// The same for what alias records answer with.
+const ALIAS_TTL: u32 = 60;
 /// The same for the SOA record.
 const SOA_TTL: u32 = 900;
 
@@ -30,8 +34,8 @@ pub(super) fn new_zone(name: &str, reference: &str, comment: &str) -> Zone {
     let soa = format!("{}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400", servers[0]);
     let ns = servers.iter().map(|server| format!("{server}.")).collect();
     let sets = vec![
-        RecordSet { name: own.clone(), kind: "NS".to_owned(), ttl: NS_TTL, values: ns },
-        RecordSet { name: own, kind: "SOA".to_owned(), ttl: SOA_TTL, values: vec![soa] },
+        RecordSet { name: own.clone(), kind: "NS".to_owned(), ttl: NS_TTL, values: ns, alias: None },
+        RecordSet { name: own, kind: "SOA".to_owned(), ttl: SOA_TTL, values: vec![soa], alias: None },
     ];
     Zone {
         id,
@@ -68,7 +72,7 @@ pub(super) fn serve(state: &mut State, name: &str) {
         state.own.zones.values().filter(|zone| zone.name == name).min_by_key(|zone| (zone.created_at, &zone.id));
     match oldest {
         Some(zone) => {
-            let domain = domain(zone);
+            let domain = domain(state, zone);
             state.zones.insert(name.to_owned(), domain);
         }
         None => {
@@ -77,14 +81,57 @@ pub(super) fn serve(state: &mut State, name: &str) {
     }
 }
 
-fn domain(zone: &Zone) -> Served {
+/// Serves the name of a load balancer, which is a zone of its own to the DNS server: nobody sees the hosted zone that it is in.
+pub(crate) fn serve_name(state: &mut State, name: &str, address: Ipv4Addr) {
+    let server = "ns-0.awsdns-00.com";
+    let soa = format!("{server}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400");
+    let set = |kind: &str, ttl, value: String| RecordSet {
+        name: format!("{name}."),
+        kind: kind.to_owned(),
+        ttl,
+        values: vec![value],
+        alias: None,
+    };
+    let sets = vec![
+        set("NS", NS_TTL, format!("{server}.")),
+        set("SOA", SOA_TTL, soa),
+        set("A", ALIAS_TTL, address.to_string()),
+    ];
+    let zone = Zone { sets, ..new_zone(name, "", "") };
+    let domain = domain(state, &zone);
+    state.zones.insert(name.to_owned(), domain);
+}
+
+/// Replaces the zones that have alias records, because what they lead to has changed. Gives their names, for the DNS server
+/// to be told.
+pub(crate) fn serve_aliases(state: &mut State) -> Vec<String> {
+    let aliased = |zone: &&Zone| zone.sets.iter().any(|set| set.alias.is_some());
+    let names: BTreeSet<String> = state.own.zones.values().filter(aliased).map(|zone| zone.name.clone()).collect();
+    names.iter().for_each(|name| serve(state, name));
+    names.into_iter().collect()
+}
+
+/// The values of a set and their time to live. Those of an alias are the addresses that the load balancer has now; it has
+/// none of IPv6.
+fn values(state: &State, set: &RecordSet) -> (Vec<String>, u32) {
+    match &set.alias {
+        None => (set.values.clone(), set.ttl),
+        Some(alias) => {
+            let found = elbv2::alias(state, alias.name.trim_end_matches('.')).filter(|_| set.kind == "A");
+            (found.into_iter().map(|(_, address)| address.to_string()).collect(), ALIAS_TTL)
+        }
+    }
+}
+
+fn domain(state: &State, zone: &Zone) -> Served {
     let mut records: Vec<ZoneRecord> = Vec::new();
     for set in &zone.sets {
-        for value in &set.values {
+        let (values, ttl) = values(state, set);
+        for value in &values {
             // Checked when the set was made.
             let Ok(mut record) = value::read(&set.kind, value) else { continue };
             record.id = records.len() as u64 + 1;
-            record.ttl = set.ttl;
+            record.ttl = ttl;
             record.name = match set.name.strip_suffix(&format!("{}.", zone.name)) {
                 None | Some("") => "@".to_owned(),
                 Some(below) => below.trim_end_matches('.').to_owned(),

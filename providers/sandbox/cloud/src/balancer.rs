@@ -251,3 +251,30 @@ pub enum MemberHealth {
     /// It is a member no more, and still has connections, or gets some for a while.
     Draining,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was written before there were pools.
+    #[test]
+    fn settings_of_an_older_state_file_are_read() {
+        let older = serde_json::json!({
+            "id": 5, "name": "front", "region": "fra1", "address": "127.7.128.10", "status": "active",
+            "settings": {
+                "listeners": [{ "port": 80, "protocol": "http", "target_port": 8080 }],
+                "check": {
+                    "protocol": "tcp", "port": 80, "interval": { "secs": 10, "nanos": 0 },
+                    "timeout": { "secs": 5, "nanos": 0 }, "healthy": 3, "unhealthy": 5
+                },
+                "sources": [],
+                "wanted": { "tag": "web" }
+            },
+            "members": [1], "created_at": "2026-11-01T00:00:00Z", "measured_from": null, "pending": null
+        });
+        let read: LoadBalancer = serde_json::from_value(older).unwrap();
+        let BalancerSettings { none_healthy, drain, first_pass, late, pools, listeners, .. } = read.settings;
+        assert_eq!((none_healthy, drain, first_pass, late), (NoneHealthy::Refuse, None, false, false));
+        assert!(pools.is_empty() && read.pools.is_empty() && listeners[0].pool.is_none());
+    }
+}

@@ -252,8 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn a_state_without_load_balancers_is_read() {
-        let data: crate::Data = serde_json::from_str("{\"instances\":{}}").unwrap();
+    fn an_older_state_is_read() {
+        let older = serde_json::json!({
+            "instances": {},
+            "zones": {
+                "Z1": {
+                    "id": "Z1", "name": "example.test", "reference": "r", "comment": "", "created_at": "2026-11-01T00:00:00Z",
+                    "sets": [{ "name": "a.example.test.", "kind": "A", "ttl": 60, "values": ["192.0.2.1"] }]
+                }
+            }
+        });
+        let data: crate::Data = serde_json::from_value(older).unwrap();
         assert!(data.elb.balancers.is_empty());
+        assert_eq!(data.zones["Z1"].sets[0].alias, None);
     }
 }

@@ -163,7 +163,7 @@ fn read_check(params: &Params, known: Check, group: TargetProtocol) -> ApiResult
         if asked == TargetProtocol::Tcp && group == TargetProtocol::Http {
             return Err(invalid("Health check protocol 'TCP' is not supported for target groups with protocol 'HTTP'"));
         }
-        if asked != check.protocol && !params.get("HealthCheckTimeoutSeconds").is_some() {
+        if asked != check.protocol && params.get("HealthCheckTimeoutSeconds").is_none() {
             check.timeout = if asked == TargetProtocol::Http { 6 } else { 10 };
         }
         check.protocol = asked;

@@ -58,7 +58,7 @@ const SUBNETS: List<Subnet> = List {
 
 /// A network interface: of an instance, or of a load balancer.
 enum Interface {
-    Instance(Instance),
+    Instance(Box<Instance>),
     Balancer(Nic),
 }
 
@@ -205,7 +205,8 @@ pub(super) fn subnets(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
 /// `DescribeNetworkInterfaces`: those of instances and of load balancers.
 pub(super) fn interfaces(call: &Call<'_>, xml: &mut Xml) -> ApiResult<()> {
     call.read(|state| {
-        let instances = state.own.standing(state, call.region).cloned().map(Interface::Instance);
+        let instances =
+            state.own.standing(state, call.region).map(|instance| Interface::Instance(Box::new(instance.clone())));
         let balancers = elbv2::interfaces(state, call.region).into_iter().map(Interface::Balancer);
         let mut all: Vec<Interface> = instances.chain(balancers).collect();
         keep_named(&call.params, "NetworkInterfaceId", &INTERFACE, &mut all, Interface::id)?;

@@ -70,10 +70,16 @@ async fn a_target_group_that_stays_in_use_is_busy_and_a_security_group_is_left()
 }
 
 #[tokio::test]
-async fn one_that_is_protected_stays_with_its_parts() {
-    let server = MockServer::start().await;
-    serve(&server, "DeleteLoadBalancer", vec![elb_refusal("OperationNotPermitted")]).await;
-    let error = provider(&server).destroy(&id()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-    assert!(error.hint().unwrap().contains("deletion protection"), "{error:?}");
+async fn one_that_is_protected_or_forbidden_stays_with_its_parts() {
+    for (code, kind, hint) in [
+        ("OperationNotPermitted", ErrorKind::Conflict, "deletion protection"),
+        ("AccessDenied", ErrorKind::Forbidden, "permissions"),
+    ] {
+        let server = MockServer::start().await;
+        serve(&server, "DeleteLoadBalancer", vec![elb_refusal(code)]).await;
+        let error = provider(&server).destroy(&id()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{error:?}");
+        assert_eq!(actions(&server).await, ["DeleteLoadBalancer"]);
+    }
 }

@@ -147,6 +147,11 @@ async fn a_change_opens_first_and_closes_last_and_new_groups_have_the_members() 
     assert!(form.contains(ONE) && !form.contains(TWO), "one that leaves goes on leaving: {form}");
     let form = forms(&server, "DeleteTargetGroup").await.remove(0);
     assert!(form.contains("-8080"), "{form}");
+    for (action, port) in [("AuthorizeSecurityGroupIngress", "443"), ("RevokeSecurityGroupIngress", "80")] {
+        let form = forms(&server, action).await.remove(0);
+        let asked = ["GroupId", "IpPermissions.1.FromPort", "IpPermissions.2.FromPort"].map(|name| field(&form, name));
+        assert_eq!(asked, [Some(FIREWALL.to_owned()), Some(port.to_owned()), None], "{form}");
+    }
 }
 
 #[tokio::test]

@@ -47,8 +47,8 @@ pub struct Config {
     pub security_groups: Vec<String>,
     /// The IAM instance profile of the instances, builders included: its name, or its ARN (`arn:aws:iam::…:instance-profile/…`).
     pub instance_profile: Option<String>,
-    /// More tags for instances, their volumes, images, their snapshots and static IPs, at most 10. Keys that begin with `aws:`
-    /// or `remint`, and `Name`, are taken.
+    /// More tags for instances, their volumes, images, their snapshots, static IPs and load balancers, at most 10. Keys that begin
+    /// with `aws:` or `remint`, and `Name`, are taken.
     pub tags: BTreeMap<String, String>,
     /// Encrypt the disks of instances, and so the images that are captured from them and their copies.
     pub encrypt: bool,

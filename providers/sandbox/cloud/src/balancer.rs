@@ -101,6 +101,8 @@ pub struct Pool {
     pub wanted: Wanted,
     /// As [`BalancerSettings::drain`].
     pub drain: Option<Duration>,
+    /// Whether connections are cut when their time is over. Where not, they go on, and the member is not shown any more.
+    pub cuts: bool,
 }
 
 /// Which instances are to be members.
@@ -209,6 +211,8 @@ pub struct PoolSnapshot {
     pub members: BTreeMap<u64, Ipv4Addr>,
     /// As [`BalancerSettings::drain`], in the time of this machine.
     pub drain: Option<Duration>,
+    /// As [`Pool::cuts`].
+    pub cuts: bool,
     /// As [`BalancerSnapshot::known`].
     pub known: BTreeSet<u64>,
 }
@@ -220,6 +224,7 @@ impl BalancerSnapshot {
             check: self.check.clone(),
             members: self.members.clone(),
             drain: self.drain,
+            cuts: true,
             known: self.known.clone(),
         };
         listener.pool.and_then(|pool| self.pools.get(&pool).cloned()).unwrap_or_else(own)

@@ -135,6 +135,7 @@ impl<F: Front> State<F> {
                 check: checked(pool.check.clone()),
                 members: members.remove(number).unwrap_or_default(),
                 drain: drains(pool.drain),
+                cuts: pool.cuts,
                 known: known(balancer.pools.get(number)),
             };
             (*number, pool)

@@ -35,8 +35,10 @@ struct Leaving {
     drains: Instant,
     /// Whether it gets none any more.
     drained: bool,
-    /// When its connections are cut; `None` for never.
-    cut: Option<Instant>,
+    /// When its time is over; `None` for never.
+    over: Option<Instant>,
+    /// Whether its connections are cut then. Where not, it is not shown any more.
+    cuts: bool,
     /// The former process that has its connections.
     former: Option<u32>,
 }
@@ -60,6 +62,13 @@ pub(super) struct Balancer {
     /// When it is brought in step again, at the earliest, where it is not.
     next_try: Instant,
     ended: bool,
+}
+
+impl Leaving {
+    /// Whether its time is over.
+    fn is_over(&self, now: Instant) -> bool {
+        self.over.is_some_and(|over| over <= now)
+    }
 }
 
 impl Balancer {
@@ -131,7 +140,7 @@ impl Balancer {
     /// What each listener makes of its members, by its port.
     pub(super) async fn listener_health(&self) -> BTreeMap<u16, BTreeMap<u64, MemberHealth>> {
         let Ok(seen) = control::seen(&self.folder).await else { return BTreeMap::new() };
-        let mut all = BTreeMap::new();
+        let (mut all, now) = (BTreeMap::new(), Instant::now());
         for listener in &self.wanted.listeners {
             let (name, pool) = (backend(listener.port), self.wanted.of(listener));
             let mut health = BTreeMap::new();
@@ -141,10 +150,9 @@ impl Balancer {
             for (_, id) in self.joining.keys().filter(|(joined, _)| *joined == name) {
                 health.insert(*id, MemberHealth::Unchecked);
             }
-            if pool.drain.is_some() {
-                for (_, id) in self.leaving.keys().filter(|(left, _)| *left == name) {
-                    health.entry(*id).or_insert(MemberHealth::Draining);
-                }
+            let shown = |leaving: &Leaving| leaving.over.is_some() && (leaving.cuts || !leaving.is_over(now));
+            for ((_, id), _) in self.leaving.iter().filter(|((left, _), leaving)| *left == name && shown(leaving)) {
+                health.entry(*id).or_insert(MemberHealth::Draining);
             }
             all.insert(listener.port, health);
         }
@@ -201,6 +209,7 @@ impl Balancer {
         let former = haproxy.reload(&self.folder, &text).await?;
         self.has_stopped(former).await?;
         let now = Instant::now();
+        self.leaving.retain(|place, _| !staying.contains(place));
         for one in seen {
             let place = (one.backend, one.member);
             if !staying.contains(&place) {
@@ -274,9 +283,11 @@ impl Balancer {
     /// How a member leaves from now on.
     fn leaves(&self, name: &str, now: Instant) -> Leaving {
         let mut listeners = self.wanted.listeners.iter().filter(|listener| backend(listener.port) == name);
-        let drain = listeners.next().map_or(self.wanted.drain, |listener| self.wanted.of(listener).drain);
-        let cut = drain.map(|drain| now + drain.max(self.wanted.leave));
-        Leaving { drains: now + self.wanted.leave, drained: false, cut, former: None }
+        let pool = listeners.next().map(|listener| self.wanted.of(listener));
+        let drain = pool.as_ref().map_or(self.wanted.drain, |pool| pool.drain);
+        let over = drain.map(|drain| now + drain.max(self.wanted.leave));
+        let cuts = pool.is_none_or(|pool| pool.cuts);
+        Leaving { drains: now + self.wanted.leave, drained: false, over, cuts, former: None }
     }
 
     /// Adds members that are missing, lets those begin that wait, and drains those that are not wanted.
@@ -303,6 +314,7 @@ impl Balancer {
                         }
                     }
                     Some(one) if one.waits => {
+                        self.leaving.remove(&place);
                         control::begin(&self.folder, &name, *id).await?;
                         if self.wanted.first_pass {
                             self.fresh.insert(place);
@@ -351,9 +363,8 @@ impl Balancer {
     /// Removes members that have no connections left, and cuts those of members that had their time.
     async fn let_go(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        let late = |leaving: &Leaving| leaving.cut.is_some_and(|cut| cut <= now);
         // What a former process still does shows it by being there.
-        let over = |leaving: &Leaving| leaving.former.is_some_and(|former| late(leaving) || !exists(former));
+        let over = |leaving: &Leaving| leaving.former.is_some_and(|former| leaving.is_over(now) || !exists(former));
         self.leaving.retain(|_, leaving| !over(leaving));
         for one in control::seen(&self.folder).await? {
             let place = (one.backend, one.member);
@@ -361,7 +372,7 @@ impl Balancer {
             if one.connections == 0 {
                 self.parts(&place.0).remove(&self.folder, place.1).await?;
                 self.leaving.remove(&place);
-            } else if late(leaving) {
+            } else if leaving.cuts && leaving.is_over(now) {
                 self.parts(&place.0).cut(&self.folder, place.1).await?;
             }
         }

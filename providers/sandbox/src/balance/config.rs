@@ -229,7 +229,7 @@ mod tests {
         spread.listeners[1].pool = Some(3);
         let check = MemberCheck { protocol: CheckProtocol::Tcp, port: 443, healthy: 2, ..spread.check.clone() };
         let members = [(9, Ipv4Addr::new(127, 7, 0, 12))].into();
-        spread.pools.insert(3, PoolSnapshot { check, members, drain: None, known: BTreeSet::new() });
+        spread.pools.insert(3, PoolSnapshot { check, members, drain: None, cuts: true, known: BTreeSet::new() });
         let text = render(&spread, &BTreeSet::new(), MOVED);
         let part = |name: &str| {
             let from = text.find(&format!("\n{name}\n")).unwrap() + 1;

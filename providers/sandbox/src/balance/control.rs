@@ -88,11 +88,11 @@ pub(super) async fn add(folder: &Path, backend: &str, id: u64, at: &str) -> Resu
     begin(folder, backend, id).await
 }
 
-/// Adds a member that gets connections at once, and has no checks.
+/// Adds a member that gets connections at once, and has no checks. One that is there is a success.
 pub(super) async fn add_unchecked(folder: &Path, backend: &str, id: u64, at: &str) -> Result<(), String> {
     let name = format!("{backend}/{}", server(id));
     let answer = command(folder, &format!("add server {name} {at}; enable server {name}")).await?;
-    if answer.contains("New server registered") {
+    if ["New server registered", "Already exists"].iter().any(|good| answer.contains(good)) {
         Ok(())
     } else {
         Err(format!("HAProxy takes no member {name}: {}", answer.trim()))
@@ -132,11 +132,14 @@ pub(super) async fn drain(folder: &Path, backend: &str, id: u64) -> Result<(), S
     silent(folder, &format!("set server {backend}/{} state drain", server(id))).await
 }
 
-/// Removes a member that has no connections.
+/// Removes a member that has no connections. One that is gone is a success.
 pub(super) async fn remove(folder: &Path, backend: &str, id: u64) -> Result<(), String> {
     let name = format!("{backend}/{}", server(id));
     let answer = command(folder, &format!("set server {name} state maint; del server {name}")).await?;
-    if answer.contains("Server deleted") { Ok(()) } else { Err(answer.trim().to_owned()) }
+    match ["Server deleted", "No such server"].iter().any(|good| answer.contains(good)) {
+        true => Ok(()),
+        false => Err(answer.trim().to_owned()),
+    }
 }
 
 /// Gives commands that answer nothing when they succeed.

@@ -67,7 +67,7 @@ impl Parts {
         Ok(())
     }
 
-    /// The one without checks is first: as long as the other one has a member, it can be tried again.
+    /// The one without checks is first: as long as the other one has the member, it is seen, and tried again.
     fn all(&self) -> impl Iterator<Item = &String> {
         self.spare.iter().chain([&self.backend])
     }

@@ -296,7 +296,7 @@ async fn each_listener_has_the_members_of_its_pool() {
     balancer.listeners.push(Listener { port, protocol: Protocol::Http, target_port, pool: Some(3) });
     let check = MemberCheck { port: target_port, ..balancer.check.clone() };
     let members = [(2, other)].into();
-    balancer.pools.insert(3, PoolSnapshot { check, members, drain: None, known: BTreeSet::new() });
+    balancer.pools.insert(3, PoolSnapshot { check, members, drain: None, cuts: true, known: BTreeSet::new() });
     balancers.set(balancer.clone()).await.unwrap();
     until_healthy(&balancers, &[1, 2]).await;
     let health = balancers.listener_health(7).await;
@@ -304,5 +304,27 @@ async fn each_listener_has_the_members_of_its_pool() {
     assert_eq!(ask(&balancer).await, Some(member.to_string()));
     balancer.listeners.reverse();
     assert_eq!(ask(&balancer).await, Some(other.to_string()));
+    balancers.end().await;
+}
+
+/// It comes back together with new settings, before it was let go.
+#[tokio::test]
+async fn one_that_left_a_moment_ago_is_a_member_with_new_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let balancers = Balancers::new(dir.path().join("balancers"), PortMap::default());
+    let member = Ipv4Addr::new(127, 252, 0, 13);
+    let mut balancer = balancer(Ipv4Addr::new(127, 252, 128, 13), member, server(member).await);
+    balancer.drain = Some(Duration::from_secs(60));
+    balancers.set(balancer.clone()).await.unwrap();
+    until_healthy(&balancers, &[1]).await;
+    balancers.set(BalancerSnapshot { members: BTreeMap::new(), ..balancer.clone() }).await.unwrap();
+    balancer.check.healthy = 1;
+    balancers.set(balancer.clone()).await.unwrap();
+    // Longer than it takes until those are let go that have no connections.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(balancers.health(7).await.contains_key(&1), "it is a member");
+    }
+    until_healthy(&balancers, &[1]).await;
     balancers.end().await;
 }

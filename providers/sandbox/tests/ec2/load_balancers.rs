@@ -152,6 +152,22 @@ async fn a_target_drains_until_its_connection_ends_or_its_time_is_over() {
     front.account.balancing("ModifyTargetGroupAttributes", &delay).await.good();
     front.targets("RegisterTargets", &id).await;
     front.until_health(&[HEALTHY]).await;
+    // Its connections go on when its time is over, unless they are to be cut.
+    let mut held = hold().await;
+    front.targets("DeregisterTargets", &id).await;
+    front.until_health(&[DRAINING]).await;
+    front.until_health(&[]).await;
+    held.write_all(b"host: front\r\n\r\n").await.unwrap();
+    assert!(held.read(&mut [0; 1024]).await.unwrap() > 0);
+    drop(held);
+    let cuts = [
+        ("TargetGroupArn", front.group.as_str()),
+        ("Attributes.member.1.Key", "deregistration_delay.connection_termination.enabled"),
+        ("Attributes.member.1.Value", "true"),
+    ];
+    front.account.balancing("ModifyTargetGroupAttributes", &cuts).await.good();
+    front.targets("RegisterTargets", &id).await;
+    front.until_health(&[HEALTHY]).await;
     let mut held = hold().await;
     front.targets("DeregisterTargets", &id).await;
     let mut rest = Vec::new();

@@ -66,7 +66,6 @@ const HTTP: &[Known] = &[
 ];
 
 const TCP: &[Known] = &[
-    // Connections are cut after the delay, whatever it is.
     ("deregistration_delay.connection_termination.enabled", "false", Values::Either),
     ("deregistration_delay.timeout_seconds", "300", Values::UpTo(3600)),
     ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration", Values::Fixed),

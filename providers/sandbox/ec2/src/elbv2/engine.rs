@@ -122,5 +122,5 @@ fn pool(group: &TargetGroup) -> Pool {
         unhealthy: *unhealthy,
     };
     let wanted = Wanted::Instances(group.targets.values().copied().collect());
-    Pool { check, wanted, drain: Some(Duration::from_secs(group.delay())) }
+    Pool { check, wanted, drain: Some(Duration::from_secs(group.delay())), cuts: group.cuts() }
 }

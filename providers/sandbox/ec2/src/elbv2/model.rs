@@ -186,6 +186,12 @@ impl TargetGroup {
         let set = self.attributes.get("deregistration_delay.timeout_seconds");
         set.and_then(|seconds| seconds.parse().ok()).unwrap_or(300)
     }
+
+    /// Whether its connections are cut then: those of application load balancers always are.
+    pub(super) fn cuts(&self) -> bool {
+        let set = self.attributes.get("deregistration_delay.connection_termination.enabled");
+        set.is_none_or(|value| value == "true")
+    }
 }
 
 impl Elb {

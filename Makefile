@@ -1,6 +1,7 @@
 # make demo    the whole story on real virtual machines; PROVIDER=aws or PROVIDER=gcp tells it on another cloud's API
 # make demo-balancer   several instances behind a load balancer, rolled over while a client asks by name
 # make test    everything that is tested, one journey on real virtual machines included
+# make fleets  each strategy on each cloud's API, with a good and a bad release: some minutes
 # make stopped a run that is suspended for longer than its lock lasts, in each phase: two minutes
 # make test-guests   Remint's user data on emulated guests of each cloud, with its firmware, metadata service and agent
 # make lint    spelling, formatting, clippy, licences and sources of dependencies
@@ -18,7 +19,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo demo-balancer test test-programs test-machines test-rest test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
+.PHONY: build demo demo-balancer test test-programs test-machines test-rest fleets test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -62,6 +63,10 @@ test-machines: base-image
 test-rest: test-programs
 	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace -- --skip real_machine
 	MAKEFLAGS= cargo test $(EXAMPLE)
+
+# Each strategy on each cloud's API, with a good and a bad release.
+fleets: test-programs
+	MAKEFLAGS= cargo test --workspace --test fleets -- --ignored --nocapture
 
 # Two guests at a time, each of which takes minutes to boot. The first run builds their disk.
 test-guests: test-programs

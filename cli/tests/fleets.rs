@@ -6,7 +6,7 @@ mod common;
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
-use common::{Ended, TINY, World};
+use common::{Ended, SIMULATION, TINY, World};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -148,16 +148,94 @@ async fn from_one_to_several_the_name_leads_to_the_service() {
     assert!(first.droplets.keys().all(|id| !several.droplets.contains_key(id)));
 }
 
+const HTTP: &str = "{ port = 80, protocol = \"http\" }";
+/// AWS has another kind of load balancer for these than for requests, and Google no other one.
+const TCP: &str = "{ port = 80 }";
+const STRATEGIES: [&str; 3] = ["strategy = \"rolling\"", "strategy = \"canary\"\nbatch = 2", "strategy = \"all\""];
+
+/// Rolls a good and a bad release over by each of these strategies, and destroys everything.
+async fn rolls_over(provider: &str, listener: &str, strategies: &[&str]) {
+    let world = World::on_every_cloud().await;
+    let fleet = format!(
+        "[instance]\ncount = 3\n\n[load_balancer]\nlisteners = [{listener}]\n\
+         check = {{ path = \"/health/check\", interval = \"5s\", timeout = \"3s\" }}\n\n[deploy]\n# How\n"
+    );
+    world.edit("[deploy]\n", &fleet);
+    let on = |args: &[&str]| {
+        let all: Vec<String> = ["--provider", provider].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        let world = &world;
+        async move { world.remint(&all.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    on(&["deploy"]).await.success();
+    let status = world.json(&["--provider", provider, "status"]).await;
+    let ip = status["endpoint"].as_str().unwrap().split(':').next().unwrap().to_owned();
+    assert_eq!(world.page(&ip).await, (200, "version v1".to_owned()), "{status:#}");
+    let mut how = "# How".to_owned();
+    for (index, strategy) in strategies.iter().enumerate() {
+        let when = format!("{provider} {listener} {strategy}");
+        world.edit(&how, strategy);
+        how = (*strategy).to_owned();
+        let version = format!("version=v{}", index + 2);
+        let (ended, pages) = asking(&world, &ip, on(&["deploy", "--var", &version])).await;
+        ended.success();
+        assert_eq!(pages.len(), 2, "{when}: the former and the new version: {pages:?}");
+        let before = world.account(provider).instances();
+        assert_eq!(before.len(), 3, "{when}: {before:?}");
+
+        world.write("simulation.toml", &SIMULATION.replace("status = 200", "status = 503"));
+        world.edit("start_period = \"5s\"", "start_period = \"1s\"");
+        let (ended, pages) = asking(&world, &ip, on(&["deploy", "--var", "version=bad"])).await;
+        ended.code(6).says("503");
+        assert_eq!(pages.len(), 1, "{when}: {pages:?}");
+        assert_eq!(world.account(provider).instances(), before, "{when}");
+        world.write("simulation.toml", SIMULATION);
+        world.edit("start_period = \"1s\"", "start_period = \"5s\"");
+    }
+    on(&["gc", "--yes"]).await.success();
+    assert_eq!(world.account(provider).instances().len(), 3, "{provider}: everything is accounted for");
+    on(&["destroy", "--images", "--yes"]).await.success();
+    let account = world.account(provider);
+    assert!(account.instances().is_empty() && account.load_balancers().is_empty(), "{:#?}", world.books());
+}
+
+#[tokio::test]
+async fn a_fleet_on_aws_is_rolled_over_behind_an_application_load_balancer() {
+    rolls_over("aws", HTTP, &STRATEGIES[..1]).await;
+}
+
+#[tokio::test]
+async fn a_fleet_on_aws_is_rolled_over_behind_a_network_load_balancer() {
+    rolls_over("aws", TCP, &STRATEGIES[1..2]).await;
+}
+
+#[tokio::test]
+async fn a_fleet_on_google_is_rolled_over() {
+    rolls_over("gcp", TCP, &STRATEGIES[..1]).await;
+}
+
+#[tokio::test]
+#[ignore = "some minutes: make fleets"]
+async fn each_strategy_rolls_over_on_each_cloud() {
+    for (provider, listener) in [("digitalocean", HTTP), ("aws", HTTP), ("aws", TCP), ("gcp", TCP)] {
+        rolls_over(provider, listener, &STRATEGIES).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_cloud_cannot_do_is_refused_before_anything_is_changed() {
     let world = World::on_every_cloud().await;
     world.append("\n[instance]\ncount = 2\n");
     world.refused(&["validate"], 3).await.says("2 instances need a load balancer");
-    world.append("\n[load_balancer]\nlisteners = [{ port = 80 }]\n");
-    for provider in ["aws", "gcp"] {
-        let refused = world.refused(&["--provider", provider, "validate"], 3).await;
-        refused.says(&format!("provider {provider} has no load balancers"));
-        world.refused(&["--provider", provider, "deploy"], 3).await;
+    world.append("\n[load_balancer]\nlisteners = [{ port = 80, protocol = \"http\" }]\n");
+    let gcp = ["--provider", "gcp"];
+    for command in ["validate", "deploy"] {
+        let refused = world.refused(&[&gcp[..], &[command]].concat(), 3).await;
+        refused.says("load balancers of gcp do not understand HTTP").says("write `protocol = \"tcp\"`");
+    }
+    world.append("\n[dns]\nprovider = \"digitalocean\"\nzone = \"example.test\"\nname = \"www\"\n");
+    for command in ["validate", "deploy"] {
+        let refused = world.refused(&["--provider", "aws", command], 3).await;
+        refused.says("load balancers of aws have a host name").says("`provider = \"aws\"`");
     }
 }
 

@@ -24,6 +24,10 @@ case $provider in
   *) echo "demo-balancer: PROVIDER is one of sandbox, digitalocean, aws, gcp; not $provider" >&2; exit 2 ;;
 esac
 
+# Google's load balancer passes connections through, and understands no HTTP.
+protocol=http
+[ "$provider" != gcp ] || protocol=tcp
+
 kind=${KIND:-qemu}
 if [ "$kind" = qemu ] && ! { command -v qemu-system-x86_64 && command -v qemu-img && command -v mmdebstrap; } >/dev/null; then
   echo "demo-balancer: QEMU or mmdebstrap is not installed: on simulated machines instead"
@@ -77,9 +81,9 @@ sed -i 's/^ttl = .*/ttl = "30s"/' remint.toml
 deploy() { run deploy --provider "$provider" "$@"; }
 # What `[instance]`, `[load_balancer]` and `[deploy]` say from now on.
 fleet() {
-  python3 - "$1" "$2" <<'PYTHON'
+  python3 - "$1" "$2" "$protocol" <<'PYTHON'
 import re, sys
-count, strategy = sys.argv[1:]
+count, strategy, protocol = sys.argv[1:]
 path = "remint.toml"
 text = open(path).read()
 text = re.sub(r"(?ms)^# --- Several instances ---.*?^# ---$\n", "", text)
@@ -90,7 +94,7 @@ text += f"""# --- Several instances ---
 count = {count}
 
 [load_balancer]
-listeners = [{{ port = 80, protocol = "http" }}]
+listeners = [{{ port = 80, protocol = "{protocol}" }}]
 check = {{ path = "/health/check", interval = "3s", timeout = "3s" }}
 # ---
 """
@@ -122,17 +126,21 @@ step "A rolling release: one by one, and never fewer than three in service"
 deploy --var version=v2
 run status --provider "$provider" --var version=v2
 
-step "A canary that turns bad is undone; v2 goes on serving"
+step "A canary that passes its gate, joins, and turns bad there is undone; v2 goes on serving"
 fleet 3 canary
 cp -r app "$work/app.good"
-sed -i 's/return bool(CONFIG)/return False/' app/hello.py
-sed -i 's/^status = 200$/status = 503/' app/simulation.toml
-sed -i 's/^successes = 3$/successes = 3\nstart_period = "20s"/' remint.toml
+cp remint.toml "$work/remint.good"
+turns=30
+[ "$kind" = simulated ] || turns=90
+sed -i "s/return bool(CONFIG)/return bool(CONFIG) and time.monotonic() - STARTED < $turns/; s/^import threading$/&\nimport time\n\nSTARTED = time.monotonic()/" app/hello.py
+sed -i "1i fail_health_after = \"${turns}s\"" app/simulation.toml
+sed -i "s/^observe = .*/observe = \"$((turns + 60))s\"/" remint.toml
 status=0
-deploy --var version=v3 || status=$?
+"$remint" deploy --provider "$provider" --var version=v3 2>&1 | tee "$work/canary.txt" || status=${PIPESTATUS[0]}
 [ "$status" = 6 ] || fail "the bad canary ended with exit code $status, not 6"
+grep -q "watching 1 instance through the load balancer" "$work/canary.txt" || fail "the canary did not join"
 rm -rf app && mv "$work/app.good" app
-sed -i '/^start_period = "20s"$/d' remint.toml
+mv "$work/remint.good" remint.toml
 
 step "Scale to four, and back to two: nothing is replaced"
 fleet 4 rolling
@@ -152,8 +160,8 @@ wait "$load" || fail "the client saw failures: $(cat "$work/load.txt")"
 load=
 cat "$work/load.txt"
 grep -q '"failed": 0' "$work/load.json" || fail "requests were lost: $(cat "$work/load.json")"
-for version in v1 v2; do grep -q "$version" "$work/load.txt" || fail "the client never saw $version"; done
-if grep -q v3 "$work/load.txt"; then fail "the client saw the bad version"; fi
+# Of v3 it saw the canary, for as long as that was healthy.
+for version in v1 v2 v3; do grep -q "$version" "$work/load.txt" || fail "the client never saw $version"; done
 
 step "Everything goes"
 run destroy --provider "$provider" --images --yes

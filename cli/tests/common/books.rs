@@ -100,6 +100,11 @@ impl Account {
         ips.map(|(ip, one)| (ip.to_owned(), one["droplet"].as_u64())).collect()
     }
 
+    /// Load balancers: the engine's number and the name.
+    pub(crate) fn load_balancers(&self) -> BTreeMap<u64, String> {
+        self.numbered("load_balancers", |one| text(&one["name"]))
+    }
+
     /// Login keys.
     pub(crate) fn keys(&self) -> Vec<String> {
         let lines = self.lines();
@@ -122,6 +127,10 @@ impl Account {
         }
         for (id, one) in entries(&self.0["images"]).filter(|(_, one)| one["slug"].is_null()) {
             lines.insert(format!("image {id}"), format!("{} in {}, {}", one["name"], one["regions"], one["tags"]));
+        }
+        for (id, one) in entries(&self.0["load_balancers"]) {
+            let line = format!("{} in {}, {} to {}", one["name"], one["region"], one["settings"], one["members"]);
+            lines.insert(format!("load balancer {id}"), line);
         }
         for (ip, one) in entries(&self.0["reserved_ips"]) {
             lines.insert(format!("static IP {ip}"), format!("points at {}", one["droplet"]));

@@ -155,6 +155,9 @@ async fn sources(context: CaseContext) -> Result<(), Failure> {
 async fn http(context: CaseContext) -> Result<(), Failure> {
     let mut spec = context.balancer_spec("web");
     spec.settings.listeners[0].protocol = ListenerProtocol::Http;
+    // Where requests are understood, some clouds check nothing but requests.
+    spec.settings.check.protocol = CheckProtocol::Http { path: "/health".to_owned() };
+    spec.settings.check.port = WEB;
     set_up(&context, &[spec]).await
 }
 

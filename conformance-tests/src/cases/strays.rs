@@ -144,9 +144,9 @@ async fn others(context: CaseContext) -> Result<(), Failure> {
 }
 
 async fn nonsense(context: CaseContext) -> Result<(), Failure> {
-    use StrayKind::{FirewallRule, ForwardingRule, Image, SecurityGroup, Snapshot, TargetInstance};
+    use StrayKind::{FirewallRule, ForwardingRule, Image, SecurityGroup, Snapshot, TargetGroup, TargetInstance};
     let (owner, _) = owner();
-    for kind in [Image, Snapshot, SecurityGroup, FirewallRule, ForwardingRule, TargetInstance] {
+    for kind in [Image, Snapshot, SecurityGroup, FirewallRule, ForwardingRule, TargetInstance, TargetGroup] {
         for id in ["../account", "no such thing", ""] {
             let (name, why) = (id.to_owned(), "made up".to_owned());
             let stray = Stray { kind, id: StrayId::new(id), name, region: None, created_at: None, why };

@@ -55,6 +55,8 @@ pub enum StrayKind {
     Snapshot,
     /// A security group that no instance is in.
     SecurityGroup,
+    /// A target group that no load balancer sends connections to.
+    TargetGroup,
     /// A firewall rule that applies to no instance.
     FirewallRule,
     /// A forwarding rule whose static IP is gone.
@@ -70,6 +72,7 @@ impl StrayKind {
             Self::Image => "image",
             Self::Snapshot => "snapshot",
             Self::SecurityGroup => "security group",
+            Self::TargetGroup => "target group",
             Self::FirewallRule => "firewall rule",
             Self::ForwardingRule => "forwarding rule",
             Self::TargetInstance => "target instance",

@@ -104,7 +104,8 @@ impl Watcher {
         let board = self.instance_board(selector).await;
         let _waiting = board.wait();
         let mut turns = Turns::new(wait.start(), &board);
-        let mut many = false;
+        // Those that came before have perhaps gone by the time of the first look, and those that come after are not there yet.
+        let mut many = board.waiting() > FEW;
         loop {
             let look = board.next(turns.since, turns.due, || self.list(selector)).await;
             turns.advance(&look);

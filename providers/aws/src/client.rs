@@ -32,11 +32,12 @@ pub(crate) struct Client {
     sdk: SdkConfig,
     calls: Calls,
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
+    elb: Mutex<HashMap<Region, aws_sdk_elasticloadbalancingv2::Client>>,
 }
 
 impl Client {
     pub(crate) fn new(sdk: SdkConfig, calls: Calls) -> Self {
-        Self { sdk, calls, ec2: Mutex::default() }
+        Self { sdk, calls, ec2: Mutex::default(), elb: Mutex::default() }
     }
 
     pub(crate) fn calls(&self) -> &Calls {
@@ -55,6 +56,15 @@ impl Client {
             let region = region_of(region);
             aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&self.sdk).region(region).build())
         };
+        clients.entry(region.clone()).or_insert_with(make).clone()
+    }
+
+    /// The client of a region for load balancers.
+    pub(crate) fn elb(&self, region: &Region) -> aws_sdk_elasticloadbalancingv2::Client {
+        use aws_sdk_elasticloadbalancingv2::{Client, config::Builder};
+
+        let mut clients = self.elb.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Client::from_conf(Builder::from(&self.sdk).region(region_of(region)).build());
         clients.entry(region.clone()).or_insert_with(make).clone()
     }
 

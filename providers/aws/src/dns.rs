@@ -3,12 +3,16 @@
 //! One call makes a record set what it should be. Route 53 shows a change at once, in its own answers, and tells its servers
 //! within a minute; only the change itself says when they have it. As nothing else could be watched for that, `upsert` and
 //! `remove` wait for it (decision 0010).
+//!
+//! A host name as an address is an alias record set, which has no TTL of its own: resolvers are given 60 s (Route 53 developer
+//! guide, "Choosing between alias and non-alias records").
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_route53::types::{
     Change, ChangeAction, ChangeBatch, ChangeInfo, ChangeStatus, ResourceRecord, ResourceRecordSet, RrType,
+    builders::ResourceRecordSetBuilder,
 };
 use remint_core::provider::{
     DnsZones, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, is_record_name, nearest, support::Call,
@@ -17,12 +21,14 @@ use tokio::time::Instant;
 
 use crate::Aws;
 
+mod alias;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use text::{decode_name, decode_text, encode_name, encode_text};
 
+const UPSERT: &str = "set record";
 /// The first pause before a change is looked at; each further one doubles.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
@@ -184,12 +190,26 @@ fn value(record: &ResourceRecord, kind: RecordKind) -> String {
     }
 }
 
-/// A record set in Remint's words. Where it is an alias, its value is the name that it stands for.
+/// A record set in Remint's words. Where it is an alias, its value is the host name that it leads to.
 fn record_set(zone: &str, name: &str, kind: RecordKind, set: &ResourceRecordSet) -> RecordSet {
     let alias = set.alias_target().map(|target| decode_name(target.dns_name()));
     let values = set.resource_records().iter().map(|record| value(record, kind)).chain(alias).collect();
-    let ttl = Duration::from_secs(set.ttl().and_then(|ttl| ttl.try_into().ok()).unwrap_or_default());
+    let own = set.alias_target().map_or_else(Duration::default, |_| alias::TTL);
+    let ttl = set.ttl().and_then(|ttl| ttl.try_into().ok()).map_or(own, Duration::from_secs);
     RecordSet { zone: zone.to_owned(), name: name.to_owned(), kind, ttl, values }
+}
+
+/// Adds the values of a record set, each once.
+fn with_values(mut builder: ResourceRecordSetBuilder, set: &RecordSet) -> Result<ResourceRecordSetBuilder> {
+    let values: BTreeSet<&String> = set.values.iter().collect();
+    for value in values {
+        let record = ResourceRecord::builder().value(wire_value(value, set.kind)).build();
+        builder =
+            builder.resource_records(record.map_err(|error| {
+                Error::new(ErrorKind::InvalidInput, UPSERT, "a value is missing").with_source(error)
+            })?);
+    }
+    Ok(builder)
 }
 
 /// What stands at the name and excludes a kind.
@@ -220,18 +240,17 @@ impl DnsZones for Aws {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        const OPERATION: &str = "set record";
         let invalid =
-            |message: String| Err(Error::new(ErrorKind::InvalidInput, OPERATION, message).with_resource(set.fqdn()));
-        set.check(OPERATION, self.settings.descriptor)?;
+            |message: String| Err(Error::new(ErrorKind::InvalidInput, UPSERT, message).with_resource(set.fqdn()));
+        set.check(UPSERT, self.settings.descriptor)?;
         let Ok(ttl) = i32::try_from(set.ttl.as_secs()) else {
             return invalid(format!("a TTL of {} s; {} s is the most", set.ttl.as_secs(), i32::MAX));
         };
-        let standing = self.record_sets(OPERATION, &set.zone, &set.name, None).await?;
+        let standing = self.record_sets(UPSERT, &set.zone, &set.name, None).await?;
         if let Some(other) = conflicting(&standing, set.kind) {
             let other = other.r#type().as_str();
             let message = format!("a {other} record exists at this name, and excludes {} records", set.kind);
-            return Err(Error::new(ErrorKind::Conflict, OPERATION, message)
+            return Err(Error::new(ErrorKind::Conflict, UPSERT, message)
                 .with_resource(set.fqdn())
                 .with_hint(format!("remove the {other} record, or choose another name")));
         }
@@ -241,25 +260,24 @@ impl DnsZones for Aws {
             now.values.sort();
             wanted.values.sort();
             wanted.values.dedup();
-            if now == wanted && same.alias_target().is_none() {
+            let same = match (wanted.alias(), same.alias_target()) {
+                (Some(_), Some(target)) => now.is_as(&wanted) && !target.evaluate_target_health(),
+                (None, None) => now == wanted,
+                _ => false,
+            };
+            if same {
                 return Ok(());
             }
         }
-        let mut values = set.values.clone();
-        values.sort();
-        values.dedup();
-        let mut builder =
-            ResourceRecordSet::builder().name(encode_name(&set.fqdn())).r#type(rr_type(set.kind)).ttl(i64::from(ttl));
-        for value in &values {
-            let record = ResourceRecord::builder().value(wire_value(value, set.kind)).build();
-            builder = builder.resource_records(record.map_err(|error| {
-                Error::new(ErrorKind::InvalidInput, OPERATION, "a value is missing").with_source(error)
-            })?);
-        }
+        let builder = ResourceRecordSet::builder().name(encode_name(&set.fqdn())).r#type(rr_type(set.kind));
+        let builder = match set.alias() {
+            Some(host) => builder.alias_target(self.alias_target(UPSERT, host).await?),
+            None => with_values(builder, set)?.ttl(i64::from(ttl)),
+        };
         let wanted = builder.build().map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, OPERATION, "the record set cannot be built").with_source(error)
+            Error::new(ErrorKind::InvalidInput, UPSERT, "the record set cannot be built").with_source(error)
         })?;
-        self.change(OPERATION, &set.zone, ChangeAction::Upsert, wanted).await
+        self.change(UPSERT, &set.zone, ChangeAction::Upsert, wanted).await
     }
 
     async fn remove(&self, zone: &str, name: &str, kind: RecordKind) -> Result<()> {

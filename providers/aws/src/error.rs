@@ -100,6 +100,9 @@ fn refused(call: &Call, code: &str, message: &str, raw: &HttpResponse) -> Error 
         error = error.with_retry_after(after);
     }
     let hint = match hint(kind) {
+        None if code == "CertificateNotFound" => {
+            Some("`aws acm list-certificates` shows those that there are in the load balancer's region")
+        }
         None if new_profile => {
             Some("a new instance profile can take minutes to be known; if it is not new, check `instance_profile`")
         }
@@ -121,7 +124,7 @@ pub(crate) fn never_was(error: &Error, id: &str, prefix: &str) -> bool {
 }
 
 /// The kind of a code. Sources: the EC2 API reference, "Error codes for the Amazon EC2 API"; the Route 53, SSM and STS API
-/// references, "Common errors" and the errors of each action.
+/// references, "Common errors" and the errors of each action; the same of Elastic Load Balancing (version 2015-12-01).
 fn kind(code: &str, status: u16) -> ErrorKind {
     let has = |part: &str| code.contains(part);
     match code {
@@ -146,7 +149,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "DependencyViolation" | "ResourceInUse" | "ConcurrentModification" | "OperationNotPermitted"
         | "TooManyUpdates" | "InvalidIPAddress.InUse" | "IdempotentInstanceTerminated" => ErrorKind::Busy,
         "IdempotentParameterMismatch" | "InvalidAMIName.Duplicate" | "InvalidGroup.Duplicate"
-        | "InvalidPermission.Duplicate" | "Resource.AlreadyAssociated" | "ParameterAlreadyExists" => {
+        | "InvalidPermission.Duplicate" | "Resource.AlreadyAssociated" | "ParameterAlreadyExists"
+        | "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => {
             ErrorKind::Conflict
         }
         "NoSuchHostedZone" | "NoSuchChange" | "ParameterNotFound" | "InvalidAMIID.Unavailable"
@@ -155,8 +159,12 @@ fn kind(code: &str, status: u16) -> ErrorKind {
             ErrorKind::NotFound
         }
         "MaxSpotInstanceCountExceeded" | "ResourceLimitExceeded" | "PendingSnapshotLimitExceeded" => ErrorKind::Quota,
+        "TooManyLoadBalancers" | "TooManyTargetGroups" | "TooManyTargets" | "TooManyListeners" | "TooManyCertificates"
+        | "TooManyRegistrationsForTargetId" | "TargetGroupAssociationLimit" => ErrorKind::Quota,
         // These limits are the API's, not the account's.
         "UserDataLimitExceeded" | "TagLimitExceeded" | "FilterLimitExceeded" => ErrorKind::InvalidInput,
+        // What a request names and does not create.
+        "CertificateNotFound" | "SSLPolicyNotFound" | "SubnetNotFound" => ErrorKind::InvalidInput,
         "UnsupportedOperation" => ErrorKind::InvalidInput,
         "Unavailable" | "ServiceUnavailable" | "InternalError" | "InternalFailure" | "Server.InternalError" => {
             ErrorKind::Unavailable
@@ -308,6 +316,15 @@ mod tests {
             (400, "InvalidParameterValue", InvalidInput, NotApplied),
             (400, "IdempotentParameterMismatch", Conflict, NotApplied),
             (400, "InvalidChangeBatch", InvalidInput, NotApplied),
+            (400, "LoadBalancerNotFound", NotFound, NotApplied),
+            (400, "TargetGroupNotFound", NotFound, NotApplied),
+            (400, "CertificateNotFound", InvalidInput, NotApplied),
+            (400, "UnsupportedCertificate", InvalidInput, NotApplied),
+            (400, "DuplicateLoadBalancerName", Conflict, NotApplied),
+            (400, "TooManyLoadBalancers", Quota, NotApplied),
+            (400, "TooManyTargets", Quota, NotApplied),
+            (400, "ResourceInUse", Busy, NotApplied),
+            (400, "DependencyViolation", Busy, NotApplied),
             (503, "Unavailable", Unavailable, Unknown),
             (500, "InternalError", Unavailable, Unknown),
             (502, "", Unavailable, Unknown),

@@ -1,5 +1,5 @@
-//! The AWS provider: EC2 for images, instances and static IPs, Route 53 for DNS zones, STS for the account, and public
-//! parameters of the Systems Manager for base images.
+//! The AWS provider: EC2 for images, instances and static IPs, Elastic Load Balancing for load balancers, Route 53 for DNS zones, STS
+//! for the account, and public parameters of the Systems Manager for base images.
 //!
 //! It speaks through Amazon's SDK, whose own retries are off, so that one layer repeats and counts. EC2 answers from copies
 //! of its state that lag behind each other, and its regions know nothing of each other; the modules say how each is dealt
@@ -32,12 +32,18 @@
 //! | `StaticIps::label` | 2 |
 //! | `StaticIps::unassign` | 2; 1 where it is as asked |
 //! | `StaticIps::release` | 2; 4 while it points at an instance |
+//! | `LoadBalancers::ensure` | for one that is as asked: 7, and 1 for each target group; 1 more for a Network Load Balancer, and 1 for each further region |
+//! | `LoadBalancers::list` | 1 for each region, and what `get` takes for each that is found |
+//! | `LoadBalancers::get` | 5, and 1 for each target group |
+//! | `LoadBalancers::members` | 1, and 1 for each target group |
+//! | `LoadBalancers::attach`, `detach` | 1, and 2 for each target group; 1 more for each new instance that this process did not launch |
+//! | `LoadBalancers::destroy` | 5, and 1 for each target group; more while AWS keeps its parts |
 //! | `DnsZones::zone` | 2 |
 //! | `DnsZones::get` | 1, and 1 once for the zone |
-//! | `DnsZones::upsert`, `remove` | 2, and 1 for each look until all servers have the change; 1 where the set is as asked |
+//! | `DnsZones::upsert`, `remove` | 2, and 1 for each look until all servers have the change; 1 where the set is as asked; 1 more for an alias |
 //! | `Markers::get`, `remove` | 1 |
 //! | `Markers::set` | 2; 1 where it has the value |
-//! | `Strays::list` | 3 for each region that is looked at, and 2 for each candidate among snapshots, groups and copies |
+//! | `Strays::list` | 4 for each region that is looked at, and 2 for each candidate among snapshots, groups and copies |
 //! | `Strays::remove` | 2 or 3 |
 
 mod client;
@@ -47,6 +53,7 @@ mod error;
 mod ids;
 mod image;
 mod instance;
+mod load_balancer;
 mod marker;
 mod masked;
 mod memory;

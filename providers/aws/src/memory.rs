@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) offers: HashMap<(String, Region), Offer>,
     /// Availability zones that had no room for a size, and when: by size, region and zone.
     full: Recent<(SizeName, Region, String)>,
+    /// Load balancers that were created and that no answer has shown yet, by their ARNs.
+    pub(crate) balancers: Recent<String, aws_sdk_elasticloadbalancingv2::types::LoadBalancer>,
+    /// Targets that were registered, by the ARN of their load balancer and their id.
+    pub(crate) registered: Recent<(String, String)>,
     /// The ids of hosted zones, by their names.
     pub(crate) zones: HashMap<String, String>,
 }

@@ -6,22 +6,31 @@
 //! Instances without an environment's id, and those of earlier releases of Remint, share a group for each set of ports in a
 //! VPC (`remint-22-80`). Nobody can tell who uses it, so it stays.
 
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Subnet};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Subnet, Tag};
 use remint_core::provider::{
     EnvironmentId, Error, ErrorKind, Region, Result, label,
     support::{Call, CreateOnce},
 };
 
 use crate::{
-    Aws,
+    Aws, Config,
     networks::{Network, Place},
     tags,
 };
 
 const OPERATION: &str = "prepare network";
 /// What tags the groups that Remint made.
-const MADE_FOR: (&str, &str) = ("remint:role", "security-group");
+pub(crate) const MADE_FOR: (&str, &str) = ("remint:role", "security-group");
 const SSH: u16 = 22;
+
+/// Where something may be in a region.
+struct Found {
+    vpc: String,
+    /// In the order of their availability zones; never none.
+    subnets: Vec<Subnet>,
+    /// Whether the options name the subnet.
+    pinned: bool,
+}
 
 impl Aws {
     /// Where an instance may go whose size these availability zones have, the first choice first; never empty. Two calls once
@@ -49,9 +58,30 @@ impl Aws {
     }
 
     async fn network(&self, region: &Region, environment: Option<&EnvironmentId>) -> Result<Network> {
-        // Ids mean something in the region that they were written for.
-        let own = self.home.as_ref() == Some(region);
-        let config = own.then_some(&self.settings.config);
+        let Found { vpc, subnets, pinned } = self.find_subnets(region).await?;
+        let groups = match self.own_options(region).map(|config| config.security_groups.clone()) {
+            Some(groups) if !groups.is_empty() => groups,
+            _ => vec![self.ensure_group(region, &vpc, environment).await?],
+        };
+        Ok(Network { subnets, pinned, groups })
+    }
+
+    /// The VPC of a load balancer, and its place in each zone; never none. One call.
+    pub(crate) async fn balancer_places(&self, region: &Region) -> Result<(String, Vec<Place>)> {
+        let Found { vpc, subnets, pinned } = self.find_subnets(region).await?;
+        let zones: Vec<String> =
+            subnets.iter().filter_map(|subnet| Some(subnet.availability_zone()?.to_owned())).collect();
+        Ok((vpc, Network { subnets, pinned, groups: Vec::new() }.places(&zones)))
+    }
+
+    /// The options, where the region is the one that they were written for: ids mean something there alone.
+    fn own_options(&self, region: &Region) -> Option<&Config> {
+        (self.home.as_ref() == Some(region)).then_some(&self.settings.config)
+    }
+
+    /// One call.
+    async fn find_subnets(&self, region: &Region) -> Result<Found> {
+        let config = self.own_options(region);
         let (vpc, subnet) = (config.and_then(|c| c.vpc.as_deref()), config.and_then(|c| c.subnet.as_deref()));
         let mut subnets = self.subnets(region, vpc, subnet).await?;
         subnets.sort_by(|a, b| {
@@ -76,11 +106,7 @@ impl Aws {
                 );
             }
         };
-        let groups = match config.map(|config| config.security_groups.clone()) {
-            Some(groups) if !groups.is_empty() => groups,
-            _ => vec![self.ensure_group(region, &vpc, environment).await?],
-        };
-        Ok(Network { subnets, pinned: subnet.is_some(), groups })
+        Ok(Found { vpc, subnets, pinned: subnet.is_some() })
     }
 
     async fn subnets(&self, region: &Region, vpc: Option<&str>, subnet: Option<&str>) -> Result<Vec<Subnet>> {
@@ -104,16 +130,8 @@ impl Aws {
         let name = format!("remint-{owner}{}", numbers.join("-"));
         let mut all = vec![tags::tag(tags::NAME, &name), tags::tag(MADE_FOR.0, MADE_FOR.1)];
         all.extend(environment.map(|id| tags::tag(label::ENV_ID, id.as_str())));
-        let request = self.client.ec2(region).create_security_group().group_name(&name).vpc_id(vpc);
-        let request = request.description("made by Remint: SSH and the ports of a service");
-        let request = request.tag_specifications(tags::on_create(ResourceType::SecurityGroup, &all));
-        let call = Call::idempotent(OPERATION).about(&name);
-        let look = || async { Ok(self.find_group(region, vpc, &name).await?.into()) };
-        let create = |()| async {
-            let made = self.client.call(&call, || request.clone().send()).await?;
-            Ok(SecurityGroup::builder().set_group_id(made.group_id).group_name(&name).build())
-        };
-        let group: SecurityGroup = CreateOnce::new(&call, self.settings.settle).run(look, create).await?;
+        let group =
+            self.create_group(region, vpc, &name, "made by Remint: SSH and the ports of a service", &all).await?;
         let id = group.group_id().unwrap_or_default().to_owned();
         let is_open = |port: u16| {
             group.ip_permissions().iter().any(|rule| {
@@ -126,6 +144,27 @@ impl Aws {
             self.open(region, &id, &closed).await?;
         }
         Ok(id)
+    }
+
+    /// The security group of a name, which is created where there is none. It opens nothing then.
+    pub(crate) async fn create_group(
+        &self,
+        region: &Region,
+        vpc: &str,
+        name: &str,
+        description: &str,
+        all: &[Tag],
+    ) -> Result<SecurityGroup> {
+        let request = self.client.ec2(region).create_security_group().group_name(name).vpc_id(vpc);
+        let request = request.description(description);
+        let request = request.tag_specifications(tags::on_create(ResourceType::SecurityGroup, all));
+        let call = Call::idempotent(OPERATION).about(name);
+        let look = || async { Ok(self.find_group(region, vpc, name).await?.into()) };
+        let create = |()| async {
+            let made = self.client.call(&call, || request.clone().send()).await?;
+            Ok(SecurityGroup::builder().set_group_id(made.group_id).group_name(name).build())
+        };
+        CreateOnce::new(&call, self.settings.settle).run(look, create).await
     }
 
     async fn find_group(&self, region: &Region, vpc: &str, name: &str) -> Result<Option<SecurityGroup>> {

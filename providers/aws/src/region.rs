@@ -3,7 +3,7 @@
 //! EC2's regions know nothing of each other. What a call names no region for is looked for where this process has seen it,
 //! then in the home region (the section's), then in the other regions that calls of this process named.
 
-use remint_core::provider::{Error, ErrorKind, Region, Result, nearest, support::Call};
+use remint_core::provider::{Error, ErrorKind, InstanceId, Region, Result, nearest, support::Call};
 
 use crate::Aws;
 
@@ -75,6 +75,23 @@ impl Aws {
         let request = self.client.ec2(&self.main_region()).describe_regions();
         let answer = self.client.call(&Call::read(operation), || request.clone().send()).await?;
         Ok(answer.regions().iter().filter_map(|region| region.region_name()).map(Region::from).collect())
+    }
+
+    /// The region of an instance that is not where this process looks: one call for each of the account's regions.
+    pub(crate) async fn is_in_another_region(&self, id: &InstanceId) -> Result<Option<Region>> {
+        const OPERATION: &str = "find instance";
+        let known = self.all_places(OPERATION)?;
+        let enabled = self.enabled.get_or_try_init(|| self.fetch_regions(OPERATION)).await?;
+        for region in enabled.iter().filter(|region| !known.contains(region)) {
+            let request = self.client.ec2(region).describe_instances().instance_ids(id.as_str());
+            match self.client.call(&Call::read(OPERATION).about(id), || request.clone().send()).await {
+                Ok(answer) if !answer.reservations().is_empty() => return Ok(Some(region.clone())),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Where to look for a resource, the likeliest place first.

@@ -1,6 +1,7 @@
-//! Strays: snapshots that no AMI is made of, copies of images whose original is gone, and security groups that nothing is in.
+//! Strays: snapshots that no AMI is made of, copies of images whose original is gone, security groups that nothing is in, and target
+//! groups that no load balancer leads to.
 //!
-//! Snapshots and copies carry the service's id, and groups the environment's, from the call that creates them. EC2 itself
+//! Snapshots and copies carry the service's id, and both kinds of groups the environment's, from the call that creates them. EC2 itself
 //! refuses to delete a snapshot or a group that is in use; what it cannot know is looked at here.
 
 use std::collections::BTreeSet;
@@ -18,11 +19,15 @@ use crate::{
     error::never_was,
     ids::is_id,
     image::{Body, snapshots},
+    load_balancer::balancer_of,
     tags,
 };
 
+mod target_groups;
 #[cfg(test)]
 mod tests;
+
+use target_groups::is_target_group;
 
 const LIST: &str = "list strays";
 const REMOVE: &str = "remove stray";
@@ -148,8 +153,15 @@ impl Aws {
         Ok(answer.security_groups.unwrap_or_default())
     }
 
-    /// Whether a network interface is in a group; one call.
-    async fn is_group_used(&self, operation: &'static str, region: &Region, id: &str) -> Result<bool> {
+    /// Whether a network interface is in a group, or will be: a load balancer that is being created has none yet. One call, and one
+    /// more for a load balancer's group.
+    async fn is_group_used(&self, operation: &'static str, region: &Region, group: &SecurityGroup) -> Result<bool> {
+        if let Some(name) = group.group_name().and_then(balancer_of)
+            && self.named_balancer(operation, region, &name).await?.is_some()
+        {
+            return Ok(true);
+        }
+        let id = group.group_id().unwrap_or_default();
         let request = self.client.ec2(region).describe_network_interfaces().filters(tags::filter("group-id", id));
         let answer = self.client.call(&Call::read(operation).about(id), || request.clone().send()).await?;
         Ok(!answer.network_interfaces().is_empty())
@@ -159,8 +171,11 @@ impl Aws {
         let mut found = Vec::new();
         for group in self.describe_groups(region, owner).await? {
             let id = group.group_id().unwrap_or_default();
-            if !self.is_group_used(LIST, region, id).await? {
-                found.push(stray(StrayKind::SecurityGroup, id, group.group_name(), region, "no instance is in it"));
+            if !self.is_group_used(LIST, region, &group).await? {
+                let name = group.group_name();
+                let of_balancer = name.and_then(balancer_of).is_some();
+                let why = if of_balancer { "its load balancer is gone" } else { "no instance is in it" };
+                found.push(stray(StrayKind::SecurityGroup, id, name, region, why));
             }
         }
         Ok(found)
@@ -206,8 +221,8 @@ impl Aws {
         if !is_of_environment(owner, group.tags()) {
             return Err(not_ours(id));
         }
-        if self.is_group_used(REMOVE, region, id).await? {
-            return Err(in_use(id, "an instance is in it"));
+        if self.is_group_used(REMOVE, region, &group).await? {
+            return Err(in_use(id, "an instance or a load balancer is in it"));
         }
         let request = self.client.ec2(region).delete_security_group().group_id(id);
         match self.client.call(&Call::idempotent(REMOVE).about(id), || request.clone().send()).await {
@@ -240,6 +255,7 @@ impl Strays for Aws {
             all.extend(self.stray_snapshots(&region, owner, &images).await?);
             all.extend(self.stray_copies(&region, &images).await?);
             all.extend(self.stray_groups(&region, owner).await?);
+            all.extend(self.stray_target_groups(&region, owner).await?);
         }
         Ok(all)
     }
@@ -254,6 +270,7 @@ impl Strays for Aws {
             StrayKind::Snapshot if is_id(id, "snap-") => self.remove_snapshot(&region, owner, id).await,
             StrayKind::Image if is_id(id, "ami-") => self.remove_copy(&region, owner, id).await,
             StrayKind::SecurityGroup if is_id(id, "sg-") => self.remove_group(&region, owner, id).await,
+            StrayKind::TargetGroup if is_target_group(id) => self.remove_target_group(&region, owner, id).await,
             kind => {
                 let message = format!("not the id of a {kind} on AWS");
                 Err(Error::new(ErrorKind::InvalidInput, REMOVE, message).with_resource(id))

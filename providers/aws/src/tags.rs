@@ -82,6 +82,11 @@ pub(crate) fn filter(name: impl Into<String>, value: &str) -> Filter {
     pattern(name, escaped)
 }
 
+/// A filter by several values, such as ids, which need no escapes.
+pub(crate) fn any_of(name: impl Into<String>, values: &[String]) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.to_vec())).build()
+}
+
 pub(crate) fn pattern(name: impl Into<String>, pattern: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(pattern).build()
 }

@@ -129,6 +129,24 @@ pub(crate) fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplat
     ResponseTemplate::new(status).set_body_raw(xml, "text/xml")
 }
 
+/// An answer of Elastic Load Balancing's.
+pub(crate) fn elb(action: &str, inside: &str) -> ResponseTemplate {
+    let xml = format!(
+        "<{action}Response xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><{action}Result>{inside}\
+         </{action}Result><ResponseMetadata><RequestId>4d9d</RequestId></ResponseMetadata></{action}Response>"
+    );
+    ResponseTemplate::new(200).set_body_raw(xml, "text/xml")
+}
+
+/// A refusal of Elastic Load Balancing's.
+pub(crate) fn elb_refusal(code: &str) -> ResponseTemplate {
+    let xml = format!(
+        "<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>It is not as you think</Message></Error><RequestId>4d9d</RequestId></ErrorResponse>"
+    );
+    ResponseTemplate::new(400).set_body_raw(xml, "text/xml")
+}
+
 /// Answers in this order; the last one again and again.
 struct InOrder {
     answers: Vec<ResponseTemplate>,

@@ -10,7 +10,8 @@ use std::{future::Future, time::Duration};
 
 use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_compute_v1::client::{
-    Addresses, Firewalls, ForwardingRules, Images, Instances, MachineTypes, Projects, TargetInstances, Zones,
+    Addresses, Firewalls, ForwardingRules, Images, InstanceGroups, Instances, MachineTypes, Projects,
+    RegionBackendServices, RegionHealthChecks, TargetInstances, Zones,
 };
 use google_cloud_dns_v1::client::{Changes, ManagedZones, ResourceRecordSets};
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -33,10 +34,13 @@ pub(crate) struct Client {
     /// To Compute Engine and to Cloud DNS.
     _relays: [Relay; 2],
     pub(crate) addresses: Addresses,
+    pub(crate) backend_services: RegionBackendServices,
     pub(crate) changes: Changes,
     pub(crate) firewalls: Firewalls,
     pub(crate) forwarding_rules: ForwardingRules,
+    pub(crate) health_checks: RegionHealthChecks,
     pub(crate) images: Images,
+    pub(crate) instance_groups: InstanceGroups,
     pub(crate) instances: Instances,
     pub(crate) machine_types: MachineTypes,
     pub(crate) managed_zones: ManagedZones,
@@ -74,10 +78,13 @@ impl Client {
         Ok(Self {
             project,
             addresses: client!(Addresses, compute),
+            backend_services: client!(RegionBackendServices, compute),
             changes: client!(Changes, dns),
             firewalls: client!(Firewalls, compute),
             forwarding_rules: client!(ForwardingRules, compute),
+            health_checks: client!(RegionHealthChecks, compute),
             images: client!(Images, compute),
+            instance_groups: client!(InstanceGroups, compute),
             instances: client!(Instances, compute),
             machine_types: client!(MachineTypes, compute),
             managed_zones: client!(ManagedZones, dns),

@@ -38,7 +38,7 @@ pub struct Config {
     /// All that the roles of `service_account` allow when not given.
     #[schemars(length(min = 1), inner(regex(pattern = r"^https://www\.googleapis\.com/auth/[a-z0-9._/-]+$")))]
     pub scopes: Option<Vec<String>>,
-    /// Further labels of instances, boot disks, images and static IPs, in Google's form. Remint's own, `managed-by` and
+    /// Further labels of instances, boot disks, images and the addresses of static IPs and load balancers, in Google's form. Remint's own, `managed-by` and
     /// `remint-…`, cannot be among them.
     pub labels: BTreeMap<String, String>,
     /// The size of the boot disk in GiB; the image's own when not given.

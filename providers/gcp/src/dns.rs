@@ -12,7 +12,7 @@ use remint_core::provider::{
     DnsZones, Effect, Error, ErrorKind, RecordKind, RecordSet, Result, Zone, nearest, support::CallClass,
 };
 
-use crate::{Gcp, LIMITS, error::Subject, memory::KnownZone};
+use crate::{DESCRIPTOR, Gcp, error::Subject, memory::KnownZone};
 
 #[cfg(test)]
 mod tests;

@@ -246,6 +246,9 @@ fn policy_hint(constraint: &str) -> String {
             "ask the organization's administrator to allow EXTERNAL in {constraint} for this project, or set address.static_ip = \
              \"none\" and reach the service by its DNS record"
         ),
+        "constraints/compute.restrictLoadBalancerCreationForTypes" => format!(
+            "ask the organization's administrator to allow EXTERNAL_NETWORK_TCP_UDP in {constraint} for this project"
+        ),
         "constraints/compute.requireOsLogin" => format!(
             "ask the organization's administrator to turn {constraint} off for this project: Remint sets enable-oslogin to FALSE \
              on its instances, because OS Login would ignore the manifest's keys and let in whom IAM names"
@@ -272,6 +275,8 @@ fn refusal(status: u16, reasons: &[String], message: &str) -> ErrorKind {
                 ErrorKind::Conflict
             }
             "alreadyExists" | "conditionNotMet" | "cnameResourceRecordSetConflict" => ErrorKind::Conflict,
+            // An instance that is in this group, or in another one behind a load balancer.
+            "memberAlreadyExists" | "instanceInMultipleLoadBalancedIgs" => ErrorKind::Conflict,
             _ => continue,
         };
         return kind;
@@ -328,6 +333,7 @@ fn failure(codes: &[String], status: Option<u16>, message: &str) -> ErrorKind {
             "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE" | "RESOURCE_ALREADY_EXISTS" | "CONDITION_NOT_MET" => {
                 ErrorKind::Conflict
             }
+            "MEMBER_ALREADY_EXISTS" | "INSTANCE_IN_MULTIPLE_LOAD_BALANCED_IGS" => ErrorKind::Conflict,
             "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
             "PERMISSIONS_ERROR" | "FORBIDDEN" => ErrorKind::Forbidden,
             "INTERNAL_ERROR" => ErrorKind::Unavailable,

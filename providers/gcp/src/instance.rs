@@ -26,7 +26,7 @@ use crate::{
     pending::Pending,
 };
 
-mod firewall;
+pub(crate) mod firewall;
 mod launch;
 mod shape;
 #[cfg(test)]

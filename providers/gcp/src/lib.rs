@@ -32,6 +32,13 @@
 //! | `StaticIps::unassign` | 3 and waiting twice; 2 where it points nowhere |
 //! | `StaticIps::release` | 3 and waiting twice, and for each instance that it ever pointed at 1 more and waiting |
 //! | `StaticIps::list` | 2 |
+//! | `LoadBalancers::ensure` | 7; about 38 and waiting six times to create one, 8 more and waiting for other ports |
+//! | `LoadBalancers::list` | 1, and 6 for each load balancer of the prefix |
+//! | `LoadBalancers::get` | 7 |
+//! | `LoadBalancers::members` | 2, and for each zone 3 |
+//! | `LoadBalancers::attach` | 2, 1 for each instance, and for each zone 4 and waiting; 3 where they are members |
+//! | `LoadBalancers::detach` | 1, 1 for each instance, and for each zone 3 and waiting |
+//! | `LoadBalancers::destroy` | 16 and waiting seven times, and 1 and waiting for each zone more |
 //! | `Strays::list` | 3; 1 more for each candidate, and where there is one 2 more |
 //! | `Strays::remove` | 3 to 5 and waiting |
 //! | `Markers::get` | 1 |
@@ -50,6 +57,7 @@ mod error;
 mod image;
 mod instance;
 mod labelling;
+mod load_balancer;
 mod marker;
 mod memory;
 mod names;

@@ -5,10 +5,11 @@
 //! | `InstanceId` | `ZONE/NAME/NUMBER`: the number tells an instance from a later one of the same name |
 //! | `ImageId` | `PROJECT/NAME/NUMBER`, for the same reason |
 //! | `StaticIpId` | `REGION/NAME` |
+//! | `LoadBalancerId` | `REGION/NAME/NUMBER`, of its address: the number tells it from a later one of the same name |
 
 use std::fmt;
 
-use remint_core::provider::{Error, ErrorKind, ImageId, InstanceId, Region, Result, StaticIpId};
+use remint_core::provider::{Error, ErrorKind, ImageId, InstanceId, LoadBalancerId, Region, Result, StaticIpId};
 use sha2::{Digest, Sha256};
 
 /// The longest name of a resource (RFC 1035).
@@ -177,6 +178,36 @@ impl fmt::Display for AddressPath {
     }
 }
 
+/// Which load balancer. All of its parts but the firewall rules have its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct BalancerPath {
+    pub(crate) region: String,
+    pub(crate) name: String,
+    /// The number of its address.
+    pub(crate) number: String,
+}
+
+impl BalancerPath {
+    pub(crate) fn parse(operation: &'static str, id: &LoadBalancerId) -> Result<Self> {
+        let parts: Vec<&str> = id.as_str().split('/').collect();
+        match *parts.as_slice() {
+            [region, name, number] if is_name(region) && is_name(name) && is_number(number) => {
+                Ok(Self { region: region.to_owned(), name: name.to_owned(), number: number.to_owned() })
+            }
+            _ => Err(Error::new(ErrorKind::NotFound, operation, "not a load balancer's id").with_resource(id)),
+        }
+    }
+
+    pub(crate) fn id(&self) -> LoadBalancerId {
+        LoadBalancerId::new(format!("{}/{}/{}", self.region, self.name, self.number))
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> AddressPath {
+        AddressPath { region: self.region.clone(), name: self.name.clone() }
+    }
+}
+
 /// The last segment of a resource's link; of a plain name the name.
 pub(crate) fn last(link: &str) -> &str {
     link.rsplit('/').next().unwrap_or(link)
@@ -224,6 +255,17 @@ mod tests {
         assert_eq!(numbered.link(), "projects/mine/global/images/web");
         for id in ["../account", "no such thing", "/x", "a/", "a/b/c", "a/b/1/2"] {
             assert!(ImagePath::parse("test", id, "mine").is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_load_balancer_has_a_number() {
+        let id = LoadBalancerId::new("us-central1/remint-0a1b2c3d4e5f6071/7421");
+        let path = BalancerPath::parse("test", &id).unwrap();
+        assert_eq!((path.id(), path.address().to_string().as_str()), (id, "us-central1/remint-0a1b2c3d4e5f6071"));
+        for id in ["us-central1/remint-a", "us-central1/remint-a/x", "../account", "a/b/1/2", "no-such-balancer"] {
+            let error = BalancerPath::parse("test", &LoadBalancerId::new(id)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{id}");
         }
     }
 

@@ -8,7 +8,8 @@ use google_cloud_auth::credentials::Credentials;
 use remint_core::provider::{
     Account, BaseCheck, BuildContext, Calls, Capability, Descriptor, DnsZones, Environment, EnvironmentId, Guest,
     GuestFile, Images, Instances, Limits, LoadBalancers, LoginKeys, Markers, PortMap, Provider, RatePolicy,
-    Registration, Result, RetryPolicy, StaticIps, Strays, Usual, support::is_local,
+    Registration, Result, RetryPolicy, StaticIps, Strays, Usual,
+    support::{Turns, is_local},
 };
 use tokio::sync::Mutex;
 
@@ -34,6 +35,8 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::StaticIp,
         Capability::StaticIpReassign,
         Capability::StaticIpLabels,
+        Capability::LoadBalancer,
+        Capability::LoadBalancerAddress,
         Capability::Dns,
         Capability::Marker,
         Capability::Strays,
@@ -184,7 +187,7 @@ impl ClientOptions {
 #[derive(Debug)]
 pub struct Gcp {
     pub(crate) client: Client,
-    descriptor: &'static Descriptor,
+    pub(crate) descriptor: &'static Descriptor,
     /// Where Compute Engine and Cloud DNS are.
     endpoints: Vec<String>,
     pub(crate) config: Config,
@@ -197,6 +200,8 @@ pub struct Gcp {
     /// The environments whose firewall rules exist.
     pub(crate) firewalls: Mutex<HashSet<Option<EnvironmentId>>>,
     pub(crate) known_zones: Mutex<KnownZones>,
+    /// Calls that change a load balancer take turns, by its name.
+    pub(crate) turns: Turns,
 }
 
 impl Gcp {
@@ -221,6 +226,7 @@ impl Gcp {
             memory: Memory::default(),
             firewalls: Mutex::default(),
             known_zones: Mutex::default(),
+            turns: Turns::default(),
         })
     }
 }
@@ -262,7 +268,7 @@ impl Provider for Gcp {
     }
 
     fn load_balancers(&self) -> Option<&dyn LoadBalancers> {
-        None
+        Some(self)
     }
 
     fn dns_zones(&self) -> Option<&dyn DnsZones> {

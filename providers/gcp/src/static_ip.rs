@@ -24,6 +24,7 @@ use crate::{
     Gcp,
     error::Subject,
     labelling::{self, Description},
+    load_balancer::mark::is_marked,
     names::{self, AddressPath, InstancePath, region_of},
     operation::Progress,
 };
@@ -159,7 +160,7 @@ impl Gcp {
 
     /// Sets the labels of an address to what `wanted` makes of those that stand: two calls and waiting, one where they are
     /// there.
-    async fn relabel_address(
+    pub(crate) async fn relabel_address(
         &self,
         subject: &Subject,
         path: &AddressPath,
@@ -358,9 +359,11 @@ impl StaticIps for Gcp {
             found.map_or_else(Labels::new, |found| found.labels)
         };
         // Regional and public ones: another kind cannot point at an instance. Without a selector also those that the
-        // user has reserved, because a manifest may name one.
+        // user has reserved, because a manifest may name one. A load balancer's address is part of that.
         let usable = |address: &model::Address| {
-            address.region.is_some() && address.address_type != Some(model::address::AddressType::Internal)
+            address.region.is_some()
+                && address.address_type != Some(model::address::AddressType::Internal)
+                && !is_marked(address.description.as_deref())
         };
         addresses.retain(|address| usable(address) && labels(address).matches(selector));
         let rules = match addresses.iter().any(|address| !address.users.is_empty()) {

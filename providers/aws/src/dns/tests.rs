@@ -6,7 +6,7 @@ use wiremock::{
     matchers::{method, path},
 };
 
-use crate::testing::provider;
+use crate::testing::{elb, provider, serve};
 
 const ROUTE53: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 const ZONE: &str = "Z0123456789";
@@ -123,5 +123,88 @@ async fn a_cname_beside_other_records_is_a_conflict() {
     let aws = provider(&server);
     let error = aws.upsert(&wanted(RecordKind::Cname, "elsewhere.example")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(aws.calls().count().mutations, 0);
+}
+
+const HOST: &str = "remint-0123456789abcdef-50dc6c495c0c9188.elb.us-east-1.amazonaws.com";
+
+/// The region's load balancers, of which one has the host name.
+async fn serve_balancer(server: &MockServer) {
+    let inside = format!(
+        "<LoadBalancers><member><DNSName>other</DNSName><CanonicalHostedZoneId>ZOTHER</CanonicalHostedZoneId></member>\
+         <member><DNSName>{HOST}</DNSName><CanonicalHostedZoneId>Z26RNL4JYFTOTI</CanonicalHostedZoneId></member>\
+         </LoadBalancers>"
+    );
+    serve(server, "DescribeLoadBalancers", vec![elb("DescribeLoadBalancers", &inside)]).await;
+}
+
+fn alias_set(evaluates: bool) -> String {
+    format!(
+        "<ResourceRecordSet><Name>\\052.example.com.</Name><Type>A</Type><AliasTarget><HostedZoneId>Z26RNL4JYFTOTI\
+         </HostedZoneId><DNSName>{HOST}.</DNSName><EvaluateTargetHealth>{evaluates}</EvaluateTargetHealth></AliasTarget>\
+         </ResourceRecordSet>"
+    )
+}
+
+/// A zone that has these sets, and takes a change; and what the change said.
+async fn upserted(sets: &str, wanted: &RecordSet) -> Option<String> {
+    let server = MockServer::start().await;
+    serve_zones(&server, &[zone(ZONE, "example.com.", false)]).await;
+    serve_sets(&server, sets).await;
+    serve_balancer(&server).await;
+    Mock::given(method("POST"))
+        .and(path(format!("/2013-04-01/hostedzone/{ZONE}/rrset")))
+        .respond_with(xml("ChangeResourceRecordSetsResponse", &change("INSYNC")))
+        .mount(&server)
+        .await;
+    provider(&server).upsert(wanted).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let change = requests.into_iter().find(|request| request.url.path().ends_with("rrset") && !request.body.is_empty());
+    change.map(|request| String::from_utf8(request.body).unwrap())
+}
+
+#[tokio::test]
+async fn a_host_name_as_an_address_is_an_alias() {
+    let body = upserted(&set("\\052.example.com.", "A", "192.0.2.1"), &wanted(RecordKind::A, HOST)).await.unwrap();
+    for part in [
+        "<Action>UPSERT</Action>",
+        "<HostedZoneId>Z26RNL4JYFTOTI</HostedZoneId>",
+        &format!("<DNSName>{HOST}</DNSName>"),
+        "<EvaluateTargetHealth>false</EvaluateTargetHealth>",
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert!(!body.contains("<TTL>") && !body.contains("<ResourceRecords>"), "{body}");
+}
+
+#[tokio::test]
+async fn an_alias_that_is_there_is_left_alone_and_becomes_addresses_in_one_change() {
+    let alias = wanted(RecordKind::A, HOST);
+    assert_eq!(upserted(&alias_set(false), &alias).await, None);
+    assert!(upserted(&alias_set(true), &alias).await.is_some(), "it depends on health");
+    let body = upserted(&alias_set(false), &wanted(RecordKind::A, "192.0.2.1")).await.unwrap();
+    assert_eq!(body.matches("<Change>").count(), 1, "{body}");
+    assert!(body.contains("<TTL>300</TTL>") && !body.contains("<AliasTarget>"), "{body}");
+}
+
+#[tokio::test]
+async fn an_alias_is_shown_with_the_time_to_live_of_route_53() {
+    let server = MockServer::start().await;
+    serve_zones(&server, &[zone(ZONE, "example.com.", false)]).await;
+    serve_sets(&server, &alias_set(false)).await;
+    let found = provider(&server).get("example.com", "*", RecordKind::A).await.unwrap().unwrap();
+    assert_eq!((found.alias(), found.ttl), (Some(HOST), Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_host_name_of_no_load_balancer_is_refused() {
+    let server = MockServer::start().await;
+    serve_zones(&server, &[zone(ZONE, "example.com.", false)]).await;
+    serve_sets(&server, "").await;
+    serve_balancer(&server).await;
+    let aws = provider(&server);
+    let error = aws.upsert(&wanted(RecordKind::A, "www.example.org")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.hint().unwrap().contains("CNAME"), "{error:?}");
     assert_eq!(aws.calls().count().mutations, 0);
 }

@@ -5,10 +5,10 @@
 //! instance was terminated needs the next token of its row. Which tokens are spent, terminated instances tell for as long as
 //! EC2 lists them, and EC2's answer afterwards.
 //!
-//! When a zone has no capacity for the size, the next zone that offers it is tried. A token is good for one subnet only, so
-//! each zone has its own row of tokens. The row of the first zone names no zone: if the first zone is another one after a crash,
-//! EC2 answers that the token was used for a launch elsewhere. An instance that another zone made is found by its name before
-//! anything is launched.
+//! Each of several instances begins with another zone, by the number in its name. When a zone has no capacity for the size, the next
+//! zone that offers it is tried. A token is good for one subnet only, so each zone has its own row of tokens. The row of the first
+//! zone names no zone: if the first zone is another one after a crash, EC2 answers that the token was used for a launch elsewhere.
+//! An instance that another zone made is found by its name before anything is launched.
 
 use std::{
     collections::BTreeSet,
@@ -105,7 +105,8 @@ impl Aws {
         let mut origin = Origin { image: spec.image.as_str().to_owned(), source: None };
         let mut pauses = pauses(self.settings.settle);
         for _ in 0..=TOKENS {
-            let places = self.candidates(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
+            let mut places = self.candidates(&spec.region, zones, spec.labels.environment_id().as_ref()).await?;
+            spread(&mut places, name);
             let Some((place, token)) = self.next_place(spec, name, &places, &refused, &lock(&past)) else {
                 return Err(self.no_room(spec, name, refused));
             };
@@ -296,6 +297,15 @@ impl Aws {
         }
         hint.push_str(NO_ROOM);
         error.with_hint(hint).with_source(last)
+    }
+}
+
+/// Puts the zones in another order for each of several instances, by the number at the end of its name: they are not all lost with
+/// one zone. A launch that is begun again has the same order.
+fn spread(places: &mut [Place], name: &str) {
+    let number = name.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or_default();
+    if !places.is_empty() {
+        places.rotate_left(number % places.len());
     }
 }
 

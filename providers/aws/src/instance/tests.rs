@@ -196,6 +196,21 @@ async fn whoever_comes_after_a_crash_finds_what_the_other_zone_has() {
 }
 
 #[tokio::test]
+async fn several_instances_are_spread_over_the_zones() {
+    let server = MockServer::start().await;
+    serve(&server, "DescribeInstances", vec![instances(&[])]).await;
+    serve_network(&server).await;
+    let made = |name: &str| launched(&instance(ID, name, "pending", ""));
+    serve(&server, "RunInstances", ["app-7-0", "app-7-1", "app-7-2"].map(made).to_vec()).await;
+    let aws = launcher_in_two_zones(&server);
+    for name in ["app-7-0", "app-7-1", "app-7-2"] {
+        aws.launch(&spec(name)).await.unwrap();
+    }
+    let subnets: Vec<String> = launches(&server).await.into_iter().map(|(subnet, _)| subnet).collect();
+    assert_eq!(subnets, ["subnet-0000000a", "subnet-0000000b", "subnet-0000000a"]);
+}
+
+#[tokio::test]
 async fn an_error_lists_the_zones_that_were_tried() {
     let server = MockServer::start().await;
     serve(&server, "DescribeInstances", vec![instances(&[])]).await;

@@ -2,7 +2,7 @@ use remint_core::provider::{EnvironmentId, Error, ServiceId};
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::*;
-use crate::testing::{actions, ec2, image, images, provider, refusal, serve};
+use crate::testing::{actions, ec2, elb, elb_refusal, image, images, provider, refusal, serve};
 
 const SERVICE: (&str, &str) = (label::SERVICE_ID, "0a1b2c3d4e5f6071");
 const ENVIRONMENT: (&str, &str) = (label::ENV_ID, "1b2c3d4e5f60710a");
@@ -49,7 +49,33 @@ fn stray(kind: StrayKind, id: &str) -> Stray {
     super::stray(kind, id, None, &region, "")
 }
 
+const TARGETS: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/remint-1b2c-80/73e2d6bc24d8a067";
+const USED: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/remint-1b2c-81/73e2d6bc24d8a067";
+const THEIRS: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067";
+
+/// Target groups, each with whether a load balancer leads to it.
+fn target_groups(all: &[(&str, bool)]) -> ResponseTemplate {
+    let one = |(arn, used): &(&str, bool)| {
+        let name = arn.split('/').nth(1).unwrap();
+        let used = if *used { "<member>a-load-balancer</member>" } else { "" };
+        format!(
+            "<member><TargetGroupArn>{arn}</TargetGroupArn><TargetGroupName>{name}</TargetGroupName>\
+             <LoadBalancerArns>{used}</LoadBalancerArns></member>"
+        )
+    };
+    let all = all.iter().map(one).collect::<String>();
+    elb("DescribeTargetGroups", &format!("<TargetGroups>{all}</TargetGroups>"))
+}
+
+fn target_group_tags(of: (&str, &str)) -> ResponseTemplate {
+    let tag = format!("<member><Key>{}</Key><Value>{}</Value></member>", of.0, of.1);
+    let one = format!("<member><ResourceArn>{TARGETS}</ResourceArn><Tags>{tag}</Tags></member>");
+    elb("DescribeTags", &format!("<TagDescriptions>{one}</TagDescriptions>"))
+}
+
 async fn list(server: &MockServer) -> Vec<(StrayKind, String)> {
+    // Those that a test serves itself come first.
+    serve(server, "DescribeTargetGroups", vec![target_groups(&[])]).await;
     let found = Strays::list(&provider(server), &owner()).await.unwrap();
     found.into_iter().map(|stray| (stray.kind, stray.id.to_string())).collect()
 }
@@ -142,4 +168,60 @@ async fn what_is_gone_is_removed_and_what_ec2_keeps_is_in_use() {
     serve(&server, "DeleteSecurityGroup", vec![refusal(400, "DependencyViolation", "has a dependent object")]).await;
     let error = remove(&server, &stray(StrayKind::SecurityGroup, GROUP)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
+#[tokio::test]
+async fn a_target_group_is_a_stray_once_no_load_balancer_leads_to_it() {
+    for (of, ours) in [(ENVIRONMENT, true), ((label::ENV_ID, "ffffffffffffffff"), false)] {
+        let server = MockServer::start().await;
+        serve(&server, "DescribeSnapshots", vec![snapshots(&[])]).await;
+        serve(&server, "DescribeImages", vec![images(&[])]).await;
+        serve(&server, "DescribeSecurityGroups", vec![no_group()]).await;
+        let all = target_groups(&[(TARGETS, false), (USED, true), (THEIRS, false)]);
+        serve(&server, "DescribeTargetGroups", vec![all]).await;
+        serve(&server, "DescribeTags", vec![target_group_tags(of)]).await;
+        let wanted = if ours { vec![(StrayKind::TargetGroup, TARGETS.to_owned())] } else { vec![] };
+        assert_eq!(list(&server).await, wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_target_group_is_removed_only_where_it_is_ours_and_unused() {
+    let other = (label::ENV_ID, "ffffffffffffffff");
+    for (of, used, removed) in [(ENVIRONMENT, false, true), (ENVIRONMENT, true, false), (other, false, false)] {
+        let server = MockServer::start().await;
+        serve(&server, "DescribeTargetGroups", vec![target_groups(&[(TARGETS, used)])]).await;
+        serve(&server, "DescribeTags", vec![target_group_tags(of)]).await;
+        serve(&server, "DeleteTargetGroup", vec![elb("DeleteTargetGroup", "")]).await;
+        let result = remove(&server, &stray(StrayKind::TargetGroup, TARGETS)).await;
+        assert_eq!(result.err().map(|error| error.kind()), (!removed).then_some(ErrorKind::Conflict), "{of:?} {used}");
+        assert_eq!(actions(&server).await.contains(&"DeleteTargetGroup".to_owned()), removed);
+    }
+    let server = MockServer::start().await;
+    serve(&server, "DescribeTargetGroups", vec![elb_refusal("TargetGroupNotFound")]).await;
+    remove(&server, &stray(StrayKind::TargetGroup, TARGETS)).await.unwrap();
+    let error = remove(&server, &stray(StrayKind::TargetGroup, "../account")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn the_group_of_a_load_balancer_without_interfaces_is_in_use() {
+    for there in [true, false] {
+        let server = MockServer::start().await;
+        serve(&server, "DescribeSnapshots", vec![snapshots(&[])]).await;
+        serve(&server, "DescribeImages", vec![images(&[])]).await;
+        let item = format!(
+            "<item><groupId>{GROUP}</groupId><groupName>remint-lb-1b2c</groupName>{}</item>",
+            tags(&[ENVIRONMENT])
+        );
+        let group = ec2("DescribeSecurityGroups", &format!("<securityGroupInfo>{item}</securityGroupInfo>"));
+        serve(&server, "DescribeSecurityGroups", vec![group]).await;
+        let balancer =
+            "<LoadBalancers><member><LoadBalancerName>remint-1b2c</LoadBalancerName></member></LoadBalancers>";
+        let shown = if there { elb("DescribeLoadBalancers", balancer) } else { elb_refusal("LoadBalancerNotFound") };
+        serve(&server, "DescribeLoadBalancers", vec![shown]).await;
+        serve(&server, "DescribeNetworkInterfaces", vec![interfaces(false)]).await;
+        let wanted = if there { vec![] } else { vec![(StrayKind::SecurityGroup, GROUP.to_owned())] };
+        assert_eq!(list(&server).await, wanted);
+    }
 }

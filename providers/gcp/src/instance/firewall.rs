@@ -29,6 +29,11 @@ pub(super) fn tag(environment: Option<&EnvironmentId>, port: u16) -> String {
     }
 }
 
+/// A tag that every instance of an environment carries: with it, a rule applies to all of them.
+pub(crate) fn tag_of_all(environment: Option<&EnvironmentId>) -> String {
+    tag(environment, SSH)
+}
+
 /// What the description of a rule says: whose it is.
 fn description(operation: &'static str, environment: Option<&EnvironmentId>) -> Result<String> {
     match environment {
@@ -40,7 +45,7 @@ fn description(operation: &'static str, environment: Option<&EnvironmentId>) -> 
 
 impl Gcp {
     /// The network, as links name it.
-    pub(super) fn network(&self) -> String {
+    pub(crate) fn network(&self) -> String {
         match self.config.network.contains('/') {
             true => self.config.network.clone(),
             false => format!("global/networks/{}", self.config.network),

@@ -36,7 +36,7 @@ impl<F> State<F> {
             Resource::StaticIp => Ipv4Addr::from_bits(begin.resource_id as u32).to_string(),
             _ => begin.resource_id.to_string(),
         };
-        let delay = self.draw(config, begin.work.delay(), resource);
+        let delay = self.draw(config, begin.work.delay(self.api), resource);
         // In milliseconds, so that the file and the clients see the same moment.
         let started_at = now();
         let due = started_at.checked_add(delay).unwrap_or(started_at);

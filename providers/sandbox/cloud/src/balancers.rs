@@ -24,12 +24,25 @@ impl<F: Front> State<F> {
         region: &str,
         settings: BalancerSettings,
     ) -> LoadBalancer {
+        self.create_balancer_at(config, name, region, settings, None)
+    }
+
+    /// The same at an address of the account's, which may be a static IP that points at no instance; at the next free one
+    /// where none is given.
+    pub fn create_balancer_at(
+        &mut self,
+        config: &Config,
+        name: &str,
+        region: &str,
+        settings: BalancerSettings,
+        address: Option<Ipv4Addr>,
+    ) -> LoadBalancer {
         let id = self.next_id();
         let balancer = LoadBalancer {
             id,
             name: name.to_owned(),
             region: region.to_owned(),
-            address: self.next_static_ip(config.slot),
+            address: address.unwrap_or_else(|| self.next_static_ip(config.slot)),
             status: BalancerStatus::New,
             settings,
             members: BTreeSet::new(),
@@ -47,6 +60,12 @@ impl<F: Front> State<F> {
     pub fn begin_on_balancer(&mut self, config: &Config, id: u64, kind: &'static str, work: Work) {
         let Some(region) = self.load_balancers.get(&id).map(|balancer| balancer.region.clone()) else { return };
         self.begin(config, Begin { kind, resource: Resource::LoadBalancer, resource_id: id, region, work });
+    }
+
+    /// Whether a load balancer is being destroyed. What else runs on it does nothing any more.
+    pub fn balancer_ends(&self, id: u64) -> bool {
+        let mut works = self.actions.values().filter_map(|action| action.pending.as_ref()).map(|pending| &pending.work);
+        works.any(|work| *work == Work::DestroyBalancer { balancer: id })
     }
 
     /// The instances that are to be behind a load balancer, with their addresses. One that has no address yet is not. That

@@ -9,7 +9,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{DelayKind, Work};
+use super::{
+    Api,
+    state::{DelayKind, Work},
+};
 
 /// The part of a creation after which the instance shows its addresses.
 pub(super) const NETWORKED_AFTER: f64 = 0.4;
@@ -74,6 +77,7 @@ impl Profile {
                 DelayKind::Measure => (60.0, 120.0),
                 DelayKind::Join => (90.0, 150.0),
                 DelayKind::Leave => (60.0, 120.0),
+                DelayKind::Network => (10.0, 40.0),
             },
         }
     }
@@ -144,9 +148,10 @@ impl FromStr for Profile {
 }
 
 impl Work {
-    /// Which delay it takes.
-    pub(super) fn delay(&self) -> DelayKind {
+    /// Which delay it takes on an account of this API. Google is done with a load balancer before its network is.
+    pub(super) fn delay(&self, api: Api) -> DelayKind {
         match self {
+            Self::CreateBalancer { .. } | Self::ChangeBalancer { .. } if api == Api::Gce => DelayKind::Network,
             Self::Create { .. } => DelayKind::Create,
             Self::Destroy { .. } | Self::Keep { .. } => DelayKind::Destroy,
             Self::Shutdown { .. } | Self::Halt { .. } => DelayKind::Shutdown,
@@ -195,6 +200,15 @@ mod tests {
         assert_eq!(Profile::Instant.draw(3, DelayKind::Transfer, 5, 1.0), Duration::ZERO);
         assert_eq!("realistic".parse(), Ok(Profile::Realistic));
         assert!("fast".parse::<Profile>().is_err());
+    }
+
+    #[test]
+    fn googles_load_balancers_take_effect_after_the_api_is_done() {
+        for work in [Work::CreateBalancer { balancer: 1 }, Work::ChangeBalancer { balancer: 1 }] {
+            assert_eq!(work.delay(Api::Gce), DelayKind::Network);
+            assert_ne!(work.delay(Api::DigitalOcean), DelayKind::Network);
+        }
+        assert_eq!(Work::DestroyBalancer { balancer: 1 }.delay(Api::Gce), DelayKind::BalancerChange);
     }
 
     #[test]

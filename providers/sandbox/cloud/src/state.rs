@@ -110,6 +110,9 @@ pub enum DelayKind {
     Join = 16,
     /// From an instance leaving such a load balancer, to its last new connection.
     Leave = 17,
+    /// From a change of a load balancer, or of who its members are, to its taking effect, where the API is done with the change
+    /// before that.
+    Network = 18,
 }
 
 /// A delay that was drawn, as `GET /sandbox/v1/delays` lists it.

@@ -38,7 +38,7 @@ impl<F: Front> Cloud<F> {
     pub(super) async fn tell_balancer(&self, id: u64) -> Result<BalancerSnapshot, String> {
         let told = self.tell(move |cloud| async move {
             let snapshot = cloud.read(|state| {
-                let balancer = state.load_balancers.get(&id)?;
+                let balancer = state.load_balancers.get(&id).filter(|_| !state.balancer_ends(id))?;
                 Some(state.balancer_snapshot(cloud.config(), balancer))
             });
             let snapshot = snapshot.ok_or("the load balancer is gone")?;

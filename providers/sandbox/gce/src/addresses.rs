@@ -13,7 +13,7 @@ use super::{
     model::Address,
     reference::{differs, full},
     resource::{check_new, full_path, path},
-    static_address::user_of,
+    static_address::{user_of, users_of},
 };
 use crate::{Cloud, State};
 use remint_sandbox_cloud::{Api, now, state::StaticIp};
@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Cloud> {
 impl Shown for Address {
     fn view(&self, _: u64, call: &Call, state: &State) -> Value {
         let address = self;
-        let user = user_of(state, address.ip);
+        let users: Vec<String> = users_of(state, address.ip).iter().map(|user| call.link(user)).collect();
         let mut view = json!({
             "kind": "compute#address",
             "id": address.id.to_string(),
@@ -36,7 +36,7 @@ impl Shown for Address {
             "name": address.name,
             "description": address.description,
             "address": address.ip.to_string(),
-            "status": if user.is_some() { "IN_USE" } else { "RESERVED" },
+            "status": if users.is_empty() { "RESERVED" } else { "IN_USE" },
             "region": call.link(&format!("regions/{}", address.region)),
             "selfLink": call.link(&path::<Address>(&address.region, &address.name)),
             "networkTier": address.tier,
@@ -46,8 +46,8 @@ impl Shown for Address {
         if !address.labels.is_empty() {
             view["labels"] = json!(address.labels);
         }
-        if let Some(user) = user {
-            view["users"] = json!([call.link(&user)]);
+        if !users.is_empty() {
+            view["users"] = users.into();
         }
         view
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use serde_json::Value;
 
 use super::{
+    balanced,
     call::Call,
     error::{Refusal, Result},
     operation::{self, Failure, Operation, Sequel},
@@ -156,6 +157,7 @@ impl Call {
                 (Done::at_once(id), Some(()))
             }
         };
+        balanced::settle(state, config);
         // What the engine does has a delay of its own.
         let delay = takes.map(|()| state.draw(config, DelayKind::Rename, target.clone())).unwrap_or_default();
         let operation = Operation {

@@ -92,6 +92,13 @@ impl Refusal {
         Self::new(400, "resourceInUseByAnotherResource", message)
     }
 
+    /// 413: more of something than a field may have.
+    pub(super) fn too_many(field: &str, most: usize, count: usize) -> Self {
+        let message =
+            format!("Value for field '{field}' is too large: maximum size {most} element(s); actual size {count}.");
+        Self::new(413, "fieldSizeTooLarge", message)
+    }
+
     /// 412: a fingerprint is not the current one.
     pub(super) fn condition(message: impl Into<String>) -> Self {
         Self::new(412, "conditionNotMet", message)

@@ -1,7 +1,7 @@
 //! What the engine asks of the account, and tells it.
 
 use super::{
-    Data, State,
+    Data, State, balanced,
     catalogue::{SIZES, ZONES},
     error::{no_room_in_zone, refuse},
 };
@@ -36,7 +36,8 @@ impl Front for Data {
         state.own.fail_image(image);
     }
 
-    fn action_ended(state: &mut State, _config: &Config, action: u64, errored: bool) {
+    fn action_ended(state: &mut State, config: &Config, action: u64, errored: bool) {
         state.own.note_end(action, errored, now());
+        balanced::settle(state, config);
     }
 }

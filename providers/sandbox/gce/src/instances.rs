@@ -41,7 +41,7 @@ impl Shown for Instance {
 }
 
 /// The status, in the API's words.
-fn status(state: &State, machine: &Machine) -> &'static str {
+pub(super) fn status(state: &State, machine: &Machine) -> &'static str {
     let action = machine.pending.and_then(|id| state.actions.get(&id)).and_then(|action| action.pending.as_ref());
     match (action.map(|pending| &pending.work), machine.status) {
         (Some(Work::Destroy { .. } | Work::Keep { .. } | Work::Halt { .. }), _) => "STOPPING",
@@ -128,11 +128,15 @@ fn tags(tags: &[String]) -> Value {
     view
 }
 
-/// The network interface, as the API shows it. Its internal address is made up: nothing listens there.
-fn interface(call: &Call, machine: &Machine, instance: &Instance) -> Value {
+/// An instance's internal address, which is made up: nothing listens there.
+pub(super) fn internal_address(machine: &Machine) -> Ipv4Addr {
     let [.., c, d] = machine.address.octets();
+    Ipv4Addr::new(10, 128, c, d)
+}
+
+/// The network interface, as the API shows it.
+fn interface(call: &Call, machine: &Machine, instance: &Instance) -> Value {
     let region = catalogue::region_of(&machine.region);
-    let internal = Ipv4Addr::new(10, 128, c, d);
     let mut view = json!({
         "kind": "compute#networkInterface",
         "name": INTERFACE,
@@ -141,7 +145,7 @@ fn interface(call: &Call, machine: &Machine, instance: &Instance) -> Value {
         "stackType": "IPV4_ONLY",
     });
     if machine.networked {
-        view["networkIP"] = internal.to_string().into();
+        view["networkIP"] = internal_address(machine).to_string().into();
     }
     if let Some(access) = &instance.access {
         let mut config = json!({

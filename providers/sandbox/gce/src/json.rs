@@ -68,6 +68,24 @@ pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T> {
     })
 }
 
+/// What there is with a patch laid over it: objects are merged at any depth, and a null takes a field away (RFC 7396).
+pub(super) fn patched(before: Value, patch: Value) -> Value {
+    let Value::Object(patch) = patch else { return patch };
+    let mut both = match before {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            both.remove(&name);
+        } else {
+            let before = both.remove(&name).unwrap_or_default();
+            both.insert(name, patched(before, value));
+        }
+    }
+    both.into()
+}
+
 /// Whether a value is what a field has that was not sent.
 fn asks_for_nothing(value: &Value) -> bool {
     match value {
@@ -262,6 +280,13 @@ mod tests {
             let refusal = read::<Outer>(bad.clone()).unwrap_err();
             assert!(refusal.code == 400 && refusal.message.contains(at), "{bad}: {}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_patch_is_merged_at_any_depth() {
+        let before = json!({ "a": 1, "b": { "c": 2, "d": [3] }, "e": 4 });
+        let patch = json!({ "b": { "d": [5], "f": { "g": null } }, "e": null });
+        assert_eq!(patched(before, patch), json!({ "a": 1, "b": { "c": 2, "d": [5], "f": {} } }));
     }
 
     #[test]

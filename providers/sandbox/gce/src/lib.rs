@@ -10,6 +10,8 @@
 //! calls of a kind and its routes; what several of them need is in the singular, as in `disk`. A new call is added to its file,
 //! and a new file to `routes`.
 //!
+//! A forwarding rule with a backend service is a load balancer of the engine's (`balanced`).
+//!
 //! A machine has one address. It is shown as the instance's external one, which it keeps while it stands; the internal
 //! one is made up and leads nowhere. Firewall rules are kept and do not filter. What the sandbox does not have is refused
 //! by 501, in the API's own shape.
@@ -18,6 +20,9 @@ mod access;
 mod access_config;
 mod addresses;
 mod auth;
+mod backend_service;
+mod backend_services;
+mod balanced;
 mod batch;
 mod call;
 mod calls;
@@ -29,13 +34,17 @@ mod dns;
 mod error;
 mod filter;
 mod firewalls;
+mod forwarding_rule;
 mod forwarding_rules;
 mod front;
 #[cfg(test)]
 mod fuzz;
+mod health_check;
+mod health_checks;
 mod image;
 mod images;
 mod instance;
+mod instance_groups;
 mod instances;
 mod json;
 mod key;

@@ -34,7 +34,8 @@ impl Call {
             let part = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
             let same = |name| part(one, name).cmp(&part(other, name));
             let by_time = if newest_first { same("creationTimestamp").reverse() } else { Ordering::Equal };
-            by_time.then_with(|| same("name")).then_with(|| same("id"))
+            // An instance of a group has neither.
+            by_time.then_with(|| same("name")).then_with(|| same("id")).then_with(|| same("instance"))
         };
         items.sort_by(|one, other| order(one, other));
         if let Some(token) = self.get("pageToken") {
@@ -54,8 +55,8 @@ impl Call {
         items.truncate(most);
         let token = items.last().filter(|_| more).map(|last| {
             let mark =
-                json!({ "name": last["name"], "id": last["id"], "creationTimestamp": last["creationTimestamp"] });
-            URL_SAFE_NO_PAD.encode(mark.to_string())
+                ["name", "id", "creationTimestamp", "instance"].map(|field| (field.to_owned(), last[field].clone()));
+            URL_SAFE_NO_PAD.encode(Value::from(Map::from_iter(mark)).to_string())
         });
         Ok((items, token))
     }

@@ -3,13 +3,14 @@
 //! An instance is a machine of the engine and what Compute Engine says of it beside; an image is a snapshot, an address a
 //! static IP, a managed zone a domain. What has no counterpart there is here alone.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::labels::{Labels, Metadata};
+use remint_sandbox_cloud::balancer::MemberCheck;
 
 /// What Compute Engine says of an instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -103,6 +104,7 @@ pub(super) struct Address {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ForwardingRule {
+    /// Of a rule with a backend service, this is the number of the engine's load balancer, too.
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) region: String,
@@ -112,8 +114,14 @@ pub(super) struct ForwardingRule {
     /// `80-80`; all ports when there is none.
     pub(super) port_range: Option<String>,
     pub(super) all_ports: bool,
-    /// The id of a target instance.
-    pub(super) target: u64,
+    /// Ports by number, which only a rule with a backend service may have.
+    #[serde(default)]
+    pub(super) ports: Vec<u16>,
+    /// The id of a target instance, of a rule that has one.
+    pub(super) target: Option<u64>,
+    /// The id of a backend service, of a rule that has one instead.
+    #[serde(default)]
+    pub(super) service: Option<u64>,
     pub(super) description: String,
     pub(super) labels: Labels,
     pub(super) tier: String,
@@ -130,6 +138,68 @@ pub(super) struct TargetInstance {
     pub(super) instance: String,
     pub(super) description: String,
     pub(super) created_at: Timestamp,
+}
+
+/// A health check of a region.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct HealthCheck {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) description: String,
+    pub(super) check: MemberCheck,
+    pub(super) created_at: Timestamp,
+}
+
+/// An unmanaged instance group: what a backend service has as a backend.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct InstanceGroup {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) zone: String,
+    pub(super) description: String,
+    pub(super) named_ports: Vec<NamedPort>,
+    /// Its instances, by their machines.
+    pub(super) instances: BTreeSet<u64>,
+    /// Those that were in it and are not, for as long as they exist: they may still be getting connections.
+    pub(super) left: BTreeSet<u64>,
+    pub(super) created_at: Timestamp,
+}
+
+/// A name for a port of a group. It means nothing to a load balancer that passes packets through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NamedPort {
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+/// A backend service of a region: instance groups, and how their instances are checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct BackendService {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) created_at: Timestamp,
+    pub(super) settings: ServiceSettings,
+}
+
+/// What may be changed of a backend service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServiceSettings {
+    pub(super) description: String,
+    /// The id of its health check.
+    pub(super) check: u64,
+    pub(super) backends: Vec<Backend>,
+    /// How long connections to an instance that was removed may go on, in seconds.
+    pub(super) drain: u32,
+}
+
+/// An instance group of a backend service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Backend {
+    /// The group's id.
+    pub(super) group: u64,
+    pub(super) description: String,
 }
 
 /// A firewall rule. The sandbox keeps it and does not filter.

@@ -48,6 +48,8 @@ pub(super) enum Sequel {
     Access { machine: u64, access: Option<Access> },
     /// A forwarding rule goes again, if it did not.
     Rule { rule: u64 },
+    /// A forwarding rule goes, if all went well.
+    Gone { rule: u64 },
 }
 
 /// Why an operation failed.

@@ -20,7 +20,7 @@ const NETWORK: &str = "default";
 
 /// Lists that are always empty, because the sandbox has no call that makes what would be in them: the path, what stands for a name,
 /// and the kind.
-const EMPTY: [(&str, &str, &str); 23] = [
+const EMPTY: [(&str, &str, &str); 21] = [
     ("global/addresses", "address", "compute#address"),
     ("global/backendServices", "service", "compute#backendService"),
     ("global/forwardingRules", "rule", "compute#forwardingRule"),
@@ -33,7 +33,6 @@ const EMPTY: [(&str, &str, &str); 23] = [
     ("global/targetHttpProxies", "proxy", "compute#targetHttpProxy"),
     ("global/targetHttpsProxies", "proxy", "compute#targetHttpsProxy"),
     ("global/urlMaps", "map", "compute#urlMap"),
-    ("regions/{region}/backendServices", "service", "compute#backendService"),
     ("regions/{region}/resourcePolicies", "policy", "compute#resourcePolicy"),
     ("regions/{region}/routers", "router", "compute#router"),
     ("regions/{region}/targetPools", "pool", "compute#targetPool"),
@@ -42,7 +41,6 @@ const EMPTY: [(&str, &str, &str); 23] = [
     ("zones/{zone}/acceleratorTypes", "type", "compute#acceleratorType"),
     ("zones/{zone}/autoscalers", "autoscaler", "compute#autoscaler"),
     ("zones/{zone}/instanceGroupManagers", "manager", "compute#instanceGroupManager"),
-    ("zones/{zone}/instanceGroups", "group", "compute#instanceGroup"),
     ("zones/{zone}/reservations", "reservation", "compute#reservation"),
 ];
 

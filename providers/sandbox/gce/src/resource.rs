@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::{
     error::{Refusal, Result},
     labels::Labels,
-    model::{Address, Disk, Firewall, ForwardingRule, ImageData, Instance, TargetInstance},
+    model::{
+        Address, BackendService, Disk, Firewall, ForwardingRule, HealthCheck, ImageData, Instance, InstanceGroup,
+        TargetInstance,
+    },
     reference::{check_name, full},
     state::Data,
 };
@@ -105,6 +108,27 @@ resource!(
 resource!(Firewall, "compute#firewall", "global", "firewalls", "firewall", firewalls, |firewall, _, _| {
     Some(("", &firewall.name))
 });
+resource!(HealthCheck, "compute#healthCheck", "regions", "healthChecks", "check", health_checks, |check, _, _| {
+    Some((&check.region, &check.name))
+});
+resource!(
+    InstanceGroup,
+    "compute#instanceGroup",
+    "zones",
+    "instanceGroups",
+    "group",
+    instance_groups,
+    |group, _, _| Some((&group.zone, &group.name))
+);
+resource!(
+    BackendService,
+    "compute#backendService",
+    "regions",
+    "backendServices",
+    "service",
+    backend_services,
+    |service, _, _| Some((&service.region, &service.name))
+);
 labelled!(Instance, Disk, ImageData, Address, ForwardingRule);
 
 /// The path of a resource below the project.

@@ -9,9 +9,10 @@ use axum::{
 };
 
 use super::{
-    access, addresses, auth, batch, disks, dns,
+    access, addresses, auth, backend_services, batch, disks, dns,
     error::Refusal,
-    firewalls, forwarding_rules, images, instances, launch, operations, places, power, projects, target_instances,
+    firewalls, forwarding_rules, health_checks, images, instance_groups, instances, launch, operations, places, power,
+    projects, target_instances,
     token::{self, Authority},
 };
 use crate::Cloud;
@@ -23,11 +24,14 @@ pub fn routes(cloud: &Cloud, edge: impl Fn(Router) -> Router) -> Router {
     let api = Router::new()
         .merge(access::routes())
         .merge(addresses::routes())
+        .merge(backend_services::routes())
         .merge(disks::routes())
         .merge(dns::routes())
         .merge(firewalls::routes())
         .merge(forwarding_rules::routes())
+        .merge(health_checks::routes())
         .merge(images::routes())
+        .merge(instance_groups::routes())
         .merge(instances::routes())
         .merge(launch::routes())
         .merge(operations::routes())

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{Refusal, Result},
     labels::Metadata,
-    model::{Address, Content, Disk, Firewall, ForwardingRule, ImageData, Instance, ManagedZone, TargetInstance},
+    model::{
+        Address, BackendService, Content, Disk, Firewall, ForwardingRule, HealthCheck, ImageData, Instance,
+        InstanceGroup, ManagedZone, TargetInstance,
+    },
     operation::{Failure, Operation, Sequel},
     reference::full,
 };
@@ -33,6 +36,12 @@ pub struct Data {
     pub(super) forwarding_rules: BTreeMap<u64, ForwardingRule>,
     /// Target instances by id.
     pub(super) target_instances: BTreeMap<u64, TargetInstance>,
+    /// Health checks by id.
+    pub(super) health_checks: BTreeMap<u64, HealthCheck>,
+    /// Instance groups by id.
+    pub(super) instance_groups: BTreeMap<u64, InstanceGroup>,
+    /// Backend services by id.
+    pub(super) backend_services: BTreeMap<u64, BackendService>,
     /// Firewall rules by id.
     pub(super) firewalls: BTreeMap<u64, Firewall>,
     /// What all instances of the project share.
@@ -47,6 +56,10 @@ impl Data {
     /// Notes that a machine is gone, and its disk with it unless that was kept.
     pub(crate) fn forget_instance(&mut self, machine: u64) {
         self.instances.remove(&machine);
+        for group in self.instance_groups.values_mut() {
+            group.instances.remove(&machine);
+            group.left.remove(&machine);
+        }
         self.disks.retain(|_, disk| disk.content != Content::Machine(machine));
     }
 
@@ -86,7 +99,7 @@ impl Data {
         match sequel {
             Sequel::Target { rule, target } if good => {
                 if let Some(rule) = self.forwarding_rules.get_mut(&rule) {
-                    rule.target = target;
+                    rule.target = Some(target);
                 }
             }
             Sequel::Access { machine, access } if good => {
@@ -97,7 +110,10 @@ impl Data {
             Sequel::Rule { rule } if !good => {
                 self.forwarding_rules.remove(&rule);
             }
-            Sequel::Target { .. } | Sequel::Access { .. } | Sequel::Rule { .. } => {}
+            Sequel::Gone { rule } if good => {
+                self.forwarding_rules.remove(&rule);
+            }
+            Sequel::Target { .. } | Sequel::Access { .. } | Sequel::Rule { .. } | Sequel::Gone { .. } => {}
         }
     }
 

@@ -91,7 +91,7 @@ async fn insert(Axum(cloud): Axum<Cloud>, call: Call, Body(sent): Body<Insert>) 
 
 async fn delete(Axum(cloud): Axum<Cloud>, call: Call) -> Result<Json<Value>> {
     let check = |state: &State, id: u64, target: &TargetInstance| {
-        let Some((rule_id, rule)) = state.own.forwarding_rules.iter().find(|(_, rule)| rule.target == id) else {
+        let Some((rule_id, rule)) = state.own.forwarding_rules.iter().find(|(_, rule)| rule.target == Some(id)) else {
             return Ok(());
         };
         let at = full_path::<TargetInstance>(&target.zone, &target.name);

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     balance::Balancers,
-    cloud::{AccountLimits, Api, Config},
+    cloud::{Api, Config},
     dns::Dns,
     edge::{EdgeHandle, LocalEdge, PortsOpened},
     forward::Forwarder,

@@ -27,3 +27,9 @@ async fn octodns_works() {
 async fn batches_of_googles_client_work() {
     World::start().await.python(Api::Gce, "gce_batch.py").await;
 }
+
+/// A load balancer, by google-cloud-compute. It needs HAProxy, which `.ci/setup test` installs.
+#[tokio::test]
+async fn load_balancers_work() {
+    World::start().await.python(Api::Gce, "gce_balancer.py").await;
+}

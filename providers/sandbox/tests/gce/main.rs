@@ -12,4 +12,5 @@ mod empty;
 mod hostile;
 mod images;
 mod instances;
+mod load_balancing;
 mod places;

@@ -279,3 +279,29 @@ async fn one_that_is_deleted_while_it_is_created_goes_and_frees_its_name() {
     assert_eq!(account.call("DeleteSecurityGroup", &delete).await.code(), "DependencyViolation");
     account.wait("DeleteSecurityGroup", &delete, |answer| answer.status == 200).await;
 }
+
+#[tokio::test]
+async fn one_that_could_not_be_created_has_failed_and_can_be_deleted() {
+    let account = Account::start().await;
+    let subnets = account.call("DescribeSubnets", &[]).await.good().all("subnetId");
+    let network = [("Name", "front"), ("Type", "network"), ("Subnets.member.1", subnets[0].as_str())];
+    let doomed = FaultRule {
+        action: Some("CreateLoadBalancer".to_owned()),
+        ..FaultRule::new("POST", "/", Fault::ActionErrored)
+    };
+    account.sandbox.add_fault(doomed).unwrap();
+    let made = account.balancing("CreateLoadBalancer", &network).await.good().get("LoadBalancerArn").unwrap();
+    let mut code = None;
+    for _ in 0..1000 {
+        code = account.balancing("DescribeLoadBalancers", &[]).await.good().get("Code");
+        if code.as_deref() != Some("provisioning") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(code.as_deref(), Some("failed"));
+    assert_eq!(account.call("DescribeNetworkInterfaces", &[]).await.good().all("publicIp"), Vec::<String>::new());
+    account.balancing("DeleteLoadBalancer", &[("LoadBalancerArn", &made)]).await.good();
+    let gone = account.balancing("DescribeLoadBalancers", &[("LoadBalancerArns.member.1", &made)]).await;
+    assert_eq!(gone.code(), "LoadBalancerNotFound");
+}

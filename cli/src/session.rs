@@ -216,6 +216,15 @@ fn build_context(loaded: &Loaded, id: &ProviderId, region: Option<Region>, setti
     }
 }
 
+/// The ports of instances to which somebody connects: the health check's, and those that a load balancer leads to and checks.
 fn service_ports(loaded: &Loaded) -> Vec<u16> {
-    loaded.manifest.health.check.port().into_iter().collect()
+    let balanced = loaded.manifest.load_balancer_settings();
+    let behind = balanced.iter().flat_map(|settings| {
+        let targets = settings.listeners.iter().map(|listener| listener.target_port);
+        targets.chain([settings.check.port])
+    });
+    let mut ports: Vec<u16> = loaded.manifest.health.check.port().into_iter().chain(behind).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }

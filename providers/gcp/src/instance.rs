@@ -18,7 +18,7 @@ use remint_core::provider::{
 };
 
 use crate::{
-    Gcp,
+    Gcp, collision,
     error::Subject,
     labelling,
     names::{InstancePath, last},
@@ -36,8 +36,6 @@ mod tests;
 pub(crate) const IMAGE_KEY: &str = "remint-image";
 /// The metadata that cloud-init reads.
 const USER_DATA_KEY: &str = "user-data";
-/// How often metadata is read and set again when somebody else sets it at the same time.
-const ROUNDS: u32 = 5;
 
 /// Where an instance of the API is.
 pub(crate) fn path(found: &model::Instance) -> InstancePath {
@@ -251,7 +249,10 @@ impl Instances for Gcp {
                 self.finish(&subject, &operation).await
             };
             match set.await {
-                Err(error) if error.kind() == ErrorKind::Conflict && round < ROUNDS => round += 1,
+                Err(error) if error.kind() == ErrorKind::Conflict && round < collision::ROUNDS => {
+                    collision::part(round).await;
+                    round += 1;
+                }
                 result => return result.map(|()| true),
             }
         }

@@ -50,6 +50,7 @@
 //! Which instance an address points at costs a call more for each instance, once in the life of the process.
 
 mod client;
+mod collision;
 mod config;
 mod credentials;
 mod dns;

@@ -4,11 +4,9 @@ use async_trait::async_trait;
 use google_cloud_compute_v1::model::{Metadata, metadata::Items};
 use remint_core::provider::{Error, ErrorKind, Markers, Result, is_marker_name, is_marker_value};
 
-use crate::{Gcp, error::Subject};
+use crate::{Gcp, collision, error::Subject};
 
 const PREFIX: &str = "remint-";
-/// How often the metadata is read and set again when somebody else sets it at the same time.
-const ROUNDS: u32 = 5;
 
 fn key(operation: &'static str, name: &str) -> Result<String> {
     if is_marker_name(name) {
@@ -51,7 +49,10 @@ impl Gcp {
                 self.finish(&subject, &operation).await
             };
             match set.await {
-                Err(error) if error.kind() == ErrorKind::Conflict && round < ROUNDS => round += 1,
+                Err(error) if error.kind() == ErrorKind::Conflict && round < collision::ROUNDS => {
+                    collision::part(round).await;
+                    round += 1;
+                }
                 result => return result,
             }
         }

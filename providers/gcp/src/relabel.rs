@@ -8,10 +8,7 @@ use std::{collections::HashMap, future::Future};
 use google_cloud_compute_v1::model::Operation;
 use remint_core::provider::{ErrorKind, Labels, Result};
 
-use crate::{Gcp, error::Subject, labelling};
-
-/// How often labels are read and set again when somebody else sets them at the same time.
-const ROUNDS: u32 = 5;
+use crate::{Gcp, collision, error::Subject, labelling};
 
 impl Gcp {
     /// Reads a resource's labels with their fingerprint, and sets them with the new ones among them: two calls and waiting,
@@ -63,7 +60,10 @@ impl Gcp {
             };
             match done.await {
                 // Somebody else's labels came between the two calls: theirs are kept.
-                Err(error) if error.kind() == ErrorKind::Conflict && round < ROUNDS => round += 1,
+                Err(error) if error.kind() == ErrorKind::Conflict && round < collision::ROUNDS => {
+                    collision::part(round).await;
+                    round += 1;
+                }
                 result => return result,
             }
         }

@@ -6,7 +6,9 @@
 
 The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
 builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `files` (20,000 small
-files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder). The program is `$REMINT`, or the release build.
+files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder), `fleets`
+(10, 100 and 1,000 instances replaced, by each strategy), `order` (three instances replaced under load, beside Terraform's calls).
+The program is `$REMINT`, or the release build.
 """
 
 import concurrent.futures
@@ -475,6 +477,9 @@ def cloud_rows(runs: list[dict]) -> list[Row]:
         rows.append((f"{what}: API calls", "≤ 30", span(calls, "d"), verdict(max(calls) <= 30)))
     both = [total(run["bake calls"]) + total(run["replace calls"]) for run in runs]
     rows.append(("A bake and a replacement: API calls", "≤ 50", span(both, "d"), verdict(max(both) <= 50)))
+    # The two commands one after the other, as for a change of the image: the path is the sum of theirs.
+    whole = [(run["bake"] + run["replace"]) / (run["bake path"] + run["replace path"]) for run in runs]
+    rows.append(("A bake and a replacement: time ÷ critical path", "≤ 1.03", span(whole, ".3f"), verdict(max(whole) <= 1.03)))
     lost, sent = sum(run["failed"] for run in runs), sum(run["sent"] for run in runs)
     rate = min(run["rate"] for run in runs)
     told = f"{lost} of {sent}, at {rate:.0f} a second"
@@ -537,6 +542,8 @@ NOT_TAKEN: dict[str, list[Row]] = {
     "files": [(f"{FILES:,} small files to a builder far away", "≤ 60 s", "not measured yet", "")],
     "packer": [("Packer's `digitalocean` builder", "", "not measured yet", "")],
     "qemu": [("A bake on QEMU: warm base, cold boot, Packer's `qemu` builder", "", "not measured yet", "")],
+    "fleets": bench_fleets.NOT_TAKEN,
+    "order": bench_order.NOT_TAKEN,
 }
 
 TEXT = """# Performance
@@ -584,6 +591,10 @@ through a proxy on loopback that adds {round_trip:.0f} ms to each round trip. `s
 proxy to OpenSSH's server, and their time is multiplied: all of them would take an hour. `sftp` does for each file what Remint did
 before: a temporary name, a mode, a rename; an owner, which `sftp` cannot set by name, was one more command for each file.
 
+{fleets}
+
+{order}
+
 **Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
 {calls}"""
 
@@ -630,10 +641,16 @@ def main() -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         clouds = [pool.submit(cloud, seed) for seed in SEEDS] if "cloud" in wanted else []
         packers = [pool.submit(packer, seed) for seed in SEEDS[:1]] if "packer" in wanted else []
+        orders = {
+            name: [pool.submit(take, seed) for seed in SEEDS] if "order" in wanted else []
+            for name, take in (("remint", bench_order.remint), ("terraform", bench_order.terraform))
+        }
     for measure, runs in (("cloud", clouds), ("packer", packers)):
         if runs:
             keep(measure, [run.result() for run in runs])
-    for measure, take in (("small", small), ("files", files), ("qemu", qemu)):
+    if "order" in wanted:
+        keep("order", {name: [run.result() for run in runs] for name, runs in orders.items()})
+    for measure, take in (("small", small), ("files", files), ("qemu", qemu), ("fleets", bench_fleets.fleets)):
         if measure in wanted:
             keep(measure, take())
     value = {measure: last["value"] for measure, last in found.items()}
@@ -643,6 +660,8 @@ def main() -> None:
     rows += files_rows(value["files"]) if "files" in value else NOT_TAKEN["files"]
     rows += packer_rows(value["packer"], value.get("cloud", [])) if "packer" in value else NOT_TAKEN["packer"]
     rows += qemu_rows(value["qemu"]) if "qemu" in value else NOT_TAKEN["qemu"]
+    rows += bench_fleets.fleet_rows(value["fleets"]) if "fleets" in value else NOT_TAKEN["fleets"]
+    rows += bench_order.order_rows(value["order"]) if "order" in value else NOT_TAKEN["order"]
     calls = ""
     if "cloud" in value:
         first = value["cloud"][0]
@@ -663,6 +682,8 @@ def main() -> None:
         sample=SAMPLE,
         round_trip=ROUND_TRIP * 1000,
         qemu_runs=runs_of(value.get("qemu")),
+        fleets=bench_fleets.TEXT.format(speed=bench_fleets.SPEED, cores=os.cpu_count()),
+        order=bench_order.TEXT.format(rate=RATE),
         calls=calls,
     )
     _, mark, by_hand = PAGE.read_text().partition(BY_HAND)

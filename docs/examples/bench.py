@@ -7,7 +7,7 @@
 The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
 builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `files` (20,000 small
 files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder), `fleets`
-(10, 100 and 1,000 instances replaced, by each strategy), `order` (three instances replaced under load, beside Terraform's calls).
+(10, 100 and 1,000 instances replaced, by each strategy), `order` (three instances replaced under load, next to Terraform's calls).
 The program is `$REMINT`, or the release build.
 """
 

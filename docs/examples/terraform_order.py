@@ -4,7 +4,7 @@
     terraform_order.py create STATE IMAGE COUNT GREETING     what the first `terraform apply` does
     terraform_order.py replace STATE GREETING                what the next one does when the user data has changed
 
-The configuration that it stands for, of which STATE is the state file:
+The configuration, of which STATE is the state file:
 
     resource "digitalocean_droplet" "web" {
       count     = COUNT

@@ -96,10 +96,11 @@ def order_rows(runs: dict[str, list[dict]]) -> list[Row]:
 
 NOT_TAKEN: list[Row] = [("3 instances replaced under load, by Remint and by Terraform's calls", "0 lost", "not measured yet", "")]
 
-TEXT = """**Order.** Three instances behind a load balancer are replaced at a real cloud's pace (`--speed 1`), with {rate} requests a second through the load
-balancer. `docs/examples/terraform_order.py` makes the calls that Terraform makes for droplets with `create_before_destroy` and a load balancer
-that names them, in Terraform's order and with its provider's pauses; each step names its source. Both launch the image that Remint
-baked, with the same configuration, and meet the same delays. Terraform waits until a droplet is `active`, which it is before it
-has booted. Then it tells the load balancer the new droplets in place of the old ones. Until these have booted and passed its checks, clients get
-errors. Terraform itself cannot prevent that without a further resource that waits for the service. Remint waits until the load
-balancer has the new instances in service, so it takes longer."""
+TEXT = """**Order.** Three instances behind a load balancer are replaced at a real cloud's pace (`--speed 1`), with {rate} requests a second through
+the load balancer. Terraform itself is not run: `docs/examples/terraform_order.py` makes the calls that it makes for droplets with
+`create_before_destroy` and a load balancer that names them, in its order and with its provider's pauses; each step names its
+source. Both launch the image that Remint baked, with the same configuration, and meet the same delays. Terraform waits until a
+droplet is `active`, which it is before it has booted. Then it gives the load balancer the new droplets in place of the old ones, which
+get no more clients from then on. Until the new ones have booted and passed the checks, clients get errors. A configuration can
+prevent that with a provisioner that waits for the service. Remint waits until the load balancer has the new instances in service,
+and its metric says so every two minutes only."""

@@ -295,7 +295,7 @@ TEXT = """**Fleets.** A change of the configuration replaces all instances behin
 `rolling` has batches of 100 at most, `canary` 10 canaries at most and then all others. The bound of the time is what the waves
 must wait for one after another: launch and boot of the slowest instance, health checks, the load balancer's change and its
 checks, a sample of its metric (every two minutes, of which a whole pause is counted, so a run may come out below 1),
-`deploy.observe`, `deploy.drain`, and the delete calls, one for each instance, at the pace that DigitalOcean allows. The bound of the calls counts
-what must be changed, lists of 200 instances a page, and the looks that Remint's pauses give. `bench_fleets.py` derives both.
+`deploy.observe`, `deploy.drain`, and the delete calls, one for each instance, at the pace that DigitalOcean allows. The bound of the
+calls counts what must be changed, lists of 200 instances a page, and the looks that Remint's pauses give. `bench_fleets.py` derives both.
 Refusals (429) are read from the sandbox's log. `remint`, HAProxy and all the machines that the sandbox plays share the {cores} cores: where
 the processor seconds of both come near the time times {cores}, they limit it, and not the cloud."""

@@ -94,7 +94,9 @@ def order_rows(runs: dict[str, list[dict]]) -> list[Row]:
     return rows
 
 
-NOT_TAKEN: list[Row] = [("3 instances replaced under load, by Remint and by Terraform's calls", "0 lost", "not measured yet", "")]
+NOT_TAKEN: list[Row] = [
+    ("3 instances replaced under load, by Remint and by Terraform's calls", "0 lost", "not measured yet", "")
+]
 
 TEXT = """**Order.** Three instances behind a load balancer are replaced at a real cloud's pace (`--speed 1`), with {rate} requests a second through
 the load balancer. Terraform itself is not run: `docs/examples/terraform_order.py` makes the calls that it makes for droplets with

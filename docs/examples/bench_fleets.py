@@ -38,8 +38,6 @@ def fleet(sandbox: Sandbox, count: int, strategy: str, check: int) -> None:
     manifest = sandbox.service / "remint.toml"
     text = re.sub(r"(?ms)^# --- Several instances ---.*", "", manifest.read_text())
     text = re.sub(r"(?m)^(strategy|batch|canary) = .*\n", "", text)
-    if os.environ.get("BENCH_WITHOUT_DNS"):
-        text = re.sub(r"(?ms)^\[dns\]\n.*?\n\n", "", text)
     text = text.replace("[deploy]\n", f'[deploy]\nstrategy = "{strategy}"\n{batch[strategy]}')
     manifest.write_text(
         f"""{text}# --- Several instances ---

@@ -6,7 +6,9 @@
 
 The measures: `cloud` (bake, replacement and lost requests on the realistic profile), `packer` (Packer's digitalocean
 builder on the same profile and seed), `small` (an unchanged plan and deploy, a revert, start-up, memory), `files` (20,000 small
-files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder). The program is `$REMINT`, or the release build.
+files to a builder that is 30 ms away), `qemu` (a bake on real virtual machines, cold and warm, beside Packer's qemu builder), `fleets`
+(10, 100 and 1,000 instances replaced, by each strategy), `order` (three instances replaced under load, next to Terraform's calls).
+The program is `$REMINT`, or the release build.
 """
 
 import concurrent.futures
@@ -17,146 +19,45 @@ import platform
 import queue
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
-REMINT = Path(os.environ.get("REMINT", ROOT / TARGET / "release" / "remint"))
-CLIENT = Path(__file__).with_name("client.py")
+import bench_fleets
+import bench_order
+from bench_sandbox import (
+    DRAIN,
+    INTERVAL,
+    OBSERVE,
+    RATE,
+    REMINT,
+    ROOT,
+    SEEDS,
+    SUCCESSES,
+    TARGET,
+    Failed,
+    Load,
+    Row,
+    Sandbox,
+    critical_path,
+    listed,
+    mutations,
+    realistic,
+    span,
+    total,
+    verdict,
+)
+
 PAGE = ROOT / "docs" / "performance.md"
 # What was found last of each measure, so that they need not all be taken at one time.
 FOUND = ROOT / TARGET / "bench.json"
 
-SEEDS = (1, 2)
-RATE = 200
 START_UPS = 21
 QEMU_RUNS = int(os.environ.get("BENCH_QEMU_RUNS", "3"))
-
-# What the example's manifest asks for, in seconds.
-SUCCESSES, INTERVAL, OBSERVE, DRAIN = 3, 0.5, 5.0, 2.0
-
-Row = tuple[str, str, str, str]
-
-
-class Failed(Exception):
-    """A measure could not be taken."""
-
-
-class Sandbox:
-    """A sandbox of its own in a temporary folder, with the example service beside it."""
-
-    def __init__(self, label: str, *options: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"remint-bench-{label}-"))
-        self.service = self.folder / "hello"
-        self.env = {**os.environ, "REMINT_SANDBOX": f"bench-{label}-{os.getpid()}"}
-        # With CI set, a first deploy asks where its journal is to be kept.
-        for name in ("CI", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            self.env.pop(name, None)
-        self.options = options
-
-    def __enter__(self) -> "Sandbox":
-        self.remint("sandbox", "start", *self.options, at=self.folder)
-        for name, value in re.findall(r"export (\w+)='?([^'\n]*)'?", self.remint("sandbox", "env", at=self.folder)):
-            self.env[name] = value
-        self.api("POST", "/v2/domains", {"name": "example.test"})
-        self.remint("init", "--name", "hello", "-C", str(self.service), at=self.folder)
-        manifest = self.service / "remint.toml"
-        text = manifest.read_text()
-        for key in (r"\[dns\]", "zone = ", "name = ", "ttl = "):
-            text = re.sub(rf"(?m)^# (?={key})", "", text)
-        manifest.write_text(text)
-        self.calls()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for command in (("sandbox", "reset", "--yes"), ("sandbox", "stop", "--machines")):
-            subprocess.run([REMINT, *command], env=self.env, cwd=self.folder, capture_output=True, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def remint(self, *arguments: str, at: Path | None = None) -> str:
-        """Runs `remint`, and fails with what it said when it fails."""
-        command = [str(REMINT), *arguments]
-        done = subprocess.run(command, env=self.env, cwd=at or self.service, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Failed(f"remint {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}{done.stdout}")
-        return done.stdout
-
-    def timed(self, *arguments: str) -> float:
-        started = time.monotonic()
-        self.remint(*arguments)
-        return time.monotonic() - started
-
-    def api(self, method: str, path: str, body: object = None) -> object:
-        request = urllib.request.Request(self.env["DIGITALOCEAN_API_URL"] + path, method=method)
-        request.add_header("Authorization", f"Bearer {self.env['DIGITALOCEAN_TOKEN']}")
-        request.add_header("Content-Type", "application/json")
-        data = None if body is None else json.dumps(body).encode()
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, data, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
-
-    def calls(self) -> dict[str, int]:
-        """The calls since the last time that this was asked."""
-        return json.loads(self.remint("sandbox", "calls", "--json", "--reset", at=self.folder))["calls"]
-
-    def delays(self) -> list[tuple[str, float]]:
-        """All delays that the cloud has drawn so far."""
-        return [(drawn["kind"], drawn["seconds"]) for drawn in self.api("GET", "/sandbox/v1/delays")]
-
-    def address(self) -> str:
-        told = self.remint("status", "--json").splitlines()[-1]
-        return json.loads(told)["data"]["endpoint"]
-
-
-def critical_path(delays: list[tuple[str, float]], kinds: set[str]) -> float:
-    """The sum of the delays of these kinds, which follow one upon the other; others are an error."""
-    others = {kind for kind, _ in delays} - kinds
-    if others:
-        raise Failed(f"the run made the cloud do more than expected: {others}")
-    return sum(seconds for _, seconds in delays)
-
-
-def mutations(calls: dict[str, int]) -> int:
-    return sum(count for call, count in calls.items() if not call.startswith("GET "))
-
-
-def listed(calls: dict[str, int]) -> str:
-    return "".join(f"{count:6}  {call}\n" for call, count in sorted(calls.items()))
-
-
-class Load:
-    """Requests at a steady pace from another process, as long as the block runs."""
-
-    def __init__(self, address: str) -> None:
-        command = [sys.executable, str(CLIENT), f"http://{address}/", str(RATE)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.sent = self.failed = 0
-        self.seconds = 0.0
-
-    def __enter__(self) -> "Load":
-        self.started = time.monotonic()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGINT)
-        self.seconds = time.monotonic() - self.started
-        out, _ = self.process.communicate(timeout=60)
-        told = json.loads(out.splitlines()[-1])
-        self.sent, self.failed = told["sent"], told["failed"]
-
-
-def realistic(label: str, seed: int) -> Sandbox:
-    return Sandbox(label, "--kind", "simulated", "--profile", "realistic", "--speed", "1", "--seed", str(seed))
-
 
 BAKE = {"create", "boot", "shutdown", "snapshot", "destroy"}
 REPLACE = {"create", "boot", "reserved_ip", "destroy"}
@@ -561,22 +462,9 @@ def packer_qemu_clean(sandbox: Sandbox) -> float:
             left.unlink()
 
 
-def verdict(holds: bool) -> str:
-    return "holds" if holds else "**missed**"
-
-
 def runs_of(qemu: dict | None) -> str:
     count = len(qemu["warm"]) if qemu else QEMU_RUNS
     return "Each was run once" if count == 1 else f"Each is the median of {count} runs, with the least and the most"
-
-
-def span(values: list[float], form: str) -> str:
-    low, high = format(min(values), form), format(max(values), form)
-    return low if low == high else f"{low} – {high}"
-
-
-def total(calls: dict[str, int]) -> int:
-    return sum(calls.values())
 
 
 def cloud_rows(runs: list[dict]) -> list[Row]:
@@ -589,6 +477,9 @@ def cloud_rows(runs: list[dict]) -> list[Row]:
         rows.append((f"{what}: API calls", "≤ 30", span(calls, "d"), verdict(max(calls) <= 30)))
     both = [total(run["bake calls"]) + total(run["replace calls"]) for run in runs]
     rows.append(("A bake and a replacement: API calls", "≤ 50", span(both, "d"), verdict(max(both) <= 50)))
+    # The two commands one after the other, as for a change of the image: the path is the sum of theirs.
+    whole = [(run["bake"] + run["replace"]) / (run["bake path"] + run["replace path"]) for run in runs]
+    rows.append(("A bake and a replacement: time ÷ critical path", "≤ 1.03", span(whole, ".3f"), verdict(max(whole) <= 1.03)))
     lost, sent = sum(run["failed"] for run in runs), sum(run["sent"] for run in runs)
     rate = min(run["rate"] for run in runs)
     told = f"{lost} of {sent}, at {rate:.0f} a second"
@@ -651,6 +542,8 @@ NOT_TAKEN: dict[str, list[Row]] = {
     "files": [(f"{FILES:,} small files to a builder far away", "≤ 60 s", "not measured yet", "")],
     "packer": [("Packer's `digitalocean` builder", "", "not measured yet", "")],
     "qemu": [("A bake on QEMU: warm base, cold boot, Packer's `qemu` builder", "", "not measured yet", "")],
+    "fleets": bench_fleets.NOT_TAKEN,
+    "order": bench_order.NOT_TAKEN,
 }
 
 TEXT = """# Performance
@@ -698,6 +591,10 @@ through a proxy on loopback that adds {round_trip:.0f} ms to each round trip. `s
 proxy to OpenSSH's server, and their time is multiplied: all of them would take an hour. `sftp` does for each file what Remint did
 before: a temporary name, a mode, a rename; an owner, which `sftp` cannot set by name, was one more command for each file.
 
+{fleets}
+
+{order}
+
 **Memory** is the kernel's high-water mark of resident memory; **start-up** the median of {start_ups} runs, the process's start included.
 {calls}"""
 
@@ -744,10 +641,16 @@ def main() -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         clouds = [pool.submit(cloud, seed) for seed in SEEDS] if "cloud" in wanted else []
         packers = [pool.submit(packer, seed) for seed in SEEDS[:1]] if "packer" in wanted else []
+        orders = {
+            name: [pool.submit(take, seed) for seed in SEEDS] if "order" in wanted else []
+            for name, take in (("remint", bench_order.remint), ("terraform", bench_order.terraform))
+        }
     for measure, runs in (("cloud", clouds), ("packer", packers)):
         if runs:
             keep(measure, [run.result() for run in runs])
-    for measure, take in (("small", small), ("files", files), ("qemu", qemu)):
+    if "order" in wanted:
+        keep("order", {name: [run.result() for run in runs] for name, runs in orders.items()})
+    for measure, take in (("small", small), ("files", files), ("qemu", qemu), ("fleets", bench_fleets.fleets)):
         if measure in wanted:
             keep(measure, take())
     value = {measure: last["value"] for measure, last in found.items()}
@@ -757,6 +660,8 @@ def main() -> None:
     rows += files_rows(value["files"]) if "files" in value else NOT_TAKEN["files"]
     rows += packer_rows(value["packer"], value.get("cloud", [])) if "packer" in value else NOT_TAKEN["packer"]
     rows += qemu_rows(value["qemu"]) if "qemu" in value else NOT_TAKEN["qemu"]
+    rows += bench_fleets.fleet_rows(value["fleets"]) if "fleets" in value else NOT_TAKEN["fleets"]
+    rows += bench_order.order_rows(value["order"]) if "order" in value else NOT_TAKEN["order"]
     calls = ""
     if "cloud" in value:
         first = value["cloud"][0]
@@ -777,6 +682,8 @@ def main() -> None:
         sample=SAMPLE,
         round_trip=ROUND_TRIP * 1000,
         qemu_runs=runs_of(value.get("qemu")),
+        fleets=bench_fleets.TEXT.format(speed=bench_fleets.SPEED, cores=os.cpu_count()),
+        order=bench_order.TEXT.format(rate=RATE),
         calls=calls,
     )
     _, mark, by_hand = PAGE.read_text().partition(BY_HAND)

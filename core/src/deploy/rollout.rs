@@ -123,8 +123,9 @@ impl Run<'_> {
         let source = Source::of(wanted);
         // Whether clients were answered as they should be before anything was launched.
         let mut well = None;
+        // The wave that goes on.
+        let mut began = Instant::now();
         loop {
-            let began = Instant::now();
             let mut fleet = self.fleet(balancer, wanted.id, rollout.count).await?;
             if !fleet.waiting.is_empty() {
                 let within = self.in_service_within();
@@ -137,6 +138,7 @@ impl Run<'_> {
             };
             match wave {
                 Wave::Launch(many) => {
+                    began = Instant::now();
                     if well.is_none() && old > 0 {
                         well = Some(health::is_well_behind(&self.ctx, balancer).await?);
                     }
@@ -155,11 +157,11 @@ impl Run<'_> {
                 }
                 Wave::Retire(many) => {
                     fleet.old.truncate(many as usize);
-                    self.retire_members(balancer, &fleet.old).await?;
+                    self.retire_members(balancer, &fleet.old, began).await?;
                 }
                 Wave::Clear(many) => {
                     fleet.sick.truncate(many as usize);
-                    self.clear(balancer, &fleet.sick).await?;
+                    self.clear(balancer, &fleet.sick, began).await?;
                 }
             }
         }
@@ -266,15 +268,20 @@ impl Run<'_> {
     }
 
     /// Drains old members and destroys them.
-    async fn retire_members(&mut self, balancer: &LoadBalancer, old: &[Instance]) -> Result<(), EngineError> {
+    async fn retire_members(
+        &mut self,
+        balancer: &LoadBalancer,
+        old: &[Instance],
+        began: Instant,
+    ) -> Result<(), EngineError> {
         self.ctx.events.info(format!("draining {}", counted(size(old))));
-        traffic::drain(&self.ctx, balancer, old, self.ctx.loaded.manifest.deploy.drain.0).await?;
+        traffic::drain(&self.ctx, balancer, old, self.ctx.loaded.manifest.deploy.drain.0, began).await?;
         self.destroy_members(old).await
     }
 
     /// Destroys instances that the load balancer sends nobody to.
-    async fn clear(&mut self, balancer: &LoadBalancer, sick: &[Instance]) -> Result<(), EngineError> {
-        traffic::drain(&self.ctx, balancer, sick, Duration::ZERO).await?;
+    async fn clear(&mut self, balancer: &LoadBalancer, sick: &[Instance], began: Instant) -> Result<(), EngineError> {
+        traffic::drain(&self.ctx, balancer, sick, Duration::ZERO, began).await?;
         self.destroy_members(sick).await
     }
 
@@ -350,7 +357,7 @@ impl Run<'_> {
     ) -> Result<(), EngineError> {
         if let Some(balancer) = balancer {
             let drain = self.ctx.loaded.manifest.deploy.drain.0;
-            traffic::drain(&self.ctx, balancer, own, drain).await?;
+            traffic::drain(&self.ctx, balancer, own, drain, self.started).await?;
         }
         Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), own).await?)
     }

@@ -56,16 +56,17 @@ impl Known {
 
 /// Finds forms in one pass.
 pub(super) struct Finder {
+    /// In the order of their bytes, so that those that begin alike are next to each other.
     forms: Vec<Form>,
+    /// The bytes of the longest form.
+    longest: usize,
     automaton: AhoCorasick,
 }
 
-/// A form, and for each of its first parts the length of the longest shorter one that it ends with (Knuth, Morris and Pratt).
 struct Form {
     text: String,
     /// Whether blanks are part of it.
     spaced: bool,
-    borders: Vec<usize>,
 }
 
 impl std::fmt::Debug for Masker {
@@ -135,7 +136,10 @@ impl Finder {
     fn new(forms: &Forms) -> Option<Self> {
         // It fails only where there are more than two thousand million states.
         let automaton = AhoCorasick::new(forms.keys()).ok()?;
-        Some(Self { forms: forms.iter().map(|(text, spaced)| Form::new(text.clone(), *spaced)).collect(), automaton })
+        let forms: Vec<Form> =
+            forms.iter().map(|(text, spaced)| Form { text: text.clone(), spaced: *spaced }).collect();
+        let longest = forms.iter().map(|form| form.text.len()).max().unwrap_or_default();
+        Some(Self { forms, longest, automaton })
     }
 
     fn find(&self, text: &str) -> Vec<Range<usize>> {
@@ -154,50 +158,21 @@ impl Finder {
 
     /// Where the first part of a form begins that the text ends with, of those that are long enough.
     fn begun(&self, text: &str, at_least: impl Fn(usize) -> usize) -> Option<usize> {
-        let mut first: Option<usize> = None;
-        for folded in Folded::readings(text) {
-            let all = folded.text.len();
-            for form in &self.forms {
-                let length = form.begun(folded.text.as_bytes());
-                if length >= at_least(form.text.len()).max(1) {
-                    let start = folded.original(all - length..all).start;
-                    first = Some(first.map_or(start, |first| first.min(start)));
-                }
-            }
-        }
-        first
-    }
-}
-
-impl Form {
-    fn new(text: String, spaced: bool) -> Self {
-        let bytes = text.as_bytes();
-        let mut borders = vec![0; bytes.len()];
-        let mut length = 0;
-        for at in 1..bytes.len() {
-            while length > 0 && bytes[at] != bytes[length] {
-                length = borders[length - 1];
-            }
-            length += usize::from(bytes[at] == bytes[length]);
-            borders[at] = length;
-        }
-        Self { text, spaced, borders }
+        let begun = |folded: &Folded| {
+            let all = &folded.text;
+            let first = all.len().saturating_sub(self.longest.saturating_sub(1));
+            let mut starts = (first..all.len()).filter(|start| all.is_char_boundary(*start));
+            let start = starts.find(|start| self.begins_with(&all[*start..], &at_least))?;
+            Some(folded.original(start..all.len()).start)
+        };
+        Folded::readings(text).iter().filter_map(begun).min()
     }
 
-    /// How many of its first bytes the text ends with; not all of them.
-    fn begun(&self, text: &[u8]) -> usize {
-        let form = self.text.as_bytes();
-        let mut length = 0;
-        for &byte in &text[text.len().saturating_sub(form.len())..] {
-            if length == form.len() {
-                length = self.borders[length - 1];
-            }
-            while length > 0 && byte != form[length] {
-                length = self.borders[length - 1];
-            }
-            length += usize::from(byte == form[length]);
-        }
-        if length == form.len() { self.borders[length - 1] } else { length }
+    /// Whether a longer form begins with this part, which is long enough for it.
+    fn begins_with(&self, part: &str, at_least: impl Fn(usize) -> usize) -> bool {
+        let from = self.forms.partition_point(|form| form.text.as_str() <= part);
+        let alike = self.forms[from..].iter().take_while(|form| form.text.starts_with(part));
+        alike.map(|form| form.text.len()).any(|length| part.len() >= at_least(length).max(1))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     context::Context,
@@ -158,7 +158,8 @@ pub(crate) fn serves(health: Option<&MemberHealth>) -> bool {
     matches!(health, Some(MemberHealth::InService | MemberHealth::Unknown))
 }
 
-/// Takes instances out of the load balancer, and waits until their connections have ended, or `drain` is over.
+/// Takes instances out of the load balancer, and waits until their connections have ended, or `drain` is over. `started` is when the
+/// wave began whose wait this is.
 ///
 /// # Errors
 ///
@@ -168,6 +169,7 @@ pub(crate) async fn drain(
     balancer: &LoadBalancer,
     instances: &[Instance],
     drain: Duration,
+    started: Instant,
 ) -> Result<(), EngineError> {
     let all = balancers(ctx)?;
     let now = members(ctx, balancer).await?;
@@ -181,17 +183,21 @@ pub(crate) async fn drain(
     let detach = || async move { all.detach(&balancer.id, leaving).await.map(Observed::Done) };
     ctx.watcher.poll(&what, Wait::new("to let members go").timeout(BUSY_WITHIN), detach).await?;
     let shows_drain = ctx.provider.descriptor().has(Capability::LoadBalancerDrain);
+    // An order takes a while to be carried out, and to show.
+    let shows_after = ctx.provider.descriptor().limits.settle_time;
+    let ordered = &Mutex::new(Instant::now());
     let look = || async move {
         let now = all.members(&balancer.id).await?;
         let stays = |member: &&Member| {
             leaving.contains(&member.instance) && (shows_drain || member.health != MemberHealth::Draining)
         };
         let left: Vec<&Member> = now.iter().filter(stays).collect();
-        // The order was not carried out, or somebody has put a member in again.
+        // Others were not carried out, or somebody has put a member in again.
         let back = left.iter().filter(|member| member.health != MemberHealth::Draining);
         let back: Vec<InstanceId> = back.map(|member| member.instance.clone()).collect();
-        if !back.is_empty() {
+        if !back.is_empty() && ordered.lock().await.elapsed() >= shows_after {
             all.detach(&balancer.id, &back).await?;
+            *ordered.lock().await = Instant::now();
         }
         Ok(if left.is_empty() {
             Observed::Done(())
@@ -200,7 +206,8 @@ pub(crate) async fn drain(
         })
     };
     let within = BUSY_WITHIN + drain;
-    ctx.watcher.poll(&what, Wait::new("to have drained its members").timeout(within), look).await?;
+    let wait = Wait::new("to have drained its members").of_run(started).timeout(within);
+    ctx.watcher.poll(&what, wait, look).await?;
     if shows_drain { Ok(()) } else { pause(ctx, drain).await }
 }
 

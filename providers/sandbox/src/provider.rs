@@ -53,6 +53,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         Capability::LoadBalancer,
         Capability::LoadBalancerHttp,
         Capability::LoadBalancerTargetPort,
+        Capability::LoadBalancerAddress,
         Capability::Dns,
         Capability::LoginKey,
         Capability::Marker,

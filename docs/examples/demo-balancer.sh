@@ -95,7 +95,7 @@ count = {count}
 
 [load_balancer]
 listeners = [{{ port = 80, protocol = "{protocol}" }}]
-check = {{ path = "/health/check", interval = "3s", timeout = "3s" }}
+check = {{ path = "/health/check", interval = "5s", timeout = "3s" }}
 # ---
 """
 open(path, "w").write(text)

@@ -232,6 +232,12 @@ async fn what_a_cloud_cannot_do_is_refused_before_anything_is_changed() {
         let refused = world.refused(&[&gcp[..], &[command]].concat(), 3).await;
         refused.says("load balancers of gcp do not understand HTTP").says("write `protocol = \"tcp\"`");
     }
+    // What only the provider knows is refused before a bake, too.
+    world.append("check = { path = \"/\", interval = \"3s\", timeout = \"2s\" }\n");
+    for command in ["plan", "deploy"] {
+        let refused = world.refused(&["--provider", "aws", command], 3).await;
+        refused.says("Amazon Web Services cannot set up a load balancer like this").says("AWS takes 5 to 300 s");
+    }
     world.append("\n[dns]\nprovider = \"digitalocean\"\nzone = \"example.test\"\nname = \"www\"\n");
     for command in ["validate", "deploy"] {
         let refused = world.refused(&["--provider", "aws", command], 3).await;

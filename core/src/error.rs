@@ -149,7 +149,12 @@ impl From<WatchError> for EngineError {
     fn from(error: WatchError) -> Self {
         let kind = error.provider_error().map_or(EngineErrorKind::Provider, kind_of);
         let hints = error.hint().map(str::to_owned).into_iter().collect();
-        Self { hints, ..Self::new(kind, "the cloud did not finish in time").because(error) }
+        let message = match &error {
+            WatchError::TimedOut { .. } => "the cloud did not finish in time",
+            WatchError::Gone { .. } => "what was waited for is gone",
+            WatchError::Refused { .. } => "the cloud refuses what was asked for",
+        };
+        Self { hints, ..Self::new(kind, message).because(error) }
     }
 }
 

@@ -252,7 +252,9 @@ fn impossible(context: &CaseContext) -> Vec<(&'static str, LoadBalancerSpec)> {
 
 async fn not_possible(context: CaseContext) -> Result<(), Failure> {
     let balancers = context.load_balancers()?;
+    balancers.accepts(&context.balancer_spec("web"))?;
     for (what, spec) in impossible(&context) {
+        refused(balancers.accepts(&spec), &[ErrorKind::InvalidInput], what)?;
         refused(balancers.ensure(&spec).await, &[ErrorKind::InvalidInput], what)?;
     }
     context.balances_nothing().await

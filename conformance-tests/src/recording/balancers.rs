@@ -11,6 +11,10 @@ use crate::wrapped::there;
 
 #[async_trait]
 impl LoadBalancers for Recorded {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
+        there(self.inner.load_balancers(), "ensure load balancer")?.accepts(spec)
+    }
+
     async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
         const OPERATION: &str = "ensure load balancer";
         let balancers = there(self.inner.load_balancers(), OPERATION)?;

@@ -16,6 +16,10 @@ fn with(id: &LoadBalancerId, instances: &[InstanceId]) -> String {
 
 #[async_trait]
 impl LoadBalancers for Traced {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
+        there(self.inner.load_balancers(), "ensure load balancer")?.accepts(spec)
+    }
+
     async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
         let asked = there(self.inner.load_balancers(), "ensure load balancer")?.ensure(spec);
         self.log.trace(self.inner.calls(), "ensure load balancer", &spec.name, asked).await

@@ -14,9 +14,9 @@ use crate::{
     context::Context,
     journal::{Owned, Release, Resource, Retired, current},
     manifest::{Retire, StaticIpChoice},
-    provider::{Endpoint, Instance, InstanceState, MemberHealth, ReleaseId, label},
+    provider::{Endpoint, EnvironmentId, Instance, InstanceState, MemberHealth, ReleaseId, label},
     recipe::changed,
-    resources::{may_write, record_ttl, release_of, wanted_record_name},
+    resources::{balancers, may_write, record_ttl, release_of, wanted_balancer, wanted_record_name},
     traffic::{endpoint_of, never_worked, points_elsewhere, serves},
 };
 
@@ -220,10 +220,16 @@ pub(super) fn check(ctx: &Context, world: &World) -> Result<(), EngineError> {
 /// where the provider is known then.
 fn check_balancer(ctx: &Context) -> Result<(), EngineError> {
     let (provider, dns) = (ctx.provider.descriptor(), ctx.dns_provider().descriptor());
-    match ctx.loaded.manifest.beyond(provider, dns).into_iter().next() {
-        None => Ok(()),
-        Some(beyond) => Err(EngineError::new(EngineErrorKind::Manifest, beyond.message).hint(beyond.help)),
+    if let Some(beyond) = ctx.loaded.manifest.beyond(provider, dns).into_iter().next() {
+        return Err(EngineError::new(EngineErrorKind::Manifest, beyond.message).hint(beyond.help));
     }
+    // Of whose environment it is, nothing depends here.
+    let Some(spec) = wanted_balancer(ctx, &EnvironmentId::from("0000000000000000")) else { return Ok(()) };
+    balancers(ctx)?.accepts(&spec).map_err(|error| {
+        let message = format!("{} cannot set up a load balancer like this: {}", provider.title, error.message());
+        let refused = EngineError::new(EngineErrorKind::Manifest, message);
+        refused.hint(error.hint().unwrap_or("change `[load_balancer]`, or the check of `[health]` where it has none"))
+    })
 }
 
 /// An environment does not move to another provider or region: its address cannot go with it.

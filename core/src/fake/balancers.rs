@@ -262,6 +262,10 @@ impl FakeCloud {
 
 #[async_trait]
 impl LoadBalancers for FakeCloud {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
+        self.check_balancer(spec)
+    }
+
     async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
         self.check_balancer(spec)?;
         let mut spec = spec.clone();

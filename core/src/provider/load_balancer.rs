@@ -233,6 +233,11 @@ impl MemberHealth {
 /// Load balancers. *Requires* [`super::Capability::LoadBalancer`] throughout.
 #[async_trait]
 pub trait LoadBalancers: Send + Sync {
+    /// Whether a load balancer could be set up like this, as far as that is known without asking the cloud: no call is made.
+    ///
+    /// - *Errors*: those of `ensure` that need no look at the cloud, so that a plan refuses what a deploy could not do.
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()>;
+
     /// Makes sure that a load balancer of this name exists and is set up as the spec says.
     ///
     /// - *Behaviour*: creates what is missing, without members, and changes the settings of one that exists in place. Returns

@@ -107,7 +107,7 @@ pub(super) fn habits(dice: &mut Dice, pace: Pace) -> (Pace, Balancing) {
         fails_open: dice.hits(0.3),
         unknown_for: if dice.hits(0.3) { seconds(20) } else { Duration::ZERO },
         // No die is thrown for it, so that each seed is the world that it was.
-        named: balance.as_millis() % 4 == 0,
+        named: balance.as_millis().is_multiple_of(4),
         ..Balancing::default()
     };
     (Pace { balance, ..pace }, balancing)

@@ -166,6 +166,10 @@ impl Aws {
 
 #[async_trait]
 impl LoadBalancers for Aws {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
+        self.wanted(spec).map(drop)
+    }
+
     async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
         self.ensure_balancer(spec).await
     }

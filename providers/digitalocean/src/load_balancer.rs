@@ -252,9 +252,13 @@ fn is_uuid(text: &str) -> bool {
 
 #[async_trait]
 impl LoadBalancers for DigitalOcean {
-    async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
         spec.check(ENSURE, self.descriptor)?;
-        settings::check(ENSURE, &spec.settings).map_err(|error| error.with_resource(&spec.name))?;
+        settings::check(ENSURE, &spec.settings).map_err(|error| error.with_resource(&spec.name))
+    }
+
+    async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+        self.accepts(spec)?;
         let wanted = self.resolved(spec).await?;
         let call = Call::mutation(ENSURE).about(&spec.name);
         let turn = self.turns.take([format!("load balancer {}", spec.name)]).await;

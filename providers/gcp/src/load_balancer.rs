@@ -226,11 +226,14 @@ impl Gcp {
 
 #[async_trait]
 impl LoadBalancers for Gcp {
-    async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
         spec.check(ENSURE, self.descriptor)?;
         names::check(ENSURE, &spec.name)?;
-        settings::check(ENSURE, &spec.settings, self.config.firewall)
-            .map_err(|error| error.with_resource(&spec.name))?;
+        settings::check(ENSURE, &spec.settings, self.config.firewall).map_err(|error| error.with_resource(&spec.name))
+    }
+
+    async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+        self.accepts(spec)?;
         let region = region_of(ENSURE, spec.region.as_str())?;
         let subject = Subject::new(ENSURE).about(&spec.name);
         let _turn = self.turns.take([spec.name.as_str()]).await;

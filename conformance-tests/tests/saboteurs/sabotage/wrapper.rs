@@ -225,6 +225,10 @@ impl StaticIps for Sabotaged {
 
 #[async_trait]
 impl LoadBalancers for Sabotaged {
+    fn accepts(&self, spec: &LoadBalancerSpec) -> Result<()> {
+        LoadBalancers::accepts(&self.on.model, spec)
+    }
+
     async fn ensure(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
         forward!(self, EnsureLoadBalancer, LoadBalancers::ensure(spec))
     }

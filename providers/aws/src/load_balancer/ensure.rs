@@ -44,9 +44,14 @@ impl Task<'_> {
 }
 
 impl Aws {
-    pub(super) async fn ensure_balancer(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+    /// What a spec asks for, where AWS can hold it; no call.
+    pub(super) fn wanted(&self, spec: &LoadBalancerSpec) -> Result<Wanted> {
         spec.check(ENSURE, self.settings.descriptor)?;
-        let wanted = Wanted::of(spec, self.settings.leaves_within)?;
+        Wanted::of(spec, self.settings.leaves_within)
+    }
+
+    pub(super) async fn ensure_balancer(&self, spec: &LoadBalancerSpec) -> Result<LoadBalancer> {
+        let wanted = self.wanted(spec)?;
         let tags = self.balancer_tags(ENSURE, &spec.labels)?;
         self.check_region(ENSURE, &spec.region).await?;
         let turn = self.turns.take([format!("load balancer {}", spec.name)]).await;

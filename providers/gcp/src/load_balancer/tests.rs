@@ -164,7 +164,8 @@ async fn firewall_rules_let_probes_and_clients_in_and_hold_the_sources() {
 async fn what_google_cannot_do_is_refused_before_anything_is_asked() {
     let (server, _) = Fake::start().await;
     let gcp = provider(&server).await;
-    let changes: [(fn(&mut LoadBalancerSettings), ErrorKind); 10] = [
+    type Change = fn(&mut LoadBalancerSettings);
+    let changes: [(Change, ErrorKind); 10] = [
         (|now| now.listeners[0].protocol = ListenerProtocol::Http, ErrorKind::Unsupported),
         (|now| now.listeners[0].target_port = 8080, ErrorKind::Unsupported),
         (|now| now.listeners = settings(&[1, 2, 3, 4, 5, 6], &[]).listeners, ErrorKind::InvalidInput),
@@ -242,7 +243,8 @@ async fn what_somebody_changed_by_hand_shows_and_is_set_right() {
     let gcp = provider(&server).await;
     let spec = spec(&[80]);
     let made = gcp.ensure(&spec).await.unwrap();
-    let changes: [(String, fn(&mut Value)); 6] = [
+    type Change = fn(&mut Value);
+    let changes: [(String, Change); 6] = [
         (at("forwardingRules"), |rule| rule["ports"] = json!(["80-82"])),
         (at("forwardingRules"), |rule| rule["IPAddress"] = json!("203.0.113.99")),
         (at("healthChecks"), |check| check["unhealthyThreshold"] = json!(5)),

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     EngineError, health,
     launch::belongs,
@@ -26,6 +28,8 @@ use crate::{
 impl Run<'_> {
     /// Moves the address back, removes what the release created, and closes the release. May be entered again.
     pub(super) async fn undo(&mut self) -> Result<Undone, EngineError> {
+        // It is what an interruption asks for: what it launches and waits for is not to be interrupted by the same one.
+        self.ctx.cancel = CancellationToken::new();
         if self.release.record.balanced {
             return Box::pin(self.undo_rollout()).await;
         }

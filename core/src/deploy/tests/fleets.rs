@@ -149,6 +149,25 @@ async fn the_record_is_an_alias_where_a_load_balancer_has_a_host_name_and_an_add
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_interrupted_repair_launches_what_its_undo_needs() {
+    let stand = Stand::with(&rolling(3));
+    stand.deploy().await.unwrap();
+    let gone = stand.ids().into_iter().next().unwrap();
+    stand.cloud.by_hand("deleted", |state| state.vanish(&gone));
+    let ctx = stand.context();
+    let engine = stand.engine(&ctx);
+    let stop = async {
+        while stand.journal().history().await.unwrap().last().unwrap().phase() != Phase::Rolling {
+            sleep(Duration::from_millis(10)).await;
+        }
+        ctx.cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(deploy_with(&engine, DeployOptions::default()), stop);
+    assert_eq!(ended.unwrap_err().kind(), EngineErrorKind::Interrupted);
+    stand.check_fleet(3).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_count_alone_launches_or_retires_and_replaces_nothing() {
     let stand = Stand::with(&rolling(3));
     stand.deploy().await.unwrap();

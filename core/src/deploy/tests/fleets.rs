@@ -162,7 +162,8 @@ async fn an_interrupted_repair_launches_what_its_undo_needs() {
         }
         ctx.cancel.cancel();
     };
-    let (ended, ()) = tokio::join!(deploy_with(&engine, DeployOptions::default()), stop);
+    let both = async { tokio::join!(deploy_with(&engine, DeployOptions::default()), stop).0 };
+    let ended = tokio::time::timeout(Duration::from_secs(7200), both).await.expect("the undo ends");
     assert_eq!(ended.unwrap_err().kind(), EngineErrorKind::Interrupted);
     stand.check_fleet(3).await;
 }

@@ -93,9 +93,10 @@ async fn the_gate_leaves_the_keys_of_access_and_a_host_key_that_user_data_never_
     let show = world.json(&["show", "1"]).await;
     let entries = show["entries"].as_array().unwrap();
     let entry = |kind: &str| entries.iter().find(|entry| entry["entry"] == kind).unwrap();
-    let (first, next) = (&entry("launched")["host_key"], &entry("rotating_host_key")["host_key"]);
+    let next = entry("rotating_host_keys")["host_keys"].as_object().unwrap().values().next().unwrap();
+    let first = &entry("launched")["host_key"];
     assert_ne!(first, next);
-    assert!(entry("rotating_host_key")["seq"].as_u64() < entry("gate_passed")["seq"].as_u64());
+    assert!(entry("rotating_host_keys")["seq"].as_u64() < entry("gate_passed")["seq"].as_u64());
     let shown =
         world.remint(&["ssh", "--identity", identity, "--", "cat /etc/ssh/ssh_host_ed25519_key.pub"]).await.success();
     assert_eq!(shown.stdout.trim(), next.as_str().unwrap());

@@ -70,6 +70,10 @@ fn write(path: &Path, object: &Value, keys: &[&str]) {
         .filter(|(key, _)| keys.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    // An entry was of one instance.
+    if let Some(one) = object["instances"].get(0).filter(|_| keys.contains(&"instance")) {
+        old.insert("instance".to_owned(), one.clone());
+    }
     old.insert("format".to_owned(), 1.into());
     fs::write(path, serde_json::to_string_pretty(&old).unwrap()).unwrap();
 }

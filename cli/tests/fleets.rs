@@ -214,7 +214,7 @@ async fn a_fleet_on_google_is_rolled_over() {
 }
 
 #[tokio::test]
-#[ignore = "some minutes: make fleets"]
+#[ignore = "four minutes, and three of its twelve rollovers run always: make fleets"]
 async fn each_strategy_rolls_over_on_each_cloud() {
     for (provider, listener) in [("digitalocean", HTTP), ("aws", HTTP), ("aws", TCP), ("gcp", TCP)] {
         rolls_over(provider, listener, &STRATEGIES).await;

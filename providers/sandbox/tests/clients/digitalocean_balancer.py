@@ -9,30 +9,13 @@ import digitalocean
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.policies import AzureKeyCredentialPolicy
+from balanced import SAYS, wait
 from pydo import Client
 
 TOKEN = os.environ["DIGITALOCEAN_TOKEN"]
 POLICY = AzureKeyCredentialPolicy(AzureKeyCredential(TOKEN), "Authorization", prefix="Bearer")
 CLIENT = Client(TOKEN, endpoint=os.environ["DIGITALOCEAN_API_URL"], authentication_policy=POLICY)
 RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8080}
-# What makes a simulated machine say its name.
-SAYS = """#cloud-config
-write_files:
-- path: /etc/simulation.toml
-  content: |
-    [[http]]
-    port = 8080
-    body = "{file:/etc/hostname}"
-"""
-
-
-def wait(what, observe):
-    """Waits until something is so, and gives it."""
-    deadline = time.monotonic() + 60
-    while not (seen := observe()):
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.05)
-    return seen
 
 
 def when_free(call):

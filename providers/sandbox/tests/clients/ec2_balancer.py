@@ -1,12 +1,12 @@
 """boto3: an application and a network load balancer over instances, with the waiters of the SDK."""
 
 import os
-import time
 import urllib.error
 import urllib.request
 
 import boto3
 import dns.resolver
+from balanced import SAYS, wait
 from boto3_refused import refused
 
 EC2, ELB, ROUTE53 = boto3.client("ec2"), boto3.client("elbv2"), boto3.client("route53")
@@ -15,24 +15,6 @@ SUBNETS = EC2.describe_subnets()["Subnets"]
 VPC = SUBNETS[0]["VpcId"]
 SOON = {"Delay": 0.1, "MaxAttempts": 600}
 INVALID = "ValidationError"
-# What makes a simulated machine say its name.
-SAYS = """#cloud-config
-write_files:
-- path: /etc/simulation.toml
-  content: |
-    [[http]]
-    port = 8080
-    body = "{file:/etc/hostname}"
-"""
-
-
-def wait(what, observe):
-    """Waits until something is so, and gives it."""
-    deadline = time.monotonic() + 60
-    while not (seen := observe()):
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.05)
-    return seen
 
 
 def addresses(name):

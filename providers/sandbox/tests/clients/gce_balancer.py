@@ -6,6 +6,8 @@ import time
 import urllib.error
 import urllib.request
 
+import balanced
+from balanced import wait
 from google.api_core.exceptions import BadRequest, PreconditionFailed
 from google.cloud import compute_v1 as compute
 
@@ -23,28 +25,12 @@ SERVICES = compute.RegionBackendServicesClient(**OPTIONS)
 RULES = compute.ForwardingRulesClient(**OPTIONS)
 REGION_OPERATIONS = compute.RegionOperationsClient(**OPTIONS)
 ZONE_OPERATIONS = compute.ZoneOperationsClient(**OPTIONS)
-# What makes a simulated machine say its name.
-SAYS = """#cloud-config
-write_files:
-- path: /etc/simulation.toml
-  content: |
-    [[http]]
-    port = 8080
-    body = "{file:/etc/hostname}"
-
+# They also greet by bare TCP here.
+SAYS = f"""{balanced.SAYS}
     [[tcp]]
     port = 5433
     greeting = "hello"
 """
-
-
-def wait(what, observe):
-    """Waits until something is so, and gives it."""
-    deadline = time.monotonic() + 60
-    while not (seen := observe()):
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.05)
-    return seen
 
 
 def done(operation):

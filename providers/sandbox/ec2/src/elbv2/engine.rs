@@ -1,4 +1,4 @@
-//! What the engine's load balancers are told.
+//! How the load balancers of this API are set up in the engine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -51,13 +51,9 @@ impl Xml {
         &mut self,
         name: &str,
         items: impl IntoIterator<Item = T>,
-        mut item: impl FnMut(&mut Self, T),
+        item: impl FnMut(&mut Self, T),
     ) -> &mut Self {
-        self.node(name, |xml| {
-            for one in items {
-                xml.node("item", |xml| item(xml, one));
-            }
-        })
+        self.list(name, "item", items, item)
     }
 
     /// A list of texts.
@@ -74,11 +70,21 @@ impl Xml {
         &mut self,
         name: &str,
         items: impl IntoIterator<Item = T>,
+        item: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        self.list(name, "member", items, item)
+    }
+
+    fn list<T>(
+        &mut self,
+        name: &str,
+        element: &str,
+        items: impl IntoIterator<Item = T>,
         mut item: impl FnMut(&mut Self, T),
     ) -> &mut Self {
         self.node(name, |xml| {
             for one in items {
-                xml.node("member", |xml| item(xml, one));
+                xml.node(element, |xml| item(xml, one));
             }
         })
     }

@@ -98,7 +98,7 @@ impl DnsZones for Cloud {
     }
 
     async fn upsert(&self, set: &RecordSet) -> Result<()> {
-        set.check("set record", &DESCRIPTOR.limits)?;
+        set.check("set record", &DESCRIPTOR)?;
         let _held = self.dns.lock().await;
         for _ in 0..3 {
             if self.bring_about(set).await? {

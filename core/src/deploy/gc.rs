@@ -21,10 +21,10 @@ use crate::{
         LoginKeyId, LoginKeys, Owner, Selector, StaticIp, StaticIps, Stray, Strays, label,
     },
     resources::{
-        Ownership, Standing, balancer_name, destroy_balancer, find, foreign, give_back, release_of, remove_record,
+        Ownership, Standing, balancer_name, destroy_balancer, foreign, give_back, release_of, remove_record,
         standing_record, written, zones,
     },
-    traffic::check_no_members,
+    traffic::check_unused,
 };
 
 /// Something that nothing accounts for.
@@ -538,15 +538,8 @@ impl<'a> Search<'a> {
         let ctx = self.ctx;
         match removal {
             Removal::Instance(instance) => {
-                if let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), self.resources.static_ip()) {
-                    let ip = find(static_ips, &owned.id).await?;
-                    if ip.is_some_and(|ip| ip.assigned_to.as_ref() == Some(&instance.id)) {
-                        ctx.events.warn(format!("{} stays: the static IP points at it", instance.name));
-                        return Ok(false);
-                    }
-                }
                 let alone = std::slice::from_ref(&instance);
-                if let Err(error) = check_no_members(ctx, &self.resources, alone).await {
+                if let Err(error) = check_unused(ctx, &self.resources, alone).await {
                     ctx.events.warn(format!("{} stays: {}", instance.name, error.chain()));
                     return Ok(false);
                 }

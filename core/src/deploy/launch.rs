@@ -27,7 +27,7 @@ use crate::{
     },
     remote::Keys,
     resources::{self, release_of},
-    traffic::{check_no_members, check_unused},
+    traffic::check_unused,
 };
 
 /// How many instances are taken through the gate at a time: each has a connection of its own.
@@ -324,14 +324,13 @@ impl Run<'_> {
         named || self.resources.static_ips().any(|(_, owned)| owned.id == ip.id)
     }
 
-    /// Destroys instances of ours to which no client is sent, and waits until they are gone. Where the static IP points and what the
-    /// load balancer has as members is read from the cloud first.
+    /// Destroys instances of ours to which no client is sent, and waits until they are gone. Where static IPs point and what load
+    /// balancers have as members is read from the cloud first.
     pub(super) async fn destroy_unused(&self, doomed: &[Instance]) -> Result<(), EngineError> {
         if doomed.is_empty() {
             return Ok(());
         }
         check_unused(&self.ctx, &self.resources, doomed).await?;
-        check_no_members(&self.ctx, &self.resources, doomed).await?;
         Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), doomed).await?)
     }
 

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     clock,
-    journal::{Entry, Owned, Release, Resource, Retired, Superseded},
+    journal::{Entry, Owned, Phase, Release, Resource, Retired, Superseded},
     machine::destroy_all,
     manifest::Retire,
     provider::{Instance, InstanceState},
-    resources::{Standing, destroy_balancer, give_back, remove_record, written},
+    resources::{Standing, destroy_balancer, find, give_back, remove_record, written},
 };
 
 /// The longest that a deploy waits for resolvers where no instance is to be destroyed after it. What they keep longer goes with the next deploy or `remint gc`.
@@ -154,6 +154,33 @@ impl Run<'_> {
             }
             self.resources.forget(&owned.resource);
             self.save_resources().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the static IPs that an earlier release did without, where they point at instances that are about to go: they
+    /// stayed while somebody else used them, and nobody is to be sent to what is gone.
+    pub(super) async fn remove_leftovers_at(&mut self, doomed: &[Instance]) -> Result<(), EngineError> {
+        let here = self.ctx.place();
+        // Those that this release does without are wanted again should it be undone, until it retires what was before.
+        let retires = self.release.entered(Phase::Retiring);
+        let left_over = |owned: &&Owned| {
+            let by = owned.superseded.as_ref().map(|superseded| superseded.by);
+            (retires || by != Some(self.release.id()))
+                && owned.made_by.is_some()
+                && owned.place().is_some_and(|place| place == here)
+        };
+        for owned in self.resources.superseded().filter(left_over).cloned().collect::<Vec<_>>() {
+            let Some(known) = owned.as_static_ip() else { continue };
+            let Some(ip) = find(self.static_ips()?, &known.id).await? else { continue };
+            if !doomed.iter().any(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) {
+                continue;
+            }
+            if self.remove(&owned).await? {
+                self.ctx.events.info(format!("{} is removed", owned.title()));
+                self.resources.forget(&owned.resource);
+                self.save_resources().await?;
+            }
         }
         Ok(())
     }

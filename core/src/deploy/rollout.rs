@@ -13,13 +13,12 @@ use tokio::time::{Instant, sleep};
 use super::{
     EngineError, EngineErrorKind, health,
     launch::{Source, belongs},
-    observe::{self, instance_selector},
+    observe,
     walk::Run,
     waves::{Mixture, Rollout, Wave, next},
 };
 use crate::{
     journal::{Entry, OwnedLoadBalancer, Phase, Release, ReleaseRecord, Retired},
-    machine::destroy_all,
     provider::{ErrorKind, Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
     resources::{Standing, balancers, destroy_balancer, find_balancer, release_of, wanted_balancer},
     traffic,
@@ -286,6 +285,7 @@ impl Run<'_> {
     }
 
     async fn destroy_members(&mut self, doomed: &[Instance]) -> Result<(), EngineError> {
+        self.remove_leftovers_at(doomed).await?;
         let instances = doomed.iter().map(|instance| instance.id.clone()).collect();
         self.note(Entry::Retiring { instances, how: Retired::Destroyed }).await?;
         self.destroy_unused(doomed).await
@@ -327,39 +327,42 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The load balancer of the environment, where there is one: the journal's, or one that a dead run of this release asked for.
+    /// The load balancer of the environment, where there is one: the one that is wanted; the one of this release, whose undo may
+    /// have begun to do without it; or one that a dead run of this release asked for.
     pub(super) async fn find_own_balancer(&mut self) -> Result<Option<LoadBalancer>, EngineError> {
-        if let Some((_, owned)) = self.resources.load_balancer() {
-            return find_balancer(balancers(&self.ctx)?, &owned.id.clone()).await;
-        }
         let intended =
             self.release.entries.iter().rev().find(|record| matches!(record.entry, Entry::MakingBalancer { .. }));
-        let Some(announced) = intended.cloned() else { return Ok(None) };
-        let Entry::MakingBalancer { name } = &announced.entry else { return Ok(None) };
-        let mut settling = self.settling(&announced, format!("load balancer {name}"));
-        let all = balancers(&self.ctx)?;
-        let mut found = None;
-        while settling.goes_on().await {
-            found = all.list(name).await?.into_iter().find(|balancer| balancer.name == *name);
-            if found.is_some() {
-                break;
-            }
+        let intended = intended.cloned();
+        let name = match intended.as_ref().map(|record| &record.entry) {
+            Some(Entry::MakingBalancer { name }) => Some(name),
+            _ => None,
+        };
+        let intends = |known: &OwnedLoadBalancer| name.is_some_and(|name| *name == known.name);
+        let wanted = self.resources.load_balancer();
+        let known = wanted.or_else(|| self.resources.load_balancers().find(|(_, known)| intends(known)));
+        if let Some(id) = known.map(|(_, known)| known.id.clone()) {
+            return find_balancer(balancers(&self.ctx)?, &id).await;
         }
+        let (Some(announced), Some(name)) = (&intended, name) else { return Ok(None) };
+        let mut settling = self.settling(announced, format!("load balancer {name}"));
+        let all = balancers(&self.ctx)?;
+        let found = loop {
+            // It was asked for long ago, perhaps: then one look shows it.
+            let last = !settling.goes_on().await;
+            let found = all.list(name).await?.into_iter().find(|balancer| balancer.name == *name);
+            if found.is_some() || last {
+                break found;
+            }
+        };
         let Some(balancer) = found else { return Ok(None) };
         self.own_balancer(async { Ok(balancer) }, BTreeMap::new()).await.map(Some)
     }
 
-    /// Destroys instances of this release that never got, or do not get any more, a client from the load balancer.
-    pub(super) async fn withdraw(
-        &mut self,
-        balancer: Option<&LoadBalancer>,
-        own: &[Instance],
-    ) -> Result<(), EngineError> {
-        if let Some(balancer) = balancer {
-            let drain = self.ctx.loaded.manifest.deploy.drain.0;
-            traffic::drain(&self.ctx, balancer, own, drain, self.started).await?;
-        }
-        Ok(destroy_all(&self.ctx, &instance_selector(&self.ctx), own).await?)
+    /// Takes instances of this release out of the load balancer.
+    pub(super) async fn drain_own(&self, balancer: Option<&LoadBalancer>, own: &[Instance]) -> Result<(), EngineError> {
+        let Some(balancer) = balancer else { return Ok(()) };
+        let drain = self.ctx.loaded.manifest.deploy.drain.0;
+        traffic::drain(&self.ctx, balancer, own, drain, self.started).await
     }
 }
 

@@ -98,6 +98,8 @@ async fn deploy_locked(
     let told = decide(&Facts { unfinished: settled, ..found.clone() });
     let mut report = meter.report(told, current(&world.history).map(Release::id));
     if !plan.changes() {
+        // Nothing was to be changed, so nothing has asked yet whether the lock still holds.
+        session.lock.check().await?;
         return Ok(report);
     }
     if !plan.makes_release() {

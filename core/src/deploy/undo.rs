@@ -216,7 +216,7 @@ impl Run<'_> {
     }
 
     /// Points the static IP at the former instance, where there is one and it points at one of this release, or nowhere.
-    async fn address_back_at(&mut self, former: &Instance) -> Result<Option<Address>, EngineError> {
+    pub(super) async fn address_back_at(&mut self, former: &Instance) -> Result<Option<Address>, EngineError> {
         let Some((_, owned)) = self.resources.static_ip().map(|(owned, ip)| (owned.clone(), ip.clone())) else {
             return Ok(None);
         };

@@ -5,11 +5,13 @@
 
 use super::{
     EngineError,
+    observe::instance_selector,
     walk::{Run, Undone},
     waves::Rollout,
 };
 use crate::{
     journal::{Owned, Phase, Release},
+    machine::destroy_all,
     provider::{Instance, LoadBalancer},
     resources::destroy_balancer,
 };
@@ -54,7 +56,9 @@ impl Run<'_> {
         Box::pin(self.converge(balancer, &rollout, &former.record, true)).await?;
         // What never became a member, or is not any more.
         let left = self.own_instances().await?;
-        self.withdraw(Some(balancer), &left).await
+        self.drain_own(Some(balancer), &left).await?;
+        self.remove_leftovers_at(&left).await?;
+        self.destroy_unused(&left).await
     }
 
     /// Whether some of these get connections from the load balancer.
@@ -80,9 +84,18 @@ impl Run<'_> {
         } else {
             self.resources.restore(release, Owned::is_way_in);
             self.save_resources().await?;
+            if let Some(former) = &former {
+                // Somebody may have moved the address by hand.
+                self.address_back_at(former).await?;
+            }
         }
         let own = self.own_instances().await?;
-        self.withdraw(balancer, &own).await?;
+        self.drain_own(balancer, &own).await?;
+        match &former {
+            Some(_) => self.destroy_unused(&own).await?,
+            // Nothing else serves: an address may still point at what goes.
+            None => destroy_all(&self.ctx, &instance_selector(&self.ctx), &own).await?,
+        }
         let made = |owned: &Owned| owned.as_load_balancer().is_some() && owned.made_by == Some(release);
         let made = self.resources.owned.iter().find(|owned| made(owned)).cloned();
         if let Some((owned, resource)) = made.as_ref().and_then(|made| Some((made.as_load_balancer()?, &made.resource)))

@@ -28,7 +28,10 @@ pub(super) async fn unfinished(
 ) -> Result<Option<ReleaseId>, EngineError> {
     let session = engine.begin(command).await?;
     let result = async {
-        let Some(last) = session.unfinished() else { return Ok(None) };
+        let Some(last) = session.unfinished() else {
+            session.lock.check().await?;
+            return Ok(None);
+        };
         let id = last.id();
         let mut run = Run::new(engine, &session, last.clone(), false).await?;
         if undo && last.phase() != Phase::Retiring {

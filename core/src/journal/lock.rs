@@ -188,7 +188,7 @@ impl LockGuard {
     }
 
     /// Fails unless this is still the highest lock, and its lease lasts. Asked before every write.
-    pub(super) async fn check(&self) -> Result<(), JournalError> {
+    pub(crate) async fn check(&self) -> Result<(), JournalError> {
         self.lease.check().await
     }
 

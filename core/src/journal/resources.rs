@@ -230,6 +230,11 @@ impl Resources {
         self.owned.iter().filter_map(|owned| Some((owned, owned.as_static_ip()?)))
     }
 
+    /// Every load balancer, wanted or not.
+    pub fn load_balancers(&self) -> impl Iterator<Item = (&Owned, &OwnedLoadBalancer)> {
+        self.owned.iter().filter_map(|owned| Some((owned, owned.as_load_balancer()?)))
+    }
+
     /// The entry of a record at a provider, wanted or not.
     pub fn find_record(&self, provider: &str, wanted: &OwnedRecord) -> Option<&Owned> {
         self.owned.iter().find(|owned| {

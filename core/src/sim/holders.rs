@@ -45,6 +45,13 @@ impl Holders {
         work.is_some_and(|work| work.succeeded.is_some())
     }
 
+    /// Whether another run has begun to work since this one took its lock, where this one has done no work that would have
+    /// asked for it: it was suspended after its look.
+    pub(super) fn is_taken_over(&self, environment: &str, actor: &Actor, run: &Uuid) -> bool {
+        let (Some(taken), Some(work)) = (self.taken.get(run), self.work.get(environment)) else { return false };
+        !work.contains_key(actor) && work.values().any(|other| other.first > *taken)
+    }
+
     fn lease(&mut self, sent: Instant, body: &[u8]) {
         #[derive(serde::Deserialize)]
         struct Lock {

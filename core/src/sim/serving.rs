@@ -171,7 +171,8 @@ impl Inner {
 
     /// Whether another process has begun something in the environment meanwhile.
     fn was_replaced(&self, actor: &Actor, run: &Run) -> bool {
-        if self.holders.is_succeeded(run.environment(), actor) {
+        let (environment, holders) = (run.environment(), &self.holders);
+        if holders.is_succeeded(environment, actor) || holders.is_taken_over(environment, actor, &run.run) {
             return true;
         }
         let mut others = self.runs.iter().filter(|(other, _)| *other != actor);

@@ -224,25 +224,27 @@ async fn pause(ctx: &Context, time: Duration) -> Result<(), EngineError> {
     }
 }
 
-/// The members of the environment's load balancer, read now: nothing that is one may be destroyed.
-pub(crate) async fn check_no_members(
+/// Fails when a load balancer of the environment has one of these instances as a member.
+pub(super) async fn check_no_members(
     ctx: &Context,
     resources: &Resources,
     doomed: &[Instance],
 ) -> Result<(), EngineError> {
-    let Some((_, owned)) = resources.load_balancer() else { return Ok(()) };
-    let all: &dyn LoadBalancers = balancers(ctx)?;
-    let Some(balancer) = find_balancer(all, &owned.id).await? else { return Ok(()) };
-    let now = members(ctx, &balancer).await?;
-    let in_use = |instance: &&Instance| {
-        now.get(&instance.id)
-            .is_some_and(|health| !matches!(health, MemberHealth::Draining | MemberHealth::OutOfService(_)))
-    };
-    let Some(used) = doomed.iter().find(in_use) else { return Ok(()) };
-    let message =
-        format!("load balancer {} has {} as a member, which was about to be destroyed", owned.name, used.name);
-    Err(EngineError::new(EngineErrorKind::Conflict, message)
-        .hint("somebody put it there; run `remint status`, and then the command again"))
+    let here = ctx.place();
+    for (_, known) in resources.load_balancers().filter(|(owned, _)| owned.place().is_some_and(|place| place == here)) {
+        let Some(balancer) = find_balancer(balancers(ctx)?, &known.id).await? else { continue };
+        let now = members(ctx, &balancer).await?;
+        let in_use = |instance: &&Instance| {
+            now.get(&instance.id)
+                .is_some_and(|health| !matches!(health, MemberHealth::Draining | MemberHealth::OutOfService(_)))
+        };
+        let Some(used) = doomed.iter().find(in_use) else { continue };
+        let message =
+            format!("load balancer {} has {} as a member, which was about to be destroyed", known.name, used.name);
+        return Err(EngineError::new(EngineErrorKind::Conflict, message)
+            .hint("somebody put it there; run `remint status`, and then the command again"));
+    }
+    Ok(())
 }
 
 /// Where clients of a load balancer that is active connect.

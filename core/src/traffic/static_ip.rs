@@ -86,16 +86,16 @@ pub(crate) fn points_elsewhere(address: IpAddr, to: &InstanceId) -> EngineError 
         .hint("take the address from that instance first, or choose another one in `[address]`")
 }
 
-/// Fails when the static IP of the environment points at one of these instances.
-pub(crate) async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance]) -> Result<(), EngineError> {
-    let (Some(static_ips), Some((_, owned))) = (ctx.provider.static_ips(), resources.static_ip()) else {
-        return Ok(());
-    };
-    let Some(ip) = find(static_ips, &owned.id).await? else { return Ok(()) };
-    let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else {
-        return Ok(());
-    };
-    let message = format!("static IP {} points at {}, which was about to be destroyed", ip.address.ip, used.name);
-    Err(EngineError::new(EngineErrorKind::Conflict, message)
-        .hint("somebody moved the address; run `remint status`, and then the command again"))
+/// Fails when a static IP of the environment points at one of these instances.
+pub(super) async fn check_unused(ctx: &Context, resources: &Resources, doomed: &[Instance]) -> Result<(), EngineError> {
+    let Some(static_ips) = ctx.provider.static_ips() else { return Ok(()) };
+    let here = ctx.place();
+    for (_, known) in resources.static_ips().filter(|(owned, _)| owned.place().is_some_and(|place| place == here)) {
+        let Some(ip) = find(static_ips, &known.id).await? else { continue };
+        let Some(used) = doomed.iter().find(|instance| ip.assigned_to.as_ref() == Some(&instance.id)) else { continue };
+        let message = format!("static IP {} points at {}, which was about to be destroyed", ip.address.ip, used.name);
+        return Err(EngineError::new(EngineErrorKind::Conflict, message)
+            .hint("somebody moved the address; run `remint status`, and then the command again"));
+    }
+    Ok(())
 }

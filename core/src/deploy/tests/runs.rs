@@ -310,3 +310,25 @@ async fn killed_while_it_makes_the_address() -> Stand {
     }
     unreachable!("the loop ends by returning")
 }
+
+/// A process that is suspended during its look may come back when all is otherwise.
+#[tokio::test(start_paused = true)]
+async fn who_has_lost_the_lock_does_not_say_that_nothing_is_to_be_done() {
+    use object_store::{ObjectStoreExt as _, path::Path};
+    let stand = Stand::new();
+    stand.deploy().await.unwrap();
+    let lock = |number: u64| Path::from(format!("default/lock/{number:012}.json"));
+    let overtaken = async {
+        let taken = loop {
+            tokio::task::yield_now().await;
+            if let Ok(taken) = stand.objects.get(&lock(2)).await {
+                break taken.bytes().await.unwrap();
+            }
+        };
+        stand.objects.put(&lock(3), taken.into()).await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(stand.deploy(), overtaken);
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Journal, "{}", error.chain());
+    assert!(error.chain().contains("another run has taken it over"), "{}", error.chain());
+}

@@ -16,7 +16,7 @@ COUNTS = tuple(int(count) for count in os.environ.get("BENCH_FLEETS", "10,100,10
 STRATEGIES = ("all", "rolling", "canary")
 
 # The rate policy of providers/digitalocean/src/provider.rs, and how providers/sandbox/src/provider.rs scales it.
-BURST, PER_SECOND, RESERVED = 200, 1.25 * SPEED, 40
+BURST, PER_SECOND, RESERVED = 170, 1.25 * SPEED, 40
 # What one call takes: LIMITS.launch_batch there, and the size of a page in client.rs.
 LAUNCH_BATCH, PAGE = 10, 200
 # The realistic profile (providers/sandbox/cloud/src/delays.rs), in seconds before they are divided by the speed: the ends of

@@ -146,7 +146,15 @@ impl Account {
                 }
             }
         }
+        for (id, one) in entries(&self.0["load_balancers"]) {
+            lines.insert(format!("load balancer {id}"), one["name"].to_string());
+        }
         let ec2 = &self.0["ec2"];
+        for kind in ["balancers", "groups", "listeners"] {
+            for (id, one) in entries(&ec2["elb"][kind]) {
+                lines.insert(format!("elb {kind} {id}"), one["name"].to_string());
+            }
+        }
         for (id, one) in entries(&ec2["instances"]).filter(|(_, one)| one["ended_at"].is_null()) {
             let tags = &ec2["tags"][id];
             lines.insert(
@@ -169,7 +177,9 @@ impl Account {
                 );
             }
         }
-        for kind in ["instances", "images", "addresses", "forwarding_rules", "target_instances", "firewalls"] {
+        let kinds = ["instances", "images", "addresses", "forwarding_rules", "target_instances", "firewalls"];
+        let balancing = ["health_checks", "instance_groups", "backend_services"];
+        for kind in kinds.into_iter().chain(balancing) {
             for (id, one) in entries(&self.0["gce"][kind]) {
                 lines.insert(format!("gce {kind} {id}"), one.to_string());
             }

@@ -4,8 +4,33 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// The APIs, by the name of the provider that speaks each.
-pub(crate) const APIS: [&str; 3] = ["digitalocean", "aws", "gcp"];
+/// What is deployed, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// The provider, which speaks one of the APIs.
+    pub(crate) provider: &'static str,
+    /// With a listener, two instances behind a load balancer; else one behind a static IP.
+    pub(crate) listener: Option<&'static str>,
+}
+
+const fn alone(provider: &'static str) -> Scene {
+    Scene { name: provider, provider, listener: None }
+}
+
+const HTTP: &str = "{ port = 80, protocol = \"http\" }";
+
+/// The APIs with one instance, and then in the same order with several.
+pub(crate) const SCENES: [Scene; 6] = [
+    alone("digitalocean"),
+    alone("aws"),
+    alone("gcp"),
+    Scene { name: "digitalocean-balanced", provider: "digitalocean", listener: Some(HTTP) },
+    Scene { name: "aws-balanced", provider: "aws", listener: Some(HTTP) },
+    Scene { name: "gcp-balanced", provider: "gcp", listener: Some("{ port = 80 }") },
+];
+/// How many APIs there are: from here on, the scenes have a load balancer.
+pub(crate) const APIS: usize = 3;
 
 /// The story: the name of each command, and its arguments.
 pub(crate) const STORY: [(&str, &[&str]); 4] = [
@@ -44,7 +69,7 @@ impl Call {
     }
 
     /// Amazon's name of the operation; else the method, and the steps of the path that are the same for every resource.
-    fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         match &self.action {
             Some(action) if self.path == "/" || self.path.starts_with("/2013-04-01/") => action.clone(),
             action => {

@@ -1,10 +1,10 @@
 //! The cells: each call of the story with each fault that there is for it.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde_json::{Value, json};
 
-use super::call::{APIS, Call, STORY};
+use super::call::{Call, SCENES, STORY};
 
 /// What happens at a call.
 #[derive(Debug, PartialEq)]
@@ -54,8 +54,10 @@ pub(crate) const FAULTS: [Fault; 16] = [
     fault("kill-after", Way::KillAfter),
 ];
 
-/// How long a call is held back: longer than it takes to kill a process that waits for it.
+/// How long a call is held back.
 const HELD_MS: u64 = 1500;
+/// How long one is held back during which Remint is killed: longer than it takes to kill it on a machine that is busy.
+const KILLED_MS: u64 = 4000;
 /// How long one is held back that never arrives.
 const NEVER_MS: u64 = 60_000;
 
@@ -79,7 +81,7 @@ impl Fault {
             // The lists go out of date while the call is held.
             Way::Stale => json!({ "fault": "delay", "delay_ms": 200 }),
             Way::KillBefore => json!({ "fault": "reset_before_commit", "delay_ms": NEVER_MS }),
-            Way::KillDuring | Way::KillAfter => json!({ "fault": "delay", "delay_ms": HELD_MS }),
+            Way::KillDuring | Way::KillAfter => json!({ "fault": "delay", "delay_ms": KILLED_MS }),
         }
     }
 
@@ -88,15 +90,15 @@ impl Fault {
     }
 
     /// Whether the sandbox does anything at this call that it would not do without the fault.
-    fn is_possible(&self, api: &str, call: &Call) -> bool {
+    fn is_possible(&self, provider: &str, call: &Call) -> bool {
         match self.name {
             // Only what is created needs room; of EC2, launches alone.
-            "no-capacity" if api == "aws" => call.action() == Some("RunInstances"),
+            "no-capacity" if provider == "aws" => call.action() == Some("RunInstances"),
             "no-capacity" => call.method() == "POST",
             // Of EC2, only launches and images are not done when the call is answered.
-            "action-errored" if api == "aws" => matches!(call.action(), Some("RunInstances" | "CreateImage")),
+            "action-errored" if provider == "aws" => matches!(call.action(), Some("RunInstances" | "CreateImage")),
             // Google's lists are never out of date, and so are not the sandbox's.
-            "stale" => api != "gcp",
+            "stale" => provider != "gcp",
             _ => true,
         }
     }
@@ -105,8 +107,8 @@ impl Fault {
 /// One call with one fault.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
-    /// The place of the API in [`APIS`].
-    pub(crate) api: usize,
+    /// The place of the scene in [`SCENES`].
+    pub(crate) scene: usize,
     /// The place of the command in [`STORY`].
     pub(crate) command: usize,
     pub(crate) call: Call,
@@ -115,18 +117,18 @@ pub(crate) struct Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (api, command) = (APIS[self.api], STORY[self.command].0);
-        write!(f, "{api}/{command}/{}/{}", self.call.name(), self.fault.name)
+        let (scene, command) = (SCENES[self.scene].name, STORY[self.command].0);
+        write!(f, "{scene}/{command}/{}/{}", self.call.name(), self.fault.name)
     }
 }
 
-/// All cells of a command.
-pub(crate) fn cells(api: usize, command: usize, calls: &[Call]) -> Vec<Cell> {
+/// All cells of a command at calls whose kind is not among those known.
+pub(crate) fn cells(scene: usize, command: usize, calls: &[Call], known: &BTreeSet<String>) -> Vec<Cell> {
     let of = |call: &Call| -> Vec<Cell> {
-        let faults = FAULTS.iter().filter(|fault| fault.is_possible(APIS[api], call));
-        faults.map(|fault| Cell { api, command, call: call.clone(), fault }).collect()
+        let faults = FAULTS.iter().filter(|fault| fault.is_possible(SCENES[scene].provider, call));
+        faults.map(|fault| Cell { scene, command, call: call.clone(), fault }).collect()
     };
-    calls.iter().flat_map(of).collect()
+    calls.iter().filter(|call| !known.contains(&call.kind())).flat_map(of).collect()
 }
 
 /// Whether a name is this one, or begins with these steps. A `*` in it stands for any one step.
@@ -168,7 +170,7 @@ fn every_fault_of_the_sandbox_is_in_the_matrix() {
 
 #[test]
 fn a_sample_is_drawn_from_all_cells() {
-    let drawn: std::collections::BTreeSet<_> = (0..1000).map(|commit| draw(&format!("{commit:x}/aws"), 16)).collect();
+    let drawn: BTreeSet<_> = (0..1000).map(|commit| draw(&format!("{commit:x}/aws"), 16)).collect();
     assert_eq!(drawn.len(), 16);
     assert_eq!(draw("a", 16), draw("a", 16));
 }

@@ -9,7 +9,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    call::{APIS, Call, STORY},
+    call::{Call, SCENES, STORY},
     cell::Cell,
     round::{Failed, Stage, Undisturbed},
 };
@@ -17,7 +17,7 @@ use super::{
 /// After so many rounds a worker takes a new sandbox: what was destroyed stays in the books of some for a while.
 const ROUNDS: usize = 25;
 
-/// What became of the cells of one API.
+/// What became of the cells of one scene.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     /// By command: how many passed.
@@ -72,15 +72,15 @@ impl Queue {
     }
 }
 
-/// Runs all cells of an API.
-pub(crate) async fn run(api: usize, story: Arc<Vec<Undisturbed>>, cells: Vec<Vec<Cell>>, workers: usize) -> Results {
+/// Runs all cells of a scene.
+pub(crate) async fn run(scene: usize, story: Arc<Vec<Undisturbed>>, cells: Vec<Vec<Cell>>, workers: usize) -> Results {
     let all = cells.iter().map(Vec::len).sum();
     let rounds = cells.iter().map(Vec::len).max().unwrap_or_default();
     let cells = cells.into_iter().map(VecDeque::from).collect();
     let queue = Arc::new(Mutex::new(Queue { cells, results: Results::default(), all }));
     let mut set = JoinSet::new();
     for _ in 0..workers.min(rounds) {
-        set.spawn(work(api, Arc::clone(&story), Arc::clone(&queue)));
+        set.spawn(work(scene, Arc::clone(&story), Arc::clone(&queue)));
     }
     while let Some(ended) = set.join_next().await {
         ended.unwrap();
@@ -89,14 +89,14 @@ pub(crate) async fn run(api: usize, story: Arc<Vec<Undisturbed>>, cells: Vec<Vec
     queue.results
 }
 
-async fn work(api: usize, story: Arc<Vec<Undisturbed>>, queue: Arc<Mutex<Queue>>) {
+async fn work(scene: usize, story: Arc<Vec<Undisturbed>>, queue: Arc<Mutex<Queue>>) {
     let mut stage: Option<(Stage, usize)> = None;
     loop {
         let next = queue.lock().unwrap().round();
         let Some(round) = next else { return };
         let (mut here, told) = match stage.take() {
             Some((here, told)) if told < ROUNDS => (here, told),
-            _ => (Stage::new(api).await, 0),
+            _ => (Stage::new(scene).await, 0),
         };
         let passed = |cell: &Cell, took| queue.lock().unwrap().passed(cell, took);
         match here.tell(&story, &round, passed).await {
@@ -107,18 +107,18 @@ async fn work(api: usize, story: Arc<Vec<Undisturbed>>, queue: Arc<Mutex<Queue>>
     }
 }
 
-/// Records the story of an API.
-pub(crate) async fn record(api: usize) -> Arc<Vec<Undisturbed>> {
+/// Records the story of a scene.
+pub(crate) async fn record(scene: usize) -> Arc<Vec<Undisturbed>> {
     let started = Instant::now();
-    let told = Stage::new(api).await.record().await;
+    let told = Stage::new(scene).await.record().await;
     let story = told.unwrap_or_else(|Failed { command, why }| {
-        panic!("{}: {} fails without a fault\n{why}", APIS[api], STORY[command].0)
+        panic!("{}: {} fails without a fault\n{why}", SCENES[scene].name, STORY[command].0)
     });
     for (told, (command, _)) in story.iter().zip(STORY) {
         let calls: Vec<_> = told.calls.iter().map(Call::name).collect();
-        say(&format!("{}/{command}: {}", APIS[api], calls.join(" ")));
+        say(&format!("{}/{command}: {}", SCENES[scene].name, calls.join(" ")));
     }
-    say(&format!("{}: recorded in {:.1} s", APIS[api], started.elapsed().as_secs_f64()));
+    say(&format!("{}: recorded in {:.1} s", SCENES[scene].name, started.elapsed().as_secs_f64()));
     Arc::new(story)
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use super::{
-    call::{APIS, Call, STORY},
+    call::{Call, SCENES, STORY, Scene},
     cell::{Cell, Way},
 };
 use crate::{
@@ -30,6 +30,8 @@ const HANGS: Duration = Duration::from_secs(240);
 const STALE: Duration = Duration::from_millis(1500);
 /// No list lacks what is older.
 const LAG_MS: u64 = 5000;
+/// How many instances a load balancer has.
+const INSTANCES: usize = 2;
 /// A provider lets what is so old be removed as a stray.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -48,7 +50,7 @@ pub(crate) struct Undisturbed {
 /// A sandbox in which rounds run one after the other.
 pub(crate) struct Stage {
     world: World,
-    api: usize,
+    scene: Scene,
     rounds: usize,
 }
 
@@ -61,12 +63,19 @@ pub(crate) struct Failed {
 }
 
 impl Stage {
-    pub(crate) async fn new(api: usize) -> Self {
+    pub(crate) async fn new(scene: usize) -> Self {
+        let scene = SCENES[scene];
         let world = World::on_every_cloud().await;
-        let zone = format!("{}.test", APIS[api]);
+        let zone = format!("{}.test", scene.provider);
         world.append(&format!("[dns]\nzone = \"{zone}\"\nname = \"www\"\nttl = \"30s\"\n"));
-        world.remint(&["sandbox", "zone", &zone, "--api", APIS[api]]).await.success();
-        Self { world, api, rounds: 0 }
+        if let Some(listener) = scene.listener {
+            let check = "{ path = \"/health/check\", interval = \"5s\", timeout = \"3s\" }";
+            let balancer = format!("[load_balancer]\nlisteners = [{listener}]\ncheck = {check}\n");
+            let rolling = "[deploy]\nstrategy = \"rolling\"\n";
+            world.edit("[deploy]\n", &format!("[instance]\ncount = {INSTANCES}\n\n{balancer}\n{rolling}"));
+        }
+        world.remint(&["sandbox", "zone", &zone, "--api", scene.provider]).await.success();
+        Self { world, scene, rounds: 0 }
     }
 
     /// Tells the story without a fault.
@@ -113,14 +122,14 @@ impl Stage {
     fn round(&mut self) -> Round<'_> {
         self.rounds += 1;
         let folder = self.world.checkout(&format!("round-{}", self.rounds));
-        let before = self.world.books().kinds(APIS[self.api]);
-        Round { world: &self.world, api: APIS[self.api], folder, before, client: None, late: false }
+        let before = self.world.books().kinds(self.scene.provider);
+        Round { world: &self.world, scene: self.scene, folder, before, client: None, late: false }
     }
 }
 
 struct Round<'a> {
     world: &'a World,
-    api: &'static str,
+    scene: Scene,
     folder: String,
     /// What is in the account from before.
     before: BTreeMap<String, usize>,
@@ -171,7 +180,7 @@ impl Round<'_> {
     }
 
     fn args(&self, args: &[&str]) -> Vec<String> {
-        let all = ["-C", &self.folder, "--provider", self.api, "--json"];
+        let all = ["-C", &self.folder, "--provider", self.scene.provider, "--json"];
         all.iter().chain(args).map(|arg| (*arg).to_owned()).collect()
     }
 
@@ -245,7 +254,7 @@ impl Round<'_> {
 
     /// What is in the account, beyond what was there before.
     fn kinds(&self) -> BTreeMap<String, usize> {
-        let mut kinds = self.world.books().kinds(self.api);
+        let mut kinds = self.world.books().kinds(self.scene.provider);
         for (kind, count) in &self.before {
             let left = kinds.entry(kind.clone()).or_default();
             *left = left.saturating_sub(*count);
@@ -261,15 +270,20 @@ impl Round<'_> {
             return Err(format!("it is not finished: {status:#}"));
         }
         self.leaves(&expected.kinds).await?;
-        let account = self.world.account(self.api);
-        let (instances, ips) = (account.instances(), account.static_ips());
+        let account = self.world.account(self.scene.provider);
+        let (instances, ips, balancers) = (account.instances(), account.static_ips(), account.load_balancers());
         if STORY[command].0 == "destroy" {
-            let empty = instances.is_empty() && ips.is_empty() && account.images().is_empty();
+            let empty = instances.is_empty() && ips.is_empty() && balancers.is_empty() && account.images().is_empty();
             return if empty { Ok(()) } else { Err(format!("not all is destroyed: {:#?}", self.world.books())) };
         }
-        let served = match (instances.len(), ips.len(), ips.first_key_value()) {
-            (1, 1, Some((ip, target))) if target.as_ref() == instances.keys().next() => ip.clone(),
-            _ => return Err(format!("the address does not lead to the only instance: {:#?}", self.world.books())),
+        let served = match (self.scene.listener, instances.len(), ips.len(), ips.first_key_value()) {
+            (None, 1, 1, Some((ip, target))) if target.as_ref() == instances.keys().next() => ip.clone(),
+            // Google's load balancers have an address of their own.
+            (Some(_), INSTANCES, _, _) if balancers.len() == 1 && ips.values().all(Option::is_none) => {
+                let endpoint = status["endpoint"].as_str().unwrap_or_default();
+                endpoint.split(':').next().unwrap_or_default().to_owned()
+            }
+            _ => return Err(format!("the address does not lead to the instances: {:#?}", self.world.books())),
         };
         let version = if STORY[command].0 == "replace" { "version v2" } else { "version v1" };
         let page = self.world.page(&served).await;

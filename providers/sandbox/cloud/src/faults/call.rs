@@ -14,9 +14,11 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Whether it only reads. Amazon's APIs are asked by `POST` for everything, and tell by the operation's name.
+    /// Whether it only reads. Amazon's APIs are asked by `POST` for everything, and tell by the operation's name; so does Google's
+    /// at the end of the path, of what it has no `GET` for.
     pub(super) fn is_read(&self) -> bool {
         let reads = |name: &str| ["Describe", "Get", "List"].iter().any(|verb| name.starts_with(verb));
-        self.method == "GET" || self.action.is_some_and(reads)
+        let last = self.path.rsplit('/').next().unwrap_or_default();
+        self.method == "GET" || self.action.is_some_and(reads) || matches!(last, "getHealth" | "listInstances")
     }
 }

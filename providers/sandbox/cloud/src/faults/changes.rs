@@ -84,6 +84,8 @@ mod tests {
         assert_eq!(changes.came(call("GET", "/v2/droplets", None), "/v2/droplets"), None);
         assert_eq!(changes.came(call("POST", "/", Some("DescribeImages")), "/"), None);
         assert_eq!(changes.came(call("POST", "/token", None), "/token"), None);
+        let members = "/compute/v1/projects/p/zones/z/instanceGroups/g/listInstances";
+        assert_eq!(changes.came(call("POST", members, None), members), None);
         let number = changes.came(call("POST", "/", Some("RunInstances")), "/").unwrap();
         assert_eq!(changes.list()[0].status, None);
         changes.answered(number, 200);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     journal::{Owned, Phase, Release},
     machine::destroy_all,
-    provider::{Instance, LoadBalancer},
+    provider::{ErrorKind, Instance, LoadBalancer},
     resources::destroy_balancer,
 };
 
@@ -31,11 +31,16 @@ impl Run<'_> {
             (Some(former), Some(balancer)) => {
                 if let Err(error) = self.roll_back_to(&former, balancer).await {
                     let own = self.own_instances().await?;
-                    if !self.any_serves(balancer, &own).await? {
+                    let serves = self.any_serves(balancer, &own).await?;
+                    if !serves && !self.image_is_gone(&former).await? {
                         return Err(error);
                     }
                     self.ctx.events.warn(format!("{} cannot be brought back: {}", former.id(), error.chain()));
-                    return self.leave_as_it_is().await;
+                    if serves {
+                        return self.leave_as_it_is().await;
+                    }
+                    // No run can launch it again: what is left of it serves, until the next deploy.
+                    self.withdraw(balancer, &own).await?;
                 }
             }
             _ => self.leave_balancer(balancer.as_ref(), switched).await?,
@@ -56,9 +61,22 @@ impl Run<'_> {
         Box::pin(self.converge(balancer, &rollout, &former.record, true)).await?;
         // What never became a member, or is not any more.
         let left = self.own_instances().await?;
-        self.drain_own(Some(balancer), &left).await?;
-        self.remove_leftovers_at(&left).await?;
-        self.destroy_unused(&left).await
+        self.withdraw(balancer, &left).await
+    }
+
+    /// Takes instances of this release out of the load balancer, and destroys them.
+    async fn withdraw(&mut self, balancer: &LoadBalancer, own: &[Instance]) -> Result<(), EngineError> {
+        self.drain_own(Some(balancer), own).await?;
+        self.remove_leftovers_at(own).await?;
+        self.destroy_unused(own).await
+    }
+
+    async fn image_is_gone(&self, release: &Release) -> Result<bool, EngineError> {
+        match self.ctx.provider.images().get(&release.record.image).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether some of these get connections from the load balancer.

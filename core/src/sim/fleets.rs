@@ -120,7 +120,8 @@ impl Sim {
         for wishes in self.wishes.values_mut() {
             wishes.fleet = dice.hits(0.7).then(|| Fleet::new(dice));
         }
-        self.foreign_balancer("remint-0123456789abcdef");
+        // Of no environment that `adopt` could take for its own.
+        self.foreign_balancer("remint-fedcba9876543210");
     }
 
     /// Somebody creates a load balancer whose name looks like one of ours.

@@ -647,3 +647,23 @@ async fn an_undo_sends_an_address_back_that_somebody_moved_to_a_new_instance() {
     assert_eq!(stand.deploy().await.unwrap().plan.steps, []);
     assert_eq!(stand.serving().id, one.id);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_ends_although_the_image_of_before_is_gone() {
+    let stand = Stand::with(&rolling(2));
+    stand.deploy().await.unwrap();
+    let before = stand.ids();
+    let gone = before.first().unwrap().clone();
+    stand.cloud.by_hand("an instance and the image are deleted", |state| {
+        state.vanish(&gone);
+        state.images.clear();
+    });
+    stand.told.sick.store(true, Ordering::SeqCst);
+    let error = stand.deploy().await.unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Gate, "{}", error.chain());
+    assert_eq!(stand.journal().history().await.unwrap().last().unwrap().phase(), Phase::Undone);
+    assert_eq!((stand.ids(), stand.in_service().len()), (before.into_iter().filter(|id| *id != gone).collect(), 1));
+    stand.told.sick.store(false, Ordering::SeqCst);
+    stand.deploy().await.unwrap();
+    stand.check_fleet(2).await;
+}

@@ -315,12 +315,14 @@ async fn killed_while_it_makes_the_address() -> Stand {
 #[tokio::test(start_paused = true)]
 async fn who_has_lost_the_lock_does_not_say_that_nothing_is_to_be_done() {
     use object_store::{ObjectStoreExt as _, path::Path};
-    let stand = Stand::new();
+    // Its look takes a while.
+    let cloud = FakeCloud::new(Pace { travel: Duration::from_millis(100), ..Pace::default() });
+    let stand = Stand { told: Arc::new(Told::new(&cloud)), cloud, ..Stand::new() };
     stand.deploy().await.unwrap();
     let lock = |number: u64| Path::from(format!("default/lock/{number:012}.json"));
     let overtaken = async {
         let taken = loop {
-            tokio::task::yield_now().await;
+            sleep(Duration::from_millis(10)).await;
             if let Ok(taken) = stand.objects.get(&lock(2)).await {
                 break taken.bytes().await.unwrap();
             }

@@ -75,7 +75,9 @@ impl Run<'_> {
             return Err(EngineError::new(EngineErrorKind::Manifest, message)
                 .hint("run `remint abort`, or put `[load_balancer]` back until this release is finished"));
         };
-        if self.resources.load_balancer().is_none_or(|(_, owned)| owned.name != spec.name) {
+        let is_known = self.resources.load_balancer().is_some_and(|(_, owned)| owned.name == spec.name);
+        // A request of a run that died may still be on its way: there would be two.
+        if !is_known && self.find_own_balancer().await?.is_none_or(|standing| standing.name != spec.name) {
             self.note(Entry::MakingBalancer { name: spec.name.clone() }).await?;
         }
         let ctx = self.ctx.clone();

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio::{sync::Mutex, time::Instant};
+
 use crate::{
     context::Context,
     error::{EngineError, EngineErrorKind},
@@ -73,9 +75,19 @@ pub(crate) async fn destroy_balancer(ctx: &Context, owned: &OwnedLoadBalancer) -
     let wait = Wait::new("to take the order to be destroyed").timeout(GONE_WITHIN);
     let order = || async move { balancers.destroy(&owned.id).await.map(Observed::Done) };
     ctx.watcher.poll(&what, wait, order).await?;
+    // An order takes a while to be carried out, and to show.
+    let shows_after = ctx.provider.descriptor().limits.settle_time;
+    let ordered = &Mutex::new(Instant::now());
     let gone = || async move {
         match balancers.get(&owned.id).await {
-            Ok(_) => Ok(Observed::NotYet("it is still there".to_owned())),
+            Ok(_) => {
+                // Others are accepted and not carried out.
+                if ordered.lock().await.elapsed() >= shows_after {
+                    balancers.destroy(&owned.id).await?;
+                    *ordered.lock().await = Instant::now();
+                }
+                Ok(Observed::NotYet("it is still there".to_owned()))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Observed::Done(())),
             Err(error) => Err(error),
         }

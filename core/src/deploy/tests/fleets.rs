@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     deploy::{destroy::destroy_with, gc::gc_with, unfinished::unfinished},
+    fake::{Dice, Fault, Faults, Rates},
     provider::{Endpoint, Instance, InstanceId, LoadBalancer, LoadBalancerSettings, Member, MemberHealth, label},
 };
 
@@ -666,4 +667,23 @@ async fn an_undo_ends_although_the_image_of_before_is_gone() {
     stand.told.sick.store(false, Ordering::SeqCst);
     stand.deploy().await.unwrap();
     stand.check_fleet(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_balancer_whose_removal_the_cloud_accepted_and_did_not_do_is_destroyed_again() {
+    let mut again = 0;
+    for seed in 0..16 {
+        let stand = Stand::with(&rolling(2));
+        stand.deploy().await.unwrap();
+        stand.cloud.world().set_faults(Faults::new(&mut Dice::new(seed), Rates::none().with(Fault::NotDone, 0.4)));
+        let ctx = stand.context();
+        if destroy_with(&stand.engine(&ctx), true).await.is_err() {
+            // An instance did not go, although it was ordered often enough.
+            continue;
+        }
+        assert_eq!(stand.cloud.balancer_list(), []);
+        let log = stand.cloud.log();
+        again += log.iter().filter(|line| line.starts_with("destroy load balancer ")).count() - 1;
+    }
+    assert!(again > 0, "the cloud always did it at once");
 }

@@ -315,22 +315,34 @@ async fn killed_while_it_makes_the_address() -> Stand {
 #[tokio::test(start_paused = true)]
 async fn who_has_lost_the_lock_does_not_say_that_nothing_is_to_be_done() {
     use object_store::{ObjectStoreExt as _, path::Path};
-    // Its look takes a while.
-    let cloud = FakeCloud::new(Pace { travel: Duration::from_millis(100), ..Pace::default() });
-    let stand = Stand { told: Arc::new(Told::new(&cloud)), cloud, ..Stand::new() };
-    stand.deploy().await.unwrap();
     let lock = |number: u64| Path::from(format!("default/lock/{number:012}.json"));
-    let overtaken = async {
-        let taken = loop {
-            sleep(Duration::from_millis(10)).await;
-            if let Ok(taken) = stand.objects.get(&lock(2)).await {
-                break taken.bytes().await.unwrap();
-            }
+    let mut overtaken = 0;
+    for after in 0..20 {
+        // Its look takes a while.
+        let cloud = FakeCloud::new(Pace { travel: Duration::from_millis(100), ..Pace::default() });
+        let stand = Stand { told: Arc::new(Told::new(&cloud)), cloud, ..Stand::new() };
+        stand.deploy().await.unwrap();
+        let overtakes = async {
+            // At no time at which a reply arrives.
+            sleep(Duration::from_millis(after * 50 + 25)).await;
+            let taken = stand.objects.get(&lock(2)).await.unwrap().bytes().await.unwrap();
+            stand.objects.put(&lock(3), taken.into()).await.unwrap();
         };
-        stand.objects.put(&lock(3), taken.into()).await.unwrap();
-    };
-    let (ended, ()) = tokio::join!(stand.deploy(), overtaken);
-    let error = ended.unwrap_err();
-    assert_eq!(error.kind(), EngineErrorKind::Journal, "{}", error.chain());
-    assert!(error.chain().contains("another run has taken it over"), "{}", error.chain());
+        let now = std::cell::Cell::new(false);
+        let deploy = async { (stand.deploy().await, now.get()) };
+        let overtakes = async {
+            overtakes.await;
+            now.set(true);
+        };
+        let ((ended, was_overtaken), ()) = tokio::join!(deploy, overtakes);
+        if !was_overtaken {
+            assert_eq!(ended.unwrap().plan.steps, []);
+            continue;
+        }
+        overtaken += 1;
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), EngineErrorKind::Locked, "{}", error.chain());
+        assert!(error.chain().contains("another run has taken it over"), "{}", error.chain());
+    }
+    assert!(overtaken > 5, "{overtaken}");
 }

@@ -1,6 +1,6 @@
 //! The fault matrix: bake and deploy, replacement, rollback and destruction on the three clouds' APIs, with each fault at each call
-//! that changes something, and with a kill just before, during and just after it. The story is told with one instance, and with
-//! several behind a load balancer, where the calls count that one instance does not need.
+//! that changes something, and with a kill just before, during and just after it. This runs with one instance, and with two behind a
+//! load balancer. With two, only calls have cells that a command does not make with one instance.
 //!
 //! The cells come from a record of an undisturbed story, so a new call enters by itself. A test run takes a sample, drawn from
 //! the commit; `make matrix` runs all cells and writes the table of `docs/reliability.md`. A cell that fails prints what runs

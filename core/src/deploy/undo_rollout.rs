@@ -40,6 +40,10 @@ impl Run<'_> {
                         return self.leave_as_it_is().await;
                     }
                     // No run can launch it again: what is left of it serves, until the next deploy.
+                    self.ctx.events.warn(format!(
+                        "the image of {} is gone; run `remint deploy` to launch what is missing",
+                        former.id()
+                    ));
                     self.withdraw(balancer, &own).await?;
                 }
             }

@@ -7,6 +7,11 @@ pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
     })
 }
 
+/// Whether a text can be the ARN of a target group.
+pub(crate) fn is_target_group(text: &str) -> bool {
+    text.starts_with("arn:") && text.contains(":elasticloadbalancing:") && text.contains(":targetgroup/")
+}
+
 /// Whether a text can be an instance profile's ARN.
 pub(crate) fn is_arn(text: &str) -> bool {
     text.starts_with("arn:") && text.contains(":iam::") && text.contains(":instance-profile/")

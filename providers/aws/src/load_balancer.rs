@@ -27,15 +27,16 @@ mod firewall;
 mod groups;
 mod listeners;
 mod members;
+mod parts;
 mod read;
 mod settings;
 mod shape;
+mod task;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use arn::Arn;
 pub(crate) use firewall::balancer_of;
-use shape::Kind;
 
 const ENSURE: &str = "ensure load balancer";
 const LIST: &str = "list load balancers";

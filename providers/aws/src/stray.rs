@@ -17,7 +17,7 @@ use remint_core::provider::{
 use crate::{
     Aws,
     error::never_was,
-    ids::is_id,
+    ids::{is_id, is_target_group},
     image::{Body, snapshots},
     load_balancer::balancer_of,
     tags,
@@ -26,8 +26,6 @@ use crate::{
 mod target_groups;
 #[cfg(test)]
 mod tests;
-
-use target_groups::is_target_group;
 
 const LIST: &str = "list strays";
 const REMOVE: &str = "remove stray";

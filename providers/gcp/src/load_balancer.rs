@@ -23,10 +23,10 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use google_cloud_compute_v1::model::{self, AddressAggregatedList};
+use google_cloud_compute_v1::model::{self, AddressAggregatedList, HealthCheck};
 use remint_core::provider::{
-    Address, Effect, Endpoint, ErrorKind, InstanceId, LoadBalancer, LoadBalancerId, LoadBalancerSettings,
-    LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member, Region, Result,
+    Address, Effect, Endpoint, ErrorKind, InstanceId, Listener, ListenerProtocol, LoadBalancer, LoadBalancerId,
+    LoadBalancerSettings, LoadBalancerSpec, LoadBalancerState, LoadBalancers, Member, Region, Result,
 };
 
 use self::{
@@ -75,6 +75,17 @@ impl Standing {
     }
 }
 
+/// How a load balancer is set up. What does not exist yet is shown as nothing.
+fn shown(parts: &Parts, firewalls: &Firewalls) -> LoadBalancerSettings {
+    let listener = |port| Listener { port, protocol: ListenerProtocol::Tcp, target_port: port, certificate: None };
+    LoadBalancerSettings {
+        listeners: parts.rule.iter().flat_map(settings::ports).map(listener).collect(),
+        check: settings::member_check(parts.check.as_ref().unwrap_or(&HealthCheck::new())),
+        drain: None,
+        sources: firewalls.sources(),
+    }
+}
+
 impl Gcp {
     /// A load balancer in Remint's words.
     fn balancer(&self, standing: &Standing, parts: &Parts, firewalls: &Firewalls) -> LoadBalancer {
@@ -89,7 +100,7 @@ impl Gcp {
             state: if active { LoadBalancerState::Active } else { LoadBalancerState::Pending },
             endpoint: ip.parse().ok().map(|ip| Endpoint::Address(Address { ip, ports: self.ports })),
             region: Region::new(&mark.zone),
-            settings: settings::read(parts, firewalls),
+            settings: shown(parts, firewalls),
         }
     }
 

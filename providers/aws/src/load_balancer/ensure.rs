@@ -6,10 +6,15 @@
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerAttribute, Tag, TagDescription};
 use remint_core::provider::{
     Error, ErrorKind, Labels, LoadBalancer, LoadBalancerSpec, Region, Result, label,
-    support::{Call, CreateOnce, Seen, Turn, pauses},
+    support::{Call, CreateOnce, Seen, pauses},
 };
 
-use super::{Arn, Body, ENSURE, Kind, read::Parts, shape::Wanted};
+use super::{
+    Arn, Body, ENSURE,
+    parts::Parts,
+    shape::{Kind, Wanted},
+    task::Task,
+};
 use crate::Aws;
 
 /// How many zones an Application Load Balancer needs, at least (API reference, `CreateLoadBalancer`).
@@ -21,26 +26,6 @@ const CROSSES_ZONES: &str = "load_balancing.cross_zone.enabled";
 struct Ensured {
     body: Body,
     new: bool,
-}
-
-/// What a load balancer is set up with.
-pub(super) struct Task<'a> {
-    pub(super) spec: &'a LoadBalancerSpec,
-    pub(super) wanted: &'a Wanted,
-    /// What each of its parts is tagged with.
-    pub(super) tags: &'a [Tag],
-    pub(super) turn: &'a Turn,
-}
-
-impl Task<'_> {
-    pub(super) fn region(&self) -> &Region {
-        &self.spec.region
-    }
-
-    /// A change that can be repeated.
-    pub(super) fn call(&self) -> Call {
-        Call::idempotent(ENSURE).about(&self.spec.name)
-    }
 }
 
 impl Aws {

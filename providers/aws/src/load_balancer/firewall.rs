@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
 use ipnet::IpNet;
 use remint_core::provider::{ErrorKind, Result};
 
-use super::{ensure::Task, read::Parts};
+use super::{parts::Parts, task::Task};
 use crate::{Aws, network::MADE_FOR, tags};
 
 const DESCRIPTION: &str = "made by Remint: the ports of a load balancer";

@@ -7,11 +7,11 @@ use remint_core::provider::{
 };
 
 use super::{
-    ENSURE, Kind, PAGE_SIZE,
-    ensure::Task,
-    read::{DELAY, Group, Parts},
+    ENSURE, PAGE_SIZE,
+    parts::{DELAY, Group, Parts},
     settings::{PASSES, checks_as},
-    shape::group_name,
+    shape::{Kind, group_name},
+    task::Task,
 };
 use crate::Aws;
 

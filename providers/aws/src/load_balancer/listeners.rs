@@ -4,10 +4,10 @@ use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, Certificate,
 use remint_core::provider::{ErrorKind, Listener, ListenerProtocol, Result};
 
 use super::{
-    ensure::Task,
     groups::Named,
-    read::Parts,
+    parts::Parts,
     settings::{certificate, target},
+    task::Task,
 };
 use crate::Aws;
 

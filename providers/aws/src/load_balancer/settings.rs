@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_elasticloadbalancingv2::types::{Listener as ListenerBody, ProtocolEnum, TargetGroup};
 use remint_core::provider::{CheckProtocol, Listener, ListenerProtocol, LoadBalancerSettings, MemberCheck};
 
-use super::{Kind, firewall, read::Parts};
+use super::{firewall, parts::Parts, shape::Kind};
 
 /// The statuses that have passed a check of a path.
 pub(super) const PASSES: &str = "200-299";

@@ -12,11 +12,6 @@ use crate::Aws;
 const BATCH: usize = 20;
 const PREFIX: &str = "remint-";
 
-/// Whether a text can be the ARN of a target group.
-pub(super) fn is_target_group(text: &str) -> bool {
-    text.starts_with("arn:") && text.contains(":elasticloadbalancing:") && text.contains(":targetgroup/")
-}
-
 fn arn_of(group: &TargetGroup) -> &str {
     group.target_group_arn().unwrap_or_default()
 }

@@ -13,11 +13,7 @@ use google_cloud_compute_v1::model::{
     BackendService, ConnectionDraining, ForwardingRule, HTTPHealthCheck, HealthCheck, TCPHealthCheck, health_check,
 };
 use ipnet::IpNet;
-use remint_core::provider::{
-    CheckProtocol, Error, ErrorKind, Listener, ListenerProtocol, LoadBalancerSettings, MemberCheck, Result,
-};
-
-use super::{firewall::Firewalls, parts::Parts};
+use remint_core::provider::{CheckProtocol, Error, ErrorKind, LoadBalancerSettings, MemberCheck, Result};
 
 /// Times of a check, in seconds ("Health checks overview").
 const TIMES: RangeInclusive<u64> = 1..=300;
@@ -70,17 +66,6 @@ pub(super) fn check(operation: &'static str, settings: &LoadBalancerSettings, fi
     Ok(())
 }
 
-/// How a load balancer is set up. What does not exist yet is shown as nothing.
-pub(super) fn read(parts: &Parts, firewalls: &Firewalls) -> LoadBalancerSettings {
-    let listener = |port| Listener { port, protocol: ListenerProtocol::Tcp, target_port: port, certificate: None };
-    LoadBalancerSettings {
-        listeners: parts.rule.iter().flat_map(ports).map(listener).collect(),
-        check: member_check(parts.check.as_ref().unwrap_or(&HealthCheck::new())),
-        drain: None,
-        sources: firewalls.sources(),
-    }
-}
-
 /// The networks of a firewall rule, without the bits of a host.
 pub(super) fn nets(ranges: &[String]) -> Vec<IpNet> {
     let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
@@ -89,7 +74,7 @@ pub(super) fn nets(ranges: &[String]) -> Vec<IpNet> {
 }
 
 /// The ports of a rule. Those of a wide range that somebody else set are none of the contract's.
-fn ports(rule: &ForwardingRule) -> BTreeSet<u16> {
+pub(super) fn ports(rule: &ForwardingRule) -> BTreeSet<u16> {
     let range = |text: &String| -> Option<RangeInclusive<u16>> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let range: RangeInclusive<u16> = first.parse().ok()?..=last.parse().ok()?;
@@ -111,7 +96,8 @@ pub(super) fn has_ports(rule: &ForwardingRule, settings: &LoadBalancerSettings) 
     rule.all_ports != Some(true) && ports(rule) == wanted
 }
 
-fn member_check(check: &HealthCheck) -> MemberCheck {
+/// What a health check asks.
+pub(super) fn member_check(check: &HealthCheck) -> MemberCheck {
     let seconds = |time: Option<i32>| Duration::from_secs(time.and_then(|time| u64::try_from(time).ok()).unwrap_or(0));
     let count = |count: Option<i32>| count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     let (tcp, http) = (check.tcp_health_check.as_ref(), check.http_health_check.as_ref());

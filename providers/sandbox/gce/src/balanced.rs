@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    instances::internal_address,
+    instance::internal_address,
     model::{BackendService, ForwardingRule, Instance, ServiceSettings},
     operation::Failure,
     reference::full,

@@ -1,5 +1,7 @@
 //! An instance: the engine's machine, and what Compute Engine says of it beside.
 
+use std::net::Ipv4Addr;
+
 use super::{
     error::{Refusal, Result},
     model::Instance,
@@ -19,4 +21,10 @@ pub(super) fn find_instance<'a>(state: &'a State, zone: &str, name: &str) -> Res
 pub(super) fn find_ready<'a>(state: &'a State, zone: &str, name: &str) -> Result<(&'a Machine, &'a Instance)> {
     let found = find_instance(state, zone, name)?;
     if found.0.pending.is_some() { Err(Refusal::not_ready(full_path::<Instance>(zone, name))) } else { Ok(found) }
+}
+
+/// An instance's internal address, which is made up: nothing listens there.
+pub(super) fn internal_address(machine: &Machine) -> Ipv4Addr {
+    let [.., c, d] = machine.address.octets();
+    Ipv4Addr::new(10, 128, c, d)
 }

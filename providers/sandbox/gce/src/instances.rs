@@ -1,7 +1,5 @@
 //! Instances as the API shows them, and the changes of what is said of one.
 
-use std::net::Ipv4Addr;
-
 use axum::{
     Json, Router,
     extract::State as Axum,
@@ -15,7 +13,7 @@ use super::{
     calls::{Shown, describe, one_path, reads, set_labels},
     catalogue,
     error::{Refusal, Result},
-    instance::find_instance,
+    instance::{find_instance, internal_address},
     labels::{Metadata, SentMetadata, SentTags, check_tags, fingerprint},
     model::{Disk, Instance},
     resource::{path, path_of},
@@ -126,12 +124,6 @@ fn tags(tags: &[String]) -> Value {
         view["items"] = json!(tags);
     }
     view
-}
-
-/// An instance's internal address, which is made up: nothing listens there.
-pub(super) fn internal_address(machine: &Machine) -> Ipv4Addr {
-    let [.., c, d] = machine.address.octets();
-    Ipv4Addr::new(10, 128, c, d)
 }
 
 /// The network interface, as the API shows it.

@@ -3,7 +3,7 @@
 use super::{
     engine::sync_group,
     model::{Attributes, BalancerKind, TargetProtocol},
-    read::{invalid, no_group},
+    refusal::{invalid, no_group},
 };
 use crate::{
     call::Call,

@@ -6,7 +6,8 @@ use super::{
     attributes,
     engine::{self, destroy, sync},
     model::{Balancer, BalancerKind},
-    read::{arn, fresh, invalid, keep, name, no_balancer, page, set},
+    read::{arn, fresh, keep, name, page, set},
+    refusal::{invalid, no_balancer},
     tags,
 };
 use crate::{

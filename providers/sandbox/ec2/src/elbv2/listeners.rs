@@ -3,7 +3,8 @@
 use super::{
     engine::sync,
     model::{Balancer, Listener, TargetProtocol},
-    read::{arn, fresh, invalid, keep, no_listener, page, port},
+    read::{arn, fresh, keep, page, port},
+    refusal::{invalid, no_listener},
     tags,
     target_groups::{self, protocol},
 };

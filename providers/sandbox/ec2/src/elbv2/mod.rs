@@ -13,6 +13,7 @@ mod limits;
 mod listeners;
 mod model;
 mod read;
+mod refusal;
 mod tags;
 mod target_groups;
 mod targets;

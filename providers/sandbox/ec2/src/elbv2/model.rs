@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::read::no_balancer;
+use super::refusal::no_balancer;
 use crate::State;
 use remint_sandbox_cloud::{ApiResult, balancer::LoadBalancer as Engine};
 

@@ -1,31 +1,15 @@
-//! What the calls have in common: names, ARNs, pages and errors.
+//! What the calls have in common: names, ARNs and pages.
 
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{State, call::Call, query::Params, reply::refuse, state::account, xml::Xml};
+use super::refusal::invalid;
+use crate::{State, call::Call, query::Params, state::account, xml::Xml};
 use remint_sandbox_cloud::{ApiError, ApiResult};
 
 /// How many items a page has at most.
 const PAGE: usize = 400;
-
-/// 400 `ValidationError`.
-pub(super) fn invalid(message: impl Into<String>) -> ApiError {
-    refuse("ValidationError", message)
-}
-
-pub(super) fn no_balancer(named: &[&str]) -> ApiError {
-    refuse("LoadBalancerNotFound", format!("Load balancers '[{}]' not found", named.join(", ")))
-}
-
-pub(super) fn no_group(named: &[&str]) -> ApiError {
-    refuse("TargetGroupNotFound", format!("Target groups '[{}]' not found", named.join(", ")))
-}
-
-pub(super) fn no_listener(named: &[&str]) -> ApiError {
-    refuse("ListenerNotFound", format!("Listeners '[{}]' not found", named.join(", ")))
-}
 
 /// The name of something new: 1 to 32 letters, digits and hyphens.
 pub(super) fn name<'a>(params: &'a Params, what: &str) -> ApiResult<&'a str> {

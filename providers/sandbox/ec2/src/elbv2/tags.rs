@@ -1,6 +1,6 @@
 //! Tags of load balancers, listeners and target groups.
 
-use super::read::{invalid, no_balancer, no_group, no_listener};
+use super::refusal::{invalid, no_balancer, no_group, no_listener};
 use crate::{State, call::Call, query::Params, reply::refuse, state::Tags, xml::Xml};
 use remint_sandbox_cloud::{ApiError, ApiResult};
 

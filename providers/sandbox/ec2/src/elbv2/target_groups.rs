@@ -6,7 +6,8 @@ use super::{
     attributes,
     engine::sync_group,
     model::{Check, TargetGroup, TargetProtocol},
-    read::{arn, fresh, invalid, keep, name, no_group, page, within},
+    read::{arn, fresh, keep, name, page, within},
+    refusal::{invalid, no_group},
     tags,
 };
 use crate::{

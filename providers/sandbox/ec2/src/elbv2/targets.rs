@@ -1,6 +1,6 @@
 //! Targets: instances that join and leave target groups.
 
-use super::{engine::sync_group, model::Left, read::invalid, target_groups::find};
+use super::{engine::sync_group, model::Left, refusal::invalid, target_groups::find};
 use crate::{
     State,
     call::Call,

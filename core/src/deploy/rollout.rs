@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     journal::{Entry, OwnedLoadBalancer, Phase, Release, ReleaseRecord, Retired},
-    provider::{ErrorKind, Instance, InstanceId, InstanceState, Labels, LoadBalancer, ReleaseId, label},
+    provider::{ErrorKind, Instance, InstanceId, InstanceState, Labels, LoadBalancer, MemberHealth, ReleaseId, label},
     resources::{Standing, balancers, destroy_balancer, find_balancer, release_of, wanted_balancer},
     traffic,
 };
@@ -153,8 +153,8 @@ impl Run<'_> {
                     // While what is undone still serves, too, answers that clients get say nothing of what came back; and nothing
                     // of what is new while old ones serve that were bad before.
                     let bad_old = wanted.id != self.release.id() || well == Some(false);
-                    self.watch_members(balancer, &fleet.fresh, !bad_old || fleet.old.is_empty()).await?;
-                    watched = true;
+                    watched =
+                        self.watch_members(balancer, &fleet.fresh, !bad_old || fleet.old.is_empty(), began).await?;
                 }
                 Wave::Retire(many) => {
                     fleet.old.truncate(many as usize);
@@ -235,13 +235,15 @@ impl Run<'_> {
     }
 
     /// Watches new instances for a while, all of which must stay in service. `asks`: the service must also be healthy through the
-    /// load balancer.
+    /// load balancer. `false` where some were taken out and can be put in again: an order of a run that died came late, or somebody
+    /// did it. No longer than new members may take since the wave `began`.
     async fn watch_members(
         &mut self,
         balancer: &LoadBalancer,
         fresh: &[Instance],
         asks: bool,
-    ) -> Result<(), EngineError> {
+        began: Instant,
+    ) -> Result<bool, EngineError> {
         self.ctx.events.info(format!("watching {} through the load balancer", counted(size(fresh))));
         let until = Instant::now() + self.ctx.loaded.manifest.deploy.observe.0;
         loop {
@@ -255,6 +257,10 @@ impl Run<'_> {
             let members = traffic::members(&self.ctx, balancer).await?;
             let sick: Vec<_> = fresh.iter().filter(|one| !traffic::serves(members.get(&one.id))).collect();
             if !sick.is_empty() {
+                let in_time = began.elapsed() < self.in_service_within();
+                if in_time && self.are_only_taken_out(&sick, &members).await? {
+                    return Ok(false);
+                }
                 let line = |instance: &&Instance| {
                     let health = members.get(&instance.id).map_or("not a member", |health| health.as_str());
                     format!("{}: {health}", instance.name)
@@ -263,9 +269,28 @@ impl Run<'_> {
                 return Err(EngineError::new(EngineErrorKind::Gate, message).details(sick.iter().map(line).collect()));
             }
             if Instant::now() >= until {
-                return Ok(());
+                return Ok(true);
             }
         }
+    }
+
+    /// Whether instances run and are no members, which says nothing against them.
+    async fn are_only_taken_out(
+        &self,
+        instances: &[&Instance],
+        members: &BTreeMap<InstanceId, MemberHealth>,
+    ) -> Result<bool, EngineError> {
+        for instance in instances {
+            if !matches!(members.get(&instance.id), None | Some(MemberHealth::Draining)) {
+                return Ok(false);
+            }
+            match self.ctx.provider.instances().get(&instance.id).await {
+                Ok(now) if now.state == InstanceState::Running => {}
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Drains old members and destroys them.

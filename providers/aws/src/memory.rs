@@ -43,6 +43,8 @@ pub(crate) struct State {
     full: Recent<(SizeName, Region, String)>,
     /// Load balancers that were created and that no answer has shown yet, by their ARNs.
     pub(crate) balancers: Recent<String, aws_sdk_elasticloadbalancingv2::types::LoadBalancer>,
+    /// Target groups that were created, by their ARNs; each with the load balancer whose listener leads to it.
+    pub(crate) target_groups: Recent<String, aws_sdk_elasticloadbalancingv2::types::TargetGroup>,
     /// Targets that were registered, by the ARN of their load balancer and their id.
     pub(crate) registered: Recent<(String, String)>,
     /// The ids of hosted zones, by their names.

@@ -253,6 +253,40 @@ async fn a_canary_that_turns_bad_is_undone_and_nothing_else_was_touched() {
     stand.check_fleet(3).await;
 }
 
+/// A detachment that a dead run ordered may arrive as late as that. One that is gone, though, speaks against its release.
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_is_taken_out_while_it_is_watched_is_put_in_again() {
+    for is_gone in [false, true] {
+        let stand = Stand::with(&fleet(3, "strategy = \"canary\"\nobserve = \"60s\""));
+        stand.deploy().await.unwrap();
+        let before = stand.ids();
+        let balancer = stand.balancer().id;
+        stand.recipe("two");
+        let taken_out = async {
+            while stand.in_service().len() < 4 {
+                sleep(Duration::from_millis(100)).await;
+            }
+            let canary = stand.in_service().difference(&before).next().unwrap().clone();
+            // Until it is watched.
+            sleep(Duration::from_secs(20)).await;
+            stand.cloud.by_hand("somebody takes the canary out", |state| {
+                state.take_member(&balancer, &canary);
+                if is_gone {
+                    state.machines.remove(&canary);
+                }
+            });
+        };
+        let (ended, ()) = tokio::join!(stand.deploy(), taken_out);
+        match is_gone {
+            false => drop(ended.unwrap()),
+            true => assert!(ended.unwrap_err().chain().contains("did not stay in service")),
+        }
+        let stayed = stand.ids().intersection(&before).count();
+        assert_eq!(stayed, if is_gone { 3 } else { 0 });
+        assert_eq!(stand.in_service().len(), 3);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_that_fails_in_a_later_wave_is_undone_wave_by_wave() {
     for wave in 1..3 {

@@ -158,8 +158,9 @@ impl Aws {
             .set_tags(Some(task.tags.to_vec()));
         let call = Call::idempotent(ENSURE).about(name);
         let answer = self.client.call_within(task.turn, &call, || request.clone().send()).await?;
-        let made = answer.target_groups.unwrap_or_default().into_iter().next();
-        let arn = made.and_then(|group| group.target_group_arn).ok_or_else(|| call.unreadable())?;
+        let made = answer.target_groups.unwrap_or_default().into_iter().next().ok_or_else(|| call.unreadable())?;
+        let arn = made.target_group_arn.clone().ok_or_else(|| call.unreadable())?;
+        self.memory.lock().target_groups.note(arn.clone(), made);
         self.set_attributes(task, &arn).await?;
         let known = parts.groups.iter().map(Group::arn);
         self.copy_targets(ENSURE, task.region(), known, &arn).await?;
@@ -193,9 +194,11 @@ impl Aws {
     pub(crate) async fn delete_group(&self, operation: &'static str, region: &Region, arn: &str) -> Result<()> {
         let request = self.client.elb(region).delete_target_group().target_group_arn(arn);
         match self.client.call(&Call::idempotent(operation).about(arn), || request.clone().send()).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            result => result.map(drop),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
+        self.memory.lock().target_groups.remove(arn);
+        Ok(())
     }
 
     /// Deletes the target groups that listeners led to and that are not wanted any more; whether there were any.

@@ -53,6 +53,7 @@ impl Aws {
                 Some(body) => self.change_listener(task, body, listener, group).await?,
                 None => self.create_listener(task, parts, listener, group).await?,
             }
+            self.leads(parts, group);
             changed = true;
         }
         for body in &parts.listeners {
@@ -74,6 +75,13 @@ impl Aws {
             .set_ssl_policy(wanted.certificate.as_ref().map(|_| TLS.to_owned()))
             .default_actions(leads_to(group));
         self.client.call_within(task.turn, &task.call(), || request.clone().send()).await.map(drop)
+    }
+
+    /// Remembers that a listener leads to a target group. Where the group was not created a moment ago, lists show it.
+    fn leads(&self, parts: &Parts, group: &str) {
+        if let Some(made) = self.memory.lock().target_groups.get_mut(group) {
+            made.load_balancer_arns = Some(vec![parts.arn().to_owned()]);
+        }
     }
 
     async fn change_listener(&self, task: &Task<'_>, body: &Body, wanted: &Listener, group: &str) -> Result<()> {

@@ -92,6 +92,16 @@ impl Aws {
             }
         })
         .await?;
+        {
+            // One that a listener leads to since a moment may not show yet.
+            let memory = self.memory.lock();
+            let unshown = memory.target_groups.all(self.settings.grace).map(|(_, group)| group).filter(|group| {
+                let leads = group.load_balancer_arns().iter().any(|other| other == arn);
+                leads && all.iter().all(|other: &TargetGroup| other.target_group_arn() != group.target_group_arn())
+            });
+            let unshown: Vec<TargetGroup> = unshown.cloned().collect();
+            all.extend(unshown);
+        }
         all.sort_by(|a, b| a.port().cmp(&b.port()).then_with(|| a.target_group_name().cmp(&b.target_group_name())));
         Ok(all)
     }

@@ -1,7 +1,7 @@
 use remint_core::provider::{Address, Endpoint, LoadBalancerState};
 
 use super::*;
-use crate::testing::{drop_once_asked, serve_late, serve_network};
+use crate::testing::{drop_once_asked, instance, instances, serve_late, serve_network};
 
 #[tokio::test]
 async fn one_that_is_as_asked_is_left_alone_and_shown_as_it_is() {
@@ -33,6 +33,7 @@ async fn empty(arn: &str, shows: Vec<ResponseTemplate>) -> MockServer {
     let created = format!("<groupId>{FIREWALL}</groupId>");
     serve(&server, "CreateSecurityGroup", vec![ec2("CreateSecurityGroup", &created)]).await;
     serve(&server, "CreateTargetGroup", vec![new_group(8080)]).await;
+    serve(&server, "DescribeTargetGroupAttributes", vec![attributes(30 + LATE)]).await;
     accept_rules(&server).await;
     serve(&server, "DescribeLoadBalancerAttributes", vec![crosses_zones(false)]).await;
     accept(&server, &["ModifyLoadBalancerAttributes", "ModifyTargetGroupAttributes", "CreateListener"]).await;
@@ -88,6 +89,24 @@ async fn what_is_missing_is_created_with_all_its_parts() {
     let group = form("CreateSecurityGroup").await;
     assert_eq!(field(&group, "GroupName").as_deref(), Some("remint-lb-0123456789abcdef"));
     assert!(group.contains(ENVIRONMENT) && form("AuthorizeSecurityGroupIngress").await.contains("192.0.2.0%2F24"));
+}
+
+/// Lists show it late.
+#[tokio::test]
+async fn a_target_group_that_was_just_created_gets_members() {
+    let server = empty(ARN, vec![no_balancer()]).await;
+    serve(&server, "CreateLoadBalancer", vec![made(ARN)]).await;
+    serve(&server, "DescribeTargetHealth", vec![health(&[])]).await;
+    serve(&server, "DescribeInstances", vec![instances(&[instance(ONE, "app-7-0", "running", "")])]).await;
+    accept(&server, &["RegisterTargets", "DeleteTargetGroup"]).await;
+    let aws = provider(&server);
+    aws.ensure(&spec()).await.unwrap();
+    aws.attach(&id(), &ids(&[ONE])).await.unwrap();
+    let registered = forms(&server, "RegisterTargets").await.remove(0);
+    assert!(registered.contains("-8080") && registered.contains(ONE), "{registered}");
+    aws.delete_group(DESTROY, &Region::new("us-east-1"), &group_arn(8080)).await.unwrap();
+    assert_eq!(aws.members(&id()).await.unwrap(), [], "nothing is asked of one that was deleted");
+    assert_eq!(forms(&server, "DescribeTargetHealth").await.len(), 1);
 }
 
 #[tokio::test]

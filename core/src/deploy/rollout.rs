@@ -259,6 +259,11 @@ impl Run<'_> {
             if !sick.is_empty() {
                 let in_time = began.elapsed() < self.in_service_within();
                 if in_time && self.are_only_taken_out(&sick, &members).await? {
+                    let names: Vec<&str> = sick.iter().map(|instance| instance.name.as_str()).collect();
+                    let names = names.join(", ");
+                    self.ctx
+                        .events
+                        .warn(format!("taken out of the load balancer while watched, and put back: {names}"));
                     return Ok(false);
                 }
                 let line = |instance: &&Instance| {

@@ -288,6 +288,29 @@ async fn a_canary_that_is_taken_out_while_it_is_watched_is_put_in_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_that_somebody_keeps_taking_out_is_undone() {
+    let stand = Stand::with(&fleet(3, "strategy = \"canary\"\nobserve = \"1h\""));
+    stand.deploy().await.unwrap();
+    let before = stand.ids();
+    let balancer = stand.balancer().id;
+    stand.recipe("two");
+    let keeps_on = async {
+        for _ in 0..1000 {
+            sleep(Duration::from_secs(90)).await;
+            if let Some(canary) = stand.in_service().difference(&before).next() {
+                stand.cloud.by_hand("somebody takes the canary out", |state| state.take_member(&balancer, canary));
+            }
+        }
+    };
+    let ended = tokio::select! {
+        ended = stand.deploy() => ended,
+        () = keeps_on => panic!("it puts the canary back without end"),
+    };
+    assert_eq!(ended.unwrap_err().kind(), EngineErrorKind::Gate);
+    assert_eq!(stand.ids(), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_that_fails_in_a_later_wave_is_undone_wave_by_wave() {
     for wave in 1..3 {
         let stand = Stand::with(&rolling(3));

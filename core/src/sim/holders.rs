@@ -14,7 +14,7 @@ use super::{
     oracle::{Inner, Run},
     resource::Resource,
 };
-use crate::{clock, fake::Actor};
+use crate::{clock, fake::Actor, journal::Entry};
 
 #[derive(Debug, Clone)]
 struct Work {
@@ -120,12 +120,10 @@ impl Inner {
             run.stage = if run.stage == "start" { "locked" } else { run.stage };
         } else if path.contains("/captures/") {
             run.stage = "capturing";
-        } else if path.contains("/journal/") {
-            let entry = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-            let phases =
-                ["planned", "launching", "gating", "switching", "verifying", "retiring", "done", "failed", "undone"];
-            let entered = phases.into_iter().find(|phase| entry["entry"] == "phase" && entry["phase"] == *phase);
-            run.stage = entered.unwrap_or(run.stage);
+        } else if path.contains("/journal/")
+            && let Ok(Entry::Phase { phase }) = serde_json::from_slice(body)
+        {
+            run.stage = phase.as_str();
         }
     }
 

@@ -19,7 +19,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # A workspace of its own, which shares the target folder.
 EXAMPLE := --manifest-path docs/examples/provider-hetzner/Cargo.toml --target-dir $(TARGET)
 
-.PHONY: build demo demo-balancer test test-programs test-machines test-rest fleets test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
+.PHONY: build demo demo-balancer test test-programs test-machines test-first test-second fleets test-guests stopped lint advisories sim sim-saboteurs matrix fuzz bench docs base-image providers
 
 # With --examples, of which there are none, cargo gives dependencies the features that tests ask for, too: so that nothing
 # big is compiled a second time for the tests.
@@ -49,19 +49,26 @@ base-image: test-programs
 	.ci/setup machines
 	$(TARGET)/debug/remint sandbox image build debian-12
 
-# Tests on real machines, which have real_machine in their names, mostly wait for them to boot: they run beside all others.
+# Tests on real machines, which have real_machine in their names, mostly wait for them to boot, and most others wait, too: three
+# parts side by side, the others in halves that take about as long.
 test: test-programs
 	.ci/setup build machines test
-	$(MAKE) --no-print-directory -j2 test-machines test-rest
+	$(MAKE) --no-print-directory -j3 test-machines test-first test-second
 
-# What it prints is shown at its end, so that it does not mix with that of the others. Cargo is not to count its jobs among
+# What a part prints is shown at its end, so that it does not mix with that of the others. Cargo is not to count its jobs among
 # make's, hence no MAKEFLAGS.
-test-machines: base-image
-	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace --test qemu --test qemu_logins --test clients -- real_machine \
-	  >$(TARGET)/test-machines.log 2>&1; status=$$?; cat $(TARGET)/test-machines.log; exit $$status
+PART = MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace
+SHOWN = >$(TARGET)/$@.log 2>&1; status=$$?; cat $(TARGET)/$@.log; exit $$status
 
-test-rest: test-programs
-	MAKEFLAGS= REMINT_REQUIRE_QEMU=1 cargo test --workspace -- --skip real_machine
+test-machines: base-image
+	$(PART) --test qemu --test qemu_logins --test clients -- real_machine $(SHOWN)
+
+test-first: test-programs
+	$(PART) --lib --bins --test '[a-e]*' -- --skip real_machine $(SHOWN)
+
+test-second: test-programs
+	$(PART) --test '[!a-e]*' -- --skip real_machine
+	$(PART) --doc
 	MAKEFLAGS= cargo test $(EXAMPLE)
 
 # Each strategy on each cloud's API, with a good and a bad release.
